@@ -1,0 +1,504 @@
+"""`Piece`: the one type for music between the stages.
+
+Conventions
+-----------
+Times are whole ticks of the piece's grid, `ticks_per_quarter` to the quarter note (24 by default: thirty-seconds are 3
+ticks, eighth-note triplets 8). A note sounds in [onset, onset + duration). Bars start at tick 0 and at every multiple of
+the bar length of the time signature in force; a pick-up is written as a rest at the start of bar 0, so that bar lines
+stay where the music has them. Notes are sorted by onset, part, pitch. Nothing here is ever changed in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from math import gcd
+from os import PathLike
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from melody.errors import PieceError
+
+if TYPE_CHECKING:
+    import pretty_midi
+
+TICKS_PER_QUARTER = 24
+MAX_TICK = 2**31 - 1
+Ints = NDArray[np.int64]
+
+
+class TimeSignature(NamedTuple):
+    """`numerator`/`denominator` from the bar line at tick `onset` on; numerator 1-255, denominator a power of 2 up to 64."""
+
+    onset: int
+    numerator: int
+    denominator: int
+
+    def bar_ticks(self, ticks_per_quarter: int = TICKS_PER_QUARTER) -> int:
+        """Length of a bar in ticks."""
+        return self.numerator * 4 * ticks_per_quarter // self.denominator
+
+    def beat_ticks(self, ticks_per_quarter: int = TICKS_PER_QUARTER) -> int:
+        """Length of a beat in ticks: the denominator's note, or three of them in compound time (6/8, 9/8, 12/8)."""
+        unit = 4 * ticks_per_quarter // self.denominator
+        compound = self.denominator >= 8 and self.numerator > 3 and self.numerator % 3 == 0
+        return unit * 3 if compound else unit
+
+
+class Tempo(NamedTuple):
+    """A tempo from tick `onset` on, in whole microseconds per quarter note, as MIDI has it (1 to 16,777,215)."""
+
+    onset: int
+    microseconds: int
+
+    @property
+    def qpm(self) -> float:
+        """Quarter notes per minute."""
+        return 60e6 / self.microseconds
+
+    @classmethod
+    def from_qpm(cls, onset: int, tempo_qpm: float) -> Tempo:
+        """The nearest tempo MIDI can write."""
+        return cls(onset, round(60e6 / tempo_qpm))
+
+
+class Key(NamedTuple):
+    """A key from tick `onset` on: sharps (positive) or flats (negative) in the signature, -7 to 7, and the mode."""
+
+    onset: int
+    fifths: int
+    mode: Literal["major", "minor"]
+
+    @property
+    def tonic(self) -> int:
+        """Pitch class of the tonic, 0 = C.
+
+        >>> Key(0, 1, "major").tonic, Key(0, -1, "minor").tonic
+        (7, 2)
+        """
+        return (7 * self.fifths + (9 if self.mode == "minor" else 0)) % 12
+
+    @property
+    def name(self) -> str:
+        """The usual name: 'G' for G major, 'Dm' for D minor, 'Bb', 'F#m'."""
+        names = "Cb Gb Db Ab Eb Bb F C G D A E B F# C# G# D# A#".split()
+        return names[self.fifths + 7 + (3 if self.mode == "minor" else 0)] + ("m" if self.mode == "minor" else "")
+
+    def transpose(self, semitones: int) -> Key:
+        """The key `semitones` higher, spelled with the fewest accidentals (six sharps rather than six flats).
+
+        >>> Key(0, 0, "major").transpose(2)
+        Key(onset=0, fifths=2, mode='major')
+        """
+        if semitones % 12 == 0:
+            return self
+        return self._replace(fifths=(self.fifths + 7 * semitones + 5) % 12 - 5)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One player: a General MIDI `program` (0-127), or a drum kit, and the name written on the track."""
+
+    program: int = 0
+    is_drum: bool = False
+    name: str = ""
+
+
+def _column(values: ArrayLike) -> Ints:
+    column = np.array(values, dtype=np.int64).reshape(-1)
+    column.flags.writeable = False
+    return column
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """Music as columns of notes, with the parts, metre, tempo and key they stand in.
+
+    Parameters
+    ----------
+    onset, duration
+        Ticks, (notes,); onset from 0, duration from 1.
+    pitch
+        MIDI pitch 0-127 (60 = middle C); for a drum part the General MIDI drum.
+    velocity
+        1-127.
+    part
+        Index into `parts`.
+    parts
+        The players. Two notes of one part and one pitch never overlap: MIDI could not say which of them ends.
+    time_signatures, tempi, keys
+        Sorted by onset, one at a tick. Time signatures and tempi begin at tick 0 (4/4 and 120 by default) and a time
+        signature stands on a bar line of the one before. Keys may be absent.
+    title
+        Written as the name of the sequence.
+    texts
+        Free remarks kept in the MIDI file, such as where a generated tune comes from.
+    ticks_per_quarter
+        The grid, 1 to 32,767.
+
+    Raises
+    ------
+    PieceError
+        If any of this does not hold; the message names the first offence.
+
+    Examples
+    --------
+    >>> piece = Piece([0, 24, 48], [24, 24, 48], [60, 62, 64])
+    >>> piece.num_notes, piece.num_bars
+    (3, 1)
+    """
+
+    onset: Ints
+    duration: Ints
+    pitch: Ints
+    velocity: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    part: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    parts: tuple[Part, ...] = (Part(),)
+    time_signatures: tuple[TimeSignature, ...] = (TimeSignature(0, 4, 4),)
+    tempi: tuple[Tempo, ...] = (Tempo(0, 500_000),)
+    keys: tuple[Key, ...] = ()
+    title: str = ""
+    texts: tuple[str, ...] = ()
+    ticks_per_quarter: int = TICKS_PER_QUARTER
+
+    def __post_init__(self) -> None:
+        columns = [_column(c) for c in (self.onset, self.duration, self.pitch, self.velocity, self.part)]
+        notes = len(columns[0])
+        for i, default in ((3, 90), (4, 0)):
+            if len(columns[i]) == 0:
+                columns[i] = _column(np.full(notes, default))
+        if len({len(c) for c in columns}) > 1:
+            raise PieceError(
+                f"the columns of a piece have {[len(c) for c in columns]} notes; they must be equally long"
+            )
+        order = np.lexsort((columns[2], columns[4], columns[0]))
+        for name, column in zip(("onset", "duration", "pitch", "velocity", "part"), columns):
+            object.__setattr__(self, name, _column(column[order]))
+        for name, kind in (("time_signatures", TimeSignature), ("tempi", Tempo), ("keys", Key)):
+            object.__setattr__(self, name, tuple(kind(*event) for event in getattr(self, name)))
+        object.__setattr__(self, "parts", tuple(self.parts))
+        object.__setattr__(self, "texts", tuple(self.texts))
+        self._check_notes()
+        self._check_signatures()
+
+    def _check_notes(self) -> None:
+        _check_range("ticks_per_quarter", self.ticks_per_quarter, 1, 32767)
+        for part in self.parts:
+            _check_range("program", part.program, 0, 127)
+        if self.num_notes == 0:
+            return
+        for name, low, high in (
+            ("onset", 0, MAX_TICK),
+            ("duration", 1, MAX_TICK),
+            ("pitch", 0, 127),
+            ("velocity", 1, 127),
+            ("part", 0, len(self.parts) - 1),
+        ):
+            column = getattr(self, name)
+            _check_range(name, int(column.min()), low, high)
+            _check_range(name, int(column.max()), low, high)
+        clash = overlaps(self.onset, self.duration, self.pitch, self.part)
+        if len(clash):
+            i = clash[0]
+            raise PieceError(
+                f"pitch {self.pitch[i]} of part {self.part[i]} starts again at tick {self.onset[i]} while it still sounds; "
+                "end the earlier note first"
+            )
+
+    def _check_signatures(self) -> None:
+        for name in ("time_signatures", "tempi", "keys"):
+            onsets = [event.onset for event in getattr(self, name)]
+            if onsets != sorted(set(onsets)) or (onsets and onsets[0] < 0):
+                raise PieceError(f"{name} must be sorted, one at a tick, from tick 0; got ticks {onsets[:8]}")
+            if name != "keys" and (not onsets or onsets[0] != 0):
+                raise PieceError(f"{name} must begin at tick 0; got ticks {onsets[:8]}")
+        for tempo in self.tempi:
+            _check_range("microseconds per quarter note", tempo.microseconds, 1, 2**24 - 1)
+        for key in self.keys:
+            _check_range("fifths", key.fifths, -7, 7)
+            if key.mode not in ("major", "minor"):
+                raise PieceError(f"the mode of a key is {key.mode!r}; it must be 'major' or 'minor'")
+        previous = self.time_signatures[0]
+        for signature in self.time_signatures:
+            check_time_signature(signature, self.ticks_per_quarter)
+            if (signature.onset - previous.onset) % previous.bar_ticks(self.ticks_per_quarter):
+                raise PieceError(
+                    f"{signature.numerator}/{signature.denominator} at tick {signature.onset} stands inside a bar of "
+                    f"{previous.numerator}/{previous.denominator}; a time signature must stand on a bar line"
+                )
+            previous = signature
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Piece):
+            return NotImplemented
+        columns = all(np.array_equal(a, b) for a, b in zip(self._columns(), other._columns()))
+        return columns and self._frame() == other._frame()
+
+    def __repr__(self) -> str:
+        title = f"{self.title!r}, " if self.title else ""
+        key = f", {self.keys[0].name}" if self.keys else ""
+        metre = self.time_signatures[0]
+        return (
+            f"<Piece {title}{self.num_notes} notes, {self.num_bars} bars of {metre.numerator}/{metre.denominator}{key}, "
+            f"{len(self.parts)} part{'s' if len(self.parts) != 1 else ''}>"
+        )
+
+    def _columns(self) -> tuple[Ints, ...]:
+        return self.onset, self.duration, self.pitch, self.velocity, self.part
+
+    def _frame(self) -> tuple[object, ...]:
+        return (
+            self.parts,
+            self.time_signatures,
+            self.tempi,
+            self.keys,
+            self.title,
+            self.texts,
+            self.ticks_per_quarter,
+        )
+
+    # What it is
+
+    @property
+    def num_notes(self) -> int:
+        """Number of notes."""
+        return len(self.onset)
+
+    @property
+    def end(self) -> Ints:
+        """The tick at which each note ends, (notes,)."""
+        return self.onset + self.duration
+
+    @property
+    def length(self) -> int:
+        """The tick at which the last note ends; 0 for an empty piece."""
+        return int(self.end.max()) if self.num_notes else 0
+
+    @property
+    def program(self) -> Ints:
+        """The General MIDI program of each note, (notes,)."""
+        return np.array([part.program for part in self.parts], np.int64)[self.part]
+
+    @property
+    def is_drum(self) -> NDArray[np.bool_]:
+        """Whether each note is a drum's, (notes,)."""
+        return np.array([part.is_drum for part in self.parts], bool)[self.part]
+
+    @property
+    def tempo_qpm(self) -> float:
+        """The first tempo, in quarter notes per minute."""
+        return self.tempi[0].qpm
+
+    @property
+    def is_monophonic(self) -> bool:
+        """Whether no two notes ever sound together."""
+        return bool(np.all(self.end[:-1] <= self.onset[1:]))
+
+    def bar_starts(self, until: int | None = None) -> Ints:
+        """Ticks at which the bars begin, up to but not including `until` (default: `length`), at least one.
+
+        >>> Piece([0], [200], [60]).bar_starts()
+        array([  0,  96, 192])
+        """
+        until = max(self.length if until is None else until, 1)
+        changes = [s for s in self.time_signatures if s.onset < until]
+        ends = [s.onset for s in changes[1:]] + [until]
+        return np.concatenate(
+            [np.arange(s.onset, e, s.bar_ticks(self.ticks_per_quarter), dtype=np.int64) for s, e in zip(changes, ends)]
+        )
+
+    @property
+    def num_bars(self) -> int:
+        """Number of bars that have begun when the last note ends."""
+        return len(self.bar_starts()) if self.num_notes else 0
+
+    def bar_and_position(self, ticks: ArrayLike) -> tuple[Ints, Ints]:
+        """The bar (from 0) and the position within it, in ticks, of each of `ticks`."""
+        ticks = np.asarray(ticks, np.int64)
+        starts = self.bar_starts(int(ticks.max(initial=0)) + 1)
+        bar = np.searchsorted(starts, ticks, side="right") - 1
+        return bar, ticks - starts[bar]
+
+    def time_signature_at(self, tick: int) -> TimeSignature:
+        """The time signature in force at `tick`."""
+        return [s for s in self.time_signatures if s.onset <= tick][-1]
+
+    def seconds(self, ticks: ArrayLike) -> NDArray[np.float64]:
+        """Time in seconds of each of `ticks`, by the tempi."""
+        at = np.array([t.onset for t in self.tempi], np.float64)
+        per_tick = np.array([t.microseconds for t in self.tempi]) / 1e6 / self.ticks_per_quarter
+        elapsed = np.concatenate([[0.0], np.cumsum(np.diff(at) * per_tick[:-1])])
+        ticks = np.asarray(ticks, np.float64)
+        i = np.searchsorted(at, ticks, side="right") - 1
+        return elapsed[i] + (ticks - at[i]) * per_tick[i]
+
+    # What can be made of it
+
+    def select(self, notes: ArrayLike) -> Piece:
+        """The same piece with only those notes, given as a mask or as indices."""
+        notes = np.asarray(notes)
+        return replace(self, **{n: getattr(self, n)[notes] for n in ("onset", "duration", "pitch", "velocity", "part")})
+
+    def transpose(self, semitones: int) -> Piece:
+        """The piece `semitones` higher, keys along with the notes; drums stay.
+
+        Raises
+        ------
+        PieceError
+            If a pitch would leave 0-127.
+        """
+        pitch = np.where(self.is_drum, self.pitch, self.pitch + semitones)
+        return replace(self, pitch=pitch, keys=tuple(k.transpose(semitones) for k in self.keys))
+
+    def slice(self, start: int, stop: int) -> Piece:
+        """The music of ticks [start, stop), beginning at tick 0 again.
+
+        Notes that begin in it are kept and end at `stop` at the latest. `start` must be a bar line where the metre
+        changes later on, or the changes would fall into mid-bar.
+        """
+        inside = (self.onset >= start) & (self.onset < stop)
+        cut = self.select(inside)
+        return replace(
+            cut,
+            onset=cut.onset - start,
+            duration=np.minimum(cut.end, stop) - cut.onset,
+            time_signatures=_slice_events(self.time_signatures, start, stop),
+            tempi=_slice_events(self.tempi, start, stop),
+            keys=_slice_events(self.keys, start, stop),
+        )
+
+    def bars(self, first: int, last: int) -> Piece:
+        """Bars `first` to `last` - 1, counted from 0, beginning at tick 0 again."""
+        starts = self.bar_starts()
+        if not 0 <= first < last <= len(starts):
+            raise PieceError(f"bars {first} to {last} were asked for; the piece has bars 0 to {len(starts)}")
+        stop = int(starts[last]) if last < len(starts) else max(self.length, int(starts[first]) + 1)
+        return self.slice(int(starts[first]), stop)
+
+    def join(self, other: Piece, at: int) -> Piece:
+        """This piece up to tick `at`, then `other` from there on; parts are matched by position.
+
+        Notes of this piece end at `at` at the latest. The metre, tempo and key of `other` are written at `at` where they
+        differ from what is in force. `at` must be a bar line if `other` changes the metre.
+        """
+        if other.ticks_per_quarter != self.ticks_per_quarter:
+            raise PieceError(
+                f"cannot join grids of {self.ticks_per_quarter} and {other.ticks_per_quarter} ticks a quarter"
+            )
+        head = self.slice(0, at) if at < self.length else self
+        columns = {
+            name: np.concatenate([getattr(head, name), getattr(other, name) + (at if name == "onset" else 0)])
+            for name in ("onset", "duration", "pitch", "velocity", "part")
+        }
+        events = {
+            n: _join_events(getattr(head, n), getattr(other, n), at) for n in ("time_signatures", "tempi", "keys")
+        }
+        parts = self.parts + other.parts[len(self.parts) :]
+        return replace(self, **columns, **events, parts=parts)
+
+    def resolution(self, ticks_per_quarter: int) -> Piece:
+        """The same music on another grid, each onset and end at the nearest tick (exact if the new grid is a multiple)."""
+        up, down = ticks_per_quarter, self.ticks_per_quarter
+
+        def on_grid(ticks: Ints) -> Ints:
+            return (2 * ticks * up + down) // (2 * down)
+
+        def moved(events: tuple) -> tuple:
+            return tuple(e._replace(onset=int(on_grid(np.int64(e.onset)))) for e in events)
+
+        onset = on_grid(self.onset)
+        return replace(
+            self,
+            onset=onset,
+            duration=np.maximum(on_grid(self.end) - onset, 1),
+            time_signatures=moved(self.time_signatures),
+            tempi=moved(self.tempi),
+            keys=moved(self.keys),
+            ticks_per_quarter=ticks_per_quarter,
+        )
+
+    # Doors to the floors above; each imports its library only when it is called
+
+    def to_pretty_midi(self) -> pretty_midi.PrettyMIDI:
+        """The piece as a `pretty_midi.PrettyMIDI` (see `melody.midi.to_pretty_midi`)."""
+        from melody import midi
+
+        return midi.to_pretty_midi(self)
+
+    @classmethod
+    def from_pretty_midi(cls, pm: pretty_midi.PrettyMIDI) -> Piece:
+        """The piece in a `pretty_midi.PrettyMIDI` (see `melody.midi.from_pretty_midi`)."""
+        from melody import midi
+
+        return midi.from_pretty_midi(pm)
+
+    @classmethod
+    def read(cls, path: str | PathLike[str]) -> Piece:
+        """The piece in a MIDI file (see `melody.midi.read`)."""
+        from melody import midi
+
+        return midi.read(path)
+
+    def write(self, path: str | PathLike[str]) -> None:
+        """Write a MIDI file, whole or not at all (see `melody.midi.write`)."""
+        from melody import midi
+
+        midi.write(self, path)
+
+
+def _check_range(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise PieceError(f"{name} is {value}; it must be from {low} to {high}")
+
+
+def check_time_signature(signature: TimeSignature, ticks_per_quarter: int = TICKS_PER_QUARTER) -> None:
+    """Raise `PieceError` unless the signature is one that MIDI and the grid can hold."""
+    _check_range("numerator of a time signature", signature.numerator, 1, 255)
+    if signature.denominator not in (1, 2, 4, 8, 16, 32, 64):
+        raise PieceError(
+            f"denominator of a time signature is {signature.denominator}; it must be 1, 2, 4, 8, 16, 32 or 64"
+        )
+    if signature.numerator * 4 * ticks_per_quarter % signature.denominator:
+        raise PieceError(
+            f"a bar of {signature.numerator}/{signature.denominator} is no whole number of ticks at {ticks_per_quarter} "
+            "ticks a quarter; take a finer grid"
+        )
+
+
+def overlaps(onset: Ints, duration: Ints, pitch: Ints, part: Ints) -> Ints:
+    """Indices of notes that begin while an earlier note of the same part and pitch still sounds."""
+    order = np.lexsort((onset, pitch, part))
+    same = (np.diff(part[order]) == 0) & (np.diff(pitch[order]) == 0)
+    sounding = (onset + duration)[order][:-1] > onset[order][1:]
+    return np.sort(order[1:][same & sounding])
+
+
+def time_signature_of(onset: int, ticks: int, ticks_per_quarter: int = TICKS_PER_QUARTER) -> TimeSignature | None:
+    """The time signature whose bar is `ticks` long, in the longest note value from quarters down that fits; None if none.
+
+    >>> time_signature_of(0, 60)
+    TimeSignature(onset=0, numerator=5, denominator=8)
+    """
+    whole = 4 * ticks_per_quarter
+    denominator = max(whole // gcd(ticks, whole), 4)
+    numerator, rest = divmod(ticks * denominator, whole)
+    legal = rest == 0 and denominator in (4, 8, 16, 32, 64) and 1 <= numerator <= 255
+    return TimeSignature(onset, numerator, denominator) if legal else None
+
+
+def _slice_events(events: tuple, start: int, stop: int) -> tuple:
+    before = [e for e in events if e.onset <= start][-1:]
+    inside = [e for e in events if start < e.onset < stop]
+    return tuple(e._replace(onset=max(e.onset - start, 0)) for e in before + inside)
+
+
+def _join_events(head: tuple, tail: Sequence, at: int) -> tuple:
+    kept = [e for e in head if e.onset <= at]
+    for event in tail:
+        moved = event._replace(onset=event.onset + at)
+        if kept and kept[-1][1:] == moved[1:]:
+            continue
+        kept = [e for e in kept if e.onset < moved.onset] + [moved]
+    return tuple(kept)
