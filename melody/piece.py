@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import gcd
 from os import PathLike
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -83,7 +83,7 @@ class Key(NamedTuple):
     @property
     def name(self) -> str:
         """The usual name: 'G' for G major, 'Dm' for D minor, 'Bb', 'F#m'."""
-        names = "Cb Gb Db Ab Eb Bb F C G D A E B F# C# G# D# A#".split()
+        names = ["Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#"]
         return names[self.fifths + 7 + (3 if self.mode == "minor" else 0)] + ("m" if self.mode == "minor" else "")
 
     def transpose(self, semitones: int) -> Key:
@@ -170,9 +170,7 @@ class Piece:
             if len(columns[i]) == 0:
                 columns[i] = _column(np.full(notes, default))
         if len({len(c) for c in columns}) > 1:
-            raise PieceError(
-                f"the columns of a piece have {[len(c) for c in columns]} notes; they must be equally long"
-            )
+            raise PieceError(f"the columns of a piece have {[len(c) for c in columns]} notes; they must be equally long")
         order = np.lexsort((columns[2], columns[4], columns[0]))
         for name, column in zip(("onset", "duration", "pitch", "velocity", "part"), columns):
             object.__setattr__(self, name, _column(column[order]))
@@ -384,17 +382,13 @@ class Piece:
         differ from what is in force. `at` must be a bar line if `other` changes the metre.
         """
         if other.ticks_per_quarter != self.ticks_per_quarter:
-            raise PieceError(
-                f"cannot join grids of {self.ticks_per_quarter} and {other.ticks_per_quarter} ticks a quarter"
-            )
+            raise PieceError(f"cannot join grids of {self.ticks_per_quarter} and {other.ticks_per_quarter} ticks a quarter")
         head = self.slice(0, at) if at < self.length else self
-        columns = {
+        columns: dict[str, Any] = {
             name: np.concatenate([getattr(head, name), getattr(other, name) + (at if name == "onset" else 0)])
             for name in ("onset", "duration", "pitch", "velocity", "part")
         }
-        events = {
-            n: _join_events(getattr(head, n), getattr(other, n), at) for n in ("time_signatures", "tempi", "keys")
-        }
+        events: dict[str, Any] = {n: _join_events(getattr(head, n), getattr(other, n), at) for n in ("time_signatures", "tempi", "keys")}
         parts = self.parts + other.parts[len(self.parts) :]
         return replace(self, **columns, **events, parts=parts)
 
@@ -402,11 +396,11 @@ class Piece:
         """The same music on another grid, each onset and end at the nearest tick (exact if the new grid is a multiple)."""
         up, down = ticks_per_quarter, self.ticks_per_quarter
 
-        def on_grid(ticks: Ints) -> Ints:
+        def on_grid(ticks: Any) -> Any:
             return (2 * ticks * up + down) // (2 * down)
 
         def moved(events: tuple) -> tuple:
-            return tuple(e._replace(onset=int(on_grid(np.int64(e.onset)))) for e in events)
+            return tuple(e._replace(onset=int(on_grid(e.onset))) for e in events)
 
         onset = on_grid(self.onset)
         return replace(
@@ -457,9 +451,7 @@ def check_time_signature(signature: TimeSignature, ticks_per_quarter: int = TICK
     """Raise `PieceError` unless the signature is one that MIDI and the grid can hold."""
     _check_range("numerator of a time signature", signature.numerator, 1, 255)
     if signature.denominator not in (1, 2, 4, 8, 16, 32, 64):
-        raise PieceError(
-            f"denominator of a time signature is {signature.denominator}; it must be 1, 2, 4, 8, 16, 32 or 64"
-        )
+        raise PieceError(f"denominator of a time signature is {signature.denominator}; it must be 1, 2, 4, 8, 16, 32 or 64")
     if signature.numerator * 4 * ticks_per_quarter % signature.denominator:
         raise PieceError(
             f"a bar of {signature.numerator}/{signature.denominator} is no whole number of ticks at {ticks_per_quarter} "

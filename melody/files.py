@@ -1,0 +1,63 @@
+"""Files written whole or not at all.
+
+A file is written beside its target under a temporary name, flushed to disk, then renamed over the target: whoever reads
+sees the old file or the new one, never half of it, whatever kills the writer.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from melody.errors import MelodyError
+
+
+class FileError(MelodyError, OSError):
+    """A file that cannot be written: a full disk, a read-only folder, a folder that is not there."""
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary path to write to; on leaving it becomes `path`, on any error it vanishes.
+
+    Folders on the way to `path` are made.
+
+    Raises
+    ------
+    FileError
+        If the system refuses; the message names the file, the reason and what to do.
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(21, "it is a folder")
+        path.parent.mkdir(exist_ok=True, parents=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        raise FileError(f"cannot write {path}: {error.strerror or error}; free some space or name another place") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write `data` to `path`, whole or not at all (see `replacing`)."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
