@@ -1,0 +1,155 @@
+"""What may follow what: masks over the tokens of each field, so that no sample can ever be illegal.
+
+A stream of events that keeps to the masks always decodes to a legal `Piece`: the metre comes first and changes on bar lines
+only, events are in the order of the vocabulary, no pitch of a part starts while it sounds, a part that was monophonic
+throughout the corpus stays so, and there is always a way on. Asked for a number of bars, the music ends in the last of them
+and no note outlasts it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.piece import MAX_TICK, TimeSignature
+from melody.tokens.vocabulary import DURATION, END, FIRST_PART, KEY, KIND, METRE, TEMPO, TIME, VALUE, Rows, Vocabulary
+
+Mask = NDArray[np.bool_]
+
+
+class Grammar:
+    """The masks for a batch of streams, which all begin a new piece.
+
+    Parameters
+    ----------
+    vocabulary
+        Of the events.
+    streams
+        How many.
+    bars
+        End each stream on the bar line after so many bars; None leaves the end to the model.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, streams: int, *, bars: int | None = None) -> None:
+        self._vocabulary = vocabulary
+        self._bars = bars
+        self._shifts = np.array(vocabulary.shifts, np.int64)
+        self._durations = np.array(vocabulary.durations, np.int64)
+        self._monophonic = np.array(vocabulary.monophonic, bool)
+        self._bar_lengths = np.array(
+            [TimeSignature(0, *t).bar_ticks(vocabulary.ticks_per_quarter) for t in vocabulary.time_signatures], np.int64
+        )
+        self._begun = np.zeros(streams, bool)
+        self._notes = np.zeros(streams, np.int64)
+        self._tick = np.zeros(streams, np.int64)
+        self._kind = np.full(streams, -1, np.int64)  # of the last event at this tick, -1 if none
+        self._value = np.full(streams, -1, np.int64)
+        self._metre_start = np.zeros(streams, np.int64)
+        self._bars_before = np.zeros(streams, np.int64)
+        self._bar_ticks = np.full(streams, self._bar_lengths[0])
+        self._ends = np.zeros((streams, len(vocabulary.parts), vocabulary.num_pitches), np.int64)
+        self._until = np.full(streams, MAX_TICK)
+        if not vocabulary.is_said[METRE]:
+            self._set_until()
+
+    def _set_until(self) -> None:
+        if self._bars is not None:
+            self._until = self._metre_start + (self._bars - self._bars_before) * self._bar_ticks
+
+    # Masks, in the order of the fields; each takes the tokens chosen before it in the same event, (streams,)
+
+    def times(self) -> Mask:
+        """Which time tokens are legal, (streams, times). At least one always is."""
+        ticks = self._tick[:, None] + self._shifts  # (streams, shifts)
+        legal = self._kinds(ticks).any(axis=2)
+        legal[:, 1:] &= self._begun[:, None] | (self._header_kind() < 0)[:, None]
+        end = self._begun & (self._notes > 0)
+        if self._bars is not None:
+            end &= (self._tick >= self._until - self._bar_ticks) | ~legal.any(axis=1)
+        return np.concatenate([(end | ~legal.any(axis=1))[:, None], legal], axis=1)
+
+    def kinds(self, time: NDArray[np.int64]) -> Mask:
+        """Which kinds are legal after those time tokens (not END), (streams, kinds)."""
+        return self._kinds(self._ticks_of(time)[:, None])[:, 0]
+
+    def values(self, time: NDArray[np.int64], kind: NDArray[np.int64]) -> Mask:
+        """Which values are legal after those time and kind tokens, (streams, values)."""
+        starts = self._vocabulary.value_starts
+        slices = np.minimum(kind, FIRST_PART)
+        low, high = np.array(starts)[slices], np.array(starts)[slices + 1]
+        number = np.arange(starts[4])
+        legal = (number >= low[:, None]) & (number < high[:, None])
+        notes = np.flatnonzero(kind >= FIRST_PART)
+        tick = self._ticks_of(time)
+        legal[notes, starts[3] :] &= self._ends[notes, kind[notes] - FIRST_PART] <= tick[notes, None]
+        again = notes[(tick[notes] == self._tick[notes]) & (kind[notes] == self._kind[notes])]
+        legal[again] &= number > self._value[again, None]
+        return legal
+
+    def durations(self, time: NDArray[np.int64]) -> Mask:
+        """Which durations are legal for a note at that time, (streams, durations)."""
+        return self._ticks_of(time)[:, None] + self._durations <= self._until[:, None]
+
+    def _ticks_of(self, time: NDArray[np.int64]) -> NDArray[np.int64]:
+        return self._tick + self._shifts[np.maximum(time - 1, 0)]
+
+    def _header_kind(self) -> NDArray[np.int64]:
+        """The change that must come next because every piece begins with it, -1 if none, (streams,)."""
+        required = [kind for kind in (METRE, TEMPO) if self._vocabulary.is_said[kind]]
+        pending = np.full(len(self._tick), -1)
+        for kind in reversed(required):
+            pending[~self._begun & (self._kind < kind)] = kind
+        return pending
+
+    def _kinds(self, ticks: NDArray[np.int64]) -> Mask:
+        """Which kinds are legal at each of `ticks`, (streams, candidates) -> (streams, candidates, kinds)."""
+        same = ticks == self._tick[:, None]
+        legal = np.zeros((*ticks.shape, self._vocabulary.sizes[KIND]), bool)
+        on_bar_line = (ticks - self._metre_start[:, None]) % self._bar_ticks[:, None] == 0
+        for kind in (METRE, TEMPO, KEY):
+            in_order = ~same | (self._kind < kind)[:, None]
+            where = on_bar_line if kind == METRE else True
+            header = same & ~self._begun[:, None] & (self._tick == 0)[:, None]
+            may = self._vocabulary.is_said[kind] and (header | self._vocabulary.changes[kind])
+            legal[:, :, kind] = may & in_order & where & (header | (ticks < self._until[:, None]))
+        legal[:, :, FIRST_PART:] = self._parts(ticks, same)
+        pending = self._header_kind()
+        waiting = pending >= 0
+        legal[waiting] = same[waiting][:, :, None] & (np.arange(legal.shape[2]) == pending[waiting, None, None])
+        return legal
+
+    def _parts(self, ticks: NDArray[np.int64], same: Mask) -> Mask:
+        """Which parts may play at each of `ticks`, (streams, candidates, parts)."""
+        free = self._ends <= self._tick[:, None, None]  # (streams, parts, pitches)
+        number = np.arange(len(self._vocabulary.parts))
+        last_part = (self._kind - FIRST_PART)[:, None]
+        above = np.arange(free.shape[2]) > (self._value - self._vocabulary.value_starts[3])[:, None]
+        room_above = (free & above[:, None]).any(axis=2)
+        at_once = (number > last_part) & free.any(axis=2) | (number == last_part) & room_above & ~self._monophonic
+        legal = np.where(same[:, :, None], at_once[:, None], free.any(axis=2)[:, None])
+        silent = self._ends.max(axis=2)[:, None] <= ticks[:, :, None]
+        legal &= silent | ~self._monophonic
+        return legal & (ticks + self._durations[0] <= self._until[:, None])[:, :, None]
+
+    # What was chosen
+
+    def push(self, rows: Rows, active: Mask | None = None) -> None:
+        """Take in one event a stream, (streams, 5); streams that ended, or are not `active`, are left as they are."""
+        active = np.ones(len(rows), bool) if active is None else active
+        going = np.flatnonzero(active & (rows[:, TIME] != END))
+        row = rows[going]
+        tick = self._ticks_of(rows[:, TIME])[going]
+        self._tick[going], self._kind[going], self._value[going] = tick, row[:, KIND], row[:, VALUE]
+        note = row[:, KIND] >= FIRST_PART
+        playing, part = going[note], row[note, KIND] - FIRST_PART
+        pitch = row[note, VALUE] - self._vocabulary.value_starts[3]
+        self._ends[playing, part, pitch] = tick[note] + self._durations[row[note, DURATION]]
+        self._begun[playing] = True
+        self._notes[playing] += 1
+        changing = going[row[:, KIND] == METRE]
+        since = self._tick[changing] - self._metre_start[changing]
+        self._bars_before[changing] += since // self._bar_ticks[changing]
+        self._metre_start[changing] = self._tick[changing]
+        self._bar_ticks[changing] = self._bar_lengths[rows[changing, VALUE]]
+        if len(changing):
+            self._set_until()

@@ -1,0 +1,435 @@
+"""`Vocabulary`: `Piece` <-> note events, exact both ways.
+
+One event is one row of five tokens, one for each of `FIELDS`, and one step of the recurrent model:
+
+======== =========================================================================================================
+time     0 = END of the piece, else 1 + index of the ticks since the onset before (0 ticks: at the same time)
+kind     a part (an instrument), or a change of metre, tempo or key
+value    the pitch of a note; for a change its time signature, tempo or key
+duration of a note; 0 for a change
+velocity of a note; 0 for a change
+======== =========================================================================================================
+
+The fields of one event are predicted in a chain, each given those before it. That is the compound-word idea (Hsiao et al.
+2021, arXiv:2101.02402) with the chain of Multitrack Music Transformer and RQ-Transformer heads; the information is that of
+TSD (MidiTok) or REMI (Huang and Yang 2020, arXiv:2002.00212). It departs from REMI in that time is counted from the onset
+before, not as a position in a bar: bar lines follow from the metre, and the position is an input of the model instead, so no
+token is spent on what is already known. `docs/experiments.md` has the measurement that chose events over flat tokens.
+
+A vocabulary holds only what its corpus uses. A field in which the corpus has one value costs no token and is filled in on
+decoding; metre, tempo and key become events only if they differ between pieces or change within one. A monophonic corpus
+of one instrument therefore costs three tokens a note: time, pitch, duration.
+
+Order within a tick: metre, tempo, key, then the parts in their order, each part's notes from the lowest pitch up.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.errors import VocabularyError
+from melody.piece import TICKS_PER_QUARTER, Ints, Key, Part, Piece, Tempo, TimeSignature
+
+FIELDS = ("time", "kind", "value", "duration", "velocity")
+TIME, KIND, VALUE, DURATION, VELOCITY = range(5)
+METRE, TEMPO, KEY, FIRST_PART = range(4)  # kinds
+END = 0  # in the time field
+Rows = NDArray[np.int64]  # (events, 5)
+PartKey = tuple[int, bool, int]  # program, drum, how many of that instrument come before
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What a corpus uses, numbered.
+
+    Parameters
+    ----------
+    shifts
+        Ticks from one onset to the next, ascending.
+    parts
+        The players; the same instrument twice in a piece is two parts.
+    pitches
+        Lowest and highest pitch, both included.
+    durations, velocities
+        Ascending.
+    time_signatures
+        (numerator, denominator) pairs.
+    tempi
+        Microseconds a quarter.
+    keys
+        (fifths, mode) pairs; empty if the corpus says nothing of keys.
+    changes
+        Which of metre, tempo and key ever change within a piece.
+    monophonic
+        Which parts never sound two notes at once.
+    ticks_per_quarter
+        The grid of every piece.
+    """
+
+    shifts: tuple[int, ...]
+    parts: tuple[Part, ...]
+    pitches: tuple[int, int]
+    durations: tuple[int, ...]
+    velocities: tuple[int, ...]
+    time_signatures: tuple[tuple[int, int], ...]
+    tempi: tuple[int, ...]
+    keys: tuple[tuple[int, str], ...]
+    changes: tuple[bool, bool, bool]
+    monophonic: tuple[bool, ...]
+    ticks_per_quarter: int = TICKS_PER_QUARTER
+
+    # Making one
+
+    @classmethod
+    def build(cls, pieces: Iterable[Piece], *, transpositions: Sequence[int] = (0,), max_values: int = 1024) -> Vocabulary:
+        """The vocabulary of `pieces`, and of their transpositions by each of `transpositions` semitones.
+
+        A field with more than `max_values` values keeps the most frequent ones; `fit` moves others to the nearest.
+
+        Raises
+        ------
+        VocabularyError
+            If there is no note at all, or the pieces are on different grids.
+        """
+        seen = _Seen()
+        for piece in pieces:
+            seen.add(piece)
+        if not seen.durations:
+            raise VocabularyError("there is not one note to make a vocabulary of; give at least one piece with notes")
+        if len(seen.grids) > 1:
+            raise VocabularyError(f"pieces on different grids: {sorted(seen.grids)} ticks a quarter; read all on one grid")
+        low = max(min(seen.pitches) + min(transpositions), 0)
+        high = min(max(seen.pitches) + max(transpositions), 127)
+        parts = sorted(seen.names, key=lambda key: (key[1], key[0], key[2]))
+        return cls(
+            shifts=_most_frequent(seen.shifts + Counter({0: 1}), max_values, always=0),
+            parts=tuple(Part(key[0], key[1], seen.names[key]) for key in parts),
+            pitches=(min(low, min(seen.pitches)), max(high, max(seen.pitches))),
+            durations=_most_frequent(seen.durations, max_values),
+            velocities=_most_frequent(seen.velocities, max_values),
+            time_signatures=_most_frequent(seen.time_signatures, max_values),
+            tempi=_most_frequent(seen.tempi, max_values),
+            keys=_transposed_keys(seen.keys, transpositions),
+            changes=(seen.changes[0], seen.changes[1], seen.changes[2]),
+            monophonic=tuple(seen.monophonic[key] for key in parts),
+            ticks_per_quarter=seen.grids.pop(),
+        )
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Vocabulary:
+        """The vocabulary that `to_dict` wrote.
+
+        Raises
+        ------
+        VocabularyError
+            If a field is missing or makes no sense.
+        """
+        try:
+            vocabulary = cls(
+                shifts=tuple(map(int, data["shifts"])),
+                parts=tuple(Part(int(p["program"]), bool(p["is_drum"]), str(p["name"])) for p in data["parts"]),
+                pitches=(int(data["pitches"][0]), int(data["pitches"][1])),
+                durations=tuple(map(int, data["durations"])),
+                velocities=tuple(map(int, data["velocities"])),
+                time_signatures=tuple((int(n), int(d)) for n, d in data["time_signatures"]),
+                tempi=tuple(map(int, data["tempi"])),
+                keys=tuple((int(f), str(m)) for f, m in data["keys"]),
+                changes=(bool(data["changes"][0]), bool(data["changes"][1]), bool(data["changes"][2])),
+                monophonic=tuple(map(bool, data["monophonic"])),
+                ticks_per_quarter=int(data["ticks_per_quarter"]),
+            )
+            vocabulary._check()
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise VocabularyError(f"a vocabulary is damaged ({error}); get the file again") from error
+        return vocabulary
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists and numbers, ready for JSON."""
+        return asdict(self)
+
+    def _check(self) -> None:
+        """Every value one that a piece can hold: a probe of one note for each of them."""
+        for column in (self.shifts, self.durations, self.velocities):
+            if not column or list(column) != sorted(set(column)):
+                raise ValueError("values missing or out of order")
+        if self.shifts[0] != 0 or len(self.monophonic) != len(self.parts) or not self.parts:
+            raise ValueError("shifts must begin at 0, parts must match")
+        if not self.time_signatures or not self.tempi or not 0 <= self.pitches[0] <= self.pitches[1] <= 127:
+            raise ValueError("no time signature, no tempo or impossible pitches")
+        notes = max(len(self.durations), len(self.velocities))
+        Piece(
+            onset=np.arange(notes) * (max(self.durations) + 1),
+            duration=np.resize(self.durations, notes),
+            pitch=np.resize(self.pitches, notes),
+            velocity=np.resize(self.velocities, notes),
+            parts=self.parts,
+            ticks_per_quarter=self.ticks_per_quarter,
+        )
+        for numerator, denominator in self.time_signatures:
+            Piece([], [], [], time_signatures=(TimeSignature(0, numerator, denominator),))
+        for tempo in self.tempi:
+            Piece([], [], [], tempi=(Tempo(0, tempo),))
+        for fifths, mode in self.keys:
+            Piece([], [], [], keys=(Key(0, fifths, mode),))  # type: ignore[arg-type]
+
+    # Numbers
+
+    @property
+    def num_pitches(self) -> int:
+        """Number of pitches from the lowest to the highest."""
+        return self.pitches[1] - self.pitches[0] + 1
+
+    @cached_property
+    def value_starts(self) -> tuple[int, int, int, int, int]:
+        """Where metres, tempi, keys and pitches begin in the value field, and its size: the slices of the four kinds."""
+        sizes = (len(self.time_signatures), len(self.tempi), len(self.keys), self.num_pitches)
+        starts = np.concatenate([[0], np.cumsum(sizes)])
+        return tuple(int(s) for s in starts)  # type: ignore[return-value]
+
+    @cached_property
+    def sizes(self) -> tuple[int, int, int, int, int]:
+        """Number of tokens of each field. A field of size 1 is never predicted."""
+        return (
+            1 + len(self.shifts),
+            FIRST_PART + len(self.parts),
+            self.value_starts[4],
+            len(self.durations),
+            len(self.velocities),
+        )
+
+    @property
+    def is_said(self) -> tuple[bool, bool, bool]:
+        """Whether metre, tempo and key are events at all: they vary between pieces or within one."""
+        return (
+            len(self.time_signatures) > 1 or self.changes[0],
+            len(self.tempi) > 1 or self.changes[1],
+            len(self.keys) > 0,
+        )
+
+    @property
+    def tokens_per_note(self) -> int:
+        """How many tokens of a note are not the same throughout the corpus."""
+        kinds = sum(self.is_said) + len(self.parts)
+        varying = (True, kinds > 1, self.num_pitches > 1, len(self.durations) > 1, len(self.velocities) > 1)
+        return sum(varying)
+
+    @cached_property
+    def longest_bar(self) -> int:
+        """Ticks of the longest bar."""
+        return max(TimeSignature(0, n, d).bar_ticks(self.ticks_per_quarter) for n, d in self.time_signatures)
+
+    def value_transposition(self, semitones: int) -> Ints:
+        """The value token that each value token becomes `semitones` higher, (values,); -1 where there is none."""
+        metre, tempo, key, pitch, size = self.value_starts
+        moved = np.arange(size)
+        keys = {k: i for i, k in enumerate(self.keys)}
+        for i, (fifths, mode) in enumerate(self.keys):
+            target = Key(0, fifths, mode).transpose(semitones)  # type: ignore[arg-type]
+            moved[key + i] = key + keys.get((target.fifths, target.mode), -1 - key)
+        moved[pitch:] += semitones
+        moved[pitch:][(moved[pitch:] < pitch) | (moved[pitch:] >= size)] = -1
+        return moved
+
+    # Piece -> events
+
+    def encode(self, piece: Piece) -> Rows:
+        """The events of a piece, END included, (events, 5).
+
+        Raises
+        ------
+        VocabularyError
+            If the piece holds what the vocabulary has no token for; the message says what. `fit` helps.
+        """
+        self._check_grid(piece)
+        columns = self._control_columns(piece)
+        part = self._part_numbers(piece)[piece.part] if piece.num_notes else piece.part
+        if np.any(part < 0):
+            raise VocabularyError(f"{describe(piece.parts[piece.part[part < 0][0]])} is no part of this vocabulary")
+        notes = (
+            piece.onset,
+            FIRST_PART + part,
+            self.value_starts[3] + self._in_range(piece.pitch),
+            _look_up("duration", self.durations, piece.duration),
+            _look_up("velocity", self.velocities, piece.velocity),
+        )
+        tick, kind, value, duration, velocity = (np.concatenate([c, n]) for c, n in zip(columns, notes))
+        order = np.lexsort((value, kind, tick))
+        shift = np.diff(tick[order], prepend=0)
+        rows = np.zeros((len(order) + 1, 5), np.int64)
+        rows[:-1, TIME] = 1 + _look_up("time between onsets", self.shifts, shift)
+        rows[:-1, 1:] = np.stack([kind, value, duration, velocity], 1)[order]
+        return rows
+
+    def _check_grid(self, piece: Piece) -> None:
+        if piece.ticks_per_quarter != self.ticks_per_quarter:
+            raise VocabularyError(
+                f"the piece is on a grid of {piece.ticks_per_quarter} ticks a quarter; this vocabulary is on "
+                f"{self.ticks_per_quarter}: read it on that grid"
+            )
+
+    def _control_columns(self, piece: Piece) -> tuple[Ints, ...]:
+        """Tick, kind, value, 0, 0 of each change of metre, tempo and key that is said."""
+        rows: list[tuple[int, int, int]] = []
+        tables = (self.time_signatures, self.tempi, self.keys)
+        names = ("the metre", "the tempo", "the key")
+        events = (
+            [(e.onset, (e.numerator, e.denominator)) for e in piece.time_signatures],
+            [(e.onset, e.microseconds) for e in piece.tempi],
+            [(e.onset, (e.fifths, e.mode)) for e in piece.keys],
+        )
+        for kind, (table, name, changes) in enumerate(zip(tables, names, events)):
+            number: dict[Any, int] = {value: i for i, value in enumerate(table)}
+            for tick, value in changes:
+                if value not in number:
+                    raise VocabularyError(f"{name} {spell(kind, value)} is not in this vocabulary")
+                if tick > 0 and not self.changes[kind]:
+                    raise VocabularyError(f"{name} changes within the piece, which this vocabulary does not know")
+                if self.is_said[kind]:
+                    rows.append((tick, kind, self.value_starts[kind] + number[value]))
+        tick_, kind_, value_ = np.array(rows, np.int64).reshape(-1, 3).T
+        zeros = np.zeros(len(rows), np.int64)
+        return tick_, kind_, value_, zeros, zeros
+
+    def _in_range(self, pitch: Ints) -> Ints:
+        low, high = self.pitches
+        outside = pitch[(pitch < low) | (pitch > high)]
+        if len(outside):
+            raise VocabularyError(f"pitch {outside[0]} is outside this vocabulary's {low} to {high}")
+        return pitch - low
+
+    def _part_numbers(self, piece: Piece) -> Ints:
+        """For each part of the piece its number here, -1 if there is none: the n-th of an instrument is the n-th here."""
+        numbers = {key: i for i, key in enumerate(part_keys(self.parts))}
+        return np.array([numbers.get(key, -1) for key in part_keys(piece.parts)], np.int64)
+
+    # Events -> piece
+
+    def decode(self, rows: Rows, *, title: str = "", texts: tuple[str, ...] = ()) -> Piece:
+        """The piece of the events up to END (or the last row); parts without notes are kept out.
+
+        Raises
+        ------
+        VocabularyError, PieceError
+            If the rows are not legal music. Rows that follow the grammar always are.
+        """
+        rows = np.asarray(rows, np.int64).reshape(-1, 5)
+        if rows.min(initial=0) < 0 or np.any(rows >= np.array(self.sizes)):
+            raise VocabularyError(f"tokens out of range; the fields have {self.sizes} tokens")
+        end = np.flatnonzero(rows[:, TIME] == END)
+        rows = rows[: end[0]] if len(end) else rows
+        tick = np.cumsum(np.array(self.shifts)[rows[:, TIME] - 1])
+        note = rows[:, KIND] >= FIRST_PART
+        used, part = np.unique(rows[note, KIND] - FIRST_PART, return_inverse=True)
+
+        def changes(kind: int, table: Sequence[Any]) -> list[tuple[int, Any]]:
+            chosen = rows[:, KIND] == kind
+            return [(int(t), table[v - self.value_starts[kind]]) for t, v in zip(tick[chosen], rows[chosen, VALUE])]
+
+        metres = changes(METRE, self.time_signatures) or [(0, self.time_signatures[0])]
+        tempi = changes(TEMPO, self.tempi) or [(0, self.tempi[0])]
+        return Piece(
+            onset=tick[note],
+            duration=np.array(self.durations)[rows[note, DURATION]],
+            pitch=rows[note, VALUE] - self.value_starts[3] + self.pitches[0],
+            velocity=np.array(self.velocities)[rows[note, VELOCITY]],
+            part=part,
+            parts=tuple(self.parts[i] for i in used) or self.parts[:1],
+            time_signatures=tuple(TimeSignature(t, *v) for t, v in metres),
+            tempi=tuple(Tempo(t, v) for t, v in tempi),
+            keys=tuple(Key(t, *v) for t, v in changes(KEY, self.keys)),
+            title=title,
+            texts=texts,
+            ticks_per_quarter=self.ticks_per_quarter,
+        )
+
+
+class _Seen:
+    """What pieces use, counted."""
+
+    def __init__(self) -> None:
+        self.shifts: Counter[int] = Counter()
+        self.durations: Counter[int] = Counter()
+        self.velocities: Counter[int] = Counter()
+        self.time_signatures: Counter[tuple[int, int]] = Counter()
+        self.tempi: Counter[int] = Counter()
+        self.keys: Counter[tuple[int, str]] = Counter()
+        self.pitches: set[int] = set()
+        self.names: dict[PartKey, str] = {}
+        self.monophonic: dict[PartKey, bool] = {}
+        self.changes = [False, False, False]
+        self.grids: set[int] = set()
+
+    def add(self, piece: Piece) -> None:
+        if piece.num_notes == 0:
+            return
+        self.grids.add(piece.ticks_per_quarter)
+        self.pitches.update(np.unique(piece.pitch).tolist())
+        self.velocities.update(piece.velocity.tolist())
+        self.durations.update(piece.duration.tolist())
+        controls = [e.onset for e in piece.time_signatures + piece.tempi + piece.keys]
+        ticks = np.sort(np.concatenate([piece.onset, np.array(controls, np.int64)]))
+        self.shifts.update(np.diff(ticks, prepend=0).tolist())
+        self.time_signatures.update((t.numerator, t.denominator) for t in piece.time_signatures)
+        self.tempi.update(t.microseconds for t in piece.tempi)
+        self.keys.update((k.fifths, k.mode) for k in piece.keys)
+        for i, events in enumerate((piece.time_signatures, piece.tempi, piece.keys)):
+            self.changes[i] |= any(e.onset > 0 for e in events)
+        self._add_parts(piece)
+
+    def _add_parts(self, piece: Piece) -> None:
+        for number, (key, part) in enumerate(zip(part_keys(piece.parts), piece.parts)):
+            notes = piece.part == number
+            if not notes.any():
+                continue
+            if self.names.setdefault(key, part.name) != part.name:
+                self.names[key] = ""
+            onset, end = piece.onset[notes], piece.end[notes]
+            self.monophonic[key] = self.monophonic.get(key, True) and bool(np.all(end[:-1] <= onset[1:]))
+
+
+def part_keys(parts: Sequence[Part]) -> list[PartKey]:
+    """Program, drum, and how many of that instrument came before: what names a part across pieces."""
+    counts: Counter[tuple[int, bool]] = Counter()
+    keys: list[PartKey] = []
+    for part in parts:
+        instrument = (part.program, part.is_drum)
+        keys.append((*instrument, counts[instrument]))
+        counts[instrument] += 1
+    return keys
+
+
+def _most_frequent(counts: Counter, most: int, always: Any = None) -> tuple:
+    """The values, ascending; beyond `most` of them the most frequent ones and `always`."""
+    ranked = sorted(counts, key=lambda v: (v != always, -counts[v], v))
+    return tuple(sorted(ranked[:most]))
+
+
+def _transposed_keys(keys: Iterable[tuple[int, str]], transpositions: Sequence[int]) -> tuple[tuple[int, str], ...]:
+    moved = {Key(0, f, m).transpose(t)[1:] for f, m in keys for t in transpositions}  # type: ignore[arg-type]
+    return tuple(sorted(moved | set(keys)))
+
+
+def _look_up(name: str, table: Sequence[int], values: Ints) -> Ints:
+    array = np.array(table, np.int64)
+    index = np.minimum(np.searchsorted(array, values), len(array) - 1)
+    missing = values[array[index] != values]
+    if len(missing):
+        raise VocabularyError(f"{name} of {missing[0]} ticks or units is not in this vocabulary")
+    return index
+
+
+def describe(part: Part) -> str:
+    return "a drum kit" if part.is_drum else f"an instrument of program {part.program}"
+
+
+def spell(kind: int, value: Any) -> str:
+    if kind == METRE:
+        return f"{value[0]}/{value[1]}"
+    return f"{60e6 / value:.1f} quarters a minute" if kind == TEMPO else Key(0, *value).name
