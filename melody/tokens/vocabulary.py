@@ -98,28 +98,33 @@ class Vocabulary:
         VocabularyError
             If there is no note at all, or the pieces are on different grids.
         """
-        seen = _Seen()
+        usage = Usage()
         for piece in pieces:
-            seen.add(piece)
-        if not seen.durations:
+            usage.add(piece)
+        return cls.of_usage(usage, transpositions=transpositions, max_values=max_values)
+
+    @classmethod
+    def of_usage(cls, usage: Usage, *, transpositions: Sequence[int] = (0,), max_values: int = 1024) -> Vocabulary:
+        """Like `build`, of pieces that have been counted already."""
+        if not usage.durations:
             raise VocabularyError("there is not one note to make a vocabulary of; give at least one piece with notes")
-        if len(seen.grids) > 1:
-            raise VocabularyError(f"pieces on different grids: {sorted(seen.grids)} ticks a quarter; read all on one grid")
-        low = max(min(seen.pitches) + min(transpositions), 0)
-        high = min(max(seen.pitches) + max(transpositions), 127)
-        parts = sorted(seen.names, key=lambda key: (key[1], key[0], key[2]))
+        if len(usage.grids) > 1:
+            raise VocabularyError(f"pieces on different grids: {sorted(usage.grids)} ticks a quarter; read all on one grid")
+        low = max(min(usage.pitches) + min(transpositions), 0)
+        high = min(max(usage.pitches) + max(transpositions), 127)
+        parts = sorted(usage.names, key=lambda key: (key[1], key[0], key[2]))
         return cls(
-            shifts=_most_frequent(seen.shifts + Counter({0: 1}), max_values, always=0),
-            parts=tuple(Part(key[0], key[1], seen.names[key]) for key in parts),
-            pitches=(min(low, min(seen.pitches)), max(high, max(seen.pitches))),
-            durations=_most_frequent(seen.durations, max_values),
-            velocities=_most_frequent(seen.velocities, max_values),
-            time_signatures=_most_frequent(seen.time_signatures, max_values),
-            tempi=_most_frequent(seen.tempi, max_values),
-            keys=_transposed_keys(seen.keys, transpositions),
-            changes=(seen.changes[0], seen.changes[1], seen.changes[2]),
-            monophonic=tuple(seen.monophonic[key] for key in parts),
-            ticks_per_quarter=seen.grids.pop(),
+            shifts=_most_frequent(usage.shifts + Counter({0: 1}), max_values, always=0),
+            parts=tuple(Part(key[0], key[1], usage.names[key]) for key in parts),
+            pitches=(min(low, min(usage.pitches)), max(high, max(usage.pitches))),
+            durations=_most_frequent(usage.durations, max_values),
+            velocities=_most_frequent(usage.velocities, max_values),
+            time_signatures=_most_frequent(usage.time_signatures, max_values),
+            tempi=_most_frequent(usage.tempi, max_values),
+            keys=_transposed_keys(usage.keys, transpositions),
+            changes=(usage.changes[0], usage.changes[1], usage.changes[2]),
+            monophonic=tuple(usage.monophonic[key] for key in parts),
+            ticks_per_quarter=next(iter(usage.grids)),
         )
 
     @classmethod
@@ -350,8 +355,8 @@ class Vocabulary:
         )
 
 
-class _Seen:
-    """What pieces use, counted."""
+class Usage:
+    """What pieces use, counted; filled by `add`, or by whoever counts many pieces at once."""
 
     def __init__(self) -> None:
         self.shifts: Counter[int] = Counter()
@@ -388,10 +393,14 @@ class _Seen:
             notes = piece.part == number
             if not notes.any():
                 continue
-            if self.names.setdefault(key, part.name) != part.name:
-                self.names[key] = ""
             onset, end = piece.onset[notes], piece.end[notes]
-            self.monophonic[key] = self.monophonic.get(key, True) and bool(np.all(end[:-1] <= onset[1:]))
+            self.add_part(key, part.name, bool(np.all(end[:-1] <= onset[1:])))
+
+    def add_part(self, key: PartKey, name: str, monophonic: bool) -> None:
+        """A part of a piece; a name that is not the same in all pieces is none."""
+        if self.names.setdefault(key, name) != name:
+            self.names[key] = ""
+        self.monophonic[key] = self.monophonic.get(key, True) and monophonic
 
 
 def part_keys(parts: Sequence[Part]) -> list[PartKey]:

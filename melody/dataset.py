@@ -1,0 +1,162 @@
+"""Encoded pieces -> batches with carried state.
+
+An epoch takes the training pieces in a new order, each transposed by a random interval that keeps it in the vocabulary's
+range. Pieces of similar length share a batch; the batch is cut into windows of at most `window` events, equally long, which
+come one after the other so that the model can carry its state across them (truncated back-propagation through time,
+Williams and Peng 1990). A batch begins at the beginning of its pieces, where the state is reset. The longest piece stands
+first: a window holds the pieces that have not ended before it, so a state is carried on by taking its first rows, and what
+stands after the end of a piece within a window is masked. Everything follows from (seed, epoch).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.tokens.features import FIRST_LOOKBACK, LOOKBACKS, context
+from melody.tokens.vocabulary import END, FIELDS, FIRST_PART, KIND, TIME, VALUE, Rows, Vocabulary
+
+
+@dataclass(frozen=True)
+class BatchSettings:
+    """How pieces become batches.
+
+    Parameters
+    ----------
+    batch_size
+        Pieces side by side.
+    window
+        Most events between two steps of the optimizer.
+    transpositions
+        Lowest and highest transposition of a training piece in semitones.
+    """
+
+    batch_size: int = 32
+    window: int = 64
+    transpositions: tuple[int, int] = (-5, 6)
+
+
+class Batch(NamedTuple):
+    """One window.
+
+    inputs: (batch, time, fields + features), the events before; targets: the same of the events to predict, one later;
+    mask: (batch, time), which of them are real; first: whether the pieces begin here and the state must be reset.
+    """
+
+    inputs: NDArray[np.int64]
+    targets: NDArray[np.int64]
+    mask: NDArray[np.bool_]
+    first: bool
+
+
+def with_features(vocabulary: Vocabulary, rows: Rows) -> NDArray[np.int64]:
+    """The beginning (zeros), then each event with its features, (1 + events, fields + features)."""
+    both = np.concatenate([rows, context(vocabulary, rows)], axis=1)
+    return np.concatenate([np.zeros((1, both.shape[1]), np.int64), both])
+
+
+class Transposer:
+    """Transposes events with their features by table look-up."""
+
+    def __init__(self, vocabulary: Vocabulary, low: int, high: int) -> None:
+        self._tables = {t: vocabulary.value_transposition(t) for t in range(low, high + 1)}
+        self._drums = np.array([FIRST_PART + i for i, part in enumerate(vocabulary.parts) if part.is_drum], np.int64)
+        self._looked = [len(FIELDS) + FIRST_LOOKBACK + 3 * i + 1 for i in range(len(LOOKBACKS))]
+
+    def possible(self, rows: Rows) -> list[int]:
+        """The transpositions that keep every pitch and key of the events in the vocabulary."""
+        values = np.unique(rows[self._moves(rows), VALUE])
+        return [t for t, table in self._tables.items() if np.all(table[values] >= 0)] or [0]
+
+    def __call__(self, events: NDArray[np.int64], semitones: int) -> NDArray[np.int64]:
+        """The events with their features, `semitones` higher."""
+        if semitones == 0:
+            return events
+        table = self._tables[semitones]
+        moved = events.copy()
+        moves = self._moves(events)
+        moved[moves, VALUE] = table[events[moves, VALUE]]
+        for column in self._looked:
+            looked = events[:, column]
+            moved[:, column] = np.where(looked > 0, np.maximum(table[np.maximum(looked - 1, 0)], 0) + 1, 0)
+        return moved
+
+    def _moves(self, rows: Rows) -> NDArray[np.bool_]:
+        return (rows[:, TIME] != END) & ~np.isin(rows[:, KIND], self._drums)
+
+
+class Batches:
+    """The batches of one split; iterate `epoch(number)`.
+
+    Parameters
+    ----------
+    vocabulary
+        Of the events.
+    pieces
+        Events of each piece, END included.
+    settings
+        Sizes and transpositions.
+    seed
+        Of order and transposition.
+    training
+        Whether to shuffle and transpose.
+    """
+
+    def __init__(
+        self, vocabulary: Vocabulary, pieces: Sequence[Rows], settings: BatchSettings, seed: int = 0, training: bool = True
+    ) -> None:
+        self._pieces = [with_features(vocabulary, np.asarray(rows, np.int64)) for rows in pieces]
+        self._lengths = np.array([len(p) - 1 for p in self._pieces], np.int64)
+        self._transposer = Transposer(vocabulary, *settings.transpositions)
+        self._possible = [self._transposer.possible(np.asarray(rows)) for rows in pieces] if training else []
+        self._settings = settings
+        self._seed = seed
+        self._training = training
+        self.num_events = int(self._lengths.sum())
+        self.num_notes = int(sum((np.asarray(r)[:, KIND] >= FIRST_PART).sum() for r in pieces))
+
+    def epoch(self, number: int, groups: int | None = None) -> Iterator[Batch]:
+        """The windows of epoch `number`, or of its first `groups` groups of pieces."""
+        rng = np.random.default_rng([self._seed, number])
+        for group in self._groups(rng)[:groups]:
+            yield from self._windows([self._piece(i, rng) for i in group])
+
+    def num_windows(self, number: int, groups: int | None = None) -> int:
+        """How many windows that is."""
+        rng = np.random.default_rng([self._seed, number])
+        return sum(-(-int(self._lengths[group].max()) // self._settings.window) for group in self._groups(rng)[:groups])
+
+    @property
+    def num_groups(self) -> int:
+        """How many groups of pieces an epoch has."""
+        return -(-len(self._pieces) // self._settings.batch_size)
+
+    def _groups(self, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+        """Pieces of similar length together; noise on the length keeps the groups from being the same each epoch."""
+        length = self._lengths * np.exp(rng.normal(0, 0.1, len(self._lengths))) if self._training else self._lengths
+        order = np.argsort(length, kind="stable")
+        groups = [order[i : i + self._settings.batch_size] for i in range(0, len(order), self._settings.batch_size)]
+        return [groups[i] for i in rng.permutation(len(groups))] if self._training else groups
+
+    def _piece(self, index: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        if not self._training:
+            return self._pieces[index]
+        return self._transposer(self._pieces[index], int(rng.choice(self._possible[index])))
+
+    def _windows(self, pieces: list[NDArray[np.int64]]) -> Iterator[Batch]:
+        longest = max(len(p) for p in pieces)
+        pieces = sorted(pieces, key=len, reverse=True)
+        padded = np.zeros((len(pieces), longest, pieces[0].shape[1]), np.int64)
+        mask = np.zeros((len(pieces), longest - 1), bool)
+        for i, piece in enumerate(pieces):
+            padded[i, : len(piece)] = piece
+            mask[i, : len(piece) - 1] = True
+        borders = np.linspace(0, longest - 1, -(-(longest - 1) // self._settings.window) + 1).astype(int)
+        for start, stop in zip(borders[:-1], borders[1:]):
+            going = int(mask[:, start].sum())
+            real = mask[:going, start:stop]
+            yield Batch(padded[:going, start:stop], padded[:going, start + 1 : stop + 1], real, bool(start == 0))

@@ -1,0 +1,122 @@
+"""The trivial models that every result stands beside: unigram and interpolated n-gram on the same tokens.
+
+The n-gram sees a piece as one sequence of tokens, field after field, event after event, without the fields that never vary,
+and predicts each token from those before it, by interpolated Kneser-Ney smoothing with the discount of each order estimated
+from its counts (Kneser and Ney 1995; Chen and Goodman 1999). Its order is chosen on `valid`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.tokens.vocabulary import END, FIELDS, FIRST_PART, KIND, TIME, Rows, Vocabulary
+
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+
+
+@dataclass(frozen=True)
+class Score:
+    """Nats of some pieces under a model, and the notes they have."""
+
+    nats: float
+    notes: int
+
+    @property
+    def nats_per_note(self) -> float:
+        """Total nats of all tokens, END included, over the number of notes."""
+        return self.nats / max(self.notes, 1)
+
+
+def flat_tokens(vocabulary: Vocabulary, rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The tokens that a piece really has, in one sequence, numbered across fields; and the field of each."""
+    offsets = np.concatenate([[0], np.cumsum(vocabulary.sizes)[:-1]])
+    said = np.tile(np.array(vocabulary.sizes) > 1, (len(rows), 1))
+    said[rows[:, TIME] == END, 1:] = False
+    said[rows[:, KIND] < FIRST_PART, KIND + 2 :] = False
+    fields = np.broadcast_to(np.arange(len(FIELDS)), rows.shape)[said]
+    return (rows + offsets)[said], fields
+
+
+class NGram:
+    """Counts of all contexts up to `order` - 1 tokens.
+
+    Parameters
+    ----------
+    vocabulary
+        Of the events.
+    pieces
+        Events of each training piece.
+    order
+        Longest n-gram in tokens; 1 is the unigram of each field.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, pieces: Sequence[Rows], order: int) -> None:
+        self._vocabulary = vocabulary
+        self.order = order
+        tokens, fields, contexts = self._contexts(pieces)
+        self._tables: list[_Counts] = []
+        distinct = np.arange(
+            len(tokens)
+        )  # the longest contexts count what occurred, each shorter one its distinct extensions
+        for n in reversed(range(order)):
+            self._tables.insert(0, _Counts(tokens[distinct], contexts[n][distinct]))
+            distinct = distinct[self._tables[0].first]
+
+    def _contexts(self, pieces: Sequence[Rows]) -> tuple[NDArray, NDArray, list[NDArray]]:
+        """Tokens, fields and for each context length a hash of the tokens before, over all pieces."""
+        flat = [flat_tokens(self._vocabulary, np.asarray(rows)) for rows in pieces]
+        tokens = np.concatenate([t for t, _ in flat])
+        fields = np.concatenate([f for _, f in flat]).astype(np.uint64)
+        within = np.concatenate([np.arange(len(t)) for t, _ in flat])
+        contexts = [fields]
+        for n in range(1, self.order):
+            before = np.zeros(len(tokens), np.uint64)
+            before[n:] = tokens[:-n] + 1
+            before[within < n] = 0  # the beginning of the piece
+            contexts.append((contexts[-1] ^ (before + np.uint64(n) * np.uint64(7919))) * _MULTIPLIER)
+        return tokens, fields, contexts
+
+    def score(self, pieces: Sequence[Rows]) -> Score:
+        """Nats of `pieces`, END included."""
+        tokens, fields, contexts = self._contexts(pieces)
+        probability = 1.0 / np.array(self._vocabulary.sizes, float)[fields.astype(int)]
+        for n, table in enumerate(self._tables):
+            probability = table.interpolate(tokens, contexts[n], probability)
+        notes = sum(int((np.asarray(rows)[:, KIND] >= FIRST_PART).sum()) for rows in pieces)
+        return Score(float(-np.log(probability).sum()), notes)
+
+
+class _Counts:
+    """How often each token followed each context."""
+
+    def __init__(self, tokens: NDArray, contexts: NDArray) -> None:
+        pairs = _pair(tokens, contexts)
+        self._pairs, self.first, self._pair_counts = np.unique(pairs, return_index=True, return_counts=True)
+        self._contexts, self._counts = np.unique(contexts, return_counts=True)
+        self._types = np.bincount(np.searchsorted(self._contexts, contexts[self.first]), minlength=len(self._contexts))
+        once, twice = np.sum(self._pair_counts == 1), np.sum(self._pair_counts == 2)
+        self._discount = max(once / max(once + 2 * twice, 1), 0.1)
+
+    def interpolate(self, tokens: NDArray, contexts: NDArray, lower: NDArray) -> NDArray:
+        """Discounted count over the context's count, the mass saved spread by `lower`; `lower` for unseen contexts."""
+        at = np.minimum(np.searchsorted(self._contexts, contexts), len(self._contexts) - 1)
+        seen = self._contexts[at] == contexts
+        pair = _pair(tokens, contexts)
+        pair_at = np.minimum(np.searchsorted(self._pairs, pair), len(self._pairs) - 1)
+        count = np.where(self._pairs[pair_at] == pair, self._pair_counts[pair_at], 0)
+        kept = np.maximum(count - self._discount, 0) + self._discount * self._types[at] * lower
+        return np.where(seen, kept / self._counts[at], lower)
+
+
+def _pair(tokens: NDArray, contexts: NDArray) -> NDArray:
+    return (contexts ^ (tokens.astype(np.uint64) + np.uint64(1)) * np.uint64(0xD6E8FEB86659FD93)) * _MULTIPLIER
+
+
+def best_ngram(vocabulary: Vocabulary, train: Sequence[Rows], valid: Sequence[Rows], orders: Sequence[int]) -> NGram:
+    """The n-gram of the order that is best on `valid`."""
+    models = [NGram(vocabulary, train, order) for order in orders]
+    return min(models, key=lambda model: model.score(valid).nats)
