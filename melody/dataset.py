@@ -117,6 +117,7 @@ class Batches:
         self._seed = seed
         self._training = training
         self.num_events = int(self._lengths.sum())
+        self.longest = int(self._lengths.max(initial=0))  # events
         self.num_notes = int(sum((np.asarray(r)[:, KIND] >= FIRST_PART).sum() for r in pieces))
 
     def epoch(self, number: int, groups: int | None = None) -> Iterator[Batch]:

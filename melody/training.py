@@ -313,7 +313,11 @@ class _Run:
         """The model as it is now."""
         weights = {name: value.detach().cpu().numpy() for name, value in self.module.model.state_dict().items()}
         training = {"version": __version__, "settings": asdict(self.settings), "plan": asdict(self.plan)}
-        training |= {"history": self.history, "torch": torch.__version__.split("+")[0]} | facts
+        training |= {
+            "history": self.history,
+            "torch": torch.__version__.split("+")[0],
+            "longest_piece": self.train.longest,
+        } | facts
         return ModelFile(weights, self.corpus.vocabulary, asdict(self.plan.model), self.corpus.manifest, training)
 
     def _result(self, ending: str) -> Result:

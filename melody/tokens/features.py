@@ -18,6 +18,7 @@ lookback for 1, 2, 4 and 8 bars back: time, value and duration of the event that
 from __future__ import annotations
 
 from bisect import bisect_right
+from copy import copy
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,6 +112,12 @@ class Context:
         self._keys: list[int] = []
         self._rows: list[tuple[int, int, int]] = []
         self._last_value: dict[int, int] = {}
+
+    def copy(self) -> Context:
+        """An independent context that has seen the same events."""
+        twin = copy(self)
+        twin._keys, twin._rows, twin._last_value = self._keys[:], self._rows[:], self._last_value.copy()
+        return twin
 
     @property
     def bar_ticks(self) -> int:

@@ -8,6 +8,8 @@ and no note outlasts it.
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +17,18 @@ from melody.piece import MAX_TICK, TimeSignature
 from melody.tokens.vocabulary import DURATION, END, FIRST_PART, KEY, KIND, METRE, TEMPO, TIME, VALUE, Rows, Vocabulary
 
 Mask = NDArray[np.bool_]
+_PER_STREAM = (
+    "_begun",
+    "_notes",
+    "_tick",
+    "_kind",
+    "_value",
+    "_metre_start",
+    "_bars_before",
+    "_bar_ticks",
+    "_ends",
+    "_until",
+)
 
 
 class Grammar:
@@ -28,11 +42,19 @@ class Grammar:
         How many.
     bars
         End each stream on the bar line after so many bars; None leaves the end to the model.
+    start
+        No event before this tick, if there is a way to keep to it: where a continuation begins.
+    steady
+        No change of metre, tempo or key after the beginning.
     """
 
-    def __init__(self, vocabulary: Vocabulary, streams: int, *, bars: int | None = None) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, streams: int, *, bars: int | None = None, start: int = 0, steady: bool = False
+    ) -> None:
         self._vocabulary = vocabulary
         self._bars = bars
+        self._start = start
+        self._changes = (False, False, False) if steady else vocabulary.changes
         self._shifts = np.array(vocabulary.shifts, np.int64)
         self._durations = np.array(vocabulary.durations, np.int64)
         self._monophonic = np.array(vocabulary.monophonic, bool)
@@ -62,7 +84,8 @@ class Grammar:
         """Which time tokens are legal, (streams, times). At least one always is."""
         ticks = self._tick[:, None] + self._shifts  # (streams, shifts)
         legal = self._kinds(ticks).any(axis=2)
-        legal[:, 1:] &= self._begun[:, None] | (self._header_kind() < 0)[:, None]
+        late = legal & (ticks >= self._start)
+        legal = np.where(late.any(axis=1)[:, None], late, legal)
         end = self._begun & (self._notes > 0)
         if self._bars is not None:
             end &= (self._tick >= self._until - self._bar_ticks) | ~legal.any(axis=1)
@@ -110,7 +133,7 @@ class Grammar:
             in_order = ~same | (self._kind < kind)[:, None]
             where = on_bar_line if kind == METRE else True
             header = same & ~self._begun[:, None] & (self._tick == 0)[:, None]
-            may = self._vocabulary.is_said[kind] and (header | self._vocabulary.changes[kind])
+            may = self._vocabulary.is_said[kind] and (header | self._changes[kind])
             legal[:, :, kind] = may & in_order & where & (header | (ticks < self._until[:, None]))
         legal[:, :, FIRST_PART:] = self._parts(ticks, same)
         pending = self._header_kind()
@@ -130,6 +153,14 @@ class Grammar:
         silent = self._ends.max(axis=2)[:, None] <= ticks[:, :, None]
         legal &= silent | ~self._monophonic
         return legal & (ticks + self._durations[0] <= self._until[:, None])[:, :, None]
+
+    def take(self, streams: NDArray[np.int64]) -> Grammar:
+        """The grammar of those streams alone, in that order; a stream may be named more than once."""
+        taken = copy(self)
+        for name, value in vars(self).items():
+            if name in _PER_STREAM:
+                setattr(taken, name, value[streams])
+        return taken
 
     # What was chosen
 

@@ -254,7 +254,7 @@ class Vocabulary:
         """
         self._check_grid(piece)
         columns = self._control_columns(piece)
-        part = self._part_numbers(piece)[piece.part] if piece.num_notes else piece.part
+        part = self.part_numbers(piece)[piece.part] if piece.num_notes else piece.part
         if np.any(part < 0):
             raise VocabularyError(f"{describe(piece.parts[piece.part[part < 0][0]])} is no part of this vocabulary")
         notes = (
@@ -309,7 +309,7 @@ class Vocabulary:
             raise VocabularyError(f"pitch {outside[0]} is outside this vocabulary's {low} to {high}")
         return pitch - low
 
-    def _part_numbers(self, piece: Piece) -> Ints:
+    def part_numbers(self, piece: Piece) -> Ints:
         """For each part of the piece its number here, -1 if there is none: the n-th of an instrument is the n-th here."""
         numbers = {key: i for i, key in enumerate(part_keys(self.parts))}
         return np.array([numbers.get(key, -1) for key in part_keys(piece.parts)], np.int64)

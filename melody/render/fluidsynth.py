@@ -1,0 +1,57 @@
+"""The sound of a piece by FluidSynth, for those who have its program: reverb, chorus and every modulator of a soundfont."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from melody.errors import RenderError
+from melody.piece import Piece
+from melody.render.synthesis import Floats
+
+BLOCK_BYTES = 2**20
+GAIN = "0.3"  # headroom; the level is set afterwards
+
+
+def fluidsynth_blocks(piece: Piece, soundfont: Path, sample_rate: int) -> Iterator[Floats]:
+    """The sound of a piece, (2, samples) at a time, left above right; like `melody.render.mixing.blocks`.
+
+    Raises
+    ------
+    RenderError
+        If the program `fluidsynth` is not installed, or fails.
+    """
+    program = shutil.which("fluidsynth")
+    if program is None:
+        raise RenderError("the program fluidsynth is not installed; install it, or take the synthesizer 'melody'")
+    with tempfile.TemporaryDirectory() as folder:
+        midi, raw = Path(folder) / "piece.mid", Path(folder) / "sound.raw"
+        piece.write(midi)
+        command = [
+            program,
+            "-niq",
+            "-r",
+            str(sample_rate),
+            "-g",
+            GAIN,
+            "-T",
+            "raw",
+            "-O",
+            "s16",
+            "-E",
+            "little",
+            "-F",
+            str(raw),
+        ]
+        done = subprocess.run([*command, str(soundfont), str(midi)], capture_output=True, text=True, errors="replace")
+        if done.returncode or not raw.is_file() or not raw.stat().st_size:
+            reason = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
+            raise RenderError(f"fluidsynth cannot play this: {reason}; take the synthesizer 'melody', or another soundfont")
+        with raw.open("rb") as file:
+            while data := file.read(BLOCK_BYTES):
+                yield np.frombuffer(data, "<i2").reshape(-1, 2).T.astype(np.float32) / np.float32(32768)

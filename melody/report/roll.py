@@ -1,0 +1,357 @@
+"""The piano roll: a piece as a picture, and a folder of pieces as one contact sheet.
+
+Conventions
+-----------
+Time runs to the right in ticks, wrapped into rows ("systems") at bar lines, all rows at one scale. Pitches, drums and
+colours are those of `melody.report`; velocity is the strength of the colour. Bars are numbered from 1.
+
+Only `Figure` objects are made, never pyplot's, so nothing opens a window or stays behind. The same piece gives the same
+bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.errors import RenderError
+from melody.files import write_bytes
+from melody.piece import Ints, Piece
+from melody.report import (
+    BLACK_KEYS,
+    Lanes,
+    bar_lines,
+    beats,
+    check_prompt_end,
+    colours,
+    drum_name,
+    facts,
+    has_pickup,
+    part_label,
+    pitch_name,
+    widths,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MAX_PANELS = 120
+SUFFIXES = (".png", ".svg")
+
+_INK, _GREY, _RULE, _TINT = "#1f2937", "#6b7280", "#9ca3af", "#fdf0d5"
+_WIDTH, _LEFT, _RIGHT, _DPI = 12.0, 0.62, 0.25, 110  # inches; dots an inch
+_HIGHEST = 80  # inches, unless rows would be under 0.9
+
+
+def _systems(piece: Piece, lines: Ints) -> list[tuple[int, int]]:
+    """The rows, as ranges of bars: up to 8 bars of 4/4 each, or 16 in a long piece; phrases of four bars stay whole, a
+    pick-up goes with the bars it leads to, and no bar stands alone at the end."""
+    bars, quarter = len(lines) - 1, piece.ticks_per_quarter
+    room = (32 if lines[-1] <= 256 * quarter else 64) * quarter
+    if lines[-1] <= room * 5 // 4:
+        return [(0, bars)]
+    if len(piece.time_signatures) == 1:
+        most = max(room // int(lines[1]), 1)
+        most -= most % 4 if most > 4 else 0
+        firsts = [0, *range(most + (has_pickup(piece) and most > 1), bars, most)]
+        if most > 1 and len(firsts) > 1 and bars - firsts[-1] == 1:
+            firsts.pop()
+    else:
+        firsts = [0]
+        for bar in range(1, bars):
+            if lines[bar + 1] - lines[firsts[-1]] > room:
+                firsts.append(bar)
+    return list(zip(firsts, [*firsts[1:], bars]))
+
+
+def plot(piece: Piece, *, prompt_end: int = 0, title: str | None = None) -> Figure:
+    """The piano roll of a piece.
+
+    Parameters
+    ----------
+    piece
+        One note to 50,000, up to 4,096 quarter notes long.
+    prompt_end
+        The tick at which the continuation begins; what stands before it is tinted and labelled. 0: no prompt.
+    title
+        Written above; default the piece's own title. Key, metre, tempo and bars stand under it.
+
+    Raises
+    ------
+    RenderError
+        If the piece is empty or too long, or `prompt_end` is negative.
+    """
+    from matplotlib.figure import Figure
+
+    lines = bar_lines(piece)
+    check_prompt_end(prompt_end)
+    rows, lanes = _systems(piece, lines), Lanes.of(piece)
+    legend = [int(p) for p in np.unique(piece.part)]
+    key_rows = ceil(len(legend) / 6) if len(legend) > 1 else 0
+    units = lanes.top - lanes.bottom
+    tall = float(np.clip(units * (0.105 if len(rows) == 1 else 0.062), 1.0, 4.6 if len(rows) == 1 else 3.4))
+    head, gap = 0.8 + 0.24 * key_rows, 0.3
+    tall = min(tall, max(_HIGHEST / len(rows) - gap, 0.9))
+    height = head + len(rows) * (tall + gap) + 0.02
+    figure = Figure(figsize=(_WIDTH, height), dpi=_DPI, facecolor="white")
+    _write_head(figure, piece, title if title is not None else piece.title, height, legend if key_rows else [])
+    notes = _Notes.of(piece, lanes)
+    longest = max(lines[last] - lines[first] for first, last in rows)
+    for i, (first, last) in enumerate(rows):
+        wide = (_WIDTH - _LEFT - _RIGHT - 0.55 * bool(lanes.drums)) * (lines[last] - lines[first]) / longest
+        left, bottom = _LEFT + 0.55 * bool(lanes.drums), height - head - tall - i * (tall + gap)
+        axes = figure.add_axes((left / _WIDTH, bottom / height, wide / _WIDTH, tall / height))
+        _draw_row(axes, piece, lanes, lines[first : last + 1], first, wide, tall)
+        notes.draw(axes, int(lines[first]), int(lines[last]))
+        _mark(axes, piece, lanes, int(lines[first]), int(lines[last]), min(prompt_end, piece.length))
+    return figure
+
+
+def _write_head(figure: Figure, piece: Piece, title: str, height: float, legend: list[int]) -> None:
+    from matplotlib.patches import Patch
+
+    left = 0.3 / _WIDTH
+    text = _drawable(title, 110, "bold")
+    top = 0.3 if text else 0.12
+    if text:
+        figure.text(left, 1 - 0.14 / height, text, size=14, weight="bold", color=_INK, va="top", parse_math=False)
+    figure.text(
+        left, 1 - (top + 0.1) / height, _drawable(facts(piece), 110), size=9.5, color=_GREY, va="top", parse_math=False
+    )
+    if legend:
+        paint = colours(piece)
+        patches = [Patch(color=paint[p], label=p) for p in legend]
+        names = [_drawable(part_label(piece, p), 24) for p in legend]
+        where = (left, 1 - (top + 0.36) / height)
+        drawn = figure.legend(
+            patches, names, loc="upper left", bbox_to_anchor=where, ncol=6, frameon=False, fontsize=8, borderpad=0,
+            borderaxespad=0, handlelength=1.1, handleheight=0.8, labelcolor=_INK,
+        )  # fmt: skip
+        for label in drawn.get_texts():
+            label.set_parse_math(False)
+
+
+def _drawable(text: str, longest: int, weight: str = "normal") -> str:
+    """Text from strangers, on one line, with a box for every character that the font lacks (it would warn, or break XML)."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    known = get_font(findfont(FontProperties(weight=weight))).get_charmap()
+    text = " ".join(text.split())
+    text = text if len(text) <= longest else text[: longest - 1] + "…"
+    return "".join(c if ord(c) in known else "\N{WHITE SQUARE}" for c in text)
+
+
+def _draw_row(axes: Axes, piece: Piece, lanes: Lanes, lines: Ints, first_bar: int, wide: float, tall: float) -> None:
+    """One system: the frame and the grid."""
+    start, stop = int(lines[0]), int(lines[-1])
+    axes.set(xlim=(start, stop), ylim=(lanes.bottom, lanes.top), xticks=[], facecolor="white")
+    axes.tick_params(which="both", length=0, pad=3)
+    for side in axes.spines.values():
+        side.set(color=_RULE, linewidth=0.7)
+    _draw_pitches(axes, lanes, tall / (lanes.top - lanes.bottom))
+    per_tick = wide / (stop - start)
+    _draw_bars(axes, piece, lanes, lines, first_bar, per_tick)
+
+
+def _draw_pitches(axes: Axes, lanes: Lanes, unit: float) -> None:
+    """Black keys shaded, a line under each C, names as far as there is room; `unit` is a semitone in inches."""
+    pitches = np.arange(max(lanes.low, 0), min(lanes.high, 127) + 1)
+    start, stop = axes.get_xlim()
+    black = pitches[np.isin(pitches % 12, BLACK_KEYS)]
+    _boxes(axes, start, stop, black - 0.5, black + 0.5, facecolors="#f3f4f6", linewidths=0, zorder=0, gid="keys")
+    octaves = pitches[pitches % 12 == 0]
+    axes.hlines(octaves - 0.5, start, stop, color=_RULE, linewidth=0.6, zorder=1)
+    drums = [lanes.drum_y(p) for p in lanes.drums]
+    axes.hlines([y + lanes.lane / 2 for y in drums], start, stop, color="#e5e7eb", linewidth=0.5, zorder=1)
+    if drums and lanes.high > lanes.low:
+        axes.axhline(lanes.low - 0.5, color=_RULE, linewidth=0.9, zorder=2)
+        axes.axhspan(lanes.low - 0.5 - lanes.lane / 2, lanes.low - 0.5, color="#e5e7eb", linewidth=0)
+    step = ceil(7 / (72 * unit * lanes.lane))  # a name is seven points high
+    names = [pitch_name(int(p)) for p in octaves] + [drum_name(p) for p in lanes.drums[::step]]
+    axes.set_yticks([*octaves, *drums[::step]], names, fontsize=6.5, color=_INK)
+    others = (2, 4, 5, 7, 9, 11) if unit >= 0.095 else (4, 7) if unit >= 0.045 else ()
+    naturals = [int(p) for p in pitches if p % 12 in others]
+    axes.set_yticks(naturals, [pitch_name(p)[0] for p in naturals], fontsize=6, color=_GREY, minor=True)
+
+
+def _draw_bars(axes: Axes, piece: Piece, lanes: Lanes, lines: Ints, first_bar: int, per_tick: float) -> None:
+    """Bar lines with their numbers, beats where there is room; so is a change of metre."""
+    metres = {s.onset: f"  {s.numerator}/{s.denominator}" for s in piece.time_signatures[1:]}
+    shown = -1.0
+    for i, tick in enumerate(lines[:-1].tolist()):
+        at = (tick - lines[0]) * per_tick
+        if at >= shown:
+            label = f"{first_bar + i + 1}{metres.get(tick, '')}"
+            axes.annotate(label, (tick, lanes.top), (1, 2), textcoords="offset points", fontsize=7, color=_GREY)
+            shown = at + 0.07 * len(label) + 0.12
+    between = beats(piece, lines, 0.09 / per_tick)
+    axes.vlines(between, lanes.bottom, lanes.top, color="#e2e5ea", linewidth=0.5, zorder=1, gid="beats")
+    drawn = lines[1:-1] if np.diff(lines).min() * per_tick > 0.03 else lines[1:-1:16]
+    axes.vlines(drawn, lanes.bottom, lanes.top, color=_RULE, linewidth=0.8, zorder=1.5, gid="bars")
+
+
+class _Notes(NamedTuple):
+    """The boxes of all notes: ticks, units of pitch, and colours; each (notes,), `fill` (notes, 3)."""
+
+    onset: Ints
+    end: Ints
+    bottom: NDArray[np.float64]
+    height: NDArray[np.float64]
+    fill: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, piece: Piece, lanes: Lanes) -> _Notes:
+        middle, height = lanes.boxes(piece)
+        return cls(piece.onset, piece.onset + widths(piece), middle - height / 2, height, shades(piece))
+
+    def draw(self, axes: Axes, start: int, stop: int, edge: float = 0.7) -> None:
+        """Each note in the row where it begins (gid 'notes'), and what is left of it in the next rows (gid 'held')."""
+        for gid, inside in (
+            ("held", (self.onset < start) & (self.end > start)),
+            ("notes", (self.onset >= start) & (self.onset < stop)),
+        ):
+            left, right = np.maximum(self.onset[inside], start), np.minimum(self.end[inside], stop)
+            bottom, top = self.bottom[inside], (self.bottom + self.height)[inside]
+            # A white edge would swallow the narrow boxes of a unison.
+            edges = np.where(self.height[inside] > 0.8, edge, 0)
+            fill = self.fill[inside]
+            _boxes(axes, left, right, bottom, top, facecolors=fill, edgecolors="white", linewidths=edges, gid=gid)
+
+
+def shades(piece: Piece) -> NDArray[np.float64]:
+    """The colour of each note, (notes, 3) of RGB in 0-1: its part's, paler the softer it is."""
+    from matplotlib.colors import to_rgb
+
+    strength = (0.35 + 0.65 * piece.velocity / 127)[:, None]
+    return 1 - strength * (1 - np.array([to_rgb(c) for c in colours(piece)])[piece.part])
+
+
+def _boxes(axes: Axes, left: Any, right: Any, bottom: Any, top: Any, **style: Any) -> None:
+    from matplotlib.collections import PolyCollection
+
+    if len(bottom):
+        left, right = np.broadcast_to(left, len(bottom)), np.broadcast_to(right, len(bottom))
+        corners = np.stack([np.stack([left, left, right, right], 1), np.stack([bottom, top, top, bottom], 1)], 2)
+        axes.add_collection(PolyCollection(list(corners), **{"zorder": 3, **style}), autolim=False)
+
+
+def _mark(axes: Axes, piece: Piece, lanes: Lanes, start: int, stop: int, prompt_end: int) -> None:
+    """The prompt tinted up to where the new music starts, and the silence before a pick-up hatched."""
+    note: dict[str, Any] = dict(xytext=(3, -3), textcoords="offset points", fontsize=7, va="top", zorder=4, style="italic")
+    if start < prompt_end:
+        axes.axvspan(start, min(stop, prompt_end), color=_TINT, alpha=0.75, linewidth=0, zorder=0.5, gid="prompt")
+        if start == 0:
+            axes.annotate("prompt", (0, lanes.top), color="#92580a", **note)
+    if start <= prompt_end < stop and 0 < prompt_end < piece.length:
+        axes.axvline(prompt_end, color="#92580a", linewidth=1.2, zorder=2)
+        axes.annotate("new", (prompt_end, lanes.top), color="#92580a", **note)
+    silence = int(piece.onset[0])
+    if start == 0 and has_pickup(piece) and silence < stop:
+        axes.axvspan(0, silence, facecolor="none", edgecolor="#d1d5db", hatch="////", linewidth=0, zorder=1, gid="pick-up")
+        axes.annotate(
+            "pick-up", (silence, lanes.bottom), color=_GREY, **{**note, "xytext": (-3, 3), "va": "bottom", "ha": "right"}
+        )
+
+
+def write_plot(piece: Piece, path: str | os.PathLike[str], *, prompt_end: int = 0, title: str | None = None) -> None:
+    """Write the piano roll to a .png or .svg file, whole or not at all; arguments as for `plot`.
+
+    Raises
+    ------
+    RenderError
+        If the suffix is another or the piece cannot be drawn.
+    FileError
+        If the file cannot be written.
+    """
+    _check_suffix(path)
+    write_bytes(path, _image(plot(piece, prompt_end=prompt_end, title=title), Path(path).suffix.lower()))
+
+
+def _check_suffix(path: str | os.PathLike[str]) -> None:
+    if Path(path).suffix.lower() not in SUFFIXES:
+        raise RenderError(f"{Path(path).name!r} is no picture file; name it .png or .svg")
+
+
+def _image(figure: Figure, suffix: str) -> bytes:
+    import matplotlib
+
+    out = io.BytesIO()
+    nameless = {"Software": None} if suffix == ".png" else {"Date": None, "Creator": None}
+    # The ids in an SVG are random unless salted, and the salt can only be given as a setting.
+    with matplotlib.rc_context({"svg.hashsalt": "melody"}):
+        figure.savefig(out, format=suffix[1:], metadata=nameless)
+    return out.getvalue()
+
+
+def plot_sheet(pieces: Sequence[tuple[str, Piece]]) -> Figure:
+    """Small rolls side by side, one panel for each of the first 120 pieces; the heading says how many there are.
+
+    Raises
+    ------
+    RenderError
+        If there is no piece.
+    """
+    from matplotlib.figure import Figure
+
+    if not pieces:
+        raise RenderError("there are no pieces; a contact sheet shows one or more, so name a folder with some")
+    shown = pieces[:MAX_PANELS]
+    columns = min(ceil(len(shown) ** 0.5), 4)
+    rows = ceil(len(shown) / columns)
+    height = 0.55 + rows * 1.65
+    figure = Figure(figsize=(_WIDTH, height), dpi=_DPI, facecolor="white")
+    more = f", the first {len(shown)} of them shown" if len(shown) < len(pieces) else ""
+    count = f"{len(pieces)} tune{'s' if len(pieces) != 1 else ''}{more}"
+    figure.text(0.25 / _WIDTH, 1 - 0.16 / height, count, size=11, weight="bold", color=_INK, va="top")
+    each = (_WIDTH - 0.25) / columns
+    for i, (name, piece) in enumerate(shown):
+        left, bottom = 0.25 + i % columns * each, height - 0.45 - (i // columns + 1) * 1.65 + 0.2
+        axes = figure.add_axes((left / _WIDTH, bottom / height, (each - 0.25) / _WIDTH, 1.05 / height))
+        _draw_panel(axes, name, piece, room=int(13 * (each - 0.25)))
+    return figure
+
+
+def _draw_panel(axes: Axes, name: str, piece: Piece, room: int) -> None:
+    axes.set(xticks=[], yticks=[])
+    for side in axes.spines.values():
+        side.set(color=_RULE, linewidth=0.6)
+    _name(axes, _drawable(name, room, "bold"), 13, fontsize=8.5, weight="bold", color=_INK)
+    try:
+        lines = bar_lines(piece)
+    except RenderError:
+        note = "no notes" if piece.num_notes == 0 else "too long to draw"
+        axes.text(0.5, 0.5, note, transform=axes.transAxes, ha="center", va="center", fontsize=8, color=_GREY)
+        return
+    _name(axes, _drawable(facts(piece), 60), 3, fontsize=7, color=_GREY)
+    lanes = Lanes.of(piece)
+    axes.set(xlim=(0, lines[-1]), ylim=(lanes.bottom, lanes.top))
+    axes.vlines(lines[1 : -1 : ceil(len(lines) / 40)], lanes.bottom, lanes.top, color="#e5e7eb", linewidth=0.6, zorder=1)
+    _Notes.of(piece, lanes).draw(axes, 0, int(lines[-1]), edge=0)
+
+
+def _name(axes: Axes, text: str, points_up: int, **style: Any) -> None:
+    where: dict[str, Any] = dict(xycoords="axes fraction", textcoords="offset points", parse_math=False)
+    axes.annotate(text, (0, 1), (0, points_up), **where, **style)
+
+
+def contact_sheet(pieces: Sequence[tuple[str, Piece]], path: str | os.PathLike[str]) -> int:
+    """Write `plot_sheet` to a .png or .svg file, whole or not at all; returns how many pieces it shows.
+
+    Raises
+    ------
+    RenderError
+        If there is no piece or the suffix is another.
+    FileError
+        If the file cannot be written.
+    """
+    _check_suffix(path)
+    write_bytes(path, _image(plot_sheet(pieces), Path(path).suffix.lower()))
+    return min(len(pieces), MAX_PANELS)
