@@ -1,0 +1,1 @@
+"""Notation and music21: the only importer of music21 and verovio."""
