@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -157,7 +158,7 @@ class Batches:
             padded[i, : len(piece)] = piece
             mask[i, : len(piece) - 1] = True
         borders = np.linspace(0, longest - 1, -(-(longest - 1) // self._settings.window) + 1).astype(int)
-        for start, stop in zip(borders[:-1], borders[1:]):
+        for start, stop in pairwise(borders):
             going = int(mask[:, start].sum())
             real = mask[:going, start:stop]
             yield Batch(padded[:going, start:stop], padded[:going, start + 1 : stop + 1], real, bool(start == 0))

@@ -57,6 +57,8 @@ def inputs_offsets(vocabulary: Vocabulary) -> list[int]:
 class MelodyLSTM(nn.Module):
     """The model; `inputs` below is (batch, time, fields + features), tokens of the events and their features."""
 
+    offsets: Tensor
+
     def __init__(self, vocabulary: Vocabulary, settings: ModelSettings) -> None:
         super().__init__()
         self.settings = settings
@@ -130,6 +132,8 @@ def said_fields(events: Tensor) -> Tensor:
 
 class _Head(nn.Module):
     """One field: tanh of the state and of what is known of the event already, then logits."""
+
+    offsets: Tensor
 
     def __init__(self, field: int, vocabulary: Vocabulary, settings: ModelSettings) -> None:
         super().__init__()

@@ -57,7 +57,7 @@ class NGram:
     def __init__(self, vocabulary: Vocabulary, pieces: Sequence[Rows], order: int) -> None:
         self._vocabulary = vocabulary
         self.order = order
-        tokens, fields, contexts = self._contexts(pieces)
+        tokens, _, contexts = self._contexts(pieces)
         self._tables: list[_Counts] = []
         distinct = np.arange(
             len(tokens)

@@ -106,10 +106,13 @@ class Part:
     name: str = ""
 
 
-def _column(values: ArrayLike) -> Ints:
-    column = np.array(values, dtype=np.int64).reshape(-1)
-    column.flags.writeable = False
-    return column
+_COLUMNS = ("onset", "duration", "pitch", "velocity", "part")
+
+
+def _sorted(table: Ints) -> Ints:
+    """The notes of a table of legal columns, (5, notes), by onset, part and pitch."""
+    key = table[0] << 32 | table[4] << 8 | table[2]  # one number a note: an onset has 31 bits, a part 16, a pitch 7
+    return table if (key[:-1] <= key[1:]).all() else table.take(key.argsort(kind="stable"), 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,39 +167,39 @@ class Piece:
     ticks_per_quarter: int = TICKS_PER_QUARTER
 
     def __post_init__(self) -> None:
-        columns = [_column(c) for c in (self.onset, self.duration, self.pitch, self.velocity, self.part)]
+        columns = [np.asarray(getattr(self, name)).reshape(-1) for name in _COLUMNS]
         notes = len(columns[0])
-        for i, default in ((3, 90), (4, 0)):
-            if len(columns[i]) == 0:
-                columns[i] = _column(np.full(notes, default))
+        columns[3:] = [c if len(c) else np.full(notes, default) for c, default in zip(columns[3:], (90, 0))]
         if len({len(c) for c in columns}) > 1:
             raise PieceError(f"the columns of a piece have {[len(c) for c in columns]} notes; they must be equally long")
-        order = np.lexsort((columns[2], columns[4], columns[0]))
-        for name, column in zip(("onset", "duration", "pitch", "velocity", "part"), columns):
-            object.__setattr__(self, name, _column(column[order]))
-        for name, kind in (("time_signatures", TimeSignature), ("tempi", Tempo), ("keys", Key)):
-            object.__setattr__(self, name, tuple(kind(*event) for event in getattr(self, name)))
-        object.__setattr__(self, "parts", tuple(self.parts))
-        object.__setattr__(self, "texts", tuple(self.texts))
-        self._check_notes()
-        self._check_signatures()
-
-    def _check_notes(self) -> None:
+        table = np.array(columns, np.int64)  # (5, notes)
         _check_range("ticks_per_quarter", self.ticks_per_quarter, 1, 32767)
+        _check_range("number of parts", len(self.parts), 0, 2**16)
         for part in self.parts:
             _check_range("program", part.program, 0, 127)
-        if self.num_notes == 0:
+        self._check_ranges(table)
+        table = _sorted(table)
+        table.flags.writeable = False
+        for name, column in zip(_COLUMNS, table):
+            object.__setattr__(self, name, column)
+        for name, kind in (("time_signatures", TimeSignature), ("tempi", Tempo), ("keys", Key)):
+            object.__setattr__(self, name, tuple([kind(*event) for event in getattr(self, name)]))
+        object.__setattr__(self, "parts", tuple(self.parts))
+        object.__setattr__(self, "texts", tuple(self.texts))
+        self._check_overlaps()
+        self._check_signatures()
+
+    def _check_ranges(self, table: Ints) -> None:
+        if not table.shape[1]:
             return
-        for name, low, high in (
-            ("onset", 0, MAX_TICK),
-            ("duration", 1, MAX_TICK),
-            ("pitch", 0, 127),
-            ("velocity", 1, 127),
-            ("part", 0, len(self.parts) - 1),
-        ):
-            column = getattr(self, name)
-            _check_range(name, int(column.min()), low, high)
-            _check_range(name, int(column.max()), low, high)
+        lows, highs = (0, 1, 0, 1, 0), (MAX_TICK, MAX_TICK, 127, 127, len(self.parts) - 1)
+        for name, least, most, low, high in zip(_COLUMNS, table.min(1).tolist(), table.max(1).tolist(), lows, highs):
+            _check_range(name, least, low, high)
+            _check_range(name, most, low, high)
+
+    def _check_overlaps(self) -> None:
+        if self.is_monophonic:
+            return
         clash = overlaps(self.onset, self.duration, self.pitch, self.part)
         if len(clash):
             i = clash[0]
@@ -292,7 +295,7 @@ class Piece:
     @property
     def is_monophonic(self) -> bool:
         """Whether no two notes ever sound together."""
-        return bool(np.all(self.end[:-1] <= self.onset[1:]))
+        return bool((self.end[:-1] <= self.onset[1:]).all())
 
     def bar_starts(self, until: int | None = None) -> Ints:
         """Ticks at which the bars begin, up to but not including `until` (default: `length`), at least one.
@@ -388,7 +391,9 @@ class Piece:
             name: np.concatenate([getattr(head, name), getattr(other, name) + (at if name == "onset" else 0)])
             for name in ("onset", "duration", "pitch", "velocity", "part")
         }
-        events: dict[str, Any] = {n: _join_events(getattr(head, n), getattr(other, n), at) for n in ("time_signatures", "tempi", "keys")}
+        events: dict[str, Any] = {
+            n: _join_events(getattr(head, n), getattr(other, n), at) for n in ("time_signatures", "tempi", "keys")
+        }
         parts = self.parts + other.parts[len(self.parts) :]
         return replace(self, **columns, **events, parts=parts)
 
@@ -460,11 +465,11 @@ def check_time_signature(signature: TimeSignature, ticks_per_quarter: int = TICK
 
 
 def overlaps(onset: Ints, duration: Ints, pitch: Ints, part: Ints) -> Ints:
-    """Indices of notes that begin while an earlier note of the same part and pitch still sounds."""
-    order = np.lexsort((onset, pitch, part))
-    same = (np.diff(part[order]) == 0) & (np.diff(pitch[order]) == 0)
-    sounding = (onset + duration)[order][:-1] > onset[order][1:]
-    return np.sort(order[1:][same & sounding])
+    """Indices of notes that begin while an earlier note of the same part and pitch still sounds; legal columns."""
+    voice = part << 7 | pitch
+    order = (voice << 32 | onset).argsort(kind="stable")
+    onset, end, voice = onset[order], (onset + duration)[order], voice[order]
+    return np.sort(order[1:][(voice[1:] == voice[:-1]) & (end[:-1] > onset[1:])])
 
 
 def time_signature_of(onset: int, ticks: int, ticks_per_quarter: int = TICKS_PER_QUARTER) -> TimeSignature | None:

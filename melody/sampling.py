@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from os import PathLike
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -389,7 +390,7 @@ class _Prompt:
         whole = self._vocabulary.decode(np.concatenate([self._primed, rows]))
         parts, part = self._own_parts(rows)
         delta = self._heard_start + self._end - self._fitted_end
-        columns = {
+        columns: dict[str, Any] = {
             "onset": whole.onset[heard:] + delta,
             "duration": whole.duration[heard:],
             "pitch": np.where(whole.is_drum, whole.pitch, whole.pitch - 12 * self._octaves)[heard:],
@@ -401,7 +402,9 @@ class _Prompt:
             new = replace(self._prompt, **columns, parts=parts, texts=texts)
             first_bar = int(new.bar_starts(int(new.onset.min(initial=self._end)) + 1)[-1])
             return Continuation(new.slice(first_bar, new.length + 1), 0, self.remarks)
-        joined = {name: np.concatenate([getattr(self._prompt, name), column]) for name, column in columns.items()}
+        joined: dict[str, Any] = {
+            name: np.concatenate([getattr(self._prompt, name), column]) for name, column in columns.items()
+        }
         piece = replace(self._prompt, **joined, parts=parts, texts=texts)
         return Continuation(piece, self._prompt.length, self.remarks)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,8 @@ def _fit_signatures(vocabulary: Vocabulary, piece: Piece, changes: list[str]) ->
         if (signature.numerator, signature.denominator) not in vocabulary.time_signatures:
             known = ", ".join(f"{n}/{d}" for n, d in vocabulary.time_signatures)
             raise VocabularyError(
-                f"the music is in {signature.numerator}/{signature.denominator}, which this model has never seen; it knows {known}"
+                f"the music is in {signature.numerator}/{signature.denominator}, which this model "
+                f"has never seen; it knows {known}"
             )
     for i, name in enumerate(("time_signatures", "tempi", "keys")):
         events = getattr(piece, name)
@@ -128,7 +130,8 @@ def _without_overlaps(piece: Piece, onset: Ints, duration: Ints, pitch: Ints) ->
     while len(clash := overlaps(onset[keep], duration[keep], pitch[keep], piece.part[keep])):
         keep[np.flatnonzero(keep)[clash]] = False
     columns = {"onset": onset, "duration": duration, "pitch": pitch, "velocity": piece.velocity, "part": piece.part}
-    return replace(piece, **{name: column[keep] for name, column in columns.items()})
+    kept: dict[str, Any] = {name: column[keep] for name, column in columns.items()}
+    return replace(piece, **kept)
 
 
 def _check_voices(vocabulary: Vocabulary, piece: Piece) -> None:

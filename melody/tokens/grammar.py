@@ -85,7 +85,7 @@ class Grammar:
         ticks = self._tick[:, None] + self._shifts  # (streams, shifts)
         legal = self._kinds(ticks).any(axis=2)
         late = legal & (ticks >= self._start)
-        legal = np.where(late.any(axis=1)[:, None], late, legal)
+        legal = late | (legal & ~np.any(late, axis=1)[:, None])
         end = self._begun & (self._notes > 0)
         if self._bars is not None:
             end &= (self._tick >= self._until - self._bar_ticks) | ~legal.any(axis=1)
@@ -148,8 +148,9 @@ class Grammar:
         last_part = (self._kind - FIRST_PART)[:, None]
         above = np.arange(free.shape[2]) > (self._value - self._vocabulary.value_starts[3])[:, None]
         room_above = (free & above[:, None]).any(axis=2)
-        at_once = (number > last_part) & free.any(axis=2) | (number == last_part) & room_above & ~self._monophonic
-        legal = np.where(same[:, :, None], at_once[:, None], free.any(axis=2)[:, None])
+        at_once: Mask = (number > last_part) & free.any(axis=2) | (number == last_part) & room_above & ~self._monophonic
+        later = free.any(axis=2)
+        legal = (same[:, :, None] & at_once[:, None]) | (~same[:, :, None] & later[:, None])
         silent = self._ends.max(axis=2)[:, None] <= ticks[:, :, None]
         legal &= silent | ~self._monophonic
         return legal & (ticks + self._durations[0] <= self._until[:, None])[:, :, None]

@@ -177,12 +177,13 @@ class Vocabulary:
             parts=self.parts,
             ticks_per_quarter=self.ticks_per_quarter,
         )
+        nothing = (np.zeros(0, np.int64),) * 3
         for numerator, denominator in self.time_signatures:
-            Piece([], [], [], time_signatures=(TimeSignature(0, numerator, denominator),))
+            Piece(*nothing, time_signatures=(TimeSignature(0, numerator, denominator),))
         for tempo in self.tempi:
-            Piece([], [], [], tempi=(Tempo(0, tempo),))
+            Piece(*nothing, tempi=(Tempo(0, tempo),))
         for fifths, mode in self.keys:
-            Piece([], [], [], keys=(Key(0, fifths, mode),))  # type: ignore[arg-type]
+            Piece(*nothing, keys=(Key(0, fifths, mode),))  # type: ignore[arg-type]
 
     # Numbers
 
@@ -232,7 +233,7 @@ class Vocabulary:
 
     def value_transposition(self, semitones: int) -> Ints:
         """The value token that each value token becomes `semitones` higher, (values,); -1 where there is none."""
-        metre, tempo, key, pitch, size = self.value_starts
+        _, _, key, pitch, size = self.value_starts
         moved = np.arange(size)
         keys = {k: i for i, k in enumerate(self.keys)}
         for i, (fifths, mode) in enumerate(self.keys):
@@ -284,7 +285,7 @@ class Vocabulary:
         rows: list[tuple[int, int, int]] = []
         tables = (self.time_signatures, self.tempi, self.keys)
         names = ("the metre", "the tempo", "the key")
-        events = (
+        events: tuple[list[tuple[int, Any]], ...] = (
             [(e.onset, (e.numerator, e.denominator)) for e in piece.time_signatures],
             [(e.onset, e.microseconds) for e in piece.tempi],
             [(e.onset, (e.fifths, e.mode)) for e in piece.keys],
@@ -384,8 +385,9 @@ class Usage:
         self.time_signatures.update((t.numerator, t.denominator) for t in piece.time_signatures)
         self.tempi.update(t.microseconds for t in piece.tempi)
         self.keys.update((k.fifths, k.mode) for k in piece.keys)
-        for i, events in enumerate((piece.time_signatures, piece.tempi, piece.keys)):
-            self.changes[i] |= any(e.onset > 0 for e in events)
+        self.changes[METRE] |= piece.time_signatures[-1].onset > 0
+        self.changes[TEMPO] |= piece.tempi[-1].onset > 0
+        self.changes[KEY] |= any(key.onset > 0 for key in piece.keys)
         self._add_parts(piece)
 
     def _add_parts(self, piece: Piece) -> None:
