@@ -1,0 +1,497 @@
+"""Scores: what stands on the page is what is in the piece; MusicXML and ABC are read back by music21."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+import xml.etree.ElementTree as ET
+import zipfile
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from melody.errors import RenderError, ScoreError
+from melody.piece import Key, Part, Piece, Tempo, TimeSignature, overlaps
+from melody.score.engraving import EngravingSettings, read_score, spelled, to_abc, to_musicxml, to_svg, write_score
+from melody.score.notation import find_key, metre_of, notate, spell, split
+
+METRES = [(4, 4), (3, 4), (2, 4), (6, 8), (9, 8), (12, 8), (5, 8), (7, 8), (5, 4), (2, 2), (3, 8), (3, 2)]
+
+
+def line(*notes: tuple[int, int | None], at: int = 0, **frame) -> Piece:
+    """A tune of (duration, pitch or None for a rest)."""
+    rows = []
+    for duration, pitch in notes:
+        rows += [(at, duration, pitch)] if pitch is not None else []
+        at += duration
+    return Piece(*zip(*rows), **frame)
+
+
+def jig() -> Piece:
+    bar = [(12, 74), (12, 78), (12, 81), (24, 78), (4, 76), (4, 74), (4, 73)]
+    return line(
+        (12, 69),
+        *bar * 5,
+        (36, 74),
+        (24, 74),
+        at=60,
+        time_signatures=[(0, 6, 8)],
+        parts=(Part(40, name="Fiddle"),),
+        title="Jig",
+    )
+
+
+def chorale() -> Piece:
+    """Eight chords of I and V in G for four voices."""
+    chords = [(71, 67, 62, 43), (69, 66, 62, 50)] * 4
+    rows = [(24 * i, 24, pitch, voice) for i, chord in enumerate(chords) for voice, pitch in enumerate(chord)]
+    onset, duration, pitch, part = zip(*rows)
+    names = ("Soprano", "Alto", "Tenor", "Bass")
+    return Piece(onset, duration, pitch, part=part, parts=tuple(Part(52, name=n) for n in names), keys=[(0, 1, "major")])
+
+
+def notes_of(piece: Piece) -> list[tuple[int, ...]]:
+    return sorted(zip(*(c.tolist() for c in (piece.part, piece.onset, piece.duration, piece.pitch))))
+
+
+def read_back(text: str, suffix: str, folder: Path) -> Piece:
+    path = folder / f"score{suffix}"
+    path.write_text(text, encoding="utf-8")
+    return read_score(path)
+
+
+@st.composite
+def written_tunes(draw: st.DrawFn, parts: int = 1) -> Piece:
+    """Notes on values that a page can hold: each unit of the bar binary or in a triplet; with several parts also chords."""
+    numerator, denominator = draw(st.sampled_from(METRES))
+    metre = metre_of(numerator, denominator)
+    rows = []
+    for part in range(parts):
+        cuts = {metre.bar * 3}
+        for unit in range(0, metre.bar * 3, metre.unit):
+            step = draw(st.sampled_from([3, 6, metre.unit // 3, metre.unit // 2, metre.unit, 0]))
+            inside = range(unit, unit + metre.unit, step) if step else ()
+            cuts |= {tick for tick in inside if draw(st.integers(0, 3))}
+        times = sorted(cuts)
+        for start, end in pairwise(times):
+            for pitch in draw(st.sets(st.integers(36, 96), max_size=parts)):
+                rows.append((start, end - start, pitch, part))
+    rows = rows or [(0, 24, 60, 0)]
+    onset, duration, pitch, part = zip(*rows)
+    key = draw(st.tuples(st.just(0), st.integers(-7, 7), st.sampled_from(["major", "minor"])))
+    programs = draw(st.lists(st.sampled_from([0, 24, 33, 40, 41, 73]), min_size=parts, max_size=parts))
+    return Piece(
+        onset,
+        duration,
+        pitch,
+        part=part,
+        parts=tuple(Part(p, name=f"P{i}") for i, p in enumerate(programs)),
+        time_signatures=[(0, numerator, denominator)],
+        keys=[key],
+    )
+
+
+@st.composite
+def free_playing(draw: st.DrawFn) -> Piece:
+    """Anything: overlaps, any tick, any grid, drums."""
+    seed = draw(st.integers(0, 2**32 - 1))
+    grid = draw(st.sampled_from([24, 480, 7, 1]))
+    rng = np.random.default_rng(seed)
+    columns = rng.integers([0, 1, 0, 0], [grid * 12, grid * 3 + 1, 128, 3], (draw(st.integers(1, 60)), 4))
+    while len(clash := overlaps(columns[:, 0], columns[:, 1], columns[:, 2], columns[:, 3])):
+        columns = np.delete(columns, clash, axis=0)
+    metre = draw(st.sampled_from([m for m in METRES if m[0] * 4 * grid % m[1] == 0]))
+    return Piece(
+        *columns.T[:3],
+        part=columns[:, 3],
+        parts=(Part(), Part(is_drum=True), Part(40)),
+        time_signatures=[(0, *metre)],
+        ticks_per_quarter=grid,
+    )
+
+
+# Notes there and back
+
+
+@settings(max_examples=25, deadline=None)
+@given(written_tunes())
+def test_a_tune_is_the_same_in_musicxml_for_music21s_own_reading(piece: Piece) -> None:
+    from music21 import converter
+
+    part = converter.parseData(to_musicxml(piece), format="musicxml").parts[0]
+    found = part.flatten().stripTies().notes
+    first = part.getElementsByClass("Measure").first()
+    shift = piece.time_signatures[0].bar_ticks() / 24 - first.quarterLength if first.number == 0 else 0
+    ticks = [(float(n.offset + shift) * 24, float(n.quarterLength) * 24, n.pitch.midi) for n in found]
+    assert np.allclose(ticks, [note[1:] for note in notes_of(piece)], atol=1e-6)
+    assert part.flatten().keySignature.sharps == piece.keys[0].fifths
+    assert part.flatten().timeSignature.ratioString == "{1}/{2}".format(*piece.time_signatures[0])
+
+
+@settings(max_examples=25, deadline=None)
+@given(piece=written_tunes(parts=3))
+def test_several_parts_with_chords_are_the_same_after_musicxml(
+    piece: Piece, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    again = read_back(to_musicxml(piece), ".musicxml", tmp_path_factory.mktemp("xml"))
+    playing = np.unique(piece.part)
+    assert notes_of(again) == notes_of(replace(piece, part=np.searchsorted(playing, piece.part)))
+    assert [part.program for part in again.parts] == [piece.parts[i].program for i in playing]
+    assert again.time_signatures == piece.time_signatures
+    assert again.keys == piece.keys
+    assert notate(piece).remarks == ()
+
+
+@settings(max_examples=25, deadline=None)
+@given(piece=written_tunes())
+def test_a_tune_is_the_same_after_abc(piece: Piece, tmp_path_factory: pytest.TempPathFactory) -> None:
+    assert notes_of(read_back(to_abc(piece), ".abc", tmp_path_factory.mktemp("abc"))) == notes_of(piece)
+
+
+@settings(max_examples=40, deadline=None)
+@given(free_playing())
+def test_every_voice_fills_its_bar_whatever_is_played(piece: Piece) -> None:
+    notation = notate(piece)
+    for player in notation.players:
+        for staff in player.staves:
+            for bar, voices in zip(notation.bars, staff.bars):
+                for fragments in voices.values():
+                    assert sum(f.duration for f in fragments) == bar.end - bar.start
+    ET.fromstring(to_musicxml(piece))
+
+
+def test_voices_that_overlap_in_a_part_keep_their_notes(tmp_path: Path) -> None:
+    piece = Piece([0, 0, 24, 36, 96, 100], [96, 24, 12, 60, 96, 8], [48, 60, 64, 67, 50, 62])
+    assert notes_of(read_back(to_musicxml(piece), ".xml", tmp_path)) == notes_of(piece)
+
+
+def test_metre_key_and_tempo_changes_come_back(tmp_path: Path) -> None:
+    piece = line(
+        *[(24, 60 + i % 5) for i in range(24)],
+        time_signatures=[(0, 4, 4), (192, 3, 4), (336, 6, 8)],
+        keys=[(0, 0, "major"), (192, -3, "minor")],
+        tempi=[Tempo.from_qpm(0, 100), Tempo.from_qpm(408, 138)],
+    )
+    again = read_back(to_musicxml(piece), ".musicxml", tmp_path)
+    assert (notes_of(again), again.time_signatures, again.keys) == (notes_of(piece), piece.time_signatures, piece.keys)
+    assert [(t.onset, round(t.qpm)) for t in again.tempi] == [(0, 100), (408, 138)]
+
+
+def test_drums_keep_onsets_and_kinds(tmp_path: Path) -> None:
+    hits = [(0, 36), (0, 42), (12, 42), (24, 38), (24, 42), (36, 46), (48, 49), (60, 50), (72, 47), (84, 41)]
+    piece = Piece([o for o, _ in hits], [2] * len(hits), [p for _, p in hits], parts=(Part(is_drum=True, name="Kit"),))
+    again = read_back(to_musicxml(piece), ".musicxml", tmp_path)
+    assert sorted(zip(again.onset.tolist(), again.pitch.tolist())) == sorted(hits)
+    assert again.parts[0].is_drum
+    with pytest.raises(ScoreError, match="only drums"):
+        to_abc(piece)
+
+
+# What a musician expects
+
+
+@pytest.mark.parametrize(
+    ("metre", "span", "values"),
+    [
+        ((4, 4), (0, 72), [72]),  # dotted half on the first beat
+        ((4, 4), (24, 72), [48]),  # quarter, half, quarter
+        ((4, 4), (36, 60), [12, 12]),  # the middle of the bar is shown
+        ((4, 4), (12, 84), [36, 36]),
+        ((4, 4), (12, 36), [24]),  # eighth, quarter, eighth
+        ((4, 4), (18, 30), [6, 6]),  # but no eighth across a beat off the sixteenth
+        ((4, 4), (0, 60), [48, 12]),
+        ((3, 4), (0, 60), [48, 12]),
+        ((3, 4), (12, 72), [12, 48]),
+        ((6, 8), (0, 48), [36, 12]),  # no half note in 6/8
+        ((6, 8), (24, 60), [12, 24]),
+        ((6, 8), (12, 36), [24]),
+        ((7, 8), (0, 84), [48, 36]),
+    ],
+)
+def test_a_note_is_written_so_that_the_metre_shows(metre: tuple[int, int], span: tuple[int, int], values: list[int]) -> None:
+    assert [b - a for a, b in split(*span, metre_of(*metre))] == values
+
+
+def test_rests_show_every_beat() -> None:
+    assert [b - a for a, b in split(24, 96, metre_of(4, 4), rest=True)] == [24, 48]
+    assert [b - a for a, b in split(0, 48, metre_of(3, 4), rest=True)] == [24, 24]
+    assert [b - a for a, b in split(12, 72, metre_of(6, 8), rest=True)] == [12, 12, 36]
+
+
+def test_a_pick_up_is_a_short_bar_numbered_0_and_the_last_bar_completes_it() -> None:
+    measures = ET.fromstring(to_musicxml(jig())).findall("part/measure")
+    lengths = [sum(int(n.findtext("duration")) for n in m.findall("note")) for m in (measures[0], measures[1], measures[-1])]
+    assert (measures[0].get("number"), measures[0].get("implicit"), measures[1].get("number")) == ("0", "yes", "1")
+    assert lengths == [12, 72, 60]
+
+
+def test_triplets_are_triplets_and_beams_follow_the_beat() -> None:
+    measure = ET.fromstring(to_musicxml(jig())).findall("part/measure")[1]
+    notes = measure.findall("note")
+    assert [n.findtext("type") for n in notes] == ["eighth"] * 3 + ["quarter"] + ["16th"] * 3
+    assert [n.findtext("time-modification/actual-notes") for n in notes[4:]] == ["3"] * 3
+    assert [n.findtext("beam") for n in notes] == ["begin", "continue", "end", None, "begin", "continue", "end"]
+
+
+def test_a_quarter_triplet_is_one_bracket() -> None:
+    piece = line((16, 60), (16, 62), (16, 64), (48, 65))
+    notes = ET.fromstring(to_musicxml(piece)).findall(".//note")
+    assert [n.findtext("type") for n in notes] == ["quarter"] * 3 + ["half"]
+    assert [t.get("type") for t in ET.fromstring(to_musicxml(piece)).iter("tuplet")] == ["start", "stop"]
+
+
+@pytest.mark.parametrize("fifths", range(-7, 8))
+def test_a_harmonic_minor_scale_uses_each_letter_once(fifths: int) -> None:
+    key = Key(0, fifths, "minor")
+    scale = [60 + key.tonic + step for step in (0, 2, 3, 5, 7, 8, 11)]
+    piece = line(*[(24, p) for p in scale], keys=[key])
+    letters = [spelled(x, p)[0] for x, p in zip(spell(piece, piece.keys).tolist(), scale)]
+    assert sorted(letters) == sorted("ABCDEFG")
+
+
+def test_a_spelling_sounds_as_the_pitch_it_spells() -> None:
+    for place in range(-15, 20):
+        pitch = 60 + 7 * place % 12
+        step, alter, octave = spelled(place, pitch)
+        assert 12 * (octave + 1) + {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}[step] + alter == pitch
+
+
+def test_passing_notes_rise_by_sharps_and_fall_by_flats() -> None:
+    def names(*pitches: int) -> list[str]:
+        piece = line(*[(24, p) for p in pitches], keys=[(0, 0, "major")])
+        return [
+            step + {-1: "b", 0: "", 1: "#"}[alter] for step, alter, _ in map(spelled, spell(piece, piece.keys), piece.pitch)
+        ]
+
+    assert names(67, 68, 69) == ["G", "G#", "A"]
+    assert names(69, 68, 67) == ["A", "Ab", "G"]
+    assert names(60, 61, 62) == ["C", "C#", "D"]
+    assert names(71, 70, 69) == ["B", "Bb", "A"]
+
+
+@pytest.mark.parametrize("name", ["bach/bwv66.6", "bach/bwv4.8"])
+def test_bach_is_spelled_as_he_spelled(name: str) -> None:
+    from music21 import corpus
+
+    score = corpus.parse(name)
+    rows = [
+        (round(n.offset * 24), round(n.quarterLength * 24), n.pitch.midi, i, n.pitch.name)
+        for i, part in enumerate(score.parts)
+        for n in part.flatten().stripTies().notes
+    ]
+    onset, duration, pitch, part, names = zip(*sorted(rows, key=lambda r: (r[0], r[3], r[2])))
+    key = Key(0, score.parts[0].flatten().keySignature.sharps, "minor")
+    piece = Piece(onset, duration, pitch, part=part, parts=(Part(),) * 4, keys=[key])
+    ours = [s + "-" * -a + "#" * a for s, a, _ in map(spelled, spell(piece, piece.keys), piece.pitch)]
+    assert ours == list(names)
+
+
+def test_accidentals_show_where_the_key_or_the_bar_does_not_say_it() -> None:
+    piece = line((24, 66), (24, 65), (24, 65), (24, 66), (24, 66), (24, 67), keys=[(0, 1, "major")])
+    signs = [n.findtext("accidental") for n in ET.fromstring(to_musicxml(piece)).iter("note") if n.find("rest") is None]
+    assert signs[0] is None and signs[2] is None and signs[4:] == [None, None]
+    assert signs[1] is not None and signs[3] is not None
+
+
+def test_the_key_is_found_where_the_piece_names_none() -> None:
+    scale = [59, 61, 62, 64, 66, 67, 70, 71, 66, 62, 59]
+    piece = line(*[(24, p) for p in scale])
+    assert find_key(piece)[1:] == (2, "minor")
+    assert any("Bm was found" in remark for remark in notate(piece).remarks)
+
+
+def test_a_chorale_stands_on_two_staves_and_keeps_four_parts_in_musicxml(tmp_path: Path) -> None:
+    short = notate(chorale(), short_score=True)
+    assert [player.staves[0].clef for player in short.players] == ["treble", "bass"]
+    assert all(set(bar) == {1, 2} for player in short.players for bar in player.staves[0].bars)
+    assert [part.name for part in read_back(to_musicxml(chorale()), ".xml", tmp_path).parts] == [
+        "Soprano",
+        "Alto",
+        "Tenor",
+        "Bass",
+    ]
+
+
+def test_clefs_follow_range_and_a_piano_has_two_hands() -> None:
+    def clefs(program: int, *pitches: int) -> list[str]:
+        piece = Piece([0] * len(pitches), [96] * len(pitches), pitches, parts=(Part(program),), keys=[(0, 0, "major")])
+        return [staff.clef for staff in notate(piece).players[0].staves]
+
+    assert clefs(40, 67, 74) == ["treble"]
+    assert clefs(42, 43, 50) == ["bass"]
+    assert clefs(41, 55, 64) == ["alto"]
+    assert clefs(33, 28, 33) == ["bass-8vb"]
+    assert clefs(0, 36, 48, 64, 72) == ["treble", "bass"]
+
+
+def test_free_playing_is_brought_back_to_the_beat_and_said() -> None:
+    straight = jig().resolution(480)
+    rng = np.random.default_rng(0)
+    onset = straight.onset + rng.integers(-12, 13, straight.num_notes)
+    played = replace(straight, onset=onset, duration=np.maximum(straight.duration * 9 // 10, 20))
+    notation = notate(played)
+    assert any("do not lie on written values" in remark for remark in notation.remarks)
+    starts = {f.start for bar in notation.players[0].staves[0].bars for f in bar[1] if f.notes and not f.tied_from}
+    assert np.mean([tick in starts for tick in jig().onset.tolist()]) > 0.9
+    assert not any("written values" in remark for remark in notate(jig()).remarks)
+
+
+# Pictures and files
+
+
+def test_svg_is_one_document_a_page_with_every_note_by_number() -> None:
+    pages = to_svg(jig())
+    root = ET.fromstring(pages[0])
+    ids = {e.get("id") for e in root.iter()}
+    assert len(pages) == 1 and root.get("viewBox")
+    assert {f"n{i}" for i in range(jig().num_notes)} <= ids
+    assert pages == to_svg(jig())
+
+
+def test_a_hostile_title_stays_text(tmp_path: Path) -> None:
+    title = '</text><script>alert(1)</script> & "x" \x00 #image("/etc/passwd") % |]'
+    piece = replace(jig(), title=title)
+    assert "<script" not in "".join(to_svg(piece))
+    ET.fromstring(to_musicxml(piece))
+    assert notes_of(read_back(to_abc(piece), ".abc", tmp_path)) == notes_of(piece)
+    write_score(piece, tmp_path / "a.pdf")
+
+
+def test_png_has_the_asked_size_and_ink(tmp_path: Path) -> None:
+    from PIL import Image
+
+    written = write_score(jig(), tmp_path / "jig.png", settings=EngravingSettings(dpi=100))
+    picture = Image.open(written.paths[0])
+    ink = np.asarray(picture.convert("RGBA"))[..., 3] > 128
+    assert abs(picture.width - 210 / 25.4 * 100) <= 2
+    assert 0.005 < ink.mean() < 0.3
+    top = ink[: int(0.1 * picture.width)]  # the title, in the middle of the upper margin
+    assert top.any() and abs(np.flatnonzero(top[: len(top) * 4 // 5].any(axis=0)).mean() / picture.width - 0.5) < 0.05
+
+
+def test_pdf_is_vectors_with_its_fonts(tmp_path: Path) -> None:
+    write_score(jig(), tmp_path / "jig.pdf")
+    content = (tmp_path / "jig.pdf").read_bytes()
+    assert content.startswith(b"%PDF") and b"/FontFile" in content and b"/Subtype /Image" not in content
+    write_score(jig(), tmp_path / "again.pdf")
+    assert (tmp_path / "again.pdf").read_bytes() == content
+
+
+def test_long_music_goes_on_to_further_pages(tmp_path: Path) -> None:
+    piece = line(*[(12, 60 + i % 12) for i in range(8 * 120)], keys=[(0, 0, "major")])
+    written = write_score(piece, tmp_path / "long.svg")
+    names = [path.name for path in written.paths]
+    assert names[:2] == ["long.svg", "long-2.svg"] and sorted(names) == sorted(p.name for p in tmp_path.iterdir())
+    assert len(to_svg(piece, settings=EngravingSettings(single_page=True))) == 1
+
+
+@pytest.mark.parametrize("suffix", [".musicxml", ".xml", ".mxl", ".abc"])
+def test_what_is_written_is_read(suffix: str, tmp_path: Path) -> None:
+    written = write_score(jig(), tmp_path / f"jig{suffix}")
+    again = read_score(written.paths[0])
+    assert (notes_of(again), again.title, again.time_signatures) == (notes_of(jig()), "Jig", jig().time_signatures)
+    assert [p.name for p in tmp_path.iterdir()] == [f"jig{suffix}"]
+
+
+def test_tunes_are_read_as_they_are_printed(tmp_path: Path) -> None:
+    abc = "X:1\nT:Test\nM:2/4\nL:1/8\nQ:1/4=90\nK:G\nD | {c}G2 F>G | A2- AB |1 (3cBA G2 |]\n"
+    piece = read_back(abc, ".abc", tmp_path)
+    assert notes_of(piece) == [
+        (0, 36, 12, 62),
+        (0, 48, 24, 67),
+        (0, 72, 18, 66),
+        (0, 90, 6, 67),
+        (0, 96, 36, 69),
+        (0, 132, 12, 71),
+        (0, 144, 8, 72),
+        (0, 152, 8, 71),
+        (0, 160, 8, 69),
+        (0, 168, 24, 67),
+    ]
+    assert (piece.title, piece.keys, round(piece.tempo_qpm)) == ("Test", (Key(0, 1, "major"),), 90)
+
+
+def test_a_bar_of_another_length_has_its_own_time_signature(tmp_path: Path) -> None:
+    piece = read_back("X:1\nM:3/4\nL:1/4\nK:C\nCDE | FG | ABc | c3 |]\n", ".abc", tmp_path)
+    assert piece.time_signatures == (TimeSignature(0, 3, 4), TimeSignature(72, 2, 4), TimeSignature(120, 3, 4))
+
+
+def test_humdrum_is_read(tmp_path: Path) -> None:
+    kern = "**kern\n*M3/4\n*k[b-]\n=1\n4f\n8g\n8a\n4b-\n=2\n2.cc\n==\n*-\n"
+    assert notes_of(read_back(kern, ".krn", tmp_path)) == [
+        (0, 0, 24, 65),
+        (0, 24, 12, 67),
+        (0, 36, 12, 69),
+        (0, 48, 24, 70),
+        (0, 72, 72, 72),
+    ]
+
+
+# Refusals
+
+
+def zipped(**members: bytes) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr({"container": "META-INF/container.xml"}.get(name, f"{name}.xml"), content)
+    return stream.getvalue()
+
+
+BOMB = b'<?xml version="1.0"?><!DOCTYPE s [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]><score-partwise>&b;</score-partwise>'
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.mid", b"MThd", "can be read from"),
+        ("a.xml", b"", "cannot be read"),
+        ("a.xml", b"<html><p>no music</p></html>", r"a\.xml"),
+        ("a.musicxml", b"<score-partwise><part-list/>", "cannot be read"),
+        ("a.musicxml", BOMB, "entities"),
+        ("a.musicxml", BOMB.decode().encode("utf-16"), "entities"),
+        ("a.xml", b" " * 8_000_001, "larger than 8 MB"),
+        ("a.mxl", b"PK\x03\x04 not a zip", "no compressed MusicXML"),
+        ("a.mxl", zipped(container=b'<rootfile full-path="gone.xml"/>'), "no compressed MusicXML"),
+        ("a.mxl", zipped(container=b'<rootfile full-path="s.xml"/>', s=b" " * 50_000_000), "larger than 8 MB"),
+        ("a.abc", b"X:1\nK:C\nC|\n\nX:2\nK:C\nD|\n", "2 tunes"),
+        ("a.abc", b"\xff\xfe\x00\x80", r"a\.abc"),
+        ("a.krn", b"not humdrum", r"a\.krn"),
+    ],
+)
+def test_a_file_that_is_no_score_is_refused_in_one_line(name: str, content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ScoreError, match=message) as caught:
+        read_score(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_no_page_holds_is_refused(tmp_path: Path) -> None:
+    for piece, message in (
+        (Piece([], [], []), "no notes"),
+        (Piece(np.arange(10_800) * 48, [24] * 10_800, [60] * 10_800), "over 2000 bars"),
+        (Piece([0, 2**31 - 100], [24, 24], [60, 62]), "over 2000 bars"),
+        (Piece([0], [3], [60], time_signatures=[(0, 3, 64)], ticks_per_quarter=48), "3/64"),
+    ):
+        with pytest.raises(ScoreError, match=message):
+            to_musicxml(piece)
+    with pytest.raises(ScoreError, match=r"\.svg, \.png, \.pdf, \.musicxml, \.xml, \.mxl, \.abc"):
+        write_score(jig(), tmp_path / "jig.doc")
+    with pytest.raises(ScoreError, match="cannot write"):
+        write_score(jig(), tmp_path / "no" / "jig.abc")
+    with pytest.raises(ScoreError, match="dpi"):
+        EngravingSettings(dpi=5000)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("module", "suffix"), [("verovio", ".svg"), ("typst", ".pdf")])
+def test_a_missing_package_is_named(module: str, suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(RenderError, match=re.escape("pip install 'melody[score]'")):
+        write_score(jig(), tmp_path / f"jig{suffix}")
