@@ -107,12 +107,14 @@ def _fit_velocities(vocabulary: Vocabulary, piece: Piece, changes: list[str]) ->
 def _fit_times(vocabulary: Vocabulary, piece: Piece, changes: list[str]) -> Piece:
     """Nearest known durations; and, onset by onset, the nearest known time since the event before."""
     duration = _nearest(vocabulary.durations, piece.duration)
-    controls = [e.onset for e in piece.time_signatures + piece.keys if e.onset > 0]
+    controls = [e.onset for e in piece.time_signatures + piece.tempi + piece.keys if e.onset > 0]
     shifts = np.diff(np.unique(np.concatenate([[0], piece.onset, controls])))
     onset = piece.onset
     if not np.isin(shifts, vocabulary.shifts).all():
         if controls:
-            raise VocabularyError("the music has a rhythm between changes of metre or key that this model has never seen")
+            raise VocabularyError(
+                "the music has a rhythm between changes of metre, tempo or key that this model has never seen"
+            )
         ticks, number = np.unique(piece.onset, return_inverse=True)
         steps = np.diff(ticks, prepend=0)
         known = _nearest(vocabulary.shifts, np.maximum(steps, 1))

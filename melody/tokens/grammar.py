@@ -18,6 +18,7 @@ from melody.tokens.vocabulary import DURATION, END, FIRST_PART, KEY, KIND, METRE
 
 Mask = NDArray[np.bool_]
 _PER_STREAM = (
+    "_told",
     "_begun",
     "_notes",
     "_tick",
@@ -61,6 +62,7 @@ class Grammar:
         self._bar_lengths = np.array(
             [TimeSignature(0, *t).bar_ticks(vocabulary.ticks_per_quarter) for t in vocabulary.time_signatures], np.int64
         )
+        self._told = np.zeros((streams, 2), bool)  # whether metre and tempo have been given
         self._begun = np.zeros(streams, bool)
         self._notes = np.zeros(streams, np.int64)
         self._tick = np.zeros(streams, np.int64)
@@ -118,10 +120,10 @@ class Grammar:
 
     def _header_kind(self) -> NDArray[np.int64]:
         """The change that must come next because every piece begins with it, -1 if none, (streams,)."""
-        required = [kind for kind in (METRE, TEMPO) if self._vocabulary.is_said[kind]]
         pending = np.full(len(self._tick), -1)
-        for kind in reversed(required):
-            pending[~self._begun & (self._kind < kind)] = kind
+        for kind in (TEMPO, METRE):
+            if self._vocabulary.is_said[kind]:
+                pending[~self._told[:, kind]] = kind
         return pending
 
     def _kinds(self, ticks: NDArray[np.int64]) -> Mask:
@@ -178,6 +180,8 @@ class Grammar:
         self._ends[playing, part, pitch] = tick[note] + self._durations[row[note, DURATION]]
         self._begun[playing] = True
         self._notes[playing] += 1
+        for kind in (METRE, TEMPO):
+            self._told[going[row[:, KIND] == kind], kind] = True
         changing = going[row[:, KIND] == METRE]
         since = self._tick[changing] - self._metre_start[changing]
         self._bars_before[changing] += since // self._bar_ticks[changing]

@@ -1,0 +1,241 @@
+"""The laws of the vocabulary: exact both ways, only legal music out, features that agree however they are computed."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from music import canonical, folk_tune, random_piece
+
+from melody.errors import VocabularyError
+from melody.piece import Key, Part, Piece, Tempo, TimeSignature
+from melody.tokens import Vocabulary
+from melody.tokens.features import FIRST_LOOKBACK, INTERVAL, PHASE, POSITION, Context, context
+from melody.tokens.fitting import fit
+from melody.tokens.grammar import Grammar
+from melody.tokens.vocabulary import DURATION, END, FIRST_PART, KIND, TIME, VALUE, VELOCITY
+
+seeds = st.integers(0, 2**32)
+
+
+@given(st.lists(seeds, min_size=1, max_size=4))
+def test_what_is_encoded_is_decoded(numbers: list[int]) -> None:
+    pieces = [random_piece(n) for n in numbers]
+    vocabulary = Vocabulary.build(pieces)
+    for piece in pieces:
+        assert vocabulary.decode(vocabulary.encode(piece)) == canonical(piece)
+
+
+@given(seeds, st.integers(-5, 6))
+def test_transposing_tokens_is_transposing_music(number: int, semitones: int) -> None:
+    piece = random_piece(number)
+    vocabulary = Vocabulary.build([piece], transpositions=range(-5, 7))
+    rows = vocabulary.encode(piece)
+    expected = vocabulary.encode(piece.transpose(semitones))
+    drums = FIRST_PART + np.flatnonzero([part.is_drum for part in vocabulary.parts])
+    moves = (rows[:, TIME] != END) & ~np.isin(rows[:, KIND], drums)
+    rows[moves, VALUE] = vocabulary.value_transposition(semitones)[rows[moves, VALUE]]
+    assert sorted(map(tuple, rows.tolist())) == sorted(map(tuple, expected.tolist()))
+
+
+def test_a_monophonic_corpus_costs_three_tokens_a_note() -> None:
+    line = Piece([0, 24, 36], [24, 12, 60], [60, 62, 64])
+    vocabulary = Vocabulary.build([line, line.transpose(2)])
+    assert vocabulary.tokens_per_note == 3  # time, pitch, duration; metre, tempo, program and velocity never vary
+    assert len(vocabulary.encode(line)) == 4  # a step a note, and END
+
+
+def test_metre_tempo_and_key_are_events_only_where_they_vary() -> None:
+    waltz = Piece([0], [24], [60], time_signatures=(TimeSignature(0, 3, 4),))
+    march = Piece([0], [24], [60])
+    assert Vocabulary.build([waltz]).is_said == (False, False, False)
+    assert Vocabulary.build([waltz, march]).is_said == (True, False, False)
+    assert Vocabulary.build([waltz, Piece([0], [24], [60], tempi=(Tempo(0, 400_000),))]).is_said[1]
+
+
+def test_names_of_parts_are_kept_where_the_corpus_agrees() -> None:
+    choir = Piece([0, 0], [24, 24], [72, 60], part=[0, 1], parts=(Part(52, name="Soprano"), Part(52, name="Alto")))
+    assert [p.name for p in Vocabulary.build([choir, choir]).parts] == ["Soprano", "Alto"]
+
+
+@given(seeds)
+def test_a_vocabulary_survives_json(number: int) -> None:
+    vocabulary = Vocabulary.build([random_piece(number)])
+    assert Vocabulary.from_dict(json.loads(json.dumps(vocabulary.to_dict()))) == vocabulary
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"durations": []},
+        {"durations": [0, 5]},
+        {"durations": [5, 5]},
+        {"pitches": [60, 200]},
+        {"shifts": [3]},
+        {"time_signatures": [[4, 5]]},
+        {"tempi": [0]},
+        {"keys": [[9, "major"]]},
+        {"parts": [{"program": 128, "is_drum": False, "name": ""}]},
+        {"monophonic": []},
+        {"velocities": [0]},
+        {"ticks_per_quarter": 0},
+        {"changes": [True]},
+    ],
+)
+def test_a_damaged_vocabulary_is_refused(damage: dict) -> None:
+    good = Vocabulary.build([folk_tune(0)]).to_dict()
+    with pytest.raises(VocabularyError):
+        Vocabulary.from_dict(good | damage)
+
+
+def test_unknown_music_is_refused_in_words() -> None:
+    vocabulary = Vocabulary.build([folk_tune(0)])
+    tune = folk_tune(0)
+    with pytest.raises(VocabularyError, match="pitch 100"):
+        vocabulary.encode(Piece([0], [12], [100], parts=tune.parts, time_signatures=tune.time_signatures))
+    with pytest.raises(VocabularyError, match="metre 4/4"):
+        vocabulary.encode(Piece([0], [12], [66], parts=tune.parts))
+    with pytest.raises(VocabularyError, match="program 3"):
+        vocabulary.encode(Piece([0], [12], [66], parts=(Part(3),), time_signatures=tune.time_signatures))
+    with pytest.raises(VocabularyError, match="not one note"):
+        Vocabulary.build([])
+
+
+@given(seeds, seeds)
+@settings(max_examples=60)
+def test_what_was_made_to_fit_can_be_said(known: int, other: int) -> None:
+    vocabulary = Vocabulary.build([random_piece(known)], transpositions=range(-5, 7))
+    try:
+        fitted, _ = fit(vocabulary, random_piece(other))
+    except VocabularyError as error:
+        assert str(error)
+        return
+    vocabulary.encode(fitted)
+
+
+@given(seeds)
+def test_what_fits_is_left_alone(number: int) -> None:
+    piece = random_piece(number)
+    fitted, changes = fit(Vocabulary.build([piece]), piece)
+    assert changes == ()
+    assert canonical(fitted) == canonical(piece)
+
+
+def _is_legal(grammar: Grammar, rows: np.ndarray) -> np.ndarray:
+    """Whether each stream's next event keeps to the masks, (streams,)."""
+    each = np.arange(len(rows))
+    legal = grammar.times()[each, rows[:, TIME]]
+    if rows[0, TIME] == END:
+        return legal
+    legal &= grammar.kinds(rows[:, TIME])[each, rows[:, KIND]]
+    legal &= grammar.values(rows[:, TIME], rows[:, KIND])[each, rows[:, VALUE]]
+    return legal & ((rows[:, KIND] < FIRST_PART) | grammar.durations(rows[:, TIME])[each, rows[:, DURATION]])
+
+
+@given(st.lists(seeds, min_size=1, max_size=3))
+@settings(max_examples=40)
+def test_all_music_keeps_to_the_grammar(numbers: list[int]) -> None:
+    pieces = [random_piece(n) for n in numbers]
+    vocabulary = Vocabulary.build(pieces)
+    for piece in pieces:
+        grammar = Grammar(vocabulary, 1)
+        for row in vocabulary.encode(piece):
+            assert _is_legal(grammar, row[None]).all()
+            grammar.push(row[None])
+
+
+def _walk(vocabulary: Vocabulary, seed: int, streams: int, bars: int | None) -> list[np.ndarray]:
+    """Events chosen blindly among the legal ones."""
+    rng = np.random.default_rng(seed)
+    grammar = Grammar(vocabulary, streams, bars=bars)
+    walks: list[list[np.ndarray]] = [[] for _ in range(streams)]
+    going = np.ones(streams, bool)
+
+    def pick(mask: np.ndarray) -> np.ndarray:
+        return np.where(mask, rng.random(mask.shape), -1).argmax(axis=1)
+
+    for _ in range(80):
+        rows = np.zeros((streams, 5), np.int64)
+        times = grammar.times()
+        assert times[going].any(axis=1).all()  # there is always a way on
+        rows[:, TIME] = pick(times)
+        sounding = going & (rows[:, TIME] != END)
+        kinds = grammar.kinds(rows[:, TIME])
+        rows[:, KIND] = pick(kinds)
+        values = grammar.values(rows[:, TIME], rows[:, KIND])
+        rows[:, VALUE] = pick(values)
+        durations = grammar.durations(rows[:, TIME])
+        notes = rows[:, KIND] >= FIRST_PART
+        rows[notes, DURATION] = pick(durations)[notes]
+        rows[notes, VELOCITY] = rng.integers(0, vocabulary.sizes[VELOCITY], int(notes.sum()))
+        for mask in (kinds, values):
+            assert mask[sounding].any(axis=1).all()
+        assert durations[sounding & notes].any(axis=1).all()
+        rows[rows[:, TIME] == END] = 0
+        for stream in np.flatnonzero(going):
+            walks[stream].append(rows[stream])
+        grammar.push(rows, going)
+        going &= rows[:, TIME] != END
+    return [np.array(walk) for walk in walks]
+
+
+@given(st.lists(seeds, min_size=1, max_size=3), st.sampled_from([None, 1, 3]), st.booleans())
+@settings(max_examples=25, deadline=None)
+def test_no_walk_through_the_grammar_is_illegal(numbers: list[int], bars: int | None, monophonic: bool) -> None:
+    vocabulary = Vocabulary.build([random_piece(n, monophonic=monophonic) for n in numbers])
+    for rows in _walk(vocabulary, numbers[0], 8, bars):
+        piece = vocabulary.decode(rows)  # raises if illegal
+        again = vocabulary.encode(piece)
+        ended = rows[-1, TIME] == END
+        assert piece.num_notes > 0 or not ended or bars  # a bar can be shorter than any note of the corpus
+        if len(vocabulary.parts) == len(piece.parts):  # else the n-th of an instrument may have become the first
+            assert np.array_equal(again if ended else again[:-1], rows)
+        for part in range(len(piece.parts)):
+            assert piece.select(piece.part == part).is_monophonic or not monophonic
+        assert bars is None or piece.num_bars <= bars
+
+
+@given(seeds)
+@settings(max_examples=50)
+def test_features_are_the_same_whole_and_event_by_event(number: int) -> None:
+    piece = random_piece(number)
+    vocabulary = Vocabulary.build([piece])
+    rows = vocabulary.encode(piece)
+    one_by_one = Context(vocabulary)
+    assert np.array_equal([one_by_one.push(tuple(row)) for row in rows[:-1].tolist()], context(vocabulary, rows)[:-1])
+
+
+@given(seeds)
+@settings(max_examples=30)
+def test_the_future_does_not_change_features(number: int) -> None:
+    piece = random_piece(number)
+    vocabulary = Vocabulary.build([piece])
+    rows = vocabulary.encode(piece)
+    half = len(rows) // 2
+    assert np.array_equal(context(vocabulary, rows)[:half], context(vocabulary, rows[:half]))
+
+
+def test_position_and_phase_are_those_of_the_piece() -> None:
+    piece = Piece([36, 48, 72, 96, 200], [12] * 5, [60, 62, 64, 65, 67], time_signatures=(TimeSignature(0, 2, 4),))
+    vocabulary = Vocabulary.build([piece])
+    features = context(vocabulary, vocabulary.encode(piece))[:-1]
+    bar, position = piece.bar_and_position(piece.onset)
+    assert features[:, POSITION].tolist() == position.tolist() == [36, 0, 24, 0, 8]
+    assert features[:, PHASE].tolist() == bar.tolist() == [0, 1, 1, 2, 4]
+    assert (features[:, INTERVAL] - 25).tolist() == [-25, 2, 2, 1, 2]
+
+
+def test_lookback_sees_what_came_next_a_bar_ago() -> None:
+    piece = Piece([0, 24, 48, 96, 120], [24, 24, 48, 24, 24], [60, 62, 64, 60, 62])  # a bar, and its beginning again
+    vocabulary = Vocabulary.build([piece])
+    rows = vocabulary.encode(piece)
+    one_bar = context(vocabulary, rows)[:, FIRST_LOOKBACK : FIRST_LOOKBACK + 3]
+    assert one_bar[:3].tolist() == [[0, 0, 0]] * 3  # nothing a bar before
+    assert one_bar[3].tolist() == (rows[1, [TIME, VALUE, DURATION]] + 1).tolist()
+    assert one_bar[4].tolist() == (rows[2, [TIME, VALUE, DURATION]] + 1).tolist()
+
+
+def test_keys_are_closed_under_the_transpositions_of_training() -> None:
+    piece = Piece([0], [24], [60], keys=(Key(0, 1, "major"),))
+    assert len(Vocabulary.build([piece], transpositions=range(-5, 7)).keys) == 12
