@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.tokens.features import FIRST_LOOKBACK, LOOKBACKS, context
+from melody.tokens.features import FIRST_LOOKBACK, LOOKBACKS, condition_sizes, context, feature_sizes, parts_told
 from melody.tokens.vocabulary import END, FIELDS, FIRST_PART, KIND, TIME, VALUE, Rows, Vocabulary
 
 
@@ -44,7 +44,7 @@ class BatchSettings:
 class Batch(NamedTuple):
     """One window.
 
-    inputs: (batch, time, fields + features), the events before; targets: the same of the events to predict, one later;
+    inputs: (batch, time, fields + features + conditions), the events before; targets: the events to predict, one later;
     mask: (batch, time), which of them are real; first: whether the pieces begin here and the state must be reset.
     """
 
@@ -55,7 +55,7 @@ class Batch(NamedTuple):
 
 
 def with_features(vocabulary: Vocabulary, rows: Rows) -> NDArray[np.int64]:
-    """The beginning (zeros), then each event with its features, (1 + events, fields + features)."""
+    """The beginning (zeros), then each event, (1 + events, fields + features + conditions)."""
     both = np.concatenate([rows, context(vocabulary, rows)], axis=1)
     return np.concatenate([np.zeros((1, both.shape[1]), np.int64), both])
 
@@ -67,6 +67,11 @@ class Transposer:
         self._tables = {t: vocabulary.value_transposition(t) for t in range(low, high + 1)}
         self._drums = np.array([FIRST_PART + i for i, part in enumerate(vocabulary.parts) if part.is_drum], np.int64)
         self._looked = [len(FIELDS) + FIRST_LOOKBACK + 3 * i + 1 for i in range(len(LOOKBACKS))]
+        self._num_pitches = vocabulary.num_pitches
+        own = len(FIELDS) + len(feature_sizes(vocabulary)) + len(condition_sizes(vocabulary)) - 1
+        told = parts_told(vocabulary)
+        pitched = [i for i, part in enumerate(vocabulary.parts[:told]) if not part.is_drum]
+        self._own, self._pitches = own, [own - told + i for i in pitched]
 
     def possible(self, rows: Rows) -> list[int]:
         """The transpositions that keep every pitch and key of the events in the vocabulary."""
@@ -84,7 +89,14 @@ class Transposer:
         for column in self._looked:
             looked = events[:, column]
             moved[:, column] = np.where(looked > 0, np.maximum(table[np.maximum(looked - 1, 0)], 0) + 1, 0)
+        for column in self._pitches:
+            moved[:, column] = self._higher(events[:, column], semitones)
+        moved[moves, self._own] = self._higher(events[moves, self._own], semitones)
         return moved
+
+    def _higher(self, pitch: NDArray[np.int64], semitones: int) -> NDArray[np.int64]:
+        """Pitches + 1 that much higher, 0 staying 0; what leaves the range is far from every note and stays at its rim."""
+        return np.where(pitch > 0, np.clip(pitch + semitones, 1, self._num_pitches), 0)
 
     def _moves(self, rows: Rows) -> NDArray[np.bool_]:
         return (rows[:, TIME] != END) & ~np.isin(rows[:, KIND], self._drums)

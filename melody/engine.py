@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.tokens.features import feature_sizes
-from melody.tokens.vocabulary import FIELDS, Vocabulary
+from melody.tokens.features import condition_sizes, feature_sizes
+from melody.tokens.vocabulary import FIELDS, KIND, Vocabulary
 
 Floats = NDArray[np.float32]
 
@@ -69,7 +69,10 @@ class Engine:
         self._trunk = np.ascontiguousarray(np.concatenate([weights[f"{h}.trunk.weight"] for h in heads]).T)
         self._trunk_bias = np.concatenate([weights[f"{h}.trunk.bias"] for h in heads])
         self._known = {k: weights[f"{h}.known.weight"] for k, h in zip(self.predicted, heads)}
-        self._known_offsets = {k: np.cumsum([0, *vocabulary.sizes[:k]]) for k in self.predicted}
+        told = condition_sizes(vocabulary)
+        self._known_offsets = {
+            k: np.cumsum([0, *vocabulary.sizes[:k], *told])[: k + len(told) - (k == KIND)] for k in self.predicted
+        }
         self._output = {k: np.ascontiguousarray(weights[f"{h}.output.weight"].T) for k, h in zip(self.predicted, heads)}
         self._output_bias = {k: weights[f"{h}.output.bias"] for k, h in zip(self.predicted, heads)}
 
@@ -102,15 +105,17 @@ class Engine:
         """What all heads make of the state, (streams, predicted fields x head size); computed once a step."""
         return hidden @ self._trunk + self._trunk_bias
 
-    def logits(self, field: int, trunks: Floats, event: NDArray[np.int64], position: NDArray[np.int64]) -> Floats:
-        """Logits of one field of the next event, (streams, field size), given its fields before and its position.
+    def logits(self, field: int, trunks: Floats, event: NDArray[np.int64], conditions: NDArray[np.int64]) -> Floats:
+        """Logits of one field of the next event, (streams, field size), given its fields before and its conditions.
 
-        `event` is (streams, fields), of which only the fields before `field` are looked at.
+        `event` is (streams, fields), of which only the fields before `field` are looked at; `conditions` (streams,
+        conditions), of which the kind does not see the last, `own`, and the time sees none.
         """
         number = self.predicted.index(field)
         size = self._output[field].shape[0]
         inner = trunks[:, number * size : (number + 1) * size]
         if field:
-            known = np.concatenate([event[:, :field], position[:, None]], axis=1) + self._known_offsets[field]
+            offsets = self._known_offsets[field]
+            known = np.concatenate([event[:, :field], conditions[:, : len(offsets) - field]], axis=1) + offsets
             inner = inner + self._known[field][known].sum(axis=1)
         return np.tanh(inner) @ self._output[field] + self._output_bias[field]

@@ -10,6 +10,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EINVAL
 from pathlib import Path
 
 from melody.errors import MelodyError
@@ -23,20 +24,20 @@ class FileError(MelodyError, OSError):
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A temporary path to write to; on leaving it becomes `path`, on any error it vanishes.
 
-    Folders on the way to `path` are made.
+    Folders on the way to `path` are made. Where `path` is a link, what it leads to is replaced; a device is refused.
 
     Raises
     ------
     FileError
         If the system refuses; the message names the file, the reason and what to do.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))
     temporary = None
     try:
-        if path.is_dir():
-            raise IsADirectoryError(21, "it is a folder")
+        if path.exists() and not path.is_file():
+            raise OSError(EINVAL, "it is a folder" if path.is_dir() else "it is no plain file")
         path.parent.mkdir(exist_ok=True, parents=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:32]}.", suffix=path.suffix, dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         yield temporary

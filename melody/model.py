@@ -2,20 +2,22 @@
 
 One step is one event. Its tokens and features are looked up in one table and added up, a stacked LSTM (Hochreiter and
 Schmidhuber 1997; forget gate by Gers et al. 2000) carries the state on, and a small head predicts the fields of the next
-event in a chain, each given those before it and, from the second field on, the place in the bar where the event will stand.
+event in a chain, each given those before it and, from the second field on, what is known of the place where the event will
+stand (the conditions of `melody.tokens.features`).
 
 A plain `nn.Module`: no Lightning here, and none is needed to use it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from melody.tokens.features import POSITION, feature_sizes
+from melody.tokens.features import condition_sizes, feature_sizes
 from melody.tokens.vocabulary import END, FIELDS, FIRST_PART, KIND, TIME, Vocabulary
 
 State = tuple[Tensor, Tensor]  # h and c, each (layers, batch, hidden)
@@ -36,26 +38,18 @@ class ModelSettings:
     head_size
         Width of the hidden layer before each field's logits.
     dropout
-        Share of the embedding, of each layer's output and of each head's hidden layer left out in training.
+        Share of the embedding and of each layer's output left out in training.
     """
 
     hidden_size: int = 256
     num_layers: int = 2
     embedding_size: int = 256
-    head_size: int = 128
+    head_size: int = 256
     dropout: float = 0.3
 
 
-def inputs_offsets(vocabulary: Vocabulary) -> list[int]:
-    """Where each field's and then each feature's tokens begin in the input table; the last entry is its length."""
-    offsets = [0]
-    for size in vocabulary.sizes + feature_sizes(vocabulary):
-        offsets.append(offsets[-1] + size)
-    return offsets
-
-
 class MelodyLSTM(nn.Module):
-    """The model; `inputs` below is (batch, time, fields + features), tokens of the events and their features."""
+    """The model; events below are (batch, time, fields + features + conditions), see `melody.dataset.with_features`."""
 
     offsets: Tensor
 
@@ -64,9 +58,9 @@ class MelodyLSTM(nn.Module):
         self.settings = settings
         self.sizes = vocabulary.sizes
         self.predicted = [k for k, size in enumerate(self.sizes) if size > 1]
-        offsets = inputs_offsets(vocabulary)
-        self.register_buffer("offsets", torch.tensor(offsets[:-1]), persistent=False)
-        self.embedding = nn.EmbeddingBag(offsets[-1], settings.embedding_size, mode="sum")
+        inputs = vocabulary.sizes + feature_sizes(vocabulary)
+        self.register_buffer("offsets", _starts(inputs), persistent=False)
+        self.embedding = nn.EmbeddingBag(sum(inputs), settings.embedding_size, mode="sum")
         self.lstm = nn.LSTM(
             settings.embedding_size,
             settings.hidden_size,
@@ -93,19 +87,17 @@ class MelodyLSTM(nn.Module):
                 if "bias_ih" in name:
                     parameter.data[hidden : 2 * hidden] = 1.0
 
-    def forward(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+    def forward(self, events: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Hidden states after each event, (batch, time, hidden), and the state to go on with."""
-        batch, time, width = inputs.shape
-        flat = (inputs + self.offsets).reshape(batch * time, width)
-        embedded = self.embedding(flat).reshape(batch, time, -1)
+        inputs = events[..., : len(self.offsets)] + self.offsets
+        embedded = self.embedding(inputs.flatten(0, 1)).unflatten(0, events.shape[:2])
         hidden, state = self.lstm(self.dropout(embedded), state)
         return self.dropout(hidden), state
 
     def logits(self, hidden: Tensor, targets: Tensor) -> dict[int, Tensor]:
         """For each predicted field the logits of its token in the next event, (batch, time, field size).
 
-        `targets` is that next event with its features, as in `inputs`: each field sees only the fields before it, and those
-        after the first see the position.
+        `targets` are those next events: each field sees only the fields before it, those after the first the conditions.
         """
         return {k: self.heads[FIELDS[k]](hidden, targets) for k in self.predicted}
 
@@ -130,6 +122,19 @@ def said_fields(events: Tensor) -> Tensor:
     return ~(ended & (fields > TIME)) & ~(change & (fields > KIND + 1))
 
 
+def known_sizes(vocabulary: Vocabulary, field: int) -> tuple[int, ...]:
+    """Number of values of each thing that the head of a field is told: the fields before it, then conditions."""
+    if field == TIME:
+        return ()
+    conditions = condition_sizes(vocabulary)
+    return (*vocabulary.sizes[:field], *(conditions[:-1] if field == KIND else conditions))
+
+
+def _starts(sizes: Sequence[int]) -> Tensor:
+    """Where each one's values begin in a table that holds those of all."""
+    return torch.tensor([0, *sizes[:-1]]).cumsum(0) if sizes else torch.zeros(0, dtype=torch.long)
+
+
 class _Head(nn.Module):
     """One field: tanh of the state and of what is known of the event already, then logits."""
 
@@ -138,19 +143,18 @@ class _Head(nn.Module):
     def __init__(self, field: int, vocabulary: Vocabulary, settings: ModelSettings) -> None:
         super().__init__()
         self.field = field
-        sizes = [*vocabulary.sizes[:field], feature_sizes(vocabulary)[POSITION]] if field else [1]
-        starts = [sum(sizes[:i]) for i in range(len(sizes))]
-        self.register_buffer("offsets", torch.tensor(starts), persistent=False)
+        sizes = known_sizes(vocabulary, field)
+        self.first_condition = len(FIELDS) + len(feature_sizes(vocabulary))
+        self.register_buffer("offsets", _starts(sizes), persistent=False)
         self.trunk = nn.Linear(settings.hidden_size, settings.head_size)
-        self.known = nn.EmbeddingBag(sum(sizes), settings.head_size, mode="sum")
+        self.known = nn.EmbeddingBag(max(sum(sizes), 1), settings.head_size, mode="sum")
         self.output = nn.Linear(settings.head_size, vocabulary.sizes[field])
-        self.dropout = nn.Dropout(settings.dropout)
         nn.init.normal_(self.known.weight, std=0.1)
 
     def forward(self, hidden: Tensor, targets: Tensor) -> Tensor:
         inner = self.trunk(hidden)
-        if self.field:
-            position = targets[..., len(FIELDS) + POSITION].unsqueeze(-1)
-            known = torch.cat([targets[..., : self.field], position], dim=-1) + self.offsets
+        if len(self.offsets):
+            conditions = targets[..., self.first_condition :][..., : len(self.offsets) - self.field]
+            known = torch.cat([targets[..., : self.field], conditions], dim=-1) + self.offsets
             inner = inner + self.known(known.flatten(0, 1)).view_as(inner)
-        return self.output(self.dropout(torch.tanh(inner)))
+        return self.output(torch.tanh(inner))

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from melody import files
 from melody.errors import ModelFileError, VocabularyError
-from melody.tokens.features import NUM_FEATURES, feature_sizes
+from melody.tokens.features import feature_sizes
 from melody.tokens.vocabulary import FIELDS, Vocabulary
 
 FORMAT = "melody-lstm 1"
@@ -143,7 +143,7 @@ def _check_shapes(path: Path, arrays: Mapping[str, NDArray], vocabulary: Vocabul
     """That weights and vocabulary belong together."""
     try:
         inputs = sum(vocabulary.sizes) + sum(feature_sizes(vocabulary))
-        if arrays["embedding.weight"].shape[0] != inputs or len(feature_sizes(vocabulary)) != NUM_FEATURES:
+        if arrays["embedding.weight"].shape[0] != inputs:
             raise ModelFileError(
                 f"{path}: its weights take {arrays['embedding.weight'].shape[0]} tokens, its vocabulary has {inputs}"
             )

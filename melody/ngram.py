@@ -82,12 +82,16 @@ class NGram:
 
     def score(self, pieces: Sequence[Rows]) -> Score:
         """Nats of `pieces`, END included."""
+        notes = sum(int((np.asarray(rows)[:, KIND] >= FIRST_PART).sum()) for rows in pieces)
+        return Score(float(self.token_nats(pieces).sum()), notes)
+
+    def token_nats(self, pieces: Sequence[Rows]) -> NDArray[np.float64]:
+        """Nats of each token of `pieces`, one after the other, (tokens,)."""
         tokens, fields, contexts = self._contexts(pieces)
         probability = 1.0 / np.array(self._vocabulary.sizes, float)[fields.astype(int)]
         for n, table in enumerate(self._tables):
             probability = table.interpolate(tokens, contexts[n], probability)
-        notes = sum(int((np.asarray(rows)[:, KIND] >= FIRST_PART).sum()) for rows in pieces)
-        return Score(float(-np.log(probability).sum()), notes)
+        return -np.log(probability)
 
 
 class _Counts:

@@ -198,15 +198,16 @@ class Piece:
             _check_range(name, most, low, high)
 
     def _check_overlaps(self) -> None:
-        if self.is_monophonic:
+        # No two overlap if of each pitch no start comes before the end before it, all starts and all ends sorted.
+        voice = (self.part << 7 | self.pitch) << 32
+        starts, ends = np.sort(voice | self.onset), np.sort(voice + self.end)
+        if (ends[:-1] <= starts[1:]).all():
             return
-        clash = overlaps(self.onset, self.duration, self.pitch, self.part)
-        if len(clash):
-            i = clash[0]
-            raise PieceError(
-                f"pitch {self.pitch[i]} of part {self.part[i]} starts again at tick {self.onset[i]} while it still sounds; "
-                "end the earlier note first"
-            )
+        i = overlaps(self.onset, self.duration, self.pitch, self.part)[0]
+        raise PieceError(
+            f"pitch {self.pitch[i]} of part {self.part[i]} starts again at tick {self.onset[i]} while it still sounds; "
+            "end the earlier note first"
+        )
 
     def _check_signatures(self) -> None:
         for name in ("time_signatures", "tempi", "keys"):

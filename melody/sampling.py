@@ -18,7 +18,7 @@ from melody import __version__, modelfile
 from melody.engine import Engine, Floats, State
 from melody.errors import SamplingError
 from melody.piece import Key, Part, Piece
-from melody.tokens.features import NUM_FEATURES, POSITION, Context
+from melody.tokens.features import Context, condition_sizes, feature_sizes
 from melody.tokens.fitting import fit
 from melody.tokens.grammar import Grammar, Mask
 from melody.tokens.vocabulary import DURATION, END, FIELDS, FIRST_PART, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
@@ -26,7 +26,6 @@ from melody.tokens.vocabulary import DURATION, END, FIELDS, FIRST_PART, KIND, TI
 MAX_BARS = 10_000
 MAX_COUNT = 1_000_000
 _STREAMS = 64  # tunes sampled side by side
-_WIDTH = len(FIELDS) + NUM_FEATURES
 
 
 @dataclass(frozen=True)
@@ -132,7 +131,8 @@ class Model:
         settings = settings or SamplingSettings()
         _check_bars(bars)
         _check_count(count)
-        start = _Start(Context(self.vocabulary), Grammar(self.vocabulary, 1, bars=bars), self._engine.begin(1), _begin())
+        grammar = Grammar(self.vocabulary, 1, bars=bars)
+        start = _Start(Context(self.vocabulary), grammar, self._engine.begin(1), _begin(self.vocabulary))
         tunes = self._sample(start, count, settings)
         return [
             self.vocabulary.decode(
@@ -178,15 +178,16 @@ class Model:
     def nats(self, rows: Sequence[Rows]) -> NDArray[np.float64]:
         """Negative log likelihood of sequences of events, all equally long, (sequences,)."""
         contexts = [Context(self.vocabulary) for _ in rows]
-        state, inputs = self._engine.begin(len(rows)), np.repeat(_begin(), len(rows), axis=0)
+        state, inputs = self._engine.begin(len(rows)), np.repeat(_begin(self.vocabulary), len(rows), axis=0)
         total = np.zeros(len(rows))
         for events in np.stack(rows, axis=1):
             hidden, state = self._engine.step(inputs, state)
             trunks = self._engine.trunks(hidden)
+            conditions = np.array([[*c.conditions(e[TIME]), c.own(e[KIND])] for e, c in zip(events.tolist(), contexts)])
             inputs = np.array([[*e, *c.push(tuple(e))] for e, c in zip(events.tolist(), contexts)])
             for field in self._engine.predicted:
                 said = (events[:, KIND] >= FIRST_PART) | (field <= VALUE)
-                logits = self._engine.logits(field, trunks, events, inputs[:, len(FIELDS) + POSITION]).astype(np.float64)
+                logits = self._engine.logits(field, trunks, events, conditions).astype(np.float64)
                 log_sum = np.logaddexp.reduce(logits, axis=1)
                 total += np.where(said, log_sum - logits[np.arange(len(rows)), events[:, field]], 0.0)
         return total
@@ -205,7 +206,7 @@ class Model:
 
     def prime(self, rows: Rows, grammar: Grammar) -> _Start:
         """Where one stream stands after `rows` (no END among them)."""
-        context, state, inputs = Context(self.vocabulary), self._engine.begin(1), _begin()
+        context, state, inputs = Context(self.vocabulary), self._engine.begin(1), _begin(self.vocabulary)
         for row in rows:
             _, state = self._engine.step(inputs, state)
             inputs = np.array([[*row, *context.push(tuple(row.tolist()))]])
@@ -239,7 +240,6 @@ class _Streams:
     ) -> None:
         zeros = np.zeros(len(numbers), np.int64)
         self._vocabulary, self._engine, self._settings = vocabulary, engine, settings
-        self._shifts = np.array(vocabulary.shifts)
         self._tunes: list[list[list[int]]] = [[] for _ in numbers]
         self._alive = np.arange(len(numbers))
         self._random = [np.random.default_rng([settings.seed, number]) for number in numbers]
@@ -265,9 +265,7 @@ class _Streams:
         if len(going) < len(events):
             self._keep(going)
             events = events[going]
-        self._inputs = np.array([[*e, *c.push(tuple(e))] for e, c in zip(events.tolist(), self._contexts)]).reshape(
-            -1, _WIDTH
-        )
+        self._inputs = np.array([[*e, *c.push(tuple(e))] for e, c in zip(events.tolist(), self._contexts)])
 
     def _keep(self, going: NDArray[np.int64]) -> None:
         self._alive = self._alive[going]
@@ -279,17 +277,17 @@ class _Streams:
         """The next event of each stream, field by field."""
         chance = np.array([random.random(len(FIELDS)) for random in self._random])  # (streams, fields)
         events = np.zeros((len(trunks), len(FIELDS)), np.int64)
-        position = np.zeros(len(trunks), np.int64)
+        conditions = np.zeros((len(trunks), len(condition_sizes(self._vocabulary))), np.int64)
 
         def pick(field: int, mask: Mask | None) -> None:
             if field in self._engine.predicted:
-                logits = self._engine.logits(field, trunks, events, position)
+                logits = self._engine.logits(field, trunks, events, conditions)
                 events[:, field] = choose(logits, mask, chance[:, field], self._settings)
 
         pick(TIME, self._grammar.times())
-        shift = self._shifts[np.maximum(events[:, TIME] - 1, 0)]
-        position[:] = [c.position_at(c.tick + int(s)) for c, s in zip(self._contexts, shift)]
+        conditions[:, :-1] = [c.conditions(max(time, 1)) for c, time in zip(self._contexts, events[:, TIME].tolist())]
         pick(KIND, self._grammar.kinds(events[:, TIME]))
+        conditions[:, -1] = [c.own(kind) for c, kind in zip(self._contexts, events[:, KIND].tolist())]
         pick(VALUE, self._grammar.values(events[:, TIME], events[:, KIND]))
         pick(DURATION, self._grammar.durations(events[:, TIME]))
         pick(VELOCITY, None)
@@ -445,8 +443,8 @@ def _bar_line(piece: Piece, tick: int) -> int:
     return signature.onset + -(-(tick - signature.onset) // bar) * bar
 
 
-def _begin() -> NDArray[np.int64]:
-    return np.zeros((1, _WIDTH), np.int64)
+def _begin(vocabulary: Vocabulary) -> NDArray[np.int64]:
+    return np.zeros((1, len(FIELDS) + len(feature_sizes(vocabulary))), np.int64)
 
 
 def _check_bars(bars: int | None) -> None:

@@ -11,7 +11,16 @@ from music import canonical, folk_tune, random_piece
 from melody.errors import VocabularyError
 from melody.piece import Key, Part, Piece, Tempo, TimeSignature
 from melody.tokens import Vocabulary
-from melody.tokens.features import FIRST_LOOKBACK, INTERVAL, PHASE, POSITION, Context, context
+from melody.tokens.features import (
+    FIRST_LOOKBACK,
+    INTERVAL,
+    PHASE,
+    POSITION,
+    Context,
+    condition_sizes,
+    context,
+    feature_sizes,
+)
 from melody.tokens.fitting import fit
 from melody.tokens.grammar import Grammar
 from melody.tokens.vocabulary import DURATION, END, FIRST_PART, KIND, TIME, VALUE, VELOCITY
@@ -203,7 +212,13 @@ def test_features_are_the_same_whole_and_event_by_event(number: int) -> None:
     vocabulary = Vocabulary.build([piece])
     rows = vocabulary.encode(piece)
     one_by_one = Context(vocabulary)
-    assert np.array_equal([one_by_one.push(tuple(row)) for row in rows[:-1].tolist()], context(vocabulary, rows)[:-1])
+    got = []
+    for row in rows[:-1].tolist():
+        conditions = [*one_by_one.conditions(row[TIME]), one_by_one.own(row[KIND])]
+        got.append([*one_by_one.push(tuple(row)), *conditions])
+    whole = context(vocabulary, rows)
+    assert np.array_equal(got, whole[:-1])
+    assert (whole < feature_sizes(vocabulary) + condition_sizes(vocabulary)).all()
 
 
 @given(seeds)

@@ -10,14 +10,27 @@ metre    number of the time signature in force
 interval semitones from the note before in the same part, -24 to 24, shifted to 1 to 49; 0 if there is none
 lookback for 1, 2, 4 and 8 bars back: time, value and duration of the event that came next there (each + 1; 0 if none).
          Music repeats itself at the distance of bars; this is the input of Magenta's Lookback RNN (Waite 2016)
+left     for each part, how long its last note still sounds after this onset, as a time token; 0 if it has ended
 ======== =========================================================================================================
 
-`context` computes them for a whole piece at once; `Context` event by event, for sampling. They agree exactly.
+Once the time of the next event is chosen, the place where it will stand is known, and the fields after the time are told of
+it; these are the conditions:
+
+======== =========================================================================================================
+position as above, of the next event
+status   of each part there: 0 silent, 1 its last note ends just there, 2 it sounds on, 3 it has begun just there
+pitch    of each part's last note + 1; 0 before its first
+own      pitch of the last note of the part that was chosen + 1; only fields after the kind may see it
+======== =========================================================================================================
+
+Left, status and pitch are there for vocabularies of up to 8 parts; with more they are left out.
+
+`context` computes all of them for a whole piece at once; `Context` event by event, for sampling. They agree exactly.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from copy import copy
 
 import numpy as np
@@ -29,25 +42,39 @@ from melody.tokens.vocabulary import DURATION, FIRST_PART, KIND, METRE, TIME, VA
 LOOKBACKS = (1, 2, 4, 8)  # bars
 PHASES = 8
 MAX_INTERVAL = 24
+MAX_PARTS = 8
 POSITION, PHASE, METRE_IN_FORCE, INTERVAL, FIRST_LOOKBACK = range(5)
-NUM_FEATURES = FIRST_LOOKBACK + 3 * len(LOOKBACKS)
+FIRST_LEFT = FIRST_LOOKBACK + 3 * len(LOOKBACKS)
 _LOOKED_AT = (TIME, VALUE, DURATION)
+SILENT, ENDING, SOUNDING, BEGUN = range(4)  # status
+
+
+def parts_told(vocabulary: Vocabulary) -> int:
+    """How many parts left, status and pitch are given of."""
+    return len(vocabulary.parts) if len(vocabulary.parts) <= MAX_PARTS else 0
 
 
 def feature_sizes(vocabulary: Vocabulary) -> tuple[int, ...]:
-    """Number of values of each feature, (NUM_FEATURES,)."""
+    """Number of values of each feature, in their order."""
     looked_at = tuple(vocabulary.sizes[f] + 1 for f in _LOOKED_AT)
     own = (vocabulary.longest_bar, PHASES, len(vocabulary.time_signatures), 2 * MAX_INTERVAL + 2)
-    return own + looked_at * len(LOOKBACKS)
+    return own + looked_at * len(LOOKBACKS) + (len(vocabulary.shifts) + 1,) * parts_told(vocabulary)
+
+
+def condition_sizes(vocabulary: Vocabulary) -> tuple[int, ...]:
+    """Number of values of each condition: position, status of each part, pitch of each part, own."""
+    parts = parts_told(vocabulary)
+    return (vocabulary.longest_bar,) + (4,) * parts + (vocabulary.num_pitches + 1,) * (parts + 1)
 
 
 def context(vocabulary: Vocabulary, rows: Rows) -> NDArray[np.int64]:
-    """The features of each event, (events, NUM_FEATURES); those of END are 0."""
-    features = np.zeros((len(rows), NUM_FEATURES), np.int64)
+    """The features and then the conditions of each event, (events, features + conditions); those of END are 0."""
+    features = np.zeros((len(rows), len(feature_sizes(vocabulary))), np.int64)
+    conditions = np.zeros((len(rows), len(condition_sizes(vocabulary))), np.int64)
     rows = rows[:-1] if len(rows) and rows[-1, TIME] == 0 else rows
     count = len(rows)
     if count == 0:
-        return features
+        return np.concatenate([features, conditions], axis=1)
     tick = np.cumsum(np.array(vocabulary.shifts)[rows[:, TIME] - 1])
     start, bar_ticks, bars_before, metre = _metre_at(vocabulary, rows, tick)
     since = tick - start
@@ -62,7 +89,39 @@ def context(vocabulary: Vocabulary, rows: Rows) -> NDArray[np.int64]:
         known = tick >= back
         column = FIRST_LOOKBACK + 3 * i
         features[:count, column : column + 3] = np.where(known[:, None], rows[follower][:, _LOOKED_AT] + 1, 0)
-    return features
+    conditions[:count, 0] = features[:count, POSITION]
+    _add_parts(vocabulary, rows, tick, features[:count, FIRST_LEFT:], conditions[:count, 1:])
+    return np.concatenate([features, conditions], axis=1)
+
+
+def _add_parts(
+    vocabulary: Vocabulary, rows: Rows, tick: NDArray[np.int64], left: NDArray[np.int64], conditions: NDArray[np.int64]
+) -> None:
+    """Left, and of the conditions status, pitch and own, written into their columns."""
+    told = parts_told(vocabulary)
+    end = tick + np.array(vocabulary.durations)[rows[:, DURATION]]
+    number = np.arange(len(rows))
+    for part in range(len(vocabulary.parts)):
+        plays = rows[:, KIND] == FIRST_PART + part
+        last = np.maximum.accumulate(np.where(plays, number, -1))  # the part's last note up to each event
+        before = np.concatenate([[-1], last[:-1]])  # and before it
+        heard = before >= 0
+        pitch = np.where(heard, rows[before, VALUE] - vocabulary.value_starts[3] + 1, 0)
+        conditions[plays, -1] = pitch[plays]
+        if part < told:
+            left[:, part] = np.where(last >= 0, _time_left(vocabulary, end[last] - tick), 0)
+            conditions[:, part] = np.where(heard, _status(tick[before], end[before], tick), SILENT)
+            conditions[:, told + part] = pitch
+
+
+def _time_left(vocabulary: Vocabulary, ticks: NDArray[np.int64]) -> NDArray[np.int64]:
+    """1 + number of the shift that is not shorter, the last one if there is none; 0 for no time at all."""
+    number = 1 + np.minimum(np.searchsorted(vocabulary.shifts, ticks), len(vocabulary.shifts) - 1)
+    return np.where(ticks > 0, number, 0)
+
+
+def _status(onset: NDArray[np.int64], end: NDArray[np.int64], tick: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.select([end < tick, end == tick, onset < tick], [SILENT, ENDING, SOUNDING], BEGUN)
 
 
 def _stride(vocabulary: Vocabulary) -> int:
@@ -109,14 +168,15 @@ class Context:
         self._bar_lengths = [
             TimeSignature(0, *t).bar_ticks(vocabulary.ticks_per_quarter) for t in vocabulary.time_signatures
         ]
+        self._parts = parts_told(vocabulary)
+        self._last: list[tuple[int, int, int]] = [(-1, -1, 0)] * len(vocabulary.parts)  # onset, end, pitch + 1
         self._keys: list[int] = []
         self._rows: list[tuple[int, int, int]] = []
-        self._last_value: dict[int, int] = {}
 
     def copy(self) -> Context:
         """An independent context that has seen the same events."""
         twin = copy(self)
-        twin._keys, twin._rows, twin._last_value = self._keys[:], self._rows[:], self._last_value.copy()
+        twin._keys, twin._rows, twin._last = self._keys[:], self._rows[:], self._last[:]
         return twin
 
     @property
@@ -124,8 +184,18 @@ class Context:
         """Length of a bar of the time signature in force."""
         return self._bar_lengths[self.metre]
 
-    def position_at(self, tick: int) -> int:
-        """The position feature of an event at `tick` under the time signature in force."""
+    def conditions(self, time: int) -> list[int]:
+        """The conditions of the next event if it has that time token (not END), without `own`."""
+        tick = self.tick + self._vocabulary.shifts[time - 1]
+        told = self._last[: self._parts]
+        status = [_status_of(onset, end, tick) for onset, end, _ in told]
+        return [self._position(tick), *status, *[pitch for _, _, pitch in told]]
+
+    def own(self, kind: int) -> int:
+        """The condition `own` if the next event is of that kind."""
+        return self._last[kind - FIRST_PART][2] if kind >= FIRST_PART else 0
+
+    def _position(self, tick: int) -> int:
         return min((tick - self.bar_start) % self.bar_ticks, self._vocabulary.longest_bar - 1)
 
     def push(self, row: tuple[int, int, int, int, int]) -> list[int]:
@@ -140,22 +210,30 @@ class Context:
         self._rows.append((time + 1, value + 1, duration + 1))
         bar = self.bar_ticks
         since = tick - self.bar_start
-        features = [
-            self.position_at(tick),
-            (self.bars_before + since // bar) % PHASES,
-            self.metre,
-            self._interval(kind, value),
-        ]
+        features = [self._position(tick), (self.bars_before + since // bar) % PHASES, self.metre]
+        features.append(self._take_note(kind, value, duration) if kind >= FIRST_PART else 0)
         for bars in LOOKBACKS:
             if tick < bars * bar:
                 features += [0, 0, 0]
             else:
                 features += self._rows[bisect_right(self._keys, self._keys[-1] - bars * bar * self._stride)]
-        return features
+        return features + [self._left(end - tick) for _, end, _ in self._last[: self._parts]]
 
-    def _interval(self, kind: int, value: int) -> int:
-        if kind < FIRST_PART:
-            return 0
-        before = self._last_value.get(kind)
-        self._last_value[kind] = value
-        return 0 if before is None else min(max(value - before, -MAX_INTERVAL), MAX_INTERVAL) + MAX_INTERVAL + 1
+    def _take_note(self, kind: int, value: int, duration: int) -> int:
+        """Remember a note as its part's last; gives its interval to the one before."""
+        pitch = value - self._vocabulary.value_starts[3] + 1
+        before = self._last[kind - FIRST_PART][2]
+        self._last[kind - FIRST_PART] = (self.tick, self.tick + self._vocabulary.durations[duration], pitch)
+        return min(max(pitch - before, -MAX_INTERVAL), MAX_INTERVAL) + MAX_INTERVAL + 1 if before else 0
+
+    def _left(self, ticks: int) -> int:
+        shifts = self._vocabulary.shifts
+        return 1 + min(bisect_left(shifts, ticks), len(shifts) - 1) if ticks > 0 else 0
+
+
+def _status_of(onset: int, end: int, tick: int) -> int:
+    if end < tick:
+        return SILENT
+    if end == tick:
+        return ENDING
+    return SOUNDING if onset < tick else BEGUN

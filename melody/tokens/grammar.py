@@ -131,6 +131,8 @@ class Grammar:
         same = ticks == self._tick[:, None]
         legal = np.zeros((*ticks.shape, self._vocabulary.sizes[KIND]), bool)
         on_bar_line = (ticks - self._metre_start[:, None]) % self._bar_ticks[:, None] == 0
+        if self._bars is not None:  # or a note could outlast bars that the change makes shorter
+            on_bar_line &= self._ends.max(axis=(1, 2), initial=0)[:, None] <= ticks
         for kind in (METRE, TEMPO, KEY):
             in_order = ~same | (self._kind < kind)[:, None]
             where = on_bar_line if kind == METRE else True
@@ -151,7 +153,7 @@ class Grammar:
         above = np.arange(free.shape[2]) > (self._value - self._vocabulary.value_starts[3])[:, None]
         room_above = (free & above[:, None]).any(axis=2)
         at_once: Mask = (number > last_part) & free.any(axis=2) | (number == last_part) & room_above & ~self._monophonic
-        later = free.any(axis=2)
+        later: Mask = np.logical_or.reduce(free, axis=2)
         legal = (same[:, :, None] & at_once[:, None]) | (~same[:, :, None] & later[:, None])
         silent = self._ends.max(axis=2)[:, None] <= ticks[:, :, None]
         legal &= silent | ~self._monophonic

@@ -52,12 +52,12 @@ class Prepared(Protocol):
 def model_size(events: int, minutes: float) -> ModelSettings:
     """The shape of model that `events` training events and that many minutes on two cores can fill."""
     if events < 10_000:
-        return ModelSettings(hidden_size=128, embedding_size=128, num_layers=1, head_size=96, dropout=0.4)
+        return ModelSettings(hidden_size=128, embedding_size=128, num_layers=1, head_size=128, dropout=0.4)
     if events < 60_000:
-        return ModelSettings(hidden_size=192, embedding_size=192, dropout=0.4)
+        return ModelSettings(hidden_size=192, embedding_size=192, head_size=192, dropout=0.4)
     if events < 1_000_000 or minutes < 60:
         return ModelSettings()
-    return ModelSettings(hidden_size=512, embedding_size=384, head_size=192, dropout=0.2)
+    return ModelSettings(hidden_size=512, embedding_size=384, head_size=384, dropout=0.2)
 
 
 def fit(

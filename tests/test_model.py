@@ -1,0 +1,207 @@
+"""The laws of the model, in torch and in NumPy."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from music import folk_tune, random_piece
+
+from melody.dataset import Batches, BatchSettings, with_features
+from melody.engine import Engine
+from melody.model import MelodyLSTM, ModelSettings
+from melody.tokens import FIELDS, Vocabulary
+from melody.tokens.features import feature_sizes
+from melody.tokens.vocabulary import END, FIRST_PART, KIND, TIME
+
+SMALL = ModelSettings(hidden_size=24, num_layers=2, embedding_size=16, head_size=20, dropout=0.0)
+PIECES = [random_piece(n) for n in range(12)] + [folk_tune(n) for n in range(4)]
+
+
+@pytest.fixture(scope="module")
+def vocabulary() -> Vocabulary:
+    return Vocabulary.build(PIECES, transpositions=range(-5, 7))
+
+
+@pytest.fixture
+def model(vocabulary: Vocabulary) -> MelodyLSTM:
+    torch.manual_seed(0)
+    return MelodyLSTM(vocabulary, SMALL).eval()
+
+
+def _events(vocabulary: Vocabulary, number: int) -> torch.Tensor:
+    """A piece with its features, (1, 1 + events, fields + features)."""
+    return torch.from_numpy(with_features(vocabulary, vocabulary.encode(PIECES[number])))[None]
+
+
+def test_forget_gates_begin_open_and_recurrence_orthogonal(model: MelodyLSTM) -> None:
+    hidden = SMALL.hidden_size
+    for layer in range(SMALL.num_layers):
+        bias = getattr(model.lstm, f"bias_ih_l{layer}") + getattr(model.lstm, f"bias_hh_l{layer}")
+        assert torch.equal(bias[hidden : 2 * hidden], torch.ones(hidden))
+        for gate in getattr(model.lstm, f"weight_hh_l{layer}").chunk(4):
+            assert torch.allclose(gate @ gate.T, torch.eye(hidden), atol=1e-5)
+
+
+def test_an_untrained_model_knows_nothing(model: MelodyLSTM, vocabulary: Vocabulary) -> None:
+    """Loss at the beginning: ln(tokens) for each field, within a tenth."""
+    events = _events(vocabulary, 0)
+    hidden, _ = model(events[:, :-1])
+    nats = model.nats(hidden, events[:, 1:], torch.ones(events.shape[1] - 1, dtype=torch.bool)[None])
+    for k in model.predicted:
+        said = nats[..., k] > 0
+        if said.sum() > 10:
+            assert nats[..., k][said].mean().item() == pytest.approx(math.log(vocabulary.sizes[k]), rel=0.15)
+
+
+def test_the_future_does_not_change_the_past(model: MelodyLSTM, vocabulary: Vocabulary) -> None:
+    events = _events(vocabulary, 0)
+    other = events.clone()
+    half = events.shape[1] // 2
+    other[:, half:] = 0
+    before, _ = model(events)
+    after, _ = model(other)
+    assert torch.equal(before[:, :half], after[:, :half])
+    for k in model.predicted:  # a field does not see itself nor the fields after it
+        changed = events.clone()
+        changed[..., k : len(FIELDS)] = 0
+        if k <= KIND:
+            changed[..., -1] = 0
+        if k == TIME:
+            changed[...] = 0
+        hidden = before[:, :-1]
+        assert torch.equal(model.logits(hidden, events[:, 1:])[k], model.logits(hidden, changed[:, 1:])[k])
+
+
+def test_the_whole_is_its_two_halves_with_carried_state(model: MelodyLSTM, vocabulary: Vocabulary) -> None:
+    events = _events(vocabulary, 1)
+    whole, _ = model(events)
+    half = events.shape[1] // 2
+    first, state = model(events[:, :half])
+    second, _ = model(events[:, half:], state)
+    assert torch.allclose(torch.cat([first, second], 1), whole, atol=1e-6)
+
+
+def test_one_step_is_the_gate_equations(model: MelodyLSTM, vocabulary: Vocabulary) -> None:
+    """Gers et al. 2000, written out."""
+    events = _events(vocabulary, 2)[:, :1]
+    weights = {name: value.detach().double().numpy() for name, value in model.state_dict().items()}
+    rows = events[0, 0, : len(model.offsets)].numpy() + model.offsets.numpy()
+    below = weights["embedding.weight"][rows].sum(0)
+
+    def sigmoid(x: np.ndarray) -> np.ndarray:
+        return 1 / (1 + np.exp(-x))
+
+    for layer in range(SMALL.num_layers):
+        gates = (
+            weights[f"lstm.weight_ih_l{layer}"] @ below
+            + weights[f"lstm.bias_ih_l{layer}"]
+            + weights[f"lstm.bias_hh_l{layer}"]
+        )
+        into, _forget, cell, out = np.split(gates, 4)
+        below = sigmoid(out) * np.tanh(sigmoid(into) * np.tanh(cell))  # h and c before were 0
+    assert np.allclose(model(events)[0][0, 0].detach().numpy(), below, atol=1e-6)
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_the_numpy_engine_gives_torchs_logits(vocabulary: Vocabulary, layers: int) -> None:
+    torch.manual_seed(layers)
+    model = MelodyLSTM(vocabulary, ModelSettings(hidden_size=32, num_layers=layers, embedding_size=24, head_size=16)).eval()
+    engine = Engine(vocabulary, {name: value.numpy() for name, value in model.state_dict().items()})
+    pair = torch.cat([_events(vocabulary, 12), _events(vocabulary, 13)])  # two streams at once
+    hidden, _ = model(pair[:, :-1])
+    expected = model.logits(hidden, pair[:, 1:])
+    state = engine.begin(2)
+    inputs = len(FIELDS) + len(feature_sizes(vocabulary))
+    for t in range(pair.shape[1] - 1):
+        top, state = engine.step(pair[:, t, :inputs].numpy(), state)
+        trunks = engine.trunks(top)
+        following = pair[:, t + 1].numpy()
+        for k in engine.predicted:
+            got = engine.logits(k, trunks, following[:, : len(FIELDS)], following[:, inputs:])
+            assert np.abs(got - expected[k][:, t].detach().numpy()).max() < 1e-5
+
+
+def test_what_follows_the_end_of_a_piece_does_not_count(model: MelodyLSTM, vocabulary: Vocabulary) -> None:
+    """A piece in a batch with a longer one has the loss it has alone."""
+    rows = [vocabulary.encode(PIECES[n]) for n in (0, 12)]
+
+    def total(pieces: list[np.ndarray], window: int) -> float:
+        batches = Batches(vocabulary, pieces, BatchSettings(window=window), training=False)
+        nats, state = 0.0, None
+        for inputs, targets, mask, first in batches.epoch(0):
+            before = None if first or state is None else tuple(s[:, : len(inputs)].contiguous() for s in state)
+            hidden, state = model(torch.from_numpy(inputs), before)
+            nats += model.nats(hidden, torch.from_numpy(targets), torch.from_numpy(mask)).sum().item()
+        return nats
+
+    alone = total(rows[:1], 1000) + total(rows[1:], 1000)
+    assert total(rows, 1000) == pytest.approx(alone, rel=1e-5)
+    assert total(rows, 7) == pytest.approx(alone, rel=1e-5)
+
+
+def test_one_piece_can_be_learned_by_heart(vocabulary: Vocabulary) -> None:
+    torch.manual_seed(0)
+    tune = folk_tune(1)
+    own = Vocabulary.build([tune])
+    model = MelodyLSTM(own, ModelSettings(hidden_size=64, num_layers=1, embedding_size=32, head_size=32, dropout=0.0))
+    events = torch.from_numpy(with_features(own, own.encode(tune)))[None]
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    mask = torch.ones(1, events.shape[1] - 1, dtype=torch.bool)
+    for _ in range(120):
+        hidden, _ = model(events[:, :-1])
+        loss = model.nats(hidden, events[:, 1:], mask).sum() / mask.sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < 0.05
+
+
+def test_an_epoch_has_every_event_once(vocabulary: Vocabulary) -> None:
+    rows = [vocabulary.encode(piece) for piece in PIECES]
+    batches = Batches(vocabulary, rows, BatchSettings(batch_size=5, window=16), seed=3)
+    for epoch in range(2):
+        windows = list(batches.epoch(epoch))
+        assert len(windows) == batches.num_windows(epoch)
+        assert max(w.mask.shape[1] for w in windows) <= 16
+        assert sum(int(w.mask.sum()) for w in windows) == sum(map(len, rows)) == batches.num_events
+        assert sum(int((w.targets[..., TIME] == END)[w.mask].sum()) for w in windows) == len(rows)
+        times = np.sort(np.concatenate([w.targets[..., TIME][w.mask] for w in windows]))
+        assert np.array_equal(times, np.sort(np.concatenate([r[:, TIME] for r in rows])))
+
+
+def test_the_same_seed_and_epoch_give_the_same_batches(vocabulary: Vocabulary) -> None:
+    rows = [vocabulary.encode(piece) for piece in PIECES]
+
+    def inputs(seed: int, epoch: int) -> bytes:
+        batches = Batches(vocabulary, rows, BatchSettings(batch_size=5, window=16), seed=seed)
+        return b"".join(w.inputs.tobytes() for w in batches.epoch(epoch))
+
+    assert inputs(1, 4) == inputs(1, 4)
+    assert inputs(1, 4) != inputs(1, 5)
+    assert inputs(1, 4) != inputs(2, 4)
+
+
+def test_training_transposes_whole_pieces_within_the_range(vocabulary: Vocabulary) -> None:
+    """What the model sees of a piece is the encoding, features included, of that piece transposed."""
+    piece = folk_tune(2)
+    batches = Batches(vocabulary, [vocabulary.encode(piece)], BatchSettings(window=1000), seed=0)
+    legal = {t: with_features(vocabulary, vocabulary.encode(piece.transpose(t))) for t in range(-5, 7)}
+    seen = set()
+    for epoch in range(40):
+        (window,) = batches.epoch(epoch)
+        seen |= {t for t, events in legal.items() if np.array_equal(window.targets[0], events[1:])}
+    assert len(seen) > 6
+
+
+def test_drums_are_not_transposed() -> None:
+    from melody.piece import Part, Piece
+
+    beat = Piece([0, 24, 48], [12] * 3, [36, 38, 36], parts=(Part(0, is_drum=True),))
+    vocabulary = Vocabulary.build([beat], transpositions=range(-5, 7))
+    rows = vocabulary.encode(beat)
+    batches = Batches(vocabulary, [rows], BatchSettings(), seed=0)
+    for epoch in range(20):
+        (window,) = batches.epoch(epoch)
+        assert np.array_equal(window.targets[0, :, : len(FIELDS)], rows)
+    assert (rows[:-1, KIND] >= FIRST_PART).all()
