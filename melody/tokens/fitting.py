@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from melody.errors import VocabularyError
-from melody.piece import Ints, Piece, Tempo, overlaps
+from melody.piece import Ints, Part, Piece, Tempo, overlaps
 from melody.tokens.vocabulary import Vocabulary, describe, part_keys
 
 
@@ -34,8 +35,11 @@ def fit(vocabulary: Vocabulary, piece: Piece) -> tuple[Piece, tuple[str, ...]]:
         piece = _fit_parts(vocabulary, piece, changes)
         piece = _fit_pitches(vocabulary, piece, changes)
         piece = _fit_velocities(vocabulary, piece, changes)
+        _check_voices(
+            vocabulary, piece, "several notes sound at once in a part, and this model knows one at a time; give one voice"
+        )
         piece = _fit_times(vocabulary, piece, changes)
-        _check_voices(vocabulary, piece)
+        _check_voices(vocabulary, piece, "its rhythm is too far from any that this model knows; take a model of such music")
     return piece, tuple(changes)
 
 
@@ -67,22 +71,23 @@ def _fit_parts(vocabulary: Vocabulary, piece: Piece, changes: list[str]) -> Piec
     known = part_keys(vocabulary.parts)
     used = sorted(set(piece.part.tolist()))
     piece = replace(piece, part=np.searchsorted(used, piece.part), parts=tuple(piece.parts[i] for i in used))
+    room = Counter(key[:2] for key in part_keys(vocabulary.parts))  # players of each instrument
+    exact = [key in known for key in part_keys(piece.parts)]
+    room -= Counter(key[:2] for key, is_known in zip(part_keys(piece.parts), exact) if is_known)
     parts = list(piece.parts)
-    for number, key in enumerate(part_keys(piece.parts)):
-        if key in part_keys(tuple(parts)) and key in known and parts[number] == piece.parts[number]:
-            continue
-        same_kind = [i for i, p in enumerate(vocabulary.parts) if p.is_drum == piece.parts[number].is_drum]
-        taken = set(part_keys(tuple(parts[:number])))
-        free = [i for i in same_kind if known[i] not in taken]
+    for number in np.flatnonzero(~np.array(exact)):
+        part = parts[number]
+        free = [instrument for instrument in room if room[instrument] > 0 and instrument[1] == part.is_drum]
         if not free:
             raise VocabularyError(
-                f"the music has more parts than this model knows ({describe(piece.parts[number])} is one too many); "
+                f"the music has more parts than this model knows ({describe(part)} is one too many); "
                 f"it knows {len(vocabulary.parts)}"
             )
-        nearest = min(free, key=lambda i: abs(vocabulary.parts[i].program - piece.parts[number].program))
-        parts[number] = vocabulary.parts[nearest]
-        if parts[number].program != piece.parts[number].program:
-            changes.append(f"{describe(piece.parts[number])} played as program {parts[number].program}")
+        nearest = min(free, key=lambda instrument: (abs(instrument[0] - part.program), instrument))
+        room[nearest] -= 1
+        parts[number] = Part(*nearest)
+        if nearest[0] != part.program:
+            changes.append(f"{describe(part)} played as program {nearest[0]}")
     return replace(piece, parts=tuple(parts))
 
 
@@ -106,25 +111,32 @@ def _fit_velocities(vocabulary: Vocabulary, piece: Piece, changes: list[str]) ->
 
 def _fit_times(vocabulary: Vocabulary, piece: Piece, changes: list[str]) -> Piece:
     """Nearest known durations; and, onset by onset, the nearest known time since the event before."""
-    duration = _nearest(vocabulary.durations, piece.duration)
+    moved = 0
+    while True:  # a note that has to go may leave a gap of unknown length
+        onset, duration = _known_onsets(vocabulary, piece), _nearest(vocabulary.durations, piece.duration)
+        moved += int(np.sum((onset != piece.onset) | (duration != piece.duration)))
+        fitted = _without_overlaps(piece, onset, duration, piece.pitch)
+        if fitted.num_notes == piece.num_notes:
+            break
+        piece = fitted
+    if moved:
+        changes.append(f"{moved} notes moved or lengthened to rhythms that the model knows")
+    return fitted
+
+
+def _known_onsets(vocabulary: Vocabulary, piece: Piece) -> Ints:
+    """Onsets at known distances."""
     controls = [e.onset for e in piece.time_signatures + piece.tempi + piece.keys if e.onset > 0]
-    shifts = np.diff(np.unique(np.concatenate([[0], piece.onset, controls])))
-    onset = piece.onset
-    if not np.isin(shifts, vocabulary.shifts).all():
-        if controls:
-            raise VocabularyError(
-                "the music has a rhythm between changes of metre, tempo or key that this model has never seen"
-            )
-        ticks, number = np.unique(piece.onset, return_inverse=True)
-        steps = np.diff(ticks, prepend=0)
-        known = _nearest(vocabulary.shifts, np.maximum(steps, 1))
-        known = np.where(steps == 0, 0, np.maximum(known, min(s for s in (*vocabulary.shifts, 10**9) if s > 0)))
-        onset = np.cumsum(known)[number]
-    moved = int(np.sum((onset != piece.onset) | (duration != piece.duration)))
-    if not moved:
-        return piece
-    changes.append(f"{moved} notes moved or lengthened to rhythms that the model knows")
-    return _without_overlaps(piece, onset, duration, piece.pitch)
+    ticks, number = np.unique(piece.onset, return_inverse=True)
+    if np.isin(np.diff(np.union1d(ticks, controls), prepend=0), vocabulary.shifts).all():
+        return piece.onset
+    if controls:
+        raise VocabularyError("the music has a rhythm between changes of metre, tempo or key that this model has never seen")
+    steps = np.diff(ticks, prepend=0)
+    some = np.array([shift for shift in vocabulary.shifts if shift > 0])
+    if not len(some):
+        raise VocabularyError("this model knows one onset only; take a model of such music")
+    return np.cumsum(np.where(steps == 0, 0, _nearest(some, steps)))[number]
 
 
 def _without_overlaps(piece: Piece, onset: Ints, duration: Ints, pitch: Ints) -> Piece:
@@ -136,16 +148,14 @@ def _without_overlaps(piece: Piece, onset: Ints, duration: Ints, pitch: Ints) ->
     return replace(piece, **kept)
 
 
-def _check_voices(vocabulary: Vocabulary, piece: Piece) -> None:
+def _check_voices(vocabulary: Vocabulary, piece: Piece, reason: str) -> None:
     numbers = {key: i for i, key in enumerate(part_keys(vocabulary.parts))}
     for number, key in enumerate(part_keys(piece.parts)):
         if vocabulary.monophonic[numbers[key]] and not piece.select(piece.part == number).is_monophonic:
-            raise VocabularyError(
-                "several notes sound at once in a part, and this model knows one at a time; give one voice of the music"
-            )
+            raise VocabularyError(reason)
 
 
-def _nearest(table: Sequence[int], values: Sequence[int] | Ints) -> Ints:
+def _nearest(table: Sequence[int] | Ints, values: Sequence[int] | Ints) -> Ints:
     array, values = np.array(table, np.int64), np.asarray(values, np.int64)
     after = np.clip(np.searchsorted(array, values), 0, len(array) - 1)
     before = np.maximum(after - 1, 0)

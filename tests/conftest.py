@@ -1,0 +1,57 @@
+"""What several tests share: one small trained model, made once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from music import folk_tune
+
+from melody.dataset import BatchSettings
+from melody.tokens import Vocabulary
+from melody.tokens.vocabulary import Rows
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+settings.register_profile("suite", deadline=None, derandomize=True, database=None, max_examples=50)
+settings.load_profile("suite")
+
+
+@dataclass(frozen=True)
+class SmallCorpus:
+    """Tunes with rules that a small model learns in seconds, in the shape that training wants."""
+
+    vocabulary: Vocabulary
+    pieces: dict[str, list[Rows]]
+    manifest: dict[str, Any] = field(default_factory=lambda: {"name": "rules"})
+
+    def rows(self, split: str) -> Sequence[Rows]:
+        return self.pieces[split]
+
+
+def small_corpus(tunes: int = 120) -> SmallCorpus:
+    """A corpus of folk tunes by rule."""
+    pieces = [folk_tune(n) for n in range(tunes)]
+    vocabulary = Vocabulary.build(pieces, transpositions=range(-5, 7))
+    rows = [vocabulary.encode(piece) for piece in pieces]
+    tenth = max(tunes // 10, 1)
+    return SmallCorpus(vocabulary, {"valid": rows[:tenth], "test": rows[tenth : 2 * tenth], "train": rows[2 * tenth :]})
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a model trained until it knows the rules on such a corpus."""
+    from melody.model import ModelSettings
+    from melody.training.run import fit
+    from melody.training.settings import TrainingSettings
+
+    path = tmp_path_factory.mktemp("model") / "rules.safetensors"
+    shape = ModelSettings(hidden_size=64, num_layers=1, embedding_size=48, head_size=48, dropout=0.1)
+    fit(
+        small_corpus(), path, TrainingSettings(epochs=40, model=shape, batch=BatchSettings(batch_size=8), learning_rate=1e-2)
+    )
+    return path
