@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-COMMANDS = ("learn", "make")
+COMMANDS = ("learn", "make", "show")
 
 
 def main(arguments: list[str] | None = None) -> int:

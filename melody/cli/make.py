@@ -1,7 +1,8 @@
-"""`melody generate` and `melody continue`: a model in, tunes out. Neither torch nor Lightning nor music21 is imported."""
+"""`melody generate` and `melody continue`: a model in, tunes out. No torch, no Lightning, no music21 is needed."""
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,6 +30,10 @@ Out = Annotated[
     typer.Option(help="Folder to write to; for one tune also a file ending in .mid. Default: tunes.", show_default=False),
 ]
 
+Wav = Annotated[bool, typer.Option("--wav", help="Write the sound of each tune as well.")]
+Png = Annotated[bool, typer.Option("--png", help="Write a piano roll of each tune as well.")]
+Html = Annotated[bool, typer.Option("--html", help="Write one page with all the tunes: score, roll, player, downloads.")]
+
 
 @app.command()
 def generate(
@@ -42,6 +47,9 @@ def generate(
     top_p: TopP = _DEFAULTS.top_p,
     seed: Seed = _DEFAULTS.seed,
     out: Out = None,
+    wav: Wav = False,
+    png: Png = False,
+    html: Html = False,
 ) -> None:
     """Write new tunes.
 
@@ -50,15 +58,22 @@ def generate(
     settings = SamplingSettings(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
     loaded = find_model(model)
     targets = _targets(out, f"{loaded.file.name}-{seed}", count)
-    for path, piece in zip(targets, loaded.generate_many(count, bars=bars, settings=settings)):
-        _write(piece, path)
+    made = [Made(path, piece) for path, piece in zip(targets, loaded.generate_many(count, bars=bars, settings=settings))]
+    _write(made, wav, png)
+    if html:
+        _write_page(made, f"New tunes from {loaded.file.name}", loaded, settings)
 
 
 @app.command(name="continue")
 def continue_(
     model: ModelName,
-    prompt: Annotated[Path, typer.Argument(help="The MIDI file to go on with.", show_default=False)],
+    prompt: Annotated[
+        Path, typer.Argument(help="The tune to go on with: MIDI, MusicXML, ABC, Humdrum.", show_default=False)
+    ],
     bars: Annotated[int, typer.Option(help="How many bars to add.")] = 8,
+    prompt_bars: Annotated[
+        str | None, typer.Option(metavar="FIRST-LAST", help="Only these bars of the prompt, as 1-4.", show_default=False)
+    ] = None,
     only_new: Annotated[bool, typer.Option("--only-new", help="Write the new bars alone, without the prompt.")] = False,
     count: Count = 1,
     temperature: Temperature = _DEFAULTS.temperature,
@@ -66,23 +81,41 @@ def continue_(
     top_p: TopP = _DEFAULTS.top_p,
     seed: Seed = _DEFAULTS.seed,
     out: Out = None,
+    wav: Wav = False,
+    png: Png = False,
+    html: Html = False,
 ) -> None:
     """Go on with a melody you have, in its tempo, metre and instrument.
 
     Example: **melody continue fiddle my-tune.mid --bars 8 --out longer.mid**
     """
-    from melody import midi
     from melody.cli.screen import say
+    from melody.cli.show import read_tune
 
     settings = SamplingSettings(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
     loaded = find_model(model)
-    reading = midi.read_file(prompt)
+    heard = _bars_of(read_tune(prompt), prompt_bars)
     targets = _targets(out, f"{prompt.stem}-{loaded.file.name}-{seed}", count)
-    made = loaded.continue_many(reading.piece, count, bars=bars, only_new=only_new, settings=settings)
-    for remark in (*reading.repairs, *made[0].remarks):
+    continued = loaded.continue_many(heard, count, bars=bars, only_new=only_new, settings=settings)
+    for remark in continued[0].remarks:
         say(f"the prompt: {remark}")
-    for path, continuation in zip(targets, made):
-        _write(continuation.piece, path)
+    made = [Made(path, c.piece, c.prompt_end, c.remarks) for path, c in zip(targets, continued)]
+    _write(made, wav, png)
+    if html:
+        _write_page(made, f"{prompt.stem}, gone on with by {loaded.file.name}", loaded, settings)
+
+
+def _bars_of(piece: Piece, bars: str | None) -> Piece:
+    """Bars FIRST-LAST of a piece, counted from 1."""
+    if bars is None:
+        return piece
+    first, dash, last = bars.partition("-")
+    if not (first.isdigit() and (last.isdigit() or not dash)):
+        raise SamplingError(f"--prompt-bars is '{bars}'; write the first and the last bar, as 1-4")
+    start, stop = int(first) - 1, int(last if dash else first)
+    if not 0 <= start < stop <= piece.num_bars:
+        raise SamplingError(f"--prompt-bars is '{bars}'; the prompt has bars 1 to {piece.num_bars}")
+    return piece.bars(start, stop)
 
 
 def find_model(name: str) -> Model:
@@ -114,8 +147,42 @@ def _targets(out: Path | None, stem: str, count: int) -> list[Path]:
     return [out / f"{stem}-{i + 1:0{width}}.mid" for i in range(count)]
 
 
-def _write(piece: Piece, path: Path) -> None:
+@dataclass(frozen=True)
+class Made:
+    """A tune, and where its file is to stand."""
+
+    path: Path
+    piece: Piece
+    prompt_end: int = 0
+    remarks: tuple[str, ...] = ()
+
+
+def _write(made: list[Made], wav: bool, png: bool) -> None:
     from melody import midi
 
-    midi.write(piece, path)
+    for tune in made:
+        midi.write(tune.piece, tune.path)
+        print(tune.path)
+        if wav:
+            from melody.render import render_wav
+
+            render_wav(tune.piece, tune.path.with_suffix(".wav"))
+            print(tune.path.with_suffix(".wav"))
+        if png:
+            from melody.report.roll import write_plot
+
+            write_plot(tune.piece, tune.path.with_suffix(".png"), prompt_end=tune.prompt_end)
+            print(tune.path.with_suffix(".png"))
+
+
+def _write_page(made: list[Made], heading: str, model: Model, settings: SamplingSettings) -> None:
+    from melody.report.page import write_page
+    from melody.report.tunes import page_tune
+
+    path = made[0].path.with_suffix(".html") if len(made) == 1 else made[0].path.parent / "index.html"
+    tunes = [page_tune(t.path.stem, t.piece, prompt_end=t.prompt_end, remarks=t.remarks) for t in made]
+    told = {"model": f"{model.file.name} {model.file.fingerprint}"} | {
+        k.replace("_", "-"): str(v) for k, v in asdict(settings).items()
+    }
+    write_page(path, tunes, heading=heading, settings=told)
     print(path)

@@ -1,0 +1,123 @@
+"""`melody render`, `melody plot` and `melody score`: a tune in, something to hear or to see out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from melody.cli import app
+from melody.errors import MidiError, RenderError
+
+if TYPE_CHECKING:
+    from melody.piece import Piece
+
+Tune = Annotated[Path, typer.Argument(help="A MIDI, MusicXML, ABC or Humdrum file.", show_default=False)]
+SCORES = (".xml", ".musicxml", ".mxl", ".abc", ".krn")
+
+
+def read_tune(path: Path) -> Piece:
+    """The music in a file of any kind that is read; what was repaired is said."""
+    from melody.cli.screen import say
+
+    if path.suffix.lower() in SCORES:
+        from melody.score.reading import read_score
+
+        return read_score(path)
+    from melody import midi
+
+    reading = midi.read_file(path)
+    for repair in reading.repairs:
+        say(f"{path.name}: {repair}")
+    return reading.piece
+
+
+@app.command()
+def render(
+    tune: Tune,
+    out: Annotated[Path | None, typer.Option(help="WAV file. Default: beside the tune.", show_default=False)] = None,
+    play: Annotated[bool, typer.Option("--play", help="Play it as well.")] = False,
+    soundfont: Annotated[
+        Path | None, typer.Option(help="SF2 file with the instruments. Default: the one in pretty_midi.", show_default=False)
+    ] = None,
+    fluidsynth: Annotated[
+        bool, typer.Option("--fluidsynth", help="Let FluidSynth make the sound, if it is installed.")
+    ] = False,
+) -> None:
+    """Make a tune sound: a WAV file with General MIDI instruments.
+
+    Example: **melody render tunes/fiddle-0-01.mid --play**
+    """
+    from melody.render import RenderSettings, render_wav
+
+    out = out or tune.with_suffix(".wav")
+    settings = RenderSettings(soundfont=soundfont, synthesizer="fluidsynth" if fluidsynth else "melody")
+    piece = read_tune(tune)
+    render_wav(piece, out, settings)
+    print(out)
+    if play:
+        from melody.render import play as play_audio
+        from melody.render import render as render_audio
+
+        play_audio(render_audio(piece, settings), settings.sample_rate)
+
+
+@app.command()
+def plot(
+    tune: Annotated[
+        Path, typer.Argument(help="A tune, or a folder of MIDI files for one sheet of them all.", show_default=False)
+    ],
+    out: Annotated[Path | None, typer.Option(help="PNG or SVG file. Default: beside the tune.", show_default=False)] = None,
+) -> None:
+    """Draw a tune as a piano roll, or a folder of tunes as one sheet.
+
+    Example: **melody plot tunes/fiddle-0-01.mid --out roll.svg**
+    """
+    from melody.report.roll import contact_sheet, write_plot
+
+    if not tune.is_dir():
+        out = out or tune.with_suffix(".png")
+        write_plot(read_tune(tune), out)
+    else:
+        out = out or tune / "sheet.png"
+        from melody import midi
+        from melody.cli.screen import say
+
+        pieces = []
+        for path in sorted(p for p in tune.rglob("*") if p.suffix.lower() in midi.SUFFIXES):
+            try:
+                pieces.append((path.stem, midi.read(path)))
+            except MidiError as error:
+                say(f"left out {error}")
+        if not pieces:
+            raise RenderError(f"{tune}: holds no MIDI file that can be read; name a folder of tunes")
+        shown = contact_sheet(pieces, out)
+        if shown < len(pieces):
+            say(f"the first {shown} of {len(pieces):,} tunes are on the sheet")
+    print(out)
+
+
+@app.command()
+def score(
+    tune: Tune,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="File ending in .svg, .png, .pdf, .musicxml, .mxl or .abc. Default: a PDF beside the tune.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Engrave a tune as a score.
+
+    Example: **melody score tunes/fiddle-0-01.mid --out tune.pdf**
+    """
+    from melody.cli.screen import say
+    from melody.score.engraving import write_score
+
+    written = write_score(read_tune(tune), out or tune.with_suffix(".pdf"))
+    for remark in written.remarks:
+        say(f"{tune.name}: {remark}")
+    for path in written.paths:
+        print(path)
