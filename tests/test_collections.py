@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from fractions import Fraction
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,7 @@ def test_what_is_no_abc_is_refused_in_one_line(music: str) -> None:
 # The tokens' notes are the streams' notes
 
 
+@lru_cache
 def texts() -> list[str]:
     return [read.args[0] for _, read in collections._sources("fiddle")]
 

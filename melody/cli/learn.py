@@ -101,18 +101,20 @@ def train(
 
 def _shown(bar: Progress) -> dict[str, Any]:
     """What `fit` reports, on a progress bar with a line an epoch above it."""
+    from melody.cli.screen import say
+
     task = bar.add_task("", total=1.0)
 
     def on_plan(plan: Plan) -> None:
         shape = plan.model
-        bar.console.print(
+        say(
             f"plan: {plan.epochs} epochs of about {plan.seconds_per_epoch:.0f} s; "
             f"LSTM {shape.num_layers} x {shape.hidden_size}"
         )
 
     def on_epoch(epoch: Epoch) -> None:
         best = "  best so far" if epoch.is_best else ""
-        bar.console.print(
+        say(
             f"epoch {epoch.number:3}/{epoch.epochs}  nats per note: train {epoch.train:.3f}  valid {epoch.valid:.3f}"
             f"  (unigram {epoch.unigram:.3f}){best}"
         )

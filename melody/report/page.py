@@ -25,7 +25,8 @@ import numpy as np
 from melody.errors import RenderError
 from melody.files import write_bytes
 from melody.piece import Piece
-from melody.report import colours, facts, paint_of, part_label, strip
+from melody.report.lanes import colours, facts, paint_of, part_label
+from melody.report.strip import strip
 
 # Firefox refuses data: addresses over 32 MB, and base64 makes four bytes of three.
 MAX_SOUND = 24_000_000

@@ -3,7 +3,7 @@
 Conventions
 -----------
 Time runs to the right in ticks, wrapped into rows ("systems") at bar lines, all rows at one scale. Pitches, drums and
-colours are those of `melody.report`; velocity is the strength of the colour. Bars are numbered from 1.
+colours are those of `melody.report.lanes`; velocity is the strength of the colour. Bars are numbered from 1.
 
 Only `Figure` objects are made, never pyplot's, so nothing opens a window or stays behind. The same piece gives the same
 bytes.
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from melody.errors import RenderError
 from melody.files import write_bytes
 from melody.piece import Ints, Piece
-from melody.report import (
+from melody.report.lanes import (
     BLACK_KEYS,
     Lanes,
     bar_lines,

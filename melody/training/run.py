@@ -32,7 +32,7 @@ from melody.ngram import NGram, best_ngram
 from melody.tokens.vocabulary import Rows, Vocabulary
 from melody.training.module import Loader, Module, nats_per_note
 from melody.training.settings import Epoch, Plan, Result, TrainingSettings
-from melody.training.watch import Stop, Watcher, interruptible
+from melody.training.watch import Stop, Watcher, interruptible, quiet
 
 Split = Literal["train", "valid", "test"]
 
@@ -153,7 +153,10 @@ class Run:
         return Plan(shape, epochs, groups, per_epoch)
 
     def go(self, on_step: Callable[[float], None] | None, on_epoch: Callable[[Epoch], None] | None) -> Result:
-        watcher = Watcher(self, on_step, on_epoch)
+        with quiet():
+            return self._go(Watcher(self, on_step, on_epoch))
+
+    def _go(self, watcher: Watcher) -> Result:
         callbacks: list[pl.Callback] = [watcher]
         if self.has_valid:
             patience = max(5, math.ceil(self.settings.patience * self.plan.epochs))
@@ -173,7 +176,7 @@ class Run:
         train = Loader(lambda: self.train.epoch(len(self.history), self.plan.groups))
         resume_from = self.checkpoint if self.history else None
         with warnings.catch_warnings(), interruptible(watcher):
-            warnings.simplefilter("ignore")  # Lightning's advice on workers and loggers is not for our users
+            warnings.simplefilter("ignore")
             with suppress(Stop):
                 valid = Loader(lambda: self.valid.epoch(0))
                 trainer.fit(self.module, train, valid, ckpt_path=resume_from, weights_only=True)

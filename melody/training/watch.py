@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import signal
 import time
@@ -75,6 +76,18 @@ class Watcher(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, module: Any) -> None:
         with files.replacing(self._run.checkpoint) as temporary:
             trainer.save_checkpoint(temporary)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without Lightning's remarks on devices, loggers and workers: they are for its programmers, not for our users."""
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 @contextmanager

@@ -1,0 +1,194 @@
+"""What to call the things in a piece, and where its notes go in a picture: what `roll`, `strip` and `page` share.
+
+Conventions
+-----------
+Pitch runs upwards, one unit a semitone, C4 = 60. Drums stand in named lanes under the pitches; as a General MIDI drum has
+no length, each hit is drawn a twenty-fourth note wide. Parts take the colours of Wong, "Points of view: Color blindness",
+Nature Methods 8, 441 (2011), which differ for every kind of colour vision; drums are grey.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.errors import RenderError
+from melody.piece import Ints, Piece
+
+MAX_QUARTERS = 4096
+MAX_NOTES = 50_000
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+DRUM_COLOUR = "#4b5563"
+BLACK_KEYS = (1, 3, 6, 8, 10)
+_PITCH_CLASSES = "C,C#,D,D#,E,F,F#,G,G#,A,A#,B"
+# General MIDI level 1: the sixteen families of eight programs, and the percussion key map from 35 on
+_FAMILIES = (
+    "Piano,Chromatic percussion,Organ,Guitar,Bass,Strings,Ensemble,Brass,"
+    "Reed,Pipe,Synth lead,Synth pad,Synth effects,World,Percussive,Sound effects"
+)
+_DRUMS = (
+    "Bass drum 2,Bass drum,Side stick,Snare,Hand clap,Snare 2,Low floor tom,Closed hi-hat,High floor tom,Pedal hi-hat,"
+    "Low tom,Open hi-hat,Low-mid tom,High-mid tom,Crash,High tom,Ride,China,Ride bell,Tambourine,Splash,Cowbell,Crash 2,"
+    "Vibraslap,Ride 2,High bongo,Low bongo,Muted conga,High conga,Low conga,High timbale,Low timbale,High agogo,Low agogo,"
+    "Cabasa,Maracas,Short whistle,Long whistle,Short guiro,Long guiro,Claves,High woodblock,Low woodblock,Muted cuica,"
+    "Open cuica,Muted triangle,Open triangle"
+)
+
+
+def pitch_name(pitch: int) -> str:
+    """Scientific pitch name of a MIDI pitch, with sharps.
+
+    >>> pitch_name(60), pitch_name(70)
+    ('C4', 'A#4')
+    """
+    return f"{_PITCH_CLASSES.split(',')[pitch % 12]}{pitch // 12 - 1}"
+
+
+def drum_name(pitch: int) -> str:
+    """Name of a General MIDI drum, or 'drum N' outside 35-81.
+
+    >>> drum_name(38), drum_name(20)
+    ('Snare', 'drum 20')
+    """
+    return _DRUMS.split(",")[pitch - 35] if 35 <= pitch <= 81 else f"drum {pitch}"
+
+
+def part_label(piece: Piece, part: int) -> str:
+    """What to call a part: the name on its track or the family of its program, with a number where two are the same."""
+    families = _FAMILIES.split(",")
+    names = [
+        p.name.strip()[:24] or ("Drums" if p.is_drum else f"{families[p.program // 8]} ({p.program})") for p in piece.parts
+    ]
+    return names[part] + (f" #{part + 1}" if names.count(names[part]) > 1 else "")
+
+
+def facts(piece: Piece) -> str:
+    """Key, metre, tempo (quarter notes a minute) and number of bars, in one line.
+
+    >>> facts(Piece([0], [96], [60], keys=[(0, 1, "major")]))
+    'G major · 4/4 · ♩ = 120 · 1 bar'
+    """
+    keys = [f"{k.name.removesuffix('m')} {k.mode}" for k in piece.keys if k.onset < piece.length]
+    metres = [f"{s.numerator}/{s.denominator}" for s in piece.time_signatures if s.onset < piece.length]
+    speeds = sorted(round(t.qpm) for t in piece.tempi if t.onset < max(piece.length, 1))
+    tempo = f"♩ = {speeds[0]}" + (f"–{speeds[-1]}" if speeds[-1] != speeds[0] else "")
+    bars = f"{piece.num_bars} bar{'s' if piece.num_bars != 1 else ''}"
+    return " · ".join([part for part in (_in_turn(keys), _in_turn(metres), tempo, bars) if part])
+
+
+def _in_turn(names: Iterable[str]) -> str:
+    distinct = list(dict.fromkeys(names))
+    return ", ".join(distinct[:3]) + (" …" if len(distinct) > 3 else "")
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """Where notes stand vertically: pitches `low` to `high` one unit each, then the `drums` (highest first) below."""
+
+    low: int
+    high: int
+    drums: tuple[int, ...]
+
+    @classmethod
+    def of(cls, piece: Piece) -> Lanes:
+        """Lanes for every note of `piece`, two semitones to spare, an octave and a half at least."""
+        drums = tuple(int(d) for d in np.unique(piece.pitch[piece.is_drum])[::-1])
+        pitches = piece.pitch[~piece.is_drum]
+        if not len(pitches):
+            return cls(0, -1, drums)
+        low, high = int(pitches.min()) - 2, int(pitches.max()) + 2
+        spare = max(18 - (high - low), 0)
+        return cls(low - spare // 2, high + (spare + 1) // 2, drums)
+
+    @property
+    def lane(self) -> float:
+        """Height of a drum lane; it grows with the range of pitches so that its name stays legible."""
+        return max(1.7, (self.high - self.low) / 24)
+
+    @property
+    def bottom(self) -> float:
+        """The lowest y."""
+        return self.low - 0.5 - self.lane * (len(self.drums) + (0.5 if self.drums and self.high > self.low else 0))
+
+    @property
+    def top(self) -> float:
+        """The highest y."""
+        return self.high + 0.5
+
+    def drum_y(self, pitch: int) -> float:
+        """The middle of a drum's lane."""
+        return self.bottom + self.lane * (len(self.drums) - self.drums.index(pitch) - 0.5)
+
+    def boxes(self, piece: Piece) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The middle and the height of each note's box, (notes,) each; parts in unison share the height of one note."""
+        lanes = {pitch: self.drum_y(pitch) for pitch in self.drums}
+        at = np.array([lanes[p] if d else p for p, d in zip(piece.pitch.tolist(), piece.is_drum)], np.float64)
+        full = np.where(piece.is_drum, 0.62 * self.lane, 0.88)
+        _, group, sharing = np.unique(
+            np.stack([piece.onset, piece.pitch, piece.is_drum]), axis=1, return_inverse=True, return_counts=True
+        )
+        group = group.reshape(-1)
+        order = np.argsort(group, kind="stable")
+        rank = np.empty(len(order), np.int64)
+        rank[order] = np.arange(len(order)) - np.repeat(np.cumsum(sharing) - sharing, sharing)
+        height = full / sharing[group]
+        return at + full / 2 - (rank + 0.5) * height, height
+
+
+def widths(piece: Piece) -> Ints:
+    """How far each note is drawn, in ticks, (notes,): its duration, or a twenty-fourth note for a drum."""
+    return np.where(piece.is_drum, max(piece.ticks_per_quarter // 6, 1), piece.duration)
+
+
+def bar_lines(piece: Piece) -> Ints:
+    """Ticks of all bar lines, with the one that ends the last bar, (bars + 1,).
+
+    Raises
+    ------
+    RenderError
+        If the piece has no note, or more than a picture can show (4,096 quarter notes, 50,000 notes).
+    """
+    quarters = piece.length / piece.ticks_per_quarter
+    if piece.num_notes == 0:
+        raise RenderError("the piece has no notes; a piano roll shows one or more, so give it a piece with some")
+    if quarters > MAX_QUARTERS or piece.num_notes > MAX_NOTES:
+        raise RenderError(
+            f"the piece has {piece.num_notes} notes in {quarters:.0f} quarter notes of time; a piano roll shows up to "
+            f"{MAX_NOTES} in {MAX_QUARTERS}; cut it with Piece.bars or Piece.slice"
+        )
+    starts = piece.bar_starts()
+    last = int(starts[-1])
+    return np.append(starts, last + piece.time_signature_at(last).bar_ticks(piece.ticks_per_quarter))
+
+
+def colours(piece: Piece) -> list[str]:
+    """A colour for each part, as #rrggbb, given out in order to the parts that play."""
+    playing = {int(part): i for i, part in enumerate(np.unique(piece.part[~piece.is_drum]))}
+    return [DRUM_COLOUR if p.is_drum else COLOURS[playing.get(i, 0) % len(COLOURS)] for i, p in enumerate(piece.parts)]
+
+
+def beats(piece: Piece, lines: Ints, shortest: float) -> Ints:
+    """Ticks of the beats inside the bars that begin at `lines[:-1]`, where a beat lasts `shortest` ticks or more."""
+    in_force = np.searchsorted([s.onset for s in piece.time_signatures], lines[:-1], side="right") - 1
+    each = np.array([s.beat_ticks(piece.ticks_per_quarter) for s in piece.time_signatures])[in_force]
+    inside = [np.arange(a + b, z, b) for a, z, b in zip(lines, lines[1:], each) if b >= max(shortest, 1)]
+    return np.concatenate([np.zeros(0, np.int64), *inside])
+
+
+def has_pickup(piece: Piece) -> bool:
+    """Whether the first bar is silent for half of it or more before the first note."""
+    return 2 * int(piece.onset[0]) >= piece.time_signatures[0].bar_ticks(piece.ticks_per_quarter)
+
+
+def check_prompt_end(prompt_end: int) -> None:
+    """Raise `RenderError` if `prompt_end` is negative."""
+    if prompt_end < 0:
+        raise RenderError(f"prompt_end is tick {prompt_end}; it must be 0 (no prompt) or a later tick of the piece")
+
+
+def paint_of(colour: str) -> str:
+    """Class and fill of a part's colour, as SVG attributes."""
+    return f'class="{f"p{COLOURS.index(colour)}" if colour in COLOURS else "drum"}" fill="{colour}"'

@@ -1,0 +1,138 @@
+"""The strip of roll that the page and a notebook show: one long system of inline SVG.
+
+Conventions
+-----------
+Pitches, drums and colours are those of `melody.report.lanes`. Time runs to the right, in pixels from tick 0.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import NamedTuple
+
+import numpy as np
+
+from melody.piece import Ints, Piece
+from melody.report.lanes import (
+    BLACK_KEYS,
+    Lanes,
+    bar_lines,
+    beats,
+    check_prompt_end,
+    colours,
+    drum_name,
+    facts,
+    has_pickup,
+    paint_of,
+    pitch_name,
+    widths,
+)
+
+STRIP_TOP = 18  # pixels above a strip, for its bar numbers
+
+
+class Strip(NamedTuple):
+    """A roll as inline SVG: the names of its lanes, the roll, and the way of a playhead as knots [seconds, x in pixels]."""
+
+    keys: str
+    roll: str
+    times: list[list[float]]
+
+
+def strip(piece: Piece, *, prompt_end: int = 0) -> Strip:
+    """The piano roll as one long system for a page: light markup without ids, so that many can stand in one document.
+
+    Each note is a `<rect>`, drawn in the light theme; every shape has a class for a style sheet to change that. Music before
+    tick `prompt_end` is tinted.
+
+    Raises
+    ------
+    RenderError
+        If the piece is empty or too long, or `prompt_end` is negative.
+    """
+    lines, lanes = bar_lines(piece), Lanes.of(piece)
+    check_prompt_end(prompt_end)
+    scale = float(np.clip(1020 * piece.ticks_per_quarter / lines[-1], 22, 60)) / piece.ticks_per_quarter
+    unit = float(np.clip(230 / (lanes.top - lanes.bottom), 10 / lanes.lane if lanes.drums else 4.5, 9))
+    wide, tall = lines[-1] * scale, (lanes.top - lanes.bottom) * unit + STRIP_TOP + 4
+    knots = [0, *(t.onset for t in piece.tempi[1:] if t.onset < piece.length), piece.length]
+    times = [[round(float(s), 4), round(tick * scale, 2)] for s, tick in zip(piece.seconds(knots), knots)]
+    body = (
+        _keys(lanes, unit, wide)
+        + _bars(piece, lines, scale, tall, min(prompt_end, piece.length))
+        + _notes(piece, lanes, scale, unit)
+    )
+    head = f'<path class="head" d="M0 0V{tall:.0f}" stroke="#b91c1c" stroke-width="2" visibility="hidden"/>'
+    label = escape(f"Piano roll: {piece.num_notes} notes, {facts(piece)}")
+    svg = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" height="{tall:.0f}" font-size="10" font-family="sans-serif" fill="#6b7280"'
+    )
+    roll = f'{svg} width="{wide:.0f}" role="img" aria-label="{label}">{body}{head}</svg>'
+    keys = f'{svg} width="{84 if lanes.drums else 34}" aria-hidden="true">{_names(lanes, unit)}</svg>'
+    return Strip(keys, roll, times)
+
+
+def _names(lanes: Lanes, unit: float) -> str:
+    right = 80 if lanes.drums else 30
+    octaves = [(p, pitch_name(p)) for p in range(max(lanes.low, 0), min(lanes.high, 127) + 1) if p % 12 == 0]
+    every = max(round(10 / (lanes.lane * unit)), 1)
+    drums = [(lanes.drum_y(p), drum_name(p)) for p in lanes.drums[::every]]
+    return "".join(
+        f'<text x="{right}" y="{STRIP_TOP + (lanes.top - y) * unit + 3.5:.1f}" text-anchor="end">{name}</text>'
+        for y, name in [*octaves, *drums]
+    )
+
+
+def _keys(lanes: Lanes, unit: float, wide: float) -> str:
+    """Black keys shaded, a line under each C and above the drums."""
+    pitches = range(max(lanes.low, 0), min(lanes.high, 127) + 1)
+    rows = {p: STRIP_TOP + (lanes.top - p - 0.5) * unit for p in pitches}
+    black = "".join(f"M0 {rows[p]:.1f}h{wide:.0f}v{unit:.1f}H0z" for p in pitches if p % 12 in BLACK_KEYS)
+    octaves = "".join(f"M0 {rows[p] + unit:.1f}h{wide:.0f}" for p in pitches if p % 12 == 0)
+    floor = f"M0 {STRIP_TOP + (lanes.top - lanes.low + 0.5) * unit:.1f}h{wide:.0f}" if lanes.drums and pitches else ""
+    return (
+        f'<path class="black" fill="#f3f4f6" d="{black}"/>'
+        f'<path class="octave" stroke="#9ca3af" stroke-width=".7" d="{octaves}{floor}"/>'
+    )
+
+
+def _bars(piece: Piece, lines: Ints, scale: float, tall: float, prompt_end: int) -> str:
+    """Bars with numbers, the prompt, and the silence before a pick-up."""
+    box = f'y="{STRIP_TOP}" height="{tall - STRIP_TOP:.0f}"'
+    cut, silence = prompt_end * scale, int(piece.onset[0]) * scale
+    shapes = [f'<rect class="prompt" fill="#fdf0d5" fill-opacity=".7" width="{cut:.1f}" {box}/>'] if prompt_end else []
+    if has_pickup(piece):
+        shapes.append(f'<rect class="rest" fill="#9ca3af" fill-opacity=".2" width="{silence:.1f}" {box}/>')
+        shapes.append(f'<text x="{silence - 4:.1f}" y="{tall - 5:.0f}" text-anchor="end">pick-up</text>')
+    bars = "".join(f"M{x:.1f} {STRIP_TOP - 5}V{tall:.0f}" for x in lines[:-1] * scale)
+    fine = "".join(f"M{x:.1f} {STRIP_TOP}V{tall:.0f}" for x in beats(piece, lines, 14 / scale) * scale)
+    shapes.append(f'<path class="beat" stroke="#e2e5ea" stroke-width=".7" d="{fine}"/>')
+    shapes.append(f'<path class="bar" stroke="#9ca3af" stroke-width=".8" d="{bars}"/>')
+    free = 0.0
+    for number, x in enumerate(lines[:-1] * scale, 1):
+        tag = "prompt" if prompt_end and number == 1 else ""
+        if x >= free:
+            shapes.append(
+                f'<text x="{x + 4:.1f}" y="12">{number}<tspan class="tag" dx="6" fill="#92580a">{tag}</tspan></text>'
+            )
+            free = x + 24 + 7 * len(tag)
+    if 0 < prompt_end < piece.length:
+        shapes.append(f'<path class="cut" stroke="#92580a" stroke-width="1.5" d="M{cut:.1f} {STRIP_TOP}V{tall:.0f}"/>')
+        shapes.append(f'<text class="tag" fill="#92580a" x="{cut + 4:.1f}" y="{STRIP_TOP + 10}">new</text>')
+    return "".join(shapes)
+
+
+def _notes(piece: Piece, lanes: Lanes, scale: float, unit: float) -> str:
+    middle, height = lanes.boxes(piece)
+    left, wide = piece.onset * scale, np.maximum(widths(piece) * scale, 1.5)
+    top = STRIP_TOP + (lanes.top - middle - height / 2) * unit
+    opacity = 0.4 + 0.6 * piece.velocity / 127
+    boxes = [
+        f'<rect x="{x:.1f}" y="{y:.1f}" width="{w:.1f}" height="{h:.1f}" rx="1.5" opacity="{o:.2f}"/>'
+        for x, y, w, h, o in zip(left, top, wide, height * unit, opacity)
+    ]
+    parts = [
+        f"<g {paint_of(paint)}>{''.join(boxes[i] for i in np.flatnonzero(piece.part == part))}</g>"
+        for part, paint in enumerate(colours(piece))
+    ]
+    return f'<g class="notes" stroke="#fff" stroke-opacity=".6" stroke-width=".6">{"".join(parts)}</g>'

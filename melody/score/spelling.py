@@ -1,0 +1,107 @@
+"""Spelling: which letter and accidental a pitch takes, and the key that says so.
+
+Conventions
+-----------
+A spelling is a place on the line of fifths: F = -1, C = 0, G = 1, ... B flat = -2, F sharp = 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil
+
+import numpy as np
+
+from melody.piece import Ints, Key, Piece
+
+STEPS = "FCGDAEB"
+
+
+def spelled(place: int, pitch: int) -> tuple[str, int, int]:
+    """Letter, alteration in semitones, and octave of a pitch at a place on the line of fifths.
+
+    >>> spelled(6, 66), spelled(12, 60)  # F sharp 4, B sharp 3
+    (('F', 1, 4), ('B', 1, 3))
+    """
+    alter = (place + 1) // 7
+    return STEPS[(place + 1) % 7], alter, (pitch - alter) // 12 - 1
+
+
+def find_key(piece: Piece) -> Key:
+    """The key of a piece by the method of Krumhansl and Schmuckler with Aarden's profiles, through music21.
+
+    References
+    ----------
+    C. Krumhansl, Cognitive Foundations of Musical Pitch, 1990; B. Aarden, Dynamic Melodic Expectancy, 2003.
+    """
+    weights = np.bincount(piece.pitch[~piece.is_drum] % 12, piece.duration[~piece.is_drum], 12)
+    if not weights.any():
+        return Key(0, 0, "major")
+    from music21 import analysis, note, stream
+
+    # The method reads nothing but how long each pitch class sounds, so twelve notes stand for any number.
+    tones = [note.Note(60 + pc, quarterLength=float(w / weights.sum())) for pc, w in enumerate(weights) if w]
+    found = analysis.discrete.AardenEssen().getSolution(stream.Stream(tones))
+    fifths = found.sharps if abs(found.sharps) <= 6 else found.sharps - 12 * int(np.sign(found.sharps))
+    return Key(0, fifths, found.mode)
+
+
+def scale_of(key: Key) -> dict[int, int]:
+    """Pitch class -> position on the line of fifths of the notes of a key; in minor the raised sixth and seventh too.
+
+    >>> scale_of(Key(0, 2, "minor"))[10]  # A sharp in B minor
+    10
+    """
+    steps = [*range(key.fifths - 1, key.fifths + 6)] + ([key.fifths + 6, key.fifths + 8] if key.mode == "minor" else [])
+    return {7 * x % 12: x for x in steps}
+
+
+def spell(piece: Piece, keys: Sequence[Key]) -> Ints:
+    """Position of each note on the line of fifths, (notes,), by key, harmony and voice leading; drums get 0.
+
+    Notes of the key are spelled by it. A chromatic note takes the spelling nearer to the mean position of the key and the
+    notes sounding about it, as in Temperley's theory, and one that moves on by a semitone leans to a new letter.
+
+    References
+    ----------
+    D. Temperley, The Cognition of Basic Musical Structures, 2001, chapter 5.
+    """
+    in_force = np.searchsorted([k.onset for k in keys], piece.onset, side="right") - 1
+    scales = [scale_of(key) for key in keys]
+    place = np.full(piece.num_notes, np.nan)
+    for i, (pitch, k) in enumerate(zip(piece.pitch.tolist(), in_force.tolist())):
+        place[i] = scales[max(k, 0)].get(pitch % 12, np.nan)
+    place[piece.is_drum] = 0
+    after = _next_in_part(piece)
+    for i in np.flatnonzero(np.isnan(place)).tolist():
+        place[i] = _chromatic(piece, i, keys[max(in_force[i], 0)], place, after[i])
+    return place.astype(np.int64)
+
+
+def _next_in_part(piece: Piece) -> list[int]:
+    """Semitones from each note to the nearest in pitch of the next onset of its part; 0 where there is none."""
+    steps = [0] * piece.num_notes
+    for index in range(len(piece.parts)):
+        notes = np.flatnonzero(piece.part == index)
+        onsets, first = np.unique(piece.onset[notes], return_index=True)
+        chords = np.split(notes, first[1:])
+        for note in notes.tolist():
+            follow = int(np.searchsorted(onsets, piece.onset[note], side="right"))
+            if follow < len(onsets) and onsets[follow] <= piece.end[note] + piece.ticks_per_quarter:
+                leaps = piece.pitch[chords[follow]] - piece.pitch[note]
+                steps[note] = int(leaps[np.argmin(np.abs(leaps))])
+    return steps
+
+
+def _chromatic(piece: Piece, note: int, key: Key, place: np.ndarray, step: int) -> int:
+    centre = key.fifths + (2.3 if key.mode == "major" else 3.5)
+    reach = 2 * piece.ticks_per_quarter
+    low, high = np.searchsorted(piece.onset, [piece.onset[note] - 2 * reach, piece.onset[note] + reach // 2 + 1])
+    near = slice(max(low, note - 64), min(high, note + 64))
+    gap = np.maximum(piece.onset[near] - piece.end[note], piece.onset[note] - piece.end[near])
+    weight = np.where(gap < 0, 1.0, np.exp(-np.maximum(gap, 0) / reach) / 2) * ~(np.isnan(place[near]) | piece.is_drum[near])
+    mean = (2 * centre + np.nansum(weight * np.nan_to_num(place[near]))) / (2 + weight.sum())
+    residue = 7 * int(piece.pitch[note]) % 12
+    raised = residue + 12 * ceil((mean - residue) / 12)
+    lean = {1: 3.0, -1: -3.0}.get(step, 0.0)
+    return raised if raised - mean <= mean - (raised - 12) + lean else raised - 12
