@@ -30,4 +30,5 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def progress(label: str) -> Progress:
     """A progress bar with the time left, gone when the work is done."""
     counted = MofNCompleteColumn() if label.startswith(("reading", "writing")) else TaskProgressColumn()
-    return Progress(TextColumn(label), BarColumn(), counted, TimeRemainingColumn(), console=console, transient=True)
+    columns = (TextColumn(label), BarColumn(), counted, TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

@@ -112,17 +112,8 @@ class Grammar:
         return legal
 
     def durations(self, time: NDArray[np.int64]) -> Mask:
-        """Which durations are legal for a note at that time, (streams, durations).
-
-        Short of the last bar a note is no longer than the longest time to the next onset: a part of one voice could not go
-        on after it.
-        """
-        end = self._ticks_of(time)[:, None] + self._durations
-        legal = end <= self._until[:, None]
-        if self._bars is None:
-            return legal
-        lasting = legal & ((self._durations <= self._shifts[-1]) | (end > (self._until - self._bar_ticks)[:, None]))
-        return lasting | (legal & ~np.any(lasting, axis=1)[:, None])
+        """Which durations are legal for a note at that time, (streams, durations)."""
+        return self._ticks_of(time)[:, None] + self._durations <= self._until[:, None]
 
     def _ticks_of(self, time: NDArray[np.int64]) -> NDArray[np.int64]:
         return self._tick + self._shifts[np.maximum(time - 1, 0)]

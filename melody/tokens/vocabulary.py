@@ -52,7 +52,7 @@ class Vocabulary:
     Parameters
     ----------
     shifts
-        Ticks from one onset to the next, ascending.
+        Ticks from one onset to the next, ascending; every duration among them, so that a note can follow any other.
     parts
         The players; the same instrument twice in a piece is two parts.
     pitches
@@ -114,7 +114,7 @@ class Vocabulary:
         high = min(max(usage.pitches) + max(transpositions), 127)
         parts = sorted(usage.names, key=lambda key: (key[1], key[0], key[2]))
         return cls(
-            shifts=_most_frequent(usage.shifts + Counter({0: 1}), max_values, always=0),
+            shifts=_most_frequent(usage.shifts + Counter({0: 1, **dict.fromkeys(usage.durations, 1)}), max_values, always=0),
             parts=tuple(Part(key[0], key[1], usage.names[key]) for key in parts),
             pitches=(min(low, min(usage.pitches)), max(high, max(usage.pitches))),
             durations=_most_frequent(usage.durations, max_values),

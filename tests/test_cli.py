@@ -1,0 +1,209 @@
+"""The commands as a user types them, each in a process of its own: real files in and out, one line for every error."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import mido
+import pytest
+from music import folk_tune
+
+from melody import midi
+
+ROOT = Path(__file__).parents[1]
+
+
+def melody(*arguments: object, cwd: Path, expect: int = 0) -> subprocess.CompletedProcess:
+    """Run the command; check its exit code and that it never shows a traceback."""
+    environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "COLUMNS": "200"}
+    command = [sys.executable, "-m", "melody", *map(str, arguments)]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=environment, timeout=300)
+    assert done.returncode == expect, done.stderr
+    assert "Traceback" not in done.stderr
+    if expect:
+        assert [line.startswith("melody: ") for line in done.stderr.splitlines()].count(True) == 1, done.stderr
+        assert done.stderr.splitlines()[-1].startswith("melody: ")
+    return done
+
+
+def legal(path: Path) -> int:
+    """Check a file with another library: every note has its end, lasts, and is in range; gives the number of notes."""
+    notes = 0
+    for track in mido.MidiFile(path).tracks:
+        sounding: dict[tuple[int, int], int] = {}
+        now = 0
+        for message in track:
+            now += message.time
+            if message.type == "note_on" and message.velocity:
+                assert (message.channel, message.note) not in sounding
+                sounding[message.channel, message.note] = now
+                notes += 1
+            elif message.type in ("note_off", "note_on"):
+                assert sounding.pop((message.channel, message.note)) < now
+        assert not sounding
+    return notes
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's folder: tunes, one in a subfolder, and what else lies about."""
+    folder = tmp_path_factory.mktemp("songs")
+    for n in range(24):
+        midi.write(folk_tune(n), folder / ("more" if n == 3 else ".") / f"tune{n}.MID")
+    (folder / "empty.mid").write_bytes(b"")
+    (folder / "page.mid").write_text("<!DOCTYPE html><html></html>")
+    (folder / "picture.mid").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    (folder / "cut.mid").write_bytes((folder / "tune0.MID").read_bytes()[:50])
+    (folder / "notes.txt").write_text("not music")
+    return folder
+
+
+def test_train_generate_continue(folder: Path, tmp_path: Path) -> None:
+    """The three things people come for."""
+    done = melody("train", folder, "--epochs", 2, "--out", "m.safetensors", cwd=tmp_path)
+    assert done.stdout.strip() == "m.safetensors"
+    for told in ("24", "nats per note", "unigram", "n-gram", "epoch", "minutes."):
+        assert told in done.stderr
+    files = melody("generate", "m.safetensors", "--count", 3, "--bars", 4, cwd=tmp_path).stdout.split()
+    assert len(files) == 3 and all(legal(tmp_path / f) > 0 for f in files)
+    prompt = folder / "tune1.MID"
+    (longer,) = melody("continue", "m.safetensors", prompt, "--bars", 4, "--out", "longer.mid", cwd=tmp_path).stdout.split()
+    assert legal(tmp_path / longer) > legal(prompt)
+    written, given = midi.read(tmp_path / longer), midi.read(prompt)
+    assert written.pitch[: given.num_notes].tolist() == given.pitch.tolist()
+
+
+def test_generate_writes_sound_roll_and_page(trained: Path, tmp_path: Path) -> None:
+    done = melody("generate", trained, "--count", 2, "--bars", 2, "--wav", "--png", "--html", "--out", "new", cwd=tmp_path)
+    assert sorted(Path(line).suffix for line in done.stdout.split()) == [
+        ".html",
+        ".mid",
+        ".mid",
+        ".png",
+        ".png",
+        ".wav",
+        ".wav",
+    ]
+    page = (tmp_path / "new" / "index.html").read_text()
+    assert page.count("<audio") >= 2 and "rules" in page and "seed" in page
+
+
+def test_render_plot_and_score(tmp_path: Path) -> None:
+    midi.write(folk_tune(0), tmp_path / "tune.mid")
+    for command, suffix in (("render", ".wav"), ("plot", ".png"), ("score", ".pdf")):
+        (path,) = melody(command, "tune.mid", cwd=tmp_path).stdout.split()
+        assert path == f"tune{suffix}" and (tmp_path / path).stat().st_size > 1000
+    melody("score", "tune.mid", "--out", "tune.abc", cwd=tmp_path)
+    melody("plot", ".", "--out", "sheet.svg", cwd=tmp_path)
+    assert "<svg" in (tmp_path / "sheet.svg").read_text()[:500]
+
+
+def test_a_score_can_be_the_prompt_and_only_some_of_its_bars(trained: Path, tmp_path: Path) -> None:
+    midi.write(folk_tune(50), tmp_path / "tune.mid")
+    melody("score", "tune.mid", "--out", "tune.abc", cwd=tmp_path)
+    melody("continue", trained, "tune.abc", "--prompt-bars", "1-2", "--bars", 2, "--out", "out.mid", cwd=tmp_path)
+    made = midi.read(tmp_path / "out.mid")
+    assert made.num_bars == 4
+    assert made.pitch[:12].tolist() == folk_tune(50).pitch[:12].tolist()
+
+
+def test_the_same_seed_writes_the_same_bytes(trained: Path, tmp_path: Path) -> None:
+    for out in ("a.mid", "b.mid"):
+        melody("generate", trained, "--seed", 5, "--out", out, cwd=tmp_path)
+    assert (tmp_path / "a.mid").read_bytes() == (tmp_path / "b.mid").read_bytes()
+
+
+def test_collections_are_listed_and_unknown_ones_refused(tmp_path: Path) -> None:
+    listed = melody("corpus", cwd=tmp_path).stderr
+    assert all(name in listed for name in ("ryans", "oneills", "airds", "fiddle", "chorales", "4,248"))
+    melody("corpus", "essen", cwd=tmp_path, expect=2)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", "nowhere"),
+        ("train", "empty"),
+        ("train", "songs", "--max-minutes", "-1"),
+        ("train", "songs", "--resume", "--out", "new.safetensors"),
+        ("generate", "no-such-model"),
+        ("generate", "tune.mid"),
+        ("generate", "MODEL", "--temperature", "-1"),
+        ("generate", "MODEL", "--temperature", "nan"),
+        ("generate", "MODEL", "--top-k", "0"),
+        ("generate", "MODEL", "--top-p", "2"),
+        ("generate", "MODEL", "--bars", "0"),
+        ("generate", "MODEL", "--bars", "10000000"),
+        ("generate", "MODEL", "--count", "0"),
+        ("generate", "MODEL", "--count", "2", "--out", "one.mid"),
+        ("generate", "MODEL", "--out", "tune.xyz"),
+        ("generate", "MODEL", "--colour", "red"),
+        ("generate",),
+        ("continue", "MODEL", "nothing.mid"),
+        ("continue", "MODEL", "page.mid"),
+        ("continue", "MODEL", "tune.mid", "--prompt-bars", "8-2"),
+        ("continue", "MODEL", "tune.mid", "--prompt-bars", "x"),
+        ("continue", "MODEL", "march.mid"),
+        ("render", "page.mid"),
+        ("render", "tune.mid", "--soundfont", "page.mid"),
+        ("plot", "empty"),
+        ("plot", "tune.mid", "--out", "tune.bmp"),
+        ("score", "tune.mid", "--out", "tune.doc"),
+        ("frobnicate",),
+    ],
+    ids=" ".join,
+)
+def test_bad_input_is_one_line_and_exit_code_2(trained: Path, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "page.mid").write_text("<!DOCTYPE html>")
+    midi.write(folk_tune(0), tmp_path / "tune.mid")
+    midi.write(folk_tune(0), tmp_path / "songs" / "tune.mid")
+    from melody.piece import Piece
+
+    midi.write(Piece([0], [24], [60]), tmp_path / "march.mid")
+    before = sorted(tmp_path.rglob("*"))
+    melody(*(str(trained) if a == "MODEL" else a for a in arguments), cwd=tmp_path, expect=2)
+    assert sorted(tmp_path.rglob("*")) == before  # nothing half-written
+
+
+def test_a_target_that_cannot_be_written_is_told(trained: Path, tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    done = melody("generate", trained, "--out", blocked / "tunes", cwd=tmp_path, expect=2)
+    assert "cannot write" in done.stderr
+    assert blocked.read_text() == "in the way"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot limit the size of files to stand for a full disk")
+def test_a_full_disk_in_training_is_told_and_leaves_nothing(folder: Path, tmp_path: Path) -> None:
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+        "from melody.cli import main\n"
+        f"sys.exit(main(['train', {str(folder)!r}, '--epochs', '1', '--out', 'm.safetensors']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "cannot write" in done.stderr.splitlines()[-1]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_command_has_help_with_an_example(tmp_path: Path) -> None:
+    assert "continue" in melody("--help", cwd=tmp_path).stdout
+    for command in ("corpus", "train", "generate", "continue", "render", "plot", "score"):
+        assert f"melody {command}" in melody(command, "--help", cwd=tmp_path).stdout
+
+
+def test_python_in_five_lines(folder: Path, tmp_path: Path) -> None:
+    """The README's lines."""
+    code = (
+        "import melody\n"
+        f"model = melody.train({str(folder)!r}, out='m.safetensors', max_minutes=0.1)\n"
+        "tune = model.generate(bars=4)\n"
+        "longer = model.continue_(tune, bars=4)\n"
+        "longer.write('longer.mid')\n"
+        "assert melody.load('m.safetensors').generate(bars=4) == tune\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert legal(tmp_path / "longer.mid") > 0
