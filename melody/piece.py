@@ -23,6 +23,9 @@ from melody.errors import PieceError
 
 if TYPE_CHECKING:
     import pretty_midi
+    from matplotlib.figure import Figure
+
+    from melody.render import Sound
 
 TICKS_PER_QUARTER = 24
 MAX_TICK = 2**31 - 1
@@ -446,6 +449,23 @@ class Piece:
         from melody import midi
 
         midi.write(self, path)
+
+    def plot(self) -> Figure:
+        """A piano roll, as a matplotlib figure (see `melody.report.roll.plot`)."""
+        from melody.report.roll import plot
+
+        return plot(self)
+
+    def audio(self) -> Sound:
+        """Its sound, which a notebook shows as a player (see `melody.render.audio_bytes`)."""
+        from melody.render import audio_bytes
+
+        return audio_bytes(self)
+
+    def _repr_html_(self) -> str:
+        from melody.report.page import repr_html
+
+        return repr_html(self)
 
 
 def _check_range(name: str, value: int, low: int, high: int) -> None:

@@ -1,0 +1,33 @@
+"""MIDI files <-> `Piece` <-> `pretty_midi.PrettyMIDI`.
+
+Conventions
+-----------
+Standard MIDI Files 1.0 (RP-001), formats 0, 1 and 2, also wrapped as RIFF RMID. symusic reads what is whole; what it would
+refuse, lose or misread is read once more by a slower reader of our own (`salvage`), which keeps what can be kept. How the
+two are told apart is a law of conservation, stated in `reading`.
+
+Reading snaps every onset and end to the nearest tick of the piece's grid and says how far it had to move them; whatever
+else had to be changed to make the file legal is told in `Reading.repairs`. No note, tempo, metre or key is changed in
+silence. Controllers, pitch bends, lyrics and tracks without notes are left out: a piece is notes.
+
+One part is read for each track, channel and program; one track is written for each part.
+"""
+
+from melody.midi.limits import ReadLimits
+from melody.midi.pretty import from_pretty_midi, to_pretty_midi
+from melody.midi.reading import SUFFIXES, Reading, parse, read, read_file, scan
+from melody.midi.writing import to_bytes, write
+
+__all__ = [
+    "SUFFIXES",
+    "ReadLimits",
+    "Reading",
+    "from_pretty_midi",
+    "parse",
+    "read",
+    "read_file",
+    "scan",
+    "to_bytes",
+    "to_pretty_midi",
+    "write",
+]

@@ -1,0 +1,99 @@
+"""`Piece` -> MIDI bytes, format 1: a first track with title, texts, metre, tempi and keys, then a track for each part.
+
+Written by ourselves rather than by pretty_midi, which has no place for the title and for keys of more than six
+accidentals, counts time in seconds, and needs memory for every tick.
+
+Notes end by a note-on of velocity 0, under running status. Melodic parts take the channels but the tenth in turn. From
+the sixteenth part on they take them again, on the next port (meta event 21, which most sequencers know): a player that
+knows no ports plays two such parts with one program, though every reader of the file still tells them apart by track.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from os import PathLike
+
+import numpy as np
+
+from melody import files
+from melody.errors import MidiError
+from melody.midi.chunks import END_OF_TRACK, MAX_NUMBER, to_varlen
+from melody.piece import Piece
+
+WRITTEN_RESOLUTION = 480  # at the least: it holds triplets and thirty-seconds, and every program reads it
+_CHANNELS = [channel for channel in range(16) if channel != 9]
+_DRUMS = 9
+
+
+def write(piece: Piece, path: str | PathLike[str]) -> None:
+    """Write a MIDI file of format 1, whole or not at all.
+
+    Raises
+    ------
+    melody.files.FileError
+        If the system refuses.
+    MidiError
+        If the piece has a silence of more than 2 ** 28 ticks in the file, some hundred thousand bars.
+    """
+    files.write_bytes(path, to_bytes(piece))
+
+
+def to_bytes(piece: Piece) -> bytes:
+    """The bytes of a MIDI file of format 1, in UTF-8; reading them gives the same piece, less parts without notes."""
+    factor = written_factor(piece.ticks_per_quarter)
+    tracks = [_track(_frame(piece), factor)]
+    melodic = 0
+    for number, part in enumerate(piece.parts):
+        port, channel = (0, _DRUMS) if part.is_drum else (melodic // 15, _CHANNELS[melodic % 15])
+        melodic += not part.is_drum
+        head = [_meta(0x03, part.name.encode())] if part.name else []
+        head += [_meta(0x21, bytes([port % 128]))] if port else []
+        head += [bytes([0xC0 | channel, part.program])]
+        tracks.append(_track([(0, event) for event in head] + _notes(piece, number, channel), factor))
+    return struct.pack(">4sIHHH", b"MThd", 6, 1, len(tracks), piece.ticks_per_quarter * factor) + b"".join(tracks)
+
+
+def written_factor(ticks_per_quarter: int) -> int:
+    """By how much the grid is made finer in the file."""
+    return max(-(-WRITTEN_RESOLUTION // ticks_per_quarter), 1)
+
+
+def _frame(piece: Piece) -> list[tuple[int, bytes]]:
+    """The events of the first track; the order of those at one tick is that of this list."""
+    events = [(0, _meta(0x03, piece.title.encode()))] if piece.title else []
+    events += [(0, _meta(0x01, text.encode())) for text in piece.texts]
+    events += [(t.onset, _meta(0x51, t.microseconds.to_bytes(3, "big"))) for t in piece.tempi]
+    for time in piece.time_signatures:
+        clocks = min(24 * time.beat_ticks(piece.ticks_per_quarter) // piece.ticks_per_quarter, 255)
+        body = bytes([time.numerator, time.denominator.bit_length() - 1, max(clocks, 1), 8])
+        events.append((time.onset, _meta(0x58, body)))
+    events += [(k.onset, _meta(0x59, struct.pack("bB", k.fifths, k.mode == "minor"))) for k in piece.keys]
+    return sorted(events, key=lambda event: event[0])
+
+
+def _meta(kind: int, body: bytes) -> bytes:
+    return bytes([0xFF, kind]) + to_varlen(len(body)) + body
+
+
+def _notes(piece: Piece, part: int, channel: int) -> list[tuple[int, bytes]]:
+    """Starts and ends, ends first where they meet, the status byte on the first alone."""
+    own = piece.part == part
+    onset, end, pitch, velocity = piece.onset[own], piece.end[own], piece.pitch[own], piece.velocity[own]
+    tick, both = np.concatenate([onset, end]), np.concatenate([pitch, pitch])
+    loudness = np.concatenate([velocity, np.zeros_like(velocity)])
+    order = np.lexsort((both, loudness > 0, tick))
+    rows = zip(tick[order].tolist(), both[order].tolist(), loudness[order].tolist())
+    events = [(at, bytes((key, loud))) for at, key, loud in rows]
+    return [(at, bytes([0x90 | channel]) + body) for at, body in events[:1]] + events[1:]
+
+
+def _track(events: Iterable[tuple[int, bytes]], factor: int) -> bytes:
+    out, before = [], 0
+    for tick, event in events:
+        if (tick - before) * factor > MAX_NUMBER:
+            raise MidiError(f"a silence of {tick - before:,} ticks is longer than MIDI can write; cut the piece in two")
+        out += [to_varlen((tick - before) * factor), event]
+        before = tick
+    body = b"".join([*out, b"\0", END_OF_TRACK])
+    return b"MTrk" + struct.pack(">I", len(body)) + body
