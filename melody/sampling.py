@@ -109,6 +109,8 @@ class Model:
         self.file = file
         self.vocabulary: Vocabulary = file.vocabulary
         self._engine = Engine(file.vocabulary, file.weights)
+        counts = np.array(file.training.get("first_keys", []), np.float64)
+        self._first_keys = counts if len(counts) == len(file.vocabulary.keys) and counts.sum() > 0 else None
 
     def generate(self, *, bars: int | None = None, settings: SamplingSettings | None = None) -> Piece:
         """A new tune, `bars` long or as long as the model wants.
@@ -218,7 +220,7 @@ class Model:
         tunes: list[Rows] = []
         for first in range(0, count, _STREAMS):
             numbers = range(first, min(first + _STREAMS, count))
-            tunes += _Streams(self.vocabulary, self._engine, start, numbers, settings).run()
+            tunes += _Streams(self.vocabulary, self._engine, start, numbers, settings, self._first_keys).run()
         return tunes
 
 
@@ -236,10 +238,17 @@ class _Streams:
     """Tunes sampled side by side; one that has ended leaves the batch."""
 
     def __init__(
-        self, vocabulary: Vocabulary, engine: Engine, start: _Start, numbers: Sequence[int], settings: SamplingSettings
+        self,
+        vocabulary: Vocabulary,
+        engine: Engine,
+        start: _Start,
+        numbers: Sequence[int],
+        settings: SamplingSettings,
+        first_keys: NDArray[np.float64] | None,
     ) -> None:
         zeros = np.zeros(len(numbers), np.int64)
         self._vocabulary, self._engine, self._settings = vocabulary, engine, settings
+        self._first_keys = first_keys
         self._tunes: list[list[list[int]]] = [[] for _ in numbers]
         self._alive = np.arange(len(numbers))
         self._random = [np.random.default_rng([settings.seed, number]) for number in numbers]
@@ -282,6 +291,8 @@ class _Streams:
         def pick(field: int, mask: Mask | None) -> None:
             if field in self._engine.predicted:
                 logits = self._engine.logits(field, trunks, events, conditions)
+                if field == VALUE and self._first_keys is not None:
+                    self._prefer_usual_keys(logits, events)
                 events[:, field] = choose(logits, mask, chance[:, field], self._settings)
 
         pick(TIME, self._grammar.times())
@@ -294,6 +305,13 @@ class _Streams:
         events[events[:, KIND] < FIRST_PART, DURATION:] = 0
         events[events[:, TIME] == END] = 0
         return events
+
+    def _prefer_usual_keys(self, logits: Floats, events: Rows) -> None:
+        """A tune begins in the keys of the corpus, as often as its tunes do: the model has heard all transpositions alike."""
+        assert self._first_keys is not None
+        beginning = [i for i, c in enumerate(self._contexts) if c.tick == 0 and events[i, KIND] == KEY]
+        keys = slice(self._vocabulary.value_starts[KEY], self._vocabulary.value_starts[KEY + 1])
+        logits[beginning, keys] = np.log(self._first_keys + 1e-9)
 
 
 def choose(logits: Floats, mask: Mask | None, chance: NDArray[np.float64], settings: SamplingSettings) -> NDArray[np.int64]:

@@ -211,3 +211,11 @@ def test_contact_sheet_has_one_panel_a_tune(tmp_path: Path) -> None:
     assert contact_sheet(pieces, tmp_path / "a.svg") == 7
     figure = plot_sheet(many)
     assert len(figure.axes) == MAX_PANELS and f"{MAX_PANELS + 5} tunes, the first {MAX_PANELS}" in texts(figure)[0]
+
+
+def test_a_piece_shows_itself_in_a_notebook() -> None:
+    piece = Piece([0, 24], [24, 24], [60, 64])
+    assert "<svg" in piece._repr_html_() and "<audio" in piece._repr_html_()
+    sound = piece.audio()
+    assert sound.mime in ("audio/mpeg", "audio/wav") and sound.mime in sound._repr_html_()
+    assert piece.plot().axes

@@ -84,6 +84,12 @@ def test_generated_music_has_the_rules_of_its_corpus(model: Model) -> None:
     assert np.mean(repeats) > 0.5  # by chance about a third
 
 
+def test_tunes_begin_in_the_keys_of_the_corpus(model: Model) -> None:
+    """Its tonics are C to G; training has heard all twelve alike."""
+    keys = {tune.keys[0].name for tune in model.generate_many(60, bars=1) if tune.keys}
+    assert len(keys) > 3 and keys <= {"C", "Db", "D", "Eb", "E", "F", "F#", "Gb", "G"}
+
+
 @pytest.mark.parametrize("bars", [1, 3, 16])
 def test_tunes_end_on_the_bar_line_that_was_asked_for(model: Model, bars: int) -> None:
     for tune in model.generate_many(10, bars=bars):

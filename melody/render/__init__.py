@@ -17,10 +17,11 @@ level `peak_dbfs`, by one gain for the whole: nothing clips, and loud and soft k
 from __future__ import annotations
 
 import os
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -128,9 +129,19 @@ def render_wav(piece: Piece, path: str | os.PathLike[str], settings: RenderSetti
     write_wav_blocks(path, (block.T * gain for block in _blocks(piece, settings)), settings.sample_rate)
 
 
+class Sound(NamedTuple):
+    """A sound file: its bytes, and its MIME type, "audio/mpeg" or "audio/wav". A notebook shows it as a player."""
+
+    data: bytes
+    mime: str
+
+    def _repr_html_(self) -> str:
+        return f'<audio controls src="data:{self.mime};base64,{b64encode(self.data).decode()}"></audio>'
+
+
 def audio_bytes(
     piece: Piece, settings: RenderSettings = RenderSettings(), codec: Literal["auto", "mp3", "wav"] = "auto"
-) -> tuple[bytes, str]:
+) -> Sound:
     """The sound of a piece as a small mono file, for a page to embed, and its MIME type.
 
     A minute takes about 0.35 MB as MP3 and 2.6 MB as WAV (which has half the sample rate).
@@ -142,11 +153,6 @@ def audio_bytes(
     codec
         "mp3" needs the package soundfile; "auto" is MP3 where that is installed, else WAV.
 
-    Returns
-    -------
-    data, mime
-        The file, and "audio/mpeg" or "audio/wav".
-
     Raises
     ------
     RenderError
@@ -157,11 +163,11 @@ def audio_bytes(
     audio = render(piece, settings)
     if codec != "wav":
         try:
-            return mp3_bytes(audio, settings.sample_rate), "audio/mpeg"
+            return Sound(mp3_bytes(audio, settings.sample_rate), "audio/mpeg")
         except RenderError:
             if codec == "mp3":
                 raise
-    return wav_bytes(audio, settings.sample_rate), "audio/wav"
+    return Sound(wav_bytes(audio, settings.sample_rate), "audio/wav")
 
 
 def _blocks(piece: Piece, settings: RenderSettings) -> Iterator[Floats]:

@@ -29,7 +29,7 @@ from melody.errors import TrainingError
 from melody.model import MelodyLSTM, ModelSettings
 from melody.modelfile import ModelFile
 from melody.ngram import NGram, best_ngram
-from melody.tokens.vocabulary import Rows, Vocabulary
+from melody.tokens.vocabulary import END, KEY, KIND, TIME, VALUE, Rows, Vocabulary
 from melody.training.module import Loader, Module, nats_per_note
 from melody.training.settings import Epoch, Plan, Result, TrainingSettings
 from melody.training.watch import Stop, Watcher, interruptible, quiet
@@ -47,6 +47,13 @@ class Prepared(Protocol):
     def manifest(self) -> Mapping[str, Any]: ...
 
     def rows(self, split: Split) -> Sequence[Rows]: ...
+
+
+def first_keys(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[int]:
+    """How many pieces begin in each key of the vocabulary, (keys,): training transposes, so the model cannot know."""
+    first = vocabulary.value_starts[KEY]
+    begun = [rows[(rows[:, KIND] == KEY) & (rows[:, TIME] != END), VALUE][:1] - first for rows in map(np.asarray, pieces)]
+    return np.bincount(np.concatenate(begun), minlength=len(vocabulary.keys)).tolist()
 
 
 def model_size(events: int, minutes: float) -> ModelSettings:
@@ -197,6 +204,7 @@ class Run:
             "torch": torch.__version__.split("+")[0],
             "longest_piece": self.train.longest,
         } | facts
+        training["first_keys"] = first_keys(self.corpus.vocabulary, self.corpus.rows("train"))
         return ModelFile(weights, self.corpus.vocabulary, asdict(self.plan.model), self.corpus.manifest, training)
 
     def _result(self, ending: str) -> Result:
