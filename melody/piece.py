@@ -12,14 +12,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from math import gcd
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from melody.errors import PieceError
+from melody.signatures import (
+    TICKS_PER_QUARTER,
+    Key,
+    Tempo,
+    TimeSignature,
+    check_range,
+    check_time_signature,
+)
 
 if TYPE_CHECKING:
     import pretty_midi
@@ -27,77 +34,8 @@ if TYPE_CHECKING:
 
     from melody.render import Sound
 
-TICKS_PER_QUARTER = 24
 MAX_TICK = 2**31 - 1
 Ints = NDArray[np.int64]
-
-
-class TimeSignature(NamedTuple):
-    """`numerator`/`denominator` from the bar line at tick `onset` on; numerator 1-255, denominator a power of 2 up to 64."""
-
-    onset: int
-    numerator: int
-    denominator: int
-
-    def bar_ticks(self, ticks_per_quarter: int = TICKS_PER_QUARTER) -> int:
-        """Length of a bar in ticks."""
-        return self.numerator * 4 * ticks_per_quarter // self.denominator
-
-    def beat_ticks(self, ticks_per_quarter: int = TICKS_PER_QUARTER) -> int:
-        """Length of a beat in ticks: the denominator's note, or three of them in compound time (6/8, 9/8, 12/8)."""
-        unit = 4 * ticks_per_quarter // self.denominator
-        compound = self.denominator >= 8 and self.numerator > 3 and self.numerator % 3 == 0
-        return unit * 3 if compound else unit
-
-
-class Tempo(NamedTuple):
-    """A tempo from tick `onset` on, in whole microseconds per quarter note, as MIDI has it (1 to 16,777,215)."""
-
-    onset: int
-    microseconds: int
-
-    @property
-    def qpm(self) -> float:
-        """Quarter notes per minute."""
-        return 60e6 / self.microseconds
-
-    @classmethod
-    def from_qpm(cls, onset: int, tempo_qpm: float) -> Tempo:
-        """The nearest tempo MIDI can write."""
-        return cls(onset, round(60e6 / tempo_qpm))
-
-
-class Key(NamedTuple):
-    """A key from tick `onset` on: sharps (positive) or flats (negative) in the signature, -7 to 7, and the mode."""
-
-    onset: int
-    fifths: int
-    mode: Literal["major", "minor"]
-
-    @property
-    def tonic(self) -> int:
-        """Pitch class of the tonic, 0 = C.
-
-        >>> Key(0, 1, "major").tonic, Key(0, -1, "minor").tonic
-        (7, 2)
-        """
-        return (7 * self.fifths + (9 if self.mode == "minor" else 0)) % 12
-
-    @property
-    def name(self) -> str:
-        """The usual name: 'G' for G major, 'Dm' for D minor, 'Bb', 'F#m'."""
-        names = ["Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#"]
-        return names[self.fifths + 7 + (3 if self.mode == "minor" else 0)] + ("m" if self.mode == "minor" else "")
-
-    def transpose(self, semitones: int) -> Key:
-        """The key `semitones` higher, spelled with the fewest accidentals (six sharps rather than six flats).
-
-        >>> Key(0, 0, "major").transpose(2)
-        Key(onset=0, fifths=2, mode='major')
-        """
-        if semitones % 12 == 0:
-            return self
-        return self._replace(fifths=(self.fifths + 7 * semitones + 5) % 12 - 5)
 
 
 @dataclass(frozen=True)
@@ -176,10 +114,10 @@ class Piece:
         if len({len(c) for c in columns}) > 1:
             raise PieceError(f"the columns of a piece have {[len(c) for c in columns]} notes; they must be equally long")
         table = np.array(columns, np.int64)  # (5, notes)
-        _check_range("ticks_per_quarter", self.ticks_per_quarter, 1, 32767)
-        _check_range("number of parts", len(self.parts), 0, 2**16)
+        check_range("ticks_per_quarter", self.ticks_per_quarter, 1, 32767)
+        check_range("number of parts", len(self.parts), 0, 2**16)
         for part in self.parts:
-            _check_range("program", part.program, 0, 127)
+            check_range("program", part.program, 0, 127)
         self._check_ranges(table)
         table = _sorted(table)
         table.flags.writeable = False
@@ -197,8 +135,8 @@ class Piece:
             return
         lows, highs = (0, 1, 0, 1, 0), (MAX_TICK, MAX_TICK, 127, 127, len(self.parts) - 1)
         for name, least, most, low, high in zip(_COLUMNS, table.min(1).tolist(), table.max(1).tolist(), lows, highs):
-            _check_range(name, least, low, high)
-            _check_range(name, most, low, high)
+            check_range(name, least, low, high)
+            check_range(name, most, low, high)
 
     def _check_overlaps(self) -> None:
         # No two overlap if of each pitch no start comes before the end before it, all starts and all ends sorted.
@@ -220,9 +158,9 @@ class Piece:
             if name != "keys" and (not onsets or onsets[0] != 0):
                 raise PieceError(f"{name} must begin at tick 0; got ticks {onsets[:8]}")
         for tempo in self.tempi:
-            _check_range("microseconds per quarter note", tempo.microseconds, 1, 2**24 - 1)
+            check_range("microseconds per quarter note", tempo.microseconds, 1, 2**24 - 1)
         for key in self.keys:
-            _check_range("fifths", key.fifths, -7, 7)
+            check_range("fifths", key.fifths, -7, 7)
             if key.mode not in ("major", "minor"):
                 raise PieceError(f"the mode of a key is {key.mode!r}; it must be 'major' or 'minor'")
         previous = self.time_signatures[0]
@@ -468,42 +406,12 @@ class Piece:
         return repr_html(self)
 
 
-def _check_range(name: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise PieceError(f"{name} is {value}; it must be from {low} to {high}")
-
-
-def check_time_signature(signature: TimeSignature, ticks_per_quarter: int = TICKS_PER_QUARTER) -> None:
-    """Raise `PieceError` unless the signature is one that MIDI and the grid can hold."""
-    _check_range("numerator of a time signature", signature.numerator, 1, 255)
-    if signature.denominator not in (1, 2, 4, 8, 16, 32, 64):
-        raise PieceError(f"denominator of a time signature is {signature.denominator}; it must be 1, 2, 4, 8, 16, 32 or 64")
-    if signature.numerator * 4 * ticks_per_quarter % signature.denominator:
-        raise PieceError(
-            f"a bar of {signature.numerator}/{signature.denominator} is no whole number of ticks at {ticks_per_quarter} "
-            "ticks a quarter; take a finer grid"
-        )
-
-
 def overlaps(onset: Ints, duration: Ints, pitch: Ints, part: Ints) -> Ints:
     """Indices of notes that begin while an earlier note of the same part and pitch still sounds; legal columns."""
     voice = part << 7 | pitch
     order = (voice << 32 | onset).argsort(kind="stable")
     onset, end, voice = onset[order], (onset + duration)[order], voice[order]
     return np.sort(order[1:][(voice[1:] == voice[:-1]) & (end[:-1] > onset[1:])])
-
-
-def time_signature_of(onset: int, ticks: int, ticks_per_quarter: int = TICKS_PER_QUARTER) -> TimeSignature | None:
-    """The time signature whose bar is `ticks` long, in the longest note value from quarters down that fits; None if none.
-
-    >>> time_signature_of(0, 60)
-    TimeSignature(onset=0, numerator=5, denominator=8)
-    """
-    whole = 4 * ticks_per_quarter
-    denominator = max(whole // gcd(ticks, whole), 4)
-    numerator, rest = divmod(ticks * denominator, whole)
-    legal = rest == 0 and denominator in (4, 8, 16, 32, 64) and 1 <= numerator <= 255
-    return TimeSignature(onset, numerator, denominator) if legal else None
 
 
 def _slice_events(events: tuple, start: int, stop: int) -> tuple:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from piece_strategies import LAW, pieces
 
 from melody.errors import PieceError
-from melody.piece import MAX_TICK, Key, Part, Piece, Tempo, TimeSignature, overlaps, time_signature_of
+from melody.piece import MAX_TICK, Key, Part, Piece, Tempo, TimeSignature, overlaps
+from melody.signatures import time_signature_of
 
 THREE_METRES = Piece(
     [0, 96, 168, 240],

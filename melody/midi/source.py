@@ -19,9 +19,8 @@ from melody.piece import (
     Piece,
     Tempo,
     TimeSignature,
-    check_time_signature,
-    time_signature_of,
 )
+from melody.signatures import check_time_signature, time_signature_of
 
 START, END, PITCH, VELOCITY, PART = range(5)  # rows of `Source.notes`
 _MAX_TEXT = 4096

@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from melody.errors import ScoreError
-from melody.piece import Key, Part, Piece, Tempo, TimeSignature, time_signature_of
+from melody.piece import Key, Part, Piece, Tempo, TimeSignature
+from melody.signatures import time_signature_of
 
 UNITS = 840
 

@@ -23,7 +23,6 @@ from melody.piece import Piece
 from melody.score.abc import abc_of
 from melody.score.musicxml import musicxml_of
 from melody.score.notation import Notation, notate
-from melody.score.reading import read_score as read_score  # until melody.corpus.judge takes it from there
 
 WRITES = (".svg", ".png", ".pdf", ".musicxml", ".xml", ".mxl", ".abc")
 

@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from melody.errors import MelodyError, ScoreError
-from melody.piece import TICKS_PER_QUARTER, Key, Part, Piece, Tempo, TimeSignature, time_signature_of
+from melody.piece import TICKS_PER_QUARTER, Key, Part, Piece, Tempo, TimeSignature
 from melody.score.musicxml import DRUMS
+from melody.signatures import time_signature_of
 
 if TYPE_CHECKING:
     import music21

@@ -1,0 +1,8 @@
+"""A folder of music -> a verdict for every file, a split without leaks, and the encoded pieces."""
+
+from melody.corpus.prepare import Progress, explain, prepare
+from melody.corpus.settings import PrepareSettings
+from melody.corpus.store import Corpus
+from melody.corpus.verdict import SPLITS, Split, Verdict
+
+__all__ = ["SPLITS", "Corpus", "PrepareSettings", "Progress", "Split", "Verdict", "explain", "prepare"]

@@ -1,0 +1,162 @@
+"""Events of many pieces -> what a vocabulary is made of, and -> its tokens, in a few NumPy passes.
+
+The law, tested: the vocabulary is that of `Vocabulary.build` over the pieces, the tokens are those of `Vocabulary.encode`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.corpus.events import Column, Events, kind_of
+from melody.piece import Ints
+from melody.tokens.vocabulary import FIRST_PART, KEY, METRE, TEMPO, Rows, Usage, Vocabulary, part_keys
+
+TABLE = 1 << 20  # values up to this one are looked up in a table, greater ones by bisection
+
+
+def count(usage: Usage, events: Events) -> None:
+    """Add the pieces to what is counted, all but their parts."""
+    change = np.flatnonzero(events.kind < FIRST_PART)
+    usage.shifts.update(_counts(events.shift))
+    usage.durations.update(_counts(np.delete(events.duration, change)))
+    usage.velocities.update(_counts(np.delete(events.velocity, change)))
+    usage.pitches.update(_counts(np.delete(events.value, change)))
+    counters: tuple[Counter[Any], ...] = (usage.time_signatures, usage.tempi, usage.keys)
+    rows = zip(events.kind[change].tolist(), events.value[change].tolist(), events.tick[change].tolist())
+    for (kind, value, later), number in Counter((k, v, t > 0) for k, v, t in rows).items():
+        counters[kind][meaning(kind, value)] += number
+        usage.changes[kind] |= later
+
+
+def _counts(values: Column) -> Counter[int]:
+    if len(values) and values.max() < TABLE:
+        table = np.bincount(values)
+        found = np.flatnonzero(table)
+        return Counter(dict(zip(found.tolist(), table[found].tolist())))
+    found, number = np.unique(values, return_counts=True)
+    return Counter(dict(zip(found.tolist(), number.tolist())))
+
+
+def meaning(kind: int, value: int) -> Any:
+    """What a vocabulary calls the value of a change."""
+    if kind == METRE:
+        return value // 256, value % 256
+    return value if kind == TEMPO else (value // 2 - 7, "minor" if value % 2 else "major")
+
+
+def code(kind: int, meant: Any) -> int:
+    """The value of a change that a vocabulary calls `meant`; the inverse of `meaning`."""
+    if kind == METRE:
+        return 256 * meant[0] + meant[1]
+    return meant if kind == TEMPO else 2 * (meant[0] + 7) + (meant[1] == "minor")
+
+
+class Encoder:
+    """The tables that turn events into the tokens of one vocabulary; -1 stands for what it has no token for."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+        kinds = [METRE, TEMPO, KEY, *(kind_of(key) for key in part_keys(vocabulary.parts))]
+        low, high = vocabulary.pitches
+        # Changes have a duration and a velocity of 0, which no note has.
+        self._numbers = (
+            _Numbers(vocabulary.shifts, range(1, 1 + len(vocabulary.shifts))),
+            _Numbers(kinds, range(len(kinds))),
+            _Numbers(range(low, high + 1), range(vocabulary.value_starts[3], vocabulary.value_starts[4])),
+            _Numbers((0, *vocabulary.durations), (0, *range(len(vocabulary.durations)))),
+            _Numbers((0, *vocabulary.velocities), (0, *range(len(vocabulary.velocities)))),
+        )
+        said: Sequence[Sequence[Any]] = (vocabulary.time_signatures, vocabulary.tempi, vocabulary.keys)
+        self._changes = [
+            {code(kind, meant): vocabulary.value_starts[kind] + i for i, meant in enumerate(table)}
+            for kind, table in enumerate(said)
+        ]
+
+    def encode(self, events: Events) -> tuple[Rows, Ints, NDArray[np.bool_]]:
+        """Tokens of all pieces, END rows included, (rows, 5); where each begins and the last ends; which are exact.
+
+        A piece that is not exact holds what the vocabulary has no token for: its rows are to be thrown away.
+        """
+        piece = events.piece
+        columns = [numbers.of(column) for numbers, column in zip(self._numbers, events.columns)]
+        change = np.flatnonzero(events.kind < FIRST_PART)
+        columns[2][change] = self._of_changes(events, change)
+        bad = columns[0] | columns[1] | columns[2] | columns[3] | columns[4]  # below 0 if any is
+        exact = np.bincount(piece[bad < 0], minlength=len(events)) == 0
+        unsaid = [kind for kind in (METRE, TEMPO, KEY) if not self.vocabulary.is_said[kind]]
+        left_out = change[np.isin(events.kind[change], unsaid)]
+        if len(left_out):
+            columns = [np.delete(column, left_out) for column in columns]
+            piece = np.delete(piece, left_out)
+        return *_with_ends(columns, piece, len(events)), exact
+
+    def _of_changes(self, events: Events, change: Ints) -> list[int]:
+        changing = self.vocabulary.changes
+        rows = zip(events.kind[change].tolist(), events.value[change].tolist(), events.tick[change].tolist())
+        return [self._changes[kind].get(value, -1) if changing[kind] or not tick else -1 for kind, value, tick in rows]
+
+
+class _Numbers:
+    """The number of each of some ascending values: from a table, or by bisection where that would be large."""
+
+    def __init__(self, values: Sequence[int], numbers: Sequence[int]) -> None:
+        self._values, self._places = np.array(values), np.array(numbers, np.int32)
+        self._table = None
+        if values[-1] < TABLE:
+            self._table = np.full(values[-1] + 1, -1, np.int32)
+            self._table[self._values] = self._places
+
+    def of(self, column: Column) -> NDArray[np.int32]:
+        """The number of each value of a column, -1 if it has none."""
+        if self._table is not None and column.max(initial=0) < len(self._table):
+            return self._table[column]
+        place = np.minimum(np.searchsorted(self._values, column), len(self._values) - 1)
+        return np.where(self._values[place] == column, self._places[place], np.int32(-1))
+
+
+def _with_ends(columns: Sequence[NDArray[np.int32]], piece: Ints, pieces: int) -> tuple[Rows, Ints]:
+    """The rows, and a row of zeros after those of each piece."""
+    starts = np.concatenate([[0], np.cumsum(np.bincount(piece, minlength=pieces) + 1)])
+    rows = np.zeros((len(columns), starts[-1]), np.int32)
+    place = np.arange(len(piece)) + piece
+    for row, column in zip(rows, columns):
+        row[place] = column
+    return rows.T, starts
+
+
+def decode(vocabulary: Vocabulary, rows: Rows, starts: Ints) -> Events:
+    """The events of which `Encoder.encode` made the rows."""
+    body = np.delete(rows, starts[1:] - 1, axis=0)
+    note = body[:, 1] >= FIRST_PART
+    kinds = np.array([METRE, TEMPO, KEY, *(kind_of(key) for key in part_keys(vocabulary.parts))])
+    tables: Sequence[Sequence[Any]] = (vocabulary.time_signatures, vocabulary.tempi, vocabulary.keys)
+    values = [code(k, meant) for k, table in enumerate(tables) for meant in table]
+    values += range(vocabulary.pitches[0], vocabulary.pitches[1] + 1)
+    columns = (
+        np.array(vocabulary.shifts)[body[:, 0] - 1],
+        kinds[body[:, 1]],
+        np.array(values)[body[:, 2]],
+        np.where(note, np.array(vocabulary.durations)[body[:, 3]], 0),
+        np.where(note, np.array(vocabulary.velocities)[body[:, 4]], 0),
+    )
+    return _with_unsaid(vocabulary, Events(starts - np.arange(len(starts)), *columns))
+
+
+def _with_unsaid(vocabulary: Vocabulary, events: Events) -> Events:
+    """With the metre and the tempo at tick 0 that are the same in all pieces and therefore never said."""
+    unsaid = [kind for kind in (METRE, TEMPO) if not vocabulary.is_said[kind]]
+    tables: Sequence[Sequence[Any]] = (vocabulary.time_signatures, vocabulary.tempi)
+    # A tempo stands behind a metre that is said; of two that are put in one place, the metre comes first.
+    places = [events.starts[:-1] + (kind == TEMPO and METRE not in unsaid) for kind in unsaid]
+    where = np.concatenate([np.zeros(0, np.int64), *places])
+    kinds = np.repeat(np.array(unsaid, np.int64), len(events))
+    values = np.repeat(np.array([code(k, tables[k][0]) for k in unsaid], np.int64), len(events))
+    none = np.zeros_like(kinds)
+    added = (none, kinds, values, none, none)
+    columns = [np.insert(column, where, new) for column, new in zip(events.columns, added)]
+    return Events(events.starts + np.arange(len(events.starts)) * len(unsaid), *columns)

@@ -1,0 +1,177 @@
+"""Pieces as columns of events that need no vocabulary yet: what is kept between reading a folder and encoding it.
+
+Rows are in the order of `Vocabulary.encode` and one row is one row there, END left out; only the numbering of the values
+is still to come, when all pieces are known.
+
+======== ==========================================================================================================
+shift    ticks since the row before
+kind     METRE, TEMPO, KEY, or FIRST_PART + (256 * (program + 128 if a drum kit) + how many of that instrument before)
+value    256 * numerator + denominator; microseconds a quarter; 2 * (fifths + 7) + 1 if minor; or the pitch
+duration ticks; 0 for a change
+velocity 0 for a change
+======== ==========================================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.piece import Ints, Key, Part, Piece, Tempo, TimeSignature
+from melody.tokens.vocabulary import FIRST_PART, KEY, METRE, TEMPO, PartKey, part_keys
+
+COLUMNS = ("shift", "kind", "value", "duration", "velocity")
+Column = NDArray[Any]
+RUN = 1 << 15  # rows that are worked on at once: columns that fit the processor's cache take half the time
+
+
+@dataclass(frozen=True)
+class Events:
+    """The events of several pieces, one after another.
+
+    Parameters
+    ----------
+    starts
+        Where each piece begins, and where the last ends, (pieces + 1,).
+    shift, kind, value, duration, velocity
+        See above, (rows,) each, of any whole-number type.
+    """
+
+    starts: Ints
+    shift: Column
+    kind: Column
+    value: Column
+    duration: Column
+    velocity: Column
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The five columns in the order of `COLUMNS`."""
+        return self.shift, self.kind, self.value, self.duration, self.velocity
+
+    @property
+    def piece(self) -> Ints:
+        """The number of the piece of each row, (rows,)."""
+        return np.repeat(np.arange(len(self)), np.diff(self.starts))
+
+    @property
+    def tick(self) -> Ints:
+        """When each row is, from the start of its piece, (rows,)."""
+        total = np.cumsum(self.shift, dtype=np.int64)
+        before = np.concatenate([[0], total])[self.starts[:-1]]
+        return total - np.repeat(before, np.diff(self.starts))
+
+    def choose(self, pieces: Sequence[int] | Ints) -> Events:
+        """Those pieces, in that order."""
+        pieces = np.asarray(pieces, np.int64)
+        sizes = np.diff(self.starts)[pieces]
+        starts = np.concatenate([[0], np.cumsum(sizes)])
+        rows = np.repeat(self.starts[pieces] - starts[:-1], sizes) + np.arange(starts[-1])
+        return Events(starts, *(column[rows] for column in self.columns))
+
+    def runs(self) -> Iterator[tuple[int, Events]]:
+        """All pieces, as many at a time as make `RUN` rows, with the number of the first."""
+        first = 0
+        while first < len(self):
+            last = max(int(np.searchsorted(self.starts, self.starts[first] + RUN, side="right")) - 1, first + 1)
+            rows = slice(self.starts[first], self.starts[last])
+            starts = self.starts[first : last + 1] - self.starts[first]
+            yield first, Events(starts, *(column[rows] for column in self.columns))
+            first = last
+
+    def narrow(self) -> Events:
+        """The same in the smallest types that hold it."""
+        return Events(self.starts, *(narrowed(column) for column in self.columns))
+
+
+def narrowed(column: Column) -> Column:
+    """The same numbers, none of them negative, in the smallest type that holds them."""
+    return column.astype(np.min_scalar_type(int(column.max(initial=0))))
+
+
+def joined(batches: Iterable[Events]) -> Events:
+    """All pieces of all batches."""
+    batches = [empty(), *batches]
+    sizes = np.concatenate([np.diff(b.starts) for b in batches])
+    columns = (np.concatenate([b.columns[i] for b in batches]) for i in range(len(COLUMNS)))
+    return Events(np.concatenate([[0], np.cumsum(sizes)]), *columns)
+
+
+def empty() -> Events:
+    """No piece at all."""
+    return Events(np.zeros(1, np.int64), *(np.zeros(0, np.uint8) for _ in COLUMNS))
+
+
+# Numbers of kinds and values
+
+
+def kind_of(key: PartKey) -> int:
+    """The kind of a part."""
+    program, is_drum, nth = key
+    return FIRST_PART + 256 * (program + 128 * is_drum) + nth
+
+
+def part_of(kind: int) -> PartKey:
+    """The part of a kind."""
+    instrument, nth = divmod(kind - FIRST_PART, 256)
+    return instrument % 128, instrument >= 128, nth
+
+
+def changes_of(piece: Piece) -> list[tuple[int, int, int]]:
+    """(tick, kind, value) of each metre, tempo and key."""
+    rows = [(t.onset, METRE, 256 * t.numerator + t.denominator) for t in piece.time_signatures]
+    rows += [(t.onset, TEMPO, t.microseconds) for t in piece.tempi]
+    return rows + [(k.onset, KEY, 2 * (k.fifths + 7) + (k.mode == "minor")) for k in piece.keys]
+
+
+# Piece <-> events
+
+
+def of_piece(piece: Piece) -> Events:
+    """One piece."""
+    kinds = np.array([kind_of(key) for key in part_keys(piece.parts)], np.int64)
+    changes = np.array(changes_of(piece), np.int64).reshape(-1, 3).T
+    none = np.zeros(changes.shape[1], np.int64)
+    tick = np.concatenate([changes[0], piece.onset])
+    kind = np.concatenate([changes[1], kinds[piece.part]])
+    value = np.concatenate([changes[2], piece.pitch])
+    order = np.lexsort((value, kind, tick))
+    return Events(
+        np.array([0, len(order)]),
+        np.diff(tick[order], prepend=0),
+        kind[order],
+        value[order],
+        np.concatenate([none, piece.duration])[order],
+        np.concatenate([none, piece.velocity])[order],
+    )
+
+
+def to_piece(events: Events, number: int, ticks_per_quarter: int) -> Piece:
+    """Piece `number`; its parts have no names."""
+    one = events.choose([number])
+    tick, note = one.tick, one.kind >= FIRST_PART
+    kinds, part = np.unique(one.kind[note], return_inverse=True)
+
+    def changes(kind: int) -> list[tuple[int, int]]:
+        chosen = one.kind == kind
+        return list(zip(tick[chosen].tolist(), one.value[chosen].tolist()))
+
+    return Piece(
+        tick[note],
+        one.duration[note],
+        one.value[note],
+        one.velocity[note],
+        part,
+        parts=tuple(Part(*part_of(int(kind))[:2]) for kind in kinds) or (Part(),),
+        time_signatures=tuple(TimeSignature(t, v // 256, v % 256) for t, v in changes(METRE)),
+        tempi=tuple(Tempo(t, v) for t, v in changes(TEMPO)),
+        keys=tuple(Key(t, v // 2 - 7, "minor" if v % 2 else "major") for t, v in changes(KEY)),
+        ticks_per_quarter=ticks_per_quarter,
+    )

@@ -1,0 +1,207 @@
+"""Folder -> `Corpus`: judge every file, find copies and versions, split, encode.
+
+Nothing is dropped or changed in silence: every file gets a `Verdict`. The result depends on the contents of the folder and
+the settings only, not on the order of files, the machine or the number of processes: the same folder gives the same bytes.
+
+Files are judged in chunks, each by itself; what is found goes to a shard. What needs all files is decided from the shards,
+one after another. With a store, the shards lie beside it until it is finished, and whatever was killed goes on from them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from time import monotonic
+
+import numpy as np
+
+from melody import files
+from melody.corpus import grid
+from melody.corpus.judge import Task, hashed, judged
+from melody.corpus.settings import PrepareSettings
+from melody.corpus.shard import Shard
+from melody.corpus.sources import Chunk, Listing, listed
+from melody.corpus.store import Corpus
+from melody.corpus.verdict import Verdict
+from melody.corpus.whole import Whole
+from melody.corpus.workers import Earlier, worked
+from melody.errors import CorpusError
+
+AT_HAND = 8  # shards that are kept in memory besides being written
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the work is: `done` of `files`, `notes` so far, `seconds` since it began."""
+
+    done: int
+    files: int
+    notes: int
+    seconds: float
+
+    @property
+    def seconds_left(self) -> float:
+        """At the rate so far; infinite before the first file."""
+        return (self.files - self.done) * self.seconds / self.done if self.done else float("inf")
+
+
+def prepare(
+    folder: str | os.PathLike[str],
+    settings: PrepareSettings | None = None,
+    *,
+    store: str | os.PathLike[str] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Corpus:
+    """The corpus in a folder.
+
+    Parameters
+    ----------
+    folder
+        With MIDI files, scores, folders and archives of them.
+    settings
+        How.
+    store
+        A file to write the corpus to, and to take what has not changed from; without it all stays in memory. Half-done
+        work lies in a folder of that name and `.work` until it is finished.
+    on_progress
+        Called now and then.
+
+    Raises
+    ------
+    CorpusError
+        If the folder is missing, has no music, nothing of it could be kept, or `store` is a file of another kind.
+    FileError
+        If the store cannot be written.
+    """
+    settings = settings or PrepareSettings()
+    listing = listed(Path(folder), None if store is None else Path(store))
+    ticks_per_quarter, remark = settings.ticks_per_quarter, ""
+    if ticks_per_quarter == "auto":
+        ticks_per_quarter, remark = grid.chosen(listing.chunks, settings.limits)
+    tasks = [Task(chunk, settings, ticks_per_quarter) for chunk in listing.chunks]
+    remarks = [line for line in (remark, _parts_told(settings), _others_told(listing)) if line]
+    whole = Whole(Path(folder), settings, ticks_per_quarter, remarks, listing)
+    if store is None:
+        return _in_memory(whole, tasks, on_progress)
+    return _in_store(whole, tasks, Path(store), on_progress)
+
+
+def explain(path: str | os.PathLike[str], settings: PrepareSettings | None = None) -> Verdict:
+    """The verdict on one file by itself: without copies, versions and split."""
+    settings = settings or PrepareSettings()
+    path = Path(path)
+    chunk = Chunk(str(path.parent), "", (path.name,))
+    ticks_per_quarter = settings.ticks_per_quarter
+    if ticks_per_quarter == "auto":
+        ticks_per_quarter, _ = grid.chosen([chunk], settings.limits)
+    return judged(Task(chunk, settings, ticks_per_quarter)).judgements[0].verdict
+
+
+def _parts_told(settings: PrepareSettings) -> str:
+    if settings.part == "all":
+        return "" if settings.drums else "all parts but drums are taken"
+    by_rule = {"highest": "the highest part", "melodic": "the most melodic part"}
+    return f"of each piece, {by_rule.get(settings.part, f'part {settings.part!r}')} is taken"
+
+
+def _others_told(listing: Listing) -> str:
+    return f"{listing.others:,} other files are no music and were not looked at" if listing.others else ""
+
+
+def _in_memory(whole: Whole, tasks: Sequence[Task], on_progress: Callable[[Progress], None] | None) -> Corpus:
+    shards: dict[int, Shard] = {}
+    progress = _Counted(whole.listing.files, on_progress)
+    for number, shard in worked(list(enumerate(tasks)), whole.settings, None):
+        shards[number] = shard
+        progress.add(shard)
+    buffer = BytesIO()
+    whole.write(buffer, lambda: (shards[number] for number in range(len(tasks))))
+    return Corpus.of_bytes(np.frombuffer(buffer.getbuffer(), np.uint8))
+
+
+def _in_store(whole: Whole, tasks: Sequence[Task], store: Path, on_progress: Callable[[Progress], None] | None) -> Corpus:
+    old = _earlier(store, tasks)
+    if old and old.same_settings(whole.settings.to_dict()) and _unchanged(old, whole.listing, whole.settings):
+        return old
+    earlier = Earlier.at(store) if old else None
+    del old  # a file that is mapped cannot be replaced on Windows
+    work = store.with_name(store.name + ".work")
+    work.mkdir(parents=True, exist_ok=True)
+    paths = [work / f"{number:06d}.npz" for number in range(len(tasks))]
+    progress = _Counted(whole.listing.files, on_progress)
+    to_do = []
+    for number, (task, path) in enumerate(zip(tasks, paths)):
+        done = _done(path, task)
+        if done:
+            progress.add(done)
+        else:
+            to_do.append((number, task))
+    at_hand: dict[int, Shard] = {}
+    for number, shard in worked(to_do, whole.settings, earlier):
+        files.write_bytes(paths[number], shard.to_bytes())
+        progress.add(shard)
+        if len(at_hand) < AT_HAND:
+            at_hand[number] = shard
+
+    def shards() -> Iterator[Shard]:
+        return (at_hand.get(number) or Shard.from_bytes(path.read_bytes()) for number, path in enumerate(paths))
+
+    with files.replacing(store) as temporary, temporary.open("wb") as file:
+        whole.write(file, shards)
+    shutil.rmtree(work)
+    return Corpus.open(store)
+
+
+def _earlier(store: Path, tasks: Sequence[Task]) -> Corpus | None:
+    """The store of an earlier run, if its judgements will do for this one."""
+    if not store.exists():
+        return None
+    old = Corpus.open(store)  # never overwrite what is no store
+    return old if tasks and old.judging == tasks[0].key else None
+
+
+def _unchanged(old: Corpus, listing: Listing, settings: PrepareSettings) -> bool:
+    """Whether the files of the folder are those that the store was made of, byte for byte."""
+    if listing.files + len(listing.refused) != len(old.verdicts):
+        return False
+    number = 0
+    for chunk in listing.chunks:
+        for name, data in zip(chunk.names, chunk.read(settings.limits.max_bytes)):
+            judgement = old.verdicts.judgement(number)
+            if judgement.verdict.path != chunk.shown(name) or judgement.source != hashed(data):
+                return False
+            number += 1
+    return [v.path for v in old.verdicts[number:]] == [name for name, _ in listing.refused]
+
+
+def _done(path: Path, task: Task) -> Shard | None:
+    """The shard in a file, if it is that of the task and of the files as they are now."""
+    if not path.exists():
+        return None
+    try:
+        shard = Shard.from_bytes(path.read_bytes())
+    except CorpusError:
+        return None
+    names = [task.chunk.shown(name) for name in task.chunk.names]
+    if shard.key != task.key or [j.verdict.path for j in shard.judgements] != names:
+        return None
+    sources = (hashed(data) for data in task.chunk.read(task.settings.limits.max_bytes))
+    return shard if all(j.source == source for j, source in zip(shard.judgements, sources)) else None
+
+
+class _Counted:
+    """Tells of progress."""
+
+    def __init__(self, total: int, on_progress: Callable[[Progress], None] | None) -> None:
+        self._total, self._tell, self._start = total, on_progress, monotonic()
+        self._done = self._notes = 0
+
+    def add(self, shard: Shard) -> None:
+        self._done += len(shard.judgements)
+        self._notes += sum(j.verdict.notes for j in shard.judgements)
+        if self._tell:
+            self._tell(Progress(self._done, self._total, self._notes, monotonic() - self._start))

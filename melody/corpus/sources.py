@@ -1,0 +1,250 @@
+"""Where the music is: files of a folder, of its folders, and of zip and tar archives in it, read in place.
+
+Names are below the folder, with `/` on every system; a file in an archive is `archive.zip/file.mid`. They are taken in
+the order of their names, those in archives last. Archives come from strangers: one that would unpack to far more than it
+is, or has too many members, is refused as a whole, and nothing is ever unpacked to where its names say.
+"""
+
+from __future__ import annotations
+
+import os
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from stat import S_ISREG
+
+from melody import midi
+from melody.errors import CorpusError, MidiError
+
+SCORES = (".xml", ".musicxml", ".mxl", ".abc", ".krn")
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+CHUNK_FILES, CHUNK_BYTES = 256, 16_000_000  # files that are judged together
+PACKED_FILES = 4096  # of a compressed tar archive, which has to be read from its start each time
+MAX_MEMBERS = 1_000_000
+MAX_UNPACKED, MAX_RATIO = 1_000_000_000, 100  # an archive is refused if it is over both
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Files that are read and judged together.
+
+    Parameters
+    ----------
+    folder
+        Below which the names are.
+    archive
+        The archive they are in, as a name below the folder; empty if they are in none.
+    names
+        Of the files, below the folder or within the archive.
+    """
+
+    folder: str
+    archive: str
+    names: tuple[str, ...]
+
+    def shown(self, name: str) -> str:
+        """The name below the folder, in characters that every screen and file takes."""
+        whole = f"{self.archive}/{name}" if self.archive else name
+        return whole.encode("utf-8", "backslashreplace").decode()
+
+    def read(self, max_bytes: int) -> Iterator[bytes | MidiError]:
+        """The bytes of each file, or why there are none."""
+        if not self.archive:
+            return (_read(os.path.join(self.folder, name), max_bytes) for name in self.names)
+        path = os.path.join(self.folder, self.archive)
+        return _zipped(path, self.names, max_bytes) if _is_zip(path) else _tarred(path, self.names, max_bytes)
+
+
+@dataclass
+class Listing:
+    """What a folder holds: the chunks in the order of names, and what could not be listed, as (name, reason)."""
+
+    chunks: list[Chunk] = field(default_factory=list)
+    refused: list[tuple[str, str]] = field(default_factory=list)
+    others: int = 0
+
+    @property
+    def files(self) -> int:
+        """How many files will be judged."""
+        return sum(len(chunk.names) for chunk in self.chunks)
+
+
+def is_music(name: str) -> bool:
+    """Whether the name ends like music that can be read."""
+    return name.lower().endswith((*midi.SUFFIXES, *SCORES))
+
+
+def is_score(name: str) -> bool:
+    """Whether the name ends like notation."""
+    return name.lower().endswith(SCORES)
+
+
+def listed(folder: Path, but: Path | None = None) -> Listing:
+    """Everything in the folder that can be read, but for a store (and its half-done work) that may lie in it.
+
+    Raises
+    ------
+    CorpusError
+        If the folder is missing or has no music.
+    """
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "is not there"
+        raise CorpusError(f"{folder}: the folder {what}; name a folder with MIDI files")
+    listing = Listing()
+    found = sorted(_walk(folder, listing))
+    if but is not None and but.resolve().is_relative_to(folder.resolve()):
+        ours = but.resolve().relative_to(folder.resolve()).as_posix()
+        found = [file for file in found if file[0] != ours and not file[0].startswith(f"{ours}.work/")]
+    listing.chunks += _chunks(str(folder), "", [file for file in found if is_music(file[0])], CHUNK_FILES)
+    for name, _ in found:
+        if name.lower().endswith(ARCHIVES):
+            _list_archive(folder, name, listing)
+        elif not is_music(name):
+            listing.others += 1
+    if not listing.chunks and not listing.refused:
+        raise CorpusError(
+            f"{folder}: no music in it ({', '.join((*midi.SUFFIXES, *SCORES))}); name a folder with MIDI files"
+        )
+    return listing
+
+
+def _walk(folder: Path, listing: Listing) -> Iterator[tuple[str, int]]:
+    """Name and size of every file."""
+
+    def refuse(error: OSError) -> None:
+        name = Path(error.filename).relative_to(folder).as_posix()
+        listing.refused.append((name, f"cannot be opened ({error.strerror}); check its permissions"))
+
+    seen: set[str] = set()
+    for where, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        real = os.path.realpath(where)
+        if real in seen:  # a link to where we have been
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort()
+        below = Path(where).relative_to(folder).as_posix()
+        for name in names:
+            try:
+                size = os.stat(os.path.join(where, name)).st_size
+            except OSError:
+                size = 0  # reading it will say why
+            yield (name if below == "." else f"{below}/{name}"), size
+
+
+def _chunks(folder: str, archive: str, files: Sequence[tuple[str, int]], most: int) -> Iterator[Chunk]:
+    names: list[str] = []
+    total = 0
+    for name, size in files:
+        if names and (len(names) == most or total + size > CHUNK_BYTES):
+            yield Chunk(folder, archive, tuple(names))
+            names, total = [], 0
+        names.append(name)
+        total += size
+    if names:
+        yield Chunk(folder, archive, tuple(names))
+
+
+# Archives
+
+
+def _is_zip(path: str) -> bool:
+    return path.lower().endswith(".zip")
+
+
+def _list_archive(folder: Path, name: str, listing: Listing) -> None:
+    path = str(folder / name)
+    try:
+        members = _members_of_zip(path) if _is_zip(path) else _members_of_tar(path)
+    except (OSError, tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, ValueError, CorpusError) as error:
+        listing.refused.append((name, f"is an archive that cannot be read ({error}); pack it again"))
+        return
+    music = sorted((member, size) for member, size in members.items() if is_music(member))
+    listing.others += len(members) - len(music)
+    most = CHUNK_FILES if path.lower().endswith((".zip", ".tar")) else PACKED_FILES
+    listing.chunks += _chunks(str(folder), name, music, most)
+
+
+def _check_bomb(path: str, unpacked: int, members: int) -> None:
+    size = max(os.path.getsize(path), 1)
+    if unpacked > MAX_UNPACKED and unpacked > MAX_RATIO * size:
+        raise CorpusError(f"{size / 1e6:.1f} MB would unpack to more than {unpacked / 1e6:,.0f} MB")
+    if members > MAX_MEMBERS:
+        raise CorpusError(f"it has more than {MAX_MEMBERS:,} members")
+
+
+def _members_of_zip(path: str) -> dict[str, int]:
+    infos = [info for info in _zip(path).infolist() if not info.is_dir()]
+    _check_bomb(path, sum(info.file_size for info in infos), len(infos))
+    return {info.filename: info.file_size for info in infos}
+
+
+def _members_of_tar(path: str) -> dict[str, int]:
+    members: dict[str, int] = {}
+    with tarfile.open(path) as archive:
+        for member in archive:
+            _check_bomb(path, member.offset_data + member.size, len(members))
+            if member.isfile():
+                members[member.name] = member.size
+            archive.members = []  # type: ignore[attr-defined]  # tarfile keeps all it has seen
+    return members
+
+
+@lru_cache(maxsize=1)
+def _zip(path: str) -> zipfile.ZipFile:
+    """Kept open: reading the table of contents of a large archive takes long."""
+    return zipfile.ZipFile(path)
+
+
+def _zipped(path: str, names: Sequence[str], max_bytes: int) -> Iterator[bytes | MidiError]:
+    for name in names:
+        try:
+            with _zip(path).open(name) as file:
+                yield _bounded(file.read(max_bytes + 1), max_bytes)
+        except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+            yield MidiError(f"cannot be unpacked ({error}); pack it again, without a password")
+
+
+def _tarred(path: str, names: Sequence[str], max_bytes: int) -> Iterator[bytes | MidiError]:
+    found: dict[str, bytes | MidiError] = {}
+    wanted = set(names)
+    try:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                file = archive.extractfile(member) if member.isfile() and member.name in wanted else None
+                if file is not None:
+                    found[member.name] = _bounded(file.read(max_bytes + 1), max_bytes)
+                archive.members = []  # type: ignore[attr-defined]
+    except (OSError, tarfile.TarError, zlib.error, EOFError) as error:
+        missing: bytes | MidiError = MidiError(f"cannot be unpacked ({error}); pack it again")
+    else:
+        missing = MidiError("is no longer in the archive; begin again")
+    for name in names:
+        yield found.pop(name, missing)
+
+
+_OPEN = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)  # a pipe would wait for its other end
+
+
+def _read(path: str, max_bytes: int) -> bytes | MidiError:
+    try:
+        handle = os.open(path, _OPEN)
+        try:
+            status = os.fstat(handle)
+            if not S_ISREG(status.st_mode):  # a pipe or a device may never end
+                return MidiError("is no file; take it out of the folder")
+            return _bounded(os.read(handle, min(status.st_size, max_bytes) + 1), max_bytes)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        return MidiError(f"cannot be read ({error.strerror or error}); check its permissions")
+
+
+def _bounded(data: bytes, max_bytes: int) -> bytes | MidiError:
+    if len(data) > max_bytes:
+        return MidiError(f"has more than {max_bytes / 1e6:g} MB; the limit is that; set another or leave it out")
+    return data

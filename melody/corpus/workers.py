@@ -1,0 +1,125 @@
+"""Tasks -> shards: here, in processes of this machine, or on the machines of a Dask cluster."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from melody.corpus.judge import Task, judged
+from melody.corpus.settings import PrepareSettings
+from melody.corpus.shard import Shard
+from melody.corpus.store import Corpus
+from melody.errors import CorpusError
+
+ENOUGH = 16  # chunks from which on processes are worth their start
+AHEAD = 3  # tasks given out for each worker, so that none waits and memory stays bounded
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A store that may know some files, as it was at some time."""
+
+    path: str
+    changed: int
+
+    @classmethod
+    def at(cls, path: Path) -> Earlier:
+        """The store as it is now."""
+        return cls(str(path), path.stat().st_mtime_ns)
+
+
+def worked(
+    tasks: Sequence[tuple[int, Task]], settings: PrepareSettings, store: Earlier | None
+) -> Iterator[tuple[int, Shard]]:
+    """The shards of numbered tasks, as they are done; `store` is an earlier one that knows some files.
+
+    Raises
+    ------
+    CorpusError
+        If workers die or cannot be had.
+    """
+    workers = settings.workers or (os.cpu_count() or 1 if len(tasks) >= ENOUGH else 1)
+    if settings.dask:
+        yield from _on_dask(tasks, settings.dask, store)
+    elif workers > 1 and len(tasks) > 1:
+        yield from _in_processes(tasks, min(workers, len(tasks)), store)
+    else:
+        known = Corpus.open(store.path) if store else None
+        yield from ((number, judged(task, known)) for number, task in tasks)
+
+
+def work(task: Task, store: Earlier | None) -> bytes:
+    """The shard of a task, as bytes."""
+    return judged(task, _known(store) if store else None).to_bytes()
+
+
+@lru_cache(maxsize=1)
+def _known(store: Earlier) -> Corpus | None:
+    """Opened once in a worker. Where it cannot be seen, or is another by now, the work is done anew."""
+    try:
+        return Corpus.open(store.path) if Earlier.at(Path(store.path)) == store else None
+    except (CorpusError, OSError):
+        return None
+
+
+def _in_processes(tasks: Sequence[tuple[int, Task]], workers: int, store: Earlier | None) -> Iterator[tuple[int, Shard]]:
+    # Processes begun anew behave the same on every system and do not inherit threads that hold locks.
+    context = multiprocessing.get_context("spawn")
+    left = iter(tasks)
+    running: dict[Future[bytes], int] = {}
+    try:
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            while True:
+                for number, task in islice(left, AHEAD * workers - len(running)):
+                    running[pool.submit(work, task, store)] = number
+                if not running:
+                    return
+                for done in wait(running, return_when=FIRST_COMPLETED).done:
+                    yield running.pop(done), Shard.from_bytes(done.result())
+    except BrokenProcessPool as error:
+        raise CorpusError(
+            "a worker process died: out of memory, killed, or the script calls prepare outside of "
+            "`if __name__ == '__main__':`; run again with workers=1, finished work is kept"
+        ) from error
+
+
+def _on_dask(tasks: Sequence[tuple[int, Task]], address: str, store: Earlier | None) -> Iterator[tuple[int, Shard]]:
+    try:
+        from distributed import Client, as_completed
+    except ImportError as error:
+        raise CorpusError("the setting `dask` needs the package distributed: pip install melody[dask]") from error
+    try:
+        client = Client(address, timeout=10)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise CorpusError(f"no Dask scheduler answers at {address} ({error}); start one with `dask scheduler`") from error
+    with client:
+        left = iter(tasks)
+        numbers: dict[Any, int] = {}
+        queue = as_completed()
+        ahead = AHEAD * max(sum(client.nthreads().values()), 1)
+
+        def submit(count: int) -> None:
+            for number, task in islice(left, count):
+                future = client.submit(work, task, store, pure=False, retries=3)
+                numbers[future.key] = number
+                queue.add(future)
+
+        submit(ahead)
+        for future in queue:
+            yield numbers.pop(future.key), Shard.from_bytes(_result(future))
+            submit(1)
+
+
+def _result(future: Any) -> bytes:
+    try:
+        return future.result()
+    except Exception as error:  # whatever happened on another machine
+        raise CorpusError(f"a Dask worker failed ({error}); run again, finished work is kept") from error

@@ -1,0 +1,7 @@
+"""Temperature and the rest, `generate` and `continue_`: a model file -> pieces. Needs NumPy alone, no torch."""
+
+from melody.sampling.choice import SamplingSettings, choose
+from melody.sampling.model import Model, load
+from melody.sampling.prompt import Continuation
+
+__all__ = ["Continuation", "Model", "SamplingSettings", "choose", "load"]

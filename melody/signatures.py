@@ -1,0 +1,112 @@
+"""Time signatures, tempi and keys, each from a tick on.
+
+Times are in ticks of a piece's grid, 24 to the quarter note unless said otherwise.
+"""
+
+from __future__ import annotations
+
+from math import gcd
+from typing import Literal, NamedTuple
+
+from melody.errors import PieceError
+
+TICKS_PER_QUARTER = 24
+
+
+class TimeSignature(NamedTuple):
+    """`numerator`/`denominator` from the bar line at tick `onset` on; numerator 1-255, denominator a power of 2 up to 64."""
+
+    onset: int
+    numerator: int
+    denominator: int
+
+    def bar_ticks(self, ticks_per_quarter: int = TICKS_PER_QUARTER) -> int:
+        """Length of a bar in ticks."""
+        return self.numerator * 4 * ticks_per_quarter // self.denominator
+
+    def beat_ticks(self, ticks_per_quarter: int = TICKS_PER_QUARTER) -> int:
+        """Length of a beat in ticks: the denominator's note, or three of them in compound time (6/8, 9/8, 12/8)."""
+        unit = 4 * ticks_per_quarter // self.denominator
+        compound = self.denominator >= 8 and self.numerator > 3 and self.numerator % 3 == 0
+        return unit * 3 if compound else unit
+
+
+class Tempo(NamedTuple):
+    """A tempo from tick `onset` on, in whole microseconds per quarter note, as MIDI has it (1 to 16,777,215)."""
+
+    onset: int
+    microseconds: int
+
+    @property
+    def qpm(self) -> float:
+        """Quarter notes per minute."""
+        return 60e6 / self.microseconds
+
+    @classmethod
+    def from_qpm(cls, onset: int, tempo_qpm: float) -> Tempo:
+        """The nearest tempo MIDI can write."""
+        return cls(onset, round(60e6 / tempo_qpm))
+
+
+class Key(NamedTuple):
+    """A key from tick `onset` on: sharps (positive) or flats (negative) in the signature, -7 to 7, and the mode."""
+
+    onset: int
+    fifths: int
+    mode: Literal["major", "minor"]
+
+    @property
+    def tonic(self) -> int:
+        """Pitch class of the tonic, 0 = C.
+
+        >>> Key(0, 1, "major").tonic, Key(0, -1, "minor").tonic
+        (7, 2)
+        """
+        return (7 * self.fifths + (9 if self.mode == "minor" else 0)) % 12
+
+    @property
+    def name(self) -> str:
+        """The usual name: 'G' for G major, 'Dm' for D minor, 'Bb', 'F#m'."""
+        names = ["Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#"]
+        return names[self.fifths + 7 + (3 if self.mode == "minor" else 0)] + ("m" if self.mode == "minor" else "")
+
+    def transpose(self, semitones: int) -> Key:
+        """The key `semitones` higher, spelled with the fewest accidentals (six sharps rather than six flats).
+
+        >>> Key(0, 0, "major").transpose(2)
+        Key(onset=0, fifths=2, mode='major')
+        """
+        if semitones % 12 == 0:
+            return self
+        return self._replace(fifths=(self.fifths + 7 * semitones + 5) % 12 - 5)
+
+
+def time_signature_of(onset: int, ticks: int, ticks_per_quarter: int = TICKS_PER_QUARTER) -> TimeSignature | None:
+    """The time signature whose bar is `ticks` long, in the longest note value from quarters down that fits; None if none.
+
+    >>> time_signature_of(0, 60)
+    TimeSignature(onset=0, numerator=5, denominator=8)
+    """
+    whole = 4 * ticks_per_quarter
+    denominator = max(whole // gcd(ticks, whole), 4)
+    numerator, rest = divmod(ticks * denominator, whole)
+    legal = rest == 0 and denominator in (4, 8, 16, 32, 64) and 1 <= numerator <= 255
+    return TimeSignature(onset, numerator, denominator) if legal else None
+
+
+def check_range(name: str, value: int, low: int, high: int) -> None:
+    """Raise `PieceError` unless `value` is from `low` to `high`."""
+    if not low <= value <= high:
+        raise PieceError(f"{name} is {value}; it must be from {low} to {high}")
+
+
+def check_time_signature(signature: TimeSignature, ticks_per_quarter: int = TICKS_PER_QUARTER) -> None:
+    """Raise `PieceError` unless the signature is one that MIDI and the grid can hold."""
+    check_range("numerator of a time signature", signature.numerator, 1, 255)
+    if signature.denominator not in (1, 2, 4, 8, 16, 32, 64):
+        raise PieceError(f"denominator of a time signature is {signature.denominator}; it must be 1, 2, 4, 8, 16, 32 or 64")
+    if signature.numerator * 4 * ticks_per_quarter % signature.denominator:
+        raise PieceError(
+            f"a bar of {signature.numerator}/{signature.denominator} is no whole number of ticks at {ticks_per_quarter} "
+            "ticks a quarter; take a finer grid"
+        )
