@@ -1,5 +1,6 @@
 """The commands as a user types them, each in a process of its own: real files in and out, one line for every error."""
 
+import json
 import os
 import subprocess
 import sys
@@ -72,6 +73,19 @@ def test_train_generate_continue(folder: Path, tmp_path: Path) -> None:
     assert legal(tmp_path / longer) > legal(prompt)
     written, given = midi.read(tmp_path / longer), midi.read(prompt)
     assert written.pitch[: given.num_notes].tolist() == given.pitch.tolist()
+
+
+def test_a_folder_is_judged_and_a_store_is_trained_on(folder: Path, tmp_path: Path) -> None:
+    done = melody("prepare", folder, "--out", "songs.store", "--report", "songs.json", cwd=tmp_path)
+    assert done.stdout.split() == ["songs.store", "songs.json"]
+    verdicts = {v["path"]: v for v in json.loads((tmp_path / "songs.json").read_text())}
+    assert verdicts["more/tune3.MID"]["status"] == "kept"
+    assert {name for name, v in verdicts.items() if v["status"] == "rejected"} >= {"empty.mid", "page.mid", "picture.mid"}
+    assert all(v["reason"] for v in verdicts.values() if v["status"] == "rejected")
+    assert "begins with" in melody("prepare", "--explain", folder / "page.mid", cwd=tmp_path).stderr
+    melody("train", "songs.store", "--epochs", 1, "--out", "m.safetensors", cwd=tmp_path)
+    melody("prepare", cwd=tmp_path, expect=2)
+    melody("prepare", "nowhere", cwd=tmp_path, expect=2)
 
 
 def test_generate_writes_sound_roll_and_page(trained: Path, tmp_path: Path) -> None:
@@ -190,7 +204,7 @@ def test_a_full_disk_in_training_is_told_and_leaves_nothing(folder: Path, tmp_pa
 
 def test_every_command_has_help_with_an_example(tmp_path: Path) -> None:
     assert "continue" in melody("--help", cwd=tmp_path).stdout
-    for command in ("corpus", "train", "generate", "continue", "render", "plot", "score"):
+    for command in ("corpus", "prepare", "train", "generate", "continue", "render", "plot", "score"):
         assert f"melody {command}" in melody(command, "--help", cwd=tmp_path).stdout
 
 

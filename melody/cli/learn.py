@@ -1,7 +1,9 @@
-"""`melody corpus` and `melody train`: music in, a model out."""
+"""`melody corpus`, `melody prepare` and `melody train`: music in, a model out."""
 
 from __future__ import annotations
 
+import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,9 +13,13 @@ from melody.cli import app
 from melody.training.settings import Epoch, Plan, Result, TrainingSettings
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+    from melody.corpus import Corpus, PrepareSettings, Progress
 
 _DEFAULTS = TrainingSettings()
+_SHOWN = 20  # rejected files on the screen
 
 
 @app.command()
@@ -55,12 +61,93 @@ def corpus(
     print(out)
 
 
+Part = Annotated[
+    str,
+    typer.Option(help="Take of each piece: all, highest, melodic (most like a melody), a number from 1, a track's name."),
+]
+Drums = Annotated[bool, typer.Option("--drums/--no-drums", help="Keep drum parts.")]
+
+
+@app.command()
+def prepare(
+    folder: Annotated[Path | None, typer.Argument(help="Folder, zip or tar archive of music.", show_default=False)] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Store to write, NAME.store. Without it only the verdicts.", show_default=False),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="JSON file to write: an object for each file, with its verdict.", show_default=False)
+    ] = None,
+    explain: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Say what would become of this one file.", show_default=False)
+    ] = None,
+    part: Part = "all",
+    drums: Drums = True,
+    workers: Annotated[int, typer.Option(min=0, help="Processes; 0 for one a core.")] = 0,
+    dask: Annotated[str, typer.Option(metavar="ADDRESS", help="Let a Dask cluster do the work.", show_default=False)] = "",
+) -> None:
+    """Look through a folder of music: a verdict for every file, copies and versions found, a split that does not leak.
+
+    `melody train` does the same by itself.
+
+    Example: **melody prepare my-songs --report verdicts.json**
+    """
+    from melody import files
+    from melody.cli.screen import say, table
+    from melody.corpus import PrepareSettings
+    from melody.corpus import explain as explain_file
+    from melody.errors import CorpusError
+
+    settings = PrepareSettings(part=part, drums=drums, workers=workers, dask=dask)
+    if explain is not None:
+        for line in explain_file(explain, settings).explained():
+            say(line)
+        return
+    if folder is None:
+        raise CorpusError("no folder was named; write: melody prepare FOLDER, or melody prepare --explain FILE")
+    prepared = _prepared(folder, settings, out)
+    rejected = [v for v in prepared.verdicts if v.status == "rejected"]
+    table(("not used", "why"), [(v.path, v.reason) for v in rejected[:_SHOWN]] or [("none", "")])
+    if len(rejected) > _SHOWN:
+        say(f"... and {len(rejected) - _SHOWN:,} more; --report FILE.json names them all")
+    if report is not None:
+        files.write_bytes(report, json.dumps(prepared.report(), indent=1, ensure_ascii=False).encode())
+    for path in (out, report):
+        if path is not None:
+            print(path)
+
+
+def _prepared(folder: Path, settings: PrepareSettings, store: Path | None = None) -> Corpus:
+    """The corpus of a folder, with a progress bar, and in a few lines what was kept and chosen."""
+    from melody.cli.screen import progress, say
+    from melody.corpus import Corpus
+    from melody.corpus import prepare as prepare_folder
+
+    if folder.suffix == ".store" and folder.is_file():
+        opened = Corpus.open(folder)
+        for line in opened.summary():
+            say(line)
+        return opened
+    with progress(f"reading {folder}") as bar:
+        task = bar.add_task("", total=None)
+        update = partial(_update, bar, task)
+        prepared = prepare_folder(folder, settings, store=store, on_progress=update)
+    for line in (*prepared.summary(), *prepared.remarks):
+        say(line)
+    return prepared
+
+
+def _update(bar: Bar, task: TaskID, done: Progress) -> None:
+    rate = f"{done.done / done.seconds:,.0f} files/s, {done.notes / done.seconds:,.0f} notes/s" if done.seconds else ""
+    bar.update(task, completed=done.done, total=done.files, description=rate)
+
+
 @app.command()
 def train(
     folder: Annotated[
         Path, typer.Argument(help="Folder of MIDI files, searched with all its subfolders.", show_default=False)
     ],
-    out: Annotated[
+        Path, typer.Argument(help="Folder of music, or a store that melody prepare wrote.", show_default=False)
         Path | None, typer.Option(help="Model file to write. Default: checkpoints/FOLDER.safetensors.", show_default=False)
     ] = None,
     max_minutes: Annotated[float, typer.Option(min=0.05, help="End within this time.")] = _DEFAULTS.max_minutes,
@@ -71,6 +158,8 @@ def train(
         float, typer.Option(min=1e-6, max=1.0, help="Highest learning rate.")
     ] = _DEFAULTS.learning_rate,
     seed: Annotated[int, typer.Option(min=0, help="Random number: the same one trains the same model.")] = _DEFAULTS.seed,
+    part: Part = "all",
+    drums: Drums = True,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")] = False,
 ) -> None:
     """Train a model on a folder of MIDI files.
@@ -81,14 +170,10 @@ def train(
     Example: **melody train data/fiddle --max-minutes 10**
     """
     from melody.cli.screen import progress, say
-    from melody.corpus import prepare
+    from melody.corpus import PrepareSettings
 
     out = out or Path("checkpoints") / f"{folder.resolve().name}.safetensors"
-    with progress(f"reading {folder}") as bar:
-        task = bar.add_task("", total=None)
-        prepared = prepare(folder, on_progress=lambda p: bar.update(task, completed=p.done, total=p.files))
-    for line in prepared.summary():
-        say(line)
+    prepared = _prepared(folder, PrepareSettings(part=part, drums=drums))
     settings = TrainingSettings(max_minutes=max_minutes, epochs=epochs, learning_rate=learning_rate, seed=seed)
     say("loading torch and Lightning ...")
     from melody.training.run import fit
@@ -99,7 +184,7 @@ def train(
     print(result.path)
 
 
-def _shown(bar: Progress) -> dict[str, Any]:
+def _shown(bar: Bar) -> dict[str, Any]:
     """What `fit` reports, on a progress bar with a line an epoch above it."""
     from melody.cli.screen import say
 

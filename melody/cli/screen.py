@@ -30,5 +30,5 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def progress(label: str) -> Progress:
     """A progress bar with the time left, gone when the work is done."""
     counted = MofNCompleteColumn() if label.startswith(("reading", "writing")) else TaskProgressColumn()
-    columns = (TextColumn(label), BarColumn(), counted, TimeRemainingColumn())
+    columns = (TextColumn(label), BarColumn(), counted, TextColumn("{task.description}"), TimeRemainingColumn())
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
