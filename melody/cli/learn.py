@@ -145,9 +145,9 @@ def _update(bar: Bar, task: TaskID, done: Progress) -> None:
 @app.command()
 def train(
     folder: Annotated[
-        Path, typer.Argument(help="Folder of MIDI files, searched with all its subfolders.", show_default=False)
-    ],
         Path, typer.Argument(help="Folder of music, or a store that melody prepare wrote.", show_default=False)
+    ],
+    out: Annotated[
         Path | None, typer.Option(help="Model file to write. Default: checkpoints/FOLDER.safetensors.", show_default=False)
     ] = None,
     max_minutes: Annotated[float, typer.Option(min=0.05, help="End within this time.")] = _DEFAULTS.max_minutes,
