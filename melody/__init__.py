@@ -13,9 +13,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from melody.errors import MelodyError
-from melody.piece import Piece
 
 if TYPE_CHECKING:
+    from melody.piece import Piece
     from melody.sampling import Model
 
 __version__ = "0.1.0"
@@ -59,4 +59,15 @@ def load(path: str | os.PathLike[str]) -> Model:
 
 def read(path: str | os.PathLike[str]) -> Piece:
     """The piece in a MIDI file (see `melody.midi.read`)."""
-    return Piece.read(path)
+    from melody import midi
+
+    return midi.read(path)
+
+
+def __getattr__(name: str) -> Any:
+    """`melody.Piece`, imported when it is first asked for: the command line sets NumPy's threads before NumPy is loaded."""
+    if name == "Piece":
+        from melody.piece import Piece
+
+        return Piece
+    raise AttributeError(f"module 'melody' has no attribute {name!r}")

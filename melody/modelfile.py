@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ class ModelFile:
     training: Mapping[str, Any] = field(default_factory=dict)
     name: str = ""
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """The first 12 hex digits of the SHA-256 of weights and text: what names exactly this model."""
         return _digest(self.weights, self._texts())[:12]

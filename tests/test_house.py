@@ -94,3 +94,9 @@ def test_generating_loads_no_heavy_library() -> None:
     code = "import sys, melody.cli, melody.cli.make; from melody import midi; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "pytorch_lightning", "music21", "matplotlib", "verovio", "symusic", "scipy"} & set(loaded)
+
+
+def test_the_package_alone_loads_no_numpy() -> None:
+    """The command line sets the number of NumPy's threads, which must be done before NumPy is loaded."""
+    code = "import sys, melody; assert 'numpy' not in sys.modules; assert melody.Piece"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -31,6 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
     # Two threads that spin for work slow each other down 39-fold when another program holds a core; it must be set before
     # any of them starts.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if (sys.argv[1:] if arguments is None else arguments)[:1] != ["train"]:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's products here are too small for more
     for name in COMMANDS:
         import_module(f"melody.cli.{name}")
     try:
