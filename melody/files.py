@@ -10,7 +10,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from errno import EINVAL
+from errno import EINVAL, ENOENT
 from pathlib import Path
 
 from melody.errors import MelodyError
@@ -24,7 +24,8 @@ class FileError(MelodyError, OSError):
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A temporary path to write to; on leaving it becomes `path`, on any error it vanishes.
 
-    Folders on the way to `path` are made. Where `path` is a link, what it leads to is replaced; a device is refused.
+    Its folder must be there (see `make_folder`): a mistyped name should not become one. Where `path` is a link, what it
+    leads to is replaced; a device is refused.
 
     Raises
     ------
@@ -36,7 +37,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         if path.exists() and not path.is_file():
             raise OSError(EINVAL, "it is a folder" if path.is_dir() else "it is no plain file")
-        path.parent.mkdir(exist_ok=True, parents=True)
+        if not path.parent.is_dir():
+            raise OSError(ENOENT, f"there is no folder {path.parent}")
         handle, name = tempfile.mkstemp(prefix=f".{path.name[:32]}.", suffix=path.suffix, dir=path.parent)
         os.close(handle)
         temporary = Path(name)
@@ -46,7 +48,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
-        raise FileError(f"cannot write {path}: {error.strerror or error}; free some space or name another place") from error
+        raise FileError(f"cannot write {path}: {error.strerror or error}; {_advice(error)}") from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -56,6 +58,24 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Write `data` to `path`, whole or not at all (see `replacing`)."""
     with replacing(path) as temporary:
         temporary.write_bytes(data)
+
+
+def make_folder(path: str | os.PathLike[str]) -> None:
+    """Make a folder and those on the way to it, if they are not there.
+
+    Raises
+    ------
+    FileError
+        If the system refuses.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"cannot make the folder {path}: {error.strerror or error}; name another place") from error
+
+
+def _advice(error: OSError) -> str:
+    return "make it first, or name another place" if error.errno == ENOENT else "free some space or name another place"
 
 
 def _umask() -> int:

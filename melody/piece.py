@@ -10,7 +10,6 @@ stay where the music has them. Notes are sorted by onset, part, pitch. Nothing h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,8 @@ from melody.signatures import (
     TimeSignature,
     check_range,
     check_time_signature,
+    join_events,
+    slice_events,
 )
 
 if TYPE_CHECKING:
@@ -307,9 +308,9 @@ class Piece:
             cut,
             onset=cut.onset - start,
             duration=np.minimum(cut.end, stop) - cut.onset,
-            time_signatures=_slice_events(self.time_signatures, start, stop),
-            tempi=_slice_events(self.tempi, start, stop),
-            keys=_slice_events(self.keys, start, stop),
+            time_signatures=slice_events(self.time_signatures, start, stop),
+            tempi=slice_events(self.tempi, start, stop),
+            keys=slice_events(self.keys, start, stop),
         )
 
     def bars(self, first: int, last: int) -> Piece:
@@ -334,7 +335,7 @@ class Piece:
             for name in ("onset", "duration", "pitch", "velocity", "part")
         }
         events: dict[str, Any] = {
-            n: _join_events(getattr(head, n), getattr(other, n), at) for n in ("time_signatures", "tempi", "keys")
+            n: join_events(getattr(head, n), getattr(other, n), at) for n in ("time_signatures", "tempi", "keys")
         }
         parts = self.parts + other.parts[len(self.parts) :]
         return replace(self, **columns, **events, parts=parts)
@@ -412,19 +413,3 @@ def overlaps(onset: Ints, duration: Ints, pitch: Ints, part: Ints) -> Ints:
     order = (voice << 32 | onset).argsort(kind="stable")
     onset, end, voice = onset[order], (onset + duration)[order], voice[order]
     return np.sort(order[1:][(voice[1:] == voice[:-1]) & (end[:-1] > onset[1:])])
-
-
-def _slice_events(events: tuple, start: int, stop: int) -> tuple:
-    before = [e for e in events if e.onset <= start][-1:]
-    inside = [e for e in events if start < e.onset < stop]
-    return tuple(e._replace(onset=max(e.onset - start, 0)) for e in before + inside)
-
-
-def _join_events(head: tuple, tail: Sequence, at: int) -> tuple:
-    kept = [e for e in head if e.onset <= at]
-    for event in tail:
-        moved = event._replace(onset=event.onset + at)
-        if kept and kept[-1][1:] == moved[1:]:
-            continue
-        kept = [e for e in kept if e.onset < moved.onset] + [moved]
-    return tuple(kept)

@@ -5,8 +5,9 @@ Times are in ticks of a piece's grid, 24 to the quarter note unless said otherwi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import gcd
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from melody.errors import PieceError
 
@@ -53,7 +54,7 @@ class Key(NamedTuple):
 
     onset: int
     fifths: int
-    mode: Literal["major", "minor"]
+    mode: str
 
     @property
     def tonic(self) -> int:
@@ -110,3 +111,21 @@ def check_time_signature(signature: TimeSignature, ticks_per_quarter: int = TICK
             f"a bar of {signature.numerator}/{signature.denominator} is no whole number of ticks at {ticks_per_quarter} "
             "ticks a quarter; take a finer grid"
         )
+
+
+def slice_events(events: tuple, start: int, stop: int) -> tuple:
+    """The events in force in ticks [start, stop), the first of them from tick 0 on."""
+    before = [e for e in events if e.onset <= start][-1:]
+    inside = [e for e in events if start < e.onset < stop]
+    return tuple(e._replace(onset=max(e.onset - start, 0)) for e in before + inside)
+
+
+def join_events(head: tuple, tail: Sequence, at: int) -> tuple:
+    """The events of `head` up to tick `at`, then those of `tail` from there on; what changes nothing is left out."""
+    kept = [e for e in head if e.onset <= at]
+    for event in tail:
+        moved = event._replace(onset=event.onset + at)
+        if kept and kept[-1][1:] == moved[1:]:
+            continue
+        kept = [e for e in kept if e.onset < moved.onset] + [moved]
+    return tuple(kept)

@@ -50,6 +50,7 @@ def legal(path: Path) -> int:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A user's folder: tunes, one in a subfolder, and what else lies about."""
     folder = tmp_path_factory.mktemp("songs")
+    (folder / "more").mkdir()
     for n in range(24):
         midi.write(folk_tune(n), folder / ("more" if n == 3 else ".") / f"tune{n}.MID")
     (folder / "empty.mid").write_bytes(b"")
@@ -163,6 +164,10 @@ def test_collections_are_listed_and_unknown_ones_refused(tmp_path: Path) -> None
         ("render", "tune.mid", "--soundfont", "page.mid"),
         ("plot", "empty"),
         ("plot", "tune.mid", "--out", "tune.bmp"),
+        ("plot", "tune.mid", "--out", "nowhere/tune.png"),
+        ("render", "tune.mid", "--out", "nowhere/tune.wav"),
+        ("score", "tune.mid", "--out", "nowhere/tune.svg"),
+        ("generate", "MODEL", "--out", "nowhere/tune.mid"),
         ("score", "tune.mid", "--out", "tune.doc"),
         ("frobnicate",),
     ],
@@ -170,6 +175,7 @@ def test_collections_are_listed_and_unknown_ones_refused(tmp_path: Path) -> None
 )
 def test_bad_input_is_one_line_and_exit_code_2(trained: Path, tmp_path: Path, arguments: tuple[str, ...]) -> None:
     (tmp_path / "empty").mkdir()
+    (tmp_path / "songs").mkdir()
     (tmp_path / "page.mid").write_text("<!DOCTYPE html>")
     midi.write(folk_tune(0), tmp_path / "tune.mid")
     midi.write(folk_tune(0), tmp_path / "songs" / "tune.mid")
@@ -185,7 +191,7 @@ def test_a_target_that_cannot_be_written_is_told(trained: Path, tmp_path: Path) 
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
     done = melody("generate", trained, "--out", blocked / "tunes", cwd=tmp_path, expect=2)
-    assert "cannot write" in done.stderr
+    assert "cannot make the folder" in done.stderr
     assert blocked.read_text() == "in the way"
 
 

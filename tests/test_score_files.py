@@ -16,6 +16,7 @@ import pytest
 from scores import jig, line, notes_of, read_back
 
 from melody.errors import RenderError, ScoreError
+from melody.files import FileError
 from melody.piece import Key, Piece, TimeSignature
 from melody.score.abc import to_abc
 from melody.score.engraving import EngravingSettings, to_svg, write_score
@@ -180,7 +181,7 @@ def test_what_no_page_holds_is_refused(tmp_path: Path) -> None:
             to_musicxml(piece)
     with pytest.raises(ScoreError, match=r"\.svg, \.png, \.pdf, \.musicxml, \.xml, \.mxl, \.abc"):
         write_score(jig(), tmp_path / "jig.doc")
-    with pytest.raises(ScoreError, match="cannot write"):
+    with pytest.raises(FileError, match="cannot write"):
         write_score(jig(), tmp_path / "no" / "jig.abc")
     with pytest.raises(ScoreError, match="dpi"):
         EngravingSettings(dpi=5000)

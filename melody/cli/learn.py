@@ -33,8 +33,9 @@ def corpus(
 
     Example: **melody corpus fiddle --out data/fiddle**
     """
-    from melody import midi
+    from melody import files, midi
     from melody.cli.screen import progress, say, table
+    from melody.errors import CorpusError
     from melody.score.collections import COLLECTIONS, load
 
     if name is None:
@@ -43,6 +44,9 @@ def corpus(
         say("write one with: melody corpus NAME --out FOLDER")
         return
     out = out or Path("data") / name
+    if name not in COLLECTIONS:
+        raise CorpusError(f"there is no collection '{name}'; there are {', '.join(COLLECTIONS)}")
+    files.make_folder(out)
     skipped: list[str] = []
     with progress(f"writing {name}") as bar:
         task = bar.add_task("", total=None)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from melody import files
 from melody.cli import app
 from melody.errors import ModelFileError, SamplingError
 from melody.sampling import SamplingSettings
@@ -59,7 +60,7 @@ def generate(
     loaded = find_model(model)
     targets = _targets(out, f"{loaded.file.name}-{seed}", count)
     made = [Made(path, piece) for path, piece in zip(targets, loaded.generate_many(count, bars=bars, settings=settings))]
-    _write(made, wav, png)
+    _write(made, out, wav, png)
     if html:
         _write_page(made, f"New tunes from {loaded.file.name}", loaded, settings)
 
@@ -100,7 +101,7 @@ def continue_(
     for remark in continued[0].remarks:
         say(f"the prompt: {remark}")
     made = [Made(path, c.piece, c.prompt_end, c.remarks) for path, c in zip(targets, continued)]
-    _write(made, wav, png)
+    _write(made, out, wav, png)
     if html:
         _write_page(made, f"{prompt.stem}, gone on with by {loaded.file.name}", loaded, settings)
 
@@ -157,9 +158,11 @@ class Made:
     remarks: tuple[str, ...] = ()
 
 
-def _write(made: list[Made], wav: bool, png: bool) -> None:
+def _write(made: list[Made], out: Path | None, wav: bool, png: bool) -> None:
     from melody import midi
 
+    if made[0].path != out:  # a folder was named, or none
+        files.make_folder(made[0].path.parent)
     for tune in made:
         midi.write(tune.piece, tune.path)
         print(tune.path)

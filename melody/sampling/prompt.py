@@ -124,7 +124,7 @@ class Prompt:
 
     def _with_likeliest_key(self, piece: Piece) -> tuple[Piece, str]:
         """The key of the vocabulary under which the model finds the prompt likeliest."""
-        keys = [Key(0, fifths, mode) for fifths, mode in self._vocabulary.keys]  # type: ignore[arg-type]
+        keys = [Key(0, fifths, mode) for fifths, mode in self._vocabulary.keys]
         rows = [self._vocabulary.encode(replace(piece, keys=(key,)))[:64] for key in keys]
         nats = self._model.nats([r[r[:, TIME] != END] for r in rows])
         best = keys[int(nats.argmin())]

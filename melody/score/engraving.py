@@ -9,7 +9,6 @@ of notes the SVG keeps; Typst turns the SVG into PNG and PDF (vectors, with the 
 from __future__ import annotations
 
 import io
-import os
 import re
 import zipfile
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from melody import files
 from melody.errors import RenderError, ScoreError
 from melody.piece import Piece
 from melody.score.abc import abc_of
@@ -175,7 +175,7 @@ def write_score(piece: Piece, path: str | PathLike[str], *, settings: EngravingS
     contents = _contents(notation, suffix, settings)
     paths = [path, *(path.with_name(f"{path.stem}-{i}{path.suffix}") for i in range(2, len(contents) + 1))]
     for target, content in zip(paths, contents):
-        _write_whole(target, content)
+        files.write_bytes(target, content)
     return Written(tuple(paths), remarks)
 
 
@@ -203,14 +203,3 @@ def _zipped(musicxml: str) -> bytes:
         for name, text in (("META-INF/container.xml", container), ("score.musicxml", musicxml)):
             archive.writestr(zipfile.ZipInfo(name), text, zipfile.ZIP_DEFLATED)
     return stream.getvalue()
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise ScoreError(f"cannot write {path}: {error.strerror}; choose a folder that exists and can be written") from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -183,7 +183,7 @@ class Vocabulary:
         for tempo in self.tempi:
             Piece(*nothing, tempi=(Tempo(0, tempo),))
         for fifths, mode in self.keys:
-            Piece(*nothing, keys=(Key(0, fifths, mode),))  # type: ignore[arg-type]
+            Piece(*nothing, keys=(Key(0, fifths, mode),))
 
     # Numbers
 
@@ -237,7 +237,7 @@ class Vocabulary:
         moved = np.arange(size)
         keys = {k: i for i, k in enumerate(self.keys)}
         for i, (fifths, mode) in enumerate(self.keys):
-            target = Key(0, fifths, mode).transpose(semitones)  # type: ignore[arg-type]
+            target = Key(0, fifths, mode).transpose(semitones)
             moved[key + i] = key + keys.get((target.fifths, target.mode), -1 - key)
         moved[pitch:] += semitones
         moved[pitch:][(moved[pitch:] < pitch) | (moved[pitch:] >= size)] = -1
@@ -423,7 +423,7 @@ def _most_frequent(counts: Counter, most: int, always: Any = None) -> tuple:
 
 
 def _transposed_keys(keys: Iterable[tuple[int, str]], transpositions: Sequence[int]) -> tuple[tuple[int, str], ...]:
-    moved = {Key(0, f, m).transpose(t)[1:] for f, m in keys for t in transpositions}  # type: ignore[arg-type]
+    moved = {Key(0, f, m).transpose(t)[1:] for f, m in keys for t in transpositions}
     return tuple(sorted(moved | set(keys)))
 
 

@@ -23,7 +23,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping
 
-from melody import __version__, modelfile
+from melody import __version__, files, modelfile
 from melody.dataset import Batches
 from melody.errors import TrainingError
 from melody.model import MelodyLSTM, ModelSettings
@@ -111,6 +111,7 @@ class Run:
 
     def __init__(self, corpus: Prepared, out: Path, settings: TrainingSettings, resume: bool) -> None:
         self.corpus, self.out, self.settings = corpus, out, settings
+        files.make_folder(out.parent)  # now, not after the first epoch
         self.checkpoint = out.with_name(out.name + ".resume")
         self.started = time.monotonic()
         train, valid = list(corpus.rows("train")), list(corpus.rows("valid"))
