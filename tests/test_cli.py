@@ -227,3 +227,29 @@ def test_python_in_five_lines(folder: Path, tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert legal(tmp_path / "longer.mid") > 0
+
+
+@pytest.mark.parametrize(
+    ("package", "arguments", "extra"),
+    [
+        ("matplotlib", ("plot", "tune.mid"), "plot"),
+        ("verovio", ("score", "tune.mid"), "score"),
+        ("typst", ("score", "tune.mid"), "score"),
+    ],
+)
+def test_without_an_extra_the_command_says_which_to_install(
+    tmp_path: Path, package: str, arguments: tuple[str, ...], extra: str
+) -> None:
+    """The package is hidden from the process as if it were not installed."""
+    midi.write(folk_tune(0), tmp_path / "tune.mid")
+    code = (
+        "import sys\n"
+        "class Hidden:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.split('.')[0] == {package!r}: raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Hidden())\n"
+        f"from melody.cli import main; sys.exit(main({list(arguments)!r}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1 and f"pip install 'melody[{extra}]'" in done.stderr

@@ -14,6 +14,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Sequence
+from importlib import import_module
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -72,6 +73,13 @@ def _systems(piece: Piece, lines: Ints) -> list[tuple[int, int]]:
     return list(zip(firsts, [*firsts[1:], bars]))
 
 
+def _check_installed() -> None:
+    try:
+        import_module("matplotlib")
+    except ImportError as error:
+        raise RenderError("matplotlib is not installed; pip install 'melody[plot]'") from error
+
+
 def plot(piece: Piece, *, prompt_end: int = 0, title: str | None = None) -> Figure:
     """The piano roll of a piece.
 
@@ -89,6 +97,7 @@ def plot(piece: Piece, *, prompt_end: int = 0, title: str | None = None) -> Figu
     RenderError
         If the piece is empty or too long, or `prompt_end` is negative.
     """
+    _check_installed()
     from matplotlib.figure import Figure
 
     lines = bar_lines(piece)
@@ -299,6 +308,7 @@ def plot_sheet(pieces: Sequence[tuple[str, Piece]]) -> Figure:
     RenderError
         If there is no piece.
     """
+    _check_installed()
     from matplotlib.figure import Figure
 
     if not pieces:
