@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -35,7 +35,7 @@ class ModelFile:
     Parameters
     ----------
     weights
-        Parameters of `MelodyLSTM` by name, float32.
+        Parameters of `MelodyLSTM` by name, float32; or float16, which halves the file. A loaded file has float32.
     vocabulary
         Of the events.
     settings
@@ -48,7 +48,7 @@ class ModelFile:
         Of the model, from the file's name.
     """
 
-    weights: Mapping[str, NDArray[np.float32]]
+    weights: Mapping[str, NDArray[np.floating]]
     vocabulary: Vocabulary
     settings: Mapping[str, Any]
     manifest: Mapping[str, Any] = field(default_factory=dict)
@@ -59,6 +59,10 @@ class ModelFile:
     def fingerprint(self) -> str:
         """The first 12 hex digits of the SHA-256 of weights and text: what names exactly this model."""
         return _digest(self.weights, self._texts())[:12]
+
+    def halved(self) -> ModelFile:
+        """The same model with weights of 16 bits, rounded to the nearest."""
+        return replace(self, weights={name: array.astype(np.float16) for name, array in self.weights.items()})
 
     def _texts(self) -> dict[str, str]:
         parts = {
@@ -80,7 +84,7 @@ class ModelFile:
         from safetensors.numpy import save
 
         texts = self._texts()
-        arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in self.weights.items()}
+        arrays = {name: np.ascontiguousarray(array) for name, array in self.weights.items()}
         files.write_bytes(path, save(arrays, metadata=texts | {"sha256": _digest(arrays, texts)}))
 
 
@@ -108,6 +112,7 @@ def load(path: str | PathLike[str]) -> ModelFile:
             raise
         raise ModelFileError(f"{path}: its description is damaged ({error}); get it again") from error
     _check_shapes(path, arrays, vocabulary)
+    arrays = {name: array.astype(np.float32, copy=False) for name, array in arrays.items()}
     return ModelFile(weights=arrays, vocabulary=vocabulary, name=path.name.removesuffix(SUFFIX), **parts)
 
 

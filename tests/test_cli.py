@@ -229,6 +229,18 @@ def test_python_in_five_lines(folder: Path, tmp_path: Path) -> None:
     assert legal(tmp_path / "longer.mid") > 0
 
 
+def test_a_plain_script_prepares_many_files(tmp_path: Path) -> None:
+    """Without `if __name__ == "__main__"`: the library starts no processes unless it is asked to."""
+    (tmp_path / "songs").mkdir()
+    data = midi.to_bytes(folk_tune(0))
+    for n in range(3000):
+        (tmp_path / "songs" / f"{n}.mid").write_bytes(data)
+    script = tmp_path / "script.py"
+    script.write_text("from melody.corpus import prepare\nprint(prepare('songs').counts)")
+    done = subprocess.run([sys.executable, script.name], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     ("package", "arguments", "extra"),
     [

@@ -24,6 +24,16 @@ def test_what_is_saved_is_loaded(trained: Path, tmp_path: Path) -> None:
     assert again.name == "again" and file.training["result"]["valid"] > 0
 
 
+def test_half_a_file_is_nearly_the_same_model(trained: Path, tmp_path: Path) -> None:
+    file = modelfile.load(trained)
+    file.halved().save(tmp_path / "half.safetensors")
+    half = modelfile.load(tmp_path / "half.safetensors")
+    assert (tmp_path / "half.safetensors").stat().st_size < 0.6 * trained.stat().st_size
+    for name, weights in half.weights.items():
+        assert weights.dtype == np.float32
+        assert np.allclose(weights, file.weights[name], rtol=2**-11, atol=2**-24)  # ten bits and the hidden one
+
+
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.999])
 def test_a_file_cut_short_is_refused(trained: Path, tmp_path: Path, share: float) -> None:
     data = trained.read_bytes()

@@ -162,6 +162,7 @@ def train(
         float, typer.Option(min=1e-6, max=1.0, help="Highest learning rate.")
     ] = _DEFAULTS.learning_rate,
     seed: Annotated[int, typer.Option(min=0, help="Random number: the same one trains the same model.")] = _DEFAULTS.seed,
+    half: Annotated[bool, typer.Option("--half", help="Weights of 16 bits: half the file, hardly another model.")] = False,
     part: Part = "all",
     drums: Drums = True,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")] = False,
@@ -177,8 +178,8 @@ def train(
     from melody.corpus import PrepareSettings
 
     out = out or Path("checkpoints") / f"{folder.resolve().name}.safetensors"
-    prepared = _prepared(folder, PrepareSettings(part=part, drums=drums))
-    settings = TrainingSettings(max_minutes=max_minutes, epochs=epochs, learning_rate=learning_rate, seed=seed)
+    prepared = _prepared(folder, PrepareSettings(part=part, drums=drums, workers=0))
+    settings = TrainingSettings(max_minutes=max_minutes, epochs=epochs, learning_rate=learning_rate, seed=seed, half=half)
     say("loading torch and Lightning ...")
     from melody.training.run import fit
 

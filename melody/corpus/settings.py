@@ -41,8 +41,8 @@ class PrepareSettings:
     limits
         What one file may cost.
     workers
-        Processes; 0 for one for each core where there is work enough for it. With more than one, a script that calls
-        `prepare` must do so below `if __name__ == "__main__":`.
+        Processes; 0 for one for each core where there is work enough for it, as the command line has it. With more than
+        one, a script that calls `prepare` must do so below `if __name__ == "__main__":`, so the default is 1.
     dask
         Address of a Dask scheduler that does the work instead, such as 'tcp://host:8786'; its workers must see the folder
         under the same name. Needs the package `distributed`.
@@ -58,7 +58,7 @@ class PrepareSettings:
     transpositions: tuple[int, ...] = tuple(range(-5, 7))
     max_values: int = 1024
     limits: ReadLimits = field(default_factory=ReadLimits)
-    workers: int = 0
+    workers: int = 1
     dask: str = ""
 
     def __post_init__(self) -> None:

@@ -206,7 +206,8 @@ class Run:
             "longest_piece": self.train.longest,
         } | facts
         training["first_keys"] = first_keys(self.corpus.vocabulary, self.corpus.rows("train"))
-        return ModelFile(weights, self.corpus.vocabulary, asdict(self.plan.model), self.corpus.manifest, training)
+        file = ModelFile(weights, self.corpus.vocabulary, asdict(self.plan.model), self.corpus.manifest, training)
+        return file.halved() if self.settings.half else file
 
     def _result(self, ending: str) -> Result:
         """Measure the best model beside the baselines, and write what was found into its file."""
@@ -233,7 +234,8 @@ class Run:
             ending=ending,
         )
         facts = {k: v for k, v in asdict(result).items() if k != "path"}
-        replace(best, training={**best.training, "history": self.history, "result": facts}).save(self.out)
+        told = replace(best, training={**best.training, "history": self.history, "result": facts})
+        (told.halved() if self.settings.half else told).save(self.out)
         return result
 
 

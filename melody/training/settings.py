@@ -36,6 +36,8 @@ class TrainingSettings:
         Shape of the model; None lets it follow the size of the corpus.
     seed
         Of weights, order, transposition and dropout.
+    half
+        Write weights of 16 bits: half the file, and the result is measured with them.
     """
 
     max_minutes: float = 20.0
@@ -47,6 +49,7 @@ class TrainingSettings:
     batch: BatchSettings = field(default_factory=BatchSettings)
     model: ModelSettings | None = None
     seed: int = 0
+    half: bool = False
 
 
 @dataclass(frozen=True)
