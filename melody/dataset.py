@@ -18,8 +18,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.tokens.features import FIRST_LOOKBACK, LOOKBACKS, condition_sizes, context, feature_sizes, parts_told
-from melody.tokens.vocabulary import END, FIELDS, FIRST_PART, KIND, TIME, VALUE, Rows, Vocabulary
+from melody.tokens.features import (
+    FIRST_LOOKBACK,
+    KEY_CONDITION,
+    KEY_IN_FORCE,
+    LOOKBACKS,
+    condition_sizes,
+    context,
+    feature_sizes,
+    parts_told,
+)
+from melody.tokens.vocabulary import END, FIELDS, FIRST_PART, KEY, KIND, TIME, VALUE, Rows, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,10 @@ class Transposer:
         self._drums = np.array([FIRST_PART + i for i, part in enumerate(vocabulary.parts) if part.is_drum], np.int64)
         self._looked = [len(FIELDS) + FIRST_LOOKBACK + 3 * i + 1 for i in range(len(LOOKBACKS))]
         self._num_pitches = vocabulary.num_pitches
-        own = len(FIELDS) + len(feature_sizes(vocabulary)) + len(condition_sizes(vocabulary)) - 1
+        features = len(FIELDS) + len(feature_sizes(vocabulary))
+        own = features + len(condition_sizes(vocabulary)) - 1
+        self._first_key = vocabulary.value_starts[KEY]
+        self._keys = (len(FIELDS) + KEY_IN_FORCE, features + KEY_CONDITION)
         told = parts_told(vocabulary)
         pitched = [i for i, part in enumerate(vocabulary.parts[:told]) if not part.is_drum]
         self._own, self._pitches = own, [own - told + i for i in pitched]
@@ -89,6 +101,9 @@ class Transposer:
         for column in self._looked:
             looked = events[:, column]
             moved[:, column] = np.where(looked > 0, np.maximum(table[np.maximum(looked - 1, 0)], 0) + 1, 0)
+        for column in self._keys:
+            key = events[:, column]
+            moved[:, column] = np.where(key > 0, table[self._first_key + np.maximum(key - 1, 0)] - self._first_key + 1, 0)
         for column in self._pitches:
             moved[:, column] = self._higher(events[:, column], semitones)
         moved[moves, self._own] = self._higher(events[moves, self._own], semitones)

@@ -8,6 +8,8 @@ position ticks since the bar line, up to the longest bar; all models of folk tun
 phase    number of the bar, modulo 8: most phrases are 2, 4 or 8 bars long
 metre    number of the time signature in force
 interval semitones from the note before in the same part, -24 to 24, shifted to 1 to 49; 0 if there is none
+key      1 + number of the key in force; 0 if none
+degree   semitones above the tonic, 1 to 12, in minor 13 to 24, of a pitched note; 0 without a key
 lookback for 1, 2, 4 and 8 bars back: time, value and duration of the event that came next there (each + 1; 0 if none).
          Music repeats itself at the distance of bars; this is the input of Magenta's Lookback RNN (Waite 2016)
 left     for each part, how long its last note still sounds after this onset, as a time token; 0 if it has ended
@@ -18,6 +20,7 @@ it; these are the conditions:
 
 ======== =========================================================================================================
 position as above, of the next event
+key      as above, in force before it
 status   of each part there: 0 silent, 1 its last note ends just there, 2 it sounds on, 3 it has begun just there
 pitch    of each part's last note + 1; 0 before its first
 own      pitch of the last note of the part that was chosen + 1; only fields after the kind may see it
@@ -36,14 +39,15 @@ from copy import copy
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.piece import TimeSignature
-from melody.tokens.vocabulary import DURATION, FIRST_PART, KIND, METRE, TIME, VALUE, Rows, Vocabulary
+from melody.signatures import Key, TimeSignature
+from melody.tokens.vocabulary import DURATION, FIRST_PART, KEY, KIND, METRE, TIME, VALUE, Rows, Vocabulary
 
 LOOKBACKS = (1, 2, 4, 8)  # bars
 PHASES = 8
 MAX_INTERVAL = 24
 MAX_PARTS = 8
-POSITION, PHASE, METRE_IN_FORCE, INTERVAL, FIRST_LOOKBACK = range(5)
+POSITION, PHASE, METRE_IN_FORCE, INTERVAL, KEY_IN_FORCE, DEGREE, FIRST_LOOKBACK = range(7)
+KEY_CONDITION, FIRST_STATUS = 1, 2
 FIRST_LEFT = FIRST_LOOKBACK + 3 * len(LOOKBACKS)
 _LOOKED_AT = (TIME, VALUE, DURATION)
 SILENT, ENDING, SOUNDING, BEGUN = range(4)  # status
@@ -57,14 +61,15 @@ def parts_told(vocabulary: Vocabulary) -> int:
 def feature_sizes(vocabulary: Vocabulary) -> tuple[int, ...]:
     """Number of values of each feature, in their order."""
     looked_at = tuple(vocabulary.sizes[f] + 1 for f in _LOOKED_AT)
-    own = (vocabulary.longest_bar, PHASES, len(vocabulary.time_signatures), 2 * MAX_INTERVAL + 2)
+    own: tuple[int, ...] = (vocabulary.longest_bar, PHASES, len(vocabulary.time_signatures), 2 * MAX_INTERVAL + 2)
+    own += (len(vocabulary.keys) + 1, 25)
     return own + looked_at * len(LOOKBACKS) + (len(vocabulary.shifts) + 1,) * parts_told(vocabulary)
 
 
 def condition_sizes(vocabulary: Vocabulary) -> tuple[int, ...]:
-    """Number of values of each condition: position, status of each part, pitch of each part, own."""
+    """Number of values of each condition: position, key, status of each part, pitch of each part, own."""
     parts = parts_told(vocabulary)
-    return (vocabulary.longest_bar,) + (4,) * parts + (vocabulary.num_pitches + 1,) * (parts + 1)
+    return (vocabulary.longest_bar, len(vocabulary.keys) + 1) + (4,) * parts + (vocabulary.num_pitches + 1,) * (parts + 1)
 
 
 def context(vocabulary: Vocabulary, rows: Rows) -> NDArray[np.int64]:
@@ -82,6 +87,8 @@ def context(vocabulary: Vocabulary, rows: Rows) -> NDArray[np.int64]:
     features[:count, PHASE] = (bars_before + since // bar_ticks) % PHASES
     features[:count, METRE_IN_FORCE] = metre
     features[:count, INTERVAL] = _intervals(vocabulary, rows)
+    features[:count, KEY_IN_FORCE] = key_in_force = _keys_in_force(vocabulary, rows)
+    features[:count, DEGREE] = _degrees(vocabulary, rows, key_in_force)
     key = _sort_key(vocabulary, tick, rows[:, KIND], rows[:, VALUE])
     for i, bars in enumerate(LOOKBACKS):
         back = bars * bar_ticks
@@ -90,8 +97,22 @@ def context(vocabulary: Vocabulary, rows: Rows) -> NDArray[np.int64]:
         column = FIRST_LOOKBACK + 3 * i
         features[:count, column : column + 3] = np.where(known[:, None], rows[follower][:, _LOOKED_AT] + 1, 0)
     conditions[:count, 0] = features[:count, POSITION]
-    _add_parts(vocabulary, rows, tick, features[:count, FIRST_LEFT:], conditions[:count, 1:])
+    conditions[1:count, KEY_CONDITION] = key_in_force[:-1]
+    _add_parts(vocabulary, rows, tick, features[:count, FIRST_LEFT:], conditions[:count, FIRST_STATUS:])
     return np.concatenate([features, conditions], axis=1)
+
+
+def _keys_in_force(vocabulary: Vocabulary, rows: Rows) -> NDArray[np.int64]:
+    last = np.maximum.accumulate(np.where(rows[:, KIND] == KEY, np.arange(len(rows)), -1))
+    return np.where(last >= 0, rows[last, VALUE] - vocabulary.value_starts[KEY] + 1, 0)
+
+
+def _degrees(vocabulary: Vocabulary, rows: Rows, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    tonics = np.array([0, *(Key(0, *key).tonic for key in vocabulary.keys)])
+    minor = np.array([0, *(12 * (mode == "minor") for _, mode in vocabulary.keys)])
+    pitch = rows[:, VALUE] - vocabulary.value_starts[3] + vocabulary.pitches[0]
+    pitched = np.array([False] * FIRST_PART + [not part.is_drum for part in vocabulary.parts])[rows[:, KIND]]
+    return np.where(pitched & (keys > 0), 1 + (pitch - tonics[keys]) % 12 + minor[keys], 0)
 
 
 def _add_parts(
@@ -163,6 +184,7 @@ class Context:
         self.bar_start = 0  # where the time signature in force began
         self.bars_before = 0
         self.metre = 0
+        self.key = 0  # 1 + number of the key in force
         self._vocabulary = vocabulary
         self._stride = _stride(vocabulary)
         self._bar_lengths = [
@@ -189,7 +211,7 @@ class Context:
         tick = self.tick + self._vocabulary.shifts[time - 1]
         told = self._last[: self._parts]
         status = [_status_of(onset, end, tick) for onset, end, _ in told]
-        return [self._position(tick), *status, *[pitch for _, _, pitch in told]]
+        return [self._position(tick), self.key, *status, *[pitch for _, _, pitch in told]]
 
     def own(self, kind: int) -> int:
         """The condition `own` if the next event is of that kind."""
@@ -206,12 +228,15 @@ class Context:
         if kind == METRE:
             self.bars_before += (tick - self.bar_start) // self.bar_ticks
             self.bar_start, self.metre = tick, value
+        elif kind == KEY:
+            self.key = value - self._vocabulary.value_starts[KEY] + 1
         self._keys.append((tick * self._vocabulary.sizes[KIND] + kind) * self._vocabulary.sizes[VALUE] + value)
         self._rows.append((time + 1, value + 1, duration + 1))
         bar = self.bar_ticks
         since = tick - self.bar_start
         features = [self._position(tick), (self.bars_before + since // bar) % PHASES, self.metre]
         features.append(self._take_note(kind, value, duration) if kind >= FIRST_PART else 0)
+        features += [self.key, self._degree(kind, value)]
         for bars in LOOKBACKS:
             if tick < bars * bar:
                 features += [0, 0, 0]
@@ -225,6 +250,14 @@ class Context:
         before = self._last[kind - FIRST_PART][2]
         self._last[kind - FIRST_PART] = (self.tick, self.tick + self._vocabulary.durations[duration], pitch)
         return min(max(pitch - before, -MAX_INTERVAL), MAX_INTERVAL) + MAX_INTERVAL + 1 if before else 0
+
+    def _degree(self, kind: int, value: int) -> int:
+        vocabulary = self._vocabulary
+        if kind < FIRST_PART or self.key == 0 or vocabulary.parts[kind - FIRST_PART].is_drum:
+            return 0
+        fifths, mode = vocabulary.keys[self.key - 1]
+        pitch = value - vocabulary.value_starts[3] + vocabulary.pitches[0]
+        return 1 + (pitch - Key(0, fifths, mode).tonic) % 12 + 12 * (mode == "minor")
 
     def _left(self, ticks: int) -> int:
         shifts = self._vocabulary.shifts
