@@ -10,7 +10,7 @@ import mido
 import pytest
 from music import folk_tune
 
-from melody import midi
+from melody import __version__, midi
 
 ROOT = Path(__file__).parents[1]
 
@@ -210,6 +210,7 @@ def test_a_full_disk_in_training_is_told_and_leaves_nothing(folder: Path, tmp_pa
 
 def test_every_command_has_help_with_an_example(tmp_path: Path) -> None:
     assert "continue" in melody("--help", cwd=tmp_path).stdout
+    assert melody("--version", cwd=tmp_path).stdout == f"melody {__version__}\n"
     for command in ("corpus", "prepare", "train", "generate", "continue", "render", "plot", "score"):
         assert f"melody {command}" in melody(command, "--help", cwd=tmp_path).stdout
 

@@ -9,18 +9,33 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
+from typing import Annotated
 
 import typer
 
 app = typer.Typer(
     name="melody",
-    help="Train an LSTM on a folder of MIDI files, write new tunes in its style, continue a melody.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    context: typer.Context,
+    show: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    """Train an LSTM on a folder of MIDI files, write new tunes in its style, continue a melody."""
+    if show:
+        from melody import __version__
+
+        print(f"melody {__version__}")
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
+
+
 COMMANDS = ("learn", "make", "show")
 
 
