@@ -26,10 +26,11 @@ from pathlib import Path
 import numpy as np
 
 from melody import midi
-from melody.corpus import PrepareSettings, prepare
+from melody.corpus import SPLITS, Corpus, PrepareSettings, prepare
 from melody.corpus.batch import batched, read_together
 from melody.corpus.encoding import Encoder
 from melody.corpus.sources import listed
+from melody.midi.packed import PackedSource, packed
 from melody.piece import Part, Piece
 from melody.tokens.vocabulary import Vocabulary
 
@@ -58,6 +59,7 @@ def long_pieces(folder: Path, target: Path, count: int = 100) -> None:
     """Files of some 24 pieces each, eight after one another on three layers."""
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in midi.SUFFIXES)
     rng = np.random.default_rng(0)
+    target.mkdir()
     for number in range(count):
         layers = []
         for layer in range(3):
@@ -119,17 +121,49 @@ def measure(folder: Path, scratch: Path) -> None:
     print(f"  reading and encoding costs {seconds[1] / seconds[0]:.1f} times symusic's reading")
     if tokenize:
         print(f"  folder to store is {seconds[3] / seconds[2]:.1f} times as fast as MidiTok")
+        decoding(corpus, paths)
+
+
+def decoding(corpus: Corpus, paths: Sequence[Path]) -> None:
+    """Print what it costs to turn the tokens of a piece into music again."""
+    import miditok
+    import symusic
+
+    tokenizer = miditok.REMI()
+    rows = [row for side in SPLITS for row in corpus.rows(side)]
+    tokens = [tokenizer.encode(symusic.Score.from_midi(path.read_bytes())) for path in paths]
+
+    def decode() -> None:
+        for row in rows:
+            corpus.vocabulary.decode(row)
+
+    def decode_theirs() -> None:
+        for few in tokens:
+            tokenizer.decode(few)
+
+    ours, theirs = least([decode, decode_theirs])
+    ours, theirs = ours / len(rows), theirs / len(tokens)
+    print(f"  {'ours, decoding':36} {1000 * ours:8.3f} ms a piece")
+    print(f"  {'MidiTok, decoding':36} {1000 * theirs:8.3f} ms a piece, {theirs / ours:.1f} times as long")
 
 
 def encoded(paths: Sequence[Path], vocabulary: Vocabulary) -> int:
     """Tokens of all files, 256 at a time; their number."""
     encoder, total = Encoder(vocabulary), 0
     for start in range(0, len(paths), 256):
-        sources = [midi.scan(path.read_bytes())[0] for path in paths[start : start + 256]]
+        sources = [packed_source(path) for path in paths[start : start + 256]]
         for run in batched(sources):
             events, _ = read_together(run, vocabulary.ticks_per_quarter)
             total += sum(len(encoder.encode(few)[0]) for _, few in events.runs())
     return total
+
+
+def packed_source(path: Path) -> PackedSource:
+    """What a file says."""
+    source, _ = midi.skim(path.read_bytes())
+    together = source if isinstance(source, PackedSource) else packed(source)
+    assert together is not None, f"{path} is no ordinary file"
+    return together
 
 
 def tokenizing(paths: Sequence[Path], scratch: Path) -> Callable[[], object] | None:

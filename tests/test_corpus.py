@@ -18,6 +18,7 @@ from melody.corpus.groups import CONTAINMENT, RESEMBLANCE, connected, resemble, 
 from melody.corpus.parts import melodiousness, taken
 from melody.corpus.split import split
 from melody.errors import CorpusError, MidiError
+from melody.midi.packed import packed
 from melody.midi.source import Source, to_piece
 from melody.piece import Part, Piece, Tempo
 from melody.tokens.vocabulary import Usage, Vocabulary
@@ -130,7 +131,7 @@ def random_source(rng: np.random.Generator) -> Source:
 def test_files_read_together_give_what_each_gives_alone():
     rng = np.random.default_rng(0)
     sources = [random_source(rng) for _ in range(250)]
-    together, words = read_together(sources, 24)
+    together, words = read_together([packed(source) for source in sources], 24)
     place = 0
     for source, told in zip(sources, words):
         repairs: list[str] = []
@@ -371,7 +372,9 @@ def test_performances_get_a_finer_grid_and_scores_do_not(tmp_path):
         piece = tune(seed, chords=False).resolution(480)
         onset = np.maximum(piece.onset + rng.integers(-9, 10, piece.num_notes), 0)
         played = replace(piece, onset=onset, duration=np.full(piece.num_notes, 100))
+        (tmp_path / "played").mkdir(exist_ok=True)
         midi.write(played, tmp_path / "played" / f"{seed}.mid")
+        (tmp_path / "scores").mkdir(exist_ok=True)
         midi.write(piece, tmp_path / "scores" / f"{seed}.mid")
     played, scores = prepare(tmp_path / "played"), prepare(tmp_path / "scores")
     assert scores.vocabulary.ticks_per_quarter == 24 and not scores.remarks

@@ -41,14 +41,15 @@ def test_memory_store_and_processes_hold_the_same(folder, tmp_path):
 
 def test_a_second_run_is_the_first_and_a_changed_one_a_fresh_one(folder, tmp_path, monkeypatch):
     here = tmp_path / folder.name
+    here.mkdir()
     for seed in range(6):
         midi.write(tune(seed), here / f"{seed}.mid")
     store = tmp_path / "store"
     prepare(here, store=store)
     first = store.read_bytes()
     scanned: list[bytes] = []
-    scan = midi.scan
-    monkeypatch.setattr(midi, "scan", lambda data, limits=None: (scanned.append(data), scan(data, limits))[1])
+    skim = midi.skim
+    monkeypatch.setattr(midi, "skim", lambda data, limits=None: (scanned.append(data), skim(data, limits))[1])
     settings = PrepareSettings(ticks_per_quarter=24)
     prepare(here, settings, store=store)
     scanned.clear()
@@ -231,6 +232,7 @@ def test_notation_is_read_and_a_version_of_its_midi(tmp_path):
 
 
 def test_links_in_circles_end(folder, tmp_path):
+    (tmp_path / "a").mkdir()
     midi.write(tune(0), tmp_path / "a" / "a.mid")
     try:
         (tmp_path / "a" / "again").symlink_to(tmp_path / "a", target_is_directory=True)

@@ -19,6 +19,7 @@ from piece_strategies import LAW, pieces
 from melody import midi
 from melody.errors import MidiError
 from melody.files import FileError
+from melody.midi import packed
 from melody.midi.limits import ReadLimits
 from melody.midi.reading import _whole
 from melody.midi.salvage import salvage
@@ -161,7 +162,7 @@ def assert_twins(data: bytes, ticks_per_quarter: int = 24) -> bool:
     careful = salvage(data, ReadLimits(), repairs)
     assert not repairs
     if fast is not None:
-        assert to_piece(careful, ticks_per_quarter, []) == to_piece(fast, ticks_per_quarter, [])
+        assert to_piece(careful, ticks_per_quarter, []) == to_piece(fast.unpacked(), ticks_per_quarter, [])
     return fast is not None
 
 
@@ -175,6 +176,23 @@ def test_the_fast_reader_reads_what_we_write() -> None:
         piece = Piece(onset, np.full(40, 12), rng.integers(40, 90, 40), part=rng.integers(0, 3, 40), parts=parts)
         fast += assert_twins(midi.to_bytes(piece))
     assert fast >= 95
+
+
+def test_a_delta_time_that_begins_like_a_meta_event_is_none() -> None:
+    """16,256 ticks are written FF 00, which begins a sequence number too, but one of another length."""
+    data = file(track("00 90 3C 40  60 3C 00", "FF 00 3C 40  60 3C 00  FF 20 3C 40  60 3C 00", END))
+    assert assert_twins(data)
+    assert midi.scan(data)[0].notes[0].tolist() == [0, 96 + 16256, 192 + 16256 + 16288]
+
+
+def test_without_its_known_layout_symusic_is_read_by_its_manual(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = midi.to_bytes(Piece(np.arange(40) * 24, np.full(40, 24), np.arange(40) + 40, keys=(Key(0, -3, "minor"),)))
+    assert packed.layout_is_known()  # else reading is right but slower: see melody/midi/packed.py
+    fast, _ = midi.scan(data)
+    monkeypatch.setattr(packed, "layout_is_known", lambda: False)
+    slow, _ = midi.scan(data)
+    np.testing.assert_array_equal(fast.notes, slow.notes)
+    assert (fast.time_signatures, fast.tempi, fast.keys) == (slow.time_signatures, slow.tempi, slow.keys)
 
 
 def test_they_agree_on_format_0_with_channels_programs_controllers_and_exclusives() -> None:
@@ -208,7 +226,7 @@ def test_they_agree_on_format_0_with_channels_programs_controllers_and_exclusive
 def test_nothing_half_written_is_left_when_the_target_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     for target in (tmp_path / "file" / "tune.mid", tmp_path):
-        with pytest.raises(FileError, match=r"cannot write .*; free some space or name another place"):
+        with pytest.raises(FileError, match=r"cannot write .*; .* name another place"):
             midi.write(SCALE, target)
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 

@@ -90,6 +90,14 @@ def test_tunes_begin_in_the_keys_of_the_corpus(model: Model) -> None:
     assert len(keys) > 3 and keys <= {"C", "Db", "D", "Eb", "E", "F", "F#", "Gb", "G"}
 
 
+def test_a_tune_that_does_not_end_is_ended(model: Model) -> None:
+    """At the length of the longest piece in training, unless a number of bars was asked for."""
+    wild = SamplingSettings(temperature=100)
+    assert max(t.num_notes for t in model.generate_many(40, settings=wild)) <= model.longest_piece == 45
+    assert model.generate(settings=SamplingSettings(max_notes=3)).num_notes <= 3
+    assert model.generate(bars=64).num_bars == 64
+
+
 @pytest.mark.parametrize("bars", [1, 3, 16])
 def test_tunes_end_on_the_bar_line_that_was_asked_for(model: Model, bars: int) -> None:
     for tune in model.generate_many(10, bars=bars):

@@ -14,18 +14,29 @@ from numpy.typing import NDArray
 
 from melody.corpus.events import Column, Events, kind_of
 from melody.piece import Ints
-from melody.tokens.vocabulary import FIRST_PART, KEY, METRE, TEMPO, Rows, Usage, Vocabulary, part_keys
+from melody.tokens.vocabulary import (
+    FIELDS,
+    FIRST_PART,
+    KEY,
+    METRE,
+    TEMPO,
+    VALUE,
+    Rows,
+    Usage,
+    Vocabulary,
+    part_keys,
+)
 
 TABLE = 1 << 20  # values up to this one are looked up in a table, greater ones by bisection
 
 
 def count(usage: Usage, events: Events) -> None:
     """Add the pieces to what is counted, all but their parts."""
-    change = np.flatnonzero(events.kind < FIRST_PART)
+    change, note = events.change_rows, events.note_rows
     usage.shifts.update(_counts(events.shift))
-    usage.durations.update(_counts(np.delete(events.duration, change)))
-    usage.velocities.update(_counts(np.delete(events.velocity, change)))
-    usage.pitches.update(_counts(np.delete(events.value, change)))
+    usage.durations.update(_counts(events.duration.take(note)))
+    usage.velocities.update(_counts(events.velocity.take(note)))
+    usage.pitches.update(_counts(events.value.take(note)))
     counters: tuple[Counter[Any], ...] = (usage.time_signatures, usage.tempi, usage.keys)
     rows = zip(events.kind[change].tolist(), events.value[change].tolist(), events.tick[change].tolist())
     for (kind, value, later), number in Counter((k, v, t > 0) for k, v, t in rows).items():
@@ -82,18 +93,17 @@ class Encoder:
 
         A piece that is not exact holds what the vocabulary has no token for: its rows are to be thrown away.
         """
-        piece = events.piece
-        columns = [numbers.of(column) for numbers, column in zip(self._numbers, events.columns)]
-        change = np.flatnonzero(events.kind < FIRST_PART)
-        columns[2][change] = self._of_changes(events, change)
-        bad = columns[0] | columns[1] | columns[2] | columns[3] | columns[4]  # below 0 if any is
-        exact = np.bincount(piece[bad < 0], minlength=len(events)) == 0
+        columns = np.empty((len(FIELDS), len(events.kind)), np.int32)
+        for numbers, column, out in zip(self._numbers, events.columns, columns):
+            numbers.put(column, out)
+        change = events.change_rows
+        columns[VALUE][change] = self._of_changes(events, change)
+        exact = np.ones(len(events), bool)
+        if columns.min(initial=0) < 0:
+            exact[events.piece[(columns < 0).any(0)]] = False
         unsaid = [kind for kind in (METRE, TEMPO, KEY) if not self.vocabulary.is_said[kind]]
         left_out = change[np.isin(events.kind[change], unsaid)]
-        if len(left_out):
-            columns = [np.delete(column, left_out) for column in columns]
-            piece = np.delete(piece, left_out)
-        return *_with_ends(columns, piece, len(events)), exact
+        return *_with_ends(columns, events.starts, left_out), exact
 
     def _of_changes(self, events: Events, change: Ints) -> list[int]:
         changing = self.vocabulary.changes
@@ -108,25 +118,30 @@ class _Numbers:
         self._values, self._places = np.array(values), np.array(numbers, np.int32)
         self._table = None
         if values[-1] < TABLE:
-            self._table = np.full(values[-1] + 1, -1, np.int32)
+            self._table = np.full(values[-1] + 2, -1, np.int32)  # the last stands for all greater ones
             self._table[self._values] = self._places
 
-    def of(self, column: Column) -> NDArray[np.int32]:
-        """The number of each value of a column, -1 if it has none."""
-        if self._table is not None and column.max(initial=0) < len(self._table):
-            return self._table[column]
+    def put(self, column: Column, out: NDArray[np.int32]) -> None:
+        """Write the number of each value of a column, -1 if it has none."""
+        if self._table is not None:
+            self._table.take(column, mode="clip", out=out)
+            return
         place = np.minimum(np.searchsorted(self._values, column), len(self._values) - 1)
-        return np.where(self._values[place] == column, self._places[place], np.int32(-1))
+        out[:] = np.where(self._values[place] == column, self._places[place], np.int32(-1))
 
 
-def _with_ends(columns: Sequence[NDArray[np.int32]], piece: Ints, pieces: int) -> tuple[Rows, Ints]:
-    """The rows, and a row of zeros after those of each piece."""
-    starts = np.concatenate([[0], np.cumsum(np.bincount(piece, minlength=pieces) + 1)])
-    rows = np.zeros((len(columns), starts[-1]), np.int32)
-    place = np.arange(len(piece)) + piece
-    for row, column in zip(rows, columns):
-        row[place] = column
-    return rows.T, starts
+def _with_ends(columns: NDArray[np.int32], starts: Ints, left_out: Ints) -> tuple[Rows, Ints]:
+    """The rows but those left out, and a row of zeros after those of each piece; and where each piece begins then."""
+    moved = starts - np.searchsorted(left_out, starts) + np.arange(len(starts))
+    rows = np.empty((len(columns), moved[-1]), np.int32)
+    rows[:, moved[1:] - 1] = 0
+    # Runs without a gap are copied whole, which beats any index.
+    begins = np.sort(np.concatenate([starts[:-1], left_out + 1]))
+    ends = np.sort(np.concatenate([starts[1:], left_out]))
+    places = begins - np.searchsorted(left_out, begins) + np.searchsorted(starts[1:], begins, side="right")
+    for begin, end, place in zip(begins.tolist(), ends.tolist(), places.tolist()):
+        rows[:, place : place + end - begin] = columns[:, begin:end]
+    return rows.T, moved
 
 
 def decode(vocabulary: Vocabulary, rows: Rows, starts: Ints) -> Events:

@@ -38,10 +38,15 @@ Bools = NDArray[np.bool_]
 
 def content_hashes(events: Events, ticks_per_quarter: int) -> list[str]:
     """One for each piece: the same exactly if they have the same notes, played by the same instruments."""
-    note = events.kind >= FIRST_PART
-    columns = (events.tick, events.kind, events.duration, events.value.astype(np.uint32) << 8 | events.velocity)
-    data = memoryview(np.stack([c[note].astype("<u4") for c in columns], 1).tobytes())
-    ends = 16 * np.concatenate([[0], np.cumsum(note)])[events.starts]
+    note = events.note_rows
+    table = np.empty((len(note), 4), "<u4")
+    for i, column in enumerate((events.tick, events.kind, events.duration)):
+        table[:, i] = column.take(note)
+    table[:, 3] = events.value.take(note)
+    table[:, 3] <<= 8
+    table[:, 3] |= events.velocity.take(note)
+    data = memoryview(table.tobytes())
+    ends = 16 * np.searchsorted(note, events.starts)
     grid = ticks_per_quarter.to_bytes(4, "little")
     return [
         hashlib.blake2b(data[start:end], digest_size=16, key=grid).hexdigest()
@@ -73,14 +78,15 @@ class Voices:
     @classmethod
     def of(cls, events: Events) -> Voices:
         """All parts of all pieces."""
-        note = events.kind >= FIRST_PART
-        kinds, kind = _numbered(events.kind[note])
-        parts, part = _numbered(events.piece[note] * len(kinds) + kind)
+        note = events.note_rows
+        kinds, kind = _numbered(events.kind.take(note))
+        parts, part = _numbered(events.piece.take(note) * len(kinds) + kind)
         order = np.argsort(narrowed(part), kind="stable")
-        onset = events.tick[note][order]
-        end = onset + events.duration[note][order]
-        pitch = events.value[note][order].astype(np.int64)
-        return cls(parts // len(kinds), kinds[parts % len(kinds)], part[order], onset, end, pitch)
+        rows = note.take(order)
+        onset = events.tick.take(rows)
+        end = onset + events.duration.take(rows)
+        pitch = events.value.take(rows).astype(np.int64)
+        return cls(parts // len(kinds), kinds[parts % len(kinds)], part.take(order), onset, end, pitch)
 
     @cached_property
     def monophonic(self) -> Bools:

@@ -22,7 +22,8 @@ from melody.corpus.shard import Judgement, Shard
 from melody.corpus.sources import Chunk, is_score
 from melody.corpus.verdict import Cause, Status, Verdict
 from melody.errors import CorpusError, MelodyError, MidiError
-from melody.midi.source import Source, to_piece
+from melody.midi.packed import PackedSource, packed, unpacked
+from melody.midi.source import to_piece
 from melody.piece import Part, Piece
 from melody.tokens.vocabulary import part_keys
 
@@ -96,7 +97,7 @@ class _Desk:
         self._files: list[_File] = []
         self._kept: list[Events] = []
         self._places = 0
-        self._waiting: list[tuple[_File, Source, list[str]]] = []
+        self._waiting: list[tuple[_File, PackedSource, list[str]]] = []
         self._remembered: list[tuple[_File, int]] = []
 
     def take(self, path: str, data: bytes | MidiError) -> None:
@@ -124,11 +125,12 @@ class _Desk:
             self._remembered.append((file, number))
 
     def _read_midi(self, file: _File, data: bytes) -> None:
-        source, repairs = midi.scan(data, self._settings.limits)
-        if self._settings.part == "all" and self._settings.drums:
-            self._waiting.append((file, source, repairs))
+        source, repairs = midi.skim(data, self._settings.limits)
+        together = source if isinstance(source, PackedSource) else packed(source)
+        if together and self._settings.part == "all" and self._settings.drums:
+            self._waiting.append((file, together, repairs))
         else:
-            self._judge(file, to_piece(source, self._grid, repairs)[0], repairs)
+            self._judge(file, to_piece(unpacked(source), self._grid, repairs)[0], repairs)
 
     def read_waiting(self) -> None:
         """All files that wait, together where that is possible."""
@@ -141,16 +143,16 @@ class _Desk:
                     self._judge_carefully(file, source, repairs)
                     continue
                 accepted.append(file)
-                self._describe(file, source.parts, source.notes.shape[1], [*repairs, *told])
+                self._describe(file, source.parts, source.num_notes, [*repairs, *told])
             self._keep(accepted, together)
             at += len(run)
         if self._known and self._remembered:
             pieces = self._known.pieces([number for _, number in self._remembered])
             self._keep([file for file, _ in self._remembered], pieces)
 
-    def _judge_carefully(self, file: _File, source: Source, repairs: list[str]) -> None:
+    def _judge_carefully(self, file: _File, source: PackedSource, repairs: list[str]) -> None:
         try:
-            self._judge(file, to_piece(source, self._grid, repairs)[0], repairs)
+            self._judge(file, to_piece(source.unpacked(), self._grid, repairs)[0], repairs)
         except MidiError as error:
             file.cause, file.reason = "damaged", str(error)
 

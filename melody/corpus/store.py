@@ -258,7 +258,6 @@ class Writer:
         self._arrays["line_starts"].append(0)
         self._arrays["piece_starts"].append(0)
         self._causes: dict[str, int] = {}
-        self._groups: set[bytes] = set()
         self._counts = dict.fromkeys(("files", "kept", "repaired", "notes", "groups", *SPLITS), 0)
         file.write(MARK)
 
@@ -277,7 +276,6 @@ class Writer:
         else:
             self._arrays["piece_file"].append(counts["files"])
             self._arrays["piece_split"].append(SPLITS.index(verdict.split))
-            self._groups.add(bytes.fromhex(verdict.group))
             for name in ("kept", verdict.split):
                 counts[name] += 1
             counts["repaired"] += verdict.status == "repaired"
@@ -287,8 +285,8 @@ class Writer:
         self._lines.write(json.dumps(judgement.to_dict(), separators=(",", ":")).encode())
         self._arrays["line_starts"].append(self._lines.tell())
 
-    def finish(self, header: dict[str, Any]) -> None:
-        """The index and the header."""
+    def finish(self, header: dict[str, Any], groups: int) -> None:
+        """The index and the header; `groups` is how many groups the pieces are of."""
         sections = {"records": (len(MARK), self._file.tell())}
         start = self._file.tell()
         self._lines.seek(0)
@@ -298,7 +296,7 @@ class Writer:
             start = self._file.tell()
             self._file.write(np.array(self._arrays[name], dtype).tobytes())
             sections[name] = (start, self._file.tell())
-        self._counts["groups"] = len(self._groups)
+        self._counts["groups"] = groups
         header = {"format": FORMAT, **header, "counts": self._counts, "causes": self._causes, "sections": sections}
         header |= {"record": self._kinds, "vocabulary": self._vocabulary.to_dict()}
         text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()

@@ -1,7 +1,7 @@
 """What is decided from all shards together: copies, versions, the split, the vocabulary; and with that the store.
 
-The shards are gone through twice, one after another, so that all that is held of a file is its hash, its lines' sketches
-and a few numbers: about half a kilobyte.
+The shards are gone through twice, one after another. What is held in memory of a file is its name, its hash and a few
+numbers; the sketches of its lines, four times as much, wait in a temporary file that is mapped.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from melody.corpus import events, groups
 from melody.corpus.encoding import Encoder, count
-from melody.corpus.fingerprint import SKETCH
+from melody.corpus.fingerprint import SKETCH, Sketches
 from melody.corpus.settings import PrepareSettings
 from melody.corpus.shard import Judgement, Shard
 from melody.corpus.sources import Listing
@@ -43,20 +43,20 @@ class Whole:
 
     def write(self, file: BinaryIO, shards: Callable[[], Iterator[Shard]]) -> None:
         """The store of the shards, which are gone through twice."""
-        survey = _Survey(self.ticks_per_quarter)
-        for shard in shards():
-            survey.add(shard)
-        if not survey.numbers:
-            raise CorpusError(self._nothing_kept(shards()))
-        transpositions, max_values = self.settings.transpositions, self.settings.max_values
-        vocabulary = Vocabulary.of_usage(survey.usage, transpositions=transpositions, max_values=max_values)
-        with tempfile.SpooledTemporaryFile(max_size=4_000_000) as lines:
+        with tempfile.TemporaryFile() as sketches, tempfile.SpooledTemporaryFile(max_size=4_000_000) as lines:
+            survey = _Survey(self.ticks_per_quarter, sketches)
+            for shard in shards():
+                survey.add(shard)
+            if not survey.numbers:
+                raise CorpusError(self._nothing_kept(shards()))
+            transpositions, max_values = self.settings.transpositions, self.settings.max_values
+            vocabulary = Vocabulary.of_usage(survey.usage, transpositions=transpositions, max_values=max_values)
             finisher = _Finisher(vocabulary, Writer(file, lines, vocabulary), survey, self.settings)
             for shard in shards():
                 finisher.add(shard)
             for name, reason in self.listing.refused:
                 finisher.writer.add_file(Judgement(Verdict(name, "rejected", "damaged", reason)))
-            finisher.writer.finish(self._header())
+            finisher.writer.finish(self._header(), finisher.groups)
 
     def _header(self) -> dict[str, Any]:
         return {
@@ -87,12 +87,13 @@ class _Survey:
         The contents of which there is more than one.
     """
 
-    def __init__(self, ticks_per_quarter: int) -> None:
+    def __init__(self, ticks_per_quarter: int, sketches: IO[bytes]) -> None:
         self.usage = Usage()
         self.usage.grids.add(ticks_per_quarter)
         self.numbers: dict[bytes, int] = {}
         self.copied: set[bytes] = set()
-        self._songs, self._lines, self._sketches = array("Q"), array("Q"), array("I")
+        self._songs, self._lines = array("Q"), array("Q")
+        self._sketches = sketches  # the most of what is known of a piece: in a file, not in memory
 
     def add(self, shard: Shard) -> None:
         """All files of the shard."""
@@ -107,7 +108,7 @@ class _Survey:
                 self.usage.add_part(events.part_of(kind), kept[piece].names.get(kind, ""), monophonic)
         lines = numbers[shard.line_piece]
         self._lines.frombytes(lines[lines >= 0].astype(np.uint64).tobytes())
-        self._sketches.frombytes(shard.sketches[lines >= 0].tobytes())
+        self._sketches.write(shard.sketches[lines >= 0].tobytes())
 
     def _number(self, judgement: Judgement) -> int:
         """The number of a piece that is new, or -1 for a copy."""
@@ -121,9 +122,8 @@ class _Survey:
 
     def sides(self, settings: PrepareSettings) -> tuple[NDArray[np.uint8], Ints]:
         """The side of each piece (into `SPLITS`), and the piece whose content names its group, (pieces,) each."""
-        sketches = np.frombuffer(self._sketches, np.uint32).reshape(-1, SKETCH)
         lines = np.frombuffer(self._lines, np.uint64).astype(np.int64)
-        group = groups.grouped(np.frombuffer(self._songs, np.uint64), lines, sketches)
+        group = groups.grouped(np.frombuffer(self._songs, np.uint64), lines, self._mapped(len(lines)))
         contents = list(self.numbers)
         smallest: dict[int, int] = {}
         for number in sorted(range(len(contents)), key=contents.__getitem__):
@@ -136,6 +136,13 @@ class _Survey:
             np.array([smallest[g] for g in group.tolist()], np.int64),
         )
 
+    def _mapped(self, lines: int) -> Sketches:
+        """The sketches of all lines, in the file."""
+        if not lines:
+            return np.zeros((0, SKETCH), np.uint32)
+        self._sketches.flush()
+        return np.memmap(self._sketches, np.uint32, "r", shape=(lines, SKETCH))
+
 
 class _Finisher:
     """The second time through: verdicts are completed, pieces encoded and written."""
@@ -146,7 +153,13 @@ class _Finisher:
         self._numbers, self._copied = survey.numbers, survey.copied
         self._contents = list(survey.numbers)
         self._side, self._namer = survey.sides(settings)
+        self._grouped = np.zeros(len(self._contents), bool)  # the pieces that name a group of what is stored
         self._paths: dict[bytes, str] = {}  # of the first of those that have copies
+
+    @property
+    def groups(self) -> int:
+        """Number of groups in the store so far."""
+        return int(self._grouped.sum())
 
     def add(self, shard: Shard) -> None:
         """All files of the shard."""
@@ -166,6 +179,8 @@ class _Finisher:
             self.writer.add_pieces(together, np.array([len(r) for r in written], np.int64))
         for judgement in judgements:
             self.writer.add_file(judgement)
+            if judgement.verdict.status != "rejected":
+                self._grouped[self._namer[self._numbers[bytes.fromhex(judgement.verdict.content)]]] = True
 
     def _placed(self, judgement: Judgement) -> Judgement:
         verdict = judgement.verdict

@@ -15,7 +15,7 @@ One part is read for each track, channel and program; one track is written for e
 
 from melody.midi.limits import ReadLimits
 from melody.midi.pretty import from_pretty_midi, to_pretty_midi
-from melody.midi.reading import SUFFIXES, Reading, parse, read, read_file, scan
+from melody.midi.reading import SUFFIXES, Reading, parse, read, read_file, scan, skim
 from melody.midi.writing import to_bytes, write
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "read",
     "read_file",
     "scan",
+    "skim",
     "to_bytes",
     "to_pretty_midi",
     "write",

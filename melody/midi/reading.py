@@ -13,17 +13,18 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from os import PathLike
 from stat import S_ISREG
-from typing import Any
 
 import numpy as np
 
 from melody.errors import MidiError
-from melody.midi import chunks
+from melody.midi import chunks, packed
 from melody.midi.limits import ReadLimits
+from melody.midi.packed import PackedSource
 from melody.midi.salvage import salvage
-from melody.midi.source import END, PART, START, Source, check_limits, clean_text, to_piece
+from melody.midi.source import Source, check_limits, clean_text, to_piece
 from melody.piece import TICKS_PER_QUARTER, Part, Piece
 
 SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
@@ -104,23 +105,34 @@ def parse(data: bytes, limits: ReadLimits | None = None, ticks_per_quarter: int 
 def scan(data: bytes, limits: ReadLimits | None = None) -> tuple[Source, list[str]]:
     """What the bytes of a MIDI file say, on the file's own grid, and what had to be repaired to read them.
 
-    `parse` is this and `source.to_piece`; whoever reads many files may do the second for all of them at once.
+    `parse` is this and `source.to_piece`.
 
     Raises
     ------
     MidiError
         As `parse`.
     """
+    source, repairs = skim(data, limits)
+    return packed.unpacked(source), repairs
+
+
+def skim(data: bytes, limits: ReadLimits | None = None) -> tuple[PackedSource | Source, list[str]]:
+    """Like `scan`, but for whole files the notes are left packed: whoever reads many unpacks them all at once."""
     limits = limits or ReadLimits()
     limits.check("bytes", len(data), limits.max_bytes)
     data = chunks.unwrapped(data)
+    whole = _whole(data, limits)
+    if whole is not None:
+        if not _surely_within(whole, limits):
+            check_limits(whole.unpacked(), limits)
+        return whole, []
     repairs: list[str] = []
-    source = _whole(data, limits) or salvage(data, limits, repairs)
+    source = salvage(data, limits, repairs)
     check_limits(source, limits)
     return source, repairs
 
 
-def _whole(data: bytes, limits: ReadLimits) -> Source | None:
+def _whole(data: bytes, limits: ReadLimits) -> PackedSource | None:
     """What symusic reads, if that is all there is; None if anything in the file is amiss."""
     tracks = chunks.whole_tracks(data)
     if tracks is None:
@@ -133,16 +145,49 @@ def _whole(data: bytes, limits: ReadLimits) -> Source | None:
         title, texts = _title_and_texts(split[0][1] if split else [])
     except Exception:  # symusic raises RuntimeError and others; `salvage` will find out what is wrong
         return None
-    if not _nothing_lost([rest for rest, _ in split], score):
+    players = [(track, track.notes, len(track.controls) + len(track.pitch_bends)) for track in score.tracks]
+    sizes = [len(notes) for _, notes, _ in players]
+    if not _nothing_lost([rest for rest, _ in split], 2 * sum(sizes) + sum([others for _, _, others in players])):
         return None
-    return _source(score, title, texts, limits)
+    number = len(score.tempos) + len(score.time_signatures) + len(score.key_signatures)
+    limits.check("changes of tempo, metre and key", number, limits.max_changes)
+    records = b"".join([packed.records(notes) for _, notes, _ in players])
+    parts = [_part(t.program, t.is_drum, clean_text(t.name)) for (t, _, _), size in zip(players, sizes) if size]
+    sizes = [size for size in sizes if size]
+    frame = (*packed.changes(score), title, texts)
+    return PackedSource(score.ticks_per_quarter, score.end(), records, sizes, parts, *frame)
+
+
+def _surely_within(source: PackedSource, limits: ReadLimits) -> bool:
+    """Whether no limit is passed, by a glance."""
+    quarters = source.end / source.ticks_per_quarter
+    slowest = max([500_000, *[tempo for _, tempo in source.tempi]])
+    return (
+        0 < source.num_notes <= limits.max_notes
+        and len(source.parts) <= limits.max_tracks
+        and quarters <= limits.max_quarters
+        and quarters * slowest <= limits.max_hours * 3.6e9
+    )
+
+
+@lru_cache(maxsize=1024)
+def _part(program: int, is_drum: bool, name: str) -> Part:
+    """The same player is the same object: most files have the same few."""
+    return Part(program, is_drum, name)
 
 
 _Metas = list[tuple[bool, int, bytes]]
 _EXCLUSIVE = -1
 _TEXT, _NAME, _END = 0x01, 0x03, 0x2F
-_KINDS = {*range(0x00, 0x10), 0x20, 0x21, _END, 0x51, 0x54, 0x58, 0x59, 0x7F}
 _LENGTHS = {_END: 0, 0x51: 3, 0x58: 4, 0x59: 2}
+# Of each kind of meta event the lengths by which it is known. What matters here must have its own, or the file is damaged;
+# with others FF and the kind are part of a delta time if it has not.
+_LIKELY = dict.fromkeys((*range(0x01, 0x10), 0x7F, *_LENGTHS), range(2**28)) | {
+    0x00: (0, 2),
+    0x20: (1,),
+    0x21: (1,),
+    0x54: (5,),
+}
 _HIGH = bytes(range(128, 256))
 # Program and pressure of a channel, which symusic does not count for us: a status and one data byte, then a delta time,
 # then another status. Where a byte from C0 to DF belongs to a delta time instead, its last byte, a status and two bytes
@@ -162,17 +207,23 @@ def _split(track: bytes) -> tuple[bytes, _Metas]:
     """
     rest: list[bytes] = []
     metas: _Metas = []
-    at, kind, at_head = 0, 0, True
-    while at < len(track):
-        start, kind, first, end = _next_meta(track, at)
-        before = track[at:start]
-        at_head = at_head and before == b"\0"
-        body, at = track[first:end], end
-        if len(body) != _LENGTHS.get(kind, end - first) or (kind == _END) != (at >= len(track)):
+    at, kind, at_head, size = 0, 0, True, len(track)
+    while at < size:
+        start = track.index(b"\xff", at)
+        first = start + 3
+        kind, length = track[start + 1], track[start + 2]
+        if length < 128 and length in _LIKELY.get(kind, ()) and track.find(b"\xf0", at, start) < 0:
+            end = first + length
+        else:
+            start, kind, first, end = _next_meta(track, at)
+        before, body, at = track[at:start], track[first:end], end
+        if before != b"\0":  # a delta time: bytes from 128 up and one below
+            rest.append(before[:-1].rstrip(_HIGH))
+            at_head = False
+        if (kind in _LENGTHS and len(body) != _LENGTHS[kind]) or (kind == _END) != (at >= size):
             raise ValueError
         if kind == _NAME:
             body.decode()
-        rest.append(before[:-1].rstrip(_HIGH))  # a delta time: bytes from 128 up and one below
         metas.append((at_head, kind, body))
     return b"".join(rest), metas
 
@@ -191,8 +242,8 @@ def _next_meta(track: bytes, at: int) -> tuple[int, int, int, int]:
             if track[first : first + length].endswith(b"\xf7"):
                 return exclusive, _EXCLUSIVE, first, first + length
             exclusive = track.find(b"\xf0", exclusive + 1, start)
-        if track[start + 1] in _KINDS:
-            length, first = chunks.varlen(track, start + 2)
+        length, first = chunks.varlen(track, start + 2)
+        if length in _LIKELY.get(track[start + 1], ()):
             return start, track[start + 1], first, first + length
         at = start = start + 1
 
@@ -204,38 +255,12 @@ def _title_and_texts(metas: _Metas) -> tuple[str, tuple[str, ...]]:
     return clean_text(names[0].decode()) if names else "", tuple(clean_text(text.decode()) for text in texts)
 
 
-def _nothing_lost(tracks: list[bytes], score: Any) -> bool:
+def _nothing_lost(tracks: list[bytes], found: int) -> bool:
     """Whether as many channel messages were found as there are in the tracks, by the count of bytes below 128."""
     messages = b"".join(tracks)
-    found = sum([2 * len(t.notes) + len(t.controls) + len(t.pitch_bends) for t in score.tracks])
     missing = np.count_nonzero(np.frombuffer(messages, np.int8) >= 0) - 3 * found
     if not missing:
         return True
     # Most programs stand at the head of a track: look there first, and through the whole only if that explains too little.
     heads = sum([len(_SHORT_MESSAGE.findall(track, 0, 64)) for track in tracks])
     return missing == 2 * heads or missing == 2 * len(_SHORT_MESSAGE.findall(messages))
-
-
-def _source(score: Any, title: str, texts: tuple[str, ...], limits: ReadLimits) -> Source | None:
-    tracks = [(track, track.notes) for track in score.tracks]
-    tracks = [(track, notes) for track, notes in tracks if len(notes)]
-    columns = [notes.numpy() for _, notes in tracks]
-    lengths = [len(column["time"]) for column in columns]
-    table = np.empty((5, sum(lengths)), np.int64)
-    if columns:
-        for row, name in zip(table, ("time", "duration", "pitch", "velocity")):
-            np.concatenate([column[name] for column in columns], out=row)
-    table[PART] = np.repeat(np.arange(len(columns)), lengths)
-    table[END] += table[START]
-    changes = len(score.tempos) + len(score.time_signatures) + len(score.key_signatures)
-    limits.check("changes of tempo, metre and key", changes, limits.max_changes)
-    return Source(
-        ticks_per_quarter=score.ticks_per_quarter,
-        notes=table,
-        parts=[Part(track.program, track.is_drum, clean_text(track.name)) for track, _ in tracks],
-        time_signatures=[(t.time, t.numerator, t.denominator) for t in score.time_signatures],
-        tempi=[(t.time, t.mspq) for t in score.tempos],
-        keys=[(k.time, k.key, k.tonality) for k in score.key_signatures],
-        title=title,
-        texts=texts,
-    )

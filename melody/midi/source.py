@@ -92,9 +92,7 @@ def to_piece(source: Source, ticks_per_quarter: int, repairs: list[str]) -> tupl
     notes, grid_error = _snapped(source.notes, grid, repairs)
     frame: dict[str, Any] = {
         "parts": tuple(source.parts) or (Part(),),
-        "time_signatures": _time_signatures(source, grid, repairs),
-        "tempi": _tempi(source, grid, repairs),
-        "keys": _keys(source, grid, repairs),
+        **_changes(source, grid, repairs),
         "title": source.title,
         "texts": source.texts,
         "ticks_per_quarter": ticks_per_quarter,
@@ -107,9 +105,38 @@ def to_piece(source: Source, ticks_per_quarter: int, repairs: list[str]) -> tupl
     except PieceError as error:
         raise MidiError(f"holds what no piece can hold: {error}") from error
     if grid_error:
-        moved = f"{grid_error:.3f}".rstrip("0").rstrip(".") if grid_error >= 0.001 else "less than 0.001"
-        repairs.append(f"notes moved by up to {moved} quarter notes to the grid of {ticks_per_quarter} a quarter")
+        repairs.append(moved_in_words(grid_error, ticks_per_quarter))
     return piece, grid_error
+
+
+def moved_in_words(grid_error: float, ticks_per_quarter: int) -> str:
+    """How far notes were moved to the grid, in quarter notes, as it is told."""
+    moved = f"{grid_error:.3f}".rstrip("0").rstrip(".") if grid_error >= 0.001 else "less than 0.001"
+    return f"notes moved by up to {moved} quarter notes to the grid of {ticks_per_quarter} a quarter"
+
+
+def without_notes(source: Source, ticks_per_quarter: int, repairs: list[str]) -> Piece:
+    """Metre, tempi and keys of the piece that `to_piece` makes.
+
+    Raises
+    ------
+    MidiError
+        If no piece can hold them.
+    """
+    grid = _Grid(source.ticks_per_quarter, ticks_per_quarter)
+    try:
+        none = np.zeros(0, np.int64)
+        return Piece(none, none, none, **_changes(source, grid, repairs), ticks_per_quarter=ticks_per_quarter)
+    except PieceError as error:
+        raise MidiError(f"holds what no piece can hold: {error}") from error
+
+
+def _changes(source: Source, grid: _Grid, repairs: list[str]) -> dict[str, Any]:
+    return {
+        "time_signatures": _time_signatures(source, grid, repairs),
+        "tempi": _tempi(source, grid, repairs),
+        "keys": _keys(source, grid, repairs),
+    }
 
 
 class _Grid:

@@ -27,7 +27,7 @@ class SamplingSettings:
     seed
         Random number, from 0; the same seed gives the same tunes.
     max_notes
-        A tune that has not ended by then is ended.
+        A tune that has not ended by then is ended; None for as many as the longest piece in training had events.
 
     Raises
     ------
@@ -39,7 +39,7 @@ class SamplingSettings:
     top_k: int | None = None
     top_p: float = 1.0
     seed: int = 0
-    max_notes: int = 5_000
+    max_notes: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature <= 100:
@@ -52,7 +52,7 @@ class SamplingSettings:
             raise SamplingError(f"top-p is {self.top_p:g}; it must be above 0 and at most 1")
         if self.seed < 0:
             raise SamplingError(f"the seed is {self.seed}; it must be 0 or more")
-        if self.max_notes < 1:
+        if self.max_notes is not None and self.max_notes < 1:
             raise SamplingError(f"max_notes is {self.max_notes}; it must be 1 or more")
 
 

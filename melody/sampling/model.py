@@ -22,6 +22,7 @@ from melody.tokens.vocabulary import FIRST_PART, KIND, TIME, VALUE, Rows, Vocabu
 
 MAX_BARS = 10_000
 MAX_COUNT = 1_000_000
+MAX_EVENTS = 10_000_000
 _STREAMS = 64  # tunes sampled side by side
 
 
@@ -69,7 +70,7 @@ class Model:
         _check_count(count)
         grammar = Grammar(self.vocabulary, 1, bars=bars)
         start = Start(Context(self.vocabulary), grammar, self._engine.begin(1), begin(self.vocabulary))
-        tunes = self._sample(start, count, settings)
+        tunes = self._sample(start, count, settings, self._most_events(settings, bars))
         return [
             self.vocabulary.decode(
                 rows, title=f"{self._name}, seed {settings.seed}, tune {i + 1}", texts=(self._told(settings, i, bars),)
@@ -108,7 +109,7 @@ class Model:
             raise SamplingError("the prompt holds no notes; give a file with at least one")
         understood = Prompt(self, prompt)
         start = understood.start(bars)
-        tunes = self._sample(start, count, settings)
+        tunes = self._sample(start, count, settings, self._most_events(settings, bars))
         return [understood.joined(rows, only_new, self._told(settings, i, bars)) for i, rows in enumerate(tunes)]
 
     def nats(self, rows: Sequence[Rows]) -> NDArray[np.float64]:
@@ -149,12 +150,20 @@ class Model:
             grammar.push(row[None])
         return Start(context, grammar, state, inputs)
 
-    def _sample(self, start: Start, count: int, settings: SamplingSettings) -> list[Rows]:
+    @property
+    def longest_piece(self) -> int:
+        """Events of the longest piece in training; 5,000 if the model file does not say."""
+        return int(self.file.training.get("longest_piece", 0)) or 5_000
+
+    def _most_events(self, settings: SamplingSettings, bars: int | None) -> int:
+        return settings.max_notes or (self.longest_piece if bars is None else MAX_EVENTS)
+
+    def _sample(self, start: Start, count: int, settings: SamplingSettings, most: int) -> list[Rows]:
         """The new events of `count` streams, END included where the model ended by itself."""
         tunes: list[Rows] = []
         for first in range(0, count, _STREAMS):
             numbers = range(first, min(first + _STREAMS, count))
-            tunes += Streams(self.vocabulary, self._engine, start, numbers, settings, self._first_keys).run()
+            tunes += Streams(self.vocabulary, self._engine, start, numbers, settings, self._first_keys, most).run()
         return tunes
 
 

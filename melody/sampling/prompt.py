@@ -73,7 +73,7 @@ class Prompt:
 
     def _heard(self) -> Piece:
         """The last bars of the prompt that are no longer than the longest piece in training."""
-        longest = int(self._model.file.training.get("longest_piece", 0)) or 2**31
+        longest = self._model.longest_piece
         starts = self._fitted.bar_starts()
         first = 0
         while first < len(starts) - 1 and np.sum(self._fitted.onset >= starts[first]) > longest:

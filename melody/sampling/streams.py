@@ -40,10 +40,11 @@ class Streams:
         numbers: Sequence[int],
         settings: SamplingSettings,
         first_keys: NDArray[np.float64] | None,
+        most: int,
     ) -> None:
         zeros = np.zeros(len(numbers), np.int64)
         self._vocabulary, self._engine, self._settings = vocabulary, engine, settings
-        self._first_keys = first_keys
+        self._first_keys, self._most = first_keys, most
         self._tunes: list[list[list[int]]] = [[] for _ in numbers]
         self._alive = np.arange(len(numbers))
         self._random = [np.random.default_rng([settings.seed, number]) for number in numbers]
@@ -53,7 +54,7 @@ class Streams:
         self._inputs = start.inputs[zeros]
 
     def run(self) -> list[Rows]:
-        for _ in range(self._settings.max_notes):
+        for _ in range(self._most):
             if not len(self._alive):
                 break
             self._step()

@@ -6,6 +6,7 @@ the plain sequence of events.
 ======== =========================================================================================================
 position ticks since the bar line, up to the longest bar; all models of folk tunes profit from metrical position
 phase    number of the bar, modulo 8: most phrases are 2, 4 or 8 bars long
+section  number of groups of 8 bars before, at most 15: without it a model that repeats itself does not know when to end
 metre    number of the time signature in force
 interval semitones from the note before in the same part, -24 to 24, shifted to 1 to 49; 0 if there is none
 key      1 + number of the key in force; 0 if none
@@ -44,9 +45,10 @@ from melody.tokens.vocabulary import DURATION, FIRST_PART, KEY, KIND, METRE, TIM
 
 LOOKBACKS = (1, 2, 4, 8)  # bars
 PHASES = 8
+SECTIONS = 16
 MAX_INTERVAL = 24
 MAX_PARTS = 8
-POSITION, PHASE, METRE_IN_FORCE, INTERVAL, KEY_IN_FORCE, DEGREE, FIRST_LOOKBACK = range(7)
+POSITION, PHASE, SECTION, METRE_IN_FORCE, INTERVAL, KEY_IN_FORCE, DEGREE, FIRST_LOOKBACK = range(8)
 KEY_CONDITION, FIRST_STATUS = 1, 2
 FIRST_LEFT = FIRST_LOOKBACK + 3 * len(LOOKBACKS)
 _LOOKED_AT = (TIME, VALUE, DURATION)
@@ -61,7 +63,7 @@ def parts_told(vocabulary: Vocabulary) -> int:
 def feature_sizes(vocabulary: Vocabulary) -> tuple[int, ...]:
     """Number of values of each feature, in their order."""
     looked_at = tuple(vocabulary.sizes[f] + 1 for f in _LOOKED_AT)
-    own: tuple[int, ...] = (vocabulary.longest_bar, PHASES, len(vocabulary.time_signatures), 2 * MAX_INTERVAL + 2)
+    own: tuple[int, ...] = (vocabulary.longest_bar, PHASES, SECTIONS, len(vocabulary.time_signatures), 2 * MAX_INTERVAL + 2)
     own += (len(vocabulary.keys) + 1, 25)
     return own + looked_at * len(LOOKBACKS) + (len(vocabulary.shifts) + 1,) * parts_told(vocabulary)
 
@@ -84,7 +86,9 @@ def context(vocabulary: Vocabulary, rows: Rows) -> NDArray[np.int64]:
     start, bar_ticks, bars_before, metre = _metre_at(vocabulary, rows, tick)
     since = tick - start
     features[:count, POSITION] = np.minimum(since % bar_ticks, vocabulary.longest_bar - 1)
-    features[:count, PHASE] = (bars_before + since // bar_ticks) % PHASES
+    bar = bars_before + since // bar_ticks
+    features[:count, PHASE] = bar % PHASES
+    features[:count, SECTION] = np.minimum(bar // PHASES, SECTIONS - 1)
     features[:count, METRE_IN_FORCE] = metre
     features[:count, INTERVAL] = _intervals(vocabulary, rows)
     features[:count, KEY_IN_FORCE] = key_in_force = _keys_in_force(vocabulary, rows)
@@ -233,8 +237,8 @@ class Context:
         self._keys.append((tick * self._vocabulary.sizes[KIND] + kind) * self._vocabulary.sizes[VALUE] + value)
         self._rows.append((time + 1, value + 1, duration + 1))
         bar = self.bar_ticks
-        since = tick - self.bar_start
-        features = [self._position(tick), (self.bars_before + since // bar) % PHASES, self.metre]
+        number = self.bars_before + (tick - self.bar_start) // bar
+        features = [self._position(tick), number % PHASES, min(number // PHASES, SECTIONS - 1), self.metre]
         features.append(self._take_note(kind, value, duration) if kind >= FIRST_PART else 0)
         features += [self.key, self._degree(kind, value)]
         for bars in LOOKBACKS:

@@ -325,35 +325,49 @@ class Vocabulary:
         VocabularyError, PieceError
             If the rows are not legal music. Rows that follow the grammar always are.
         """
-        rows = np.asarray(rows, np.int64).reshape(-1, 5)
-        if rows.min(initial=0) < 0 or np.any(rows >= np.array(self.sizes)):
+        columns = np.array(np.asarray(rows, np.int64).reshape(-1, 5).T, order="C")
+        if columns.min(initial=0) < 0 or any(most >= size for most, size in zip(columns.max(1, initial=0), self.sizes)):
             raise VocabularyError(f"tokens out of range; the fields have {self.sizes} tokens")
-        end = np.flatnonzero(rows[:, TIME] == END)
-        rows = rows[: end[0]] if len(end) else rows
-        tick = np.cumsum(np.array(self.shifts)[rows[:, TIME] - 1])
-        note = rows[:, KIND] >= FIRST_PART
-        used, part = np.unique(rows[note, KIND] - FIRST_PART, return_inverse=True)
-
-        def changes(kind: int, table: Sequence[Any]) -> list[tuple[int, Any]]:
-            chosen = rows[:, KIND] == kind
-            return [(int(t), table[v - self.value_starts[kind]]) for t, v in zip(tick[chosen], rows[chosen, VALUE])]
-
-        metres = changes(METRE, self.time_signatures) or [(0, self.time_signatures[0])]
-        tempi = changes(TEMPO, self.tempi) or [(0, self.tempi[0])]
+        end = int(columns[TIME].argmin()) if columns.size else 0  # the first, if there is any
+        columns = columns[:, :end] if columns.size and columns[TIME, end] == END else columns
+        shifts, durations, velocities = self._values
+        tick = shifts.take(columns[TIME]).cumsum()
+        changes = self._changes(columns, tick)
+        if any(changes):
+            note = np.flatnonzero(columns[KIND] >= FIRST_PART)
+            columns, tick = columns.take(note, 1), tick.take(note)
+        used = np.flatnonzero(np.bincount(columns[KIND])[FIRST_PART:])
+        number = np.zeros(self.sizes[KIND], np.int64)
+        number[FIRST_PART + used] = np.arange(len(used))
+        metres, tempi, keys = changes
         return Piece(
-            onset=tick[note],
-            duration=np.array(self.durations)[rows[note, DURATION]],
-            pitch=rows[note, VALUE] - self.value_starts[3] + self.pitches[0],
-            velocity=np.array(self.velocities)[rows[note, VELOCITY]],
-            part=part,
-            parts=tuple(self.parts[i] for i in used) or self.parts[:1],
-            time_signatures=tuple(TimeSignature(t, *v) for t, v in metres),
-            tempi=tuple(Tempo(t, v) for t, v in tempi),
-            keys=tuple(Key(t, *v) for t, v in changes(KEY, self.keys)),
+            onset=tick,
+            duration=durations.take(columns[DURATION]),
+            pitch=columns[VALUE] - (self.value_starts[3] - self.pitches[0]),
+            velocity=velocities.take(columns[VELOCITY]),
+            part=number.take(columns[KIND]),
+            parts=tuple(self.parts[i] for i in used.tolist()) or self.parts[:1],
+            time_signatures=tuple(TimeSignature(t, *v) for t, v in metres or [(0, self.time_signatures[0])]),
+            tempi=tuple(Tempo(t, v) for t, v in tempi or [(0, self.tempi[0])]),
+            keys=tuple(Key(t, *v) for t, v in keys),
             title=title,
             texts=texts,
             ticks_per_quarter=self.ticks_per_quarter,
         )
+
+    @cached_property
+    def _values(self) -> tuple[Ints, Ints, Ints]:
+        """What the tokens of time (0 for END), duration and velocity stand for."""
+        return np.array((0, *self.shifts)), np.array(self.durations), np.array(self.velocities)
+
+    def _changes(self, columns: Ints, tick: Ints) -> tuple[list[tuple[int, Any]], ...]:
+        """(tick, value) of each change of metre, of tempo and of key."""
+        rows = np.flatnonzero(columns[KIND] < FIRST_PART)
+        tables: tuple[Sequence[Any], ...] = (self.time_signatures, self.tempi, self.keys)
+        found: tuple[list[tuple[int, Any]], ...] = ([], [], [])
+        for at, kind, value in zip(tick[rows].tolist(), columns[KIND, rows].tolist(), columns[VALUE, rows].tolist()):
+            found[kind].append((at, tables[kind][value - self.value_starts[kind]]))
+        return found
 
 
 class Usage:
