@@ -28,7 +28,8 @@ from melody.tokens.features import (
     feature_sizes,
     parts_told,
 )
-from melody.tokens.vocabulary import END, FIELDS, FIRST_PART, KEY, KIND, TIME, VALUE, Rows, Vocabulary
+from melody.tokens.usage import FIRST_PART, KEY
+from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, VALUE, Rows, Vocabulary
 
 
 @dataclass(frozen=True)

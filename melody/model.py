@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from melody.tokens.features import condition_sizes, feature_sizes
-from melody.tokens.vocabulary import END, FIELDS, FIRST_PART, KIND, TIME, Vocabulary
+from melody.tokens.usage import FIRST_PART
+from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, Vocabulary
 
 State = tuple[Tensor, Tensor]  # h and c, each (layers, batch, hidden)
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.tokens.vocabulary import END, FIELDS, FIRST_PART, KIND, TIME, Rows, Vocabulary
+from melody.tokens.usage import FIRST_PART
+from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, Rows, Vocabulary
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 

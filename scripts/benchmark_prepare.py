@@ -5,7 +5,7 @@
 
 All processes are counted. Ours is the whole way from the folder to tokens on disk: verdicts, repair, copies, versions,
 split and store; MidiTok's is `tokenize_dataset` with REMI, which has none of that. Each is run `ROUNDS` times in turns and
-the least is told, as the file cache is warm for all. `--long` makes long polyphonic files of the folder first, by joining
+the median is told; the file cache is warm for all. `--long` makes long polyphonic files of the folder first, by joining
 eight pieces at a time and layering three of those, and measures these.
 """
 
@@ -15,6 +15,7 @@ import argparse
 import gc
 import os
 import shutil
+import statistics
 import sys
 import tempfile
 import time
@@ -34,7 +35,7 @@ from melody.midi.packed import PackedSource, packed
 from melody.piece import Part, Piece
 from melody.tokens.vocabulary import Vocabulary
 
-ROUNDS = 3
+ROUNDS = 5
 
 
 def cpu_seconds() -> float:
@@ -43,16 +44,16 @@ def cpu_seconds() -> float:
     return time.process_time() + times.children_user + times.children_system
 
 
-def least(measured: Sequence[Callable[[], object]]) -> list[float]:
-    """Least CPU seconds of each, run in turns; results are thrown away at once."""
-    best = [float("inf")] * len(measured)
+def medians(measured: Sequence[Callable[[], object]]) -> list[float]:
+    """Median CPU seconds of each, run in turns; results are thrown away at once."""
+    seconds: list[list[float]] = [[] for _ in measured]
     for _ in range(ROUNDS):
         for i, run in enumerate(measured):
             gc.collect()
             start = cpu_seconds()
             run()
-            best[i] = min(best[i], cpu_seconds() - start)
-    return best
+            seconds[i].append(cpu_seconds() - start)
+    return [statistics.median(times) for times in seconds]
 
 
 def long_pieces(folder: Path, target: Path, count: int = 100) -> None:
@@ -113,7 +114,7 @@ def measure(folder: Path, scratch: Path) -> None:
     if tokenize:
         runs.append(tokenize)
         names.append("MidiTok, tokenize_dataset(REMI)")
-    seconds = least(runs)
+    seconds = medians(runs)
     print(f"\n{len(paths):,} files, {notes:,.0f} notes a file; store {(scratch / 'store').stat().st_size / 1e6:.2f} MB, "
           f"MIDI {sum(p.stat().st_size for p in paths) / 1e6:.2f} MB")  # fmt: skip
     for name, second in zip(names, seconds):
@@ -141,7 +142,7 @@ def decoding(corpus: Corpus, paths: Sequence[Path]) -> None:
         for few in tokens:
             tokenizer.decode(few)
 
-    ours, theirs = least([decode, decode_theirs])
+    ours, theirs = medians([decode, decode_theirs])
     ours, theirs = ours / len(rows), theirs / len(tokens)
     print(f"  {'ours, decoding':36} {1000 * ours:8.3f} ms a piece")
     print(f"  {'MidiTok, decoding':36} {1000 * theirs:8.3f} ms a piece, {theirs / ours:.1f} times as long")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from melody.piece import Key, Part, Piece, Tempo, TimeSignature
-from melody.tokens.vocabulary import part_keys
+from melody.tokens.usage import part_keys
 
 INSTRUMENTS = [Part(0), Part(40), Part(73), Part(0, is_drum=True)]
 

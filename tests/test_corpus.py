@@ -21,7 +21,8 @@ from melody.errors import CorpusError, MidiError
 from melody.midi.packed import packed
 from melody.midi.source import Source, to_piece
 from melody.piece import Part, Piece, Tempo
-from melody.tokens.vocabulary import Usage, Vocabulary
+from melody.tokens.usage import Usage
+from melody.tokens.vocabulary import Vocabulary
 
 NOTTINGHAM = Path(__file__).parent.parent.parent / "shared" / "data" / "nottingham"
 

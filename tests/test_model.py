@@ -12,7 +12,8 @@ from melody.engine import Engine
 from melody.model import MelodyLSTM, ModelSettings
 from melody.tokens import FIELDS, Vocabulary
 from melody.tokens.features import feature_sizes
-from melody.tokens.vocabulary import END, FIRST_PART, KIND, TIME
+from melody.tokens.usage import FIRST_PART
+from melody.tokens.vocabulary import END, KIND, TIME
 
 SMALL = ModelSettings(hidden_size=24, num_layers=2, embedding_size=16, head_size=20, dropout=0.0)
 PIECES = [random_piece(n) for n in range(12)] + [folk_tune(n) for n in range(4)]

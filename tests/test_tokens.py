@@ -23,7 +23,8 @@ from melody.tokens.features import (
 )
 from melody.tokens.fitting import fit
 from melody.tokens.grammar import Grammar
-from melody.tokens.vocabulary import DURATION, END, FIRST_PART, KIND, TIME, VALUE, VELOCITY
+from melody.tokens.usage import FIRST_PART
+from melody.tokens.vocabulary import DURATION, END, KIND, TIME, VALUE, VELOCITY
 
 seeds = st.integers(0, 2**32)
 

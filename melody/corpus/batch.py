@@ -26,7 +26,7 @@ from melody.errors import MidiError
 from melody.midi.packed import RECORD, PackedSource
 from melody.midi.source import Source, moved_in_words, without_notes
 from melody.piece import MAX_TICK, Ints, Part
-from melody.tokens.vocabulary import FIRST_PART, part_keys
+from melody.tokens.usage import FIRST_PART, part_keys
 
 PLAYERS = 512  # in all pieces: with the pitch that makes 16 bits
 FEW_CHANGES = 64  # in a file, up to which they are remembered

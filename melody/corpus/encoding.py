@@ -14,18 +14,8 @@ from numpy.typing import NDArray
 
 from melody.corpus.events import Column, Events, kind_of
 from melody.piece import Ints
-from melody.tokens.vocabulary import (
-    FIELDS,
-    FIRST_PART,
-    KEY,
-    METRE,
-    TEMPO,
-    VALUE,
-    Rows,
-    Usage,
-    Vocabulary,
-    part_keys,
-)
+from melody.tokens.usage import FIRST_PART, KEY, METRE, TEMPO, Usage, part_keys
+from melody.tokens.vocabulary import FIELDS, VALUE, Rows, Vocabulary
 
 TABLE = 1 << 20  # values up to this one are looked up in a table, greater ones by bisection
 

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.piece import Ints, Key, Part, Piece, Tempo, TimeSignature
-from melody.tokens.vocabulary import FIRST_PART, KEY, METRE, TEMPO, PartKey, part_keys
+from melody.tokens.usage import FIRST_PART, KEY, METRE, TEMPO, PartKey, part_keys
 
 COLUMNS = ("shift", "kind", "value", "duration", "velocity")
 Column = NDArray[Any]

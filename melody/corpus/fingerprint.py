@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from melody.corpus.events import Events, narrowed
 from melody.piece import Ints
-from melody.tokens.vocabulary import FIRST_PART
+from melody.tokens.usage import FIRST_PART
 
 NGRAM = 6
 SKETCH = 64

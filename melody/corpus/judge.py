@@ -25,7 +25,7 @@ from melody.errors import CorpusError, MelodyError, MidiError
 from melody.midi.packed import PackedSource, packed, unpacked
 from melody.midi.source import to_piece
 from melody.piece import Part, Piece
-from melody.tokens.vocabulary import part_keys
+from melody.tokens.usage import part_keys
 
 NAME_LENGTH = 64  # of a part
 

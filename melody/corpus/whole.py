@@ -28,7 +28,8 @@ from melody.corpus.verdict import SPLITS, Verdict
 from melody.errors import CorpusError, VocabularyError
 from melody.piece import Ints
 from melody.tokens.fitting import fit
-from melody.tokens.vocabulary import Rows, Usage, Vocabulary
+from melody.tokens.usage import Usage
+from melody.tokens.vocabulary import Rows, Vocabulary
 
 
 @dataclass(frozen=True)

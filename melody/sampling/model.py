@@ -18,7 +18,8 @@ from melody.sampling.prompt import Continuation, Prompt
 from melody.sampling.streams import Start, Streams, begin
 from melody.tokens.features import Context
 from melody.tokens.grammar import Grammar
-from melody.tokens.vocabulary import FIRST_PART, KIND, TIME, VALUE, Rows, Vocabulary
+from melody.tokens.usage import FIRST_PART
+from melody.tokens.vocabulary import KIND, TIME, VALUE, Rows, Vocabulary
 
 MAX_BARS = 10_000
 MAX_COUNT = 1_000_000

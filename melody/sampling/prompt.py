@@ -12,7 +12,8 @@ from melody.piece import Key, Part, Piece
 from melody.sampling.streams import Start
 from melody.tokens.fitting import fit
 from melody.tokens.grammar import Grammar
-from melody.tokens.vocabulary import END, FIRST_PART, KIND, TIME, Rows, Vocabulary
+from melody.tokens.usage import FIRST_PART
+from melody.tokens.vocabulary import END, KIND, TIME, Rows, Vocabulary
 
 if TYPE_CHECKING:
     from melody.sampling.model import Model

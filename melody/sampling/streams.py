@@ -16,7 +16,8 @@ from melody.engine import Engine, Floats, State
 from melody.sampling.choice import SamplingSettings, choose
 from melody.tokens.features import Context, condition_sizes, feature_sizes
 from melody.tokens.grammar import Grammar, Mask
-from melody.tokens.vocabulary import DURATION, END, FIELDS, FIRST_PART, KEY, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
+from melody.tokens.usage import FIRST_PART, KEY
+from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
 
 
 @dataclass(frozen=True)

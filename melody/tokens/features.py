@@ -41,7 +41,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.signatures import Key, TimeSignature
-from melody.tokens.vocabulary import DURATION, FIRST_PART, KEY, KIND, METRE, TIME, VALUE, Rows, Vocabulary
+from melody.tokens.usage import FIRST_PART, KEY, METRE
+from melody.tokens.vocabulary import DURATION, KIND, TIME, VALUE, Rows, Vocabulary
 
 LOOKBACKS = (1, 2, 4, 8)  # bars
 PHASES = 8

@@ -11,7 +11,8 @@ import numpy as np
 
 from melody.errors import VocabularyError
 from melody.piece import Ints, Part, Piece, Tempo, overlaps
-from melody.tokens.vocabulary import Vocabulary, describe, part_keys
+from melody.tokens.usage import part_keys
+from melody.tokens.vocabulary import Vocabulary, describe
 
 
 def fit(vocabulary: Vocabulary, piece: Piece) -> tuple[Piece, tuple[str, ...]]:

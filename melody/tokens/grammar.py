@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.piece import MAX_TICK, TimeSignature
-from melody.tokens.vocabulary import DURATION, END, FIRST_PART, KEY, KIND, METRE, TEMPO, TIME, VALUE, Rows, Vocabulary
+from melody.tokens.usage import FIRST_PART, KEY, METRE, TEMPO
+from melody.tokens.vocabulary import DURATION, END, KIND, TIME, VALUE, Rows, Vocabulary
 
 Mask = NDArray[np.bool_]
 _PER_STREAM = (

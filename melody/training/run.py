@@ -29,7 +29,8 @@ from melody.errors import TrainingError
 from melody.model import MelodyLSTM, ModelSettings
 from melody.modelfile import ModelFile
 from melody.ngram import NGram, best_ngram
-from melody.tokens.vocabulary import END, KEY, KIND, TIME, VALUE, Rows, Vocabulary
+from melody.tokens.usage import KEY
+from melody.tokens.vocabulary import END, KIND, TIME, VALUE, Rows, Vocabulary
 from melody.training.module import Loader, Module, nats_per_note
 from melody.training.settings import Epoch, Plan, Result, TrainingSettings
 from melody.training.watch import Stop, Watcher, interruptible, quiet
