@@ -266,3 +266,12 @@ def test_without_an_extra_the_command_says_which_to_install(
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and f"pip install 'melody[{extra}]'" in done.stderr
+
+
+def test_a_collection_becomes_a_folder_of_legal_files(tmp_path: Path) -> None:
+    """The smallest of them, whole; what is there already is kept."""
+    assert melody("corpus", "chorales", "--out", "bach", cwd=tmp_path).stdout.strip() == "bach"
+    written = sorted((tmp_path / "bach").iterdir())
+    assert len(written) == 365 and [p.name for p in tmp_path.iterdir()] == ["bach"]
+    assert all(legal(path) > 0 for path in written[::40])
+    assert midi.read(written[0]).title and len(midi.read(written[0]).parts) == 4

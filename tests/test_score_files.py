@@ -64,7 +64,7 @@ def test_png_has_the_asked_size_and_ink(tmp_path: Path) -> None:
 
     written = write_score(jig(), tmp_path / "jig.png", settings=EngravingSettings(dpi=100))
     picture = Image.open(written.paths[0])
-    ink = np.asarray(picture.convert("RGBA"))[..., 3] > 128
+    ink = np.asarray(picture.convert("L")) < 128
     assert abs(picture.width - 210 / 25.4 * 100) <= 2
     assert 0.005 < ink.mean() < 0.3
     top = ink[: int(0.1 * picture.width)]  # the title, in the middle of the upper margin
@@ -193,3 +193,10 @@ def test_a_missing_package_is_named(module: str, suffix: str, tmp_path: Path, mo
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(RenderError, match=re.escape("pip install 'melody[score]'")):
         write_score(jig(), tmp_path / f"jig{suffix}")
+
+
+def test_a_picture_has_paper_behind_the_notes(tmp_path: Path) -> None:
+    """A viewer with a dark background would show black on black."""
+    image = pytest.importorskip("PIL.Image", reason="pillow is not installed")
+    write_score(jig(), tmp_path / "jig.png")
+    assert image.open(tmp_path / "jig.png").convert("RGBA").getpixel((1, 1)) == (255, 255, 255, 255)

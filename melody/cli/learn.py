@@ -46,7 +46,8 @@ def corpus(
     out = out or Path("data") / name
     if name not in COLLECTIONS:
         raise CorpusError(f"there is no collection '{name}'; there are {', '.join(COLLECTIONS)}")
-    files.make_folder(out)
+    written = out if out.exists() else out.with_name(f"{out.name}.part")  # a new folder appears whole or not at all
+    files.make_folder(written)
     skipped: list[str] = []
     with progress(f"writing {name}") as bar:
         task = bar.add_task("", total=None)
@@ -57,8 +58,10 @@ def corpus(
         )
         count = 0
         for stem, piece in pieces:
-            midi.write(piece, out / f"{stem}.mid")
+            midi.write(piece, written / f"{stem}.mid")
             count += 1
+    if written != out:
+        written.replace(out)
     for line in skipped:
         say(line)
     say(f"{count:,} tunes written; train on them with: melody train {out}")

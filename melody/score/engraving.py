@@ -123,7 +123,7 @@ def _note_value(match: re.Match[str]) -> str:
 
 def _typeset(pages: list[str], title: str, form: str, dpi: int) -> bytes:
     typst = _extra("typst")
-    source = ["#set page(margin: 0pt, fill: none)", "#set document(title: sys.inputs.title, date: none)"]
+    source = ["#set page(margin: 0pt, fill: white)", "#set document(title: sys.inputs.title, date: none)"]
     inputs = {"title": title}
     for i, svg in enumerate(pages):
         inputs[f"page{i}"] = _printable(svg)
