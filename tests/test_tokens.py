@@ -206,6 +206,18 @@ def test_no_walk_through_the_grammar_is_illegal(numbers: list[int], bars: int | 
         assert bars is None or piece.num_bars <= bars
 
 
+def test_a_pickup_is_no_bar_of_those_asked_for() -> None:
+    tune = Piece([72, 96, 192, 288], [24, 96, 96, 96], [60, 62, 64, 65])  # a quarter before the first of three bars
+    vocabulary = Vocabulary.build([tune])
+    rows = vocabulary.encode(tune)
+    for count_pickup, legal in ((False, True), (True, False)):
+        grammar = Grammar(vocabulary, 1, bars=3, count_pickup=count_pickup)
+        for row in rows[:3]:
+            assert _is_legal(grammar, row[None]).all()
+            grammar.push(row[None])
+        assert _is_legal(grammar, rows[3][None]).all() == legal
+
+
 @given(seeds)
 @settings(max_examples=50)
 def test_features_are_the_same_whole_and_event_by_event(number: int) -> None:

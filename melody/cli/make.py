@@ -40,7 +40,8 @@ Html = Annotated[bool, typer.Option("--html", help="Write one page with all the 
 def generate(
     model: ModelName,
     bars: Annotated[
-        int | None, typer.Option(help="How many bars. Default: until the model ends the tune.", show_default=False)
+        int | None,
+        typer.Option(help="How many bars, a pick-up not counted. Default: until the model ends it.", show_default=False),
     ] = None,
     count: Count = 1,
     temperature: Temperature = _DEFAULTS.temperature,

@@ -49,7 +49,7 @@ class Model:
         self._first_keys = counts if len(counts) == len(file.vocabulary.keys) and counts.sum() > 0 else None
 
     def generate(self, *, bars: int | None = None, settings: SamplingSettings | None = None) -> Piece:
-        """A new tune, `bars` long or as long as the model wants.
+        """A new tune, `bars` long (a pick-up not counted) or as long as the model wants.
 
         Raises
         ------
@@ -69,7 +69,7 @@ class Model:
         settings = settings or SamplingSettings()
         _check_bars(bars)
         _check_count(count)
-        grammar = Grammar(self.vocabulary, 1, bars=bars)
+        grammar = Grammar(self.vocabulary, 1, bars=bars, count_pickup=False)
         start = Start(Context(self.vocabulary), grammar, self._engine.begin(1), begin(self.vocabulary))
         tunes = self._sample(start, count, settings, self._most_events(settings, bars))
         return [

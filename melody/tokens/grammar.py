@@ -20,6 +20,7 @@ from melody.tokens.vocabulary import DURATION, END, KIND, TIME, VALUE, Rows, Voc
 Mask = NDArray[np.bool_]
 _PER_STREAM = (
     "_told",
+    "_pickup",
     "_begun",
     "_notes",
     "_tick",
@@ -44,6 +45,8 @@ class Grammar:
         How many.
     bars
         End each stream on the bar line after so many bars; None leaves the end to the model.
+    count_pickup
+        Whether a first bar that is silent for half of it or more is one of them.
     start
         No event before this tick, if there is a way to keep to it: where a continuation begins.
     steady
@@ -51,11 +54,20 @@ class Grammar:
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, streams: int, *, bars: int | None = None, start: int = 0, steady: bool = False
+        self,
+        vocabulary: Vocabulary,
+        streams: int,
+        *,
+        bars: int | None = None,
+        count_pickup: bool = True,
+        start: int = 0,
+        steady: bool = False,
     ) -> None:
         self._vocabulary = vocabulary
         self._bars = bars
         self._start = start
+        self._count_pickup = count_pickup
+        self._pickup = np.zeros(streams, np.int64)  # bars that are not counted
         self._changes = (False, False, False) if steady else vocabulary.changes
         self._shifts = np.array(vocabulary.shifts, np.int64)
         self._durations = np.array(vocabulary.durations, np.int64)
@@ -79,7 +91,7 @@ class Grammar:
 
     def _set_until(self) -> None:
         if self._bars is not None:
-            self._until = self._metre_start + (self._bars - self._bars_before) * self._bar_ticks
+            self._until = self._metre_start + (self._bars + self._pickup - self._bars_before) * self._bar_ticks
 
     # Masks, in the order of the fields; each takes the tokens chosen before it in the same event, (streams,)
 
@@ -181,6 +193,10 @@ class Grammar:
         playing, part = going[note], row[note, KIND] - FIRST_PART
         pitch = row[note, VALUE] - self._vocabulary.value_starts[3]
         self._ends[playing, part, pitch] = tick[note] + self._durations[row[note, DURATION]]
+        if not self._count_pickup:
+            late = ~self._begun[playing] & (self._tick[playing] < self._bar_ticks[playing])
+            self._pickup[playing[late & (2 * self._tick[playing] >= self._bar_ticks[playing])]] = 1
+            self._set_until()
         self._begun[playing] = True
         self._notes[playing] += 1
         for kind in (METRE, TEMPO):
