@@ -68,7 +68,7 @@ class Encoder:
         self._numbers = (
             _Numbers(vocabulary.shifts, range(1, 1 + len(vocabulary.shifts))),
             _Numbers(kinds, range(len(kinds))),
-            _Numbers(range(low, high + 1), range(vocabulary.value_starts[3], vocabulary.value_starts[4])),
+            _Numbers(range(low, high + 1), range(vocabulary.first_pitch, vocabulary.sizes[VALUE])),
             _Numbers((0, *vocabulary.durations), (0, *range(len(vocabulary.durations)))),
             _Numbers((0, *vocabulary.velocities), (0, *range(len(vocabulary.velocities)))),
         )

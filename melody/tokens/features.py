@@ -115,7 +115,7 @@ def _keys_in_force(vocabulary: Vocabulary, rows: Rows) -> NDArray[np.int64]:
 def _degrees(vocabulary: Vocabulary, rows: Rows, keys: NDArray[np.int64]) -> NDArray[np.int64]:
     tonics = np.array([0, *(Key(0, *key).tonic for key in vocabulary.keys)])
     minor = np.array([0, *(12 * (mode == "minor") for _, mode in vocabulary.keys)])
-    pitch = rows[:, VALUE] - vocabulary.value_starts[3] + vocabulary.pitches[0]
+    pitch = rows[:, VALUE] - vocabulary.first_pitch + vocabulary.pitches[0]
     pitched = np.array([False] * FIRST_PART + [not part.is_drum for part in vocabulary.parts])[rows[:, KIND]]
     return np.where(pitched & (keys > 0), 1 + (pitch - tonics[keys]) % 12 + minor[keys], 0)
 
@@ -132,7 +132,7 @@ def _add_parts(
         last = np.maximum.accumulate(np.where(plays, number, -1))  # the part's last note up to each event
         before = np.concatenate([[-1], last[:-1]])  # and before it
         heard = before >= 0
-        pitch = np.where(heard, rows[before, VALUE] - vocabulary.value_starts[3] + 1, 0)
+        pitch = np.where(heard, rows[before, VALUE] - vocabulary.first_pitch + 1, 0)
         conditions[plays, -1] = pitch[plays]
         if part < told:
             left[:, part] = np.where(last >= 0, _time_left(vocabulary, end[last] - tick), 0)
@@ -251,7 +251,7 @@ class Context:
 
     def _take_note(self, kind: int, value: int, duration: int) -> int:
         """Remember a note as its part's last; gives its interval to the one before."""
-        pitch = value - self._vocabulary.value_starts[3] + 1
+        pitch = value - self._vocabulary.first_pitch + 1
         before = self._last[kind - FIRST_PART][2]
         self._last[kind - FIRST_PART] = (self.tick, self.tick + self._vocabulary.durations[duration], pitch)
         return min(max(pitch - before, -MAX_INTERVAL), MAX_INTERVAL) + MAX_INTERVAL + 1 if before else 0
@@ -261,7 +261,7 @@ class Context:
         if kind < FIRST_PART or self.key == 0 or vocabulary.parts[kind - FIRST_PART].is_drum:
             return 0
         fifths, mode = vocabulary.keys[self.key - 1]
-        pitch = value - vocabulary.value_starts[3] + vocabulary.pitches[0]
+        pitch = value - vocabulary.first_pitch + vocabulary.pitches[0]
         return 1 + (pitch - Key(0, fifths, mode).tonic) % 12 + 12 * (mode == "minor")
 
     def _left(self, ticks: int) -> int:

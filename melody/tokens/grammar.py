@@ -115,11 +115,11 @@ class Grammar:
         starts = self._vocabulary.value_starts
         slices = np.minimum(kind, FIRST_PART)
         low, high = np.array(starts)[slices], np.array(starts)[slices + 1]
-        number = np.arange(starts[4])
+        number = np.arange(starts[-1])
         legal = (number >= low[:, None]) & (number < high[:, None])
         notes = np.flatnonzero(kind >= FIRST_PART)
         tick = self._ticks_of(time)
-        legal[notes, starts[3] :] &= self._ends[notes, kind[notes] - FIRST_PART] <= tick[notes, None]
+        legal[notes, self._vocabulary.first_pitch :] &= self._ends[notes, kind[notes] - FIRST_PART] <= tick[notes, None]
         again = notes[(tick[notes] == self._tick[notes]) & (kind[notes] == self._kind[notes])]
         legal[again] &= number > self._value[again, None]
         return legal
@@ -163,7 +163,7 @@ class Grammar:
         free = self._ends <= self._tick[:, None, None]  # (streams, parts, pitches)
         number = np.arange(len(self._vocabulary.parts))
         last_part = (self._kind - FIRST_PART)[:, None]
-        above = np.arange(free.shape[2]) > (self._value - self._vocabulary.value_starts[3])[:, None]
+        above = np.arange(free.shape[2]) > (self._value - self._vocabulary.first_pitch)[:, None]
         room_above = (free & above[:, None]).any(axis=2)
         at_once: Mask = (number > last_part) & free.any(axis=2) | (number == last_part) & room_above & ~self._monophonic
         later: Mask = np.logical_or.reduce(free, axis=2)
@@ -191,7 +191,7 @@ class Grammar:
         self._tick[going], self._kind[going], self._value[going] = tick, row[:, KIND], row[:, VALUE]
         note = row[:, KIND] >= FIRST_PART
         playing, part = going[note], row[note, KIND] - FIRST_PART
-        pitch = row[note, VALUE] - self._vocabulary.value_starts[3]
+        pitch = row[note, VALUE] - self._vocabulary.first_pitch
         self._ends[playing, part, pitch] = tick[note] + self._durations[row[note, DURATION]]
         if not self._count_pickup:
             late = ~self._begun[playing] & (self._tick[playing] < self._bar_ticks[playing])

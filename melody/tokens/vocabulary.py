@@ -198,13 +198,18 @@ class Vocabulary:
         starts = np.concatenate([[0], np.cumsum(sizes)])
         return tuple(int(s) for s in starts)  # type: ignore[return-value]
 
+    @property
+    def first_pitch(self) -> int:
+        """The value token of the lowest pitch; those of the others follow."""
+        return self.value_starts[-2]
+
     @cached_property
     def sizes(self) -> tuple[int, int, int, int, int]:
         """Number of tokens of each field. A field of size 1 is never predicted."""
         return (
             1 + len(self.shifts),
             FIRST_PART + len(self.parts),
-            self.value_starts[4],
+            self.value_starts[-1],
             len(self.durations),
             len(self.velocities),
         )
@@ -260,7 +265,7 @@ class Vocabulary:
         notes = (
             piece.onset,
             FIRST_PART + part,
-            self.value_starts[3] + self._in_range(piece.pitch),
+            self.first_pitch + self._in_range(piece.pitch),
             _look_up("duration", self.durations, piece.duration),
             _look_up("velocity", self.velocities, piece.velocity),
         )
@@ -342,7 +347,7 @@ class Vocabulary:
         return Piece(
             onset=tick,
             duration=durations.take(columns[DURATION]),
-            pitch=columns[VALUE] - (self.value_starts[3] - self.pitches[0]),
+            pitch=columns[VALUE] - (self.first_pitch - self.pitches[0]),
             velocity=velocities.take(columns[VELOCITY]),
             part=number.take(columns[KIND]),
             parts=tuple(self.parts[i] for i in used.tolist()) or self.parts[:1],
