@@ -84,7 +84,7 @@ class Transposer:
         self._keys = (len(FIELDS) + KEY_IN_FORCE, features + KEY_CONDITION)
         told = parts_told(vocabulary)
         pitched = [i for i, part in enumerate(vocabulary.parts[:told]) if not part.is_drum]
-        self._own, self._pitches = own, [own - told + i for i in pitched]
+        self._own, self._pitches = own, [column - told + i for column in (features, own) for i in pitched]
 
     def possible(self, rows: Rows) -> list[int]:
         """The transpositions that keep every pitch and key of the events in the vocabulary."""
@@ -147,7 +147,7 @@ class Batches:
         self._training = training
         self.num_events = int(self._lengths.sum())
         self.longest = int(self._lengths.max(initial=0))  # events
-        self.num_notes = int(sum((np.asarray(r)[:, KIND] >= FIRST_PART).sum() for r in pieces))
+        self.num_notes = int(sum(vocabulary.is_note(np.asarray(r)).sum() for r in pieces))
 
     def epoch(self, number: int, groups: int | None = None) -> Iterator[Batch]:
         """The windows of epoch `number`, or of its first `groups` groups of pieces."""

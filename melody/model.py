@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from melody.tokens.features import condition_sizes, feature_sizes
 from melody.tokens.usage import FIRST_PART
-from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, Vocabulary
+from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, VALUE, Vocabulary
 
 State = tuple[Tensor, Tensor]  # h and c, each (layers, batch, hidden)
 
@@ -53,10 +53,13 @@ class MelodyLSTM(nn.Module):
     """The model; events below are (batch, time, fields + features + conditions), see `melody.dataset.with_features`."""
 
     offsets: Tensor
+    legato_kinds: Tensor
 
     def __init__(self, vocabulary: Vocabulary, settings: ModelSettings) -> None:
         super().__init__()
         self.settings = settings
+        self.rest = vocabulary.rest
+        self.register_buffer("legato_kinds", torch.from_numpy(vocabulary.legato_kinds), persistent=False)
         self.sizes = vocabulary.sizes
         self.predicted = [k for k, size in enumerate(self.sizes) if size > 1]
         inputs = vocabulary.sizes + feature_sizes(vocabulary)
@@ -105,22 +108,21 @@ class MelodyLSTM(nn.Module):
     def nats(self, hidden: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
         """Negative log likelihood of the next events, in nats by event and field, (batch, time, fields).
 
-        Fields that an event does not have count 0: all but the time of END, duration and velocity of a change of metre.
+        Fields that an event does not have (`Vocabulary.said`) count 0.
         """
         result = hidden.new_zeros(*targets.shape[:2], len(FIELDS))
-        real = said_fields(targets) & mask.unsqueeze(-1)
+        real = self._said(targets) & mask.unsqueeze(-1)
         for k, logits in self.logits(hidden, targets).items():
             loss = functional.cross_entropy(logits.flatten(0, 1), targets[..., k].flatten(), reduction="none")
             result[..., k] = loss.view_as(mask) * real[..., k]
         return result
 
-
-def said_fields(events: Tensor) -> Tensor:
-    """Which fields each event has, (..., fields): END has only its time, a change of metre, tempo or key no duration."""
-    fields = torch.arange(len(FIELDS), device=events.device)
-    ended = (events[..., TIME] == END).unsqueeze(-1)
-    change = (events[..., KIND] < FIRST_PART).unsqueeze(-1)
-    return ~(ended & (fields > TIME)) & ~(change & (fields > KIND + 1))
+    def _said(self, events: Tensor) -> Tensor:
+        """Which fields each event has, (..., fields), as `Vocabulary.said` has it."""
+        kind, going = events[..., KIND], events[..., TIME] != END
+        legato = self.legato_kinds[kind]
+        note = going & (kind >= FIRST_PART) & ~(legato & (events[..., VALUE] == self.rest))
+        return torch.stack([torch.ones_like(going), going, going, note & ~legato, note], dim=-1)
 
 
 def known_sizes(vocabulary: Vocabulary, field: int) -> tuple[int, ...]:

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.tokens.usage import FIRST_PART
-from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, Rows, Vocabulary
+from melody.tokens.vocabulary import FIELDS, Rows, Vocabulary
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
@@ -35,9 +34,7 @@ class Score:
 def flat_tokens(vocabulary: Vocabulary, rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The tokens that a piece really has, in one sequence, numbered across fields; and the field of each."""
     offsets = np.concatenate([[0], np.cumsum(vocabulary.sizes)[:-1]])
-    said = np.tile(np.array(vocabulary.sizes) > 1, (len(rows), 1))
-    said[rows[:, TIME] == END, 1:] = False
-    said[rows[:, KIND] < FIRST_PART, KIND + 2 :] = False
+    said = vocabulary.said(rows) & (np.array(vocabulary.sizes) > 1)
     fields = np.broadcast_to(np.arange(len(FIELDS)), rows.shape)[said]
     return (rows + offsets)[said], fields
 
@@ -83,7 +80,7 @@ class NGram:
 
     def score(self, pieces: Sequence[Rows]) -> Score:
         """Nats of `pieces`, END included."""
-        notes = sum(int((np.asarray(rows)[:, KIND] >= FIRST_PART).sum()) for rows in pieces)
+        notes = sum(int(self._vocabulary.is_note(np.asarray(rows)).sum()) for rows in pieces)
         return Score(float(self.token_nats(pieces).sum()), notes)
 
     def token_nats(self, pieces: Sequence[Rows]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ INSTRUMENTS = [Part(0), Part(40), Part(73), Part(0, is_drum=True)]
 
 
 def random_piece(seed: int, *, monophonic: bool = False, changes: bool = True) -> Piece:
-    """Any legal music: up to three parts, polyphony, drums, changes of metre, tempo and key."""
+    """Any legal music: up to three parts, lines or polyphony, drums, changes of metre, tempo and key."""
     rng = np.random.default_rng(seed)
     parts = tuple(INSTRUMENTS[i] for i in sorted(rng.choice(4, 1 if monophonic else rng.integers(1, 4), replace=False)))
     signatures = [TimeSignature(0, *_metre(rng))]
@@ -27,7 +27,7 @@ def random_piece(seed: int, *, monophonic: bool = False, changes: bool = True) -
             Key(int(t), int(rng.integers(-7, 8)), "minor")
             for t in sorted(rng.choice(300, rng.integers(0, 3), replace=False))
         ]
-    notes = _line(rng) if monophonic else _cloud(rng, len(parts))
+    notes = _line(rng) if monophonic else _voices(rng, len(parts)) if rng.random() < 0.5 else _cloud(rng, len(parts))
     return Piece(*notes, parts=parts, time_signatures=tuple(signatures), tempi=tuple(tempi), keys=tuple(keys))
 
 
@@ -41,6 +41,15 @@ def _line(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
     rest = rng.choice([0, 0, 0, 12], count)
     onset = np.cumsum(np.concatenate([[0], (duration + rest)[:-1]])) + int(rng.choice([0, 36]))
     return onset, duration, rng.integers(55, 90, count), rng.integers(1, 128, count), np.zeros(count, np.int64)
+
+
+def _voices(rng: np.random.Generator, parts: int) -> tuple[np.ndarray, ...]:
+    """A line for each part but perhaps the last, which may be a cloud."""
+    each = [(*_line(rng)[:4], number) for number in range(parts)]
+    if rng.random() < 0.3:
+        each[-1] = (*_cloud(rng, 1)[:4], parts - 1)
+    part = np.concatenate([np.full(len(columns[0]), columns[4]) for columns in each])
+    return (*(np.concatenate([columns[i] for columns in each]) for i in range(4)), part)
 
 
 def _cloud(rng: np.random.Generator, parts: int) -> tuple[np.ndarray, ...]:

@@ -21,7 +21,7 @@ from melody.errors import CorpusError, MidiError
 from melody.midi.packed import packed
 from melody.midi.source import Source, to_piece
 from melody.piece import Part, Piece, Tempo
-from melody.tokens.usage import Usage
+from melody.tokens.usage import Parts, Usage
 from melody.tokens.vocabulary import Vocabulary
 
 NOTTINGHAM = Path(__file__).parent.parent.parent / "shared" / "data" / "nottingham"
@@ -82,7 +82,7 @@ def test_pieces_with_rare_values_are_fitted_and_told(folder):
     corpus = prepare(folder, PrepareSettings(max_values=2))
     fitted = [v for v in corpus.verdicts if any("moved or lengthened" in r for r in v.repairs)]
     assert fitted and all(v.status == "repaired" for v in fitted)
-    assert len(corpus.vocabulary.durations) == 2
+    assert len(corpus.vocabulary.shifts) == 2
 
 
 @pytest.mark.parametrize(
@@ -151,15 +151,15 @@ def test_files_read_together_give_what_each_gives_alone():
 def test_encoding_together_is_encoding_one_by_one(seeds):
     pieces = [polyphonic(seed) for seed in seeds]
     events = ev.joined(ev.of_piece(piece) for piece in pieces)
-    usage = Usage()
+    parts, voices = Parts(), Voices.of(events)
+    columns = (voices.kind, voices.monophonic, voices.notes, voices.rests)
+    for kind, monophonic, notes, rests in zip(*(column.tolist() for column in columns)):
+        key = ev.part_of(kind)
+        names = {"Melody": (0, False, 0), "Chords": (24, False, 0), "": (0, True, 0)}
+        parts.add_part(key, next(n for n, k in names.items() if k == key), monophonic, notes, rests)
+    usage = Usage(parts)
     usage.grids.add(24)
     count(usage, events)
-    voices = Voices.of(events)
-    for piece, kind, monophonic in zip(voices.piece, voices.kind, voices.monophonic):
-        key = ev.part_of(int(kind))
-        names = {"Melody": (0, False, 0), "Chords": (24, False, 0), "": (0, True, 0)}
-        usage.add_part(key, next(n for n, k in names.items() if k == key), bool(monophonic))
-        assert piece < len(pieces)
     vocabulary = Vocabulary.build(pieces)
     assert Vocabulary.of_usage(usage) == vocabulary
     rows, starts, exact = Encoder(vocabulary).encode(events)

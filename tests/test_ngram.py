@@ -8,28 +8,28 @@ from music import folk_tune, random_piece
 
 from melody.ngram import NGram, best_ngram, flat_tokens
 from melody.tokens import Vocabulary
-from melody.tokens.vocabulary import DURATION
+from melody.tokens.vocabulary import VALUE
 
 
 def test_probabilities_sum_to_one() -> None:
-    """Over all durations that the last note of a tune could have had, whatever the order."""
+    """Over all pitches that the last note of a tune could have had, whatever the order."""
     tunes = [folk_tune(n) for n in range(6)]
     vocabulary = Vocabulary.build(tunes)
     rows = [vocabulary.encode(tune) for tune in tunes]
     for order in (1, 2, 4, 7):
         model = NGram(vocabulary, rows[1:], order)
-        without_end = rows[0][:-1]
+        without_end = rows[0][:-2]  # nor the rest after the last note
         before = model.score([without_end[:-1]]).nats
         shares = []
-        for duration in range(vocabulary.sizes[DURATION]):
+        for value in range(vocabulary.sizes[VALUE]):
             other = without_end.copy()
-            other[-1, DURATION] = duration
+            other[-1, VALUE] = value
             shares.append(math.exp(before - model.score([other]).nats))
         known = without_end.copy()
         whole = sum(shares)
         # what all of them share is the probability of the last note's other fields
         fields = flat_tokens(vocabulary, known)[1]
-        assert fields[-1] == DURATION
+        assert fields[-1] == VALUE
         partial = _nats_of_all_but_the_last(model, vocabulary, known)
         assert whole == pytest.approx(math.exp(before - partial), rel=1e-9)
 

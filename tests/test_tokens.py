@@ -49,11 +49,41 @@ def test_transposing_tokens_is_transposing_music(number: int, semitones: int) ->
     assert sorted(map(tuple, rows.tolist())) == sorted(map(tuple, expected.tolist()))
 
 
-def test_a_monophonic_corpus_costs_three_tokens_a_note() -> None:
-    line = Piece([0, 24, 36], [24, 12, 60], [60, 62, 64])
+def test_a_monophonic_corpus_costs_two_tokens_a_note() -> None:
+    line = Piece([0, 24, 36, 96], [24, 12, 60, 24], [60, 62, 64, 60])
     vocabulary = Vocabulary.build([line, line.transpose(2)])
-    assert vocabulary.tokens_per_note == 3  # time, pitch, duration; metre, tempo, program and velocity never vary
-    assert len(vocabulary.encode(line)) == 4  # a step a note, and END
+    assert vocabulary.tokens_per_note == 2  # time, pitch; metre, tempo, program and velocity never vary, durations follow
+    assert len(vocabulary.encode(line)) == 6  # a step a note, the rest after the last one, and END
+
+
+def test_a_legato_part_says_its_rests_and_no_durations() -> None:
+    line = Piece([0, 24, 48, 72, 120], [24, 24, 24, 24, 24], [60, 62, 64, 65, 67])  # a quarter of silence after the fourth
+    vocabulary = Vocabulary.build([line] * 2 + [Piece(np.arange(20) * 24, np.full(20, 24), np.full(20, 60))])
+    assert vocabulary.legato == (True,)
+    assert vocabulary.durations == ()
+    rows = vocabulary.encode(line)
+    assert np.flatnonzero(vocabulary.is_rest(rows)).tolist() == [4, 6]
+    assert np.flatnonzero(vocabulary.is_note(rows)).tolist() == [0, 1, 2, 3, 5]
+    assert vocabulary.said(rows)[[0, 4, 7]].tolist() == [
+        [True, True, True, False, True],  # a note
+        [True, True, True, False, False],  # a rest
+        [True, False, False, False, False],  # the end
+    ]
+
+
+def test_a_part_that_often_rests_says_its_durations() -> None:
+    staccato = Piece(np.arange(8) * 24, np.full(8, 12), np.full(8, 60))
+    vocabulary = Vocabulary.build([staccato])
+    assert (vocabulary.legato, vocabulary.durations) == ((False,), (12,))
+    chords = Piece([0, 0], [24, 24], [60, 64])
+    assert Vocabulary.build([chords]).legato == (False,)
+
+
+def test_a_note_that_rows_break_off_in_lasts_a_quarter_at_least() -> None:
+    line = Piece(np.arange(8) * 24, np.full(8, 24), np.full(8, 60))
+    vocabulary = Vocabulary.build([line])
+    cut = vocabulary.decode(vocabulary.encode(line)[:3])
+    assert (cut.onset.tolist(), cut.duration.tolist()) == ([0, 24, 48], [24, 24, 24])
 
 
 def test_metre_tempo_and_key_are_events_only_where_they_vary() -> None:
@@ -78,7 +108,9 @@ def test_a_vocabulary_survives_json(number: int) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        {"durations": []},
+        {"legato": []},
+        {"legato": [False]},
+        {"monophonic": [False]},
         {"durations": [0, 5]},
         {"durations": [5, 5]},
         {"pitches": [60, 200]},
@@ -132,7 +164,7 @@ def test_what_fits_is_left_alone(number: int) -> None:
     assert canonical(fitted) == canonical(piece)
 
 
-def _is_legal(grammar: Grammar, rows: np.ndarray) -> np.ndarray:
+def _is_legal(vocabulary: Vocabulary, grammar: Grammar, rows: np.ndarray) -> np.ndarray:
     """Whether each stream's next event keeps to the masks, (streams,)."""
     each = np.arange(len(rows))
     legal = grammar.times()[each, rows[:, TIME]]
@@ -140,7 +172,7 @@ def _is_legal(grammar: Grammar, rows: np.ndarray) -> np.ndarray:
         return legal
     legal &= grammar.kinds(rows[:, TIME])[each, rows[:, KIND]]
     legal &= grammar.values(rows[:, TIME], rows[:, KIND])[each, rows[:, VALUE]]
-    return legal & ((rows[:, KIND] < FIRST_PART) | grammar.durations(rows[:, TIME])[each, rows[:, DURATION]])
+    return legal & (~vocabulary.said(rows)[:, DURATION] | grammar.durations(rows[:, TIME])[each, rows[:, DURATION]])
 
 
 @given(st.lists(seeds, min_size=1, max_size=3))
@@ -151,7 +183,7 @@ def test_all_music_keeps_to_the_grammar(numbers: list[int]) -> None:
     for piece in pieces:
         grammar = Grammar(vocabulary, 1)
         for row in vocabulary.encode(piece):
-            assert _is_legal(grammar, row[None]).all()
+            assert _is_legal(vocabulary, grammar, row[None]).all()
             grammar.push(row[None])
 
 
@@ -176,13 +208,13 @@ def _walk(vocabulary: Vocabulary, seed: int, streams: int, bars: int | None) -> 
         values = grammar.values(rows[:, TIME], rows[:, KIND])
         rows[:, VALUE] = pick(values)
         durations = grammar.durations(rows[:, TIME])
-        notes = rows[:, KIND] >= FIRST_PART
-        rows[notes, DURATION] = pick(durations)[notes]
-        rows[notes, VELOCITY] = rng.integers(0, vocabulary.sizes[VELOCITY], int(notes.sum()))
+        rows[:, DURATION] = pick(durations)
+        rows[:, VELOCITY] = rng.integers(0, vocabulary.sizes[VELOCITY], streams)
+        said = vocabulary.said(rows)
         for mask in (kinds, values):
             assert mask[sounding].any(axis=1).all()
-        assert durations[sounding & notes].any(axis=1).all()
-        rows[rows[:, TIME] == END] = 0
+        assert durations[sounding & said[:, DURATION]].any(axis=1).all()
+        rows[~said] = 0
         for stream in np.flatnonzero(going):
             walks[stream].append(rows[stream])
         grammar.push(rows, going)
@@ -196,10 +228,11 @@ def test_no_walk_through_the_grammar_is_illegal(numbers: list[int], bars: int | 
     vocabulary = Vocabulary.build([random_piece(n, monophonic=monophonic) for n in numbers])
     for rows in _walk(vocabulary, numbers[0], 8, bars):
         piece = vocabulary.decode(rows)  # raises if illegal
-        again = vocabulary.encode(piece)
         ended = rows[-1, TIME] == END
         assert piece.num_notes > 0 or not ended or bars  # a bar can be shorter than any note of the corpus
-        if len(vocabulary.parts) == len(piece.parts):  # else the n-th of an instrument may have become the first
+        # Else the n-th of an instrument may have become the first, or a note was broken off.
+        if len(vocabulary.parts) == len(piece.parts) and (ended or not any(vocabulary.legato)):
+            again = vocabulary.encode(piece)
             assert np.array_equal(again if ended else again[:-1], rows)
         for part in range(len(piece.parts)):
             assert piece.select(piece.part == part).is_monophonic or not monophonic
@@ -213,9 +246,9 @@ def test_a_pickup_is_no_bar_of_those_asked_for() -> None:
     for count_pickup, legal in ((False, True), (True, False)):
         grammar = Grammar(vocabulary, 1, bars=3, count_pickup=count_pickup)
         for row in rows[:3]:
-            assert _is_legal(grammar, row[None]).all()
+            assert _is_legal(vocabulary, grammar, row[None]).all()
             grammar.push(row[None])
-        assert _is_legal(grammar, rows[3][None]).all() == legal
+        assert _is_legal(vocabulary, grammar, rows[3][None]).all() == legal
 
 
 @given(seeds)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.corpus.events import Column, Events, kind_of
+from melody.corpus.rests import REST, with_rests, without_rests
 from melody.piece import Ints
 from melody.tokens.usage import FIRST_PART, KEY, METRE, TEMPO, Usage, part_keys
 from melody.tokens.vocabulary import FIELDS, VALUE, Rows, Vocabulary
@@ -21,10 +22,12 @@ TABLE = 1 << 20  # values up to this one are looked up in a table, greater ones 
 
 
 def count(usage: Usage, events: Events) -> None:
-    """Add the pieces to what is counted, all but their parts."""
+    """Add the pieces to what is counted, their parts having been counted already."""
+    legato = {kind_of(key) for key in usage.parts.names if usage.parts.is_legato(key)}
+    said = with_rests(events, legato)
+    usage.shifts.update(_counts(said.shift))
+    usage.durations.update(_counts(said.duration[(said.kind >= FIRST_PART) & (said.duration > 0)]))
     change, note = events.change_rows, events.note_rows
-    usage.shifts.update(_counts(events.shift))
-    usage.durations.update(_counts(events.duration.take(note)))
     usage.velocities.update(_counts(events.velocity.take(note)))
     usage.pitches.update(_counts(events.value.take(note)))
     counters: tuple[Counter[Any], ...] = (usage.time_signatures, usage.tempi, usage.keys)
@@ -63,12 +66,14 @@ class Encoder:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
         kinds = [METRE, TEMPO, KEY, *(kind_of(key) for key in part_keys(vocabulary.parts))]
+        self._legato = legato_kinds(vocabulary)
         low, high = vocabulary.pitches
+        pitches, places = [*range(low, high + 1)], [*range(vocabulary.first_pitch, vocabulary.sizes[VALUE])]
         # Changes have a duration and a velocity of 0, which no note has.
         self._numbers = (
             _Numbers(vocabulary.shifts, range(1, 1 + len(vocabulary.shifts))),
             _Numbers(kinds, range(len(kinds))),
-            _Numbers(range(low, high + 1), range(vocabulary.first_pitch, vocabulary.sizes[VALUE])),
+            _Numbers([*pitches, REST], [*places, vocabulary.rest]),
             _Numbers((0, *vocabulary.durations), (0, *range(len(vocabulary.durations)))),
             _Numbers((0, *vocabulary.velocities), (0, *range(len(vocabulary.velocities)))),
         )
@@ -83,6 +88,7 @@ class Encoder:
 
         A piece that is not exact holds what the vocabulary has no token for: its rows are to be thrown away.
         """
+        events = with_rests(events, self._legato)
         columns = np.empty((len(FIELDS), len(events.kind)), np.int32)
         for numbers, column, out in zip(self._numbers, events.columns, columns):
             numbers.put(column, out)
@@ -99,6 +105,11 @@ class Encoder:
         changing = self.vocabulary.changes
         rows = zip(events.kind[change].tolist(), events.value[change].tolist(), events.tick[change].tolist())
         return [self._changes[kind].get(value, -1) if changing[kind] or not tick else -1 for kind, value, tick in rows]
+
+
+def legato_kinds(vocabulary: Vocabulary) -> set[int]:
+    """The kinds, among events, of the parts that the vocabulary says without durations."""
+    return {kind_of(key) for key, legato in zip(part_keys(vocabulary.parts), vocabulary.legato) if legato}
 
 
 class _Numbers:
@@ -137,19 +148,21 @@ def _with_ends(columns: NDArray[np.int32], starts: Ints, left_out: Ints) -> tupl
 def decode(vocabulary: Vocabulary, rows: Rows, starts: Ints) -> Events:
     """The events of which `Encoder.encode` made the rows."""
     body = np.delete(rows, starts[1:] - 1, axis=0)
-    note = body[:, 1] >= FIRST_PART
+    note = vocabulary.is_note(body)
     kinds = np.array([METRE, TEMPO, KEY, *(kind_of(key) for key in part_keys(vocabulary.parts))])
     tables: Sequence[Sequence[Any]] = (vocabulary.time_signatures, vocabulary.tempi, vocabulary.keys)
     values = [code(k, meant) for k, table in enumerate(tables) for meant in table]
+    values += [REST] * any(vocabulary.legato)
     values += range(vocabulary.pitches[0], vocabulary.pitches[1] + 1)
     columns = (
         np.array(vocabulary.shifts)[body[:, 0] - 1],
         kinds[body[:, 1]],
         np.array(values)[body[:, 2]],
-        np.where(note, np.array(vocabulary.durations)[body[:, 3]], 0),
+        np.where(note, np.array(vocabulary.durations or (0,))[body[:, 3]], 0),
         np.where(note, np.array(vocabulary.velocities)[body[:, 4]], 0),
     )
-    return _with_unsaid(vocabulary, Events(starts - np.arange(len(starts)), *columns))
+    said = Events(starts - np.arange(len(starts)), *columns)
+    return _with_unsaid(vocabulary, without_rests(said, legato_kinds(vocabulary)))
 
 
 def _with_unsaid(vocabulary: Vocabulary, events: Events) -> Events:

@@ -94,6 +94,17 @@ class Voices:
         together = (np.diff(self.part) == 0) & (self.end[:-1] > self.onset[1:])
         return np.bincount(self.part[1:][together], minlength=len(self.piece)) == 0
 
+    @cached_property
+    def notes(self) -> Ints:
+        """Number of notes of each part, (parts,)."""
+        return np.bincount(self.part, minlength=len(self.piece))
+
+    @cached_property
+    def rests(self) -> Ints:
+        """After how many notes each part rests, if it is monophonic, (parts,); see `melody.tokens.usage.rests_after`."""
+        rests = np.append((np.diff(self.part) != 0) | (self.end[:-1] < self.onset[1:]), True)[: len(self.part)]
+        return np.bincount(self.part[rests], minlength=len(self.piece))
+
     def sketches(self) -> tuple[Ints, Sketches]:
         """The piece of each line, (lines,), and the sketches, (lines, SKETCH)."""
         top = np.append((np.diff(self.part) != 0) | (np.diff(self.onset) != 0), True)[: len(self.part)]

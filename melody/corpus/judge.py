@@ -192,13 +192,14 @@ class _Desk:
             contents += content_hashes(run, self._grid)
             voices = Voices.of(run)
             line_piece, sketches = voices.sketches()
-            found.append((voices.piece + first, voices.kind, voices.monophonic, line_piece + first, sketches))
+            parts = (voices.piece + first, voices.kind, voices.monophonic, voices.notes, voices.rests)
+            found.append((*parts, line_piece + first, sketches))
         kept = iter(contents)
         judgements = tuple(file.judgement("" if file.cause else next(kept)) for file in self._files)
         return Shard(key, judgements, pieces, *(np.concatenate(columns) for columns in zip(*found)))
 
 
-_NOTHING = (*(np.zeros(0, kind) for kind in (int, int, bool, int)), np.zeros((0, SKETCH), np.uint32))
+_NOTHING = (*(np.zeros(0, kind) for kind in (int, int, bool, int, int, int)), np.zeros((0, SKETCH), np.uint32))
 
 
 def _read_score(path: str, data: bytes) -> Piece:

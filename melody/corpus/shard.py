@@ -66,8 +66,9 @@ class Shard:
         One for each file, in the order of the chunk.
     events
         One piece for each file that was not rejected, in their order.
-    part_piece, part_kind, part_monophonic
-        The parts of the pieces: number of the piece among `events`, kind, whether it never sounds two notes at once.
+    part_piece, part_kind, part_monophonic, part_notes, part_rests
+        The parts of the pieces: number of the piece among `events`, kind, whether it never sounds two notes at once, how
+        many notes it has, and after how many of these it rests.
     line_piece, sketches
         The lines of the pieces (`fingerprint`).
     """
@@ -78,6 +79,8 @@ class Shard:
     part_piece: Ints
     part_kind: Ints
     part_monophonic: NDArray[np.bool_]
+    part_notes: Ints
+    part_rests: Ints
     line_piece: Ints
     sketches: Sketches
 
@@ -119,4 +122,4 @@ class Shard:
             raise CorpusError(f"a file of half-done work is damaged ({error}); it will be made again") from error
 
 
-_ARRAYS = ("part_piece", "part_kind", "part_monophonic", "line_piece", "sketches")
+_ARRAYS = ("part_piece", "part_kind", "part_monophonic", "part_notes", "part_rests", "line_piece", "sketches")

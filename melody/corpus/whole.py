@@ -1,6 +1,6 @@
 """What is decided from all shards together: copies, versions, the split, the vocabulary; and with that the store.
 
-The shards are gone through twice, one after another. What is held in memory of a file is its name, its hash and a few
+The shards are gone through three times, one after another: for copies and parts, for what is used, and for the store. What is held in memory of a file is its name, its hash and a few
 numbers; the sketches of its lines, four times as much, wait in a temporary file that is mapped.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from array import array
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +29,7 @@ from melody.corpus.verdict import SPLITS, Verdict
 from melody.errors import CorpusError, VocabularyError
 from melody.piece import Ints
 from melody.tokens.fitting import fit
-from melody.tokens.usage import Usage
+from melody.tokens.usage import Parts, Usage
 from melody.tokens.vocabulary import Rows, Vocabulary
 
 
@@ -43,15 +44,19 @@ class Whole:
     listing: Listing
 
     def write(self, file: BinaryIO, shards: Callable[[], Iterator[Shard]]) -> None:
-        """The store of the shards, which are gone through twice."""
+        """The store of the shards, which are gone through three times."""
         with tempfile.TemporaryFile() as sketches, tempfile.SpooledTemporaryFile(max_size=4_000_000) as lines:
-            survey = _Survey(self.ticks_per_quarter, sketches)
+            survey = _Survey(sketches)
             for shard in shards():
                 survey.add(shard)
             if not survey.numbers:
                 raise CorpusError(self._nothing_kept(shards()))
+            usage = Usage(survey.parts)
+            usage.grids.add(self.ticks_per_quarter)
+            for shard in shards():
+                survey.count(usage, shard)
             transpositions, max_values = self.settings.transpositions, self.settings.max_values
-            vocabulary = Vocabulary.of_usage(survey.usage, transpositions=transpositions, max_values=max_values)
+            vocabulary = Vocabulary.of_usage(usage, transpositions=transpositions, max_values=max_values)
             finisher = _Finisher(vocabulary, Writer(file, lines, vocabulary), survey, self.settings)
             for shard in shards():
                 finisher.add(shard)
@@ -76,23 +81,23 @@ class Whole:
 
 
 class _Survey:
-    """The first time through: what is used, which are copies, which are versions of one another.
+    """The first time through: which parts there are, which are copies, which are versions of one another.
 
     Attributes
     ----------
-    usage
-        What all pieces use.
+    parts
+        Of all pieces.
     numbers
         Hash of content -> number of the piece, from 0.
     copied
         The contents of which there is more than one.
     """
 
-    def __init__(self, ticks_per_quarter: int, sketches: IO[bytes]) -> None:
-        self.usage = Usage()
-        self.usage.grids.add(ticks_per_quarter)
+    def __init__(self, sketches: IO[bytes]) -> None:
+        self.parts = Parts()
         self.numbers: dict[bytes, int] = {}
         self.copied: set[bytes] = set()
+        self._new: deque[Ints] = deque()  # the pieces of each shard that are no copies
         self._songs, self._lines = array("Q"), array("Q")
         self._sketches = sketches  # the most of what is known of a piece: in a file, not in memory
 
@@ -100,16 +105,19 @@ class _Survey:
         """All files of the shard."""
         kept = shard.kept
         numbers = np.array([self._number(j) for j in kept], np.int64)
-        pieces = shard.events if np.all(numbers >= 0) else shard.events.choose(np.flatnonzero(numbers >= 0))
-        for _, run in pieces.runs():
-            count(self.usage, run)
-        parts = zip(shard.part_piece.tolist(), shard.part_kind.tolist(), shard.part_monophonic.tolist())
-        for piece, kind, monophonic in parts:
+        self._new.append(np.flatnonzero(numbers >= 0))
+        columns = (shard.part_piece, shard.part_kind, shard.part_monophonic, shard.part_notes, shard.part_rests)
+        for piece, kind, monophonic, notes, rests in zip(*(column.tolist() for column in columns)):
             if numbers[piece] >= 0:
-                self.usage.add_part(events.part_of(kind), kept[piece].names.get(kind, ""), monophonic)
+                self.parts.add_part(events.part_of(kind), kept[piece].names.get(kind, ""), monophonic, notes, rests)
         lines = numbers[shard.line_piece]
         self._lines.frombytes(lines[lines >= 0].astype(np.uint64).tobytes())
         self._sketches.write(shard.sketches[lines >= 0].tobytes())
+
+    def count(self, usage: Usage, shard: Shard) -> None:
+        """Add the pieces of the next shard to what is used, the second time through."""
+        for _, run in shard.events.choose(self._new.popleft()).runs():
+            count(usage, run)
 
     def _number(self, judgement: Judgement) -> int:
         """The number of a piece that is new, or -1 for a copy."""

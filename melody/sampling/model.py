@@ -18,8 +18,7 @@ from melody.sampling.prompt import Continuation, Prompt
 from melody.sampling.streams import Start, Streams, begin
 from melody.tokens.features import Context
 from melody.tokens.grammar import Grammar
-from melody.tokens.usage import FIRST_PART
-from melody.tokens.vocabulary import KIND, TIME, VALUE, Rows, Vocabulary
+from melody.tokens.vocabulary import KIND, TIME, Rows, Vocabulary
 
 MAX_BARS = 10_000
 MAX_COUNT = 1_000_000
@@ -124,7 +123,7 @@ class Model:
             conditions = np.array([[*c.conditions(e[TIME]), c.own(e[KIND])] for e, c in zip(events.tolist(), contexts)])
             inputs = np.array([[*e, *c.push(tuple(e))] for e, c in zip(events.tolist(), contexts)])
             for field in self._engine.predicted:
-                said = (events[:, KIND] >= FIRST_PART) | (field <= VALUE)
+                said = self.vocabulary.said(events)[:, field]
                 logits = self._engine.logits(field, trunks, events, conditions).astype(np.float64)
                 log_sum = np.logaddexp.reduce(logits, axis=1)
                 total += np.where(said, log_sum - logits[np.arange(len(rows)), events[:, field]], 0.0)

@@ -68,9 +68,15 @@ class Prompt:
         end = _bar_line(heard, heard.length)
         total = None if bars is None else int(np.sum(heard.bar_starts(end) < end)) + bars
         begin = end if self._moved_in_time else heard.length
-        rows = self._vocabulary.encode(heard)[:-1]
+        rows = self._without_last_rests(self._vocabulary.encode(heard)[:-1])
         self._primed, self._heard_start = rows, self._fitted_end - end
         return self._model.prime(rows, Grammar(self._vocabulary, 1, bars=total, start=begin, steady=True))
+
+    def _without_last_rests(self, rows: Rows) -> Rows:
+        """Without the rests at the very end: there the music is to go on."""
+        tick = np.array(self._vocabulary.shifts)[rows[:, TIME] - 1].cumsum()
+        kept = np.flatnonzero(~self._vocabulary.is_rest(rows) | (tick < tick[-1]))
+        return rows[: kept[-1] + 1]
 
     def _heard(self) -> Piece:
         """The last bars of the prompt that are no longer than the longest piece in training."""
@@ -89,7 +95,7 @@ class Prompt:
 
     def joined(self, rows: Rows, only_new: bool, told: str) -> Continuation:
         """Prompt and new events as one piece in the prompt's own tempo, instruments and octave."""
-        heard = int(np.sum(self._primed[:, KIND] >= FIRST_PART))
+        heard = int(self._vocabulary.is_note(self._primed).sum())
         whole = self._vocabulary.decode(np.concatenate([self._primed, rows]))
         parts, part = self._own_parts(rows)
         delta = self._heard_start + self._end - self._fitted_end
@@ -116,7 +122,7 @@ class Prompt:
         used = sorted(set(self._prompt.part.tolist()))
         own = dict(zip(self._vocabulary.part_numbers(self._fitted).tolist(), used))
         parts = list(self._prompt.parts)
-        numbers = rows[rows[:, KIND] >= FIRST_PART, KIND] - FIRST_PART
+        numbers = rows[self._vocabulary.is_note(rows), KIND] - FIRST_PART
         for number in numbers.tolist():
             if number not in own:
                 own[number] = len(parts)

@@ -16,7 +16,7 @@ from melody.engine import Engine, Floats, State
 from melody.sampling.choice import SamplingSettings, choose
 from melody.tokens.features import Context, condition_sizes, feature_sizes
 from melody.tokens.grammar import Grammar, Mask
-from melody.tokens.usage import FIRST_PART, KEY
+from melody.tokens.usage import KEY
 from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
 
 
@@ -99,8 +99,7 @@ class Streams:
         pick(VALUE, self._grammar.values(events[:, TIME], events[:, KIND]))
         pick(DURATION, self._grammar.durations(events[:, TIME]))
         pick(VELOCITY, None)
-        events[events[:, KIND] < FIRST_PART, DURATION:] = 0
-        events[events[:, TIME] == END] = 0
+        events[~self._vocabulary.said(events)] = 0
         return events
 
     def _prefer_usual_keys(self, logits: Floats, events: Rows) -> None:

@@ -5,6 +5,7 @@ the plain sequence of events.
 
 ======== =========================================================================================================
 position ticks since the bar line, up to the longest bar; all models of folk tunes profit from metrical position
+beat     ticks since the last quarter of the bar; what holds in any metre, and where a pick-up hides the bar lines
 phase    number of the bar, modulo 8: most phrases are 2, 4 or 8 bars long
 section  number of groups of 8 bars before, at most 15: without it a model that repeats itself does not know when to end
 metre    number of the time signature in force
@@ -13,7 +14,9 @@ key      1 + number of the key in force; 0 if none
 degree   semitones above the tonic, 1 to 12, in minor 13 to 24, of a pitched note; 0 without a key
 lookback for 1, 2, 4 and 8 bars back: time, value and duration of the event that came next there (each + 1; 0 if none).
          Music repeats itself at the distance of bars; this is the input of Magenta's Lookback RNN (Waite 2016)
-left     for each part, how long its last note still sounds after this onset, as a time token; 0 if it has ended
+left     for each part, how long its last note still sounds after this onset, as a time token; 0 if it has ended. Of a
+         legato part: how long the note that sounds there has sounded
+pitch    of each part's last note + 1; 0 before its first
 ======== =========================================================================================================
 
 Once the time of the next event is chosen, the place where it will stand is known, and the fields after the time are told of
@@ -21,13 +24,15 @@ it; these are the conditions:
 
 ======== =========================================================================================================
 position as above, of the next event
+beat     as above, of the next event
 key      as above, in force before it
 status   of each part there: 0 silent, 1 its last note ends just there, 2 it sounds on, 3 it has begun just there
+age      of each part, for how long its last note has sounded there, as a time token; 0 if it is silent
 pitch    of each part's last note + 1; 0 before its first
 own      pitch of the last note of the part that was chosen + 1; only fields after the kind may see it
 ======== =========================================================================================================
 
-Left, status and pitch are there for vocabularies of up to 8 parts; with more they are left out.
+Left, status, age and pitch are there for vocabularies of up to 8 parts; with more they are left out.
 
 `context` computes all of them for a whole piece at once; `Context` event by event, for sampling. They agree exactly.
 """
@@ -49,11 +54,12 @@ PHASES = 8
 SECTIONS = 16
 MAX_INTERVAL = 24
 MAX_PARTS = 8
-POSITION, PHASE, SECTION, METRE_IN_FORCE, INTERVAL, KEY_IN_FORCE, DEGREE, FIRST_LOOKBACK = range(8)
-KEY_CONDITION, FIRST_STATUS = 1, 2
+POSITION, BEAT, PHASE, SECTION, METRE_IN_FORCE, INTERVAL, KEY_IN_FORCE, DEGREE, FIRST_LOOKBACK = range(9)
+KEY_CONDITION, FIRST_STATUS = 2, 3
 FIRST_LEFT = FIRST_LOOKBACK + 3 * len(LOOKBACKS)
 _LOOKED_AT = (TIME, VALUE, DURATION)
 SILENT, ENDING, SOUNDING, BEGUN = range(4)  # status
+_HELD = 1 << 62  # the end of a note of a legato part that sounds
 
 
 def parts_told(vocabulary: Vocabulary) -> int:
@@ -64,15 +70,17 @@ def parts_told(vocabulary: Vocabulary) -> int:
 def feature_sizes(vocabulary: Vocabulary) -> tuple[int, ...]:
     """Number of values of each feature, in their order."""
     looked_at = tuple(vocabulary.sizes[f] + 1 for f in _LOOKED_AT)
-    own: tuple[int, ...] = (vocabulary.longest_bar, PHASES, SECTIONS, len(vocabulary.time_signatures), 2 * MAX_INTERVAL + 2)
-    own += (len(vocabulary.keys) + 1, 25)
-    return own + looked_at * len(LOOKBACKS) + (len(vocabulary.shifts) + 1,) * parts_told(vocabulary)
+    own: tuple[int, ...] = (vocabulary.longest_bar, vocabulary.ticks_per_quarter, PHASES, SECTIONS)
+    own += (len(vocabulary.time_signatures), 2 * MAX_INTERVAL + 2, len(vocabulary.keys) + 1, 25)
+    told = parts_told(vocabulary)
+    return own + looked_at * len(LOOKBACKS) + (len(vocabulary.shifts) + 1,) * told + (vocabulary.num_pitches + 1,) * told
 
 
 def condition_sizes(vocabulary: Vocabulary) -> tuple[int, ...]:
-    """Number of values of each condition: position, key, status of each part, pitch of each part, own."""
+    """Number of values of each condition: position, beat, key, status, age and pitch of each part, own."""
     parts = parts_told(vocabulary)
-    return (vocabulary.longest_bar, len(vocabulary.keys) + 1) + (4,) * parts + (vocabulary.num_pitches + 1,) * (parts + 1)
+    place = (vocabulary.longest_bar, vocabulary.ticks_per_quarter, len(vocabulary.keys) + 1)
+    return place + (4,) * parts + (len(vocabulary.shifts) + 1,) * parts + (vocabulary.num_pitches + 1,) * (parts + 1)
 
 
 def context(vocabulary: Vocabulary, rows: Rows) -> NDArray[np.int64]:
@@ -87,13 +95,15 @@ def context(vocabulary: Vocabulary, rows: Rows) -> NDArray[np.int64]:
     start, bar_ticks, bars_before, metre = _metre_at(vocabulary, rows, tick)
     since = tick - start
     features[:count, POSITION] = np.minimum(since % bar_ticks, vocabulary.longest_bar - 1)
+    features[:count, BEAT] = since % bar_ticks % vocabulary.ticks_per_quarter
     bar = bars_before + since // bar_ticks
     features[:count, PHASE] = bar % PHASES
     features[:count, SECTION] = np.minimum(bar // PHASES, SECTIONS - 1)
     features[:count, METRE_IN_FORCE] = metre
-    features[:count, INTERVAL] = _intervals(vocabulary, rows)
+    note = vocabulary.is_note(rows)
+    features[:count, INTERVAL] = _intervals(vocabulary, rows, note)
     features[:count, KEY_IN_FORCE] = key_in_force = _keys_in_force(vocabulary, rows)
-    features[:count, DEGREE] = _degrees(vocabulary, rows, key_in_force)
+    features[:count, DEGREE] = np.where(note, _degrees(vocabulary, rows, key_in_force), 0)
     key = _sort_key(vocabulary, tick, rows[:, KIND], rows[:, VALUE])
     for i, bars in enumerate(LOOKBACKS):
         back = bars * bar_ticks
@@ -101,9 +111,9 @@ def context(vocabulary: Vocabulary, rows: Rows) -> NDArray[np.int64]:
         known = tick >= back
         column = FIRST_LOOKBACK + 3 * i
         features[:count, column : column + 3] = np.where(known[:, None], rows[follower][:, _LOOKED_AT] + 1, 0)
-    conditions[:count, 0] = features[:count, POSITION]
+    conditions[:count, :KEY_CONDITION] = features[:count, (POSITION, BEAT)]
     conditions[1:count, KEY_CONDITION] = key_in_force[:-1]
-    _add_parts(vocabulary, rows, tick, features[:count, FIRST_LEFT:], conditions[:count, FIRST_STATUS:])
+    _add_parts(vocabulary, rows, note, tick, features[:count, FIRST_LEFT:], conditions[:count, FIRST_STATUS:])
     return np.concatenate([features, conditions], axis=1)
 
 
@@ -121,29 +131,43 @@ def _degrees(vocabulary: Vocabulary, rows: Rows, keys: NDArray[np.int64]) -> NDA
 
 
 def _add_parts(
-    vocabulary: Vocabulary, rows: Rows, tick: NDArray[np.int64], left: NDArray[np.int64], conditions: NDArray[np.int64]
+    vocabulary: Vocabulary,
+    rows: Rows,
+    note: NDArray[np.bool_],
+    tick: NDArray[np.int64],
+    features: NDArray[np.int64],
+    conditions: NDArray[np.int64],
 ) -> None:
-    """Left, and of the conditions status, pitch and own, written into their columns."""
+    """Left and pitch, and of the conditions status, age, pitch and own, written into their columns."""
     told = parts_told(vocabulary)
-    end = tick + np.array(vocabulary.durations)[rows[:, DURATION]]
     number = np.arange(len(rows))
+    ticks = np.array(vocabulary.durations or (0,))[rows[:, DURATION]]
     for part in range(len(vocabulary.parts)):
-        plays = rows[:, KIND] == FIRST_PART + part
-        last = np.maximum.accumulate(np.where(plays, number, -1))  # the part's last note up to each event
+        speaks = rows[:, KIND] == FIRST_PART + part
+        last = np.maximum.accumulate(np.where(speaks & note, number, -1))  # the part's last note up to each event
+        end = tick[last] + ticks[last]
+        if vocabulary.legato[part]:
+            rest = np.maximum.accumulate(np.where(speaks & ~note, number, -1))
+            end = np.where(rest > last, tick[rest], _HELD)
         before = np.concatenate([[-1], last[:-1]])  # and before it
-        heard = before >= 0
-        pitch = np.where(heard, rows[before, VALUE] - vocabulary.first_pitch + 1, 0)
-        conditions[plays, -1] = pitch[plays]
+        heard, onset, end_before = before >= 0, tick[before], np.concatenate([[0], end[:-1]])
+        after = np.where(last >= 0, rows[last, VALUE] - vocabulary.first_pitch + 1, 0)
+        pitch = np.concatenate([[0], after[:-1]])
+        conditions[speaks, -1] = pitch[speaks]
         if part < told:
-            left[:, part] = np.where(last >= 0, _time_left(vocabulary, end[last] - tick), 0)
-            conditions[:, part] = np.where(heard, _status(tick[before], end[before], tick), SILENT)
-            conditions[:, told + part] = pitch
+            sounding = (last >= 0) & (end > tick)
+            lasting = tick - tick[last] if vocabulary.legato[part] else end - tick
+            features[:, part] = np.where(sounding, _as_time(vocabulary, lasting), 0)
+            features[:, told + part] = after
+            conditions[:, part] = np.where(heard, _status(onset, end_before, tick), SILENT)
+            age = np.where(heard & (end_before > tick), _as_time(vocabulary, tick - onset), 0)
+            conditions[:, told + part] = age
+            conditions[:, 2 * told + part] = pitch
 
 
-def _time_left(vocabulary: Vocabulary, ticks: NDArray[np.int64]) -> NDArray[np.int64]:
-    """1 + number of the shift that is not shorter, the last one if there is none; 0 for no time at all."""
-    number = 1 + np.minimum(np.searchsorted(vocabulary.shifts, ticks), len(vocabulary.shifts) - 1)
-    return np.where(ticks > 0, number, 0)
+def _as_time(vocabulary: Vocabulary, ticks: NDArray[np.int64]) -> NDArray[np.int64]:
+    """1 + number of the shift that is not shorter, the last one if there is none."""
+    return 1 + np.minimum(np.searchsorted(vocabulary.shifts, ticks), len(vocabulary.shifts) - 1)
 
 
 def _status(onset: NDArray[np.int64], end: NDArray[np.int64], tick: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -172,10 +196,10 @@ def _metre_at(
     return start[at], lengths[number[at]], bars[at], number[at]
 
 
-def _intervals(vocabulary: Vocabulary, rows: Rows) -> NDArray[np.int64]:
+def _intervals(vocabulary: Vocabulary, rows: Rows, note: NDArray[np.bool_]) -> NDArray[np.int64]:
     interval = np.zeros(len(rows), np.int64)
     for kind in range(FIRST_PART, vocabulary.sizes[KIND]):
-        notes = np.flatnonzero(rows[:, KIND] == kind)
+        notes = np.flatnonzero((rows[:, KIND] == kind) & note)
         steps = np.diff(rows[notes, VALUE])
         interval[notes[1:]] = np.clip(steps, -MAX_INTERVAL, MAX_INTERVAL) + MAX_INTERVAL + 1
     return interval
@@ -216,14 +240,18 @@ class Context:
         tick = self.tick + self._vocabulary.shifts[time - 1]
         told = self._last[: self._parts]
         status = [_status_of(onset, end, tick) for onset, end, _ in told]
-        return [self._position(tick), self.key, *status, *[pitch for _, _, pitch in told]]
+        age = [self._as_time(tick - onset) if end > tick else 0 for onset, end, _ in told]
+        pitch = [pitch for _, _, pitch in told]
+        return [*self._place(tick), self.key, *status, *age, *pitch]
 
     def own(self, kind: int) -> int:
         """The condition `own` if the next event is of that kind."""
         return self._last[kind - FIRST_PART][2] if kind >= FIRST_PART else 0
 
-    def _position(self, tick: int) -> int:
-        return min((tick - self.bar_start) % self.bar_ticks, self._vocabulary.longest_bar - 1)
+    def _place(self, tick: int) -> tuple[int, int]:
+        """Position and beat."""
+        since = (tick - self.bar_start) % self.bar_ticks
+        return min(since, self._vocabulary.longest_bar - 1), since % self._vocabulary.ticks_per_quarter
 
     def push(self, row: tuple[int, int, int, int, int]) -> list[int]:
         """Take in the next event (not END) and give its features, as `context` would."""
@@ -239,21 +267,29 @@ class Context:
         self._rows.append((time + 1, value + 1, duration + 1))
         bar = self.bar_ticks
         number = self.bars_before + (tick - self.bar_start) // bar
-        features = [self._position(tick), number % PHASES, min(number // PHASES, SECTIONS - 1), self.metre]
-        features.append(self._take_note(kind, value, duration) if kind >= FIRST_PART else 0)
-        features += [self.key, self._degree(kind, value)]
+        features = [*self._place(tick), number % PHASES, min(number // PHASES, SECTIONS - 1), self.metre]
+        if kind >= FIRST_PART and value >= self._vocabulary.first_pitch:
+            features += [self._take_note(kind, value, duration), self.key, self._degree(kind, value)]
+        else:
+            features += [0, self.key, 0]
+            if kind >= FIRST_PART:
+                onset, _, pitch = self._last[kind - FIRST_PART]
+                self._last[kind - FIRST_PART] = (onset, tick, pitch)
         for bars in LOOKBACKS:
             if tick < bars * bar:
                 features += [0, 0, 0]
             else:
                 features += self._rows[bisect_right(self._keys, self._keys[-1] - bars * bar * self._stride)]
-        return features + [self._left(end - tick) for _, end, _ in self._last[: self._parts]]
+        left = [self._left(part) for part in range(self._parts)]
+        return [*features, *left, *(pitch for _, _, pitch in self._last[: self._parts])]
 
     def _take_note(self, kind: int, value: int, duration: int) -> int:
         """Remember a note as its part's last; gives its interval to the one before."""
         pitch = value - self._vocabulary.first_pitch + 1
         before = self._last[kind - FIRST_PART][2]
-        self._last[kind - FIRST_PART] = (self.tick, self.tick + self._vocabulary.durations[duration], pitch)
+        part = kind - FIRST_PART
+        end = _HELD if self._vocabulary.legato[part] else self.tick + self._vocabulary.durations[duration]
+        self._last[part] = (self.tick, end, pitch)
         return min(max(pitch - before, -MAX_INTERVAL), MAX_INTERVAL) + MAX_INTERVAL + 1 if before else 0
 
     def _degree(self, kind: int, value: int) -> int:
@@ -264,9 +300,15 @@ class Context:
         pitch = value - vocabulary.first_pitch + vocabulary.pitches[0]
         return 1 + (pitch - Key(0, fifths, mode).tonic) % 12 + 12 * (mode == "minor")
 
-    def _left(self, ticks: int) -> int:
+    def _left(self, part: int) -> int:
+        onset, end, _ = self._last[part]
+        if end <= self.tick:
+            return 0
+        return self._as_time(self.tick - onset if self._vocabulary.legato[part] else end - self.tick)
+
+    def _as_time(self, ticks: int) -> int:
         shifts = self._vocabulary.shifts
-        return 1 + min(bisect_left(shifts, ticks), len(shifts) - 1) if ticks > 0 else 0
+        return 1 + min(bisect_left(shifts, ticks), len(shifts) - 1)
 
 
 def _status_of(onset: int, end: int, tick: int) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 
 from melody.errors import VocabularyError
 from melody.piece import Ints, Part, Piece, Tempo, overlaps
-from melody.tokens.usage import part_keys
+from melody.tokens.usage import part_keys, rests_after
 from melody.tokens.vocabulary import Vocabulary, describe
 
 
@@ -111,10 +111,10 @@ def _fit_velocities(vocabulary: Vocabulary, piece: Piece, changes: list[str]) ->
 
 
 def _fit_times(vocabulary: Vocabulary, piece: Piece, changes: list[str]) -> Piece:
-    """Nearest known durations; and, onset by onset, the nearest known time since the event before."""
+    """Nearest known durations; and, event by event, the nearest known time since the event before."""
     moved = 0
     while True:  # a note that has to go may leave a gap of unknown length
-        onset, duration = _known_onsets(vocabulary, piece), _nearest(vocabulary.durations, piece.duration)
+        onset, duration = _known_times(vocabulary, piece)
         moved += int(np.sum((onset != piece.onset) | (duration != piece.duration)))
         fitted = _without_overlaps(piece, onset, duration, piece.pitch)
         if fitted.num_notes == piece.num_notes:
@@ -125,19 +125,32 @@ def _fit_times(vocabulary: Vocabulary, piece: Piece, changes: list[str]) -> Piec
     return fitted
 
 
-def _known_onsets(vocabulary: Vocabulary, piece: Piece) -> Ints:
-    """Onsets at known distances."""
+def _known_times(vocabulary: Vocabulary, piece: Piece) -> tuple[Ints, Ints]:
+    """Onsets and rests at known distances, and the durations that follow or are known."""
+    part = vocabulary.part_numbers(piece)[piece.part]
+    legato = np.array(vocabulary.legato)[part]
+    after = np.flatnonzero(legato)[rests_after(part[legato], piece.onset[legato], piece.end[legato])]
+    ticks, known = _known_ticks(vocabulary, piece, np.union1d(piece.onset, piece.end[after]))
+    onset = known[np.searchsorted(ticks, piece.onset)]
+    duration = piece.duration.copy()
+    duration[~legato] = _nearest(vocabulary.durations, piece.duration[~legato])
+    # A note of a legato part lasts until the part's next one, or its rest: both are events, and have been moved as such.
+    duration[legato] = known[np.searchsorted(ticks, piece.end[legato])] - onset[legato]
+    return onset, duration
+
+
+def _known_ticks(vocabulary: Vocabulary, piece: Piece, ticks: Ints) -> tuple[Ints, Ints]:
+    """The ticks of events, ascending, and where each of them goes."""
     controls = [e.onset for e in piece.time_signatures + piece.tempi + piece.keys if e.onset > 0]
-    ticks, number = np.unique(piece.onset, return_inverse=True)
     if np.isin(np.diff(np.union1d(ticks, controls), prepend=0), vocabulary.shifts).all():
-        return piece.onset
+        return ticks, ticks
     if controls:
         raise VocabularyError("the music has a rhythm between changes of metre, tempo or key that this model has never seen")
     steps = np.diff(ticks, prepend=0)
     some = np.array([shift for shift in vocabulary.shifts if shift > 0])
     if not len(some):
         raise VocabularyError("this model knows one onset only; take a model of such music")
-    return np.cumsum(np.where(steps == 0, 0, _nearest(some, steps)))[number]
+    return ticks, np.cumsum(np.where(steps == 0, 0, _nearest(some, steps)))
 
 
 def _without_overlaps(piece: Piece, onset: Ints, duration: Ints, pitch: Ints) -> Piece:
@@ -158,6 +171,8 @@ def _check_voices(vocabulary: Vocabulary, piece: Piece, reason: str) -> None:
 
 def _nearest(table: Sequence[int] | Ints, values: Sequence[int] | Ints) -> Ints:
     array, values = np.array(table, np.int64), np.asarray(values, np.int64)
+    if not len(values):
+        return values
     after = np.clip(np.searchsorted(array, values), 0, len(array) - 1)
     before = np.maximum(after - 1, 0)
     return np.where(np.abs(array[after] - values) < np.abs(values - array[before]), array[after], array[before])

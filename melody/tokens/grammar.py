@@ -2,8 +2,8 @@
 
 A stream of events that keeps to the masks always decodes to a legal `Piece`: the metre comes first and changes on bar lines
 only, events are in the order of the vocabulary, no pitch of a part starts while it sounds, a part that was monophonic
-throughout the corpus stays so, and there is always a way on. Asked for a number of bars, the music ends in the last of them
-and no note outlasts it.
+throughout the corpus stays so, a legato part rests only while it sounds and has rested before the end, and there is always
+a way on. Asked for a number of bars, the music ends in the last of them and no note outlasts it.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ _PER_STREAM = (
     "_bars_before",
     "_bar_ticks",
     "_ends",
+    "_held",
+    "_length",
     "_until",
 )
 
@@ -70,7 +72,8 @@ class Grammar:
         self._pickup = np.zeros(streams, np.int64)  # bars that are not counted
         self._changes = (False, False, False) if steady else vocabulary.changes
         self._shifts = np.array(vocabulary.shifts, np.int64)
-        self._durations = np.array(vocabulary.durations, np.int64)
+        self._durations = np.array(vocabulary.durations or (1,), np.int64)
+        self._legato = np.array(vocabulary.legato, bool)
         self._monophonic = np.array(vocabulary.monophonic, bool)
         self._bar_lengths = np.array(
             [TimeSignature(0, *t).bar_ticks(vocabulary.ticks_per_quarter) for t in vocabulary.time_signatures], np.int64
@@ -85,6 +88,8 @@ class Grammar:
         self._bars_before = np.zeros(streams, np.int64)
         self._bar_ticks = np.full(streams, self._bar_lengths[0])
         self._ends = np.zeros((streams, len(vocabulary.parts), vocabulary.num_pitches), np.int64)
+        self._held = np.zeros((streams, len(vocabulary.parts)), bool)  # legato parts that sound
+        self._length = np.zeros(streams, np.int64)  # where the last note ends that is known to end
         self._until = np.full(streams, MAX_TICK)
         if not vocabulary.is_said[METRE]:
             self._set_until()
@@ -101,9 +106,9 @@ class Grammar:
         legal = self._kinds(ticks).any(axis=2)
         late = legal & (ticks >= self._start)
         legal = late | (legal & ~np.any(late, axis=1)[:, None])
-        end = self._begun & (self._notes > 0)
+        end = self._begun & (self._notes > 0) & ~self._held.any(axis=1)
         if self._bars is not None:
-            end &= (self._tick >= self._until - self._bar_ticks) | ~legal.any(axis=1)
+            end &= (self._length > self._until - self._bar_ticks) | ~legal.any(axis=1)
         return np.concatenate([(end | ~legal.any(axis=1))[:, None], legal], axis=1)
 
     def kinds(self, time: NDArray[np.int64]) -> Mask:
@@ -113,19 +118,24 @@ class Grammar:
     def values(self, time: NDArray[np.int64], kind: NDArray[np.int64]) -> Mask:
         """Which values are legal after those time and kind tokens, (streams, values)."""
         starts = self._vocabulary.value_starts
-        slices = np.minimum(kind, FIRST_PART)
+        slices = np.where(kind < FIRST_PART, kind, len(starts) - 2)
         low, high = np.array(starts)[slices], np.array(starts)[slices + 1]
         number = np.arange(starts[-1])
         legal = (number >= low[:, None]) & (number < high[:, None])
         notes = np.flatnonzero(kind >= FIRST_PART)
         tick = self._ticks_of(time)
-        legal[notes, self._vocabulary.first_pitch :] &= self._ends[notes, kind[notes] - FIRST_PART] <= tick[notes, None]
+        may_play, may_rest = self._parts(tick[:, None])
+        part = kind[notes] - FIRST_PART
+        free = (self._ends[notes, part] <= tick[notes, None]) & may_play[notes, 0, part, None]
+        legal[notes, self._vocabulary.first_pitch :] &= free
+        if self._legato.any():
+            legal[notes, self._vocabulary.rest] = may_rest[notes, 0, part]
         again = notes[(tick[notes] == self._tick[notes]) & (kind[notes] == self._kind[notes])]
         legal[again] &= number > self._value[again, None]
         return legal
 
     def durations(self, time: NDArray[np.int64]) -> Mask:
-        """Which durations are legal for a note at that time, (streams, durations)."""
+        """Which durations are legal for a note at that time, if its part is not legato, (streams, durations)."""
         return self._ticks_of(time)[:, None] + self._durations <= self._until[:, None]
 
     def _ticks_of(self, time: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -152,25 +162,34 @@ class Grammar:
             header = same & ~self._begun[:, None] & (self._tick == 0)[:, None]
             may = self._vocabulary.is_said[kind] and (header | self._changes[kind])
             legal[:, :, kind] = may & in_order & where & (header | (ticks < self._until[:, None]))
-        legal[:, :, FIRST_PART:] = self._parts(ticks, same)
+        legal[:, :, FIRST_PART:] = np.logical_or(*self._parts(ticks))
         pending = self._header_kind()
         waiting = pending >= 0
         legal[waiting] = same[waiting][:, :, None] & (np.arange(legal.shape[2]) == pending[waiting, None, None])
         return legal
 
-    def _parts(self, ticks: NDArray[np.int64], same: Mask) -> Mask:
-        """Which parts may play at each of `ticks`, (streams, candidates, parts)."""
+    def _parts(self, ticks: NDArray[np.int64]) -> tuple[Mask, Mask]:
+        """Which parts may play, and which may rest, at each of `ticks`, (streams, candidates, parts) each."""
+        same = (ticks == self._tick[:, None])[:, :, None]
         free = self._ends <= self._tick[:, None, None]  # (streams, parts, pitches)
         number = np.arange(len(self._vocabulary.parts))
         last_part = (self._kind - FIRST_PART)[:, None]
         above = np.arange(free.shape[2]) > (self._value - self._vocabulary.first_pitch)[:, None]
         room_above = (free & above[:, None]).any(axis=2)
-        at_once: Mask = (number > last_part) & free.any(axis=2) | (number == last_part) & room_above & ~self._monophonic
+        in_order = number > last_part  # at the tick of the last event
+        at_once: Mask = in_order & free.any(axis=2) | (number == last_part) & room_above & ~self._monophonic
         later: Mask = np.logical_or.reduce(free, axis=2)
-        legal = (same[:, :, None] & at_once[:, None]) | (~same[:, :, None] & later[:, None])
+        play = (same & at_once[:, None]) | (~same & later[:, None])
         silent = self._ends.max(axis=2)[:, None] <= ticks[:, :, None]
-        legal &= silent | ~self._monophonic
-        return legal & (ticks + self._durations[0] <= self._until[:, None])[:, :, None]
+        play &= silent | ~self._monophonic
+        least = np.where(self._legato, 1, self._durations[0])
+        until = self._until[:, None, None]
+        play &= ticks[:, :, None] + least <= until
+        rest = self._held[:, None] & (~same | in_order[:, None]) & (ticks[:, :, None] <= until)
+        # On the last bar line the parts have to rest in their order, or one that was passed over could not any more.
+        is_first = np.cumsum(self._held, axis=1) == 1
+        rest &= (ticks[:, :, None] < until) | is_first[:, None]
+        return play, rest
 
     def take(self, streams: NDArray[np.int64]) -> Grammar:
         """The grammar of those streams alone, in that order; a stream may be named more than once."""
@@ -189,10 +208,16 @@ class Grammar:
         row = rows[going]
         tick = self._ticks_of(rows[:, TIME])[going]
         self._tick[going], self._kind[going], self._value[going] = tick, row[:, KIND], row[:, VALUE]
-        note = row[:, KIND] >= FIRST_PART
+        note, rest = self._vocabulary.is_note(row), self._vocabulary.is_rest(row)
         playing, part = going[note], row[note, KIND] - FIRST_PART
         pitch = row[note, VALUE] - self._vocabulary.first_pitch
-        self._ends[playing, part, pitch] = tick[note] + self._durations[row[note, DURATION]]
+        legato = self._legato[part]
+        self._held[playing, part] = legato
+        self._held[going[rest], row[rest, KIND] - FIRST_PART] = False
+        ends = tick[note] + self._durations[row[note, DURATION]]
+        self._ends[playing[~legato], part[~legato], pitch[~legato]] = ends[~legato]
+        self._length[going[rest]] = tick[rest]
+        self._length[playing[~legato]] = np.maximum(self._length[playing[~legato]], ends[~legato])
         if not self._count_pickup:
             late = ~self._begun[playing] & (self._tick[playing] < self._bar_ticks[playing])
             self._pickup[playing[late & (2 * self._tick[playing] >= self._bar_ticks[playing])]] = 1

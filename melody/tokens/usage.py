@@ -1,31 +1,76 @@
-"""What pieces use, counted: what a vocabulary is made of."""
+"""What pieces use, counted: what a vocabulary is made of.
+
+First the parts are counted (`Parts`), since they decide how a corpus is said: a part that never sounds two notes at once and
+seldom rests is *legato*. Nothing is said of the durations of its notes; each lasts until the part's next event, a note or a
+rest. Then all the rest is counted (`Usage`), with the rests of the legato parts among the events.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from melody.piece import Part, Piece
+from melody.piece import Ints, Part, Piece
 
 METRE, TEMPO, KEY, FIRST_PART = range(4)  # kinds of event
+NOTES_PER_REST = 4  # a part with more rests than that is cheaper said with durations
 PartKey = tuple[int, bool, int]  # program, drum, how many of that instrument come before
 
 
-class Usage:
-    """What pieces use, counted; filled by `add`, or by whoever counts many pieces at once."""
+class Parts:
+    """The parts of pieces: their names, and how they play; filled by `add`, or by `add_part`."""
 
     def __init__(self) -> None:
+        self.names: dict[PartKey, str] = {}
+        self.monophonic: dict[PartKey, bool] = {}
+        self._notes: Counter[PartKey] = Counter()
+        self._rests: Counter[PartKey] = Counter()
+
+    def add(self, piece: Piece) -> None:
+        """All parts of a piece that play."""
+        for number, (key, part) in enumerate(zip(part_keys(piece.parts), piece.parts)):
+            notes = piece.part == number
+            if not notes.any():
+                continue
+            onset, end = piece.onset[notes], piece.end[notes]
+            rests = len(rests_after(np.zeros_like(onset), onset, end))
+            self.add_part(key, part.name, bool(np.all(end[:-1] <= onset[1:])), len(onset), rests)
+
+    def add_part(self, key: PartKey, name: str, monophonic: bool, notes: int, rests: int) -> None:
+        """A part of a piece: how many notes, and after how many of them it rests; a name not the same in all is none."""
+        if self.names.setdefault(key, name) != name:
+            self.names[key] = ""
+        self.monophonic[key] = self.monophonic.get(key, True) and monophonic
+        self._notes[key] += notes
+        self._rests[key] += rests
+
+    def is_legato(self, key: PartKey) -> bool:
+        """Whether a part is said without durations."""
+        return self.monophonic.get(key, False) and NOTES_PER_REST * self._rests[key] <= self._notes[key]
+
+
+class Usage:
+    """What pieces use, counted; filled by `add`, or by whoever counts many pieces at once.
+
+    Parameters
+    ----------
+    parts
+        Of all the pieces.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
         self.shifts: Counter[int] = Counter()
-        self.durations: Counter[int] = Counter()
+        self.durations: Counter[int] = Counter()  # of parts that are not legato
         self.velocities: Counter[int] = Counter()
         self.time_signatures: Counter[tuple[int, int]] = Counter()
         self.tempi: Counter[int] = Counter()
         self.keys: Counter[tuple[int, str]] = Counter()
         self.pitches: set[int] = set()
-        self.names: dict[PartKey, str] = {}
-        self.monophonic: dict[PartKey, bool] = {}
         self.changes = [False, False, False]
         self.grids: set[int] = set()
 
@@ -35,31 +80,48 @@ class Usage:
         self.grids.add(piece.ticks_per_quarter)
         self.pitches.update(np.unique(piece.pitch).tolist())
         self.velocities.update(piece.velocity.tolist())
-        self.durations.update(piece.duration.tolist())
-        controls = [e.onset for e in piece.time_signatures + piece.tempi + piece.keys]
-        ticks = np.sort(np.concatenate([piece.onset, np.array(controls, np.int64)]))
-        self.shifts.update(np.diff(ticks, prepend=0).tolist())
+        legato = np.array([self.parts.is_legato(key) for key in part_keys(piece.parts)])[piece.part]
+        self.durations.update(piece.duration[~legato].tolist())
+        rests = rests_after(piece.part[legato], piece.onset[legato], piece.end[legato])
+        controls: list[Any] = [*piece.time_signatures, *piece.tempi, *piece.keys]
+        ticks = [piece.onset, np.array([e.onset for e in controls], np.int64), piece.end[legato][rests]]
+        self.shifts.update(np.diff(np.sort(np.concatenate(ticks)), prepend=0).tolist())
         self.time_signatures.update((t.numerator, t.denominator) for t in piece.time_signatures)
         self.tempi.update(t.microseconds for t in piece.tempi)
         self.keys.update((k.fifths, k.mode) for k in piece.keys)
         self.changes[METRE] |= piece.time_signatures[-1].onset > 0
         self.changes[TEMPO] |= piece.tempi[-1].onset > 0
         self.changes[KEY] |= any(key.onset > 0 for key in piece.keys)
-        self._add_parts(piece)
 
-    def _add_parts(self, piece: Piece) -> None:
-        for number, (key, part) in enumerate(zip(part_keys(piece.parts), piece.parts)):
-            notes = piece.part == number
-            if not notes.any():
-                continue
-            onset, end = piece.onset[notes], piece.end[notes]
-            self.add_part(key, part.name, bool(np.all(end[:-1] <= onset[1:])))
 
-    def add_part(self, key: PartKey, name: str, monophonic: bool) -> None:
-        """A part of a piece; a name that is not the same in all pieces is none."""
-        if self.names.setdefault(key, name) != name:
-            self.names[key] = ""
-        self.monophonic[key] = self.monophonic.get(key, True) and monophonic
+def rests_after(voice: NDArray[Any], onset: NDArray[Any], end: NDArray[Any]) -> Ints:
+    """The notes after which their voice rests: its next note does not begin where they end, or there is none.
+
+    Parameters
+    ----------
+    voice, onset, end
+        Of each note, (notes,).
+    """
+    order = np.lexsort((onset, voice))
+    sorted_voice = voice.take(order)
+    rests = np.ones(len(order), bool)
+    rests[:-1] = (sorted_voice[1:] != sorted_voice[:-1]) | (end.take(order[:-1]) < onset.take(order[1:]))
+    return order[rests]
+
+
+def next_in_voice(voice: NDArray[Any], tick: NDArray[Any], last: NDArray[Any]) -> NDArray[Any]:
+    """For each of some events in the order of time the tick of the next in its voice; `last` where there is none.
+
+    Parameters
+    ----------
+    voice, tick, last
+        Of each event, (events,).
+    """
+    order = np.argsort(voice, kind="stable")
+    following = last.copy()
+    same = voice.take(order[1:]) == voice.take(order[:-1])
+    following[order[:-1][same]] = tick.take(order[1:])[same]
+    return following
 
 
 def part_keys(parts: Sequence[Part]) -> list[PartKey]:

@@ -5,9 +5,9 @@ One event is one row of five tokens, one for each of `FIELDS`, and one step of t
 ======== =========================================================================================================
 time     0 = END of the piece, else 1 + index of the ticks since the onset before (0 ticks: at the same time)
 kind     a part (an instrument), or a change of metre, tempo or key
-value    the pitch of a note; for a change its time signature, tempo or key
-duration of a note; 0 for a change
-velocity of a note; 0 for a change
+value    the pitch of a note, or a rest; for a change its time signature, tempo or key
+duration of a note; 0 for a rest, a change, and a note of a legato part
+velocity of a note; 0 for a rest or a change
 ======== =========================================================================================================
 
 The fields of one event are predicted in a chain, each given those before it. That is the compound-word idea (Hsiao et al.
@@ -18,7 +18,8 @@ token is spent on what is already known. `docs/experiments.md` has the measureme
 
 A vocabulary holds only what its corpus uses. A field in which the corpus has one value costs no token and is filled in on
 decoding; metre, tempo and key become events only if they differ between pieces or change within one. A monophonic corpus
-of one instrument therefore costs three tokens a note: time, pitch, duration.
+of one instrument therefore costs two tokens a note, time and pitch: its only part is legato (`melody.tokens.usage`), so
+that each note lasts until the next one or a rest. After its last note every legato part rests, so a piece ends in silence.
 
 Order within a tick: metre, tempo, key, then the parts in their order, each part's notes from the lowest pitch up.
 """
@@ -26,9 +27,10 @@ Order within a tick: metre, tempo, key, then the parts in their order, each part
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from math import gcd
 from typing import Any
 
 import numpy as np
@@ -36,7 +38,7 @@ from numpy.typing import NDArray
 
 from melody.errors import VocabularyError
 from melody.piece import TICKS_PER_QUARTER, Ints, Key, Part, Piece, Tempo, TimeSignature
-from melody.tokens.usage import FIRST_PART, METRE, TEMPO, Usage, part_keys
+from melody.tokens.usage import FIRST_PART, METRE, TEMPO, Parts, Usage, next_in_voice, part_keys, rests_after
 
 FIELDS = ("time", "kind", "value", "duration", "velocity")
 TIME, KIND, VALUE, DURATION, VELOCITY = range(5)
@@ -51,13 +53,14 @@ class Vocabulary:
     Parameters
     ----------
     shifts
-        Ticks from one onset to the next, ascending; every duration among them, so that a note can follow any other.
+        Ticks from one event to the next, ascending; every duration among them, so that a note can follow any other, and if
+        there are legato parts the greatest tick that divides all of them and every bar, so that any bar line can be reached.
     parts
         The players; the same instrument twice in a piece is two parts.
     pitches
         Lowest and highest pitch, both included.
     durations, velocities
-        Ascending.
+        Ascending; durations of the parts that are not legato.
     time_signatures
         (numerator, denominator) pairs.
     tempi
@@ -68,6 +71,8 @@ class Vocabulary:
         Which of metre, tempo and key ever change within a piece.
     monophonic
         Which parts never sound two notes at once.
+    legato
+        Which parts are said without durations; they are monophonic.
     ticks_per_quarter
         The grid of every piece.
     """
@@ -82,6 +87,7 @@ class Vocabulary:
     keys: tuple[tuple[int, str], ...]
     changes: tuple[bool, bool, bool]
     monophonic: tuple[bool, ...]
+    legato: tuple[bool, ...]
     ticks_per_quarter: int = TICKS_PER_QUARTER
 
     # Making one
@@ -97,7 +103,11 @@ class Vocabulary:
         VocabularyError
             If there is no note at all, or the pieces are on different grids.
         """
-        usage = Usage()
+        pieces = [piece for piece in pieces if piece.num_notes]
+        parts = Parts()
+        for piece in pieces:
+            parts.add(piece)
+        usage = Usage(parts)
         for piece in pieces:
             usage.add(piece)
         return cls.of_usage(usage, transpositions=transpositions, max_values=max_values)
@@ -105,16 +115,19 @@ class Vocabulary:
     @classmethod
     def of_usage(cls, usage: Usage, *, transpositions: Sequence[int] = (0,), max_values: int = 1024) -> Vocabulary:
         """Like `build`, of pieces that have been counted already."""
-        if not usage.durations:
+        if not usage.pitches:
             raise VocabularyError("there is not one note to make a vocabulary of; give at least one piece with notes")
         if len(usage.grids) > 1:
             raise VocabularyError(f"pieces on different grids: {sorted(usage.grids)} ticks a quarter; read all on one grid")
         low = max(min(usage.pitches) + min(transpositions), 0)
         high = min(max(usage.pitches) + max(transpositions), 127)
-        parts = sorted(usage.names, key=lambda key: (key[1], key[0], key[2]))
+        parts = sorted(usage.parts.names, key=lambda key: (key[1], key[0], key[2]))
+        legato = tuple(usage.parts.is_legato(key) for key in parts)
+        always = {0, _unit(usage)} if any(legato) else {0}
+        shifts = usage.shifts + Counter(dict.fromkeys([*always, *usage.durations], 1))
         return cls(
-            shifts=_most_frequent(usage.shifts + Counter({0: 1, **dict.fromkeys(usage.durations, 1)}), max_values, always=0),
-            parts=tuple(Part(key[0], key[1], usage.names[key]) for key in parts),
+            shifts=_most_frequent(shifts, max_values, always),
+            parts=tuple(Part(key[0], key[1], usage.parts.names[key]) for key in parts),
             pitches=(min(low, min(usage.pitches)), max(high, max(usage.pitches))),
             durations=_most_frequent(usage.durations, max_values),
             velocities=_most_frequent(usage.velocities, max_values),
@@ -122,7 +135,8 @@ class Vocabulary:
             tempi=_most_frequent(usage.tempi, max_values),
             keys=_transposed_keys(usage.keys, transpositions),
             changes=(usage.changes[0], usage.changes[1], usage.changes[2]),
-            monophonic=tuple(usage.monophonic[key] for key in parts),
+            monophonic=tuple(usage.parts.monophonic[key] for key in parts),
+            legato=legato,
             ticks_per_quarter=next(iter(usage.grids)),
         )
 
@@ -147,6 +161,7 @@ class Vocabulary:
                 keys=tuple((int(f), str(m)) for f, m in data["keys"]),
                 changes=(bool(data["changes"][0]), bool(data["changes"][1]), bool(data["changes"][2])),
                 monophonic=tuple(map(bool, data["monophonic"])),
+                legato=tuple(map(bool, data["legato"])),
                 ticks_per_quarter=int(data["ticks_per_quarter"]),
             )
             vocabulary._check()
@@ -161,16 +176,20 @@ class Vocabulary:
     def _check(self) -> None:
         """Every value one that a piece can hold: a probe of one note for each of them."""
         for column in (self.shifts, self.durations, self.velocities):
-            if not column or list(column) != sorted(set(column)):
+            missing = not column and (column is not self.durations or not all(self.legato))
+            if missing or list(column) != sorted(set(column)):
                 raise ValueError("values missing or out of order")
-        if self.shifts[0] != 0 or len(self.monophonic) != len(self.parts) or not self.parts:
+        if self.shifts[0] != 0 or not len(self.monophonic) == len(self.legato) == len(self.parts) > 0:
             raise ValueError("shifts must begin at 0, parts must match")
+        if any(legato and not monophonic for legato, monophonic in zip(self.legato, self.monophonic)):
+            raise ValueError("a legato part must be monophonic")
         if not self.time_signatures or not self.tempi or not 0 <= self.pitches[0] <= self.pitches[1] <= 127:
             raise ValueError("no time signature, no tempo or impossible pitches")
         notes = max(len(self.durations), len(self.velocities))
+        durations = self.durations or (1,)
         Piece(
-            onset=np.arange(notes) * (max(self.durations) + 1),
-            duration=np.resize(self.durations, notes),
+            onset=np.arange(notes) * (max(durations) + 1),
+            duration=np.resize(durations, notes),
             pitch=np.resize(self.pitches, notes),
             velocity=np.resize(self.velocities, notes),
             parts=self.parts,
@@ -192,9 +211,9 @@ class Vocabulary:
         return self.pitches[1] - self.pitches[0] + 1
 
     @cached_property
-    def value_starts(self) -> tuple[int, int, int, int, int]:
-        """Where metres, tempi, keys and pitches begin in the value field, and its size: the slices of the four kinds."""
-        sizes = (len(self.time_signatures), len(self.tempi), len(self.keys), self.num_pitches)
+    def value_starts(self) -> tuple[int, int, int, int, int, int]:
+        """Where metres, tempi, keys, the rest and pitches begin in the value field, and its size."""
+        sizes = (len(self.time_signatures), len(self.tempi), len(self.keys), int(any(self.legato)), self.num_pitches)
         starts = np.concatenate([[0], np.cumsum(sizes)])
         return tuple(int(s) for s in starts)  # type: ignore[return-value]
 
@@ -203,6 +222,33 @@ class Vocabulary:
         """The value token of the lowest pitch; those of the others follow."""
         return self.value_starts[-2]
 
+    @property
+    def rest(self) -> int:
+        """The value token of a rest; that of the lowest pitch if there are no legato parts and therefore no rests."""
+        return self.value_starts[-3]
+
+    @cached_property
+    def legato_kinds(self) -> NDArray[np.bool_]:
+        """Which kinds are legato parts, (kinds,)."""
+        return np.array([False] * FIRST_PART + list(self.legato))
+
+    def is_rest(self, rows: Rows) -> NDArray[np.bool_]:
+        """Which events are rests, (events,)."""
+        return self.legato_kinds[rows[..., KIND]] & (rows[..., VALUE] == self.rest)
+
+    def is_note(self, rows: Rows) -> NDArray[np.bool_]:
+        """Which events are notes, (events,)."""
+        return (rows[..., KIND] >= FIRST_PART) & (rows[..., TIME] != END) & ~self.is_rest(rows)
+
+    def said(self, rows: Rows) -> NDArray[np.bool_]:
+        """Which fields each event has, (events, fields); of those it has not, the token is 0 and means nothing."""
+        fields = np.ones(rows.shape, bool)
+        fields[rows[..., TIME] == END, KIND:] = False
+        note = self.is_note(rows)
+        fields[..., DURATION] = note & ~self.legato_kinds[rows[..., KIND]]
+        fields[..., VELOCITY] = note
+        return fields
+
     @cached_property
     def sizes(self) -> tuple[int, int, int, int, int]:
         """Number of tokens of each field. A field of size 1 is never predicted."""
@@ -210,7 +256,7 @@ class Vocabulary:
             1 + len(self.shifts),
             FIRST_PART + len(self.parts),
             self.value_starts[-1],
-            len(self.durations),
+            max(len(self.durations), 1),
             len(self.velocities),
         )
 
@@ -237,7 +283,7 @@ class Vocabulary:
 
     def value_transposition(self, semitones: int) -> Ints:
         """The value token that each value token becomes `semitones` higher, (values,); -1 where there is none."""
-        _, _, key, pitch, size = self.value_starts
+        _, _, key, _, pitch, size = self.value_starts
         moved = np.arange(size)
         keys = {k: i for i, k in enumerate(self.keys)}
         for i, (fifths, mode) in enumerate(self.keys):
@@ -262,20 +308,33 @@ class Vocabulary:
         part = self.part_numbers(piece)[piece.part] if piece.num_notes else piece.part
         if np.any(part < 0):
             raise VocabularyError(f"{describe(piece.parts[piece.part[part < 0][0]])} is no part of this vocabulary")
+        legato = np.array(self.legato)[part]
+        duration = np.zeros_like(piece.duration)
+        duration[~legato] = _look_up("duration", self.durations, piece.duration[~legato])
         notes = (
             piece.onset,
             FIRST_PART + part,
             self.first_pitch + self._in_range(piece.pitch),
-            _look_up("duration", self.durations, piece.duration),
+            duration,
             _look_up("velocity", self.velocities, piece.velocity),
         )
-        tick, kind, value, duration, velocity = (np.concatenate([c, n]) for c, n in zip(columns, notes))
+        rests = self._rest_columns(part[legato], piece.onset[legato], piece.end[legato])
+        tick, kind, value, duration, velocity = (np.concatenate(c) for c in zip(columns, notes, rests))
         order = np.lexsort((value, kind, tick))
         shift = np.diff(tick[order], prepend=0)
         rows = np.zeros((len(order) + 1, 5), np.int64)
-        rows[:-1, TIME] = 1 + _look_up("time between onsets", self.shifts, shift)
+        rows[:-1, TIME] = 1 + _look_up("time between events", self.shifts, shift)
         rows[:-1, 1:] = np.stack([kind, value, duration, velocity], 1)[order]
         return rows
+
+    def _rest_columns(self, part: Ints, onset: Ints, end: Ints) -> tuple[Ints, ...]:
+        """Tick, kind, value, 0, 0 of each rest of the legato parts, whose notes are given."""
+        order = np.lexsort((onset, part))
+        if np.any((np.diff(part[order]) == 0) & (end[order][:-1] > onset[order][1:])):
+            raise VocabularyError("two notes sound at once in a part in which this vocabulary knows one at a time")
+        after = rests_after(part, onset, end)
+        none = np.zeros(len(after), np.int64)
+        return end[after], FIRST_PART + part[after], none + self.rest, none, none
 
     def _check_grid(self, piece: Piece) -> None:
         if piece.ticks_per_quarter != self.ticks_per_quarter:
@@ -324,6 +383,8 @@ class Vocabulary:
     def decode(self, rows: Rows, *, title: str = "", texts: tuple[str, ...] = ()) -> Piece:
         """The piece of the events up to END (or the last row); parts without notes are kept out.
 
+        If rows break off while a legato part sounds, its note lasts a quarter, and to the last event at least.
+
         Raises
         ------
         VocabularyError, PieceError
@@ -337,16 +398,17 @@ class Vocabulary:
         shifts, durations, velocities = self._values
         tick = shifts.take(columns[TIME]).cumsum()
         changes = self._changes(columns, tick)
-        if any(changes):
-            note = np.flatnonzero(columns[KIND] >= FIRST_PART)
-            columns, tick = columns.take(note, 1), tick.take(note)
+        duration = self._durations_of(columns, tick, durations)
+        note = self.is_note(columns.T)
+        if not note.all():
+            columns, tick, duration = columns[:, note], tick[note], duration[note]
         used = np.flatnonzero(np.bincount(columns[KIND])[FIRST_PART:])
         number = np.zeros(self.sizes[KIND], np.int64)
         number[FIRST_PART + used] = np.arange(len(used))
         metres, tempi, keys = changes
         return Piece(
             onset=tick,
-            duration=durations.take(columns[DURATION]),
+            duration=duration,
             pitch=columns[VALUE] - (self.first_pitch - self.pitches[0]),
             velocity=velocities.take(columns[VELOCITY]),
             part=number.take(columns[KIND]),
@@ -362,7 +424,16 @@ class Vocabulary:
     @cached_property
     def _values(self) -> tuple[Ints, Ints, Ints]:
         """What the tokens of time (0 for END), duration and velocity stand for."""
-        return np.array((0, *self.shifts)), np.array(self.durations), np.array(self.velocities)
+        return np.array((0, *self.shifts)), np.array(self.durations or (0,)), np.array(self.velocities)
+
+    def _durations_of(self, columns: Ints, tick: Ints, durations: Ints) -> Ints:
+        """Ticks of each event: as it says, or in a legato part until the next."""
+        said = durations.take(columns[DURATION])
+        legato = np.flatnonzero(self.legato_kinds[columns[KIND]])
+        if len(legato):
+            at = tick[legato]
+            said[legato] = next_in_voice(columns[KIND, legato], at, np.maximum(at + self.ticks_per_quarter, tick[-1])) - at
+        return said
 
     def _changes(self, columns: Ints, tick: Ints) -> tuple[list[tuple[int, Any]], ...]:
         """(tick, value) of each change of metre, of tempo and of key."""
@@ -374,9 +445,15 @@ class Vocabulary:
         return found
 
 
-def _most_frequent(counts: Counter, most: int, always: Any = None) -> tuple:
-    """The values, ascending; beyond `most` of them the most frequent ones and `always`."""
-    ranked = sorted(counts, key=lambda v: (v != always, -counts[v], v))
+def _unit(usage: Usage) -> int:
+    """The greatest tick that divides every time between events and every bar."""
+    grid = next(iter(usage.grids))
+    return gcd(*usage.shifts, *usage.durations, *(TimeSignature(0, *t).bar_ticks(grid) for t in usage.time_signatures))
+
+
+def _most_frequent(counts: Counter, most: int, always: Collection[int] = ()) -> tuple:
+    """The values, ascending; beyond `most` of them the most frequent ones and those `always` kept."""
+    ranked = sorted(counts, key=lambda v: (v not in always, -counts[v], v))
     return tuple(sorted(ranked[:most]))
 
 
@@ -387,6 +464,8 @@ def _transposed_keys(keys: Iterable[tuple[int, str]], transpositions: Sequence[i
 
 def _look_up(name: str, table: Sequence[int], values: Ints) -> Ints:
     array = np.array(table, np.int64)
+    if not len(values):
+        return np.zeros(0, np.int64)
     index = np.minimum(np.searchsorted(array, values), len(array) - 1)
     missing = values[array[index] != values]
     if len(missing):
