@@ -1,7 +1,8 @@
 """What is decided from all shards together: copies, versions, the split, the vocabulary; and with that the store.
 
-The shards are gone through three times, one after another: for copies and parts, for what is used, and for the store. What is held in memory of a file is its name, its hash and a few
-numbers; the sketches of its lines, four times as much, wait in a temporary file that is mapped.
+The shards are gone through three times, one after another: for copies and parts, for what is used, and for the store. What
+is held in memory of a file is its name, its hash and a few numbers; the sketches of its lines, four times as much, wait in a
+temporary file that is mapped.
 """
 
 from __future__ import annotations
