@@ -1,0 +1,148 @@
+"""`Limits`: what the music must keep to, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TypeVar
+
+from melody.errors import SamplingError
+from melody.limits import numbers
+from melody.limits.chords import Chord, parse_chords
+from melody.limits.instruments import Instrument, parse_instruments
+from melody.limits.scales import Scale, parse_key, parse_scale, scale_of
+from melody.signatures import Key
+
+MAX_TEXT = 10_000
+_T = TypeVar("_T")
+Written = str | int | float | None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the music must keep to; None, False or empty where anything goes.
+
+    Drums have no pitch: key, scale, range, leap, polyphony, final tonic and chords are not about them.
+
+    Parameters
+    ----------
+    key
+        Every note belongs to it (in minor the raised sixth and seventh do too), and the key signature is its own.
+    scale
+        Every note belongs to it; with a key as well, the key says signature and tonic and the scale says the notes.
+    pitches
+        Lowest and highest MIDI pitch.
+    max_leap
+        Each note is at most so many semitones from the nearest of the notes that its part began last before it.
+    max_polyphony
+        At most so many notes sound at once, over all parts.
+    max_density
+        At most so many notes begin in a bar, over all parts, drums included.
+    grid
+        Parts of a whole note: each note begins and ends a whole number of one of them after a bar line.
+    metre
+        Numerator and denominator, throughout.
+    tempo_qpm
+        Quarter notes per minute, throughout.
+    bars
+        The last note ends in this bar; a pick-up (a first bar silent for half of it or more) is not counted.
+    end_on_tonic
+        The note that begins last, the lowest if there are several, is the tonic.
+    instruments
+        No others play.
+    velocities
+        Softest and loudest, 1-127.
+    chords
+        Of each bar, the pick-up not counted, over and over: on every beat, and where a chord begins, whatever begins or
+        sounds there belongs to the chord.
+    """
+
+    key: Key | None = None
+    scale: Scale | None = None
+    pitches: tuple[int, int] | None = None
+    max_leap: int | None = None
+    max_polyphony: int | None = None
+    max_density: int | None = None
+    grid: tuple[Fraction, ...] = ()
+    metre: tuple[int, int] | None = None
+    tempo_qpm: float | None = None
+    bars: int | None = None
+    end_on_tonic: bool = False
+    instruments: tuple[Instrument, ...] = ()
+    velocities: tuple[int, int] | None = None
+    chords: tuple[tuple[Chord, ...], ...] = ()
+
+    @classmethod
+    def parse(
+        cls,
+        *,
+        key: str | None = None,
+        scale: str | None = None,
+        pitches: str | None = None,
+        max_leap: Written = None,
+        max_polyphony: Written = None,
+        density: Written = None,
+        grid: str | None = None,
+        metre: str | None = None,
+        tempo: Written = None,
+        bars: Written = None,
+        end_on_tonic: bool = False,
+        instruments: str | None = None,
+        velocity: str | None = None,
+        chords: str | None = None,
+    ) -> Limits:
+        """The limits a musician has written, each as the parser of its kind says; None where nothing is asked for.
+
+        >>> Limits.parse(key="Dm", pitches="C4:C6", max_leap=12).pitches
+        (60, 84)
+
+        Raises
+        ------
+        SamplingError
+            If one of them cannot be understood: one line that says what came and what is legal.
+        """
+        parsed_key = _parsed(parse_key, key)
+        return cls(
+            key=parsed_key,
+            scale=_parsed(lambda text: parse_scale(text, parsed_key), scale),
+            pitches=_parsed(numbers.parse_pitches, pitches),
+            max_leap=_whole("the largest leap in semitones", 1, 127, max_leap),
+            max_polyphony=_whole("the number of notes at once", 1, 128, max_polyphony),
+            max_density=_whole("the number of notes in a bar", 1, 10_000, density),
+            grid=_parsed(numbers.parse_grid, grid) or (),
+            metre=_parsed(numbers.parse_metre, metre),
+            tempo_qpm=_parsed(numbers.parse_tempo, tempo),
+            bars=_whole("the number of bars", 1, numbers.MAX_BARS, bars),
+            end_on_tonic=end_on_tonic,
+            instruments=_parsed(parse_instruments, instruments) or (),
+            velocities=_parsed(numbers.parse_velocities, velocity),
+            chords=_parsed(parse_chords, chords) or (),
+        )
+
+    @property
+    def notes(self) -> Scale | None:
+        """The notes of the scale, else of the key; None if any note will do."""
+        return self.scale or (scale_of(self.key) if self.key else None)
+
+    @property
+    def tonic(self) -> int | None:
+        """Pitch class of the tonic: the key's, else the scale's first note."""
+        return self.key.tonic if self.key else self.scale.tonic if self.scale else None
+
+    @property
+    def flats(self) -> bool:
+        """Whether notes are better named with flats than with sharps."""
+        return self.key is not None and self.key.fifths < 0
+
+
+def _parsed(parser: Callable[[str], _T], written: Written) -> _T | None:
+    if written is None:
+        return None
+    if len(str(written)) > MAX_TEXT:
+        raise SamplingError(f"a limit of {len(str(written)):,} characters; write at most {MAX_TEXT:,}")
+    return parser(str(written))
+
+
+def _whole(what: str, low: int, high: int, written: Written) -> int | None:
+    return _parsed(lambda text: numbers.parse_whole(text, what, low, high), written)

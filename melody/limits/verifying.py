@@ -1,0 +1,205 @@
+"""Whether a finished piece keeps to limits, read from its notes by the definitions in `Limits`, without any mask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from melody.limits.chords import Chord
+from melody.limits.instruments import instrument_name
+from melody.limits.limits import Limits
+from melody.piece import Ints, Piece
+from melody.score.names import class_name, pitch_name
+from melody.signatures import Tempo
+
+
+def verify(piece: Piece, limits: Limits, *, start: int = 0) -> tuple[str, ...]:
+    """Each breach of the limits, in words; empty if the piece keeps them all.
+
+    Parameters
+    ----------
+    piece
+        The music, as it was read from its file.
+    limits
+        What it must keep to.
+    start
+        Only notes that begin at this tick or later are judged: where a prompt ends and the new music begins. Bars and chords
+        are counted from the first bar line there.
+
+    Examples
+    --------
+    >>> verify(Piece([0, 24], [24, 24], [62, 63]), Limits.parse(key="D"))
+    ('D#4 in bar 1 is not in D major',)
+    """
+    if not np.any(piece.onset >= start):
+        return ("there is no note",)
+    seen = _Seen(piece, limits, start, _first_bar(piece, start))
+    return tuple(breach for rule in _RULES for breach in rule(seen))
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What a rule looks at."""
+
+    piece: Piece
+    limits: Limits
+    start: int
+    first_bar: int  # the tick at which the first bar that counts begins
+
+    @cached_property
+    def judged(self) -> Ints:
+        """Indices of the notes that are judged."""
+        return np.flatnonzero(self.piece.onset >= self.start)
+
+    @cached_property
+    def tones(self) -> Ints:
+        """Those of them that have a pitch: no drums."""
+        return np.flatnonzero((self.piece.onset >= self.start) & ~self.piece.is_drum)
+
+    @cached_property
+    def bars(self) -> Ints:
+        """The bar in which each note of the piece begins."""
+        return self.piece.bar_and_position(self.piece.onset)[0]
+
+    def say(self, note: int) -> str:
+        """A note and where it begins."""
+        pitch = int(self.piece.pitch[note])
+        name = (
+            f"drum {pitch}"
+            if self.piece.parts[self.piece.part[note]].is_drum
+            else pitch_name(pitch, flats=self.limits.flats)
+        )
+        return f"{name} in bar {self.bars[note] + 1}"
+
+
+def _first_bar(piece: Piece, start: int) -> int:
+    """The first bar line at `start` or later; the second of the piece if its first bar is a pick-up."""
+    lines = piece.bar_starts(max(piece.length, start) + piece.time_signatures[-1].bar_ticks(piece.ticks_per_quarter) + 1)
+    if start == 0:
+        pickup = lines[1] <= 2 * piece.onset[0] < 2 * lines[1]
+        return int(lines[int(pickup)])
+    return int(lines[np.searchsorted(lines, start)])
+
+
+def _signatures(seen: _Seen) -> Iterator[str]:
+    piece, limits = seen.piece, seen.limits
+    for metre in piece.time_signatures:
+        if limits.metre and metre[1:] != limits.metre:
+            yield f"the metre is {metre.numerator}/{metre.denominator}, not {limits.metre[0]}/{limits.metre[1]}"
+    for tempo in piece.tempi:
+        if limits.tempo_qpm and tempo.microseconds != Tempo.from_qpm(0, limits.tempo_qpm).microseconds:
+            yield f"the tempo is {tempo.qpm:.4g} quarters a minute, not {limits.tempo_qpm:g}"
+    for key in piece.keys:
+        if limits.key and (key.tonic, key.mode) != (limits.key.tonic, limits.key.mode):
+            yield f"the key signature is that of {key.name}, not of {limits.key.name}"
+
+
+def _notes(seen: _Seen) -> Iterator[str]:
+    scale, pitches = seen.limits.notes, seen.limits.pitches
+    for note in seen.tones.tolist():
+        pitch = int(seen.piece.pitch[note])
+        if scale and pitch % 12 not in scale.pitch_classes:
+            yield f"{seen.say(note)} is not in {scale.name}"
+        if pitches and not pitches[0] <= pitch <= pitches[1]:
+            yield f"{seen.say(note)} is outside {pitch_name(pitches[0])} to {pitch_name(pitches[1])}"
+
+
+def _players(seen: _Seen) -> Iterator[str]:
+    piece, wanted, velocities = seen.piece, seen.limits.instruments, seen.limits.velocities
+    for number in np.unique(piece.part[seen.judged]).tolist():
+        if wanted and not any(instrument.plays(piece.parts[number]) for instrument in wanted):
+            yield f"{instrument_name(piece.parts[number])} plays, which is none of {', '.join(i.name for i in wanted)}"
+    for note in seen.judged.tolist():
+        if velocities and not velocities[0] <= piece.velocity[note] <= velocities[1]:
+            yield f"{seen.say(note)} has velocity {piece.velocity[note]}, not {velocities[0]} to {velocities[1]}"
+
+
+def _leaps(seen: _Seen) -> Iterator[str]:
+    piece, most = seen.piece, seen.limits.max_leap
+    for part in range(len(piece.parts)) if most is not None else ():
+        last: list[int] = []  # the pitches of the part's onset before
+        now: list[int] = []
+        tick = -1
+        for note in np.flatnonzero((piece.part == part) & ~piece.is_drum).tolist():
+            pitch = int(piece.pitch[note])
+            if piece.onset[note] != tick:
+                last, now, tick = now, [], int(piece.onset[note])
+            now.append(pitch)
+            leap = min((abs(pitch - before) for before in last), default=0)
+            if tick >= seen.start and most is not None and leap > most:
+                yield f"{seen.say(note)} is a leap of {leap} semitones, more than {most}"
+
+
+def _crowds(seen: _Seen) -> Iterator[str]:
+    piece, limits = seen.piece, seen.limits
+    tones = ~piece.is_drum
+    begun, ended = np.sort(piece.onset[tones]), np.sort(piece.end[tones])
+    for tick in np.unique(piece.onset[seen.tones]).tolist() if limits.max_polyphony else ():
+        sounding = int(np.searchsorted(begun, tick, "right") - np.searchsorted(ended, tick, "right"))
+        if limits.max_polyphony and sounding > limits.max_polyphony:
+            bar = int(piece.bar_and_position([tick])[0][0])
+            yield f"{sounding} notes sound at once in bar {bar + 1}, more than {limits.max_polyphony}"
+    bars, counts = np.unique(seen.bars[seen.judged], return_counts=True)
+    for bar, count in zip(bars.tolist(), counts.tolist()):
+        if limits.max_density and count > limits.max_density:
+            yield f"{count} notes begin in bar {bar + 1}, more than {limits.max_density}"
+
+
+def _rhythm(seen: _Seen) -> Iterator[str]:
+    piece, grid = seen.piece, seen.limits.grid
+    whole, steps = 4 * piece.ticks_per_quarter, ", ".join(map(str, grid))
+    for name, ticks in (("begins", piece.onset), ("ends", piece.end)) if grid else ():
+        bars, positions = piece.bar_and_position(ticks[seen.judged])
+        for note, bar, position in zip(seen.judged.tolist(), bars.tolist(), positions.tolist()):
+            if all(position % (step * whole) for step in grid):
+                yield f"{seen.say(note)} {name} {position} ticks into bar {bar + 1}, off the grid of {steps}"
+
+
+def _ending(seen: _Seen) -> Iterator[str]:
+    piece, limits = seen.piece, seen.limits
+    lines = piece.bar_starts()
+    bars = int(np.sum(lines >= seen.first_bar))
+    if limits.bars and bars != limits.bars:
+        yield f"it is {bars} bars long, not {limits.bars}"
+    if limits.end_on_tonic and limits.tonic is not None and len(seen.tones):
+        last = piece.onset[seen.tones].max()
+        final = int(seen.tones[piece.onset[seen.tones] == last][0])
+        lowest = min(piece.pitch[seen.tones[piece.onset[seen.tones] == last]].tolist())
+        if lowest % 12 != limits.tonic:
+            yield (
+                f"it ends on {class_name(lowest % 12, flats=limits.flats)}, not on the tonic "
+                f"{class_name(limits.tonic, flats=limits.flats)} ({seen.say(final)})"
+            )
+
+
+def _harmony(seen: _Seen) -> Iterator[str]:
+    piece, tones = seen.piece, seen.tones
+    points = list(_chord_points(seen))
+    ticks = np.array([tick for tick, _, _ in points], np.int64)
+    first = np.searchsorted(ticks, piece.onset[tones])
+    beyond = np.searchsorted(ticks, piece.end[tones])
+    for note, low, high in zip(tones.tolist(), first.tolist(), beyond.tolist()):
+        for tick, bar, chord in points[low:high]:
+            if int(piece.pitch[note]) % 12 not in chord.pitch_classes:
+                yield f"{seen.say(note)} sounds at tick {tick} in bar {bar + 1} but is not in the chord {chord.name}"
+
+
+def _chord_points(seen: _Seen) -> Iterator[tuple[int, int, Chord]]:
+    """Tick, bar of the piece and chord of each beat and of each beginning of a chord."""
+    piece, chords = seen.piece, seen.limits.chords
+    lines = [tick for tick in piece.bar_starts().tolist() if tick >= seen.first_bar] if chords else []
+    before = piece.num_bars - len(lines)
+    for number, line in enumerate(lines):
+        metre = piece.time_signature_at(line)
+        ticks, beat = metre.bar_ticks(piece.ticks_per_quarter), metre.beat_ticks(piece.ticks_per_quarter)
+        here = chords[number % len(chords)]
+        begins = [-(-i * ticks // len(here)) for i in range(len(here))]  # the first whole tick of each chord
+        for position in sorted({*range(0, ticks, beat), *begins}):
+            chord = here[max(i for i, begin in enumerate(begins) if begin <= position)]
+            yield line + position, before + number, chord
+
+
+_RULES = (_signatures, _notes, _players, _leaps, _crowds, _rhythm, _ending, _harmony)
