@@ -10,24 +10,31 @@ Reading snaps every onset and end to the nearest tick of the piece's grid and sa
 else had to be changed to make the file legal is told in `Reading.repairs`. No note, tempo, metre or key is changed in
 silence. Controllers, pitch bends, lyrics and tracks without notes are left out: a piece is notes.
 
-One part is read for each track, channel and program; one track is written for each part.
+One part is read for each track, channel and program; one track is written for each part. What a piece does not hold is
+kept by `splice`, which exchanges the notes of one part in the bytes of a file.
 """
 
 from melody.midi.limits import ReadLimits
 from melody.midi.pretty import from_pretty_midi, to_pretty_midi
 from melody.midi.reading import SUFFIXES, Reading, parse, read, read_file, scan, skim
+from melody.midi.splicing import Place, Spliced, places, replace_part, splice
 from melody.midi.writing import to_bytes, write
 
 __all__ = [
     "SUFFIXES",
+    "Place",
     "ReadLimits",
     "Reading",
+    "Spliced",
     "from_pretty_midi",
     "parse",
+    "places",
     "read",
     "read_file",
+    "replace_part",
     "scan",
     "skim",
+    "splice",
     "to_bytes",
     "to_pretty_midi",
     "write",

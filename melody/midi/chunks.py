@@ -57,15 +57,37 @@ def to_varlen(value: int) -> bytes:
 
 def unwrapped(data: bytes) -> bytes:
     """The MIDI file inside a RIFF RMID file (.rmi); any other data as they are."""
+    start, end = midi_within(data)
+    return data[start:end] if start else data
+
+
+def midi_within(data: bytes) -> tuple[int, int]:
+    """Where the MIDI file in the data begins and ends: all of it, but for RIFF RMID files (.rmi).
+
+    Raises
+    ------
+    MidiError
+        If a RIFF RMID file holds none.
+    """
     if data[:4] != b"RIFF" or data[8:12] != b"RMID":
-        return data
+        return 0, len(data)
     at = 12
     while at + 8 <= len(data):
         (length,) = struct.unpack_from("<I", data, at + 4)
         if data[at : at + 4] == b"data":
-            return data[at + 8 : at + 8 + length]
+            return at + 8, at + 8 + length
         at += 8 + length + length % 2
     raise MidiError("is RIFF RMID without a MIDI file in it; export it again")
+
+
+def wrapped(midi: bytes, like: bytes) -> bytes:
+    """A MIDI file wrapped as `like`, a RIFF RMID file, wraps its own; as it is if `like` wraps none."""
+    start, end = midi_within(like)
+    if not start:
+        return midi
+    rest = like[end + (end - start) % 2 :]
+    body = like[8 : start - 4] + struct.pack("<I", len(midi)) + midi + b"\0" * (len(midi) % 2) + rest
+    return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
 def whole_tracks(data: bytes) -> list[bytes] | None:
