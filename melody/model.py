@@ -3,7 +3,8 @@
 One step is one event. Its tokens and features are looked up in one table and added up, a stacked LSTM (Hochreiter and
 Schmidhuber 1997; forget gate by Gers et al. 2000) carries the state on, and a small head predicts the fields of the next
 event in a chain, each given those before it and, from the second field on, what is known of the place where the event will
-stand (the conditions of `melody.tokens.features`).
+stand (the conditions of `melody.tokens.features`). A head sees the LSTM's output and its input side by side (a skip
+connection, Graves 2013), and what each part plays is predicted by a head of its own.
 
 A plain `nn.Module`: no Lightning here, and none is needed to use it.
 """
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from melody.tokens.features import condition_sizes, feature_sizes
+from melody.tokens.features import condition_sizes, feature_sizes, parts_told
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, VALUE, Vocabulary
 
@@ -39,7 +40,14 @@ class ModelSettings:
     head_size
         Width of the hidden layer before each field's logits.
     dropout
-        Share of the embedding and of each layer's output left out in training.
+        Share of the embedding and of each layer's output left out in training; of the embedding and of the last output the
+        same cells throughout a window (variational dropout, Gal and Ghahramani 2016).
+    weight_dropout
+        Share of the recurrent weights left out in training, the same ones throughout a window (Merity et al. 2018).
+    feature_dropout
+        Share of the things said of an event, to the LSTM or to a head, that are left out in training.
+    head_dropout
+        Share of the hidden cells of the heads left out in training.
     """
 
     hidden_size: int = 256
@@ -47,6 +55,9 @@ class ModelSettings:
     embedding_size: int = 256
     head_size: int = 256
     dropout: float = 0.3
+    weight_dropout: float = 0.0
+    feature_dropout: float = 0.0
+    head_dropout: float = 0.0
 
 
 class MelodyLSTM(nn.Module):
@@ -64,7 +75,7 @@ class MelodyLSTM(nn.Module):
         self.predicted = [k for k, size in enumerate(self.sizes) if size > 1]
         inputs = vocabulary.sizes + feature_sizes(vocabulary)
         self.register_buffer("offsets", _starts(inputs), persistent=False)
-        self.embedding = nn.EmbeddingBag(sum(inputs), settings.embedding_size, mode="sum")
+        self.embedding = _Sum(sum(inputs), settings.embedding_size, settings.feature_dropout)
         self.lstm = nn.LSTM(
             settings.embedding_size,
             settings.hidden_size,
@@ -72,14 +83,13 @@ class MelodyLSTM(nn.Module):
             dropout=settings.dropout if settings.num_layers > 1 else 0.0,
             batch_first=True,
         )
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = _LockedDropout(settings.dropout)
         self.heads = nn.ModuleDict({FIELDS[k]: _Head(k, vocabulary, settings) for k in self.predicted})
         self._initialise()
 
     def _initialise(self) -> None:
         """Orthogonal recurrent weights (Saxe et al. 2014), forget-gate bias 1 (Jozefowicz et al. 2015)."""
         hidden = self.settings.hidden_size
-        nn.init.normal_(self.embedding.weight, std=0.1)
         for name, parameter in self.lstm.named_parameters():
             if "weight_hh" in name:
                 for gate in parameter.data.chunk(4):
@@ -92,11 +102,19 @@ class MelodyLSTM(nn.Module):
                     parameter.data[hidden : 2 * hidden] = 1.0
 
     def forward(self, events: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Hidden states after each event, (batch, time, hidden), and the state to go on with."""
+        """What the heads see after each event, (batch, time, hidden + embedding), and the state to go on with."""
         inputs = events[..., : len(self.offsets)] + self.offsets
-        embedded = self.embedding(inputs.flatten(0, 1)).unflatten(0, events.shape[:2])
-        hidden, state = self.lstm(self.dropout(embedded), state)
-        return self.dropout(hidden), state
+        embedded = self.dropout(self.embedding(inputs.flatten(0, 1)).unflatten(0, events.shape[:2]))
+        hidden, state = self._recur(embedded, state)
+        return torch.cat([self.dropout(hidden), embedded], dim=-1), state
+
+    def _recur(self, inputs: Tensor, state: State | None) -> tuple[Tensor, State]:
+        """The LSTM, in training without some of its recurrent weights."""
+        rate = self.settings.weight_dropout
+        if not (self.training and rate):
+            return self.lstm(inputs, state)
+        kept = {name: functional.dropout(p, rate) for name, p in self.lstm.named_parameters() if "weight_hh" in name}
+        return torch.func.functional_call(self.lstm, kept, (inputs, state))
 
     def logits(self, hidden: Tensor, targets: Tensor) -> dict[int, Tensor]:
         """For each predicted field the logits of its token in the next event, (batch, time, field size).
@@ -138,26 +156,79 @@ def _starts(sizes: Sequence[int]) -> Tensor:
     return torch.tensor([0, *sizes[:-1]]).cumsum(0) if sizes else torch.zeros(0, dtype=torch.long)
 
 
+def num_voices(vocabulary: Vocabulary, field: int) -> int:
+    """How many heads a field has: the value one for each part, if there are few, and one for changes; others one."""
+    return 1 + parts_told(vocabulary) if field == VALUE else 1
+
+
+class _Sum(nn.Module):
+    """Sum of the embeddings of several things, (rows, things) -> (rows, width), in training without some of them."""
+
+    def __init__(self, number: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self._dropout = dropout
+        self.weight = nn.Parameter(torch.empty(number, width).normal_(std=0.1))
+
+    def forward(self, things: Tensor) -> Tensor:
+        kept = None
+        if self.training and self._dropout:
+            kept = functional.dropout(self.weight.new_ones(things.shape), self._dropout)
+        return functional.embedding_bag(things, self.weight, mode="sum", per_sample_weights=kept)
+
+
+class _LockedDropout(nn.Module):
+    """Dropout of the same cells at each step of a window, (batch, time, cells)."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self._rate = rate
+
+    def forward(self, values: Tensor) -> Tensor:
+        if not (self.training and self._rate):
+            return values
+        return values * functional.dropout(values.new_ones(len(values), 1, values.shape[2]), self._rate)
+
+
 class _Head(nn.Module):
-    """One field: tanh of the state and of what is known of the event already, then logits."""
+    """One field: a hidden layer of the state and of what is known of the event already, one more on top, then logits."""
 
     offsets: Tensor
 
     def __init__(self, field: int, vocabulary: Vocabulary, settings: ModelSettings) -> None:
         super().__init__()
-        self.field = field
+        self.field, self.voices = field, num_voices(vocabulary, field)
         sizes = known_sizes(vocabulary, field)
+        seen, width, size = settings.hidden_size + settings.embedding_size, settings.head_size, vocabulary.sizes[field]
         self.first_condition = len(FIELDS) + len(feature_sizes(vocabulary))
+        self.num_known = sum(sizes)
         self.register_buffer("offsets", _starts(sizes), persistent=False)
-        self.trunk = nn.Linear(settings.hidden_size, settings.head_size)
-        self.known = nn.EmbeddingBag(max(sum(sizes), 1), settings.head_size, mode="sum")
-        self.output = nn.Linear(settings.head_size, vocabulary.sizes[field])
-        nn.init.normal_(self.known.weight, std=0.1)
+        self.trunk = nn.Parameter(torch.empty(self.voices, seen, width).uniform_(-1, 1) / seen**0.5)
+        self.trunk_bias = nn.Parameter(torch.zeros(self.voices, width))
+        self.known = _Sum(max(self.voices * self.num_known, 1), width, settings.feature_dropout)
+        self.dropout = nn.Dropout(settings.head_dropout)
+        self.inner = nn.Linear(width, width)
+        self.output = nn.Parameter(torch.empty(self.voices, width, size).uniform_(-1, 1) / width**0.5)
+        self.output_bias = nn.Parameter(torch.zeros(self.voices, size))
 
     def forward(self, hidden: Tensor, targets: Tensor) -> Tensor:
-        inner = self.trunk(hidden)
-        if len(self.offsets):
-            conditions = targets[..., self.first_condition :][..., : len(self.offsets) - self.field]
-            known = torch.cat([targets[..., : self.field], conditions], dim=-1) + self.offsets
-            inner = inner + self.known(known.flatten(0, 1)).view_as(inner)
-        return self.output(torch.tanh(inner))
+        """Logits, (batch, time, field size); see `MelodyLSTM.logits`."""
+        seen, events = hidden.flatten(0, 1), targets.flatten(0, 1)  # (batch x time, ...)
+        voice = (events[:, KIND] - FIRST_PART + 1).clamp(0, self.voices - 1)
+        if self.voices == 1:
+            return self._voice(0, seen, events).view(*hidden.shape[:2], -1)
+        logits = hidden.new_empty(len(seen), self.output.shape[2])
+        for number in range(self.voices):
+            own = (voice == number).nonzero().squeeze(1)
+            logits[own] = self._voice(number, seen[own], events[own]).to(logits.dtype)
+        return logits.view(*hidden.shape[:2], -1)
+
+    def _voice(self, number: int, seen: Tensor, events: Tensor) -> Tensor:
+        """The logits of one voice, (rows, field size)."""
+        inner = seen @ self.trunk[number] + self.trunk_bias[number]
+        if self.num_known:
+            conditions = events[:, self.first_condition :][:, : len(self.offsets) - self.field]
+            known = torch.cat([events[:, : self.field], conditions], dim=1) + self.offsets
+            inner = inner + self.known(known + number * self.num_known)
+        inner = torch.tanh(inner)
+        inner = inner + torch.tanh(self.inner(self.dropout(inner)))
+        return self.dropout(inner) @ self.output[number] + self.output_bias[number]

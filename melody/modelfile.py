@@ -139,7 +139,7 @@ def _digest(arrays: Mapping[str, NDArray], texts: Mapping[str, str]) -> str:
     digest = hashlib.sha256()
     for name in sorted(arrays):
         digest.update(f"{name}{arrays[name].dtype}{arrays[name].shape}".encode())
-        digest.update(np.ascontiguousarray(arrays[name]).tobytes())
+        digest.update(np.ascontiguousarray(arrays[name]).data if arrays[name].size else b"")
     for name in sorted(texts):
         digest.update(f"\0{name}\0{texts[name]}".encode())
     return digest.hexdigest()
@@ -154,7 +154,7 @@ def _check_shapes(path: Path, arrays: Mapping[str, NDArray], vocabulary: Vocabul
                 f"{path}: its weights take {arrays['embedding.weight'].shape[0]} tokens, its vocabulary has {inputs}"
             )
         for size, name in zip(vocabulary.sizes, FIELDS):
-            if size > 1 and arrays[f"heads.{name}.output.weight"].shape[0] != size:
+            if size > 1 and arrays[f"heads.{name}.output"].shape[-1] != size:
                 raise ModelFileError(f"{path}: its weights and its vocabulary have different numbers of {name} tokens")
         if not all(np.isfinite(array).all() for array in arrays.values()):
             raise ModelFileError(f"{path}: holds weights that are no numbers; train it again")

@@ -88,7 +88,7 @@ def test_one_step_is_the_gate_equations(model: MelodyLSTM, vocabulary: Vocabular
     events = _events(vocabulary, 2)[:, :1]
     weights = {name: value.detach().double().numpy() for name, value in model.state_dict().items()}
     rows = events[0, 0, : len(model.offsets)].numpy() + model.offsets.numpy()
-    below = weights["embedding.weight"][rows].sum(0)
+    below = embedded = weights["embedding.weight"][rows].sum(0)
 
     def sigmoid(x: np.ndarray) -> np.ndarray:
         return 1 / (1 + np.exp(-x))
@@ -101,7 +101,8 @@ def test_one_step_is_the_gate_equations(model: MelodyLSTM, vocabulary: Vocabular
         )
         into, _forget, cell, out = np.split(gates, 4)
         below = sigmoid(out) * np.tanh(sigmoid(into) * np.tanh(cell))  # h and c before were 0
-    assert np.allclose(model(events)[0][0, 0].detach().numpy(), below, atol=1e-6)
+    seen = model(events)[0][0, 0].detach().numpy()  # by the heads
+    assert np.allclose(seen, np.concatenate([below, embedded]), atol=1e-6)
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
@@ -121,6 +122,34 @@ def test_the_numpy_engine_gives_torchs_logits(vocabulary: Vocabulary, layers: in
         for k in engine.predicted:
             got = engine.logits(k, trunks, following[:, : len(FIELDS)], following[:, inputs:])
             assert np.abs(got - expected[k][:, t].detach().numpy()).max() < 1e-5
+
+
+def test_what_is_left_out_in_training_is_the_same_throughout_a_window(vocabulary: Vocabulary) -> None:
+    """Variational dropout: a cell is out at each step or at none; what is measured leaves nothing out."""
+    torch.manual_seed(3)
+    shape = ModelSettings(hidden_size=24, embedding_size=16, head_size=20, dropout=0.5)
+    model, events = MelodyLSTM(vocabulary, shape), _events(vocabulary, 0)
+    out = model(events)[0][0] == 0  # (time, cells)
+    assert torch.equal(out.all(dim=0), out.any(dim=0))
+    assert 0.2 < out.any(dim=0).float().mean() < 0.8
+    assert not torch.any(model.eval()(events)[0] == 0)
+
+
+@pytest.mark.parametrize("what", ["weight_dropout", "feature_dropout", "head_dropout"])
+def test_each_dropout_leaves_out_in_training_alone(vocabulary: Vocabulary, what: str) -> None:
+    torch.manual_seed(0)
+    model = MelodyLSTM(
+        vocabulary, ModelSettings(hidden_size=24, embedding_size=16, head_size=20, dropout=0.0, **{what: 0.5})
+    )
+    events = _events(vocabulary, 0)
+    mask = torch.ones(1, events.shape[1] - 1, dtype=torch.bool)
+
+    def nats() -> float:
+        return float(model.nats(model(events[:, :-1])[0], events[:, 1:], mask).sum().detach())
+
+    assert nats() != nats()
+    model.eval()
+    assert nats() == nats()
 
 
 def test_what_follows_the_end_of_a_piece_does_not_count(model: MelodyLSTM, vocabulary: Vocabulary) -> None:

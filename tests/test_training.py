@@ -1,26 +1,37 @@
 """The laws of training: it learns, it stops, nothing is lost, and what goes on goes on exactly."""
 
+import csv
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import SmallCorpus, small_corpus
+from music import folk_tune
 
-from melody import modelfile
+from melody import midi, modelfile
 from melody.dataset import BatchSettings
 from melody.errors import TrainingError
-from melody.model import ModelSettings
-from melody.training.run import fit
-from melody.training.settings import Epoch, Plan, Result, TrainingSettings
+from melody.evaluation import nats_per_note, restored
+from melody.files import FileError
+from melody.model import MelodyLSTM, ModelSettings
+from melody.piece import Part
+from melody.report.curves import write_curves
+from melody.tokens import Vocabulary
+from melody.tokens.features import condition_sizes, feature_sizes
+from melody.tokens.vocabulary import FIELDS
+from melody.training import alarms, transfer
+from melody.training.run import fit, plan
+from melody.training.settings import Alarm, Epoch, Paths, Plan, Result, TrainingSettings
 
 TINY = ModelSettings(hidden_size=16, num_layers=2, embedding_size=8, head_size=8, dropout=0.2)
-SETTINGS = TrainingSettings(epochs=4, model=TINY, batch=BatchSettings(batch_size=8, window=16))
+SETTINGS = TrainingSettings(epochs=4, model=TINY, batch=BatchSettings(batch_size=8, window=16), samples=2)
 HERE = Path(__file__).parent
 
 # A training in a process of its own: it prints a line an epoch, so that the test knows when to strike.
@@ -82,7 +93,13 @@ def test_a_killed_run_goes_on_to_the_same_weights(undisturbed: Path, tmp_path: P
     told = _start(out, resume=True).communicate(timeout=120)[0]
     assert told.split()[0] == "3"
     assert _weights(out) == _weights(undisturbed)
-    assert [p.name for p in tmp_path.iterdir()] == ["model.safetensors"]  # nothing is left behind
+    beside = {"model.csv", "model.samples", "model.safetensors"}
+    assert {p.name for p in tmp_path.iterdir()} == beside  # nothing of the way back is left
+    samples = sorted(p.name for p in Paths(out).samples.iterdir())
+    assert samples == ["epoch-002.mid", "epoch-004.mid"]
+    for name in samples:
+        again, before = (midi.read(Paths(path).samples / name) for path in (out, undisturbed))
+        assert again.pitch.tolist() == before.pitch.tolist()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process alone")
@@ -107,7 +124,14 @@ def test_training_learns_tells_and_records(tmp_path: Path) -> None:
     plans: list[Plan] = []
     shares: list[float] = []
     out = tmp_path / "model.safetensors"
-    result = fit(small_corpus(40), out, SETTINGS, on_plan=plans.append, on_epoch=epochs.append, on_step=shares.append)
+    result = fit(
+        small_corpus(40),
+        out,
+        SETTINGS,
+        on_plan=lambda plan, _: plans.append(plan),
+        on_epoch=epochs.append,
+        on_step=shares.append,
+    )
     assert plans[0].epochs == 4 and [e.number for e in epochs] == [1, 2, 3, 4]
     assert shares == sorted(shares) and shares[-1] == pytest.approx(1)
     assert epochs[-1].valid < epochs[0].valid
@@ -141,7 +165,7 @@ def test_time_is_kept(tmp_path: Path) -> None:
     plans: list[Plan] = []
     started = time.monotonic()
     settings = TrainingSettings(max_minutes=0.1, model=TINY)
-    fit(small_corpus(120), tmp_path / "model.safetensors", settings, on_plan=plans.append)
+    fit(small_corpus(120), tmp_path / "model.safetensors", settings, on_plan=lambda plan, _: plans.append(plan))
     assert plans[0].epochs >= 1
     assert time.monotonic() - started < 60  # six seconds of training and what surrounds it
 
@@ -174,3 +198,265 @@ def test_the_sentence_says_what_happened_and_what_to_try() -> None:
     assert "--resume" in result(ending="interrupted").sentence
     assert "by itself" in result(ending="stopped early").sentence
     assert not np.isnan(result().valid)
+
+
+# What stands beside the model
+
+
+def test_the_losses_are_a_table_and_a_picture(tmp_path: Path) -> None:
+    out = tmp_path / "model.safetensors"
+    epochs: list[Epoch] = []
+    fit(small_corpus(40), out, SETTINGS, on_epoch=epochs.append)
+    rows = list(csv.DictReader(Paths(out).csv.read_text().splitlines()))
+    assert [float(row["valid"]) for row in rows] == [epoch.valid for epoch in epochs]
+    assert [bool(row["sample_run"]) for row in rows] == [False, True, False, True]
+    rates = [float(row["learning_rate"]) for row in rows]
+    assert 0 < rates[-1] < rates[0] <= 2e-3 * 1.01
+    write_curves(Paths(out).csv, Paths(out).png)
+    assert Paths(out).png.read_bytes().startswith(b"\x89PNG")
+
+
+def test_sample_tunes_are_music_of_the_model_at_that_time(tmp_path: Path) -> None:
+    out = tmp_path / "model.safetensors"
+    fit(small_corpus(40), out, SETTINGS)
+    first, last = (midi.read(Paths(out).samples / f"epoch-{n:03d}.mid") for n in (2, 4))
+    assert first.num_notes and last.num_notes and first != last
+    fit(small_corpus(40), tmp_path / "without.safetensors", replace(SETTINGS, samples=0))
+    assert not Paths(tmp_path / "without.safetensors").samples.exists()
+
+
+def test_the_plan_is_told_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    corpus = small_corpus(60)
+    planned = plan(corpus, TrainingSettings(max_minutes=1.0))
+    assert (planned.pieces, planned.valid_pieces, planned.notes) == (48, 6, 48 * folk_tune(0).num_notes)
+    assert planned.parameters == sum(p.numel() for p in MelodyLSTM(corpus.vocabulary, planned.model).parameters())
+    assert 0 < planned.minutes <= 1.0
+    assert all(told in " ".join(planned.lines) for told in ("48 pieces", "LSTM 1 x 128", "epochs of about", "GB"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_user_asks_for_is_planned(tmp_path: Path) -> None:
+    settings = TrainingSettings(epochs=7, hidden_size=32, num_layers=3, dropout=0.1, learning_rate=0.01, precision="bf16")
+    planned = plan(small_corpus(20), settings)
+    shape = planned.model
+    assert (shape.hidden_size, shape.num_layers, shape.dropout) == (32, 3, 0.1)
+    assert (planned.epochs, planned.learning_rate, planned.precision) == (7, 0.01, "bf16")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"max_minutes": 0},
+        {"epochs": 0},
+        {"learning_rate": -1.0},
+        {"learning_rate": float("nan")},
+        {"dropout": 1.0},
+        {"hidden_size": 0},
+        {"samples": -1},
+        {"batch": BatchSettings(batch_size=0)},
+    ],
+    ids=str,
+)
+def test_settings_out_of_range_are_refused(wrong: dict) -> None:
+    with pytest.raises(TrainingError, match="must be"):
+        TrainingSettings(**wrong)
+
+
+# Alarms
+
+
+def _entry(epoch: int, train: float, valid: float, **facts: float) -> dict:
+    usual = {"steps": 100 * epoch, "unigram": 6.0, "learning_rate": 2e-3, "guessed_share": 0.2, "real_share": 0.2}
+    return {"epoch": epoch, "train": train, "valid": valid, **usual, **facts}
+
+
+def _alarms(*entries: dict, longest: int = 4) -> list[str]:
+    planned = plan(small_corpus(20), TrainingSettings(epochs=20, model=TINY))
+    return [alarm.kind for alarm in alarms.after(list(entries), planned, longest)]
+
+
+def test_a_training_that_goes_well_raises_no_alarm() -> None:
+    losses = [(7.0, 5.0), (4.0, 3.5), (3.0, 3.0), (2.5, 2.9), (2.3, 2.91), (2.2, 2.93)]
+    for count in range(1, len(losses) + 1):
+        assert _alarms(*(_entry(i + 1, *loss) for i, loss in enumerate(losses[:count]))) == []
+
+
+def test_each_alarm_knows_its_trouble() -> None:
+    good = [_entry(1, 7.0, 5.0), _entry(2, 4.0, 3.5)]
+    assert _alarms(*good, _entry(3, 3.9, 3.4, guessed_share=0.97)) == ["collapse"]
+    assert _alarms(*good, _entry(3, 3.9, 3.4, guessed_share=0.97, real_share=0.9)) == []  # a drum
+    assert _alarms(*good, _entry(3, 3.9, 3.4, sample_run=40)) == ["collapse"]
+    assert _alarms(*good, _entry(3, 3.9, 3.4, sample_run=40), longest=30) == []
+    worse = [_entry(3 + i, 3.0 - 0.2 * i, 3.7 + 0.2 * i) for i in range(3)]
+    assert _alarms(*good, *worse) == ["overfitting"]
+    assert _alarms(*good, _entry(3, 5.0, 5.0)) == ["learning rate too high"]
+    assert _alarms(_entry(1, 900.0, 900.0), _entry(2, 850.0, 900.0)) == ["learning rate too high"]
+    assert _alarms(*(_entry(i + 1, 7.0 - 0.01 * i, 7.0) for i in range(3))) == ["learning rate too low"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind"),
+    [
+        ({"learning_rate": 1e-5, "epochs": 4}, "learning rate too low"),
+        ({"learning_rate": 0.9, "epochs": 4, "clip_norm": 1e30}, "collapse"),
+        ({"learning_rate": 1e-2, "epochs": 60, "patience": 1.0}, "overfitting"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_real_trainings_raise_them(tmp_path: Path, settings: dict, kind: str) -> None:
+    heard: list[Alarm] = []
+    corpus, batch = (small_corpus(8), BatchSettings()) if kind == "overfitting" else (small_corpus(60), BatchSettings(4, 8))
+    shape = ModelSettings(hidden_size=64, num_layers=1, embedding_size=32, head_size=32, dropout=0.0)
+    usual = {"model": shape, "batch": batch, "samples": 0}
+    fit(corpus, tmp_path / "model.safetensors", TrainingSettings(**usual | settings), on_alarm=heard.append)
+    assert kind in [alarm.kind for alarm in heard]
+    assert len({alarm.kind for alarm in heard}) == len(heard)  # each is told once
+    told = next(alarm.sentence for alarm in heard if alarm.kind == kind)
+    assert "--" in told and "\n" not in told
+    assert modelfile.load(tmp_path / "model.safetensors").training["alarms"][kind] == told
+
+
+def test_too_little_data_is_told_first(tmp_path: Path) -> None:
+    heard: list[Alarm] = []
+    fit(small_corpus(8), tmp_path / "model.safetensors", replace(SETTINGS, epochs=1), on_alarm=heard.append)
+    assert heard[0].kind == "too little data" and "--from" in heard[0].sentence
+
+
+def test_the_longest_run_of_one_pitch() -> None:
+    tune = replace(folk_tune(0), pitch=np.array([60, 60, 60, 62, 62, *[64, 65] * 19, 60, 60][:43]))
+    vocabulary = Vocabulary.build([tune])
+    assert alarms.longest_run(vocabulary, [vocabulary.encode(tune)]) == 3
+
+
+# A full disk
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot limit the size of files to stand for a full disk")
+def test_a_disk_that_fills_up_leaves_the_last_good_model_whole(tmp_path: Path) -> None:
+    """The model of the first epoch still fits on the disk, the way back, three times as large, does not."""
+    import resource
+
+    out, corpus = tmp_path / "model.safetensors", small_corpus(40)
+    fit(corpus, out, replace(SETTINGS, epochs=1, samples=0))
+    before, limits = out.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(len(before) * 1.3), limits[1]))
+        with pytest.raises(FileError, match=r"cannot write .*resume: .*free some space"):
+            fit(corpus, out, replace(SETTINGS, seed=1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert len(modelfile.load(out).training["history"]) == 1 and out.read_bytes() != before
+    assert {path.suffix for path in tmp_path.iterdir()} == {".safetensors", ".csv"}  # nothing half-written
+
+
+# Fine-tuning
+
+
+def test_a_model_adapted_to_its_own_vocabulary_is_the_model(trained: Path) -> None:
+    file = modelfile.load(trained)
+    old, new = restored(file), MelodyLSTM(file.vocabulary, ModelSettings(**file.settings))
+    told = transfer.carried(old, file.vocabulary, new, file.vocabulary)
+    assert "all" in told
+    for name, weights in old.state_dict().items():
+        assert new.state_dict()[name].equal(weights), name
+
+
+def test_tables_have_a_meaning_for_every_row() -> None:
+    """Whatever features there are: the tables are as long as the layers are high."""
+    corpus = small_corpus(6)
+    for vocabulary in (corpus.vocabulary, Vocabulary.build([folk_tune(0)]), _other_vocabulary()):
+        tables = transfer.Tables.of(vocabulary)
+        assert tuple(map(len, tables.fields.values())) == vocabulary.sizes
+        assert tuple(map(len, tables.features.values())) == feature_sizes(vocabulary)
+        assert tuple(map(len, tables.conditions.values())) == condition_sizes(vocabulary)
+        assert len(MelodyLSTM(vocabulary, TINY).embedding.weight) == sum(vocabulary.sizes + feature_sizes(vocabulary))
+
+
+def _other_vocabulary() -> Vocabulary:
+    """Another range, other rhythms, two players: much that the tunes by rule do not have."""
+    tune, second = folk_tune(3).transpose(-9), folk_tune(4)
+    second = replace(second, onset=second.onset + 18, duration=second.duration // 2, parts=(Part(73),))
+    return Vocabulary.build([tune, second])
+
+
+def test_what_means_the_same_predicts_the_same(trained: Path) -> None:
+    """A piece that both vocabularies can say costs the same in both, but for what one of them must choose among more."""
+    file = modelfile.load(trained)
+    larger = Vocabulary.build(
+        [*map(folk_tune, range(120)), folk_tune(1).transpose(12), replace(folk_tune(2), parts=(Part(73),))],
+        transpositions=range(-5, 7),
+    )
+    assert larger.sizes > file.vocabulary.sizes
+    new = MelodyLSTM(larger, ModelSettings(**file.settings))
+    told = transfer.carried(restored(file), file.vocabulary, new, larger)
+    assert "nearest" in told and "program 73" in told
+    tunes = [folk_tune(n) for n in range(200, 210)]
+    before = nats_per_note(restored(file), file.vocabulary, [file.vocabulary.encode(tune) for tune in tunes])
+    after = nats_per_note(new, larger, [larger.encode(tune) for tune in tunes])
+    scratch = nats_per_note(MelodyLSTM(larger, new.settings), larger, [larger.encode(tune) for tune in tunes])
+    assert before <= after < before + 0.5 < scratch
+
+
+def test_adapting_beats_beginning_anew(trained: Path, tmp_path: Path) -> None:
+    """Twenty tunes of the same kind, two epochs: a model that knows the rules is far ahead."""
+    corpus = small_corpus(20)
+    settings = TrainingSettings(epochs=2, samples=0, batch=BatchSettings(batch_size=8))
+    start = modelfile.load(trained)
+    told: list[str] = []
+    adapted = fit(corpus, tmp_path / "a.safetensors", settings, start=start, on_plan=lambda _, line: told.append(line))
+    anew = fit(corpus, tmp_path / "b.safetensors", replace(settings, model=ModelSettings(**start.settings)))
+    assert adapted.test < 0.7 * anew.test
+    assert "known" in told[0]
+    assert modelfile.load(tmp_path / "a.safetensors").training["started_from"].startswith("rules ")
+    with pytest.raises(TrainingError, match="keeps its size"):
+        fit(corpus, tmp_path / "c.safetensors", replace(settings, hidden_size=32), start=start)
+
+
+def test_the_nearest_meaning() -> None:
+    known = [("pitch", 60), ("pitch", 64), ("metre", 4, 3), ("metre", 8, 6), ("end",)]
+    assert transfer.nearest(("pitch", 64), known) == ("pitch", 64)
+    assert transfer.nearest(("pitch", 63), known) == ("pitch", 64)
+    assert transfer.nearest(("metre", 8, 3), known) == ("metre", 8, 6)
+    assert transfer.nearest(("key", "major", 1), known) is None
+    assert transfer.nearest(("end",), known) == ("end",)
+    assert len(FIELDS) == 5
+
+
+# Several processes
+
+SHARED = """
+import sys
+sys.path.insert(0, {here!r})
+from dataclasses import replace
+from conftest import small_corpus
+from test_training import WHOLE
+from melody.training.run import fit
+
+fit(small_corpus(40), {out!r}, replace(WHOLE, devices=2, strategy="ddp"))
+"""
+WHOLE = replace(SETTINGS, epochs=2, model=replace(TINY, dropout=0.0), batch=BatchSettings(batch_size=7, window=16))
+
+
+@pytest.mark.skipif(
+    os.name == "nt", reason="Lightning starts its processes by a script of the same name; gloo is Unix's here"
+)
+def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
+    """Each takes its share of every group of seven pieces; losses and weights are those of one process."""
+    script, out = tmp_path / "shared.py", tmp_path / "two.safetensors"
+    script.write_text(SHARED.format(here=str(HERE), out=str(out)))
+    environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, script], check=True, env=environment, timeout=300)
+    fit(small_corpus(40), tmp_path / "one.safetensors", WHOLE)
+    one, two = (modelfile.load(tmp_path / f"{name}.safetensors") for name in ("one", "two"))
+    for name in ("train", "valid", "guessed_share"):
+        losses = [[entry[name] for entry in file.training["history"]] for file in (one, two)]
+        assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+    for name, weights in one.weights.items():
+        np.testing.assert_allclose(two.weights[name], weights, atol=1e-4)
+
+
+def test_more_processes_than_lightning_knows_how_to_start_are_told(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="strategy nonsense"):
+        fit(small_corpus(8), tmp_path / "m.safetensors", replace(SETTINGS, devices=2, strategy="nonsense"))
+    assert list(tmp_path.iterdir()) == []

@@ -36,7 +36,15 @@ def version(
         print(context.get_help())
 
 
-COMMANDS = ("learn", "make", "show")
+# Where each command is: only the module of the one that was asked for is loaded, which shortens every start.
+COMMANDS = {
+    "learn": ("corpus", "prepare"),
+    "train": ("train",),
+    "make": ("generate", "continue"),
+    "measure": ("evaluate",),
+    "share": ("export",),
+    "show": ("render", "plot", "score"),
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,9 +54,10 @@ def main(arguments: list[str] | None = None) -> int:
     # Two threads that spin for work slow each other down 39-fold when another program holds a core; it must be set before
     # any of them starts.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if (sys.argv[1:] if arguments is None else arguments)[:1] != ["train"]:
+    asked = "".join((sys.argv[1:] if arguments is None else arguments)[:1])
+    if asked != "train":
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's products here are too small for more
-    for name in COMMANDS:
+    for name in [name for name, words in COMMANDS.items() if asked in words] or COMMANDS:  # all of them for the help
         import_module(f"melody.cli.{name}")
     try:
         return app(arguments, standalone_mode=False) or 0

@@ -1,16 +1,15 @@
-"""`melody corpus`, `melody prepare` and `melody train`: music in, a model out."""
+"""`melody corpus` and `melody prepare`: music in, a corpus out."""
 
 from __future__ import annotations
 
 import json
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from melody.cli import app
-from melody.training.settings import Epoch, Plan, Result, TrainingSettings
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
     from melody.corpus import Corpus, PrepareSettings, Progress
 
-_DEFAULTS = TrainingSettings()
 _SHOWN = 20  # rejected files on the screen
 
 
@@ -112,7 +110,7 @@ def prepare(
         return
     if folder is None:
         raise CorpusError("no folder was named; write: melody prepare FOLDER, or melody prepare --explain FILE")
-    prepared = _prepared(folder, settings, out)
+    prepared = read_folder(folder, settings, out)
     rejected = [v for v in prepared.verdicts if v.status == "rejected"]
     table(("not used", "why"), [(v.path, v.reason) for v in rejected[:_SHOWN]] or [("none", "")])
     if len(rejected) > _SHOWN:
@@ -124,22 +122,22 @@ def prepare(
             print(path)
 
 
-def _prepared(folder: Path, settings: PrepareSettings, store: Path | None = None) -> Corpus:
-    """The corpus of a folder, with a progress bar, and in a few lines what was kept and chosen."""
+def read_folder(folder: Path, settings: PrepareSettings, store: Path | None = None, with_split: bool = True) -> Corpus:
+    """The corpus of a folder, with a progress bar, and in a few lines what was kept and chosen, and how it was split."""
     from melody.cli.screen import progress, say
     from melody.corpus import Corpus
     from melody.corpus import prepare as prepare_folder
 
     if folder.suffix == ".store" and folder.is_file():
-        opened = Corpus.open(folder)
-        for line in opened.summary():
+        prepared = Corpus.open(folder)
+        for line in prepared.summary() if with_split else prepared.summary()[:1]:
             say(line)
-        return opened
+        return prepared
     with progress(f"reading {folder}") as bar:
         task = bar.add_task("", total=None)
         update = partial(_update, bar, task)
         prepared = prepare_folder(folder, settings, store=store, on_progress=update)
-    for line in (*prepared.summary(), *prepared.remarks):
+    for line in (*(prepared.summary() if with_split else prepared.summary()[:1]), *prepared.remarks):
         say(line)
     return prepared
 
@@ -147,81 +145,3 @@ def _prepared(folder: Path, settings: PrepareSettings, store: Path | None = None
 def _update(bar: Bar, task: TaskID, done: Progress) -> None:
     rate = f"{done.done / done.seconds:,.0f} files/s, {done.notes / done.seconds:,.0f} notes/s" if done.seconds else ""
     bar.update(task, completed=done.done, total=done.files, description=rate)
-
-
-@app.command()
-def train(
-    folder: Annotated[
-        Path, typer.Argument(help="Folder of music, or a store that melody prepare wrote.", show_default=False)
-    ],
-    out: Annotated[
-        Path | None, typer.Option(help="Model file to write. Default: checkpoints/FOLDER.safetensors.", show_default=False)
-    ] = None,
-    max_minutes: Annotated[float, typer.Option(min=0.05, help="End within this time.")] = _DEFAULTS.max_minutes,
-    epochs: Annotated[
-        int | None, typer.Option(min=1, help="Passes over the music. Default: planned.", show_default=False)
-    ] = None,
-    learning_rate: Annotated[
-        float, typer.Option(min=1e-6, max=1.0, help="Highest learning rate.")
-    ] = _DEFAULTS.learning_rate,
-    seed: Annotated[int, typer.Option(min=0, help="Random number: the same one trains the same model.")] = _DEFAULTS.seed,
-    half: Annotated[bool, typer.Option("--half", help="Weights of 16 bits: half the file, hardly another model.")] = False,
-    part: Part = "all",
-    drums: Drums = True,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")] = False,
-) -> None:
-    """Train a model on a folder of MIDI files.
-
-    It plans its size and length by the music and the time, stops by itself, and keeps the best model. Ctrl-C keeps the
-    best so far.
-
-    Example: **melody train data/fiddle --max-minutes 10**
-    """
-    from melody.cli.screen import progress, say
-    from melody.corpus import PrepareSettings
-
-    out = out or Path("checkpoints") / f"{folder.resolve().name}.safetensors"
-    prepared = _prepared(folder, PrepareSettings(part=part, drums=drums, workers=0))
-    settings = TrainingSettings(max_minutes=max_minutes, epochs=epochs, learning_rate=learning_rate, seed=seed, half=half)
-    say("loading torch and Lightning ...")
-    from melody.training.run import fit
-
-    with progress("training") as bar:
-        result = fit(prepared, out, settings, resume=resume, **_shown(bar))
-    _tell(result)
-    print(result.path)
-
-
-def _shown(bar: Bar) -> dict[str, Any]:
-    """What `fit` reports, on a progress bar with a line an epoch above it."""
-    from melody.cli.screen import say
-
-    task = bar.add_task("", total=1.0)
-
-    def on_plan(plan: Plan) -> None:
-        shape = plan.model
-        say(
-            f"plan: {plan.epochs} epochs of about {plan.seconds_per_epoch:.0f} s; "
-            f"LSTM {shape.num_layers} x {shape.hidden_size}"
-        )
-
-    def on_epoch(epoch: Epoch) -> None:
-        best = "  best so far" if epoch.is_best else ""
-        say(
-            f"epoch {epoch.number:3}/{epoch.epochs}  nats per note: train {epoch.train:.3f}  valid {epoch.valid:.3f}"
-            f"  (unigram {epoch.unigram:.3f}){best}"
-        )
-
-    return {"on_plan": on_plan, "on_epoch": on_epoch, "on_step": lambda share: bar.update(task, completed=share)}
-
-
-def _tell(result: Result) -> None:
-    from melody.cli.screen import say, table
-
-    rows = [
-        ("LSTM", f"{result.test:.3f}"),
-        (f"n-gram of {result.ngram_order} tokens", f"{result.ngram:.3f}"),
-        ("unigram", f"{result.unigram:.3f}"),
-    ]
-    table((f"nats per note on the {result.measured_on} pieces", "lower is better"), rows)
-    say(f"{result.minutes:.1f} minutes. {result.sentence}")

@@ -1,4 +1,9 @@
-"""The model as Lightning sees it: one window is one step, and the state goes on from window to window."""
+"""The model as Lightning sees it: one window is one step, and the state goes on from window to window.
+
+Where several processes train, each draws the same windows and takes every n-th piece of them, so that they see together what
+one process would see alone, and a state stays with its process. The loss of each is its share of the whole window's, times
+the number of processes, as Lightning averages the gradients.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +15,11 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from melody.dataset import Batch, Batches
+from melody.dataset import Batch
 from melody.model import MelodyLSTM, State
-from melody.training.settings import TrainingSettings
+from melody.tokens.usage import FIRST_PART
+from melody.tokens.vocabulary import KIND, VALUE, Vocabulary
+from melody.training.settings import Plan, TrainingSettings
 
 Tensors = tuple[Tensor, Tensor, Tensor, bool]
 
@@ -28,6 +35,19 @@ class Loader:
             yield torch.from_numpy(inputs), torch.from_numpy(targets), torch.from_numpy(mask), first
 
 
+def window_loss(
+    model: MelodyLSTM, inputs: Tensor, targets: Tensor, mask: Tensor, state: State | None
+) -> tuple[Tensor, tuple[Tensor, State]]:
+    """Total nats of a window; hidden states (batch, time, hidden) and the state to go on with, for who needs them.
+
+    Under autocast the recurrent layers alone are of 16 bits: they are nearly all of the work, and a sum of nats needs more.
+    """
+    hidden, state = model(inputs, state)
+    with torch.autocast(inputs.device.type, enabled=False):
+        hidden = hidden.float()
+        return model.nats(hidden, targets, mask).sum(), (hidden, state)
+
+
 class Module(pl.LightningModule):
     """The thin wrapping.
 
@@ -35,44 +55,94 @@ class Module(pl.LightningModule):
     ----------
     model
         To train.
+    vocabulary
+        Of its events.
     settings
-        Learning rate and weight decay.
+        Weight decay.
+    plan
+        Gives the plan, for the learning rate.
     steps
-        Optimizer steps until the learning rate is down.
+        Gives the number of optimizer steps until the learning rate is down.
     kept
         What else a checkpoint needs to go on, as plain data: called when one is written.
     """
 
     def __init__(
-        self, model: MelodyLSTM, settings: TrainingSettings, steps: int, kept: Callable[[], Mapping[str, Any]]
+        self,
+        model: MelodyLSTM,
+        vocabulary: Vocabulary,
+        settings: TrainingSettings,
+        plan: Callable[[], Plan],
+        steps: Callable[[], int],
+        kept: Callable[[], Mapping[str, Any]],
     ) -> None:
         super().__init__()
         self.model = model
-        self._settings, self._steps, self._kept = settings, steps, kept
+        self._first_pitch, self._values = vocabulary.first_pitch, vocabulary.sizes[VALUE]
+        self._settings, self._plan, self._count_steps, self._kept = settings, plan, steps, kept
+        self.steps = 1  # until the learning rate is down; fewer if the plan is cut short
         self._state: State | None = None
         self._nats: list[Tensor] = []
+        self._pitches: list[Tensor] = []
 
     def training_step(self, batch: Tensors, index: int) -> Tensor:
-        return self._window(batch)
+        loss, _ = self._window(batch)
+        return loss
 
     def validation_step(self, batch: Tensors, index: int) -> None:
-        self._window(batch)
+        _, hidden = self._window(batch)
+        targets, mask = self._share(batch[1]), self._share(batch[2])
+        if VALUE not in self.model.predicted:
+            return
+        guesses = self.model.logits(hidden, targets)[VALUE].argmax(dim=-1)
+        notes = mask & (targets[..., KIND] >= FIRST_PART) & (targets[..., VALUE] >= self._first_pitch)  # no rests
+        guessed, real = guesses[notes], targets[..., VALUE][notes]
+        counts = [torch.bincount(values, minlength=self._values) for values in (guessed, real, real[guessed == real])]
+        self._pitches.append(torch.stack(counts))
 
-    def _window(self, batch: Tensors) -> Tensor:
+    def _window(self, batch: Tensors) -> tuple[Tensor, Tensor]:
+        """Loss and hidden states of our share of a window."""
         inputs, targets, mask, first = batch
-        going = len(inputs)
-        state = None if first or self._state is None else (self._state[0][:, :going], self._state[1][:, :going])
-        hidden, (h, c) = self.model(inputs, (state[0].contiguous(), state[1].contiguous()) if state else None)
+        ours = self._share(inputs)
+        state = None
+        if self._state is not None and not first:
+            state = self._state[0][:, : len(ours)].contiguous(), self._state[1][:, : len(ours)].contiguous()
+        nats, (hidden, (h, c)) = window_loss(self.model, ours, self._share(targets), self._share(mask), state)
         self._state = (h.detach(), c.detach())
-        nats = self.model.nats(hidden, targets, mask).sum()
         self._nats.append(nats.detach())
-        return nats / mask.sum()
+        return nats * self.trainer.world_size / mask.sum(), hidden
+
+    def _share(self, tensor: Tensor) -> Tensor:
+        """Every n-th piece of a window; where there are fewer pieces than processes, one that counts nothing."""
+        world = self.trainer.world_size
+        ours = tensor[self.global_rank :: world]
+        return ours if len(ours) else torch.zeros_like(tensor[:1])
+
+    def is_going(self) -> bool:
+        """Whether the last loss is a number."""
+        return not self._nats or math.isfinite(float(self._nats[-1]))
 
     def take_nats(self) -> float:
-        """Total nats since the last call."""
-        total = float(torch.stack(self._nats).sum()) if self._nats else 0.0
+        """Total nats of all processes since the last call."""
+        total = self._of_all(torch.stack(self._nats).double().sum()) if self._nats else 0.0
         self._nats = []
-        return total
+        return float(total)
+
+    def take_pitches(self) -> dict[str, float]:
+        """Of the notes of the last validation: how many pitches were right, and the share of the most frequent pitch."""
+        if not self._pitches:
+            return {"pitch_right": 1.0, "guessed_share": 0.0, "real_share": 0.0}
+        guessed, real, right = self._of_all(torch.stack(self._pitches).sum(dim=0)).double().cpu()
+        self._pitches = []
+        notes = max(float(real.sum()), 1.0)
+        shares = {"pitch_right": right.sum(), "guessed_share": guessed.max(), "real_share": real.max()}
+        return {name: float(count) / notes for name, count in shares.items()}
+
+    def _of_all(self, counts: Tensor) -> Tensor:
+        """The sum over all processes."""
+        if self.trainer.world_size == 1:
+            return counts
+        return torch.as_tensor(self.all_gather(counts)).sum(dim=0)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["random"] = torch.get_rng_state()
@@ -80,29 +150,20 @@ class Module(pl.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         torch.set_rng_state(checkpoint["random"])
+        if self.global_rank:  # the first process has saved its own; the others' dropout must differ from it
+            torch.manual_seed(int(torch.randint(2**31, ())) + self.global_rank)
 
     def configure_optimizers(self) -> Any:
-        settings, steps = self._settings, self._steps
-        matrices = [p for p in self.parameters() if p.ndim > 1]
-        others = [p for p in self.parameters() if p.ndim == 1]
-        groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.99))
-        warmup = min(100, steps // 10 + 1)
+        matrices = [p for name, p in self.named_parameters() if "bias" not in name]
+        others = [p for name, p in self.named_parameters() if "bias" in name]
+        decay = self._settings.weight_decay
+        groups = [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+        optimizer = torch.optim.AdamW(groups, lr=self._plan().learning_rate, betas=(0.9, 0.99))
+        self.steps = self._count_steps()
+        warmup = min(100, self.steps // 10 + 1)
 
         def share(step: int) -> float:
-            return min((step + 1) / warmup, 0.5 * (1 + math.cos(math.pi * min(step / steps, 1)))) + 1e-3
+            return min((step + 1) / warmup, 0.5 * (1 + math.cos(math.pi * min(step / self.steps, 1)))) + 1e-3
 
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
-
-
-def nats_per_note(model: MelodyLSTM, batches: Batches) -> float:
-    """Nats per note of a model on pieces, END and changes included, the state carried through each piece."""
-    model.eval()
-    total, state = 0.0, None
-    with torch.inference_mode():
-        for inputs, targets, mask, first in Loader(lambda: batches.epoch(0)):
-            before = None if first or state is None else tuple(s[:, : len(inputs)].contiguous() for s in state)
-            hidden, state = model(inputs, before)
-            total += float(model.nats(hidden, targets, mask).sum())
-    return total / max(batches.num_notes, 1)

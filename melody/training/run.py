@@ -5,6 +5,8 @@ corpus wants and the time allows, and earlier when the loss on the validation pi
 model on validation is written each time there is a better one, so whatever ends the run, the best so far is on disk. After
 each epoch everything needed to go on exactly is written beside it: an interrupted run that is resumed ends in the same
 weights as one that was not.
+
+Beside the model stand the losses as CSV and sample tunes of the way (`melody.training.settings.Paths`).
 """
 
 from __future__ import annotations
@@ -15,27 +17,34 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import EarlyStopping
 
-from melody import __version__, files, modelfile
+from melody import __version__, files, midi, modelfile
 from melody.dataset import Batches
 from melody.errors import TrainingError
+from melody.evaluation import ORDERS, nats_per_note, restored
 from melody.model import MelodyLSTM, ModelSettings
 from melody.modelfile import ModelFile
 from melody.ngram import NGram, best_ngram
+from melody.sampling import Model, SamplingSettings
 from melody.tokens.usage import KEY
 from melody.tokens.vocabulary import END, KIND, TIME, VALUE, Rows, Vocabulary
-from melody.training.module import Loader, Module, nats_per_note
-from melody.training.settings import Epoch, Plan, Result, TrainingSettings
-from melody.training.watch import Stop, Watcher, interruptible, quiet
+from melody.training.alarms import before, longest_run, run_of
+from melody.training.hardware import make_trainer
+from melody.training.module import Loader, Module
+from melody.training.plan import make_plan
+from melody.training.settings import Alarm, Epoch, History, Paths, Plan, Result, TrainingSettings, since_best
+from melody.training.transfer import carried
+from melody.training.watch import Listener, Stop, Watcher, interruptible, quiet
 
 Split = Literal["train", "valid", "test"]
+SAMPLE_EVENTS = 600  # of a sample tune, at most: an early model does not know how to end one
 
 
 class Prepared(Protocol):
@@ -57,15 +66,15 @@ def first_keys(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[int]:
     return np.bincount(np.concatenate(begun), minlength=len(vocabulary.keys)).tolist()
 
 
-def model_size(events: int, minutes: float) -> ModelSettings:
-    """The shape of model that `events` training events and that many minutes on two cores can fill."""
-    if events < 10_000:
-        return ModelSettings(hidden_size=128, embedding_size=128, num_layers=1, head_size=128, dropout=0.4)
-    if events < 60_000:
-        return ModelSettings(hidden_size=192, embedding_size=192, head_size=192, dropout=0.4)
-    if events < 1_000_000 or minutes < 60:
-        return ModelSettings()
-    return ModelSettings(hidden_size=512, embedding_size=384, head_size=384, dropout=0.2)
+def plan(corpus: Prepared, settings: TrainingSettings | None = None, start: ModelFile | None = None) -> Plan:
+    """What `fit` would do, without doing it; nothing is written.
+
+    Raises
+    ------
+    TrainingError
+        As of `fit`.
+    """
+    return Run(corpus, Path("plan"), settings or TrainingSettings(), False, start).plan
 
 
 def fit(
@@ -73,10 +82,12 @@ def fit(
     out: str | Path,
     settings: TrainingSettings | None = None,
     *,
+    start: ModelFile | None = None,
     resume: bool = False,
-    on_plan: Callable[[Plan], None] | None = None,
+    on_plan: Callable[[Plan, str], None] | None = None,
     on_step: Callable[[float], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
+    on_alarm: Callable[[Alarm], None] | None = None,
 ) -> Result:
     """Train a model on a corpus and write it to `out`.
 
@@ -88,172 +99,193 @@ def fit(
         The model file; what `resume` needs stands beside it, in `out` with the suffix '.resume', until the run ends.
     settings
         How.
+    start
+        A trained model that is adapted to the corpus.
     resume
         Go on with an interrupted run.
-    on_plan, on_step, on_epoch
-        Called with the plan, with the share of the planned steps done, and after each epoch.
+    on_plan, on_step, on_epoch, on_alarm
+        Called with the plan and what was carried over from `start` (or nothing), with the share of the planned steps done,
+        after each epoch, and with what goes wrong.
 
     Raises
     ------
     TrainingError
-        If there is nothing to train on or to resume, or the loss is no number any more.
+        If there is nothing to train on or to resume, the loss is no number any more, or this machine cannot do what the
+        settings ask for.
     melody.files.FileError
         If the disk refuses.
     """
     settings = settings or TrainingSettings()
-    run = Run(corpus, Path(out), settings, resume)
+    paths = Paths(Path(out))
+    if paths.model in (paths.csv, paths.png, paths.samples):
+        raise TrainingError(f"the model would be written to {out}; name a file ending in {modelfile.SUFFIX}")
+    run = Run(corpus, Path(out), settings, resume, start)
     if on_plan:
-        on_plan(run.plan)
-    return run.go(on_step, on_epoch)
+        on_plan(run.plan, run.carried)
+    return run.go(Listener(on_step, on_epoch, on_alarm))
 
 
 class Run:
     """One call of `fit`: its data, its plan, and where things are written."""
 
-    def __init__(self, corpus: Prepared, out: Path, settings: TrainingSettings, resume: bool) -> None:
-        self.corpus, self.out, self.settings = corpus, out, settings
-        files.make_folder(out.parent)  # now, not after the first epoch
-        self.checkpoint = out.with_name(out.name + ".resume")
+    def __init__(
+        self, corpus: Prepared, out: Path, settings: TrainingSettings, resume: bool, start: ModelFile | None = None
+    ) -> None:
+        self.corpus, self.paths, self.settings, self._start = corpus, Paths(out), settings, start
         self.started = time.monotonic()
-        train, valid = list(corpus.rows("train")), list(corpus.rows("valid"))
-        if not train:
+        self._rows: list[Rows] = list(corpus.rows("train"))
+        if not self._rows:
             raise TrainingError("there is not one piece to train on; give a folder with more music")
+        valid = list(corpus.rows("valid"))
         self.has_valid = bool(valid)
-        self.train = Batches(corpus.vocabulary, train, settings.batch, settings.seed)
-        self.valid = Batches(corpus.vocabulary, valid or train, settings.batch, training=False)
-        self.unigram = NGram(corpus.vocabulary, train, 1).score(valid or train).nats_per_note
+        self._valid_rows = valid or self._rows
+        self.train = Batches(corpus.vocabulary, self._rows, settings.batch, settings.seed)
+        self.valid = Batches(corpus.vocabulary, self._valid_rows, settings.batch, training=False)
+        self.unigram = NGram(corpus.vocabulary, self._rows, 1).score(self._valid_rows).nats_per_note
         saved = self._saved() if resume else None
         pl.seed_everything(settings.seed, verbose=False)
-        self.plan = Plan(**saved["plan"] | {"model": ModelSettings(**saved["plan"]["model"])}) if saved else self._plan()
+        shape = ModelSettings(**start.settings) if start else None
+        self.plan = _plan_of(saved["plan"]) if saved else self._planned(shape)
+        self.history: History = saved["history"] if saved else []
+        self.alarms: dict[str, str] = saved["alarms"] if saved else {}
         torch.manual_seed(settings.seed)
-        self.history: list[dict[str, Any]] = saved["history"] if saved else []
-        steps = sum(self.train.num_windows(epoch, self.plan.groups) for epoch in range(self.plan.epochs))
-        self.module = Module(MelodyLSTM(corpus.vocabulary, self.plan.model), settings, steps, self._kept)
+        self.carried = ""
+        self.module = Module(self._model(), corpus.vocabulary, settings, lambda: self.plan, self.steps, self._kept)
+
+    def _planned(self, shape: ModelSettings | None) -> Plan:
+        vocabulary, valid_pieces = self.corpus.vocabulary, len(self._valid_rows) if self.has_valid else 0
+        return make_plan(vocabulary, self._rows, self.train, self.valid, valid_pieces, self.settings, shape)
+
+    def _model(self) -> MelodyLSTM:
+        model = MelodyLSTM(self.corpus.vocabulary, self.plan.model)
+        if self._start:
+            self.carried = carried(restored(self._start), self._start.vocabulary, model, self.corpus.vocabulary)
+        return model
+
+    def steps(self) -> int:
+        """Steps of the optimizer in all planned epochs."""
+        return sum(self.train.num_windows(epoch, self.plan.groups) for epoch in range(self.plan.epochs))
+
+    @property
+    def patience(self) -> int:
+        """Epochs without a better validation loss after which training ends."""
+        return max(5, math.ceil(self.settings.patience * self.plan.epochs))
+
+    @property
+    def sampled(self) -> set[int]:
+        """The epochs after which a sample tune is written."""
+        count = min(self.settings.samples, self.plan.epochs)
+        return {round((i + 1) * self.plan.epochs / count) for i in range(count)}
+
+    @cached_property
+    def longest_run(self) -> int:
+        """How often a part of the training pieces plays one pitch in a row, at most."""
+        return longest_run(self.corpus.vocabulary, self._rows)
+
+    @cached_property
+    def _facts(self) -> dict[str, Any]:
+        """What a model file says of its training whatever the epoch."""
+        return {
+            "version": __version__,
+            "torch": torch.__version__.split("+")[0],
+            "settings": asdict(self.settings),
+            "longest_piece": self.train.longest,
+            "first_keys": first_keys(self.corpus.vocabulary, self._rows),
+            "started_from": f"{self._start.name} {self._start.fingerprint}" if self._start else "",
+        }
+
+    @cached_property
+    def _manifest(self) -> Mapping[str, Any]:
+        return self.corpus.manifest
 
     def _kept(self) -> dict[str, Any]:
         """What `resume` needs besides the weights."""
-        return {"plan": asdict(self.plan), "history": self.history, "vocabulary": self.corpus.vocabulary.to_dict()}
+        kept = {"plan": asdict(self.plan), "history": self.history, "alarms": self.alarms}
+        return kept | {"vocabulary": self.corpus.vocabulary.to_dict()}
 
     def _saved(self) -> dict[str, Any]:
-        if not self.checkpoint.exists():
-            raise TrainingError(f"there is no interrupted run to resume at {self.checkpoint}; train without --resume")
+        path = self.paths.resume
+        if not path.exists():
+            raise TrainingError(f"there is no interrupted run to resume at {path}; train without --resume")
         try:
-            saved = torch.load(self.checkpoint, weights_only=True)
-            hashed = saved["vocabulary"]
+            saved = torch.load(path, weights_only=True)
+            vocabulary = saved["vocabulary"]
+            _plan_of(saved["plan"])
         except Exception as error:  # torch.load raises whatever a damaged file makes it raise
-            raise TrainingError(f"{self.checkpoint} is damaged ({type(error).__name__}); train without --resume") from error
-        if hashed != self.corpus.vocabulary.to_dict():
+            raise TrainingError(f"{path} is damaged ({type(error).__name__}); train without --resume") from error
+        if vocabulary != self.corpus.vocabulary.to_dict():
             raise TrainingError("the folder has changed since the run began; train without --resume")
         return saved
 
-    def _plan(self) -> Plan:
-        """Epochs by the corpus, fewer if the time does not allow them: the speed is measured on a few windows."""
-        settings = self.settings
-        shape = settings.model or model_size(self.train.num_events, settings.max_minutes)
-        per_epoch = _seconds_per_window(self.corpus.vocabulary, shape, self.train) * self.train.num_windows(0)
-        budget = settings.max_minutes * 60 * 0.9
-        groups = self.train.num_groups
-        least = 8  # epochs: fewer validations than that cannot tell when to stop
-        if per_epoch * least > budget and settings.epochs is None:
-            groups = max(int(groups * budget / (per_epoch * least)), 1)
-            per_epoch *= groups / self.train.num_groups
-        wanted = int(np.clip(12_000_000 / max(self.train.num_events, 1), 30, 200))
-        epochs = settings.epochs or max(min(wanted, int(budget / per_epoch)), 1)
-        return Plan(shape, epochs, groups, per_epoch)
-
-    def go(self, on_step: Callable[[float], None] | None, on_epoch: Callable[[Epoch], None] | None) -> Result:
-        with quiet():
-            return self._go(Watcher(self, on_step, on_epoch))
-
-    def _go(self, watcher: Watcher) -> Result:
-        callbacks: list[pl.Callback] = [watcher]
-        if self.has_valid:
-            patience = max(5, math.ceil(self.settings.patience * self.plan.epochs))
-            callbacks.append(EarlyStopping("valid", patience=patience, check_finite=False))
-        trainer = pl.Trainer(
-            accelerator="auto",
-            devices=1,
-            max_epochs=self.plan.epochs,
-            callbacks=callbacks,
-            gradient_clip_val=self.settings.clip_norm,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-        )
-        train = Loader(lambda: self.train.epoch(len(self.history), self.plan.groups))
-        resume_from = self.checkpoint if self.history else None
-        with warnings.catch_warnings(), interruptible(watcher):
+    def go(self, listener: Listener) -> Result:
+        """Train, measure, and write what was found."""
+        files.make_folder(self.paths.model.parent)  # now, not after the first epoch
+        watcher = Watcher(self, listener)
+        with quiet(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with suppress(Stop):
-                valid = Loader(lambda: self.valid.epoch(0))
-                trainer.fit(self.module, train, valid, ckpt_path=resume_from, weights_only=True)
+            trainer = make_trainer(self.settings, self.plan, watcher, self.paths)
+            if trainer.is_global_zero:
+                watcher.alarm(before(self.plan) if self._start is None else [])
+            if len(self.history) < self.plan.epochs and not (self.has_valid and since_best(self.history) >= self.patience):
+                self._train(trainer, watcher)
         ending = watcher.stopped_because or ("finished" if len(self.history) >= self.plan.epochs else "stopped early")
         if not self.history:
             raise TrainingError("not even one epoch was finished, so there is no model yet; give it more --max-minutes")
-        result = self._result(ending)
-        if ending in ("finished", "stopped early"):
-            self.checkpoint.unlink(missing_ok=True)
-        return result
+        return self._result(ending, trainer.is_global_zero)
+
+    def _train(self, trainer: pl.Trainer, watcher: Watcher) -> None:
+        train = Loader(lambda: self.train.epoch(len(self.history), self.plan.groups))
+        valid = Loader(lambda: self.valid.epoch(0))
+        going_on = self.paths.resume if self.history else None
+        with interruptible(watcher), suppress(Stop):
+            trainer.fit(self.module, train, valid, ckpt_path=going_on, weights_only=True)
 
     def model_file(self, **facts: Any) -> ModelFile:
         """The model as it is now."""
         weights = {name: value.detach().cpu().numpy() for name, value in self.module.model.state_dict().items()}
-        training: dict[str, Any] = {"version": __version__, "settings": asdict(self.settings), "plan": asdict(self.plan)}
-        training |= {
-            "history": self.history,
-            "torch": torch.__version__.split("+")[0],
-            "longest_piece": self.train.longest,
-        } | facts
-        training["first_keys"] = first_keys(self.corpus.vocabulary, self.corpus.rows("train"))
-        file = ModelFile(weights, self.corpus.vocabulary, asdict(self.plan.model), self.corpus.manifest, training)
+        training = {**self._facts, "plan": asdict(self.plan), "history": self.history, "alarms": self.alarms, **facts}
+        file = ModelFile(weights, self.corpus.vocabulary, asdict(self.plan.model), self._manifest, training)
         return file.halved() if self.settings.half else file
 
-    def _result(self, ending: str) -> Result:
+    def sample(self, number: int) -> int:
+        """Write a sample tune of the model as it is after epoch `number`; gives its longest run of one pitch."""
+        most = min(self.train.longest, SAMPLE_EVENTS)
+        model = Model(replace(self.model_file(), name=f"{self.paths.model.stem} after epoch {number}"))
+        tune = model.generate(settings=SamplingSettings(seed=self.settings.seed, max_notes=most))
+        files.make_folder(self.paths.samples)
+        midi.write(tune, self.paths.samples / f"epoch-{number:03d}.mid")
+        pitched = np.array([not part.is_drum for part in tune.parts])[tune.part]
+        return run_of(tune.part[pitched], tune.pitch[pitched])
+
+    def _result(self, ending: str, writes: bool) -> Result:
         """Measure the best model beside the baselines, and write what was found into its file."""
-        best = modelfile.load(self.out)
-        self.module.model.load_state_dict({k: torch.from_numpy(v) for k, v in best.weights.items()})
+        best = modelfile.load(self.paths.model)
         measured_on: Split = "test" if self.corpus.rows("test") else "valid" if self.has_valid else "train"
-        test_rows = list(self.corpus.rows(measured_on))
-        test = Batches(self.corpus.vocabulary, test_rows, self.settings.batch, training=False)
-        train_rows = list(self.corpus.rows("train"))
-        valid_rows = list(self.corpus.rows("valid")) or train_rows
-        ngram = best_ngram(self.corpus.vocabulary, train_rows, valid_rows, (4, 6, 8, 10, 12))
+        rows, vocabulary = list(self.corpus.rows(measured_on)), self.corpus.vocabulary
+        ngram = best_ngram(vocabulary, self._rows, self._valid_rows, ORDERS)
         best_epoch = min(self.history, key=lambda h: h["valid"])
         result = Result(
-            path=self.out,
+            path=self.paths.model,
             epochs=len(self.history),
             best_epoch=best_epoch["epoch"],
             valid=best_epoch["valid"],
-            test=nats_per_note(self.module.model, test),
-            unigram=NGram(self.corpus.vocabulary, train_rows, 1).score(test_rows).nats_per_note,
-            ngram=ngram.score(test_rows).nats_per_note,
+            test=nats_per_note(restored(best), vocabulary, rows),
+            unigram=NGram(vocabulary, self._rows, 1).score(rows).nats_per_note,
+            ngram=ngram.score(rows).nats_per_note,
             ngram_order=ngram.order,
             measured_on=measured_on,
             minutes=(time.monotonic() - self.started) / 60,
             ending=ending,
         )
-        facts = {k: v for k, v in asdict(result).items() if k != "path"}
-        told = replace(best, training={**best.training, "history": self.history, "result": facts})
-        (told.halved() if self.settings.half else told).save(self.out)
+        if writes:
+            facts = {k: v for k, v in asdict(result).items() if k != "path"}
+            told = {**best.training, "history": self.history, "alarms": self.alarms, "result": facts}
+            file = replace(best, training=told)
+            (file.halved() if self.settings.half else file).save(self.paths.model)
+            if ending in ("finished", "stopped early"):
+                self.paths.resume.unlink(missing_ok=True)
         return result
 
 
-def _seconds_per_window(vocabulary: Vocabulary, shape: ModelSettings, batches: Batches) -> float:
-    """Measured on a throwaway model, a few windows after one to warm up."""
-    model = MelodyLSTM(vocabulary, shape)
-    optimizer = torch.optim.AdamW(model.parameters())
-    times, events = [], []
-    for i, (inputs, targets, mask, _) in enumerate(Loader(lambda: batches.epoch(0))):
-        started = time.perf_counter()
-        hidden, _state = model(inputs)
-        (model.nats(hidden, targets, mask).sum() / mask.sum()).backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        times.append(time.perf_counter() - started)
-        events.append(int(mask.sum()))
-        if i >= 8:
-            break
-    per_event = float(np.median(np.array(times[1:] or times) / np.array(events[1:] or events)))
-    return per_event * batches.num_events / batches.num_windows(0)
+def _plan_of(saved: Mapping[str, Any]) -> Plan:
+    return Plan(**{**saved, "model": ModelSettings(**saved["model"])})

@@ -1,93 +1,179 @@
-"""What happens around the training: the best model kept, the way back kept, clock, loss and Ctrl-C watched."""
+"""What happens around the training: the best model kept, the way back kept, clock, loss and Ctrl-C watched, all of it told.
+
+The history has one plain dictionary an epoch: epoch, steps so far, train, valid and unigram (nats per note), learning_rate,
+pitch_right (share, on valid), guessed_share and real_share (of the most frequent pitch), seconds, and sample_run, the
+longest run of one pitch in the sample tune, where one was written. The CSV has the same columns.
+"""
 
 from __future__ import annotations
 
+import csv
+import io
 import logging
 import math
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
+import torch
 
 from melody import files
 from melody.errors import TrainingError
-from melody.training.settings import Epoch
+from melody.training import alarms
+from melody.training.settings import Alarm, Epoch, since_best
 
 if TYPE_CHECKING:
     from melody.training.run import Run
+
+_LOOK = 25  # steps between two looks at the loss: each waits for the device
+COLUMNS = ["epoch", "steps", "train", "valid", "unigram", "learning_rate", "pitch_right", "guessed_share", "real_share"]
+COLUMNS += ["seconds", "sample_run"]
 
 
 class Stop(Exception):
     """Ends the run in mid-epoch: out of time, or interrupted."""
 
 
+@dataclass(frozen=True)
+class Listener:
+    """Who is told: of the share of the planned steps done, of each epoch, of each alarm."""
+
+    on_step: Callable[[float], None] | None = None
+    on_epoch: Callable[[Epoch], None] | None = None
+    on_alarm: Callable[[Alarm], None] | None = None
+
+
 class Watcher(pl.Callback):
     """Keeps the best model and the way back, watches the clock, the loss and Ctrl-C, and tells the caller."""
 
-    def __init__(self, run: Run, on_step: Callable[[float], None] | None, on_epoch: Callable[[Epoch], None] | None) -> None:
-        self._run, self._on_step, self._on_epoch = run, on_step, on_epoch
+    def __init__(self, run: Run, listener: Listener) -> None:
+        self._run, self._listener = run, listener
         self._epoch_started = time.monotonic()
-        self._done = 0
+        self._done = self._windows = 0
         self._train = math.nan
+        self._rate = 0.0
         self.interrupted = False
         self.stopped_because = ""
 
+    def setup(self, trainer: pl.Trainer, module: Any, stage: str) -> None:
+        """All processes follow the plan of the first: each has measured the speed for itself."""
+        if trainer.world_size > 1:
+            self._run.plan = trainer.strategy.broadcast(self._run.plan)
+            trainer.fit_loop.max_epochs = self._run.plan.epochs
+            torch.manual_seed(self._run.settings.seed + 1_000_003 * trainer.global_rank)  # dropout must differ
+
     def on_train_epoch_start(self, trainer: pl.Trainer, module: Any) -> None:
         self._epoch_started = time.monotonic()
-        self._done = 0
+        self._done, self._windows = 0, self._run.train.num_windows(trainer.current_epoch, self._run.plan.groups)
         module.take_nats()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self._done += 1
+        if self._done % _LOOK == 0 and not module.is_going():
+            raise self._no_number(trainer)
         out_of_time = time.monotonic() - self._run.started > self._run.settings.max_minutes * 60
-        if self.interrupted or (out_of_time and self._run.settings.epochs is None and self._run.history):
-            self.stopped_because = "interrupted" if self.interrupted else "out of time"
+        out_of_time &= self._run.settings.epochs is None and bool(self._run.history)
+        if trainer.strategy.reduce_boolean_decision(self.interrupted or out_of_time, all=False):
+            self.stopped_because = "out of time" if out_of_time and not self.interrupted else "interrupted"
             raise Stop
-        if self._on_step:
-            windows = self._run.train.num_windows(trainer.current_epoch, self._run.plan.groups)
-            self._on_step((trainer.current_epoch + self._done / windows) / self._run.plan.epochs)
+        if self._listener.on_step:
+            self._listener.on_step((trainer.current_epoch + self._done / self._windows) / self._run.plan.epochs)
+
+    def _no_number(self, trainer: pl.Trainer) -> TrainingError:
+        run = self._run
+        kept = f"the best model so far is whole in {run.paths.model}" if run.history else "nothing was written"
+        lower = f"--learning-rate {run.plan.learning_rate / 4:.1g}"
+        return TrainingError(f"the loss is no number any more in epoch {trainer.current_epoch + 1}; {kept}; try {lower}")
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, module: Any) -> None:
         seen = self._run.train.num_notes * self._run.plan.groups / self._run.train.num_groups
         self._train = module.take_nats() / seen
+        self._rate = trainer.optimizers[0].param_groups[0]["lr"]
         if not math.isfinite(self._train):
-            kept = f"the best model so far is in {self._run.out}" if self._run.history else "nothing was written"
-            raise TrainingError(
-                f"the loss is no number any more in epoch {trainer.current_epoch + 1}; {kept}; lower --learning-rate"
-            )
+            raise self._no_number(trainer)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, module: Any) -> None:
-        valid = module.take_nats() / self._run.valid.num_notes
-        module.log("valid", valid)
-        history = self._run.history
-        is_best = valid < min((h["valid"] for h in history), default=math.inf)
-        seconds = time.monotonic() - self._epoch_started
+        run = self._run
+        valid = module.take_nats() / run.valid.num_notes
+        if not math.isfinite(valid):
+            raise self._no_number(trainer)
+        is_best = valid < min((entry["valid"] for entry in run.history), default=math.inf)
         number = trainer.current_epoch + 1
-        history.append({"epoch": number, "train": self._train, "valid": valid, "seconds": seconds})
+        entry = {"epoch": number, "steps": trainer.global_step, "train": self._train, "valid": valid, "unigram": run.unigram}
+        entry |= {"learning_rate": self._rate, **module.take_pitches(), "seconds": time.monotonic() - self._epoch_started}
+        run.history.append(entry)
+        if trainer.is_global_zero:
+            self._write(number, entry, is_best)
+            self._tell(trainer, Epoch(number, run.plan.epochs, self._train, valid, run.unigram, is_best, entry["seconds"]))
+        self._keep_to_the_time(trainer, module)
+        if run.has_valid and since_best(run.history) >= run.patience:
+            trainer.should_stop = True
+
+    def _keep_to_the_time(self, trainer: pl.Trainer, module: Any) -> None:
+        """Plan fewer epochs if the machine is slower than it was: a run that is cut off has not cooled down."""
+        run, done = self._run, len(self._run.history)
+        per_epoch = max(entry["seconds"] for entry in run.history[-2:])
+        left = run.settings.max_minutes * 60 - (time.monotonic() - run.started)
+        epochs = trainer.strategy.broadcast(done + max(int(left / per_epoch), 0))
+        if run.settings.epochs is not None or epochs >= run.plan.epochs or done >= run.plan.epochs:
+            return
+        told = f"an epoch takes {per_epoch:.0f} s, not {run.plan.seconds_per_epoch:.0f} s: "
+        told += f"{max(epochs, done + 1)} epochs are planned now, not {run.plan.epochs}"
+        run.plan = replace(run.plan, epochs=max(epochs, done + 1))
+        trainer.fit_loop.max_epochs, module.steps = run.plan.epochs, run.steps()
+        self.alarm([Alarm("slower", told)])
+
+    def _write(self, number: int, entry: dict[str, Any], is_best: bool) -> None:
         if is_best:
-            self._run.model_file().save(self._run.out)
-        if self._on_epoch:
-            epoch = Epoch(number, self._run.plan.epochs, self._train, valid, self._run.unigram, is_best, seconds)
-            self._on_epoch(epoch)
+            self._run.model_file().save(self._run.paths.model)
+        if number in self._run.sampled:
+            entry["sample_run"] = self._run.sample(number)
+        text = io.StringIO()
+        table = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
+        table.writeheader()
+        table.writerows(self._run.history)
+        files.write_bytes(self._run.paths.csv, text.getvalue().encode())
+
+    def _tell(self, trainer: pl.Trainer, epoch: Epoch) -> None:
+        if trainer.logger:
+            numbers = {name: self._run.history[-1][name] for name in ("train", "valid", "learning_rate", "pitch_right")}
+            trainer.logger.log_metrics(numbers, step=trainer.global_step)
+        if self._listener.on_epoch:
+            self._listener.on_epoch(epoch)
+        self.alarm(alarms.after(self._run.history, self._run.plan, self._run.longest_run))
+
+    def alarm(self, found: Iterator[Alarm] | list[Alarm]) -> None:
+        """Tell of each kind of alarm once, and remember it."""
+        for alarm in found:
+            if alarm.kind not in self._run.alarms:
+                self._run.alarms[alarm.kind] = alarm.sentence
+                if self._listener.on_alarm:
+                    self._listener.on_alarm(alarm)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: Any) -> None:
-        with files.replacing(self._run.checkpoint) as temporary:
+        if not trainer.is_global_zero:
+            trainer.save_checkpoint(self._run.paths.resume)  # all processes must ask, the first one alone writes
+            return
+        with files.replacing(self._run.paths.resume) as temporary:
             trainer.save_checkpoint(temporary)
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """Without Lightning's remarks on devices, loggers and workers: they are for its programmers, not for our users."""
-    logger = logging.getLogger("pytorch_lightning")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
+    names = ("pytorch_lightning", "lightning_fabric", "lightning.pytorch")
+    levels = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
 
 
 @contextmanager

@@ -1,0 +1,227 @@
+"""`melody train`: a folder of music in, a model out."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from melody.cli import app
+from melody.cli.learn import Drums, Part, read_folder
+from melody.dataset import BatchSettings
+from melody.training.settings import Alarm, Epoch, Logger, Paths, Plan, Precision, Result, TrainingSettings
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+    from melody.corpus import Corpus
+    from melody.modelfile import ModelFile
+
+_DEFAULTS = TrainingSettings()
+
+
+def _option(panel: str, help: str, *names: str, shown: bool = True, **facts: Any) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel=panel, show_default=shown, **facts)
+
+
+_TIME, _MODEL, _MACHINE = "Time", "Model and learning", "Machine and records"
+Folder = Annotated[Path, typer.Argument(help="Folder of music, or a store that melody prepare wrote.", show_default=False)]
+Out = Annotated[
+    Path | None, typer.Option(help="Model file to write. Default: checkpoints/FOLDER.safetensors.", show_default=False)
+]
+MaxMinutes = Annotated[float, _option(_TIME, "End within this time.", min=0.05)]
+Epochs = Annotated[int | None, _option(_TIME, "Passes over the music. Default: planned.", min=1, shown=False)]
+Patience = Annotated[float, _option(_TIME, "Stop when so large a share of the epochs brought nothing.", min=0.0, max=1.0)]
+PlanOnly = Annotated[bool, _option(_TIME, "Say what would be done and how long it takes, and stop.", "--plan")]
+Resume = Annotated[bool, _option(_TIME, "Go on with a run that was interrupted.", "--resume")]
+From = Annotated[str | None, _option(_MODEL, "Adapt this trained model.", "--from", metavar="MODEL", shown=False)]
+HiddenSize = Annotated[int | None, _option(_MODEL, "Cells a layer. Default: by the music.", min=8, max=4096, shown=False)]
+Layers = Annotated[int | None, _option(_MODEL, "LSTM layers. Default: by the music.", min=1, max=8, shown=False)]
+Dropout = Annotated[float | None, _option(_MODEL, "Share left out. Default: by the music.", min=0.0, max=0.95, shown=False)]
+LearningRate = Annotated[
+    float | None, _option(_MODEL, "Highest one. Default: 0.002; with --from 0.0005.", min=1e-6, max=1.0, shown=False)
+]
+WeightDecay = Annotated[float, _option(_MODEL, "Of AdamW.", min=0.0)]
+BatchSize = Annotated[int, _option(_MODEL, "Pieces side by side.", min=1)]
+Window = Annotated[int, _option(_MODEL, "Most notes between two steps of the optimizer.", min=2)]
+Seed = Annotated[int, _option(_MODEL, "Random number: the same one trains the same model.", min=0)]
+Half = Annotated[bool, _option(_MODEL, "Weights of 16 bits: half the file, hardly another model.", "--half")]
+Samples = Annotated[int, _option(_MACHINE, "Sample tunes along the way.", min=0)]
+WhichLogger = Annotated[Logger, _option(_MACHINE, "Write the losses for TensorBoard, too.", "--logger")]
+Devices = Annotated[int, _option(_MACHINE, "GPUs, or processes where there is none.", min=1)]
+Strategy = Annotated[str, _option(_MACHINE, "Of Lightning, for several devices: auto, ddp ...", metavar="NAME")]
+WhichPrecision = Annotated[
+    Precision, _option(_MACHINE, "Of the recurrent layers; auto takes bf16 where it is much faster.", "--precision")
+]
+
+
+@app.command()
+def train(
+    folder: Folder,
+    out: Out = None,
+    part: Part = "all",
+    drums: Drums = True,
+    max_minutes: MaxMinutes = _DEFAULTS.max_minutes,
+    epochs: Epochs = None,
+    patience: Patience = _DEFAULTS.patience,
+    plan: PlanOnly = False,
+    resume: Resume = False,
+    start: From = None,
+    hidden_size: HiddenSize = None,
+    layers: Layers = None,
+    dropout: Dropout = None,
+    learning_rate: LearningRate = None,
+    weight_decay: WeightDecay = _DEFAULTS.weight_decay,
+    batch_size: BatchSize = _DEFAULTS.batch.batch_size,
+    window: Window = _DEFAULTS.batch.window,
+    seed: Seed = _DEFAULTS.seed,
+    half: Half = False,
+    samples: Samples = _DEFAULTS.samples,
+    logger: WhichLogger = _DEFAULTS.logger,
+    devices: Devices = _DEFAULTS.devices,
+    strategy: Strategy = _DEFAULTS.strategy,
+    precision: WhichPrecision = _DEFAULTS.precision,
+) -> None:
+    """Train a model on a folder of MIDI files.
+
+    It plans its size and length by the music and the time, stops by itself, and keeps the best model. Ctrl-C keeps the
+    best so far. Beside the model it writes the losses as CSV and PNG, and sample tunes of the way.
+
+    Example: **melody train data/fiddle --max-minutes 10**
+
+    With a few files only: **melody train my-twenty-songs --from fiddle**
+    """
+    settings = TrainingSettings(
+        max_minutes=max_minutes,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        patience=patience,
+        batch=BatchSettings(batch_size=batch_size, window=window),
+        hidden_size=hidden_size,
+        num_layers=layers,
+        dropout=dropout,
+        seed=seed,
+        half=half,
+        samples=samples,
+        logger=logger,
+        devices=devices,
+        strategy=strategy,
+        precision=precision,
+    )
+    _train(folder, out, Taken(part, drums), settings, plan, resume, start)
+
+
+class Taken(NamedTuple):
+    """What is taken of each piece."""
+
+    part: str
+    drums: bool
+
+
+def _train(
+    folder: Path, out: Path | None, taken: Taken, settings: TrainingSettings, plan: bool, resume: bool, start: str | None
+) -> None:
+    from melody.cli.make import find_model
+    from melody.cli.screen import console, say
+    from melody.corpus import PrepareSettings
+
+    console.quiet = _helps()
+    adapted = find_model(start).file if start else None
+    grid: Any = adapted.vocabulary.ticks_per_quarter if adapted else "auto"
+    prepared = read_folder(folder, PrepareSettings(part=taken.part, drums=taken.drums, workers=0, ticks_per_quarter=grid))
+    say("loading torch and Lightning ...")
+    if plan:
+        _show_plan(prepared, settings, adapted)
+    else:
+        out = out or Path("checkpoints") / f"{folder.resolve().name}.safetensors"
+        _fit(prepared, out, settings, resume, adapted)
+
+
+def _helps() -> bool:
+    """Whether this is one of the other processes that Lightning starts: the first one speaks for all."""
+    return int(os.environ.get("LOCAL_RANK", "0")) > 0
+
+
+def _show_plan(prepared: Corpus, settings: TrainingSettings, adapted: ModelFile | None) -> None:
+    from melody.cli.screen import say
+    from melody.training.alarms import before
+    from melody.training.run import plan
+
+    planned = plan(prepared, settings, adapted)
+    for line in planned.lines:
+        say(line)
+    for alarm in before(planned):
+        say(f"alarm: {alarm.sentence}")
+
+
+def _fit(prepared: Corpus, out: Path, settings: TrainingSettings, resume: bool, adapted: ModelFile | None) -> None:
+    from melody.cli.screen import progress, say
+    from melody.training.run import fit
+
+    paths = Paths(out)
+    with progress("training") as bar:
+        try:
+            result = fit(prepared, out, settings, start=adapted, resume=resume, **_shown(bar))
+        finally:
+            drawn = _draw(paths) if paths.csv.exists() and not _helps() else ""
+    if _helps():
+        return
+    _tell(result)
+    say(f"losses: {paths.csv}{drawn}" + (f"; sample tunes: {paths.samples}" if paths.samples.exists() else ""))
+    print(result.path)
+
+
+def _draw(paths: Paths) -> str:
+    """Draw the losses, if that is possible; what to say of it."""
+    from melody.errors import RenderError
+    from melody.report.curves import write_curves
+
+    try:
+        write_curves(paths.csv, paths.png)
+    except RenderError as error:
+        return f" (no picture: {error})"
+    return f", {paths.png}"
+
+
+def _shown(bar: Bar) -> dict[str, Any]:
+    """What `fit` reports, on a progress bar with a line an epoch above it."""
+    from melody.cli.screen import say
+
+    task = bar.add_task("", total=1.0)
+
+    def on_plan(plan: Plan, carried: str) -> None:
+        for line in (*plan.lines, carried):
+            if line:
+                say(line)
+
+    def on_epoch(epoch: Epoch) -> None:
+        best = "  best so far" if epoch.is_best else ""
+        say(
+            f"epoch {epoch.number:3}/{epoch.epochs}  nats per note: train {epoch.train:.3f}  valid {epoch.valid:.3f}"
+            f"  (unigram {epoch.unigram:.3f}){best}"
+        )
+
+    def on_alarm(alarm: Alarm) -> None:
+        say(f"alarm: {alarm.sentence}")
+
+    return {
+        "on_plan": on_plan,
+        "on_epoch": on_epoch,
+        "on_alarm": on_alarm,
+        "on_step": lambda share: bar.update(task, completed=share),
+    }
+
+
+def _tell(result: Result) -> None:
+    from melody.cli.screen import say, table
+
+    rows = [
+        ("LSTM", f"{result.test:.3f}"),
+        (f"n-gram of {result.ngram_order} tokens", f"{result.ngram:.3f}"),
+        ("unigram", f"{result.unigram:.3f}"),
+    ]
+    table((f"nats per note on the {result.measured_on} pieces", "lower is better"), rows)
+    say(f"{result.minutes:.1f} minutes. {result.sentence}")

@@ -1,0 +1,204 @@
+"""The step and the heads of a model as an ONNX graph."""
+
+from __future__ import annotations
+
+import json
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.engine import OnnxEngine
+from melody.engine.heads import known_sizes, num_voices
+from melody.engine.tables import starts
+from melody.errors import ModelFileError
+from melody.export.graph import Graph, Tensor
+from melody.modelfile import ModelFile
+from melody.tokens.features import condition_sizes, feature_sizes
+from melody.tokens.usage import FIRST_PART
+from melody.tokens.vocabulary import FIELDS, KIND, Vocabulary
+
+FORMAT = "melody-step 1"
+SUFFIX = ".onnx"
+Form = Literal["onnx", "int8"]
+_USAGE = (
+    "Two functions; give the inputs of the one you do not run with 0 streams. Step: event (tokens and features of the last "
+    "event; zeros first), h, c (zeros first) -> h_next, c_next, trunks_next. Heads: trunks (= trunks_next), chosen (tokens "
+    "of the next event so far), conditions -> logits of each field, in the order of the outputs."
+)
+
+
+def to_onnx(file: ModelFile, form: Form = "onnx", *, heads: bool = True) -> bytes:
+    """The bytes of an ONNX file.
+
+    Parameters
+    ----------
+    file
+        A model.
+    form
+        'onnx' for 32 bits, 'int8' for 8.
+    heads
+        Whether the heads are in it, or the step alone, which is all that `OnnxEngine` needs.
+
+    Raises
+    ------
+    ModelFileError
+        If the package onnx is not installed.
+    """
+    graph = Graph(quantised=form == "int8")
+    _add_step(graph, file)
+    if heads:
+        _add_heads(graph, file)
+    model = graph.model(*(t[: None if heads else 3] for t in (_inputs(file), _outputs(file))))
+    for name, text in _texts(file, form).items():
+        model.metadata_props.add(key=name, value=text)
+    return model.SerializeToString()
+
+
+def engine(file: ModelFile, form: Form = "onnx") -> OnnxEngine:
+    """An engine whose step is what `to_onnx` gives."""
+    return OnnxEngine(file.vocabulary, file.weights, to_onnx(file, form, heads=False))
+
+
+def check_suffix(path: str | PathLike[str]) -> None:
+    """Refuse a name that other programs would not take for an ONNX file.
+
+    Raises
+    ------
+    ModelFileError
+        If it does not end in .onnx.
+    """
+    if Path(path).suffix != SUFFIX:
+        raise ModelFileError(f"{path}: an exported model is an ONNX file; name one that ends in {SUFFIX}")
+
+
+def bytes_in_full(file: ModelFile) -> int:
+    """Bytes of a model's weights in 32 bits."""
+    return 4 * sum(array.size for array in file.weights.values())
+
+
+def _texts(file: ModelFile, form: Form) -> dict[str, str]:
+    said: dict[str, Any] = {
+        "vocabulary": file.vocabulary.to_dict(),
+        "settings": dict(file.settings),
+        "training": dict(file.training),
+    }
+    told = {"format": FORMAT, "form": form, "name": file.name, "fingerprint": file.fingerprint, "usage": _USAGE}
+    return told | {name: json.dumps(value, sort_keys=True, separators=(",", ":")) for name, value in said.items()}
+
+
+def _predicted(vocabulary: Vocabulary) -> list[int]:
+    return [k for k, size in enumerate(vocabulary.sizes) if size > 1]
+
+
+def _layers(file: ModelFile) -> tuple[int, int]:
+    """Layers, and cells of each."""
+    weights = file.weights
+    return sum(name.startswith("lstm.weight_hh") for name in weights), weights["lstm.weight_hh_l0"].shape[1]
+
+
+def _trunk(file: ModelFile) -> tuple[NDArray, NDArray]:
+    """Weights, (heads x head size, hidden + embedding), and bias of the first layer of all heads."""
+    heads = [f"heads.{FIELDS[k]}" for k in _predicted(file.vocabulary)]
+    voices = [voice.T for head in heads for voice in file.weights[f"{head}.trunk"]]
+    return np.concatenate(voices), np.concatenate([file.weights[f"{head}.trunk_bias"].ravel() for head in heads])
+
+
+def _inputs(file: ModelFile) -> list[Tensor]:
+    layers, size = _layers(file)
+    return [
+        Tensor("event", "streams", len(FIELDS) + len(feature_sizes(file.vocabulary)), whole=True),
+        Tensor("h", "streams", layers * size),
+        Tensor("c", "streams", layers * size),
+        Tensor("trunks", "choosing", len(_trunk(file)[1])),
+        Tensor("chosen", "choosing", len(FIELDS), whole=True),
+        Tensor("conditions", "choosing", len(condition_sizes(file.vocabulary)), whole=True),
+    ]
+
+
+def _outputs(file: ModelFile) -> list[Tensor]:
+    layers, size = _layers(file)
+    sizes = file.vocabulary.sizes
+    state = [Tensor(name, "streams", layers * size) for name in ("h_next", "c_next")]
+    heads = [Tensor(FIELDS[k], "choosing", sizes[k]) for k in _predicted(file.vocabulary)]
+    return [*state, Tensor("trunks_next", "streams", len(_trunk(file)[1])), *heads]
+
+
+def _add_step(graph: Graph, file: ModelFile) -> None:
+    weights = file.weights
+    layers, size = _layers(file)
+    h, c = graph.split("h", [size] * layers), graph.split("c", [size] * layers)
+    told, embedded = graph.split(_told(graph, file), [4 * size, weights["embedding.weight"].shape[1]])
+    below: str | None = None
+    for i in range(layers):
+        recurrent, bias = weights[f"lstm.weight_hh_l{i}"], weights[f"lstm.bias_ih_l{i}"] + weights[f"lstm.bias_hh_l{i}"]
+        if below is None:
+            gates = graph.add("Add", graph.product(graph.rounded(h[0]), _reordered(recurrent), _reordered(bias)), told)
+        else:
+            joined = np.concatenate([weights[f"lstm.weight_ih_l{i}"], recurrent], axis=1)
+            gates = graph.product(graph.rounded(graph.joined(below, h[i])), _reordered(joined), _reordered(bias))
+        below = h[i] = _advance(graph, gates, c, i, size)
+    graph.add("Concat", *h, outputs=["h_next"], axis=1)
+    graph.add("Concat", *c, outputs=["c_next"], axis=1)
+    trunk, bias = _trunk(file)
+    of_event = graph.add("MatMul", embedded, graph.by_columns(trunk[:, size:]))  # embeddings have no bounds to round within
+    graph.add("Add", graph.product(graph.rounded(h[-1]), trunk[:, :size], bias), of_event, outputs=["trunks_next"])
+
+
+def _told(graph: Graph, file: ModelFile) -> str:
+    """What the first layer gets of the event, and its embedding; both are one table, multiplied out on loading."""
+    embedding = graph.table(file.weights["embedding.weight"])
+    gates = graph.add("MatMul", embedding, graph.by_columns(_reordered(file.weights["lstm.weight_ih_l0"])))
+    offsets = graph.constant(starts(file.vocabulary.sizes + feature_sizes(file.vocabulary)))
+    return graph.sums(graph.joined(gates, embedding), graph.add("Add", "event", offsets))
+
+
+def _advance(graph: Graph, gates: str, c: list[str], layer: int, size: int) -> str:
+    """One layer's h from its gates; its c is replaced."""
+    sigmoids, cell = graph.split(gates, [3 * size, size])
+    into, forget, out = graph.split(graph.add("Sigmoid", sigmoids), [size] * 3)
+    kept = graph.add("Mul", forget, c[layer])
+    c[layer] = graph.add("Add", kept, graph.add("Mul", into, graph.add("Tanh", cell)))
+    return graph.add("Mul", out, graph.add("Tanh", c[layer]))
+
+
+def _add_heads(graph: Graph, file: ModelFile) -> None:
+    predicted = _predicted(file.vocabulary)
+    trunks = graph.split("trunks", [file.weights[f"heads.{FIELDS[k]}.trunk_bias"].size for k in predicted])
+    known = graph.joined("chosen", "conditions")
+    for k, trunk in zip(predicted, trunks):
+        graph.add("Identity", _logits(graph, file, k, trunk, known), outputs=[FIELDS[k]])
+
+
+def _logits(graph: Graph, file: ModelFile, field: int, inner: str, known: str) -> str:
+    """The logits of one field from its columns of the trunks and from what is known."""
+    head = {name.rpartition("heads." + FIELDS[field] + ".")[2]: array for name, array in file.weights.items()}
+    sizes, voices = known_sizes(file.vocabulary, field), num_voices(file.vocabulary, field)
+    voice = None if voices == 1 else _voice(graph, voices)
+    if voice:
+        inner = graph.one_of(inner, voice, *head["trunk_bias"].shape)
+    if sizes:
+        numbers = [*range(field), *range(len(FIELDS), len(FIELDS) + len(sizes) - field)]
+        rows = graph.add("Add", graph.columns(known, numbers), graph.constant(starts(sizes)))
+        if voice:
+            rows = graph.add("Add", rows, graph.add("Mul", voice, graph.constant(np.array(sum(sizes)))))
+        inner = graph.add("Add", inner, graph.sums(graph.table(head["known.weight"]), rows))
+    inner = graph.add("Tanh", inner)
+    more = graph.add("Tanh", graph.product(graph.rounded(inner), head["inner.weight"], head["inner.bias"]))
+    output, bias = np.concatenate([block.T for block in head["output"]]), head["output_bias"].ravel()
+    logits = graph.product(graph.rounded(graph.add("Add", inner, more), span=2), output, bias, span=2)
+    return graph.one_of(logits, voice, *head["output_bias"].shape) if voice else logits
+
+
+def _voice(graph: Graph, voices: int) -> str:
+    """Which voice of the value speaks, by the kind that is chosen, (streams, 1)."""
+    number = graph.add("Sub", graph.columns("chosen", [KIND]), graph.constant(np.array(FIRST_PART - 1)))
+    return graph.add("Clip", number, graph.constant(np.array(0)), graph.constant(np.array(voices - 1)))
+
+
+def _reordered(gates: NDArray) -> NDArray:
+    """torch's gates input, forget, cell, output with the cell last, so that the three sigmoids are neighbours."""
+    into, forget, cell, out = np.split(gates, 4)
+    return np.concatenate([into, forget, out, cell])

@@ -1,0 +1,60 @@
+"""Where a training runs: Lightning's trainer for the processor, one GPU or several, with or without TensorBoard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from melody.errors import TrainingError
+from melody.training.settings import Paths, Plan, TrainingSettings
+
+_PRECISION: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed"}
+
+
+def make_trainer(settings: TrainingSettings, plan: Plan, callback: pl.Callback, paths: Paths) -> pl.Trainer:
+    """The trainer.
+
+    Raises
+    ------
+    TrainingError
+        If there are not so many devices, no such strategy, or TensorBoard is not installed.
+    """
+    gpus = torch.cuda.device_count()
+    if gpus and settings.devices > gpus:
+        raise TrainingError(f"--devices is {settings.devices}; there are {gpus} here")
+    try:
+        return pl.Trainer(
+            accelerator="gpu" if gpus else "cpu",
+            devices=settings.devices,
+            strategy=_strategy(settings),
+            precision=_PRECISION[plan.precision],
+            max_epochs=plan.epochs,
+            callbacks=[callback],
+            gradient_clip_val=settings.clip_norm,
+            logger=_logger(paths) if settings.logger == "tensorboard" else False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+        )
+    except (ValueError, RuntimeError, ImportError) as error:  # Lightning's own words for settings that do not go together
+        raise TrainingError(f"Lightning refuses --strategy {settings.strategy}: {str(error)[:300]}") from error
+
+
+def _strategy(settings: TrainingSettings) -> str:
+    """Lightning's name of it. The head of the first field has an embedding of what is known before it: nothing."""
+    if settings.devices > 1 and settings.strategy in ("auto", "ddp"):
+        return "ddp_find_unused_parameters_true"
+    return settings.strategy
+
+
+def _logger(paths: Paths) -> Any:
+    from pytorch_lightning.loggers import TensorBoardLogger
+
+    try:
+        return TensorBoardLogger(paths.tensorboard.parent, name=paths.tensorboard.name, version="")
+    except ModuleNotFoundError as error:
+        raise TrainingError("TensorBoard is not installed; pip install 'melody[tensorboard]'") from error

@@ -1,0 +1,165 @@
+"""The plan: what there is to learn from, which model fits it, how long it takes here. The speed is measured, not guessed."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+import torch
+
+from melody.dataset import Batches
+from melody.errors import TrainingError
+from melody.evaluation import said_tokens
+from melody.model import MelodyLSTM, ModelSettings
+from melody.tokens.vocabulary import FIELDS, Rows, Vocabulary
+from melody.training.module import Loader, window_loss
+from melody.training.settings import Plan, TrainingSettings
+
+LEARNING_RATE, ADAPTING_RATE = 2e-3, 5e-4
+LEAST_EPOCHS = 8  # fewer validations than that cannot tell when to stop
+LONGEST_EPOCH = 300  # seconds: what is lost at most when the machine goes down
+SHARE = 0.9  # of the minutes that are planned away; the rest is for reading, measuring, samples
+WINDOWS, SECONDS = 9, 4.0  # to measure the speed on, at most
+WORTH_IT = 1.3  # times faster that bf16 must be
+SMALL = 128  # cells of a layer up to which bf16 is not even tried
+
+
+def model_size(events: int, minutes: float) -> tuple[ModelSettings, str]:
+    """The shape of model that `events` training events and that many minutes on two cores can fill, and why."""
+    if events < 10_000:
+        small = ModelSettings(hidden_size=128, embedding_size=128, num_layers=1, head_size=128, dropout=0.4)
+        return small, "small, as so little music would be learnt by heart"
+    if events < 60_000:
+        return ModelSettings(hidden_size=192, embedding_size=192, head_size=192, dropout=0.4), "what so much music fills"
+    if events < 1_000_000:
+        return ModelSettings(), "what so much music fills"
+    if minutes < 60:
+        return ModelSettings(), "the music would fill a larger one, but that needs an hour (--max-minutes 60)"
+    return ModelSettings(hidden_size=512, embedding_size=384, head_size=384, dropout=0.2), "what so much music fills"
+
+
+def shape_for(settings: TrainingSettings, events: int, start: ModelSettings | None) -> tuple[ModelSettings, str]:
+    """The shape of the model, and why.
+
+    Raises
+    ------
+    TrainingError
+        If a trained model that is to be adapted is asked to have another shape.
+    """
+    shape, reason = (settings.model, "as you wish") if settings.model else model_size(events, settings.max_minutes)
+    if start:
+        if settings.hidden_size or settings.num_layers or settings.model:
+            raise TrainingError("a trained model that is adapted keeps its size; leave out --hidden-size and --layers")
+        shape, reason = start, "that of the model it starts from"
+    if settings.hidden_size:
+        size = settings.hidden_size
+        shape, reason = replace(shape, hidden_size=size, embedding_size=size, head_size=size), "as you wish"
+    if settings.num_layers:
+        shape, reason = replace(shape, num_layers=settings.num_layers), "as you wish"
+    if settings.dropout is not None:
+        shape = replace(shape, dropout=settings.dropout)
+    return shape, reason
+
+
+def make_plan(
+    vocabulary: Vocabulary,
+    pieces: Sequence[Rows],
+    train: Batches,
+    valid: Batches,
+    valid_pieces: int,
+    settings: TrainingSettings,
+    start: ModelSettings | None = None,
+) -> Plan:
+    """Epochs by the corpus, fewer if the time does not allow them.
+
+    Parameters
+    ----------
+    vocabulary, pieces, train, valid, valid_pieces
+        What there is to train on; its batches and those of validation; how many pieces those have, 0 if they are the
+        training pieces again.
+    settings
+        How.
+    start
+        Shape of the model that is adapted, if one is.
+    """
+    shape, reason = shape_for(settings, train.num_events, start)
+    model = MelodyLSTM(vocabulary, shape)
+    per_event, precision = _fastest(model, train, settings)
+    per_event /= settings.devices
+    whole = per_event * (train.num_events + valid.num_events / 3)  # validation goes forward only
+    budget = settings.max_minutes * 60 * SHARE
+    groups = train.num_groups
+    if settings.epochs is None:
+        longest = max(min(budget / LEAST_EPOCHS, LONGEST_EPOCH), 0.01)
+        groups = min(groups, max(int(groups * longest / whole), 1))
+    per_epoch = per_event * (train.num_events * groups / train.num_groups + valid.num_events / 3)
+    wanted = np.clip(12_000_000 / max(train.num_events, 1), 30, 200) * train.num_groups / groups
+    epochs = settings.epochs or max(min(int(wanted), int(budget / per_epoch)), 1)
+    said = sum((said_tokens(vocabulary, np.asarray(rows)).sum(axis=0) for rows in pieces), np.zeros(len(FIELDS)))
+    return Plan(
+        model=shape,
+        reason=reason,
+        epochs=epochs,
+        groups=groups,
+        seconds_per_epoch=per_epoch,
+        learning_rate=settings.learning_rate or (ADAPTING_RATE if start else LEARNING_RATE),
+        precision=precision,
+        adapts=start is not None,
+        pieces=len(pieces),
+        valid_pieces=valid_pieces,
+        notes=train.num_notes,
+        events=train.num_events,
+        tokens=int(said.sum()),
+        uniform=float(said @ np.log(vocabulary.sizes)) / max(train.num_notes, 1),
+        parameters=sum(p.numel() for p in model.parameters()),
+        events_per_second=1 / per_event,
+        threads=torch.get_num_threads(),
+        megabytes=_megabytes(),
+    )
+
+
+def _fastest(model: MelodyLSTM, train: Batches, settings: TrainingSettings) -> tuple[float, str]:
+    """Seconds an event, and the precision that was asked for or is worth it."""
+    if settings.precision != "auto":
+        return seconds_per_event(model, train, settings.precision), settings.precision
+    full = seconds_per_event(model, train, "32")
+    if model.settings.hidden_size <= SMALL:
+        return full, "32"
+    half = seconds_per_event(model, train, "bf16")
+    return (half, "bf16") if half * WORTH_IT < full else (full, "32")
+
+
+def seconds_per_event(model: MelodyLSTM, batches: Batches, precision: str) -> float:
+    """Measured on a few windows after one to warm up; the model is of no use afterwards."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model.to(device).train()
+    optimizer = torch.optim.AdamW(model.parameters())
+    times, events, started = [], [], time.monotonic()
+    for window in islice(Loader(lambda: batches.epoch(0)), WINDOWS):
+        begun = time.perf_counter()
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            inputs, targets, mask = (t.to(device) for t in window[:3])
+            nats, _ = window_loss(model, inputs, targets, mask, None)
+        (nats / mask.sum()).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        events.append(int(mask.sum()))  # waits for the device
+        times.append(time.perf_counter() - begun)
+        if time.monotonic() - started > SECONDS:
+            break
+    model.to("cpu")
+    return float(np.median(np.array(times[1:] or times) / np.array(events[1:] or events)))
+
+
+def _megabytes() -> int | None:
+    """The most memory that this process has taken, in a step of training among others; None on Windows."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(most / (1e6 if sys.platform == "darwin" else 1e3))

@@ -1,0 +1,269 @@
+"""Adapting a trained model to other music: its weights carried over to another vocabulary, row by row, by meaning.
+
+Every row of an embedding or an output layer stands for something: a pitch, a part, a time of so many quarter notes, a place
+in the bar, the pitch that came eight bars ago. Where the new vocabulary has a row of the same meaning, it gets the old
+weights. A row of a new meaning begins as that of the nearest known one of its kind (the next pitch, the next time), a token
+twenty times less likely; where there is none, it begins as nothing. The recurrent weights and all else stay as they are.
+
+A meaning is a tuple: words that say what kind of thing it is, and at its end, where things of that kind have an order, a
+number. A table is what the rows of one layer mean: columns by their names, each a list of meanings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from melody.model import MelodyLSTM
+from melody.tokens.features import LOOKBACKS, MAX_INTERVAL, PHASES, SECTIONS, parts_told
+from melody.tokens.usage import part_keys
+from melody.tokens.vocabulary import FIELDS, KIND, TIME, VALUE, Vocabulary
+
+Meaning = tuple[Hashable, ...]
+Table = dict[Meaning, list[Meaning]]
+_NONE: Meaning = ("none",)
+_RARER = 3.0  # nats by which a new token begins less likely than the nearest known one
+
+
+class Tables(NamedTuple):
+    """What the rows of a model's layers mean: tokens by field, features, conditions."""
+
+    fields: Table
+    features: Table
+    conditions: Table
+
+    @classmethod
+    def of(cls, vocabulary: Vocabulary) -> Tables:
+        """Those of the models of a vocabulary, in the order of `melody.tokens.features`."""
+        fields = _fields(vocabulary)
+        time, _, value, duration, _ = fields.values()
+        keys = [_NONE, *_keys(vocabulary)]
+        place: Table = {
+            ("position",): [_time(vocabulary, tick) for tick in range(vocabulary.longest_bar)],
+            ("beat",): [_time(vocabulary, tick) for tick in range(vocabulary.ticks_per_quarter)],
+        }
+        pitches = [_NONE, *_pitches(vocabulary)]
+        features: Table = {
+            **place,
+            ("phase",): _numbered("phase", PHASES),
+            ("section",): _numbered("section", SECTIONS),
+            ("metre",): _metres(vocabulary),
+            ("interval",): [_NONE, *_numbered("interval", 2 * MAX_INTERVAL + 1)],
+            ("key",): keys,
+            ("degree",): [_NONE, *(("degree", number) for number in range(24))],
+        }
+        for bars in LOOKBACKS:
+            looked = {"time": time, "value": value, "duration": duration}
+            features |= {("lookback", name, bars): [_NONE, *column] for name, column in looked.items()}
+        parts = _parts(vocabulary)[: parts_told(vocabulary)]
+        lasts = ["held" if legato else "left" for legato in vocabulary.legato]
+        features |= {(last, *part): [_NONE, *time[1:]] for last, part in zip(lasts, parts)}
+        features |= {("pitch", *part): pitches for part in parts}
+        conditions: Table = {**place, ("key",): keys}
+        conditions |= {("status", *part): _numbered("status", 4, ordered=False) for part in parts}
+        conditions |= {("age", *part): [_NONE, *time[1:]] for part in parts}
+        conditions |= {("pitch", *part): pitches for part in parts}
+        conditions[("own",)] = pitches
+        return cls(fields, features, conditions)
+
+    def known(self, field: int) -> Table:
+        """What the head of a field is told: the fields before it, then, but for the time, conditions."""
+        if field == TIME:
+            return {}
+        conditions = dict(list(self.conditions.items())[:-1]) if field == KIND else self.conditions
+        before = {(name,): self.fields[(name,)] for name in FIELDS[:field]}
+        return before | {("condition", *column): meanings for column, meanings in conditions.items()}
+
+    def voices(self, field: int) -> Table:
+        """For whom a head has weights of their own: the value for each part, if these are told of, and for changes."""
+        parts = [column[1:] for column in self.conditions if column[0] == "status"] if field == VALUE else []
+        return {("voice",): [("changes",), *(("part", *part) for part in parts)]}
+
+
+def _fields(vocabulary: Vocabulary) -> Table:
+    changes: list[Meaning] = [*_metres(vocabulary), *(("tempo", tempo) for tempo in vocabulary.tempi), *_keys(vocabulary)]
+    columns: list[list[Meaning]] = [
+        [("end",), *(_time(vocabulary, shift) for shift in vocabulary.shifts)],
+        [("metre",), ("tempo",), ("key",), *(("part", *part) for part in _parts(vocabulary))],
+        [*changes, *([("rest",)] if any(vocabulary.legato) else []), *_pitches(vocabulary)],
+        [_time(vocabulary, duration) for duration in vocabulary.durations] or [("unused",)],
+        [("velocity", velocity) for velocity in vocabulary.velocities],
+    ]
+    return {(name,): column for name, column in zip(FIELDS, columns)}
+
+
+def _time(vocabulary: Vocabulary, ticks: int) -> Meaning:
+    return ("time", Fraction(ticks, vocabulary.ticks_per_quarter))
+
+
+def _metres(vocabulary: Vocabulary) -> list[Meaning]:
+    return [("metre", denominator, numerator) for numerator, denominator in vocabulary.time_signatures]
+
+
+def _keys(vocabulary: Vocabulary) -> list[Meaning]:
+    return [("key", mode, fifths) for fifths, mode in vocabulary.keys]
+
+
+def _pitches(vocabulary: Vocabulary) -> list[Meaning]:
+    return [("pitch", pitch) for pitch in range(vocabulary.pitches[0], vocabulary.pitches[1] + 1)]
+
+
+def _parts(vocabulary: Vocabulary) -> list[Meaning]:
+    return [(is_drum, number, program) for program, is_drum, number in part_keys(vocabulary.parts)]
+
+
+def _numbered(name: str, count: int, ordered: bool = True) -> list[Meaning]:
+    return [(name, number if ordered else str(number)) for number in range(count)]
+
+
+def nearest(meaning: Meaning, known: Sequence[Meaning]) -> Meaning | None:
+    """The same one among those that are known; else of the same kind the one that has most in common and is next."""
+    if meaning in known:
+        return meaning
+    wanted = _number(meaning)
+    alike = [(k, number) for k in known if len(k) == len(meaning) and k[0] == meaning[0] for number in [_number(k)]]
+    ranked = [(_differing(k, meaning), abs(number - wanted), k) for k, number in alike if number is not None is not wanted]
+    return min(ranked, key=lambda entry: entry[:2])[-1] if ranked else None
+
+
+def _number(meaning: Meaning) -> Fraction | None:
+    return Fraction(meaning[-1]) if isinstance(meaning[-1], (int, Fraction)) else None
+
+
+def _differing(one: Meaning, other: Meaning) -> int:
+    return sum(a != b for a, b in zip(one[:-1], other[:-1]))
+
+
+def carried(old: MelodyLSTM, old_vocabulary: Vocabulary, new: MelodyLSTM, vocabulary: Vocabulary) -> str:
+    """Carry the weights of a trained model over to a new one of the same shape, in place; gives a sentence on how it went.
+
+    Parameters
+    ----------
+    old, old_vocabulary
+        The trained model and its vocabulary.
+    new, vocabulary
+        A model with fresh weights and its vocabulary.
+    """
+    before, after = Tables.of(old_vocabulary), Tables.of(vocabulary)
+    weights = old.state_dict()
+    with torch.no_grad():
+        for name, fresh in new.state_dict().items():
+            if name in weights:
+                _carry(name, weights[name], fresh, _axes(name, fresh, before, after))
+    return _told(before.fields, after.fields)
+
+
+class Rows(NamedTuple):
+    """Where the rows of an axis come from: `to[i]` from `source[i]`, the same meaning if `same[i]`, else the nearest."""
+
+    to: list[int]
+    source: list[int]
+    same: list[bool]
+
+    def times(self, other: Rows, old_size: int, size: int) -> Rows:
+        """The rows of a table that repeats `other`, of these sizes, for each of these."""
+        pairs = [(a, b) for a in zip(*self) for b in zip(*other)]
+        return Rows(
+            [a[0] * size + b[0] for a, b in pairs],
+            [a[1] * old_size + b[1] for a, b in pairs],
+            [a[2] and b[2] for a, b in pairs],
+        )
+
+
+def _axes(name: str, weights: Tensor, before: Tables, after: Tables) -> dict[int, Rows]:
+    """Of the axes of a layer's weights that have a meaning, where their rows come from."""
+    if name == "embedding.weight":
+        return {0: _matched(before.fields | before.features, after.fields | after.features)}
+    if not name.startswith("heads."):
+        return {}
+    _, field, layer = name.split(".", 2)
+    number = FIELDS.index(field)
+    voices = _matched(before.voices(number), after.voices(number))
+    if layer == "known.weight":
+        old_table, table = before.known(number), after.known(number)
+        rows = _matched(old_table, table)
+        if len(weights) == _height(table):
+            return {0: rows}
+        return {0: voices.times(rows, _height(old_table), _height(table))} if table else {}
+    tokens = _matched({(field,): before.fields[(field,)]}, {(field,): after.fields[(field,)]})
+    if layer in ("output.weight", "output.bias"):
+        return {0: tokens}
+    last = weights.ndim - 1
+    return {"trunk": {0: voices}, "trunk_bias": {0: voices}}.get(layer, {}) or (
+        {0: voices, last: tokens} if layer in ("output", "output_bias") else {}
+    )
+
+
+def _carry(name: str, old: Tensor, new: Tensor, axes: dict[int, Rows]) -> None:
+    """Copy what has a source; of an embedding, which adds up, what has none begins as nothing."""
+    others = [axis for axis in range(new.ndim) if axis not in axes]
+    if old.ndim != new.ndim or any(old.shape[axis] != new.shape[axis] for axis in others):
+        return
+    if name.endswith(("embedding.weight", "known.weight")) and axes:
+        new.zero_()
+    everything = [list(range(size)) for size in new.shape]
+    to = [axes[axis].to if axis in axes else everything[axis] for axis in range(new.ndim)]
+    source = [axes[axis].source if axis in axes else everything[axis] for axis in range(new.ndim)]
+    new[np.ix_(*to)] = old[np.ix_(*source)]
+    if "output" in name and name.endswith("bias"):
+        rows = axes[new.ndim - 1]
+        rarer = [row for row, same in zip(rows.to, rows.same) if not same]
+        new[..., rarer] -= _RARER
+
+
+def _matched(before: Table, after: Table) -> Rows:
+    """Where each row of a table comes from: columns of the same meaning first, then the nearest of those left."""
+    starts, start = {}, 0
+    for column, meanings in before.items():
+        starts[column] = start
+        start += len(meanings)
+    left = [column for column in before if column not in after]
+    rows, start = Rows([], [], []), 0
+    for column, meanings in after.items():
+        source = column if column in before else nearest(column, left)
+        if source is not None:
+            if source in left:
+                left.remove(source)
+            known = {meaning: starts[source] + i for i, meaning in enumerate(before[source])}
+            for i, meaning in enumerate(meanings):
+                near = nearest(meaning, list(known))
+                if near is not None:
+                    rows.to.append(start + i)
+                    rows.source.append(known[near])
+                    rows.same.append(near == meaning and source == column)
+        start += len(meanings)
+    return rows
+
+
+def _height(table: Table) -> int:
+    return sum(map(len, table.values()))
+
+
+def _told(before: Table, after: Table) -> str:
+    tokens = [(column, meaning) for column, meanings in after.items() for meaning in meanings]
+    new = [(column, meaning) for column, meaning in tokens if meaning not in before[column]]
+    if not new:
+        return f"all {len(tokens):,} tokens of this music are known to the model it starts from"
+    named = ", ".join(_named(meaning) for _, meaning in new[:4]) + (", ..." if len(new) > 4 else "")
+    lost = sum(nearest(meaning, before[column]) is None for column, meaning in new)
+    fresh = f", {lost:,} from nothing" if lost else ""
+    return (
+        f"{len(tokens) - len(new):,} of {len(tokens):,} tokens are known to the model it starts from; {len(new) - lost:,} "
+        f"begin as the nearest that it knows{fresh} ({named})"
+    )
+
+
+def _named(meaning: Meaning) -> str:
+    kind, *rest = meaning
+    if kind == "metre" and len(rest) == 2:
+        return f"{rest[1]}/{rest[0]}"
+    if kind == "part":
+        return "a drum kit" if rest[0] else f"program {rest[2]}"
+    if kind == "time":
+        return f"{rest[0]} of a quarter"
+    return " ".join(map(str, meaning))

@@ -1,0 +1,164 @@
+"""Training: events (notes) a second, of Lightning's `fit`, of the same model in a bare loop, and of `nn.LSTM` alone.
+
+    python scripts/benchmark_training.py FOLDER [--threads 1 2] [--hidden 256] [--layers 2] [--rounds 5]
+
+All see the same windows of the same pieces, forward, backward, clipping and AdamW; `fit` reads them from the corpus as in
+any training, the others have them at hand. They run in turns, ROUNDS times, and the median of each is told, and the median of
+the ratios within a round. With one thread the seconds are the processor's own, so that other programs count less; with more
+they are the clock's. The share of the peak is that of the multiplications of the recurrent layers in what the machine does in
+a product of two matrices of 1024 x 1024, measured in the same round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch; see melody.cli
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from melody.corpus import Corpus, PrepareSettings, prepare
+from melody.dataset import Batches
+from melody.model import MelodyLSTM, ModelSettings
+from melody.training.module import Loader, Tensors, window_loss
+from melody.training.run import fit
+from melody.training.settings import TrainingSettings
+
+WARM = 3  # windows that are not counted
+SIZE = 1024
+
+
+class Enough(Exception):
+    """Ends `fit` after the windows that are wanted."""
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1])
+    parser.add_argument("--hidden", type=int, default=256)
+    parser.add_argument("--layers", type=int, default=2)
+    parser.add_argument("--windows", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    stored = arguments.folder.suffix == ".store"
+    corpus = Corpus.open(arguments.folder) if stored else prepare(arguments.folder, PrepareSettings(workers=0))
+    shape = replace(
+        ModelSettings(), hidden_size=arguments.hidden, embedding_size=arguments.hidden, head_size=arguments.hidden
+    )
+    settings = TrainingSettings(epochs=1, model=replace(shape, num_layers=arguments.layers), samples=0)
+    print(
+        f"{'threads':8}{'precision':10}{'nn.LSTM':>10}{'ours':>10}{'fit':>10}{'fit/ours':>10}{'of peak':>9}   notes a second"
+    )
+    for threads in arguments.threads:
+        torch.set_num_threads(threads)
+        for precision in ("32", "bf16"):
+            measure(corpus, replace(settings, precision=precision), threads, arguments.windows, arguments.rounds)
+
+
+def measure(corpus: Corpus, settings: TrainingSettings, threads: int, count: int, rounds: int) -> None:
+    """One line of the table."""
+    clock = time.process_time if threads == 1 else time.perf_counter
+    batches = Batches(corpus.vocabulary, list(corpus.rows("train")), settings.batch, settings.seed)
+    windows = [window for window, _ in zip(Loader(lambda: batches.epoch(0)), range(WARM + count))]
+    bf16 = settings.precision == "bf16"
+    shape = settings.model
+    assert shape is not None
+    rates: list[tuple[float, float, float, float]] = []
+    for _ in range(rounds):
+        alone = looped(bare_lstm(shape), windows, clock, bf16)
+        ours = looped(our_model(corpus, shape), windows, clock, bf16)
+        whole = fitted(corpus, settings, windows, clock)
+        rates.append((alone, ours, whole, peak(clock, bf16)))
+    alone, ours, whole, most = (statistics.median(column) for column in zip(*rates))
+    ratio = statistics.median(fit_rate / our_rate for _, our_rate, fit_rate, _ in rates)
+    products = 3 * sum(8 * shape.hidden_size * (below + shape.hidden_size) for below in widths(shape))  # operations a note
+    share = statistics.median(fit_rate * products / top for _, _, fit_rate, top in rates)
+    print(
+        f"{threads:<8}{settings.precision:10}{alone:10,.0f}{ours:10,.0f}{whole:10,.0f}{100 * ratio:9.1f}%{100 * share:8.0f}%"
+        f"   (matrix peak {most / 1e9:,.0f} GFLOP/s)",
+        flush=True,
+    )
+
+
+def widths(shape: ModelSettings) -> list[int]:
+    """What each layer gets from below."""
+    return [shape.embedding_size] + [shape.hidden_size] * (shape.num_layers - 1)
+
+
+Step = Callable[[Tensors], torch.Tensor]
+
+
+def bare_lstm(shape: ModelSettings) -> tuple[nn.Module, Step]:
+    """The recurrent layers alone, on noise."""
+    lstm = nn.LSTM(shape.embedding_size, shape.hidden_size, shape.num_layers, dropout=shape.dropout, batch_first=True)
+    noise = torch.randn(64, 256, shape.embedding_size)
+    return lstm, lambda window: lstm(noise[: window[2].shape[0], : window[2].shape[1]])[0].float().square().mean()
+
+
+def our_model(corpus: Corpus, shape: ModelSettings) -> tuple[nn.Module, Step]:
+    """The model with its embeddings, heads and loss."""
+    model = MelodyLSTM(corpus.vocabulary, shape)
+    return model, lambda window: window_loss(model, *window[:3], None)[0] / window[2].sum()
+
+
+def looped(model_and_step: tuple[nn.Module, Step], windows: list[Tensors], clock: Callable[[], float], bf16: bool) -> float:
+    """Notes a second in a bare loop."""
+    model, step = model_and_step
+    optimizer = torch.optim.AdamW(model.parameters())
+    for i, window in enumerate(windows):
+        if i == WARM:
+            started = clock()
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            loss = step(window)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+    return _notes(windows) / (clock() - started)
+
+
+def fitted(corpus: Corpus, settings: TrainingSettings, windows: list[Tensors], clock: Callable[[], float]) -> float:
+    """Notes a second in `fit`, from the end of one window to that of another."""
+    times: list[float] = []
+
+    def stop(share: float) -> None:
+        times.append(clock())
+        if len(times) == len(windows):
+            raise Enough
+
+    with tempfile.TemporaryDirectory() as folder:
+        with suppress(Enough):
+            fit(corpus, Path(folder) / "model.safetensors", settings, on_step=stop)
+    return _notes(windows) / (times[-1] - times[WARM - 1])
+
+
+def _notes(windows: list[Tensors]) -> int:
+    return sum(int(window[2].sum()) for window in windows[WARM:])
+
+
+def peak(clock: Callable[[], float], bf16: bool) -> float:
+    """Operations a second in a product of matrices."""
+    kind = torch.bfloat16 if bf16 else torch.float32
+    one, other = torch.randn(SIZE, SIZE).to(kind), torch.randn(SIZE, SIZE).to(kind)
+    best = 0.0
+    for _ in range(8):
+        started = clock()
+        one @ other
+        best = max(best, 2 * SIZE**3 / max(clock() - started, 1e-9))
+    return best
+
+
+if __name__ == "__main__":
+    main()
