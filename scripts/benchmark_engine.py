@@ -3,10 +3,10 @@
     pip install -e '.[onnx]'
     python scripts/benchmark_engine.py [MODEL]
 
-A step takes in one event (its tokens and features, looked up and added up) and carries the state of all layers on; the
-engines of ONNX Runtime also multiply the result by the first layer of the heads, which the others do not. The events are
-those of tunes that MODEL (default: fiddle) writes; weights are random, embeddings as wide as a layer. Times are CPU time,
-medians of `ROUNDS` rounds in which everything is measured in turns, so that what else the machine does disturbs all alike.
+A step takes in one event (its tokens and features, looked up and added up) and carries the state of all layers on, without
+heads. The events are those of tunes that MODEL (default: fiddle) writes; weights are random, embeddings as wide as a layer.
+Times are CPU time, medians of `ROUNDS` rounds in which everything is measured in turns, so that what else the machine does
+disturbs all alike; a quiet machine is better.
 
 Limits. Bandwidth: the time for one read of the weights that cannot be folded into tables (all but the first layer's input
 weights), in 32 bits, by a product of matrix and vector or a search for the largest, whichever is quicker. Matrix peak: as

@@ -44,14 +44,14 @@ class OnnxEngine:
         return silence(self._cells, streams)
 
     def step(self, inputs: NDArray[np.int64], state: State) -> tuple[Floats, State]:
-        """Take in one event a stream, (streams, fields + features); gives what all heads make of it and the new state."""
+        """Take in one event a stream, (streams, fields + features); gives what the heads see and the new state."""
         given = {"event": inputs, "h": np.ascontiguousarray(state.h.T), "c": np.ascontiguousarray(state.c.T)}
-        trunks, h, c = self._session.run(["trunks_next", "h_next", "c_next"], given)
-        return trunks, State(h.T, c.T)
+        seen, h, c = self._session.run(["seen", "h_next", "c_next"], given)
+        return seen, State(h.T, c.T)
 
     def trunks(self, hidden: Floats) -> Floats:
-        """What `step` gave already."""
-        return hidden
+        """What all heads make of what they see, (streams, heads x head size); computed once a step."""
+        return self._heads.trunks(hidden)
 
     def logits(self, field: int, trunks: Floats, event: NDArray[np.int64], conditions: NDArray[np.int64]) -> Floats:
         """Logits of one field of the next event, (streams, field size), see `Heads.logits`."""

@@ -40,7 +40,8 @@ def to_onnx(file: ModelFile, form: Form = "onnx", *, heads: bool = True) -> byte
     form
         'onnx' for 32 bits, 'int8' for 8.
     heads
-        Whether the heads are in it, or the step alone, which is all that `OnnxEngine` needs.
+        Whether the heads are in it, or the step alone, for `OnnxEngine`: in the place of `trunks_next` it then gives
+        `seen`, float (streams, hidden + embedding), the top layer's h and the event's embedding.
 
     Raises
     ------
@@ -48,10 +49,13 @@ def to_onnx(file: ModelFile, form: Form = "onnx", *, heads: bool = True) -> byte
         If the package onnx is not installed.
     """
     graph = Graph(quantised=form == "int8")
-    _add_step(graph, file)
+    top, embedded = _add_step(graph, file)
     if heads:
+        _add_trunk(graph, file, top, embedded)
         _add_heads(graph, file)
-    model = graph.model(*(t[: None if heads else 3] for t in (_inputs(file), _outputs(file))))
+    else:
+        graph.add("Concat", top, embedded, outputs=["seen"], axis=1)
+    model = graph.model(_inputs(file, heads), _outputs(file, heads))
     for name, text in _texts(file, form).items():
         model.metadata_props.add(key=name, value=text)
     return model.SerializeToString()
@@ -106,27 +110,32 @@ def _trunk(file: ModelFile) -> tuple[NDArray, NDArray]:
     return np.concatenate(voices), np.concatenate([file.weights[f"{head}.trunk_bias"].ravel() for head in heads])
 
 
-def _inputs(file: ModelFile) -> list[Tensor]:
+def _inputs(file: ModelFile, heads: bool) -> list[Tensor]:
     layers, size = _layers(file)
-    return [
+    step = [
         Tensor("event", "streams", len(FIELDS) + len(feature_sizes(file.vocabulary)), whole=True),
         Tensor("h", "streams", layers * size),
         Tensor("c", "streams", layers * size),
+    ]
+    return step + heads * [
         Tensor("trunks", "choosing", len(_trunk(file)[1])),
         Tensor("chosen", "choosing", len(FIELDS), whole=True),
         Tensor("conditions", "choosing", len(condition_sizes(file.vocabulary)), whole=True),
     ]
 
 
-def _outputs(file: ModelFile) -> list[Tensor]:
+def _outputs(file: ModelFile, heads: bool) -> list[Tensor]:
     layers, size = _layers(file)
     sizes = file.vocabulary.sizes
     state = [Tensor(name, "streams", layers * size) for name in ("h_next", "c_next")]
-    heads = [Tensor(FIELDS[k], "choosing", sizes[k]) for k in _predicted(file.vocabulary)]
-    return [*state, Tensor("trunks_next", "streams", len(_trunk(file)[1])), *heads]
+    if not heads:
+        return [*state, Tensor("seen", "streams", size + file.weights["embedding.weight"].shape[1])]
+    logits = [Tensor(FIELDS[k], "choosing", sizes[k]) for k in _predicted(file.vocabulary)]
+    return [*state, Tensor("trunks_next", "streams", len(_trunk(file)[1])), *logits]
 
 
-def _add_step(graph: Graph, file: ModelFile) -> None:
+def _add_step(graph: Graph, file: ModelFile) -> tuple[str, str]:
+    """The layers; gives the top one's h and the event's embedding."""
     weights = file.weights
     layers, size = _layers(file)
     h, c = graph.split("h", [size] * layers), graph.split("c", [size] * layers)
@@ -142,9 +151,15 @@ def _add_step(graph: Graph, file: ModelFile) -> None:
         below = h[i] = _advance(graph, gates, c, i, size)
     graph.add("Concat", *h, outputs=["h_next"], axis=1)
     graph.add("Concat", *c, outputs=["c_next"], axis=1)
+    return h[-1], embedded
+
+
+def _add_trunk(graph: Graph, file: ModelFile, top: str, embedded: str) -> None:
+    """The first layer of all heads."""
+    _, size = _layers(file)
     trunk, bias = _trunk(file)
     of_event = graph.add("MatMul", embedded, graph.by_columns(trunk[:, size:]))  # embeddings have no bounds to round within
-    graph.add("Add", graph.product(graph.rounded(h[-1]), trunk[:, :size], bias), of_event, outputs=["trunks_next"])
+    graph.add("Add", graph.product(graph.rounded(top), trunk[:, :size], bias), of_event, outputs=["trunks_next"])
 
 
 def _told(graph: Graph, file: ModelFile) -> str:
