@@ -41,6 +41,7 @@ COMMANDS = {
     "learn": ("corpus", "prepare"),
     "train": ("train",),
     "make": ("generate", "continue"),
+    "change": ("vary", "harmonize"),
     "measure": ("evaluate",),
     "share": ("export",),
     "show": ("render", "plot", "score"),

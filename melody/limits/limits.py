@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TypeVar
 
@@ -12,6 +12,7 @@ from melody.limits import numbers
 from melody.limits.chords import Chord, parse_chords
 from melody.limits.instruments import Instrument, parse_instruments
 from melody.limits.scales import Scale, parse_key, parse_scale, scale_of
+from melody.score.names import pitch_name
 from melody.signatures import Key
 
 MAX_TEXT = 10_000
@@ -119,6 +120,36 @@ class Limits:
             velocities=_parsed(numbers.parse_velocities, velocity),
             chords=_parsed(parse_chords, chords) or (),
         )
+
+    @property
+    def more_than_bars(self) -> bool:
+        """Whether anything but the number of bars is asked for."""
+        return replace(self, bars=None) != Limits()
+
+    @property
+    def told(self) -> str:
+        """All that is asked for, in words for the file.
+
+        >>> Limits.parse(key="Dm", pitches="C4:C6", bars=8, chords="Dm G7 | C").told
+        'bars=8 key=Dm range=C4:C6 chords=Dm,G7|C'
+        """
+        low, high = (pitch_name(pitch) for pitch in self.pitches or (0, 127))
+        words: dict[str, object] = {
+            "key": self.key and self.key.name,
+            "scale": self.scale and self.scale.name,
+            "range": self.pitches and f"{low}:{high}",
+            "max-leap": self.max_leap,
+            "max-polyphony": self.max_polyphony,
+            "density": self.max_density,
+            "grid": ",".join(map(str, self.grid)),
+            "meter": self.metre and f"{self.metre[0]}/{self.metre[1]}",
+            "tempo": self.tempo_qpm,
+            "end-on-tonic": self.end_on_tonic or None,
+            "instruments": ",".join(instrument.name for instrument in self.instruments),
+            "velocity": self.velocities and f"{self.velocities[0]}:{self.velocities[1]}",
+            "chords": "|".join(",".join(chord.name for chord in bar) for bar in self.chords),
+        }
+        return " ".join([f"bars={self.bars}", *(f"{name}={said}" for name, said in words.items() if said)])
 
     @property
     def notes(self) -> Scale | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,10 +14,12 @@ from melody.limits.instruments import instrument_name
 from melody.limits.limits import Limits
 from melody.piece import Ints, Piece
 from melody.score.names import class_name, pitch_name
-from melody.signatures import Tempo
+from melody.signatures import Key, Tempo, TimeSignature
+
+_Event = TypeVar("_Event", TimeSignature, Tempo, Key)
 
 
-def verify(piece: Piece, limits: Limits, *, start: int = 0) -> tuple[str, ...]:
+def verify(piece: Piece, limits: Limits, *, start: int = 0, first_bar: int | None = None) -> tuple[str, ...]:
     """Each breach of the limits, in words; empty if the piece keeps them all.
 
     Parameters
@@ -26,8 +29,11 @@ def verify(piece: Piece, limits: Limits, *, start: int = 0) -> tuple[str, ...]:
     limits
         What it must keep to.
     start
-        Only notes that begin at this tick or later are judged: where a prompt ends and the new music begins. Bars and chords
-        are counted from the first bar line there.
+        Only notes that begin at this tick or later are judged, and metres, tempi and keys in force there or later: where a
+        prompt ends and the new music begins.
+    first_bar
+        The tick of the bar that bars and chords are counted from; None for the first bar line from `start` on, of a whole
+        piece that after the pick-up.
 
     Examples
     --------
@@ -36,7 +42,7 @@ def verify(piece: Piece, limits: Limits, *, start: int = 0) -> tuple[str, ...]:
     """
     if not np.any(piece.onset >= start):
         return ("there is no note",)
-    seen = _Seen(piece, limits, start, _first_bar(piece, start))
+    seen = _Seen(piece, limits, start, _first_bar(piece, start) if first_bar is None else first_bar)
     return tuple(breach for rule in _RULES for breach in rule(seen))
 
 
@@ -86,15 +92,21 @@ def _first_bar(piece: Piece, start: int) -> int:
 
 def _signatures(seen: _Seen) -> Iterator[str]:
     piece, limits = seen.piece, seen.limits
-    for metre in piece.time_signatures:
+    for metre in _in_force(piece.time_signatures, seen.start):
         if limits.metre and metre[1:] != limits.metre:
             yield f"the metre is {metre.numerator}/{metre.denominator}, not {limits.metre[0]}/{limits.metre[1]}"
-    for tempo in piece.tempi:
+    for tempo in _in_force(piece.tempi, seen.start):
         if limits.tempo_qpm and tempo.microseconds != Tempo.from_qpm(0, limits.tempo_qpm).microseconds:
             yield f"the tempo is {tempo.qpm:.4g} quarters a minute, not {limits.tempo_qpm:g}"
-    for key in piece.keys:
+    for key in _in_force(piece.keys, seen.start):
         if limits.key and (key.tonic, key.mode) != (limits.key.tonic, limits.key.mode):
             yield f"the key signature is that of {key.name}, not of {limits.key.name}"
+
+
+def _in_force(events: tuple[_Event, ...], start: int) -> list[_Event]:
+    """The event in force at a tick, and those after it."""
+    first = max((event.onset for event in events if event.onset <= start), default=0)
+    return [event for event in events if event.onset >= first]
 
 
 def _notes(seen: _Seen) -> Iterator[str]:

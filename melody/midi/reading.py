@@ -196,7 +196,7 @@ _SHORT_MESSAGE = re.compile(rb"[\xc0-\xdf][\0-\x7f](?:[\0-\x7f](?=[\x80-\xff])|(
 
 
 def _split(track: bytes) -> tuple[bytes, _Metas]:
-    """A track without its meta and system exclusive events and their delta times; and those events.
+    """A track without its meta and system exclusive events and their delta times; and the names and texts among those.
 
     Each as (whether no time and no other event has gone before it, kind, data).
 
@@ -207,24 +207,28 @@ def _split(track: bytes) -> tuple[bytes, _Metas]:
     """
     rest: list[bytes] = []
     metas: _Metas = []
-    at, kind, at_head, size = 0, 0, True, len(track)
+    at, at_head, size = 0, True, len(track)
+    index, find, likely, known = track.index, track.find, _LIKELY.get, _LENGTHS.get
     while at < size:
-        start = track.index(b"\xff", at)
-        first = start + 3
+        start = index(b"\xff", at)
         kind, length = track[start + 1], track[start + 2]
-        if length < 128 and length in _LIKELY.get(kind, ()) and track.find(b"\xf0", at, start) < 0:
+        at_once = start == at + 1 and not track[at]
+        if length < 128 and length in likely(kind, ()) and (at_once or find(b"\xf0", at, start) < 0):
+            first = start + 3
             end = first + length
         else:
             start, kind, first, end = _next_meta(track, at)
-        before, body, at = track[at:start], track[first:end], end
-        if before != b"\0":  # a delta time: bytes from 128 up and one below
-            rest.append(before[:-1].rstrip(_HIGH))
+            at_once = start == at + 1 and not track[at]
+        if not at_once:  # a delta time: bytes from 128 up and one below
+            rest.append(track[at : max(start - 1, at)].rstrip(_HIGH))
             at_head = False
-        if (kind in _LENGTHS and len(body) != _LENGTHS[kind]) or (kind == _END) != (at >= size):
+        at, length = end, end - first
+        if known(kind, length) != length or (kind == _END) != (end >= size):
             raise ValueError
-        if kind == _NAME:
-            body.decode()
-        metas.append((at_head, kind, body))
+        if kind in (_NAME, _TEXT):
+            metas.append((at_head, kind, track[first:end]))
+            if kind == _NAME:
+                metas[-1][2].decode()
     return b"".join(rest), metas
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from os import PathLike
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,18 +13,26 @@ from numpy.typing import NDArray
 from melody import __version__, modelfile
 from melody.engine import Engine
 from melody.errors import SamplingError
+from melody.limits import Limits, check
+from melody.limits.numbers import MAX_BARS
 from melody.piece import Piece
+from melody.sampling.beam import Beam, check_width
 from melody.sampling.choice import SamplingSettings
+from melody.sampling.continuing import limited
+from melody.sampling.headers import with_headers
+from melody.sampling.limiter import Limiter
 from melody.sampling.prompt import Continuation, Prompt
-from melody.sampling.streams import Start, Streams, begin
+from melody.sampling.ranking import faults
+from melody.sampling.streams import Drawn, Start, Streams, begin
 from melody.tokens.features import Context
 from melody.tokens.grammar import Grammar
-from melody.tokens.vocabulary import KIND, TIME, Rows, Vocabulary
+from melody.tokens.vocabulary import END, KIND, TIME, Rows, Vocabulary
 
-MAX_BARS = 10_000
 MAX_COUNT = 1_000_000
 MAX_EVENTS = 10_000_000
 _STREAMS = 64  # tunes sampled side by side
+_ATTEMPTS = 20  # at a tune that comes to dead ends
+_MASK_BYTES = 20_000_000
 
 
 def load(path: str | PathLike[str]) -> Model:
@@ -37,6 +46,28 @@ def load(path: str | PathLike[str]) -> Model:
     return Model(modelfile.load(path))
 
 
+@dataclass(frozen=True)
+class Tune:
+    """A new tune.
+
+    Parameters
+    ----------
+    piece
+        The music.
+    removed
+        The share of probability that limits took away, the mean over all tokens; 0 without limits.
+    nats
+        Its negative log likelihood a note; NaN if it was not asked for.
+    faults
+        What is wrong with it, if the best of many were wanted, see `melody.sampling.ranking`.
+    """
+
+    piece: Piece
+    removed: float = 0.0
+    nats: float = float("nan")
+    faults: tuple[str, ...] = ()
+
+
 class Model:
     """A trained model, ready to write music."""
 
@@ -47,50 +78,90 @@ class Model:
         counts = np.array(file.training.get("first_keys", []), np.float64)
         self._first_keys = counts if len(counts) == len(file.vocabulary.keys) and counts.sum() > 0 else None
 
-    def generate(self, *, bars: int | None = None, settings: SamplingSettings | None = None) -> Piece:
-        """A new tune, `bars` long (a pick-up not counted) or as long as the model wants.
+    def generate(
+        self, *, bars: int | None = None, limits: Limits | None = None, settings: SamplingSettings | None = None
+    ) -> Piece:
+        """A new tune, `bars` long (a pick-up not counted) or as long as the model wants, that keeps to the limits.
 
         Raises
         ------
         SamplingError
-            If `bars` is not from 1 to 10,000.
+            If `bars` is not from 1 to 10,000, or the limits cannot be kept.
         """
-        return self.generate_many(1, bars=bars, settings=settings)[0]
+        return self.generate_many(1, bars=bars, limits=limits, settings=settings)[0]
 
-    def generate_many(self, count: int, *, bars: int | None = None, settings: SamplingSettings | None = None) -> list[Piece]:
+    def generate_many(
+        self,
+        count: int,
+        *,
+        bars: int | None = None,
+        limits: Limits | None = None,
+        settings: SamplingSettings | None = None,
+    ) -> list[Piece]:
         """`count` new tunes.
 
         Raises
         ------
         SamplingError
-            If `count` or `bars` is out of range.
+            If `count` or `bars` is out of range, or the limits cannot be kept.
         """
-        settings = settings or SamplingSettings()
-        _check_bars(bars)
-        _check_count(count)
-        grammar = Grammar(self.vocabulary, 1, bars=bars, count_pickup=False)
+        return [tune.piece for tune in self.tunes(count, bars=bars, limits=limits, settings=settings)]
+
+    def tunes(
+        self,
+        count: int = 1,
+        *,
+        bars: int | None = None,
+        limits: Limits | None = None,
+        settings: SamplingSettings | None = None,
+        best_of: int | None = None,
+        beam: int | None = None,
+    ) -> list[Tune]:
+        """`count` new tunes with what is known of them: the best of `best_of`, or the likeliest that a beam search finds.
+
+        Raises
+        ------
+        SamplingError
+            If a number is out of range, or the limits cannot be kept.
+        """
+        settings, limits = settings or SamplingSettings(), _with_bars(limits, bars)
+        search = Search(count, best_of, beam)
+        grammar = Grammar(self.vocabulary, 1, bars=limits.bars, count_pickup=False)
         start = Start(Context(self.vocabulary), grammar, self._engine.begin(1), begin(self.vocabulary))
-        tunes = self._sample(start, count, settings, self._most_events(settings, bars))
-        return [
-            self.vocabulary.decode(
-                rows, title=f"{self._name}, seed {settings.seed}, tune {i + 1}", texts=(self._told(settings, i, bars),)
+        if limits.more_than_bars:
+            check(limits, self.vocabulary)
+            start = replace(start, grammar=Limiter(grammar, limits))
+        drawn = self._sample(start, search, settings, self._most_events(settings, limits.bars))
+        told = [self._told(settings, number, limits, search) for number in range(len(drawn))]
+        tunes = [
+            Tune(
+                with_headers(self.vocabulary.decode(tune.rows, title=self._title(settings, i), texts=(told[i],)), limits),
+                tune.removed,
+                tune.nats,
             )
-            for i, rows in enumerate(tunes)
+            for i, tune in enumerate(drawn)
         ]
+        return _best([_ranked(t, t.piece, 0, d) for t, d in zip(tunes, drawn)], count) if best_of else tunes
 
     def continue_(
-        self, prompt: Piece, *, bars: int | None = None, only_new: bool = False, settings: SamplingSettings | None = None
+        self,
+        prompt: Piece,
+        *,
+        bars: int | None = None,
+        only_new: bool = False,
+        limits: Limits | None = None,
+        settings: SamplingSettings | None = None,
     ) -> Piece:
         """The prompt and `bars` more bars, or until the model ends; with `only_new` the new music alone.
 
         Raises
         ------
         SamplingError
-            If the prompt is empty or `bars` out of range.
+            If the prompt is empty, `bars` out of range, or the limits cannot be kept after this prompt.
         melody.errors.VocabularyError
             If the model cannot understand the prompt at all; the message says why.
         """
-        return self.continue_many(prompt, 1, bars=bars, only_new=only_new, settings=settings)[0].piece
+        return self.continue_many(prompt, 1, bars=bars, only_new=only_new, limits=limits, settings=settings)[0].piece
 
     def continue_many(
         self,
@@ -99,18 +170,30 @@ class Model:
         *,
         bars: int | None = None,
         only_new: bool = False,
+        limits: Limits | None = None,
         settings: SamplingSettings | None = None,
+        best_of: int | None = None,
+        beam: int | None = None,
     ) -> list[Continuation]:
-        """`count` different continuations of a prompt, with what had to be changed for the model to understand it."""
-        settings = settings or SamplingSettings()
-        _check_bars(bars)
-        _check_count(count)
+        """`count` different continuations of a prompt, with what had to be changed for the model to understand it.
+
+        Limits are about the new music; see `tunes` for `best_of` and `beam`.
+        """
+        settings, limits = settings or SamplingSettings(), _with_bars(limits, bars)
+        search = Search(count, best_of, beam)
         if prompt.num_notes == 0:
-            raise SamplingError("the prompt holds no notes; give a file with at least one")
+            raise SamplingError("the prompt holds no notes; give one with at least one note")
         understood = Prompt(self, prompt)
-        start = understood.start(bars)
-        tunes = self._sample(start, count, settings, self._most_events(settings, bars))
-        return [understood.joined(rows, only_new, self._told(settings, i, bars)) for i, rows in enumerate(tunes)]
+        start = understood.start(limits.bars)
+        if limits.more_than_bars:
+            start = limited(self.vocabulary, understood, start, limits)
+        drawn = self._sample(start, search, settings, self._most_events(settings, limits.bars))
+        made = []
+        for number, tune in enumerate(drawn):
+            told = self._told(settings, number, limits, search)
+            joined = understood.joined(tune.rows, only_new, told, limits.key)
+            made.append(replace(joined, removed=tune.removed, nats=tune.nats))
+        return _best([_ranked(m, m.piece, m.prompt_end, d) for m, d in zip(made, drawn)], count) if best_of else made
 
     def nats(self, rows: Sequence[Rows]) -> NDArray[np.float64]:
         """Negative log likelihood of sequences of events, all equally long, (sequences,)."""
@@ -133,12 +216,18 @@ class Model:
     def _name(self) -> str:
         return self.file.name or "melody"
 
-    def _told(self, settings: SamplingSettings, number: int, bars: int | None) -> str:
+    def _title(self, settings: SamplingSettings, number: int) -> str:
+        return f"{self._name}, seed {settings.seed}, tune {number + 1}"
+
+    def _told(self, settings: SamplingSettings, number: int, limits: Limits, search: Search) -> str:
         """Where a tune comes from, for the text event of its file."""
-        said = " ".join(f"{k}={v}" for k, v in asdict(settings).items() if k not in ("seed", "max_notes"))
+        default = asdict(SamplingSettings())
+        said = {k: v for k, v in asdict(settings).items() if k == "temperature" or v != default[k]}
+        said |= {k: v for k, v in (("beam", search.beam), ("best_of", search.best_of)) if v is not None}
+        words = " ".join(f"{k}={v}" for k, v in said.items() if k not in ("seed", "max_notes"))
         return (
             f"melody {__version__}, model {self._name} {self.file.fingerprint}, seed {settings.seed}, tune {number + 1}, "
-            f"{said} bars={bars}"
+            f"{words} {limits.told}"
         )
 
     def prime(self, rows: Rows, grammar: Grammar) -> Start:
@@ -158,20 +247,106 @@ class Model:
     def _most_events(self, settings: SamplingSettings, bars: int | None) -> int:
         return settings.max_notes or (self.longest_piece if bars is None else MAX_EVENTS)
 
-    def _sample(self, start: Start, count: int, settings: SamplingSettings, most: int) -> list[Rows]:
-        """The new events of `count` streams, END included where the model ended by itself."""
-        tunes: list[Rows] = []
-        for first in range(0, count, _STREAMS):
-            numbers = range(first, min(first + _STREAMS, count))
-            tunes += Streams(self.vocabulary, self._engine, start, numbers, settings, self._first_keys, most).run()
-        return tunes
+    def _sample(self, start: Start, search: Search, settings: SamplingSettings, most: int) -> list[Drawn]:
+        """As many streams as the search wants, the new events with what is known of them."""
+        engine = self._engine
+        if search.beam is not None:
+            return [Beam(self.vocabulary, engine, start, search.beam, self._first_keys, most).run()]
+        together = _streams_at_once(start.grammar, self.vocabulary)
+        tunes: dict[int, Drawn] = {}
+        for first in range(0, search.drawn, together):
+            waiting = list(range(first, min(first + together, search.drawn)))
+            for attempt in range(_ATTEMPTS):
+                streams = Streams(
+                    self.vocabulary,
+                    engine,
+                    start,
+                    waiting,
+                    settings,
+                    self._first_keys,
+                    most,
+                    attempt=attempt,
+                    weigh=search.best_of is not None,
+                )
+                tunes |= {number: drawn for number, drawn in zip(waiting, streams.run()) if drawn is not None}
+                waiting = [number for number in waiting if number not in tunes]
+                if not waiting:
+                    break
+            else:
+                raise SamplingError(
+                    f"the limits leave no way on: tune {waiting[0] + 1} came to a dead end in each of {_ATTEMPTS} tries; "
+                    "loosen one of them"
+                )
+        return [tunes[number] for number in range(search.drawn)]
 
 
-def _check_bars(bars: int | None) -> None:
-    if bars is not None and not 1 <= bars <= MAX_BARS:
-        raise SamplingError(f"{bars:,} bars were asked for; ask for 1 to {MAX_BARS:,}")
+@dataclass(frozen=True)
+class Search:
+    """How tunes are looked for.
+
+    Parameters
+    ----------
+    count
+        How many are wanted, 1 to 1,000,000.
+    best_of
+        Of how many drawn they are the best, see `melody.sampling.ranking`; None for as many as are wanted.
+    beam
+        The width of a beam search for the likeliest one; None to draw them by chance.
+
+    Raises
+    ------
+    SamplingError
+        If a number is out of range, or they do not go together.
+    """
+
+    count: int
+    best_of: int | None = None
+    beam: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.count <= MAX_COUNT:
+            raise SamplingError(f"{self.count:,} tunes were asked for; ask for 1 to {MAX_COUNT:,}")
+        if self.best_of is not None and not self.count <= self.best_of <= MAX_COUNT:
+            raise SamplingError(
+                f"the best {self.count:,} of {self.best_of:,} were asked for; draw {self.count:,} to {MAX_COUNT:,}"
+            )
+        if self.beam is not None:
+            check_width(self.beam)
+            if self.count > 1 or self.best_of is not None:
+                raise SamplingError("a beam search finds one tune, the likeliest; leave out the count and the best-of")
+
+    @property
+    def drawn(self) -> int:
+        """How many are drawn."""
+        return self.best_of or self.count
 
 
-def _check_count(count: int) -> None:
-    if not 1 <= count <= MAX_COUNT:
-        raise SamplingError(f"{count:,} tunes were asked for; ask for 1 to {MAX_COUNT:,}")
+def _with_bars(limits: Limits | None, bars: int | None) -> Limits:
+    limits = limits or Limits()
+    limits = limits if bars is None else replace(limits, bars=bars)
+    if limits.bars is not None and not 1 <= limits.bars <= MAX_BARS:
+        raise SamplingError(f"{limits.bars:,} bars were asked for; ask for 1 to {MAX_BARS:,}")
+    return limits
+
+
+def _streams_at_once(grammar: Grammar, vocabulary: Vocabulary) -> int:
+    """As many as there is memory for: under limits each has a mask of all times, parts and pitches."""
+    if not isinstance(grammar, Limiter):
+        return _STREAMS
+    size = len(vocabulary.shifts) * len(vocabulary.parts) * vocabulary.num_pitches
+    return min(max(_MASK_BYTES // size, 1), _STREAMS)
+
+
+_Made = TypeVar("_Made", Tune, Continuation)
+
+
+def _ranked(made: _Made, piece: Piece, start: int, drawn: Drawn) -> _Made:
+    """The same with its likelihood a note and its faults."""
+    notes = max(int(np.sum(piece.onset >= start)), 1)
+    ended = bool(len(drawn.rows)) and bool(drawn.rows[-1, TIME] == END)
+    return replace(made, nats=drawn.nats / notes, faults=faults(piece, ended=ended, start=start))
+
+
+def _best(made: list[_Made], count: int) -> list[_Made]:
+    """The fewest faults first, then the likeliest."""
+    return sorted(made, key=lambda tune: (len(tune.faults), tune.nats))[:count]

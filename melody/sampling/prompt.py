@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.piece import Key, Part, Piece
+from melody.sampling.given import any_rhythm
 from melody.sampling.streams import Start
+from melody.signatures import join_events
 from melody.tokens.fitting import fit
 from melody.tokens.grammar import Grammar
 from melody.tokens.usage import FIRST_PART
@@ -17,6 +19,8 @@ from melody.tokens.vocabulary import END, KIND, TIME, Rows, Vocabulary
 
 if TYPE_CHECKING:
     from melody.sampling.model import Model
+
+_HEARD_FOR_KEY = 64  # events by which the key is judged
 
 
 @dataclass(frozen=True)
@@ -31,11 +35,102 @@ class Continuation:
         The tick of `piece` where the prompt ends and the new music begins; 0 for the new music alone.
     remarks
         What had to be changed so that the model understands the prompt, one sentence each.
+    first_bar
+        The tick of `piece` where the first of the bars that were asked for begins.
+    removed
+        The share of probability that limits took away, the mean over all tokens; 0 without limits.
+    nats
+        Negative log likelihood of the new events a note; NaN if it was not asked for.
+    faults
+        What is wrong with it, if the best of many were wanted, see `melody.sampling.ranking`.
     """
 
     piece: Piece
     prompt_end: int
     remarks: tuple[str, ...]
+    first_bar: int = 0
+    removed: float = 0.0
+    nats: float = float("nan")
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Understood:
+    """Music as a model understands it.
+
+    Parameters
+    ----------
+    piece
+        The music.
+    octaves
+        By how many octaves it was moved as a whole.
+    remarks
+        What was changed, one sentence each.
+    """
+
+    piece: Piece
+    octaves: int
+    remarks: tuple[str, ...]
+
+
+def understood(vocabulary: Vocabulary, piece: Piece, *, octaves: int | None = None, keep_rhythm: bool = False) -> Understood:
+    """A piece on the vocabulary's grid as its model understands it: moved by octaves and fitted.
+
+    Parameters
+    ----------
+    vocabulary
+        Of the model.
+    piece
+        Any music.
+    octaves
+        By how many to move it; None for those that suit its range best.
+    keep_rhythm
+        Leave times between events that the vocabulary does not know.
+
+    Raises
+    ------
+    melody.errors.VocabularyError
+        If it cannot be understood; the message says why.
+    """
+    octaves = _octaves_into_range(vocabulary, piece) if octaves is None else octaves
+    joined, closed = _without_short_rests(vocabulary, piece)
+    wide = any_rhythm(vocabulary, piece) if keep_rhythm else vocabulary
+    fitted, remarks = fit(wide, joined.transpose(12 * octaves))
+    return Understood(fitted, octaves, (*_told(octaves), *closed, *remarks))
+
+
+def _without_short_rests(vocabulary: Vocabulary, piece: Piece) -> tuple[Piece, tuple[str, ...]]:
+    """The piece as a model of legato parts hears detached notes: up to the next if the rest is short and not known to it."""
+    duration, closed = piece.duration.copy(), 0
+    for part in range(len(piece.parts) if any(vocabulary.legato) else 0):
+        own = np.flatnonzero(piece.part == part)
+        rest = piece.onset[own[1:]] - piece.end[own[:-1]]
+        if np.any(rest < 0):
+            continue
+        known = np.isin(rest, vocabulary.shifts) & np.isin(duration[own[:-1]], vocabulary.shifts)
+        short = (rest > 0) & (2 * rest <= piece.ticks_per_quarter) & ~known
+        duration[own[:-1][short]] += rest[short]
+        closed += int(np.sum(short))
+    return (replace(piece, duration=duration), (f"{closed} short rests left out",)) if closed else (piece, ())
+
+
+def with_key(model: Model, music: Understood) -> Understood:
+    """The same in the key under which the model finds it likeliest, if the model knows keys and it names none."""
+    if not model.vocabulary.keys or music.piece.keys:
+        return music
+    in_rhythm, _ = fit(model.vocabulary, music.piece)
+    keys = [Key(0, fifths, mode) for fifths, mode in model.vocabulary.keys]
+    rows = [model.vocabulary.encode(replace(in_rhythm, keys=(key,)))[:_HEARD_FOR_KEY] for key in keys]
+    best = keys[int(model.nats([r[r[:, TIME] != END] for r in rows]).argmin())]
+    remark = f"names no key; the model takes it for {best.name}"
+    return Understood(replace(music.piece, keys=(best,)), music.octaves, (*music.remarks, remark))
+
+
+def _told(octaves: int) -> tuple[str, ...]:
+    if not octaves:
+        return ()
+    plural = "s" if abs(octaves) > 1 else ""
+    return (f"read {abs(octaves)} octave{plural} {'higher' if octaves > 0 else 'lower'} for the model",)
 
 
 class Prompt:
@@ -46,31 +141,44 @@ class Prompt:
         self._prompt = prompt
         if prompt.ticks_per_quarter != self._vocabulary.ticks_per_quarter:
             self._prompt = prompt.resolution(self._vocabulary.ticks_per_quarter)
-        self._octaves = _octaves_into_range(self._vocabulary, prompt)
+        music = with_key(model, understood(self._vocabulary, self._prompt))
+        fitted, self._octaves, remarks = music.piece, music.octaves, music.remarks
         moved = self._prompt.transpose(12 * self._octaves)
-        fitted, remarks = fit(self._vocabulary, moved)
-        if self._octaves:
-            remarks = (
-                f"read {abs(self._octaves)} octaves {'higher' if self._octaves > 0 else 'lower'} for the model",
-                *remarks,
-            )
-        if self._vocabulary.keys and not fitted.keys:
-            fitted, remark = self._with_likeliest_key(fitted)
-            remarks = (*remarks, remark)
         self._moved_in_time = not np.array_equal(fitted.onset, moved.onset) or fitted.length != moved.length
         self._fitted, self.remarks = fitted, remarks
         self._end = _bar_line(self._prompt, self._prompt.length)  # where the bars that are asked for begin
         self._fitted_end = _bar_line(fitted, fitted.length)
 
-    def start(self, bars: int | None) -> Start:
-        """The state after the prompt, the grammar set to go on for so many bars."""
+    def start(self, bars: int | None, kind: type[Grammar] = Grammar) -> Start:
+        """The state after the prompt, and a grammar of that kind set to go on for so many bars."""
         heard = self._heard()
         end = _bar_line(heard, heard.length)
         total = None if bars is None else int(np.sum(heard.bar_starts(end) < end)) + bars
         begin = end if self._moved_in_time else heard.length
         rows = self._without_last_rests(self._vocabulary.encode(heard)[:-1])
-        self._primed, self._heard_start = rows, self._fitted_end - end
-        return self._model.prime(rows, Grammar(self._vocabulary, 1, bars=total, start=begin, steady=True))
+        self._primed, self._heard_start, self.heard_end = rows, self._fitted_end - end, end
+        return self._model.prime(rows, kind(self._vocabulary, 1, bars=total, start=begin, steady=True))
+
+    @property
+    def own(self) -> Piece:
+        """The prompt itself, on the grid of the vocabulary."""
+        return self._prompt
+
+    @property
+    def octaves(self) -> int:
+        """By how many octaves the model hears it higher."""
+        return self._octaves
+
+    @property
+    def players(self) -> dict[int, int]:
+        """The part of the prompt that plays what each of the vocabulary's parts does, of those that the prompt has."""
+        used = sorted(set(self._prompt.part.tolist()))
+        return dict(zip(self._vocabulary.part_numbers(self._fitted).tolist(), used))
+
+    @property
+    def shift(self) -> tuple[int, int]:
+        """Ticks and semitones from the music that follows, once there is a `start`, to the prompt's own world."""
+        return self._heard_start + self._end - self._fitted_end, -12 * self._octaves
 
     def _without_last_rests(self, rows: Rows) -> Rows:
         """Without the rests at the very end: there the music is to go on."""
@@ -80,11 +188,9 @@ class Prompt:
 
     def _heard(self) -> Piece:
         """The last bars of the prompt that are no longer than the longest piece in training."""
-        longest = self._model.longest_piece
         starts = self._fitted.bar_starts()
-        first = 0
-        while first < len(starts) - 1 and np.sum(self._fitted.onset >= starts[first]) > longest:
-            first += 1
+        notes = self._fitted.num_notes - np.searchsorted(self._fitted.onset, starts)  # from each bar on
+        first = min(int(np.sum(notes > self._model.longest_piece)), len(starts) - 1)
         if first == 0:
             return self._fitted
         self.remarks = (
@@ -93,34 +199,34 @@ class Prompt:
         )
         return self._fitted.bars(first, len(starts))
 
-    def joined(self, rows: Rows, only_new: bool, told: str) -> Continuation:
-        """Prompt and new events as one piece in the prompt's own tempo, instruments and octave."""
+    def joined(self, rows: Rows, only_new: bool, told: str, key: Key | None = None) -> Continuation:
+        """Prompt and new events as one piece in the prompt's own tempo, instruments and octave; the new ones in that key."""
         heard = int(self._vocabulary.is_note(self._primed).sum())
         whole = self._vocabulary.decode(np.concatenate([self._primed, rows]))
         parts, part = self._own_parts(rows)
-        delta = self._heard_start + self._end - self._fitted_end
+        delta, semitones = self.shift
         columns: dict[str, Any] = {
             "onset": whole.onset[heard:] + delta,
             "duration": whole.duration[heard:],
-            "pitch": np.where(whole.is_drum, whole.pitch, whole.pitch - 12 * self._octaves)[heard:],
+            "pitch": np.where(whole.is_drum, whole.pitch, whole.pitch + semitones)[heard:],
             "velocity": whole.velocity[heard:],
             "part": part,
         }
         texts = (*self._prompt.texts, told, *(f"prompt: {remark}" for remark in self.remarks))
         if only_new:
-            new = replace(self._prompt, **columns, parts=parts, texts=texts)
+            new = replace(self._prompt, **columns, parts=parts, texts=texts, keys=(key,) if key else self._prompt.keys)
             first_bar = int(new.bar_starts(int(new.onset.min(initial=self._end)) + 1)[-1])
-            return Continuation(new.slice(first_bar, new.length + 1), 0, self.remarks)
+            return Continuation(new.slice(first_bar, new.length + 1), 0, self.remarks, self._end - first_bar)
         joined: dict[str, Any] = {
             name: np.concatenate([getattr(self._prompt, name), column]) for name, column in columns.items()
         }
-        piece = replace(self._prompt, **joined, parts=parts, texts=texts)
-        return Continuation(piece, self._prompt.length, self.remarks)
+        keys = self._prompt.keys if key is None else join_events(self._prompt.keys, (key,), self._prompt.length)
+        piece = replace(self._prompt, **joined, parts=parts, texts=texts, keys=keys)
+        return Continuation(piece, self._prompt.length, self.remarks, self._end)
 
     def _own_parts(self, rows: Rows) -> tuple[tuple[Part, ...], NDArray[np.int64]]:
         """The prompt's parts, those that the model has added behind them, and which of them plays each new note."""
-        used = sorted(set(self._prompt.part.tolist()))
-        own = dict(zip(self._vocabulary.part_numbers(self._fitted).tolist(), used))
+        own = self.players
         parts = list(self._prompt.parts)
         numbers = rows[self._vocabulary.is_note(rows), KIND] - FIRST_PART
         for number in numbers.tolist():
@@ -128,14 +234,6 @@ class Prompt:
                 own[number] = len(parts)
                 parts.append(self._vocabulary.parts[number])
         return tuple(parts), np.array([own[number] for number in numbers.tolist()], np.int64)
-
-    def _with_likeliest_key(self, piece: Piece) -> tuple[Piece, str]:
-        """The key of the vocabulary under which the model finds the prompt likeliest."""
-        keys = [Key(0, fifths, mode) for fifths, mode in self._vocabulary.keys]
-        rows = [self._vocabulary.encode(replace(piece, keys=(key,)))[:64] for key in keys]
-        nats = self._model.nats([r[r[:, TIME] != END] for r in rows])
-        best = keys[int(nats.argmin())]
-        return replace(piece, keys=(best,)), f"names no key; the model takes it for {best.name}"
 
 
 def _octaves_into_range(vocabulary: Vocabulary, piece: Piece) -> int:

@@ -75,6 +75,7 @@ class Grammar:
         self._durations = np.array(vocabulary.durations or (1,), np.int64)
         self._legato = np.array(vocabulary.legato, bool)
         self._monophonic = np.array(vocabulary.monophonic, bool)
+        self._least = np.where(self._legato, 1, self._durations[0])  # the shortest note of each part
         self._bar_lengths = np.array(
             [TimeSignature(0, *t).bar_ticks(vocabulary.ticks_per_quarter) for t in vocabulary.time_signatures], np.int64
         )
@@ -138,6 +139,14 @@ class Grammar:
         """Which durations are legal for a note at that time, if its part is not legato, (streams, durations)."""
         return self._ticks_of(time)[:, None] + self._durations <= self._until[:, None]
 
+    def lengths(self, events: Rows) -> Mask:
+        """Which durations are legal of events whose time, kind and value are chosen, (streams, durations)."""
+        return self.durations(events[:, TIME])
+
+    def velocities(self, events: Rows) -> Mask:
+        """Which velocities are legal of events whose time, kind, value and duration are chosen, (streams, velocities)."""
+        return np.ones((len(events), len(self._vocabulary.velocities)), bool)
+
     def _ticks_of(self, time: NDArray[np.int64]) -> NDArray[np.int64]:
         return self._tick + self._shifts[np.maximum(time - 1, 0)]
 
@@ -156,12 +165,13 @@ class Grammar:
         on_bar_line = (ticks - self._metre_start[:, None]) % self._bar_ticks[:, None] == 0
         if self._bars is not None:  # or a note could outlast bars that the change makes shorter
             on_bar_line &= self._ends.max(axis=(1, 2), initial=0)[:, None] <= ticks
+        room = ticks + self._least.min() <= self._until[:, None]  # a change must leave room for a note
         for kind in (METRE, TEMPO, KEY):
             in_order = ~same | (self._kind < kind)[:, None]
             where = on_bar_line if kind == METRE else True
             header = same & ~self._begun[:, None] & (self._tick == 0)[:, None]
             may = self._vocabulary.is_said[kind] and (header | self._changes[kind])
-            legal[:, :, kind] = may & in_order & where & (header | (ticks < self._until[:, None]))
+            legal[:, :, kind] = may & in_order & where & (header | room)
         legal[:, :, FIRST_PART:] = np.logical_or(*self._parts(ticks))
         pending = self._header_kind()
         waiting = pending >= 0
@@ -182,9 +192,8 @@ class Grammar:
         play = (same & at_once[:, None]) | (~same & later[:, None])
         silent = self._ends.max(axis=2)[:, None] <= ticks[:, :, None]
         play &= silent | ~self._monophonic
-        least = np.where(self._legato, 1, self._durations[0])
         until = self._until[:, None, None]
-        play &= ticks[:, :, None] + least <= until
+        play &= ticks[:, :, None] + self._least <= until
         rest = self._held[:, None] & (~same | in_order[:, None]) & (ticks[:, :, None] <= until)
         # On the last bar line the parts have to rest in their order, or one that was passed over could not any more.
         is_first = np.cumsum(self._held, axis=1) == 1
@@ -220,6 +229,7 @@ class Grammar:
         self._length[playing[~legato]] = np.maximum(self._length[playing[~legato]], ends[~legato])
         if not self._count_pickup:
             late = ~self._begun[playing] & (self._tick[playing] < self._bar_ticks[playing])
+            late &= self._metre_start[playing] == 0  # or it is not the first bar
             self._pickup[playing[late & (2 * self._tick[playing] >= self._bar_ticks[playing])]] = 1
             self._set_until()
         self._begun[playing] = True

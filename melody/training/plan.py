@@ -19,7 +19,8 @@ from melody.tokens.vocabulary import FIELDS, Rows, Vocabulary
 from melody.training.module import Loader, window_loss
 from melody.training.settings import Plan, TrainingSettings
 
-LEARNING_RATE, ADAPTING_RATE = 2e-3, 5e-4
+LEARNING_RATE, ADAPTING_RATE = 2e-3, 2e-4
+ADAPTING_EPOCHS = 40
 LEAST_EPOCHS = 8  # fewer validations than that cannot tell when to stop
 LONGEST_EPOCH = 300  # seconds: what is lost at most when the machine goes down
 SHARE = 0.9  # of the minutes that are planned away; the rest is for reading, measuring, samples
@@ -98,6 +99,7 @@ def make_plan(
         groups = min(groups, max(int(groups * longest / whole), 1))
     per_epoch = per_event * (train.num_events * groups / train.num_groups + valid.num_events / 3)
     wanted = np.clip(12_000_000 / max(train.num_events, 1), 30, 200) * train.num_groups / groups
+    wanted = min(wanted, ADAPTING_EPOCHS) if start else wanted
     epochs = settings.epochs or max(min(int(wanted), int(budget / per_epoch)), 1)
     said = sum((said_tokens(vocabulary, np.asarray(rows)).sum(axis=0) for rows in pieces), np.zeros(len(FIELDS)))
     return Plan(

@@ -24,6 +24,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from melody import __version__, files, midi, modelfile
 from melody.dataset import Batches
@@ -238,7 +239,10 @@ class Run:
         valid = Loader(lambda: self.valid.epoch(0))
         going_on = self.paths.resume if self.history else None
         with interruptible(watcher), suppress(Stop):
-            trainer.fit(self.module, train, valid, ckpt_path=going_on, weights_only=True)
+            try:
+                trainer.fit(self.module, train, valid, ckpt_path=going_on, weights_only=True)
+            except SIGTERMException:  # the machine is shut down, or somebody said `kill`; Lightning would leave in silence
+                watcher.stopped_because = "interrupted"
 
     def model_file(self, **facts: Any) -> ModelFile:
         """The model as it is now."""

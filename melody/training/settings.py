@@ -28,7 +28,7 @@ class TrainingSettings:
     epochs
         How often each piece is seen; None plans it from the corpus, the speed of this machine and `max_minutes`.
     learning_rate
-        Highest learning rate of AdamW, above 0 to 1; None is 0.002, and 0.0005 where a trained model is adapted.
+        Highest learning rate of AdamW, above 0 to 1; None is 0.002, and 0.0002 where a trained model is adapted.
     weight_decay
         Of AdamW, on matrices.
     clip_norm

@@ -182,21 +182,14 @@ def _axes(name: str, weights: Tensor, before: Tables, after: Tables) -> dict[int
     if not name.startswith("heads."):
         return {}
     _, field, layer = name.split(".", 2)
-    number = FIELDS.index(field)
+    number, last = FIELDS.index(field), weights.ndim - 1
     voices = _matched(before.voices(number), after.voices(number))
-    if layer == "known.weight":
+    if layer == "known.weight" and number != TIME:
         old_table, table = before.known(number), after.known(number)
-        rows = _matched(old_table, table)
-        if len(weights) == _height(table):
-            return {0: rows}
-        return {0: voices.times(rows, _height(old_table), _height(table))} if table else {}
-    tokens = _matched({(field,): before.fields[(field,)]}, {(field,): after.fields[(field,)]})
-    if layer in ("output.weight", "output.bias"):
-        return {0: tokens}
-    last = weights.ndim - 1
-    return {"trunk": {0: voices}, "trunk_bias": {0: voices}}.get(layer, {}) or (
-        {0: voices, last: tokens} if layer in ("output", "output_bias") else {}
-    )
+        return {0: voices.times(_matched(old_table, table), _height(old_table), _height(table))}
+    if layer in ("output", "output_bias"):
+        return {0: voices, last: _matched({(field,): before.fields[(field,)]}, {(field,): after.fields[(field,)]})}
+    return {0: voices} if layer in ("trunk", "trunk_bias") else {}
 
 
 def _carry(name: str, old: Tensor, new: Tensor, axes: dict[int, Rows]) -> None:
@@ -210,7 +203,7 @@ def _carry(name: str, old: Tensor, new: Tensor, axes: dict[int, Rows]) -> None:
     to = [axes[axis].to if axis in axes else everything[axis] for axis in range(new.ndim)]
     source = [axes[axis].source if axis in axes else everything[axis] for axis in range(new.ndim)]
     new[np.ix_(*to)] = old[np.ix_(*source)]
-    if "output" in name and name.endswith("bias"):
+    if name.endswith("output_bias"):
         rows = axes[new.ndim - 1]
         rarer = [row for row, same in zip(rows.to, rows.same) if not same]
         new[..., rarer] -= _RARER

@@ -1,0 +1,176 @@
+"""Beam search: the likeliest tune among the so many likeliest beginnings kept at each step.
+
+Nothing is drawn by chance, so the seed does not matter and the same model always gives the same tune. Beginnings of equally
+many events are compared by their likelihood under the model; tunes that have ended, which differ in length, by their
+likelihood per event. The likeliest music repeats itself more than music does (Holtzman et al. 2020); it is the safest guess
+of the model, not its best tune.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.engine import Engine, Floats
+from melody.errors import SamplingError
+from melody.sampling.limiter import Limiter
+from melody.sampling.streams import Drawn, Start, usual_keys
+from melody.tokens.features import condition_sizes
+from melody.tokens.grammar import Mask
+from melody.tokens.usage import KEY
+from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
+
+MAX_WIDTH = 256
+_TO_CLOSE = 200
+
+
+def check_width(width: int) -> None:
+    """Refuse a beam that is none, or that no memory holds.
+
+    Raises
+    ------
+    SamplingError
+        If it is not from 1 to 256.
+    """
+    if not 1 <= width <= MAX_WIDTH:
+        raise SamplingError(f"a beam of {width} was asked for; it must be from 1 to {MAX_WIDTH}, usually 4 to 16")
+
+
+class Beam:
+    """The likeliest beginnings, all of equally many events.
+
+    Parameters
+    ----------
+    vocabulary, engine
+        Of the model.
+    start
+        Where the tune begins.
+    width
+        How many beginnings are kept.
+    first_keys
+        As for `Streams`.
+    most
+        Events, after which the tune is ended.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        engine: Engine,
+        start: Start,
+        width: int,
+        first_keys: NDArray[np.float64] | None,
+        most: int,
+    ) -> None:
+        check_width(width)
+        self._vocabulary, self._engine, self._width, self._most = vocabulary, engine, width, most
+        self._first_keys = first_keys
+        self._grammar, self._state, self._inputs = start.grammar.take(np.zeros(1, np.int64)), start.state, start.inputs
+        self._contexts = [start.context.copy()]
+        self._tunes: list[list[list[int]]] = [[]]
+        self._said = np.zeros(1)  # log likelihood of each beginning
+        self._removed, self._tokens = np.zeros(1), np.zeros(1)
+        self._ended: list[tuple[float, Drawn]] = []
+
+    def run(self) -> Drawn:
+        """The likeliest tune.
+
+        Raises
+        ------
+        SamplingError
+            If limits leave none of the beginnings a way on.
+        """
+        step, limited = 0, isinstance(self._grammar, Limiter)
+        while len(self._tunes) and len(self._ended) < self._width and step < self._most + (_TO_CLOSE if limited else 0):
+            if isinstance(self._grammar, Limiter):
+                self._grammar.closing = step >= self._most
+            self._step()
+            step += 1
+        if not limited:
+            for number in range(len(self._tunes)):
+                self._end(number, self._tunes[number], self._said[number])
+        if not self._ended:
+            raise SamplingError("the limits leave no beginning of the beam a way on; loosen one of them, or widen the beam")
+        return max(self._ended, key=lambda ended: ended[0])[1]
+
+    def _end(self, number: int, tune: list[list[int]], said: float) -> None:
+        rows = np.array(tune, np.int64).reshape(-1, len(FIELDS))
+        removed = float(self._removed[number] / max(self._tokens[number], 1))
+        self._ended.append((said / max(len(tune), 1), Drawn(rows, -float(said), removed)))
+
+    def _step(self) -> None:
+        hidden, self._state = self._engine.step(self._inputs, self._state)
+        next_ = _Next(self, self._engine.trunks(hidden))
+        parents, events = next_.best()
+        self._removed, self._tokens = next_.removed, next_.tokens
+        tunes = [[*self._tunes[parent], event] for parent, event in zip(parents.tolist(), events.tolist())]
+        for number in np.flatnonzero(events[:, TIME] == END).tolist():
+            self._end(number, tunes[number], next_.said[number])
+        going = np.flatnonzero(events[:, TIME] != END)
+        parents, events = parents[going], events[going]
+        self._said, self._removed, self._tokens = next_.said[going], self._removed[going], self._tokens[going]
+        self._tunes = [tunes[number] for number in going.tolist()]
+        self._contexts = [self._contexts[parent].copy() for parent in parents.tolist()]
+        self._grammar, self._state = self._grammar.take(parents), self._state.take(parents)
+        self._grammar.push(events)
+        self._inputs = np.array([[*e, *c.push(tuple(e))] for e, c in zip(events.tolist(), self._contexts)])
+
+
+class _Next:
+    """The next event of each beginning, of which the likeliest are kept after each field."""
+
+    def __init__(self, beam: Beam, trunks: Floats) -> None:
+        self._beam, self._trunks = beam, trunks
+        self._parents = np.arange(len(trunks))
+        self._events = np.zeros((len(trunks), len(FIELDS)), np.int64)
+        self._conditions = np.zeros((len(trunks), len(condition_sizes(beam._vocabulary))), np.int64)
+        self._grammar = beam._grammar
+        self.said, self.removed, self.tokens = beam._said, beam._removed, beam._tokens
+
+    def best(self) -> tuple[NDArray[np.int64], Rows]:
+        """The beginning that each of the likeliest goes on from, and with what."""
+        contexts = self._beam._contexts
+        self._take(TIME, self._grammar.times())
+        if not len(self._events):
+            return self._parents, self._events
+        times = self._events[:, TIME].tolist()
+        self._conditions[:, :-1] = [
+            contexts[parent].conditions(max(time, 1)) for parent, time in zip(self._parents.tolist(), times)
+        ]
+        self._take(KIND, self._grammar.kinds(self._events[:, TIME]))
+        kinds = self._events[:, KIND].tolist()
+        self._conditions[:, -1] = [contexts[p].own(kind) for p, kind in zip(self._parents.tolist(), kinds)]
+        self._take(VALUE, self._grammar.values(self._events[:, TIME], self._events[:, KIND]))
+        self._take(DURATION, self._grammar.lengths(self._events))
+        self._take(VELOCITY, self._grammar.velocities(self._events))
+        return self._parents, self._events
+
+    def _take(self, field: int, mask: Mask) -> None:
+        """Go on with the likeliest tokens of a field; where it says nothing, with the one that stands for that."""
+        if field not in self._beam._engine.predicted:
+            return
+        silent = ~self._beam._vocabulary.said(self._events)[:, field] if field > TIME else np.zeros(len(mask), bool)
+        logits = self._beam._engine.logits(field, self._trunks[self._parents], self._events, self._conditions)
+        if field == VALUE and self._beam._first_keys is not None:
+            usual_keys(logits, self._beam._vocabulary, self._beam._first_keys, self._beginning())
+        wide = self._grammar.wide if isinstance(self._grammar, Limiter) else mask
+        gained = np.where(wide, logits.astype(np.float64), -np.inf)
+        gained -= np.logaddexp.reduce(gained, axis=1, keepdims=True, initial=-1e300)
+        self.removed = self.removed + np.where(silent, 0, 1 - np.exp(np.where(mask, gained, -np.inf)).sum(axis=1))
+        self.tokens = self.tokens + ~silent
+        gained = np.where(mask, gained, -np.inf)
+        gained[silent] = np.where(np.arange(mask.shape[1]) == 0, 0, -np.inf)
+        total = (self.said[:, None] + gained).ravel()
+        kept = np.argsort(-total, kind="stable")[: self._beam._width]
+        kept = kept[np.isfinite(total[kept])]
+        self._go_on_with(kept // mask.shape[1])
+        self.said, self._events[:, field] = total[kept], kept % mask.shape[1]
+
+    def _beginning(self) -> Mask:
+        tick = np.array([self._beam._contexts[parent].tick for parent in self._parents.tolist()])
+        return (tick == 0) & (self._events[:, KIND] == KEY)
+
+    def _go_on_with(self, kept: NDArray[np.int64]) -> None:
+        self._grammar = self._grammar.take(kept)
+        self._parents, self._events, self._conditions = self._parents[kept], self._events[kept], self._conditions[kept]
+        self.removed, self.tokens = self.removed[kept], self.tokens[kept]

@@ -1,0 +1,177 @@
+"""Voices under a given melody, with a model of several parts of which the first is the melody's, as in chorales.
+
+The melody's events are given, the other parts are free from its first note to its last, and many ways are sampled side by
+side (`melody.sampling.particles`): those that make the melody's next note unlikely die out, so that the harmony leads to
+what comes. The melody itself is never changed. If the model has no rhythm for it, the voices are written to the nearest
+rhythm that it has, and then stretched to the melody's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import lcm
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from melody.errors import SamplingError
+from melody.limits import Limits
+from melody.piece import Ints, Piece
+from melody.sampling.choice import SamplingSettings
+from melody.sampling.given import aligned, decoded, given, timed
+from melody.sampling.particles import Particles
+from melody.sampling.prompt import understood, with_key
+from melody.signatures import Key
+from melody.tokens.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from melody.sampling.model import Model
+
+MAX_NOTES = 2_000
+_TUNES, _EVENTS = 8, 48  # that show where the model's first part sings
+
+
+@dataclass(frozen=True)
+class Harmony:
+    """A melody with voices under it.
+
+    Parameters
+    ----------
+    piece
+        Part 0 is the melody as it was, the others are the model's.
+    remarks
+        What the model heard otherwise than it stands there, one sentence each.
+    """
+
+    piece: Piece
+    remarks: tuple[str, ...] = ()
+
+
+def harmonize(
+    model: Model,
+    melody: Piece,
+    *,
+    key: str | None = None,
+    candidates: int = 64,
+    count: int = 1,
+    settings: SamplingSettings | None = None,
+) -> list[Harmony]:
+    """`count` different ways to set a melody.
+
+    Parameters
+    ----------
+    model
+        Of music in several parts.
+    melody
+        One part, one note at a time, at most 2,000 notes.
+    key
+        Such as 'Dm'; without it the piece's own, or if it names none the one under which the melody is likeliest.
+    candidates
+        How many ways are sampled side by side, 1 to 1,000.
+    count
+        Each has a random stream of its own, so the third is the same whether three are asked for or ten.
+    settings
+        How the voices' notes are drawn.
+
+    Raises
+    ------
+    SamplingError
+        If the melody has no notes, several parts or too many notes, the model one part only, or no way leads through.
+    melody.errors.VocabularyError
+        If the model cannot understand the melody; the message says why.
+    """
+    if not 1 <= candidates <= 1000:
+        raise SamplingError(f"{candidates:,} candidates were asked for; ask for 1 to 1,000")
+    settings = settings or SamplingSettings()
+    setting = _Setting(model, melody, key)
+    return [setting.sung(candidates, settings, np.random.default_rng([settings.seed, n])) for n in range(count)]
+
+
+class _Setting:
+    """A melody as the model understands it, and how the voices come under the melody as it is."""
+
+    def __init__(self, model: Model, melody: Piece, key: str | None) -> None:
+        _check(model.vocabulary, melody)
+        self._model, self._vocabulary = model, model.vocabulary
+        grid = self._vocabulary.ticks_per_quarter
+        melody = melody.resolution(lcm(melody.ticks_per_quarter, grid)) if melody.ticks_per_quarter % grid else melody
+        number = int(melody.part[0])
+        self._melody = replace(melody, part=np.zeros_like(melody.part), parts=(melody.parts[number],))
+        self._scale = melody.ticks_per_quarter // grid
+        heard = self._melody.resolution(grid) if self._scale > 1 else self._melody
+        self._start = int(heard.bar_starts(int(heard.onset[0]) + 1)[-1])  # silent bars before are not heard
+        heard = heard.slice(self._start, heard.length)
+        heard = replace(heard, parts=self._vocabulary.parts[:1], keys=_named_keys(self._vocabulary, heard, key))
+        octaves = _octaves_to_sing(model, heard)
+        self._music = with_key(model, understood(self._vocabulary, heard, octaves=octaves, keep_rhythm=True))
+        lower = np.arange(len(self._vocabulary.parts)) > 0
+        piece = self._music.piece
+        first, last = int(piece.onset[0]), piece.length
+        self._given = given(self._vocabulary, piece, lower, first, last, to_the_end=True)
+        self._frame = aligned(self._vocabulary, self._given)
+
+    def sung(self, candidates: int, settings: SamplingSettings, random: np.random.Generator) -> Harmony:
+        """One way to set the melody."""
+        ways = Particles(self._model, self._frame, candidates, settings, random)
+        ways.run()
+        frame = self._frame
+        before = timed(self._vocabulary, frame.rows[: frame.prefix], frame.tick[: frame.prefix])
+        piece = decoded(self._vocabulary, np.concatenate([before, ways.draw()]))
+        return Harmony(self._with_voices(piece), self._music.remarks)
+
+    def _with_voices(self, piece: Piece) -> Piece:
+        onset, end = self._in_own_time(piece.onset), self._in_own_time(piece.end)
+        kept = (piece.part > 0) & (end > onset)
+        columns: dict[str, Any] = {
+            "onset": onset,
+            "duration": end - onset,
+            "pitch": np.where(piece.is_drum, piece.pitch, piece.pitch - 12 * self._music.octaves),
+            "velocity": np.full(piece.num_notes, int(np.median(self._melody.velocity))),
+            "part": piece.part,
+        }
+        joined: dict[str, Any] = {
+            name: np.concatenate([getattr(self._melody, name), column[kept]]) for name, column in columns.items()
+        }
+        keys = self._melody.keys or self._music.piece.keys
+        parts = (*self._melody.parts, *self._vocabulary.parts[1:])
+        return replace(self._melody, **joined, parts=parts, keys=keys)
+
+    def _in_own_time(self, ticks: Ints) -> Ints:
+        """Ticks of the model's music in the melody's, by the melody's own notes."""
+        if self._frame is not self._given:
+            ticks = np.rint(np.interp(ticks, self._frame.tick, self._given.tick)).astype(np.int64)
+        return (ticks + self._start) * self._scale
+
+
+def _check(vocabulary: Vocabulary, melody: Piece) -> None:
+    if len(vocabulary.parts) < 2:
+        raise SamplingError("this model knows one part only; harmonize with a model of several, such as chorales")
+    if melody.num_notes == 0:
+        raise SamplingError("the melody holds no notes; give a file with at least one")
+    if len(set(melody.part.tolist())) > 1:
+        raise SamplingError(f"the melody has {len(set(melody.part.tolist()))} parts; give a file with the melody alone")
+    if melody.num_notes > MAX_NOTES:
+        raise SamplingError(f"the melody has {melody.num_notes:,} notes; give at most {MAX_NOTES:,} at once")
+
+
+def _named_keys(vocabulary: Vocabulary, melody: Piece, key: str | None) -> tuple[Key, ...]:
+    """The key that was asked for, or the melody's own, as the vocabulary spells them."""
+    if key is None:
+        return melody.keys
+    asked = Limits.parse(key=key).key
+    assert asked is not None
+    known = [Key(0, *named) for named in vocabulary.keys]
+    same = [named for named in known if (named.tonic, named.mode) == (asked.tonic, asked.mode)]
+    if not same:
+        names = ", ".join(named.name for named in known)
+        raise SamplingError(f"the model has never seen the key of {asked.name}; it knows {names}")
+    return (same[0],)
+
+
+def _octaves_to_sing(model: Model, melody: Piece) -> int:
+    """By how many octaves to move a melody to where the model's first part sings: none unless it is far from there."""
+    sung = model.generate_many(_TUNES, settings=SamplingSettings(max_notes=_EVENTS))
+    pitches = [tune.pitch[model.vocabulary.part_numbers(tune)[tune.part] == 0] for tune in sung]
+    usual, own = np.median(np.concatenate([*pitches, melody.pitch[:0]])), np.median(melody.pitch)
+    legal = [k for k in range(-10, 11) if melody.pitch.min() + 12 * k >= 0 and melody.pitch.max() + 12 * k <= 127]
+    return min(legal, key=lambda k: abs(own + 12 * k - usual) + 6 * (k != 0))

@@ -1,0 +1,382 @@
+"""Music as it is made, note by note, with a player who joins in and a hand on the wheel.
+
+Conventions
+-----------
+A `Stream` yields a note once it is certain: of a part that is said with durations at once, of a legato part when the part
+speaks again. Notes come in the order in which they become certain. Ticks and pitches are those of the prompt, if there is
+one, else of the vocabulary's grid. A note that a player feeds in becomes the next event, whatever the model had in mind; the
+model hears it and goes on from there. Fed notes are not yielded: the player has them.
+
+Nothing is ever taken back: the stream stands at a tick, and whatever comes, comes at that tick or later. To play along, ask
+for notes `until` the tick at which the player is; what the model had in mind from there on is not yet said, and gives way.
+
+The work for one event does not grow with the length of the music but for a search in a sorted list, so that the time for a
+note is bounded (`scripts/benchmark_live.py`).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from melody.engine import Floats
+from melody.errors import SamplingError
+from melody.limits import Limits
+from melody.limits.checking import check
+from melody.limits.lookups import allowed_pitches
+from melody.piece import Piece
+from melody.sampling.choice import SamplingSettings, choose
+from melody.sampling.given import decoded
+from melody.sampling.prompt import Prompt
+from melody.sampling.steered import Steered
+from melody.sampling.streams import Start, begin
+from melody.tokens.features import Context, condition_sizes
+from melody.tokens.grammar import Mask
+from melody.tokens.usage import FIRST_PART, KEY
+from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows
+
+if TYPE_CHECKING:
+    from melody.sampling.model import Model
+
+
+class Note(NamedTuple):
+    """A note of a stream: number of its part in the vocabulary, pitch, onset and duration in ticks, velocity."""
+
+    part: int
+    pitch: int
+    onset: int
+    duration: int
+    velocity: int
+
+
+def stream(
+    model: Model, prompt: Piece | None = None, *, settings: SamplingSettings | None = None, endless: bool = False
+) -> Stream:
+    """New music, or what follows a prompt, note by note.
+
+    Parameters
+    ----------
+    model
+        Whose style.
+    prompt
+        What it goes on from; None to begin anew.
+    settings
+        As for `Model.generate`, which makes the same notes of the same seed if nothing is fed or steered.
+    endless
+        Never end of itself.
+
+    Raises
+    ------
+    SamplingError, melody.errors.VocabularyError
+        If the prompt is empty or the model does not understand it.
+
+    Examples
+    --------
+    >>> from melody.sampling import load                            # doctest: +SKIP
+    >>> for note in stream(load("fiddle.safetensors"), endless=True):  # doctest: +SKIP
+    ...     play(note)
+    """
+    return Stream(model, prompt, settings or SamplingSettings(), endless)
+
+
+class Stream(Iterator[Note]):
+    """Music as it is made; see the conventions of the module and `stream`."""
+
+    def __init__(self, model: Model, prompt: Piece | None, settings: SamplingSettings, endless: bool) -> None:
+        self._model, self._vocabulary, self._engine = model, model.vocabulary, model._engine
+        self.settings = settings
+        self._random = np.random.default_rng([settings.seed, 0])
+        self._prompt = None if prompt is None else Prompt(model, prompt)
+        start = self._beginning(endless)
+        assert isinstance(start.grammar, Steered)
+        self._context, self._grammar, self._state, self._inputs = start.context, start.grammar, start.state, start.inputs
+        self._rows: list[list[int]] = []
+        self._trunks: Floats | None = None
+        self._drawn: list[int] | None = None
+        self._certain: deque[Note] = deque()
+        self._sounding: dict[int, Note] = {}  # notes of legato parts, by part
+        self._ended = False
+        self._most = (settings.max_notes or model.longest_piece) if not endless else 0
+
+    def _beginning(self, endless: bool) -> Start:
+        if self._prompt is None:
+            grammar = Steered(self._vocabulary, 1, count_pickup=False)
+            start = Start(Context(self._vocabulary), grammar, self._engine.begin(1), begin(self._vocabulary))
+        else:
+            start = self._prompt.start(None, Steered)
+        assert isinstance(start.grammar, Steered)
+        start.grammar.endless = endless
+        return start
+
+    # Listening
+
+    @property
+    def tick(self) -> int:
+        """Where the stream stands: the tick of its last event."""
+        return self._context.tick + self._shift[0]
+
+    @property
+    def ticks_per_quarter(self) -> int:
+        """Of all ticks."""
+        return self._vocabulary.ticks_per_quarter
+
+    def __next__(self) -> Note:
+        while not self._certain:
+            if self._ended:
+                raise StopIteration
+            self._say(self._next_event())
+        return self._certain.popleft()
+
+    def until(self, tick: int) -> list[Note]:
+        """All notes that become certain before anything happens at `tick` or later."""
+        while not self._ended:
+            event = self._next_event()
+            if event[TIME] != END and self._tick_of(event[TIME]) >= tick:
+                self._drawn = event
+                break
+            self._say(event)
+        notes = list(self._certain)
+        self._certain.clear()
+        return notes
+
+    @property
+    def piece(self) -> Piece:
+        """All that has been said so far, the prompt and the fed notes too; what still sounds lasts a quarter or longer.
+
+        Without a prompt its parts are the vocabulary's.
+        """
+        if self._prompt is None:
+            return decoded(self._vocabulary, self.rows)
+        return self._prompt.joined(self.rows, False, self._model.file.name).piece
+
+    @property
+    def rows(self) -> Rows:
+        """The events that have been said since the prompt, fed ones too, (events, 5)."""
+        return np.array(self._rows, np.int64).reshape(-1, len(FIELDS))
+
+    # Joining in
+
+    def feed(
+        self, pitch: int, *, part: int = 0, onset: int | None = None, duration: int | None = None, velocity: int = 90
+    ) -> int:
+        """A note that a player plays: the next event; gives the tick at which it was taken.
+
+        Parameters
+        ----------
+        pitch
+            MIDI pitch.
+        part
+            Number of a part in the vocabulary.
+        onset
+            The tick nearest to which it is taken, in the model's rhythm and never before `tick`; None as soon as may be.
+        duration
+            Ticks, for parts that are said with durations; a quarter by default. A legato note lasts until its part's next
+            event, see `rest`.
+        velocity
+            1-127.
+
+        Raises
+        ------
+        SamplingError
+            If there is no such part or pitch, or none may come within a quarter of `onset`.
+        """
+        value = pitch - self._shift[1] - self._vocabulary.pitches[0]
+        if not 0 <= part < len(self._vocabulary.parts):
+            raise SamplingError(f"there is no part {part}; the model has parts 0 to {len(self._vocabulary.parts) - 1}")
+        if not 0 <= value < self._vocabulary.num_pitches:
+            low, high = (p + self._shift[1] for p in self._vocabulary.pitches)
+            raise SamplingError(f"pitch {pitch} is outside what the model knows, {low} to {high}")
+        return self._take(part, self._vocabulary.first_pitch + value, onset, duration or self.ticks_per_quarter, velocity)
+
+    def rest(self, *, part: int = 0, onset: int | None = None) -> int:
+        """The end of what a legato part holds, such as of a fed note; gives the tick at which it was taken.
+
+        Raises
+        ------
+        SamplingError
+            If nothing sounds there, or the part is not legato.
+        """
+        if not 0 <= part < len(self._vocabulary.parts) or not self._vocabulary.legato[part]:
+            raise SamplingError(f"part {part} has no rests; only a part that is said without durations has")
+        return self._take(part, self._vocabulary.rest, onset, 0, 0)
+
+    def _take(self, part: int, value: int, onset: int | None, duration: int, velocity: int) -> int:
+        self._say_header()
+        time = self._time_for(FIRST_PART + part, value, onset)
+        event = np.array([[time, FIRST_PART + part, value, self._nearest_duration(time, duration), 0]], np.int64)
+        event[0, VELOCITY] = np.abs(np.array(self._vocabulary.velocities) - velocity).argmin()
+        event[~self._vocabulary.said(event)] = 0
+        self._drawn = None
+        self._say(event[0].tolist(), fed=True)
+        return self.tick
+
+    def _time_for(self, kind: int, value: int, onset: int | None) -> int:
+        """The time token with which an event comes nearest to `onset`."""
+        wanted = self.tick if onset is None else max(onset, self.tick)
+        times = np.array([] if self._ended else self._grammar.legal_times(kind, value), np.int64)
+        off = np.abs(self.tick + np.array(self._vocabulary.shifts)[times - 1] - wanted)
+        if not len(times) or (onset is not None and off.min() > self.ticks_per_quarter):
+            raise SamplingError(
+                f"what is to come at tick {wanted} in part {kind - FIRST_PART} cannot; the stream stands at tick {self.tick}"
+                + (" and has ended" if self._ended else ": take its notes up to there first, or wait for what sounds to end")
+            )
+        return int(times[off.argmin()])
+
+    def _nearest_duration(self, time: int, ticks: int) -> int:
+        known = np.array(self._vocabulary.durations or (1,))
+        legal = self._grammar.durations(np.array([time]))[0]
+        return int(np.where(legal, np.abs(known - ticks), np.iinfo(np.int64).max).argmin())
+
+    def _say_header(self) -> None:
+        """Let the model say metre, tempo and key, if nothing has been said yet."""
+        while self._prompt is None and not self._grammar.has_begun:
+            event = self._next_event()
+            if event[KIND] >= FIRST_PART:
+                break
+            self._say(event)
+        self._drawn = None
+
+    # Steering
+
+    def steer(
+        self,
+        *,
+        temperature: float | None = None,
+        key: str | None = None,
+        scale: str | None = None,
+        pitches: str | None = None,
+        silent: Iterable[int] | None = None,
+    ) -> None:
+        """Change from the next note on what is given; all else stays.
+
+        Parameters
+        ----------
+        temperature
+            As in `SamplingSettings`; `settings` can be set as a whole as well.
+        key, scale, pitches
+            As `Limits.parse` reads them: 'Dm', 'C,D,Eb,G,A', 'C4:C6'. Together they replace those that were given before;
+            all of them '' lifts them.
+        silent
+            Parts in which the model begins no more notes; () lets all play.
+
+        Raises
+        ------
+        SamplingError
+            If one of them makes no sense, leaves no note, or no part would be left to play.
+        """
+        settings = self.settings if temperature is None else replace(self.settings, temperature=temperature)
+        allowed, quiet = self._grammar.pitches, self._grammar.silent
+        if (key, scale, pitches) != (None, None, None):
+            limits = Limits.parse(key=key or None, scale=scale or None, pitches=pitches or None)
+            check(limits, self._vocabulary)
+            drums = np.array([part.is_drum for part in self._vocabulary.parts])
+            allowed = self._own_pitches(limits) | drums[:, None]
+        if silent is not None:
+            quiet = np.isin(np.arange(len(quiet)), list(silent))
+            if quiet.all():
+                raise SamplingError("no part would be left to play; leave one that is not silent")
+        self.settings, self._grammar.pitches, self._grammar.silent = settings, allowed, quiet
+        self._drawn = None
+
+    def _own_pitches(self, limits: Limits) -> Mask:
+        """Which of the vocabulary's pitches the limits allow once they are where the prompt is, (pitches,)."""
+        low, high = self._vocabulary.pitches
+        moved = np.arange(low, high + 1) + self._shift[1]
+        wide = allowed_pitches(limits, replace(self._vocabulary, pitches=(0, 127)))
+        return wide[np.clip(moved, 0, 127)]
+
+    # Events
+
+    @property
+    def _shift(self) -> tuple[int, int]:
+        """Ticks and semitones from the model's world to that of the prompt."""
+        return (0, 0) if self._prompt is None else self._prompt.shift
+
+    def _tick_of(self, time: int) -> int:
+        return self.tick + self._vocabulary.shifts[time - 1]
+
+    def _say(self, event: list[int], fed: bool = False) -> None:
+        """An event comes to be; the model hears it."""
+        self._listen()
+        self._grammar.push(np.array([event]))
+        self._rows.append(event)
+        if event[TIME] == END:
+            self._ended = True
+            return
+        self._inputs = np.array([[*event, *self._context.push((event[0], event[1], event[2], event[3], event[4]))]])
+        self._trunks = None
+        if event[KIND] >= FIRST_PART:
+            self._sound(event, fed)
+        if len(self._rows) == self._most:
+            self._ended = True
+            for part in sorted(self._sounding):
+                self._end(part, max(self._sounding[part].onset + self.ticks_per_quarter, self.tick))
+
+    def _sound(self, event: list[int], fed: bool) -> None:
+        """What an event of a part makes certain, and what begins with it."""
+        part, (_, semitones) = event[KIND] - FIRST_PART, self._shift
+        legato = self._vocabulary.legato[part]
+        self._end(part, self.tick)
+        if legato and event[VALUE] == self._vocabulary.rest:
+            return
+        pitch = event[VALUE] - self._vocabulary.first_pitch + self._vocabulary.pitches[0]
+        moved = pitch if self._vocabulary.parts[part].is_drum else pitch + semitones
+        duration = 0 if legato else self._vocabulary.durations[event[DURATION]]
+        note = Note(part, moved, self.tick, duration, self._vocabulary.velocities[event[VELOCITY]])
+        self._grammar.played[part] = fed and legato
+        if legato:
+            self._sounding[part] = note
+        elif not fed:
+            self._certain.append(note)
+
+    def _end(self, part: int, tick: int) -> None:
+        """What a legato part held is certain, if it is the model's."""
+        note = self._sounding.pop(part, None)
+        if note is not None and not self._grammar.played[part]:
+            self._certain.append(note._replace(duration=tick - note.onset))
+        self._grammar.played[part] = False
+
+    def _listen(self) -> Floats:
+        """What the heads make of all that has been said."""
+        if self._trunks is None:
+            hidden, self._state = self._engine.step(self._inputs, self._state)
+            self._trunks = self._engine.trunks(hidden)
+        return self._trunks
+
+    def _next_event(self) -> list[int]:
+        """What the model has in mind, drawn now if it had nothing."""
+        drawn, self._drawn = self._drawn, None
+        return drawn or self._draw()
+
+    def _draw(self) -> list[int]:
+        trunks, vocabulary, grammar = self._listen(), self._vocabulary, self._grammar
+        chance = self._random.random(len(FIELDS))
+        event = np.zeros((1, len(FIELDS)), np.int64)
+        conditions = np.zeros((1, len(condition_sizes(vocabulary))), np.int64)
+
+        def pick(field: int, mask: Mask) -> None:
+            if field in self._engine.predicted:
+                logits = self._engine.logits(field, trunks, event, conditions)
+                if field == VALUE and event[0, KIND] == KEY and self._context.tick == 0:
+                    self._prefer_usual_keys(logits)
+                event[:, field] = choose(logits, mask, chance[[field]], self.settings, field)
+
+        pick(TIME, grammar.times())
+        conditions[0, :-1] = self._context.conditions(max(int(event[0, TIME]), 1))
+        pick(KIND, grammar.kinds(event[:, TIME]))
+        conditions[0, -1] = self._context.own(int(event[0, KIND]))
+        pick(VALUE, grammar.values(event[:, TIME], event[:, KIND]))
+        pick(DURATION, grammar.lengths(event))
+        pick(VELOCITY, grammar.velocities(event))
+        event[~vocabulary.said(event)] = 0
+        return event[0].tolist()
+
+    def _prefer_usual_keys(self, logits: Floats) -> None:
+        """As `Streams` does: a tune begins in the keys of the corpus, as often as its tunes do."""
+        if self._model._first_keys is not None:
+            keys = slice(self._vocabulary.value_starts[KEY], self._vocabulary.value_starts[KEY + 1])
+            logits[:, keys] = np.log(self._model._first_keys + 1e-9)

@@ -1,0 +1,63 @@
+"""A penalty for repetition that leaves musical repetition alone.
+
+Penalties made for words divide the odds of every token that has come lately; a tune would lose its scale and its motifs.
+Here only a loop is penalised, which is what a model falls into at low temperature: a passage of at most 64 events, the
+same in time, part, pitch and duration, that has just been heard four times in a row without a break. From then on the odds
+of the note that would carry it on are divided by the penalty, once more with each further time round. A bar heard again, a
+phrase played twice, a tune as AABB are no loops; nor are rhythms, since only the pitch is penalised, never rests or changes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.engine import Floats
+from melody.tokens.usage import FIRST_PART
+from melody.tokens.vocabulary import DURATION, KIND, TIME, VALUE, Rows, Vocabulary
+
+HEARD = 4
+LONGEST = 64
+
+
+class Loops:
+    """What a batch of streams repeats, event by event.
+
+    Parameters
+    ----------
+    vocabulary
+        Of the events.
+    streams
+        How many.
+    penalty
+        What the odds are divided by, from 1.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, streams: int, penalty: float) -> None:
+        self._vocabulary, self._nats = vocabulary, np.log(penalty)
+        self._recent = np.full((streams, LONGEST, 4), -1)  # time, kind, value, duration; the last event first
+        self._same = np.zeros((streams, LONGEST), np.int64)  # so many events are those of 1, 2, ... events before
+
+    def take(self, streams: NDArray[np.int64]) -> None:
+        """Go on with those streams alone."""
+        self._recent, self._same = self._recent[streams], self._same[streams]
+
+    def push(self, rows: Rows) -> None:
+        """Take in one event a stream, (streams, 5)."""
+        event = rows[:, None, : DURATION + 1]
+        self._same = np.where((self._recent == event).all(axis=2), self._same + 1, 0)
+        self._recent = np.concatenate([event, self._recent[:, :-1]], axis=1)
+
+    def penalise(self, logits: Floats, events: Rows, streams: NDArray[np.int64]) -> Floats:
+        """The logits of the value of events of these streams whose time and kind are chosen, less the penalty."""
+        length = np.arange(1, LONGEST + 1)
+        heard = 1 + self._same[streams] // length  # times, each length of passage
+        time, kind, value = (self._recent[streams, :, field] for field in (TIME, KIND, VALUE))
+        loops = (heard >= HEARD) & (time == events[:, None, TIME]) & (kind == events[:, None, KIND])
+        loops &= (value >= self._vocabulary.first_pitch) & (kind >= FIRST_PART)
+        logits = logits.copy()
+        for row in np.flatnonzero(loops.any(axis=1)).tolist():
+            for number in np.unique(value[row, loops[row]]).tolist():
+                times = heard[row, loops[row] & (value[row] == number)].max() - HEARD + 1
+                logits[row, number] -= times * self._nats
+        return logits

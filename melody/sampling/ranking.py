@@ -1,0 +1,83 @@
+"""Which of many tunes are the best: first those with the fewest faults, of these the likeliest.
+
+Likelihood alone would choose the dullest, the one that repeats itself most, and knows nothing of an ending that was cut off.
+A fault is one of:
+
+- the tune was cut off: the model did not end it
+- it does not end on a bar line (or as much before one as a pick-up took)
+- it does not end on the tonic of its key: the lowest note of the last onset is another
+- more than 8 times the same pitch in a row in one part
+- a bar is heard more than 4 times in a row, note for note
+- it has fewer than 3 different pitches (drums not counted), though it has 8 notes or more
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from melody.piece import Piece
+
+MOST_IN_A_ROW = 8
+MOST_BARS_ALIKE = 4
+
+
+def faults(piece: Piece, *, ended: bool, start: int = 0) -> tuple[str, ...]:
+    """What is wrong with a tune, in words.
+
+    Parameters
+    ----------
+    piece
+        The music.
+    ended
+        Whether the model ended it.
+    start
+        Only music from this tick on is judged: the end of a prompt.
+    """
+    new = piece.select(piece.onset >= start)
+    if not new.num_notes:
+        return ("there is no note",)
+    tones = new.select(~new.is_drum)
+    found = {
+        "cut off": not ended,
+        "does not end on a bar line": not _ends_on_a_bar_line(piece),
+        "does not end on the tonic": not _ends_on_the_tonic(tones),
+        "one pitch over and over": _longest_run(tones) > MOST_IN_A_ROW,
+        "one bar over and over": _bars_alike(new) > MOST_BARS_ALIKE,
+        "hardly a melody": tones.num_notes >= 8 and len(np.unique(tones.pitch)) < 3,
+    }
+    return tuple(words for words, wrong in found.items() if wrong)
+
+
+def _ends_on_a_bar_line(piece: Piece) -> bool:
+    signature = piece.time_signature_at(piece.length - 1)
+    ticks = signature.bar_ticks(piece.ticks_per_quarter)
+    position = (piece.length - signature.onset) % ticks
+    return position == 0 or position == piece.onset[0] < ticks
+
+
+def _ends_on_the_tonic(tones: Piece) -> bool:
+    if not tones.keys or not tones.num_notes:
+        return True
+    lowest = int(tones.pitch[tones.onset == tones.onset.max()].min())
+    return lowest % 12 == tones.keys[-1].tonic
+
+
+def _longest_run(tones: Piece) -> int:
+    longest = 0
+    for part in np.unique(tones.part):
+        pitch = tones.pitch[tones.part == part]
+        changes = np.flatnonzero(np.diff(pitch, prepend=-1, append=-1))
+        longest = max(longest, int(np.diff(changes).max(initial=0)))
+    return longest
+
+
+def _bars_alike(piece: Piece) -> int:
+    """How often a bar with notes is heard in a row, at most."""
+    bar, position = piece.bar_and_position(piece.onset)
+    notes = [position, piece.duration, piece.pitch, piece.part]
+    heard = [tuple(np.stack(notes)[:, bar == number].ravel().tolist()) for number in range(int(bar.max()) + 1)]
+    longest = run = 0
+    for before, now in zip([(), *heard], heard):
+        run = run + 1 if now and now == before else int(bool(now))
+        longest = max(longest, run)
+    return longest

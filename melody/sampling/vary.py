@@ -1,0 +1,253 @@
+"""Bars of a piece rewritten between what stands before and after them, with regard to both.
+
+Conventions
+-----------
+A note belongs to the bar in which it begins. A note of a rewritten part that begins before the bars and sounds into them
+stays as it is, and its part begins anew where it ends; a note that begins in the bars goes, and if it sounded beyond them
+the last new note may sound as far. No new note sounds into a note that stays.
+
+Candidates are sampled from the state before the gap, keeping to its length, and weighed by the likelihood of all that
+follows them (importance sampling). Then bar by bar is sampled again, given the other bars, what follows being weighed in
+the same way with the bar as it was among the candidates. That is Gibbs sampling by conditional importance sampling (Andrieu
+et al. 2010): it leaves the distribution as it is, and finds likely bars with far fewer candidates than the gap as a whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import lcm
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from melody.errors import SamplingError
+from melody.piece import Ints, Piece
+from melody.sampling.choice import SamplingSettings
+from melody.sampling.given import Given, aligned, decoded, given, timed
+from melody.sampling.particles import Particles
+from melody.sampling.parts import New, heard
+from melody.sampling.prompt import Understood, understood, with_key
+from melody.tokens.usage import METRE
+from melody.tokens.vocabulary import END, TIME, Rows, Vocabulary
+
+if TYPE_CHECKING:
+    from melody.sampling.model import Model
+
+MAX_GAP = 64  # bars
+MAX_CANDIDATES = 10_000
+
+
+@dataclass(frozen=True)
+class Variation:
+    """A piece with some bars rewritten.
+
+    Parameters
+    ----------
+    piece
+        The whole piece; outside the bars every note as it was.
+    first_tick, last_tick
+        The bars, in ticks of `piece`.
+    parts
+        Which parts were rewritten.
+    remarks
+        What the model heard otherwise than it stands there, one sentence each.
+    """
+
+    piece: Piece
+    first_tick: int
+    last_tick: int
+    parts: tuple[int, ...]
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class VarySettings:
+    """How bars are rewritten.
+
+    Parameters
+    ----------
+    candidates
+        How many ways are weighed against one another, 1 to 10,000; with 1 what follows is not heeded.
+    rounds
+        How many times bar by bar is sampled again, 0 to 100.
+    """
+
+    candidates: int = 64
+    rounds: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.candidates <= MAX_CANDIDATES:
+            raise SamplingError(f"{self.candidates:,} candidates were asked for; ask for 1 to {MAX_CANDIDATES:,}")
+        if not 0 <= self.rounds <= 100:
+            raise SamplingError(f"{self.rounds} rounds were asked for; ask for 0 to 100")
+
+
+def vary(
+    model: Model,
+    piece: Piece,
+    first_bar: int,
+    last_bar: int,
+    *,
+    part: str | None = None,
+    count: int = 1,
+    how: VarySettings | None = None,
+    settings: SamplingSettings | None = None,
+) -> list[Variation]:
+    """`count` different ways to go through bars `first_bar` to `last_bar`, counted from 1.
+
+    Parameters
+    ----------
+    model
+        Whose style.
+    piece
+        The music; what the model does not understand is left out of what it hears, and stays.
+    first_bar, last_bar
+        A pick-up is bar 1.
+    part
+        See `melody.sampling.parts.heard`.
+    count
+        Each has a random stream of its own, so the third is the same whether three are asked for or ten.
+    how, settings
+        How candidates are weighed, and how they are drawn.
+
+    Raises
+    ------
+    SamplingError
+        If there are no such bars, too many of them, no notes, or no way from one side to the other.
+    melody.errors.VocabularyError
+        If the model cannot understand the music around; the message says why.
+    """
+    gap = _Gap(model, piece, first_bar, last_bar, part)
+    how, settings = how or VarySettings(), settings or SamplingSettings()
+    return [gap.varied(how, settings, np.random.default_rng([settings.seed, number])) for number in range(count)]
+
+
+class _Gap:
+    """Bars to be rewritten, as the model understands them, and the way back."""
+
+    def __init__(self, model: Model, piece: Piece, first_bar: int, last_bar: int, part: str | None) -> None:
+        self._model, self._vocabulary = model, model.vocabulary
+        grid = self._vocabulary.ticks_per_quarter
+        self._own = piece.resolution(lcm(piece.ticks_per_quarter, grid)) if piece.ticks_per_quarter % grid else piece
+        self._scale = self._own.ticks_per_quarter // grid
+        music = self._own.resolution(grid) if self._scale > 1 else self._own
+        lines = _bar_lines(music, first_bar, last_bar)
+        start, stop = _of_one_metre(music, self._vocabulary, int(lines[0]), int(lines[-1]))
+        most = model.longest_piece * len(music.parts)
+        start, stop = (start + _near(music.slice(start, stop), self._vocabulary, lines[[0, -1]] - start, most)).tolist()
+        chosen = heard(music.slice(start, stop), part, self._understood)
+        near = start + _near(chosen.piece, self._vocabulary, lines[[0, -1]] - start, model.longest_piece)
+        around = chosen.piece.slice(*(near - start).tolist())
+        self._music = with_key(model, self._understood(around))
+        self.remarks = (*chosen.remarks, *self._music.remarks)
+        numbers = self._vocabulary.part_numbers(self._music.piece).tolist()
+        self._own_part = dict(zip(numbers, sorted(set(around.part.tolist()))))  # of each part of the vocabulary
+        self._wanted = chosen.chosen
+        self._free = np.array([self._own_part.get(p) in chosen.chosen for p in range(len(self._vocabulary.parts))])
+        self._start = int(near[0])
+        self._lines = lines - self._start
+        later = music.onset[np.isin(music.part, chosen.piece.part) & (music.onset >= lines[-1])]
+        self._is_last = not len(later)
+        self._to_the_end = not (later >= near[1]).any() or not (later < near[1]).any()
+
+    def _understood(self, piece: Piece) -> Understood:
+        return understood(self._vocabulary, piece, keep_rhythm=True)
+
+    def varied(self, how: VarySettings, settings: SamplingSettings, random: np.random.Generator) -> Variation:
+        """One way to go through the bars."""
+        frame = self._given(self._music.piece, self._lines[0], self._lines[-1])
+        if not frame.free.any():
+            return self._variation(None)
+        piece = self._filled(aligned(self._vocabulary, frame, self._lines[[0, -1]].tolist()), how, settings, random)
+        for _ in range(how.rounds if len(self._lines) > 2 and how.candidates > 1 else 0):
+            for first, last in zip(self._lines.tolist(), self._lines[1:].tolist()):
+                frame = self._given(piece, first, last)
+                if frame.free.any():
+                    piece = self._filled(frame, how, settings, random, self._events(piece)[frame.prefix :])
+        return self._variation(piece)
+
+    def _given(self, piece: Piece, first: int, last: int) -> Given:
+        frame = given(self._vocabulary, piece, self._free, int(first), int(last), to_the_end=self._to_the_end)
+        return replace(frame, reaches=int(self._lines[-2]) if self._is_last else 0)
+
+    def _events(self, piece: Piece) -> Rows:
+        """All events of a piece that the model has a rhythm for, as they are given."""
+        whole = given(self._vocabulary, piece, np.zeros_like(self._free), 0, 0, to_the_end=self._to_the_end)
+        rows = timed(self._vocabulary, whole.rows, whole.tick)
+        rows[whole.rows[:, TIME] == END, TIME] = END
+        return rows
+
+    def _filled(
+        self,
+        frame: Given,
+        how: VarySettings,
+        settings: SamplingSettings,
+        random: np.random.Generator,
+        leader: Rows | None = None,
+    ) -> Piece:
+        """The piece with the gap filled."""
+        ways = Particles(self._model, frame, how.candidates, settings, random, leader)
+        ways.run()
+        before = timed(self._vocabulary, frame.rows[: frame.prefix], frame.tick[: frame.prefix])
+        return decoded(self._vocabulary, np.concatenate([before, ways.draw()]))
+
+    def _variation(self, piece: Piece | None) -> Variation:
+        """The own piece with the new notes of the bars; with none of them as it was."""
+        first, last = ((self._start + self._lines[[0, -1]]) * self._scale).tolist()
+        if piece is None:
+            return Variation(self._own, first, last, self._wanted, self.remarks)
+        new = self._free[piece.part] & (piece.onset >= self._lines[0]) & (piece.onset < self._lines[-1])
+        notes = New(
+            (piece.onset[new] + self._start) * self._scale,
+            piece.duration[new] * self._scale,
+            np.where(piece.is_drum, piece.pitch, piece.pitch - 12 * self._music.octaves)[new],
+            piece.velocity[new],
+            np.array([self._own_part[number] for number in piece.part[new].tolist()], np.int64),
+        )
+        if len(self._vocabulary.velocities) == 1:
+            notes = notes.as_loud_as(self._own)
+        gone = np.isin(self._own.part, self._wanted) & (self._own.onset >= first) & (self._own.onset < last)
+        return Variation(notes.into(self._own.select(~gone)), first, last, self._wanted, self.remarks)
+
+
+def _bar_lines(piece: Piece, first_bar: int, last_bar: int) -> Ints:
+    """The bar lines before, within and after bars that are counted from 1."""
+    if piece.num_notes == 0:
+        raise SamplingError("the music holds no notes; give a file with at least one")
+    if not 1 <= first_bar <= last_bar <= piece.num_bars:
+        raise SamplingError(f"bars {first_bar} to {last_bar} are to be rewritten; the music has bars 1 to {piece.num_bars}")
+    if last_bar - first_bar >= MAX_GAP:
+        raise SamplingError(
+            f"{last_bar - first_bar + 1} bars are to be rewritten at once; choose at most {MAX_GAP}, the others after them"
+        )
+    metre = piece.time_signature_at(piece.length - 1)
+    lines = piece.bar_starts(piece.length + metre.bar_ticks(piece.ticks_per_quarter))
+    return lines[first_bar - 1 : last_bar + 1]
+
+
+def _of_one_metre(piece: Piece, vocabulary: Vocabulary, first: int, last: int) -> tuple[int, int]:
+    """From where to where the metre is that of the gap, if the model knows no changes of metre; else the whole piece."""
+    changes = [] if vocabulary.changes[METRE] else [metre.onset for metre in piece.time_signatures]
+    start = max((tick for tick in changes if tick <= first), default=0)
+    return start, min((tick for tick in changes if tick >= last), default=piece.length + 1)
+
+
+def _near(piece: Piece, vocabulary: Vocabulary, gap: Ints, most: int) -> Ints:
+    """From which to which bar line the model hears a piece around a gap.
+
+    No more than `most` notes on each side, and no silence that is longer than any the model knows.
+    """
+    first, last = gap.tolist()
+    bar = piece.time_signature_at(piece.length).bar_ticks(piece.ticks_per_quarter)
+    lines = piece.bar_starts(max(piece.length, last) + bar + 1)
+    ticks = np.union1d(piece.onset, piece.end) if any(vocabulary.legato) else np.unique(piece.onset)
+    ticks = np.union1d(ticks[(ticks < first) | (ticks > last)], gap)
+    broken = np.flatnonzero(np.diff(ticks, prepend=0) > max(vocabulary.shifts))
+    begin = int(ticks[broken][ticks[broken] <= first].max(initial=0))
+    end = int(ticks[broken - 1][ticks[broken] > last].min(initial=piece.length))
+    before, after = np.searchsorted(piece.onset, gap)
+    if before > most:
+        begin = max(begin, int(lines[np.searchsorted(lines, piece.onset[before - most])]))
+    if piece.num_notes - after > most:
+        end = min(end, int(lines[np.searchsorted(lines, piece.onset[after + most], "right") - 1]))
+    return np.array([lines[np.searchsorted(lines, begin, "right") - 1], lines[np.searchsorted(lines, max(end, last))]])

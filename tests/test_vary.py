@@ -1,0 +1,381 @@
+"""The laws of rewriting bars: nothing else changes, and what follows is heeded."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import mido
+import numpy as np
+import pytest
+from music import folk_tune, random_piece
+from untrained import untrained
+
+from melody import midi
+from melody.cli import main
+from melody.errors import SamplingError, VocabularyError
+from melody.piece import Part, Piece, TimeSignature
+from melody.sampling import Model, SamplingSettings, load
+from melody.sampling.given import aligned, given, timed
+from melody.sampling.particles import Particles
+from melody.sampling.vary import Variation, VarySettings, vary
+from melody.sampling.whole import continue_file, vary_file
+from melody.tokens import Vocabulary
+from melody.tokens.vocabulary import END, TIME
+
+FEW = VarySettings(candidates=6, rounds=1)
+SIX_EIGHT = (TimeSignature(0, 6, 8),)
+
+
+@pytest.fixture(scope="module")
+def model(trained: Path) -> Model:
+    return load(trained)
+
+
+def rows(piece: Piece, notes: np.ndarray) -> list[tuple[int, ...]]:
+    """Those notes, as one can compare them."""
+    some = piece.select(notes)
+    return list(zip(*(c.tolist() for c in (some.part, some.onset, some.duration, some.pitch, some.velocity))))
+
+
+def assert_only_the_bars_changed(made: Variation, piece: Piece) -> None:
+    """Every note outside is there, and none besides; new ones are in the rewritten parts and touch none that stays."""
+
+    def outside(of: Piece) -> np.ndarray:
+        inside = (of.onset >= made.first_tick) & (of.onset < made.last_tick) & np.isin(of.part, made.parts)
+        return ~inside
+
+    assert rows(made.piece, outside(made.piece)) == rows(piece, outside(piece))
+    assert (made.piece.parts, made.piece.time_signatures, made.piece.tempi, made.piece.keys) == (
+        piece.parts,
+        piece.time_signatures,
+        piece.tempi,
+        piece.keys,
+    )
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_outside_the_bars_nothing_changes(seed: int) -> None:
+    """Any music: lines and polyphony, drums, changes of metre, tempo and key, notes across the borders."""
+    pieces = [random_piece(n) for n in range(seed, seed + 3)]
+    vocabulary = Vocabulary.build(pieces)
+    piece = pieces[0]
+    bars = piece.num_bars
+    first = 1 + seed % bars
+    made = vary(untrained(vocabulary, seed), piece, first, min(first + 1, bars), how=FEW)[0]
+    assert_only_the_bars_changed(made, piece)
+    monophonic = [n for n, known in zip(vocabulary.part_numbers(piece), range(99)) if vocabulary.monophonic[n]]
+    for number in monophonic:
+        own = made.piece.select(vocabulary.part_numbers(piece)[made.piece.part] == number)
+        assert own.is_monophonic
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_one_part_of_several_is_rewritten_between_the_others(seed: int) -> None:
+    pieces = [random_piece(n, changes=False) for n in range(20) if len(random_piece(n, changes=False).parts) == 3][:4]
+    vocabulary = Vocabulary.build(pieces)
+    piece = pieces[seed]
+    number = 1 + int(np.argmax(np.bincount(piece.part)))
+    made = vary(untrained(vocabulary), piece, 2, 3, part=str(number), how=FEW)[0]
+    assert made.parts == (number - 1,) and made.remarks == ()
+    assert_only_the_bars_changed(made, piece)
+
+
+def knows(*pieces: Piece) -> Model:
+    """A model that knows nothing but how these pieces are said, and folk tunes with notes of any length."""
+    other = Piece(
+        [0, 12, 36, 72, 120, 216], [12, 24, 36, 48, 96, 72], [60] * 6, parts=(Part(40),), time_signatures=SIX_EIGHT
+    )
+    return untrained(Vocabulary.build([*pieces, other, folk_tune(0)]))
+
+
+def test_a_part_that_holds_one_note_throughout_leaves_nothing_to_write() -> None:
+    piece = Piece([0, 72, 288], [72, 216, 72], [60, 64, 60], parts=(Part(40),), time_signatures=SIX_EIGHT)
+    model = knows(piece)
+    assert vary(model, piece, 3, 4, how=FEW)[0].piece == piece
+
+
+def test_a_note_that_sounds_into_the_bars_stays_and_the_part_begins_anew_where_it_ends() -> None:
+    tune = folk_tune(5).bars(0, 2)
+    held = tune.select(tune.onset <= 60)
+    piece = Piece(
+        np.append(held.onset, [144, 156]),
+        np.append(held.duration[:-1], [36, 12, 12]),  # the last note of bar 1 lasts 24 ticks into bar 2
+        np.append(held.pitch, [60, 64]),
+        parts=(Part(40),),
+        time_signatures=SIX_EIGHT,
+    )
+    model = knows(piece)
+    for number in range(5):
+        made = vary(model, piece, 2, 2, how=FEW, settings=SamplingSettings(seed=number))[0].piece
+        own = made.select(made.onset == 60)
+        assert own.duration.tolist() == [36]
+        new = made.onset[(made.onset >= 72) & (made.onset < 144)]
+        assert len(new) == 0 or new.min() >= 96
+        assert made.is_monophonic and 144 in made.onset
+
+
+def test_a_note_that_sounds_out_of_the_bars_leaves_its_room_to_the_new_ones() -> None:
+    piece = Piece([0, 72, 132, 180], [72, 60, 48, 36], [60, 64, 67, 60], parts=(Part(40),), time_signatures=SIX_EIGHT)
+    model = knows(piece)
+    for number in range(5):
+        made = vary(model, piece, 2, 2, how=FEW, settings=SamplingSettings(seed=number))[0].piece
+        new = (made.onset >= 72) & (made.onset < 144)
+        assert made.end[new].max() <= 180 and rows(made, made.onset >= 144) == [(0, 180, 36, 60, 90)]
+
+
+def test_the_last_bars_end_where_they_did(model: Model) -> None:
+    tune = folk_tune(6)
+    for made in vary(model, tune, 7, 8, how=FEW, count=4):
+        assert made.piece.num_bars == 8 and made.piece.length <= 576
+
+
+def test_the_same_seed_gives_the_same_and_the_third_does_not_depend_on_the_count(model: Model) -> None:
+    tune = folk_tune(7)
+    many = vary(model, tune, 3, 4, count=3, how=FEW)
+    assert [v.piece for v in vary(model, tune, 3, 4, count=2, how=FEW)] == [v.piece for v in many[:2]]
+    assert len({tuple(v.piece.pitch.tolist()) for v in many}) > 1
+    assert vary(model, tune, 3, 4, how=FEW, settings=SamplingSettings(seed=1))[0].piece != many[0].piece
+
+
+# What follows is heeded
+
+
+def in_quarters(gap: list[tuple[int, int, int]]) -> Piece:
+    """A bar of 1/4 before and two after a gap of one bar, of which (onset, duration, pitch) are given."""
+    notes = [(0, 12, 60), (12, 12, 62), *gap, (48, 24, 61), (72, 12, 62), (84, 12, 60)]
+    onset, duration, pitch = zip(*notes)
+    return Piece(onset, duration, pitch, time_signatures=(TimeSignature(0, 1, 4),))
+
+
+def all_fillings() -> list[list[tuple[int, int, int]]]:
+    """Every way through a gap of two eighths with three pitches, rests and quarters."""
+    pitches = (60, 61, 62)
+    two = [[(24, 12, a), (36, 12, b)] for a in pitches for b in pitches]
+    one = [[(24, d, a)] for a in pitches for d in (12, 24)] + [[(36, 12, b)] for b in pitches]
+    return [*two, *one, []]
+
+
+def exact_shares(model: Model) -> dict[tuple, float]:
+    """The probability of each filling, given all around it, from the likelihood of each whole piece."""
+    pieces = [in_quarters(filling) for filling in all_fillings()]
+    nats = np.array([model.nats([model.vocabulary.encode(piece)])[0] for piece in pieces])
+    share = np.exp(nats.min() - nats)
+    return dict(zip(map(tuple, all_fillings()), share / share.sum()))
+
+
+def found(vocabulary: Vocabulary, before: np.ndarray, path: np.ndarray) -> tuple:
+    piece = vocabulary.decode(np.concatenate([before, path]))
+    inside = (piece.onset >= 24) & (piece.onset < 48)
+    return tuple(zip(*(c[inside].tolist() for c in (piece.onset, piece.duration, piece.pitch))))
+
+
+@pytest.fixture(scope="module")
+def opinionated() -> Model:
+    vocabulary = Vocabulary.build([in_quarters(filling) for filling in all_fillings()])
+    return untrained(vocabulary, seed=3, scale=2.5)
+
+
+def test_ways_are_weighed_as_bayes_says(opinionated: Model) -> None:
+    """Each filling weighs as much as its share of the likelihood, and the mean weight is the sum of all of them."""
+    vocabulary = opinionated.vocabulary
+    frame = given(vocabulary, in_quarters([]), np.array([True]), 24, 48, to_the_end=True)
+    ways = Particles(opinionated, frame, 4000, SamplingSettings(), np.random.default_rng(0))
+    ways.run()
+    before = timed(vocabulary, frame.rows[: frame.prefix], frame.tick[: frame.prefix])
+    share = np.exp(ways.weights - ways.weights.max())
+    share /= share.sum()
+    totals: dict[tuple, float] = {}
+    for weight, path in zip(share.tolist(), ways.paths):
+        filling = found(vocabulary, before, np.array(path))
+        totals[filling] = totals.get(filling, 0.0) + weight
+    exact = exact_shares(opinionated)
+    assert max(exact.values()) > 3 / len(exact)  # it has opinions
+    assert set(totals) <= set(exact)
+    assert sum(abs(totals.get(filling, 0.0) - share) for filling, share in exact.items()) / 2 < 0.05
+    nats = [opinionated.nats([vocabulary.encode(in_quarters(list(filling)))])[0] for filling in exact]
+    evidence = np.logaddexp.reduce(-np.array(nats)) + opinionated.nats([before])[0]
+    assert np.logaddexp.reduce(ways.weights) - np.log(4000) == pytest.approx(evidence, abs=0.1)
+
+
+def test_drawing_again_with_a_leader_keeps_the_distribution(opinionated: Model) -> None:
+    """Few candidates, of which one is the way it was: many rounds of that visit each filling as often as Bayes says."""
+    vocabulary, random = opinionated.vocabulary, np.random.default_rng(1)
+    frame = given(vocabulary, in_quarters([]), np.array([True]), 24, 48, to_the_end=True)
+    before = timed(vocabulary, frame.rows[: frame.prefix], frame.tick[: frame.prefix])
+    leader, counts = None, dict.fromkeys(exact_shares(opinionated), 0)
+    for _ in range(200):
+        ways = Particles(opinionated, frame, 4, SamplingSettings(), random, leader)
+        ways.run()
+        leader = ways.draw()
+        counts[found(vocabulary, before, leader)] += 1
+    shares = exact_shares(opinionated)
+    assert sum(abs(counts[filling] / 200 - share) for filling, share in shares.items()) / 2 < 0.25
+
+
+def test_bars_that_are_heard_again_later_are_found(model: Model) -> None:
+    """Bar 6 of these tunes comes again as bar 8, but for its end: with what follows it is known, without it is not."""
+    recovered = {}
+    for candidates in (1, 64):
+        same = []
+        for number in range(200, 206):
+            tune = folk_tune(number, bars=12)
+            how = VarySettings(candidates, 0)
+            made = vary(model, tune, 6, 6, how=how, settings=SamplingSettings(seed=number))[0].piece
+            same.append(np.mean(made.pitch[30:36] == tune.pitch[30:36]) if made.num_notes == tune.num_notes else 0.0)
+        recovered[candidates] = np.mean(same)
+    assert recovered[64] > recovered[1] + 0.2
+
+
+# Files
+
+
+def sequenced(tune: Piece) -> bytes:
+    """A MIDI file of two tracks by mido, with all that a piece does not hold: the tune is the second track."""
+    file = mido.MidiFile(ticks_per_beat=480)
+    chords = file.add_track("Piano")
+    chords.append(mido.MetaMessage("time_signature", numerator=6, denominator=8))
+    chords.append(mido.MetaMessage("marker", text="A"))
+    for bar in range(8):
+        chords.append(mido.Message("control_change", control=64, value=127 * (bar % 2), time=0))
+        for pitch in (48, 55):
+            chords.append(mido.Message("note_on", note=pitch, velocity=60 + bar, channel=1))
+        for number, pitch in enumerate((48, 55)):
+            chords.append(mido.Message("note_off", note=pitch, velocity=64, channel=1, time=0 if number else 1440))
+    melody = file.add_track("Fiddle")
+    melody.append(mido.Message("program_change", program=40))
+    at = 0
+    for onset, end, pitch in zip((tune.onset * 20).tolist(), (tune.end * 20).tolist(), tune.pitch.tolist()):
+        melody.append(mido.MetaMessage("lyrics", text="la", time=onset - at))
+        melody.append(mido.Message("note_on", note=pitch, velocity=71))
+        melody.append(mido.Message("pitchwheel", pitch=100, time=5))
+        melody.append(mido.Message("note_off", note=pitch, velocity=33, time=end - onset - 5))
+        at = end
+    data = BytesIO()
+    file.save(file=data)
+    return data.getvalue()
+
+
+def messages(data: bytes, track: int, notes: bool) -> list[tuple[int, mido.Message]]:
+    """The messages of a track at their ticks, its notes or all others but its end."""
+    found, at = [], 0
+    for message in mido.MidiFile(file=BytesIO(data)).tracks[track]:
+        at += message.time
+        if (message.type in ("note_on", "note_off")) == notes and message.type != "end_of_track":
+            found.append((at, message.copy(time=0)))
+    return found
+
+
+def test_in_a_file_nothing_but_the_notes_of_the_bars_changes(model: Model, tmp_path: Path) -> None:
+    data = sequenced(folk_tune(8))
+    path = tmp_path / "song.mid"
+    path.write_bytes(data)
+    made = vary_file(model, path, 3, 4, how=FEW)[0]
+    assert "part 2 of 2 ('Fiddle')" in " ".join(made.made.remarks)
+    assert mido.MidiFile(file=BytesIO(made.data)).tracks[0] == mido.MidiFile(file=BytesIO(data)).tracks[0]
+    assert messages(made.data, 1, False) == messages(data, 1, False)
+    bars = (2 * 1440, 4 * 1440)
+    for at, message in messages(data, 1, True):
+        if not bars[0] <= at <= bars[1]:
+            assert (at, message) in messages(made.data, 1, True)
+    new = [m for at, m in messages(made.data, 1, True) if bars[0] <= at < bars[1] and m.type == "note_on"]
+    assert new and all(m.velocity in (71, 0) for m in new)  # as loud as the part
+
+
+def test_a_file_gone_on_with_keeps_its_other_tracks(model: Model, tmp_path: Path) -> None:
+    data = sequenced(folk_tune(9))
+    path = tmp_path / "song.mid"
+    path.write_bytes(data)
+    made = continue_file(model, path, bars=4, count=2)
+    for one in made:
+        assert mido.MidiFile(file=BytesIO(one.data)).tracks[0] == mido.MidiFile(file=BytesIO(data)).tracks[0]
+        assert messages(one.data, 1, False) == messages(data, 1, False)
+        assert messages(one.data, 1, True)[: len(messages(data, 1, True))] == messages(data, 1, True)
+        assert midi.parse(one.data).piece.select(midi.parse(one.data).piece.part == 1).num_bars == 12
+    assert made[0].data != made[1].data
+    assert made[0].data == continue_file(model, path, bars=4)[0].data
+
+
+def test_a_damaged_file_is_written_anew_and_that_is_told(model: Model, tmp_path: Path) -> None:
+    path = tmp_path / "damaged.mid"
+    path.write_bytes(midi.to_bytes(folk_tune(10))[:-4])  # without its end of track
+    made = vary_file(model, path, 3, 4, how=FEW)[0]
+    assert "written anew" in made.made.remarks[-1]
+    assert_only_the_bars_changed(made.made, midi.read(path))
+    assert midi.parse(made.data).piece.num_notes == made.made.piece.num_notes
+
+
+def test_a_rhythm_that_the_model_does_not_know_is_heard_in_the_nearest_and_stays(model: Model) -> None:
+    tune = folk_tune(11)
+    crooked = tune.onset + np.where(np.arange(tune.num_notes) % 5 == 2, 2, 0)
+    piece = Piece(crooked, np.minimum(tune.duration, 10), tune.pitch, parts=tune.parts, time_signatures=SIX_EIGHT)
+    made = vary(model, piece, 3, 4, how=FEW)[0]
+    assert_only_the_bars_changed(made, piece)
+
+
+def test_events_are_moved_to_the_nearest_known_rhythm() -> None:
+    """By hand: eighths of 12 ticks known; a triplet of 8 goes to the eighths around it."""
+    vocabulary = Vocabulary.build([Piece(np.arange(9) * 12, np.full(9, 12), np.full(9, 60))])
+    piece = Piece([0, 8, 24, 36], [8, 16, 12, 12], [60, 60, 60, 60])
+    moved = aligned(vocabulary, given(vocabulary, piece, np.array([False]), 0, 0, to_the_end=True))
+    assert moved.tick[moved.rows[:, TIME] != END].tolist() == [0, 12, 24, 36, 48]
+
+
+def test_a_very_long_piece_is_heard_around_the_bars_alone(model: Model) -> None:
+    tune = folk_tune(12)
+    bars = 13_000
+    onset = np.arange(bars * 6 + 30_000) * 12
+    piece = Piece(
+        onset, np.full(len(onset), 12), np.resize(tune.pitch[:42], len(onset)), parts=tune.parts, time_signatures=SIX_EIGHT
+    )
+    made = vary(model, piece, 9_000, 9_001, how=FEW)[0]
+    assert_only_the_bars_changed(made, piece)
+
+
+# Bad input
+
+
+@pytest.mark.parametrize("bars", [(0, 1), (5, 4), (8, 9), (10**9, 10**9)])
+def test_bars_that_are_not_there_are_refused(model: Model, bars: tuple[int, int]) -> None:
+    with pytest.raises(SamplingError, match="has bars 1 to 8"):
+        vary(model, folk_tune(0), *bars)
+
+
+@pytest.mark.parametrize(
+    ("piece", "words"),
+    [
+        (Piece(*(np.zeros(0, np.int64),) * 3), "no notes"),
+        (Piece([0], [24], [60]), "4/4"),
+        (Piece([0, 0], [24, 24], [60, 64], time_signatures=SIX_EIGHT), "one at a time"),
+    ],
+)
+def test_music_that_cannot_be_understood_is_refused_in_words(model: Model, piece: Piece, words: str) -> None:
+    with pytest.raises((SamplingError, VocabularyError), match=words):
+        vary(model, piece, 1, 1)
+
+
+@pytest.mark.parametrize("how", [{"candidates": 0}, {"candidates": 10**7}, {"rounds": -1}, {"rounds": 101}])
+def test_settings_out_of_range_are_refused(how: dict[str, int]) -> None:
+    with pytest.raises(SamplingError, match="ask for"):
+        VarySettings(**how)
+
+
+@pytest.mark.parametrize("part", ["7", "nobody", "0", ""])
+def test_parts_that_are_not_there_are_refused(model: Model, part: str) -> None:
+    with pytest.raises(SamplingError):
+        vary(model, folk_tune(0), 1, 2, part=part)
+
+
+def test_the_command_line(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tune = tmp_path / "tune.mid"
+    tune.write_bytes(sequenced(folk_tune(8)))
+    command = ["vary", str(trained), str(tune), "--bars", "3-4", "--candidates", "4", "--out", str(tmp_path / "out.mid")]
+    assert main(command) == 0
+    first = (tmp_path / "out.mid").read_bytes()
+    assert capsys.readouterr().out.split() == [str(tmp_path / "out.mid")]
+    assert main(command) == 0
+    assert (tmp_path / "out.mid").read_bytes() == first
+    capsys.readouterr()
+    for bars in ("8-9", "0", "x", "4-", "-3", "4-3"):
+        assert main(["vary", str(trained), str(tune), "--bars", bars]) == 2
+        assert len(capsys.readouterr().err.strip().splitlines()) == 1, bars
