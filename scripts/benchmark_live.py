@@ -2,9 +2,10 @@
 
     python scripts/benchmark_live.py MODEL... [--notes 2000] [--feed]
 
-Conventions: times are those of one `next`, in milliseconds, on one thread: by the clock on the wall, and of the processor, in
-which other programs do not count. A note of several parts may take several events. The first notes are left out, in which memory is first touched. With --feed every fourth note is a player's, a random
-one from the middle of the model's range, and what `feed` takes is counted with the model's next note.
+Conventions: times are those of one `next`, in milliseconds, on one thread: by the clock on the wall, and of the processor,
+in which other programs do not count. A note of several parts may take several events. The first notes are left out, in which
+memory is first touched. With --feed every fourth note is a player's, a random one from the middle of the model's range, and
+what `feed` takes is counted with the model's next note.
 """
 
 from __future__ import annotations

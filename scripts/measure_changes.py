@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import time
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
@@ -88,12 +88,12 @@ def measure_harmonies(model: Model, folder: Path, most: int, candidates: list[in
     pieces = held_out(model, folder, most)
     tell("Bach", pieces, pieces, 0.0)
     sopranos = [replace(p.select(p.part == 0), parts=p.parts[:1]) for p in pieces]
-    for temperature in (1.0, 0.7):
-        for count in candidates:
-            started = time.process_time()
-            settings = SamplingSettings(temperature=temperature)
-            made = [harmonize(model, s, candidates=count, settings=settings)[0].piece for s in sopranos]
-            tell(f"{count} at {temperature}", made, pieces, (time.process_time() - started) / len(pieces))
+    for strict, temperature, count in product((False, True), (1.0, 0.7), candidates):
+        started = time.process_time()
+        options = {"strict": strict, "candidates": count, "settings": SamplingSettings(temperature=temperature)}
+        made = [harmonize(model, s, **options)[0].piece for s in sopranos]
+        name = f"{count} at {temperature}{', strict' if strict else ''}"
+        tell(name, made, pieces, (time.process_time() - started) / len(pieces))
     if model.vocabulary.keys:
         nameless = [replace(s, keys=()) for s in sopranos]
         found = [harmonize(model, s, candidates=1)[0].piece.keys[0] for s in nameless]
@@ -108,7 +108,7 @@ def tell(name: str, pieces: list[Piece], originals: list[Piece], seconds: float)
     per = 1000 / total["onsets"]
     ending = sum(map(ends_as, pieces, originals))
     print(
-        f"{name:>12}  fifths {total['fifths'] * per:5.1f}  octaves {total['octaves'] * per:5.1f}  "
+        f"{name:>18}  fifths {total['fifths'] * per:5.1f}  octaves {total['octaves'] * per:5.1f}  "
         f"crossings {total['crossings'] * per:6.1f}  chords on beats {total['chords'] / total['beats']:.0%}  "
         f"ends as Bach's {ending} of {len(pieces)}  {seconds:.1f} s each",
         flush=True,

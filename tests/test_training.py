@@ -103,11 +103,13 @@ def test_a_killed_run_goes_on_to_the_same_weights(undisturbed: Path, tmp_path: P
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process alone")
-def test_ctrl_c_keeps_the_best_and_says_how_to_go_on(undisturbed: Path, tmp_path: Path) -> None:
+def test_ctrl_c_and_kill_keep_the_best_and_say_how_to_go_on(undisturbed: Path, tmp_path: Path) -> None:
     out = tmp_path / "model.safetensors"
     told = _strike(_start(out), 1, signal.SIGINT)
     assert "interrupted" in told and "--resume" in told
     modelfile.load(out)
+    told = _strike(_start(out, resume=True), 2, signal.SIGTERM)
+    assert "interrupted" in told and "--resume" in told
     _start(out, resume=True).communicate(timeout=120)
     assert _weights(out) == _weights(undisturbed)
 

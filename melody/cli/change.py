@@ -9,7 +9,7 @@ import typer
 
 from melody import files
 from melody.cli import app
-from melody.cli.make import Count, ModelName, Out, Seed, Temperature, TopK, TopP, _targets, find_model
+from melody.cli.make import ModelName, find_model, targets_of
 from melody.cli.show import SCORES, Tune, read_tune
 from melody.errors import SamplingError
 from melody.sampling.choice import SamplingSettings
@@ -20,6 +20,15 @@ if TYPE_CHECKING:
     from melody.sampling.whole import Varied
 
 _DEFAULTS, _HOW = SamplingSettings(), VarySettings()
+Temperature = Annotated[float, typer.Option(help="1 as learned, lower is safer, 0 always the likeliest.")]
+TopK = Annotated[int | None, typer.Option(help="Choose among the so many likeliest only. Default: all.", show_default=False)]
+TopP = Annotated[float, typer.Option(help="Choose among the likeliest that have this probability together.")]
+Seed = Annotated[int, typer.Option(help="Random number: the same one writes the same tunes.")]
+Count = Annotated[int, typer.Option(help="How many different ones to write.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(help="Folder to write to; for one tune also a file ending in .mid. Default: tunes.", show_default=False),
+]
 Candidates = Annotated[int, typer.Option(help="How many ways are weighed against one another; more is slower and better.")]
 
 
@@ -55,7 +64,7 @@ def vary(
     settings = SamplingSettings(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
     how = VarySettings(candidates, rounds)
     loaded = find_model(model)
-    targets = _targets(out, f"{tune.stem}-varied-{seed}", count)
+    targets = targets_of(out, f"{tune.stem}-varied-{seed}", count)
     made = _varied(loaded, tune, _first_and_last(bars), part=part, count=count, how=how, settings=settings)
     for remark in made[0].made.remarks:
         say(f"{tune.name}: {remark}")
@@ -69,6 +78,7 @@ def harmonize(
     key: Annotated[
         str | None, typer.Option(help="As Dm or Bb. Default: the file's, or the likeliest.", show_default=False)
     ] = None,
+    parallels: Annotated[bool, typer.Option("--parallels", help="Let voices move in parallel fifths and octaves.")] = False,
     candidates: Candidates = 64,
     count: Count = 1,
     temperature: Temperature = _DEFAULTS.temperature,
@@ -87,8 +97,9 @@ def harmonize(
 
     settings = SamplingSettings(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
     loaded = find_model(model)
-    targets = _targets(out, f"{melody.stem}-harmonized-{seed}", count)
-    made = harmonize(loaded, read_tune(melody), key=key, candidates=candidates, count=count, settings=settings)
+    targets = targets_of(out, f"{melody.stem}-harmonized-{seed}", count)
+    options = {"key": key, "strict": not parallels, "candidates": candidates, "count": count}
+    made = harmonize(loaded, read_tune(melody), **options, settings=settings)
     for remark in made[0].remarks:
         say(f"{melody.name}: {remark}")
     _write([(path, midi.to_bytes(harmony.piece)) for path, harmony in zip(targets, made)], out)

@@ -8,11 +8,14 @@ of the model, not its best tune.
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import numpy as np
 from numpy.typing import NDArray
 
 from melody.engine import Engine, Floats
 from melody.errors import SamplingError
+from melody.sampling.choice import SamplingSettings
 from melody.sampling.limiter import Limiter
 from melody.sampling.streams import Drawn, Start, usual_keys
 from melody.tokens.features import condition_sizes
@@ -34,6 +37,20 @@ def check_width(width: int) -> None:
     """
     if not 1 <= width <= MAX_WIDTH:
         raise SamplingError(f"a beam of {width} was asked for; it must be from 1 to {MAX_WIDTH}, usually 4 to 16")
+
+
+def check_nothing_is_drawn(settings: SamplingSettings) -> None:
+    """Refuse settings of how tokens are drawn by chance.
+
+    Raises
+    ------
+    SamplingError
+        If one is not as it is by default; the seed does not matter.
+    """
+    default = asdict(SamplingSettings(seed=settings.seed, max_notes=settings.max_notes))
+    changed = [name.replace("_", "-") for name, value in asdict(settings).items() if value != default[name]]
+    if changed:
+        raise SamplingError(f"a beam search draws nothing by chance; leave out {', '.join(changed)}, or the beam")
 
 
 class Beam:

@@ -140,7 +140,7 @@ class LastBars:
         steps = self._places.steps[self._places.steps < left]
         leads = begins[left - steps]
         if not self._dense:
-            other_bar = (left - 1) // self.bar_ticks != (left - steps - 1) // self.bar_ticks
+            other_bar: Mask = np.not_equal((left - 1) // self.bar_ticks, (left - steps - 1) // self.bar_ticks)
             here = np.concatenate([np.zeros_like(leads[:, :1]), leads[:, :-1]], axis=1)  # one onset fewer is left
             leads = np.where(other_bar[:, None, None], leads[:, self._after_one, None], here)
         return steps, leads

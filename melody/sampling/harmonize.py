@@ -18,9 +18,11 @@ from melody.errors import SamplingError
 from melody.limits import Limits
 from melody.piece import Ints, Piece
 from melody.sampling.choice import SamplingSettings
+from melody.sampling.filling import Filling
 from melody.sampling.given import aligned, decoded, given, timed
 from melody.sampling.particles import Particles
 from melody.sampling.prompt import understood, with_key
+from melody.sampling.voices import StrictVoices
 from melody.signatures import Key
 from melody.tokens.vocabulary import Vocabulary
 
@@ -52,6 +54,7 @@ def harmonize(
     melody: Piece,
     *,
     key: str | None = None,
+    strict: bool = True,
     candidates: int = 64,
     count: int = 1,
     settings: SamplingSettings | None = None,
@@ -66,6 +69,8 @@ def harmonize(
         One part, one note at a time, at most 2,000 notes.
     key
         Such as 'Dm'; without it the piece's own, or if it names none the one under which the melody is likeliest.
+    strict
+        Whether no two voices may move in parallel fifths or octaves (`melody.sampling.voices`).
     candidates
         How many ways are sampled side by side, 1 to 1,000.
     count
@@ -83,8 +88,8 @@ def harmonize(
     if not 1 <= candidates <= 1000:
         raise SamplingError(f"{candidates:,} candidates were asked for; ask for 1 to 1,000")
     settings = settings or SamplingSettings()
-    setting = _Setting(model, melody, key)
-    return [setting.sung(candidates, settings, np.random.default_rng([settings.seed, n])) for n in range(count)]
+    setting, kind = _Setting(model, melody, key), StrictVoices if strict else Filling
+    return [setting.sung(kind, candidates, settings, np.random.default_rng([settings.seed, n])) for n in range(count)]
 
 
 class _Setting:
@@ -110,9 +115,9 @@ class _Setting:
         self._given = given(self._vocabulary, piece, lower, first, last, to_the_end=True)
         self._frame = aligned(self._vocabulary, self._given)
 
-    def sung(self, candidates: int, settings: SamplingSettings, random: np.random.Generator) -> Harmony:
+    def sung(self, kind: type[Filling], candidates: int, settings: SamplingSettings, random: np.random.Generator) -> Harmony:
         """One way to set the melody."""
-        ways = Particles(self._model, self._frame, candidates, settings, random)
+        ways = Particles(self._model, self._frame, candidates, settings, random, kind=kind)
         ways.run()
         frame = self._frame
         before = timed(self._vocabulary, frame.rows[: frame.prefix], frame.tick[: frame.prefix])

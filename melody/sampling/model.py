@@ -16,7 +16,7 @@ from melody.errors import SamplingError
 from melody.limits import Limits, check
 from melody.limits.numbers import MAX_BARS
 from melody.piece import Piece
-from melody.sampling.beam import Beam, check_width
+from melody.sampling.beam import Beam, check_nothing_is_drawn, check_width
 from melody.sampling.choice import SamplingSettings
 from melody.sampling.continuing import limited
 from melody.sampling.headers import with_headers
@@ -137,11 +137,10 @@ class Model:
             Tune(
                 with_headers(self.vocabulary.decode(tune.rows, title=self._title(settings, i), texts=(told[i],)), limits),
                 tune.removed,
-                tune.nats,
             )
             for i, tune in enumerate(drawn)
         ]
-        return _best([_ranked(t, t.piece, 0, d) for t, d in zip(tunes, drawn)], count) if best_of else tunes
+        return _best([_ranked(t, t.piece, 0, d) for t, d in zip(tunes, drawn)], count) if search.ranks else tunes
 
     def continue_(
         self,
@@ -192,8 +191,8 @@ class Model:
         for number, tune in enumerate(drawn):
             told = self._told(settings, number, limits, search)
             joined = understood.joined(tune.rows, only_new, told, limits.key)
-            made.append(replace(joined, removed=tune.removed, nats=tune.nats))
-        return _best([_ranked(m, m.piece, m.prompt_end, d) for m, d in zip(made, drawn)], count) if best_of else made
+            made.append(replace(joined, removed=tune.removed))
+        return _best([_ranked(m, m.piece, m.prompt_end, d) for m, d in zip(made, drawn)], count) if search.ranks else made
 
     def nats(self, rows: Sequence[Rows]) -> NDArray[np.float64]:
         """Negative log likelihood of sequences of events, all equally long, (sequences,)."""
@@ -251,6 +250,7 @@ class Model:
         """As many streams as the search wants, the new events with what is known of them."""
         engine = self._engine
         if search.beam is not None:
+            check_nothing_is_drawn(settings)
             return [Beam(self.vocabulary, engine, start, search.beam, self._first_keys, most).run()]
         together = _streams_at_once(start.grammar, self.vocabulary)
         tunes: dict[int, Drawn] = {}
@@ -266,7 +266,7 @@ class Model:
                     self._first_keys,
                     most,
                     attempt=attempt,
-                    weigh=search.best_of is not None,
+                    weigh=search.ranks,
                 )
                 tunes |= {number: drawn for number, drawn in zip(waiting, streams.run()) if drawn is not None}
                 waiting = [number for number in waiting if number not in tunes]
@@ -314,6 +314,11 @@ class Search:
             check_width(self.beam)
             if self.count > 1 or self.best_of is not None:
                 raise SamplingError("a beam search finds one tune, the likeliest; leave out the count and the best-of")
+
+    @property
+    def ranks(self) -> bool:
+        """Whether it is wanted how good the tunes are."""
+        return self.best_of is not None or self.beam is not None
 
     @property
     def drawn(self) -> int:

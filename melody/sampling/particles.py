@@ -49,6 +49,8 @@ class Particles:
         Events after the prefix that the first way takes instead of drawing its own, and keeps through all resampling:
         with it, drawing one way by weight at the end leaves the model's distribution as it was (Andrieu et al. 2010,
         "Particle Markov chain Monte Carlo methods").
+    kind
+        Of grammar.
 
     Attributes
     ----------
@@ -68,10 +70,11 @@ class Particles:
         settings: SamplingSettings,
         random: np.random.Generator,
         leader: Rows | None = None,
+        kind: type[Filling] = Filling,
     ) -> None:
         self._vocabulary, self._engine = model.vocabulary, model._engine
         self._frame, self._settings, self._random, self._count, self._leader = frame, settings, random, count, leader
-        start = primed(model, frame)
+        start = primed(model, kind(model.vocabulary, 1, frame), frame)
         zeros = np.zeros(count, np.int64)
         grammar = start.grammar.take(zeros)
         assert isinstance(grammar, Filling)
@@ -231,7 +234,7 @@ class _Draw:
         self.said = np.where(has, self._chosen, 0.0).sum(axis=1)
 
 
-def primed(model: Model, frame: Given) -> Start:
+def primed(model: Model, grammar: Filling, frame: Given) -> Start:
     """Where one stream stands after the given events before all that is free."""
     rows = timed(model.vocabulary, frame.rows[: frame.prefix], frame.tick[: frame.prefix])
-    return model.prime(rows, Filling(model.vocabulary, 1, frame))
+    return model.prime(rows, grammar)

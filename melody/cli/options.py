@@ -1,0 +1,226 @@
+"""Options that several commands have, each declared once.
+
+A command that takes an option group has one parameter of the group's type; `grouped` shows typer a parameter for each field
+instead. Numbers are taken as text, so that what is no number is refused in our own words.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+import typer
+
+from melody.errors import SamplingError
+from melody.limits import Limits
+from melody.sampling import SamplingSettings
+
+_Result = TypeVar("_Result")
+_DEFAULTS = SamplingSettings()
+
+
+def grouped(command: Callable[..., _Result]) -> Callable[..., _Result]:
+    """The same command with a parameter for each field of each option group."""
+    hints = get_type_hints(command, include_extras=True)
+    own = inspect.signature(command).parameters.values()
+    groups = {parameter.name: hints[parameter.name] for parameter in own if is_dataclass(hints[parameter.name])}
+    shown = [parameter.replace(annotation=hints[parameter.name]) for parameter in own if parameter.name not in groups]
+    for group in groups.values():
+        told = get_type_hints(group, include_extras=True)
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        shown += [inspect.Parameter(f.name, keyword, default=f.default, annotation=told[f.name]) for f in fields(group)]
+
+    @wraps(command)
+    def called(**given: Any) -> _Result:
+        made = {name: group(**{f.name: given.pop(f.name) for f in fields(group)}) for name, group in groups.items()}
+        return command(**given, **made)
+
+    kinds = inspect.Parameter.KEYWORD_ONLY
+    called.__signature__ = inspect.Signature([p.replace(kind=kinds) for p in shown])  # type: ignore[attr-defined]
+    called.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
+    return called
+
+
+def _option(panel: str | None, text: str, metavar: str | None = None, *names: str) -> Any:
+    return typer.Option(*names, help=text, metavar=metavar, rich_help_panel=panel, show_default=False)
+
+
+_CHOICE, _LIMITS, _FILES = "How it chooses", "What it keeps to", "What is written"
+
+
+@dataclass(frozen=True)
+class Choosing:
+    """How tokens are chosen, and which of the tunes are kept."""
+
+    seed: Annotated[
+        str, _option(_CHOICE, f"Random number: the same one writes the same tunes. Default: {_DEFAULTS.seed}.", "NUMBER")
+    ] = str(_DEFAULTS.seed)
+    temperature: Annotated[
+        str,
+        _option(
+            _CHOICE,
+            f"1 as learned, lower is safer, 0 always the likeliest. Default: {_DEFAULTS.temperature:g}.",
+            "NUMBER",
+        ),
+    ] = str(_DEFAULTS.temperature)
+    rhythm_temperature: Annotated[
+        str | None, _option(_CHOICE, "The same for rhythm alone: when notes begin and how long they last.", "NUMBER")
+    ] = None
+    pitch_temperature: Annotated[str | None, _option(_CHOICE, "The same for pitch alone.", "NUMBER")] = None
+    top_k: Annotated[str | None, _option(_CHOICE, "Choose among the so many likeliest only.", "NUMBER")] = None
+    top_p: Annotated[
+        str | None, _option(_CHOICE, "Choose among the likeliest that have this probability together, as 0.95.", "NUMBER")
+    ] = None
+    min_p: Annotated[
+        str | None,
+        _option(_CHOICE, "Leave out what is less than so many times as likely as the likeliest, as 0.05.", "NUMBER"),
+    ] = None
+    typical: Annotated[
+        str | None,
+        _option(_CHOICE, "Choose among what is about as surprising as expected, with this probability, as 0.9.", "NUMBER"),
+    ] = None
+    repetition_penalty: Annotated[
+        str | None,
+        _option(
+            _CHOICE,
+            "Divide the odds of a note by it that would carry on what was heard four times in a row, as 2.",
+            "NUMBER",
+        ),
+    ] = None
+    best_of: Annotated[
+        str | None,
+        _option(_CHOICE, "Draw so many and write the best: the fewest faults, then the likeliest.", "NUMBER"),
+    ] = None
+    beam: Annotated[
+        str | None,
+        _option(_CHOICE, "Write the likeliest of so many searched side by side, by no chance at all, as 8.", "WIDTH"),
+    ] = None
+
+    @property
+    def settings(self) -> SamplingSettings:
+        """The sampling settings of these options.
+
+        Raises
+        ------
+        SamplingError
+            If one is no number, or out of its range.
+        """
+        given = {
+            "temperature": _number("temperature", self.temperature),
+            "rhythm_temperature": _number("rhythm-temperature", self.rhythm_temperature),
+            "pitch_temperature": _number("pitch-temperature", self.pitch_temperature),
+            "top_k": whole("top-k", self.top_k),
+            "top_p": _number("top-p", self.top_p),
+            "min_p": _number("min-p", self.min_p),
+            "typical": _number("typical", self.typical),
+            "repetition_penalty": _number("repetition-penalty", self.repetition_penalty),
+            "seed": whole("seed", self.seed),
+        }
+        return SamplingSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+
+    @property
+    def search(self) -> dict[str, int | None]:
+        """How tunes are looked for, as `Model.tunes` takes it."""
+        return {"best_of": whole("best-of", self.best_of), "beam": whole("beam", self.beam)}
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """What the music has to keep to."""
+
+    key: Annotated[str | None, _option(_LIMITS, "Only its notes, and its signature: Dm, F#, 'Bb major'.", "KEY")] = None
+    scale: Annotated[
+        str | None, _option(_LIMITS, "Only these notes: C,D,Eb,G,A with the tonic first, or a name: 'D dorian'.", "NOTES")
+    ] = None
+    range: Annotated[str | None, _option(_LIMITS, "Lowest and highest pitch: C4:C6.", "LOW:HIGH")] = None
+    max_leap: Annotated[str | None, _option(_LIMITS, "Semitones from one note of a part to the next.", "SEMITONES")] = None
+    max_polyphony: Annotated[str | None, _option(_LIMITS, "Notes that sound at once.", "NUMBER")] = None
+    density: Annotated[str | None, _option(_LIMITS, "Notes that begin in a bar, at most.", "NUMBER")] = None
+    grid: Annotated[
+        str | None, _option(_LIMITS, "Notes begin and end on it: 1/8, 1/16, triplets 1/8t, both 1/16,1/8t, none.", "GRID")
+    ] = None
+    meter: Annotated[str | None, _option(_LIMITS, "Throughout: 4/4, 6/8.", "METER")] = None
+    tempo: Annotated[str | None, _option(_LIMITS, "Quarter notes a minute, throughout.", "NUMBER")] = None
+    end_on_tonic: Annotated[
+        bool, _option(_LIMITS, "End on the tonic of the key, or of the scale.", None, "--end-on-tonic")
+    ] = False
+    instruments: Annotated[str | None, _option(_LIMITS, "Only these play: violin,flute, or piano, drums.", "NAMES")] = None
+    velocity: Annotated[str | None, _option(_LIMITS, "Softest and loudest, 1 to 127: 40:100.", "LOW:HIGH")] = None
+    chords: Annotated[
+        str | None, _option(_LIMITS, "A chord for each bar, over and over: 'Dm G7 C C', or 'Dm G7 | C'.", "CHORDS")
+    ] = None
+
+    def limits(self, bars: str | None) -> Limits:
+        """The limits of these options.
+
+        Raises
+        ------
+        SamplingError
+            If one cannot be understood.
+        """
+        return Limits.parse(
+            key=self.key,
+            scale=self.scale,
+            pitches=self.range,
+            max_leap=self.max_leap,
+            max_polyphony=self.max_polyphony,
+            density=self.density,
+            grid=self.grid,
+            metre=self.meter,
+            tempo=self.tempo,
+            bars=bars,
+            end_on_tonic=self.end_on_tonic,
+            instruments=self.instruments,
+            velocity=self.velocity,
+            chords=self.chords,
+        )
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How many tunes are written, where, and as what."""
+
+    count: Annotated[str, _option(_FILES, "How many different ones. Default: 1.", "NUMBER")] = "1"
+    out: Annotated[
+        Path | None, _option(_FILES, "Folder to write to; for one tune also a file ending in .mid. Default: tunes.", "PATH")
+    ] = None
+    wav: Annotated[bool, _option(_FILES, "The sound of each tune as well.", None, "--wav")] = False
+    png: Annotated[bool, _option(_FILES, "A piano roll of each tune as well.", None, "--png")] = False
+    html: Annotated[
+        bool, _option(_FILES, "One page with all the tunes as well: score, roll, player, downloads.", None, "--html")
+    ] = False
+
+    @property
+    def number(self) -> int:
+        """How many tunes."""
+        found = whole("count", self.count)
+        return 1 if found is None else found
+
+
+def whole(name: str, text: str | None) -> int | None:
+    """A whole number from the command line; its range is checked by whoever uses it.
+
+    Raises
+    ------
+    SamplingError
+        If it is none.
+    """
+    if text is None:
+        return None
+    try:
+        if len(text) <= 20:
+            return int(text)
+    except ValueError:
+        pass
+    raise SamplingError(f"--{name} is '{text[:40]}'; it must be a whole number")
+
+
+def _number(name: str, text: str | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        raise SamplingError(f"--{name} is '{text[:40] if text else ''}'; it must be a number, as 0.9") from None
