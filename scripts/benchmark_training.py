@@ -2,10 +2,10 @@
 
     python scripts/benchmark_training.py FOLDER [--threads 1 2] [--hidden 256] [--layers 2] [--rounds 5]
 
-All see the same windows of the same pieces, forward, backward, clipping and AdamW; `fit` reads them from the corpus as
-in any training, the others have them at hand. They run in turns, ROUNDS times; the median of each is told, and that of
-the ratios within a round. With one thread the seconds are the processor's own, so that other programs count less; with
-more they are the clock's. The share of the peak is that of the multiplications of the recurrent layers in what the
+All see the same windows of the same pieces, forward, backward, clipping and AdamW; `fit` reads them from the corpus as in
+any training, the others have them at hand. They run in turns, ROUNDS times; the median of each is told, and the median of
+the ratios within a round. With one thread the seconds are the processor's own, so that other programs count less; with more
+they are those of the clock. The share of the peak is that of the multiplications of the recurrent layers in what the
 machine does in a product of two matrices of 1024 x 1024, measured in the same round.
 """
 

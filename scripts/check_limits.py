@@ -3,9 +3,9 @@
     python scripts/check_limits.py fiddle --count 1000
     python scripts/check_limits.py chorales --count 1000 --seed 7
 
-Nothing of the program judges its own files: notes, bars and the meaning of every limit are worked out in this script from the
-messages that mido reads. Prints for each limit the tunes, the files that keep it, the share of probability it removed, and
-the seconds of sampling. Exit code 1 if a file does not keep its limit.
+Nothing of the program judges its own files: notes, bars and the meaning of every limit are worked out in this script from
+the messages that mido reads. Prints for each limit the tunes, the files that keep it, the share of probability it removed,
+and the seconds of sampling. Exit code 1 if a file does not keep its limit.
 """
 
 from __future__ import annotations

@@ -13,10 +13,10 @@ from melody.corpus import SPLITS, PrepareSettings, explain, prepare
 from melody.corpus import events as ev
 from melody.corpus.batch import read_together
 from melody.corpus.encoding import Encoder, count, decode
-from melody.corpus.fingerprint import EMPTY, NGRAM, Voices
-from melody.corpus.groups import CONTAINMENT, RESEMBLANCE, connected, resemble, similar_lines, song_name
+from melody.corpus.fingerprint import EMPTY, NGRAM, Notes, Voices
+from melody.corpus.groups import CONTAINMENT, RESEMBLANCE, connect, found, link_lines, resemble, song_name
 from melody.corpus.parts import melodiousness, taken
-from melody.corpus.split import split
+from melody.corpus.spill import Column, counted
 from melody.errors import CorpusError, MidiError
 from melody.midi.packed import packed
 from melody.midi.source import Source, to_piece
@@ -151,7 +151,7 @@ def test_files_read_together_give_what_each_gives_alone():
 def test_encoding_together_is_encoding_one_by_one(seeds):
     pieces = [polyphonic(seed) for seed in seeds]
     events = ev.joined(ev.of_piece(piece) for piece in pieces)
-    parts, voices = Parts(), Voices.of(events)
+    parts, voices = Parts(), Voices.of(Notes.of(events))
     columns = (voices.kind, voices.monophonic, voices.notes, voices.rests)
     for kind, monophonic, notes, rests in zip(*(column.tolist() for column in columns)):
         key = ev.part_of(kind)
@@ -194,7 +194,7 @@ def ngrams(piece: Piece) -> set:
 
 
 def sketch(piece: Piece) -> np.ndarray:
-    return Voices.of(ev.of_piece(piece)).sketches()[1]
+    return Voices.of(Notes.of(ev.of_piece(piece))).sketches()[1]
 
 
 def test_a_sketch_of_a_short_line_has_one_hash_for_each_ngram():
@@ -214,7 +214,7 @@ def test_resemblance_is_told_as_the_sets_of_ngrams_say(kept):
     )
     a, b = ngrams(one), ngrams(mixed)
     resemblance, containment = len(a & b) / len(a | b), len(a & b) / min(len(a), len(b))
-    told = resemble(np.concatenate([sketch(one), sketch(mixed)]), np.array([[0, 1]]))[0]
+    told = resemble(sketch(one), sketch(mixed))[0]
     if resemblance > RESEMBLANCE + 0.1 or containment > CONTAINMENT + 0.15:
         assert told
     if resemblance < RESEMBLANCE - 0.1 and containment < CONTAINMENT - 0.15:
@@ -278,44 +278,29 @@ def test_names_tie_what_sounds_different(tmp_path):
 
 def test_connected_is_what_a_walk_along_the_links_reaches():
     rng = np.random.default_rng(0)
-    links = rng.integers(0, 300, (200, 2))
-    reach = {i: {i} for i in range(300)}
+    chain = np.stack([np.arange(300, 399), np.arange(301, 400)], 1)
+    links = rng.permutation(np.concatenate([rng.integers(0, 300, (200, 2)), chain]))
+    reach = {i: {i} for i in range(400)}
     for a, b in links.tolist():
         whole = reach[a] | reach[b]
         for i in whole:
             reach[i] = whole
-    assert connected(np.arange(300), links).tolist() == [min(reach[i]) for i in range(300)]
+    root = counted(400)
+    for some in np.array_split(links, 7):
+        connect(root, some)
+    assert found(root, np.arange(400)).tolist() == [min(reach[i]) for i in range(400)]
 
 
 def test_a_common_line_costs_no_more_than_its_neighbours():
-    many = np.repeat(sketch(tune(1, chords=False)), 3000, axis=0)
+    many = Column(("<u4", (64,)))
+    many.extend(np.repeat(sketch(tune(1, chords=False)), 3000, axis=0))
     start = time.process_time()
-    root = np.arange(3000)
-    for pairs in similar_lines(many):
-        root = connected(root, pairs)
-    assert not root.any() and time.process_time() - start < 5
+    root = counted(3000)
+    link_lines(root, np.arange(3000), np.ones(3000, bool), many)
+    assert not found(root, np.arange(3000)).any() and time.process_time() - start < 5
 
 
 # Split
-
-
-def test_the_split_depends_on_names_and_seed_alone():
-    groups = {f"{i:032x}": 1 + i % 3 for i in range(200)}
-    sides = split(groups, valid=0.1, test=0.2, seed=1)
-    assert split(dict(reversed(groups.items())), valid=0.1, test=0.2, seed=1) == sides
-    assert split(groups, valid=0.1, test=0.2, seed=2) != sides
-    total = sum(groups.values())
-    for name, share in (("valid", 0.1), ("test", 0.2), ("train", 0.7)):
-        assert abs(sum(groups[g] for g in groups if sides[g] == name) / total - share) < 0.02
-
-
-@pytest.mark.parametrize("sizes", [[1, 1], [5, 1], [1] * 5, [100, 1, 1], [3, 3, 3]])
-def test_small_corpora_keep_something_to_train_on_and_to_choose_by(sizes):
-    for seed in range(20):
-        groups = {f"{i:032x}": n for i, n in enumerate(sizes)}
-        sides = split(groups, valid=0.1, test=0.1, seed=seed)
-        assert {"train", "valid"} <= set(sides.values())
-        assert sum(n for g, n in groups.items() if sides[g] == "train") * 2 >= sum(sizes)
 
 
 def test_one_piece_alone_is_for_training_and_that_is_told(tmp_path):

@@ -68,7 +68,7 @@ def test_a_store_in_its_own_folder_is_no_part_of_it(tmp_path):
     prepare(tmp_path, store=tmp_path / "out" / "store")
     first = (tmp_path / "out" / "store").read_bytes()
     (tmp_path / "out" / "store.work").mkdir()
-    (tmp_path / "out" / "store.work" / "000000.npz").write_bytes(b"cut sh")
+    (tmp_path / "out" / "store.work" / "000000.shard").write_bytes(b"cut sh")
     midi.write(tune(3), tmp_path / "3.mid")
     assert prepare(tmp_path, store=tmp_path / "out" / "store").remarks == ()
     (tmp_path / "3.mid").unlink()

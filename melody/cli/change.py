@@ -98,8 +98,8 @@ def harmonize(
     settings = SamplingSettings(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
     loaded = find_model(model)
     targets = targets_of(out, f"{melody.stem}-harmonized-{seed}", count)
-    options = {"key": key, "strict": not parallels, "candidates": candidates, "count": count}
-    made = harmonize(loaded, read_tune(melody), **options, settings=settings)
+    tune = read_tune(melody)
+    made = harmonize(loaded, tune, key=key, strict=not parallels, candidates=candidates, count=count, settings=settings)
     for remark in made[0].remarks:
         say(f"{melody.name}: {remark}")
     _write([(path, midi.to_bytes(harmony.piece)) for path, harmony in zip(targets, made)], out)

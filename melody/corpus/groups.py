@@ -12,12 +12,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from melody.corpus.fingerprint import EMPTY, Sketches
+from melody.corpus.spill import ROWS, Column, Keys, in_order
 from melody.piece import Ints
 
 RESEMBLANCE = 0.2  # share of the n-grams of both that are in both
@@ -25,60 +26,78 @@ CONTAINMENT = 0.4  # share of the n-grams of the shorter that are in the longer
 SHARED = 5  # n-grams in common at least, of those in the sketches
 CANDIDATES = 24  # smallest hashes of a line by which others are found to compare it with
 NEIGHBOURS = 16  # lines with the same n-gram that each line is compared with: bounds the work on common ones
-BLOCK = 1024  # lines compared in one go: bounds the memory
+BLOCK = 1024  # pairs of lines compared in one go: bounds the memory
+_ODD = 0x9E3779B1  # times an odd number, small hashes lie all over 32 bits, and different ones stay different
 
 _MARK = re.compile(r"([ _.-]*\(\d+\)|[ _.-]+(v|ver|version|copy|alt|take)[ _.-]*\d*)+$")
 
 
-def grouped(songs: NDArray[np.uint64], line_piece: Ints, sketches: Sketches) -> Ints:
-    """The number of the group of each piece: that of the first piece in it, (pieces,).
+def link_songs(root: NDArray[Any], songs: Iterator[Keys], total: int) -> None:
+    """Connect the pieces whose names say the same: (`song`, number of the piece) of each."""
+    for rows in in_order(songs, total, 2):
+        same = np.flatnonzero(rows[1:, 0] == rows[:-1, 0])
+        connect(root, np.stack([rows[same, 1], rows[same + 1, 1]], 1).astype(np.int64))
 
-    `songs` are what the files' names say (`song`), (pieces,); `line_piece` the piece of each line of `sketches`.
+
+def link_lines(root: NDArray[Any], line_piece: NDArray[Any], use: NDArray[np.bool_], sketches: Column) -> None:
+    """Connect the pieces that have lines that resemble one another.
+
+    `line_piece` is the piece of each line, `use` whether it counts, (lines,).
     """
-    _, first, number = np.unique(songs, return_index=True, return_inverse=True)
-    group = connected(np.arange(len(songs)), np.stack([first[number], np.arange(len(songs))], 1))
-    for pairs in similar_lines(sketches):
-        group = connected(group, line_piece[pairs])
-    return group
+    for one, other in neighbours(sketches, use):
+        apart = _apart(root, line_piece[one], line_piece[other])
+        codes = np.sort(one[apart] * len(sketches) + other[apart])
+        codes = codes[np.diff(codes, prepend=-1) > 0]
+        for start in range(0, len(codes), BLOCK):
+            pairs = np.stack(np.divmod(codes[start : start + BLOCK], len(sketches)), 1)
+            pieces = line_piece[pairs]
+            apart = _apart(root, pieces[:, 0], pieces[:, 1])  # others may have connected them by now
+            alike = resemble(sketches.take(pairs[apart, 0]), sketches.take(pairs[apart, 1]))
+            connect(root, pieces[apart[alike]])
 
 
-def similar_lines(sketches: Sketches) -> Iterator[Ints]:
-    """Pairs of lines that resemble one another, (pairs, 2), part by part of the hashes and block by block of the lines."""
-    looked_at = sketches[:, :CANDIDATES]
-    parts = 1 + len(sketches) // (16 * BLOCK)
-    edges = [round(EMPTY * i / parts) for i in range(parts + 1)]
-    for low, high in pairwise(edges):
-        line, place = np.nonzero((looked_at >= low) & (looked_at < high))
-        order = np.argsort(looked_at[line, place], kind="stable")
-        hashes, line = looked_at[line, place][order], line[order]
-        for start in range(0, len(sketches), BLOCK):
-            yield _similar_in_block(sketches, hashes, line, start)
+def _apart(root: NDArray[Any], one: Ints, other: Ints) -> Ints:
+    """Which pairs of pieces are not connected yet."""
+    return np.flatnonzero(found(root, one) != found(root, other))
 
 
-def _similar_in_block(sketches: Sketches, hashes: NDArray[np.uint32], line: Ints, start: int) -> Ints:
-    """The pairs whose first line is in the block."""
-    here = np.flatnonzero((line >= start) & (line < start + BLOCK))
-    codes = [np.zeros(0, np.int64)]
-    for step in range(1, NEIGHBOURS + 1):
-        here = here[here < len(line) - step]
-        here = here[hashes[here] == hashes[here + step]]
-        codes.append(line[here] * len(sketches) + line[here + step])
-    pairs = np.stack(np.divmod(np.unique(np.concatenate(codes)), max(len(sketches), 1)), 1)
-    alike = [resemble(sketches, pairs[at : at + BLOCK]) for at in range(0, len(pairs), BLOCK)]
-    return pairs[np.concatenate([np.zeros(0, bool), *alike])]
+def neighbours(sketches: Column, use: NDArray[np.bool_]) -> Iterator[tuple[Ints, Ints]]:
+    """Pairs of lines that have one of their smallest hashes in common, (pairs,) twice, each line with the next ones that do.
+
+    A pair may come several times.
+    """
+    for rows in in_order(_keys(sketches, use), CANDIDATES * len(sketches), 1):
+        hashes, line = rows[:, 0] >> np.uint64(32), (rows[:, 0] & np.uint64(EMPTY)).astype(np.int64)
+        here = np.arange(len(rows))
+        for step in range(1, NEIGHBOURS + 1):
+            here = here[: np.searchsorted(here, len(rows) - step)]
+            here = here[hashes[here] == hashes[here + step]]
+            yield line[here], line[here + step]
 
 
-def resemble(sketches: Sketches, pairs: Ints) -> NDArray[np.bool_]:
+def _keys(sketches: Column, use: NDArray[np.bool_]) -> Iterator[Keys]:
+    """Hash and number of the line, 32 bits each, of all smallest hashes, (hashes, 1)."""
+    for first, rows in sketches.blocks(ROWS // CANDIDATES):
+        line, place = np.nonzero((rows[:, :CANDIDATES] != EMPTY) & use[first : first + len(rows), None])
+        hashes = rows[line, place].astype(np.uint64) * np.uint64(_ODD) << np.uint64(32)
+        yield (hashes | (line + first).astype(np.uint64)).reshape(-1, 1)
+
+
+def resemble(first: Sketches, second: Sketches) -> NDArray[np.bool_]:
     """Whether the lines of each pair do, (pairs,)."""
-    first, second = sketches[pairs[:, 0]], sketches[pairs[:, 1]]
     merged = np.sort(np.concatenate([first, second], 1), axis=1)
-    shared = ((merged[:, 1:] == merged[:, :-1]) & (merged[:, 1:] != EMPTY)).sum(1)
+    shared = _numbers((merged[:, 1:] == merged[:, :-1]) & (merged[:, 1:] != EMPTY))
     # Both sketches are complete up to the smaller of their last hashes (EMPTY, if a line is shown whole).
-    bound = np.minimum(first[:, -1:], second[:, -1:])
-    sizes = [((sketch <= bound) & (sketch != EMPTY)).sum(1) for sketch in (first, second)]
+    bound = np.minimum(np.minimum(first[:, -1:], second[:, -1:]), np.uint32(EMPTY - 1))
+    sizes = [_numbers(sketch <= bound) for sketch in (first, second)]
     like = shared >= RESEMBLANCE * (sizes[0] + sizes[1] - shared)
     within = shared >= CONTAINMENT * np.minimum(*sizes)
     return (shared >= SHARED) & (like | within)
+
+
+def _numbers(true: NDArray[np.bool_]) -> Ints:
+    """How many are true in each row, fewer than 256."""
+    return true.sum(1, dtype=np.uint8).astype(np.int64)
 
 
 def song(path: str) -> int:
@@ -97,15 +116,20 @@ def song_name(path: str) -> str:
     return f"{folder.removesuffix('/versions')}/{_MARK.sub('', stem) or stem}".removeprefix("/")
 
 
-def connected(root: Ints, links: Ints) -> Ints:
-    """The smallest thing that each is connected with: by `root` so far, (things,), and by `links`, (links, 2)."""
+def found(root: NDArray[Any], things: Ints) -> Ints:
+    """The thing that stands for all that each is connected with: where one gets by going from each to its root again."""
+    at = root[things]
+    while not np.array_equal(at, up := root[at]):
+        root[at] = root[up]  # halves the way of all that come by
+        at = up
+    root[things] = at
+    return at.astype(np.int64)
+
+
+def connect(root: NDArray[Any], links: Ints) -> None:
+    """Connect the things of each link, (links, 2); the smallest of those connected stands for all."""
     while len(links):
-        low = root[links].min(1)
-        before = root.copy()
-        for side in (0, 1):
-            np.minimum.at(root, before[links[:, side]], low)
-            np.minimum.at(root, links[:, side], low)
-        root = root[root]
-        if np.array_equal(root, before):
-            break
-    return root
+        ends = np.sort(found(root, links), 1)
+        apart = ends[:, 0] != ends[:, 1]
+        links, ends = links[apart], ends[apart]
+        np.minimum.at(root, ends[:, 1], ends[:, 0].astype(root.dtype))

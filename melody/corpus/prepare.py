@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -82,12 +83,11 @@ def prepare(
     ticks_per_quarter, remark = settings.ticks_per_quarter, ""
     if ticks_per_quarter == "auto":
         ticks_per_quarter, remark = grid.chosen(listing.chunks, settings.limits)
-    tasks = [Task(chunk, settings, ticks_per_quarter) for chunk in listing.chunks]
     remarks = [line for line in (remark, _parts_told(settings), _others_told(listing)) if line]
     whole = Whole(Path(folder), settings, ticks_per_quarter, remarks, listing)
     if store is None:
-        return _in_memory(whole, tasks, on_progress)
-    return _in_store(whole, tasks, Path(store), on_progress)
+        return _in_memory(whole, on_progress)
+    return _in_store(whole, Path(store), on_progress)
 
 
 def explain(path: str | os.PathLike[str], settings: PrepareSettings | None = None) -> Verdict:
@@ -112,43 +112,50 @@ def _others_told(listing: Listing) -> str:
     return f"{listing.others:,} other files are no music and were not looked at" if listing.others else ""
 
 
-def _in_memory(whole: Whole, tasks: Sequence[Task], on_progress: Callable[[Progress], None] | None) -> Corpus:
+def _in_memory(whole: Whole, on_progress: Callable[[Progress], None] | None) -> Corpus:
     shards: dict[int, Shard] = {}
     progress = _Counted(whole.listing.files, on_progress)
-    for number, shard in worked(list(enumerate(tasks)), whole.settings, None):
+    for number, shard in worked(_tasks(whole), len(whole.listing.chunks), whole.settings, None):
         shards[number] = shard
         progress.add(shard)
     buffer = BytesIO()
-    whole.write(buffer, lambda: (shards[number] for number in range(len(tasks))))
+    whole.write(buffer, lambda: (shards[number] for number in range(len(shards))))
     return Corpus.of_bytes(np.frombuffer(buffer.getbuffer(), np.uint8))
 
 
-def _in_store(whole: Whole, tasks: Sequence[Task], store: Path, on_progress: Callable[[Progress], None] | None) -> Corpus:
-    old = _earlier(store, tasks)
+def _tasks(whole: Whole, numbers: Iterable[int] | None = None) -> Iterator[tuple[int, Task]]:
+    """Those tasks, or all, each with its number, made when they are asked for."""
+    chunks = whole.listing.chunks
+    for number in range(len(chunks)) if numbers is None else numbers:
+        yield number, Task(chunks[number], whole.settings, whole.ticks_per_quarter)
+
+
+def _in_store(whole: Whole, store: Path, on_progress: Callable[[Progress], None] | None) -> Corpus:
+    old = _earlier(store, whole.settings.judging(whole.ticks_per_quarter))
     if old and old.same_settings(whole.settings.to_dict()) and _unchanged(old, whole.listing, whole.settings):
         return old
     earlier = Earlier.at(store) if old else None
     del old  # a file that is mapped cannot be replaced on Windows
     work = store.with_name(store.name + ".work")
     work.mkdir(parents=True, exist_ok=True)
-    paths = [work / f"{number:06d}.npz" for number in range(len(tasks))]
     progress = _Counted(whole.listing.files, on_progress)
-    to_do = []
-    for number, (task, path) in enumerate(zip(tasks, paths)):
-        done = _done(path, task)
+    to_do = array("L")
+    for number, task in _tasks(whole):
+        done = _done(_at(work, number), task)
         if done:
             progress.add(done)
         else:
-            to_do.append((number, task))
+            to_do.append(number)
     at_hand: dict[int, Shard] = {}
-    for number, shard in worked(to_do, whole.settings, earlier):
-        files.write_bytes(paths[number], shard.to_bytes())
+    for number, shard in worked(_tasks(whole, to_do), len(to_do), whole.settings, earlier):
+        _save(_at(work, number), shard)
         progress.add(shard)
         if len(at_hand) < AT_HAND:
             at_hand[number] = shard
 
     def shards() -> Iterator[Shard]:
-        return (at_hand.get(number) or Shard.from_bytes(path.read_bytes()) for number, path in enumerate(paths))
+        numbers = range(len(whole.listing.chunks))
+        return (at_hand.get(number) or Shard.from_bytes(_at(work, number).read_bytes()) for number in numbers)
 
     with files.replacing(store) as temporary, temporary.open("wb") as file:
         whole.write(file, shards)
@@ -156,12 +163,29 @@ def _in_store(whole: Whole, tasks: Sequence[Task], store: Path, on_progress: Cal
     return Corpus.open(store)
 
 
-def _earlier(store: Path, tasks: Sequence[Task]) -> Corpus | None:
+def _at(work: Path, number: int) -> Path:
+    """The file of a shard."""
+    return work / f"{number:06d}.shard"
+
+
+def _save(path: Path, shard: Shard) -> None:
+    """Write a shard; no waiting for the disk, as a power cut is found by the check sum and the shard made again."""
+    try:
+        temporary = path.with_suffix(".part")
+        temporary.write_bytes(shard.to_bytes())
+        temporary.replace(path)
+    except OSError as error:
+        raise files.FileError(
+            f"cannot write {path}: {error.strerror or error}; free some space or name another place"
+        ) from error
+
+
+def _earlier(store: Path, judging: str) -> Corpus | None:
     """The store of an earlier run, if its judgements will do for this one."""
     if not store.exists():
         return None
     old = Corpus.open(store)  # never overwrite what is no store
-    return old if tasks and old.judging == tasks[0].key else None
+    return old if old.judging == judging else None
 
 
 def _unchanged(old: Corpus, listing: Listing, settings: PrepareSettings) -> bool:
@@ -201,7 +225,7 @@ class _Counted:
         self._done = self._notes = 0
 
     def add(self, shard: Shard) -> None:
-        self._done += len(shard.judgements)
-        self._notes += sum(j.verdict.notes for j in shard.judgements)
+        self._done += len(shard)
+        self._notes += int(shard.notes.sum())
         if self._tell:
             self._tell(Progress(self._done, self._total, self._notes, monotonic() - self._start))

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from io import BytesIO
-from typing import Any
+import math
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from melody.corpus.events import COLUMNS, Events
 from melody.corpus.fingerprint import Sketches
-from melody.corpus.verdict import Verdict
+from melody.corpus.verdict import Cause, Status, Verdict
 from melody.errors import CorpusError
 from melody.piece import Ints
+
+STATUSES: tuple[Status, ...] = get_args(Status)
+CAUSES: tuple[Cause, ...] = get_args(Cause)
+REJECTED = STATUSES.index("rejected")
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ class Judgement:
         """Plain values, ready for JSON; what is empty is left out."""
         data = {name: value for name, value in self.verdict.to_dict().items() if value}
         data |= {"source": self.source} if self.source else {}
-        data |= {"names": {str(k): v for k, v in self.names.items()}} if self.names else {}
+        data |= {"names": self.names} if self.names else {}
         return data if self.exact else data | {"exact": False}
 
     @classmethod
@@ -54,6 +61,11 @@ class Judgement:
         return cls(Verdict(**data | {"repairs": tuple(data.get("repairs", ()))}), source, names, exact)
 
 
+def line_of(data: dict[str, Any]) -> bytes:
+    """What `Judgement.to_dict` gives as one line of JSON."""
+    return _to_json(data).encode()
+
+
 @dataclass(frozen=True)
 class Shard:
     """One chunk.
@@ -62,41 +74,75 @@ class Shard:
     ----------
     key
         What the judgement depended on besides the files; a shard of another key is worthless.
-    judgements
-        One for each file, in the order of the chunk.
+    part_names
+        Names of parts, each once.
+    text, ends
+        A `Judgement` for each file as a line of JSON, in the order of the chunk; and where each ends, (files,).
+    status, cause, notes, sources
+        Of each file, (files,): numbers into `STATUSES` and `CAUSES`, its notes, and the first 64 bits of the hash of its
+        bytes (0 if there were none).
     events
         One piece for each file that was not rejected, in their order.
-    part_piece, part_kind, part_monophonic, part_notes, part_rests
-        The parts of the pieces: number of the piece among `events`, kind, whether it never sounds two notes at once, how
-        many notes it has, and after how many of these it rests.
+    contents, songs
+        Of each piece: the hash of its content, (pieces, 16); what its name says (`groups.song`), (pieces,).
+    part_piece, part_kind, part_name, part_monophonic, part_notes, part_rests
+        The parts of the pieces, (parts,): number of the piece among `events`, kind, number into `part_names`, whether it
+        never sounds two notes at once, how many notes it has, and after how many of them its next one does not begin
+        where they end, or there is none.
     line_piece, sketches
         The lines of the pieces (`fingerprint`).
     """
 
     key: str
-    judgements: tuple[Judgement, ...]
+    part_names: tuple[str, ...]
+    text: bytes
+    ends: Ints
+    status: NDArray[np.uint8]
+    cause: NDArray[np.uint8]
+    notes: Ints
+    sources: NDArray[np.uint64]
     events: Events
+    contents: NDArray[np.uint8]
+    songs: NDArray[np.uint64]
     part_piece: Ints
     part_kind: Ints
+    part_name: Ints
     part_monophonic: NDArray[np.bool_]
     part_notes: Ints
     part_rests: Ints
     line_piece: Ints
     sketches: Sketches
 
+    def __len__(self) -> int:
+        return len(self.ends)
+
     @property
-    def kept(self) -> list[Judgement]:
-        """The judgements of the files that were not rejected, in the order of `events`."""
-        return [j for j in self.judgements if j.verdict.status != "rejected"]
+    def lines(self) -> list[bytes]:
+        """The judgement of each file as a line of JSON."""
+        ends = self.ends.tolist()
+        return [self.text[start:end] for start, end in zip([0, *ends], ends)]
+
+    @property
+    def judgements(self) -> tuple[Judgement, ...]:
+        """Of each file."""
+        return tuple(Judgement.from_dict(json.loads(line)) for line in self.lines)
+
+    @property
+    def kept(self) -> Ints:
+        """Which files were not rejected, those of `events`."""
+        return np.flatnonzero(self.status != REJECTED)
 
     def to_bytes(self) -> bytes:
-        """All of it."""
-        text = json.dumps([self.key, [j.to_dict() for j in self.judgements]], separators=(",", ":")).encode()
-        arrays = {name: getattr(self, name) for name in _ARRAYS}
-        arrays |= {name: column for name, column in zip(COLUMNS, self.events.columns)}
-        buffer = BytesIO()
-        np.savez(buffer, starts=self.events.starts, text=np.frombuffer(text, np.uint8), **arrays)
-        return buffer.getvalue()
+        """All of it, in pieces of whole 8 bytes: a check sum, the length of a header in JSON, the header, the arrays."""
+        arrays = {name: getattr(self, name) for name in _ARRAYS} | {"starts": self.events.starts}
+        arrays |= dict(zip(COLUMNS, self.events.columns)) | {"text": np.frombuffer(self.text, np.uint8)}
+        said = [(name, array.dtype.str, array.shape) for name, array in arrays.items()]
+        header = line_of({"key": self.key, "part_names": self.part_names, "arrays": said})
+        header += b" " * (-len(header) % 8)
+        parts: list[Any] = [len(header).to_bytes(8, "little"), header]
+        for array in arrays.values():
+            parts += [np.ascontiguousarray(array).reshape(-1).view(np.uint8).data, bytes(-array.nbytes % 8)]
+        return b"".join([_check_sum(parts), *parts])
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Shard:
@@ -108,18 +154,26 @@ class Shard:
             If the bytes are no shard.
         """
         try:
-            with np.load(BytesIO(data), allow_pickle=False) as held:
-                arrays = {name: held[name] for name in held.files}
-            key, judgements = json.loads(arrays["text"].tobytes())
+            if data[:8] != _check_sum([memoryview(data)[8:]]):
+                raise ValueError("its check sum is wrong")
+            at = 16 + int.from_bytes(data[8:16], "little")
+            header = json.loads(data[16:at])
+            arrays: dict[str, NDArray[Any]] = {}
+            for name, kind, shape in header["arrays"]:
+                arrays[name] = np.frombuffer(data, kind, math.prod(shape), at).reshape(shape)
+                at += -(-arrays[name].nbytes // 8) * 8
             events = Events(arrays["starts"], *(arrays[name] for name in COLUMNS))
-            return cls(
-                key,
-                tuple(Judgement.from_dict(j) for j in judgements),
-                events,
-                **{n: arrays[n] for n in _ARRAYS},
-            )
-        except Exception as error:  # NumPy's readers raise many things for damaged bytes
+            held = {name: arrays[name] for name in _ARRAYS}
+            return cls(header["key"], tuple(header["part_names"]), arrays["text"].tobytes(), events=events, **held)
+        except Exception as error:  # damaged bytes make all sorts of errors
             raise CorpusError(f"a file of half-done work is damaged ({error}); it will be made again") from error
 
 
-_ARRAYS = ("part_piece", "part_kind", "part_monophonic", "part_notes", "part_rests", "line_piece", "sketches")
+def _check_sum(parts: Iterable[Any]) -> bytes:
+    value = 0
+    for part in parts:
+        value = zlib.crc32(part, value)
+    return value.to_bytes(8, "little")
+
+
+_ARRAYS = tuple(f.name for f in fields(Shard) if f.name not in ("key", "part_names", "text", "events"))

@@ -7,23 +7,32 @@ is, or has too many members, is refused as a whole, and nothing is ever unpacked
 
 from __future__ import annotations
 
+import json
 import os
 import tarfile
+import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from heapq import merge
+from itertools import islice
 from pathlib import Path
 from stat import S_ISREG
+from typing import overload
+
+import numpy as np
 
 from melody import midi
+from melody.corpus.spill import Column
 from melody.errors import CorpusError, MidiError
 
 SCORES = (".xml", ".musicxml", ".mxl", ".abc", ".krn")
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 CHUNK_FILES, CHUNK_BYTES = 256, 16_000_000  # files that are judged together
 PACKED_FILES = 4096  # of a compressed tar archive, which has to be read from its start each time
+ENTRIES = 1 << 16  # of one folder, that are sorted in memory
 MAX_MEMBERS = 1_000_000
 MAX_UNPACKED, MAX_RATIO = 1_000_000_000, 100  # an archive is refused if it is over both
 
@@ -54,23 +63,66 @@ class Chunk:
     def read(self, max_bytes: int) -> Iterator[bytes | MidiError]:
         """The bytes of each file, or why there are none."""
         if not self.archive:
-            return (_read(os.path.join(self.folder, name), max_bytes) for name in self.names)
+            below = os.path.join(self.folder, "")
+            return (_read(below + name, max_bytes) for name in self.names)
         path = os.path.join(self.folder, self.archive)
         return _zipped(path, self.names, max_bytes) if _is_zip(path) else _tarred(path, self.names, max_bytes)
+
+
+class Chunks(Sequence[Chunk]):
+    """Chunks that wait in a file: each is made when it is asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = str(folder)
+        self._text, self._ends = Column("u1"), Column("<u8")
+        self.files = 0
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    @overload
+    def __getitem__(self, index: int) -> Chunk: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Chunk]: ...
+    def __getitem__(self, index: int | slice) -> Chunk | list[Chunk]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        index = range(len(self))[index]
+        ends = self._ends.rows(max(index - 1, 0), index + 1).tolist()
+        archive, *names = json.loads(self._text.rows(ends[0] if index else 0, ends[-1]).tobytes())
+        return Chunk(self._folder, archive, tuple(names))
+
+    def add(self, archive: str, files: Iterable[tuple[str, int]], most: int) -> None:
+        """Files with their sizes, those that fit together in one chunk, up to `most`."""
+        names: list[str] = []
+        total = 0
+        for name, size in files:
+            if names and (len(names) == most or total + size > CHUNK_BYTES):
+                self._put(archive, names)
+                names, total = [], 0
+            names.append(name)
+            total += size
+        if names:
+            self._put(archive, names)
+
+    def _put(self, archive: str, names: list[str]) -> None:
+        self._text.extend(np.frombuffer(json.dumps([archive, *names]).encode(), np.uint8))
+        self._ends.extend(np.array([len(self._text)]))
+        self.files += len(names)
 
 
 @dataclass
 class Listing:
     """What a folder holds: the chunks in the order of names, and what could not be listed, as (name, reason)."""
 
-    chunks: list[Chunk] = field(default_factory=list)
+    chunks: Chunks
     refused: list[tuple[str, str]] = field(default_factory=list)
     others: int = 0
 
     @property
     def files(self) -> int:
         """How many files will be judged."""
-        return sum(len(chunk.names) for chunk in self.chunks)
+        return self.chunks.files
 
 
 def is_music(name: str) -> bool:
@@ -94,17 +146,11 @@ def listed(folder: Path, but: Path | None = None) -> Listing:
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "is not there"
         raise CorpusError(f"{folder}: the folder {what}; name a folder with MIDI files")
-    listing = Listing()
-    found = sorted(_walk(folder, listing))
-    if but is not None and but.resolve().is_relative_to(folder.resolve()):
-        ours = but.resolve().relative_to(folder.resolve()).as_posix()
-        found = [file for file in found if file[0] != ours and not file[0].startswith(f"{ours}.work/")]
-    listing.chunks += _chunks(str(folder), "", [file for file in found if is_music(file[0])], CHUNK_FILES)
-    for name, _ in found:
-        if name.lower().endswith(ARCHIVES):
-            _list_archive(folder, name, listing)
-        elif not is_music(name):
-            listing.others += 1
+    listing = Listing(Chunks(folder))
+    archives: list[str] = []
+    listing.chunks.add("", _music(_but(_walk(folder, listing), folder, but), archives, listing), CHUNK_FILES)
+    for name in archives:
+        _list_archive(folder, name, listing)
     if not listing.chunks and not listing.refused:
         raise CorpusError(
             f"{folder}: no music in it ({', '.join((*midi.SUFFIXES, *SCORES))}); name a folder with MIDI files"
@@ -112,41 +158,80 @@ def listed(folder: Path, but: Path | None = None) -> Listing:
     return listing
 
 
+def _music(found: Iterable[tuple[str, int]], archives: list[str], listing: Listing) -> Iterator[tuple[str, int]]:
+    """The music among what was found; archives and others are told apart."""
+    for name, size in found:
+        if is_music(name):
+            yield name, size
+        elif name.lower().endswith(ARCHIVES):
+            archives.append(name)
+        else:
+            listing.others += 1
+
+
+def _but(found: Iterable[tuple[str, int]], folder: Path, but: Path | None) -> Iterable[tuple[str, int]]:
+    """Without a store and its half-done work."""
+    if but is None or not but.resolve().is_relative_to(folder.resolve()):
+        return found
+    ours = but.resolve().relative_to(folder.resolve()).as_posix()
+    return (file for file in found if file[0] != ours and not file[0].startswith(f"{ours}.work/"))
+
+
 def _walk(folder: Path, listing: Listing) -> Iterator[tuple[str, int]]:
-    """Name and size of every file."""
-
-    def refuse(error: OSError) -> None:
-        name = Path(error.filename).relative_to(folder).as_posix()
-        listing.refused.append((name, f"cannot be opened ({error.strerror}); check its permissions"))
-
-    seen: set[str] = set()
-    for where, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
-        real = os.path.realpath(where)
-        if real in seen:  # a link to where we have been
-            folders.clear()
-            continue
-        seen.add(real)
-        folders.sort()
-        below = Path(where).relative_to(folder).as_posix()
-        for name in names:
-            try:
-                size = os.stat(os.path.join(where, name)).st_size
-            except OSError:
-                size = 0  # reading it will say why
-            yield (name if below == "." else f"{below}/{name}"), size
+    """Name and size of every file, in the order of their names: `a.mid` before `a/b.mid` before `ab.mid`."""
+    seen: set[int] = set()
+    going_on = [_entries(folder, "", seen, listing)]
+    while going_on:
+        name, size = next(going_on[-1], ("", 0))
+        if not name:
+            going_on.pop()
+        elif name.endswith("/"):
+            going_on.append(_entries(folder, name, seen, listing))
+        else:
+            yield name, size
 
 
-def _chunks(folder: str, archive: str, files: Sequence[tuple[str, int]], most: int) -> Iterator[Chunk]:
-    names: list[str] = []
-    total = 0
-    for name, size in files:
-        if names and (len(names) == most or total + size > CHUNK_BYTES):
-            yield Chunk(folder, archive, tuple(names))
-            names, total = [], 0
-        names.append(name)
-        total += size
-    if names:
-        yield Chunk(folder, archive, tuple(names))
+def _entries(folder: Path, below: str, seen: set[int], listing: Listing) -> Iterator[tuple[str, int]]:
+    """Name and size of everything in one folder, in order; names of folders end with `/`."""
+    where = os.path.join(folder, below)
+    real = hash(os.path.realpath(where))
+    if real in seen:  # a link to where we have been
+        return iter(())
+    seen.add(real)
+    try:
+        with os.scandir(where) as entries:
+            return _in_order(_told(entry, below) for entry in entries)
+    except OSError as error:
+        reason = f"cannot be opened ({error.strerror}); check its permissions"
+        listing.refused.append((below.rstrip("/") or ".", reason))
+        return iter(())
+
+
+def _told(entry: os.DirEntry[str], below: str) -> tuple[str, int]:
+    try:
+        return (f"{below}{entry.name}/", 0) if entry.is_dir() else (below + entry.name, entry.stat().st_size)
+    except OSError:
+        return below + entry.name, 0  # reading it will say why
+
+
+def _in_order(found: Iterator[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+    """Sorted; of very many, some at a time wait in files."""
+    runs: list[Iterator[tuple[str, int]]] = []
+    while some := sorted(islice(found, ENTRIES)):
+        runs.append(iter(some) if len(some) < ENTRIES else _spilled(some))
+    return merge(*runs)
+
+
+def _spilled(entries: Sequence[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+    file = tempfile.TemporaryFile("w+", encoding="ascii")  # noqa: SIM115  # open until the last entry is taken
+    file.writelines(json.dumps(entry) + "\n" for entry in entries)
+    file.seek(0)
+
+    def read() -> Iterator[tuple[str, int]]:
+        with file:
+            yield from ((name, size) for name, size in map(json.loads, file))
+
+    return read()
 
 
 # Archives
@@ -166,7 +251,7 @@ def _list_archive(folder: Path, name: str, listing: Listing) -> None:
     music = sorted((member, size) for member, size in members.items() if is_music(member))
     listing.others += len(members) - len(music)
     most = CHUNK_FILES if path.lower().endswith((".zip", ".tar")) else PACKED_FILES
-    listing.chunks += _chunks(str(folder), name, music, most)
+    listing.chunks.add(name, music, most)
 
 
 def _check_bomb(path: str, unpacked: int, members: int) -> None:

@@ -3,38 +3,73 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator
 
-from melody.corpus.verdict import Split
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.corpus.spill import in_order, table
+from melody.corpus.verdict import SPLITS
+from melody.piece import Ints
+
+TRAIN, VALID, TEST = (SPLITS.index(name) for name in ("train", "valid", "test"))
+Named = tuple[Ints, NDArray[np.uint8]]  # numbers of groups, (groups,), and their names, (groups, 16)
 
 
-def split(groups: Mapping[str, int], *, valid: float, test: float, seed: int) -> dict[str, Split]:
-    """The side of each group, given as its name (a content hash) -> the number of its pieces.
+def drawn(groups: Iterable[Named], total: int, seed: int) -> Iterator[Ints]:
+    """The numbers of all groups, some at a time, in the order of a hash of `seed` and name (a content hash)."""
+    for rows in in_order((_drawn_by(names, numbers, seed) for numbers, names in groups), total, 3):
+        yield rows[:, 2].astype(np.int64)
 
-    The groups are taken in the order of a hash of `seed` and name. Each goes to test, then to valid, if there is room up
-    to the share wanted, else to train. Of two groups or more at least one goes to valid and one to train; with fewer than
-    ten or so pieces test may stay empty.
 
-    >>> split({"a": 1}, valid=0.1, test=0.1, seed=0)
-    {'a': 'train'}
+def _drawn_by(names: NDArray[np.uint8], numbers: Ints, seed: int) -> NDArray[np.uint64]:
+    """The first 128 bits of each hash, and the number, (groups, 3)."""
+    data, start = names.tobytes().hex(), f"{seed}:"
+    hashes = [hashlib.sha256((start + data[at : at + 32]).encode()).digest()[:16] for at in range(0, len(data), 32)]
+    keys = np.frombuffer(b"".join(hashes), ">u8").reshape(-1, 2)
+    return np.concatenate([keys.astype(np.uint64), numbers.astype(np.uint64).reshape(-1, 1)], 1)
+
+
+def split(order: Iterable[Ints], sizes: Ints, *, valid: float, test: float) -> NDArray[np.uint8]:
+    """The side of each group, a number into `SPLITS`, (groups,), given how many pieces each has and their order (`drawn`).
+
+    Each goes to test, then to valid, if there is room up to the share wanted, else to train. Of two groups or more at least
+    one goes to valid and one to train; with fewer than ten or so pieces test may stay empty. Groups that are not in the
+    order have no pieces.
+
+    >>> split([np.array([0])], np.array([1]), valid=0.1, test=0.1).tolist() == [TRAIN]
+    True
     """
-    order = sorted(groups, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
-    total = sum(groups.values())
-    room = {"test": int(test * total + 0.5), "valid": max(int(valid * total + 0.5), int(valid > 0))}
-    sides: dict[str, Split] = {}
-    for name in order:
-        side = next((s for s in ("test", "valid") if groups[name] <= room[s]), "train")
-        if side != "train":
-            room[side] -= groups[name]
-        sides[name] = side  # type: ignore[assignment]
-    return _mended(sides, order, groups, valid)
+    total = int(sizes.sum(dtype=np.int64))
+    room = {TEST: int(test * total + 0.5), VALID: max(int(valid * total + 0.5), int(valid > 0))}
+    sides, used = table(len(sizes), "u1", TRAIN), np.zeros(len(SPLITS), np.int64)
+    low: list[int] = []
+    high: list[int] = []
+    for numbers in order:
+        if len(numbers):
+            here = sizes[numbers]
+            sides[numbers] = placed = _placed(here, room)
+            used += np.bincount(placed, minlength=len(used))
+            low.append(int(numbers[here.argmin()]))
+            high.append(int(numbers[here.argmax()]))
+    # Valid and train get a group each where there are two; the smallest moves.
+    if used.sum() > 1 and valid > 0 and not used[VALID]:
+        smallest = min(low, key=lambda number: sizes[number])
+        used[sides[smallest]] -= 1
+        sides[smallest] = VALID
+    if low and not used[TRAIN]:
+        sides[max(high, key=lambda number: sizes[number])] = TRAIN
+    return sides
 
 
-def _mended(sides: dict[str, Split], order: list[str], groups: Mapping[str, int], valid: float) -> dict[str, Split]:
-    """Valid and train get a group each where there are two; the smallest moves."""
-    smallest = min(order, key=lambda name: groups[name], default="")
-    if len(order) > 1 and valid > 0 and "valid" not in sides.values():
-        sides[smallest] = "valid"
-    if order and "train" not in sides.values():
-        sides[max(order, key=lambda name: groups[name])] = "train"
+def _placed(sizes: Ints, room: dict[int, int]) -> NDArray[np.uint8]:
+    """The side of each group in turn; `room` is what is left."""
+    sides = np.full(len(sizes), TRAIN, np.uint8)
+    for place, size in enumerate(sizes.tolist()):
+        side = next((side for side in (TEST, VALID) if size <= room[side]), TRAIN)
+        if side != TRAIN:
+            room[side] -= size
+            sides[place] = side
+        elif not any(room.values()):
+            break
     return sides

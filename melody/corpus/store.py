@@ -2,18 +2,17 @@
 
 Layout, all numbers little-endian: the mark `MARK`; the events, one packed record each, only of the fields that have more
 than one token, each in the smallest type that holds it; then one line of JSON for each file (a `Judgement`); then the
-arrays of `SECTIONS`; then a header in JSON, its length (8 bytes) and `MARK` again. The file is mapped into memory, not
-read: a corpus may be larger than memory. It says nothing of when, where or by how many processes it was made.
+arrays of `SECTIONS`, these and the lines from multiples of 8 bytes on; then a header in JSON, its length (8 bytes) and
+`MARK` again. The file is mapped into memory, not read: a corpus may be larger than memory. It says nothing of when, where
+or by how many processes it was made.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
-from array import array
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any, BinaryIO, overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,14 +27,7 @@ from melody.tokens.vocabulary import FIELDS, Rows, Vocabulary
 
 FORMAT = 1
 MARK = b"melody corpus 1\n"
-# Of each section its type in memory and in the file.
-SECTIONS = {
-    "line_starts": ("Q", "<u8"),
-    "piece_starts": ("Q", "<u8"),
-    "piece_file": ("L", "<u4"),
-    "piece_split": ("B", "u1"),
-    "sources": ("Q", "<u8"),
-}
+SECTIONS = {"line_starts": "<u8", "piece_starts": "<u8", "piece_file": "<u4", "piece_split": "u1", "sources": "<u8"}
 Bytes = NDArray[np.uint8]
 
 
@@ -103,18 +95,18 @@ class Corpus:
     """
 
     def __init__(self, data: Bytes, header: dict[str, Any]) -> None:
-        self._data, self._header = data, header
+        self._data, self._header = np.asarray(data), header
         self.vocabulary = Vocabulary.from_dict(header["vocabulary"])
         self.remarks: tuple[str, ...] = tuple(header["remarks"])
-        self._at = {name: self._section(name, dtype) for name, (_, dtype) in SECTIONS.items()}
+        self._at = {name: self._section(name, dtype) for name, dtype in SECTIONS.items()}
         start, stop = header["sections"]["lines"]
-        self.verdicts = Verdicts(data[start:stop], self._at["line_starts"])
+        self.verdicts = Verdicts(self._data[start:stop], self._at["line_starts"])
         start, stop = header["sections"]["records"]
-        self._records = data[start:stop].view(np.dtype([(name, kind) for name, kind in header["record"]]))
+        self._records = self._data[start:stop].view(np.dtype([(name, kind) for name, kind in header["record"]]))
 
     def _section(self, name: str, dtype: str) -> NDArray[Any]:
         start, stop = self._header["sections"][name]
-        return np.frombuffer(self._data[start:stop].tobytes(), dtype)
+        return self._data[start:stop].view(dtype)
 
     @classmethod
     def open(cls, path: str | Path) -> Corpus:
@@ -233,71 +225,3 @@ def unpacked(records: NDArray[Any]) -> Rows:
     for name in records.dtype.names or ():
         rows[:, FIELDS.index(name)] = records[name]
     return rows
-
-
-# Writing
-
-
-class Writer:
-    """Writes a store from its beginning to its end.
-
-    Parameters
-    ----------
-    file
-        Where to, empty.
-    lines
-        Where the index waits until all pieces are written, empty.
-    vocabulary
-        Of the pieces.
-    """
-
-    def __init__(self, file: BinaryIO, lines: IO[bytes], vocabulary: Vocabulary) -> None:
-        self._file, self._lines, self._vocabulary = file, lines, vocabulary
-        self._kinds = record(vocabulary)
-        self._arrays = {name: array(kind) for name, (kind, _) in SECTIONS.items()}
-        self._arrays["line_starts"].append(0)
-        self._arrays["piece_starts"].append(0)
-        self._causes: dict[str, int] = {}
-        self._counts = dict.fromkeys(("files", "kept", "repaired", "notes", "groups", *SPLITS), 0)
-        file.write(MARK)
-
-    def add_pieces(self, rows: Rows, sizes: Ints) -> None:
-        """The events of the next pieces; `add_file` has to be told of each."""
-        self._file.write(packed(rows, self._kinds).tobytes())
-        starts = self._arrays["piece_starts"]
-        starts.extend((starts[-1] + np.cumsum(sizes)).tolist())
-
-    def add_file(self, judgement: Judgement) -> None:
-        """The next file."""
-        verdict = judgement.verdict
-        counts = self._counts
-        if verdict.status == "rejected":
-            self._causes[verdict.cause] = self._causes.get(verdict.cause, 0) + 1
-        else:
-            self._arrays["piece_file"].append(counts["files"])
-            self._arrays["piece_split"].append(SPLITS.index(verdict.split))
-            for name in ("kept", verdict.split):
-                counts[name] += 1
-            counts["repaired"] += verdict.status == "repaired"
-            counts["notes"] += verdict.notes
-        counts["files"] += 1
-        self._arrays["sources"].append(int(judgement.source[:16] or "0", 16))
-        self._lines.write(json.dumps(judgement.to_dict(), separators=(",", ":")).encode())
-        self._arrays["line_starts"].append(self._lines.tell())
-
-    def finish(self, header: dict[str, Any], groups: int) -> None:
-        """The index and the header; `groups` is how many groups the pieces are of."""
-        sections = {"records": (len(MARK), self._file.tell())}
-        start = self._file.tell()
-        self._lines.seek(0)
-        shutil.copyfileobj(self._lines, self._file)
-        sections["lines"] = (start, self._file.tell())
-        for name, (_, dtype) in SECTIONS.items():
-            start = self._file.tell()
-            self._file.write(np.array(self._arrays[name], dtype).tobytes())
-            sections[name] = (start, self._file.tell())
-        self._counts["groups"] = groups
-        header = {"format": FORMAT, **header, "counts": self._counts, "causes": self._causes, "sections": sections}
-        header |= {"record": self._kinds, "vocabulary": self._vocabulary.to_dict()}
-        text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
-        self._file.write(text + len(text).to_bytes(8, "little") + MARK)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -37,23 +37,23 @@ class Earlier:
 
 
 def worked(
-    tasks: Sequence[tuple[int, Task]], settings: PrepareSettings, store: Earlier | None
+    tasks: Iterable[tuple[int, Task]], number: int, settings: PrepareSettings, store: Earlier | None
 ) -> Iterator[tuple[int, Shard]]:
-    """The shards of numbered tasks, as they are done; `store` is an earlier one that knows some files.
+    """The shards of numbered tasks, as they are done; `number` is how many, `store` an earlier one that knows some files.
 
     Raises
     ------
     CorpusError
         If workers die or cannot be had.
     """
-    workers = settings.workers or (os.cpu_count() or 1 if len(tasks) >= ENOUGH else 1)
+    workers = settings.workers or (os.cpu_count() or 1 if number >= ENOUGH else 1)
     if settings.dask:
         yield from _on_dask(tasks, settings.dask, store)
-    elif workers > 1 and len(tasks) > 1:
-        yield from _in_processes(tasks, min(workers, len(tasks)), store)
+    elif workers > 1 and number > 1:
+        yield from _in_processes(tasks, min(workers, number), store)
     else:
         known = Corpus.open(store.path) if store else None
-        yield from ((number, judged(task, known)) for number, task in tasks)
+        yield from ((place, judged(task, known)) for place, task in tasks)
 
 
 def work(task: Task, store: Earlier | None) -> bytes:
@@ -70,7 +70,7 @@ def _known(store: Earlier) -> Corpus | None:
         return None
 
 
-def _in_processes(tasks: Sequence[tuple[int, Task]], workers: int, store: Earlier | None) -> Iterator[tuple[int, Shard]]:
+def _in_processes(tasks: Iterable[tuple[int, Task]], workers: int, store: Earlier | None) -> Iterator[tuple[int, Shard]]:
     # Processes begun anew behave the same on every system and do not inherit threads that hold locks.
     context = multiprocessing.get_context("spawn")
     left = iter(tasks)
@@ -91,7 +91,7 @@ def _in_processes(tasks: Sequence[tuple[int, Task]], workers: int, store: Earlie
         ) from error
 
 
-def _on_dask(tasks: Sequence[tuple[int, Task]], address: str, store: Earlier | None) -> Iterator[tuple[int, Shard]]:
+def _on_dask(tasks: Iterable[tuple[int, Task]], address: str, store: Earlier | None) -> Iterator[tuple[int, Shard]]:
     try:
         from distributed import Client, as_completed
     except ImportError as error:

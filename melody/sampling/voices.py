@@ -1,7 +1,7 @@
 """The rule of strict part-writing: no two voices move from one perfect fifth, or octave, to another.
 
-It is kept by masks: a pitch is not to be chosen if a voice that has moved at the same tick would go in parallel with it. As
-the weights of `melody.sampling.particles` count what masks take away, the music is what the model would write under this rule.
+It is kept by masks: a pitch is not to be chosen if a voice that has moved at the same tick would go in parallel with it. The
+weights of `melody.sampling.particles` count what masks take away, so this is what the model would write under the rule.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class StrictVoices(Filling):
         """As `Filling.values`."""
         legal = super().values(time, kind)
         now = self._ticks_of(time) == self._tick
-        for stream in np.flatnonzero((kind >= FIRST_PART) & now):
+        for stream in np.flatnonzero((kind >= FIRST_PART) & now).tolist():
             part = int(kind[stream]) - FIRST_PART
             if self._strict[part] and self.sounding[stream, part] != _SILENT:
                 legal[stream] &= ~self._parallel(stream, part, np.arange(legal.shape[1]))

@@ -20,7 +20,7 @@ from melody.training.module import Loader, window_loss
 from melody.training.settings import Plan, TrainingSettings
 
 LEARNING_RATE, ADAPTING_RATE = 2e-3, 2e-4
-ADAPTING_EPOCHS = 40
+ADAPTING_EPOCHS = 20
 LEAST_EPOCHS = 8  # fewer validations than that cannot tell when to stop
 LONGEST_EPOCH = 300  # seconds: what is lost at most when the machine goes down
 SHARE = 0.9  # of the minutes that are planned away; the rest is for reading, measuring, samples

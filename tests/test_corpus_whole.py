@@ -1,0 +1,324 @@
+"""What all files of a corpus together decide, without holding them in memory: spilled columns, copies, the split, parts."""
+
+import hashlib
+import json
+import os
+from collections import Counter
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tunes import by_path, fill, polyphonic, tune
+
+from melody import midi
+from melody.corpus import SPLITS, PrepareSettings, prepare, sources, spill
+from melody.corpus import events as ev
+from melody.corpus.fingerprint import Notes, Voices
+from melody.corpus.judge import Task, judged
+from melody.corpus.shard import Shard, line_of
+from melody.corpus.sources import listed
+from melody.corpus.spill import Column, in_order, table
+from melody.corpus.split import drawn, split
+from melody.corpus.survey import PartUse, Survey
+from melody.errors import CorpusError
+from melody.piece import Part, Piece
+from melody.tokens.usage import part_keys
+
+
+@pytest.fixture
+def tight(monkeypatch):
+    """Next to nothing fits in memory."""
+    monkeypatch.setattr(spill, "SMALL", 64)
+    monkeypatch.setattr(spill, "ROWS", 7)
+    monkeypatch.setattr(spill, "PART", 80)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = fill(tmp_path_factory.mktemp("tunes"))
+    for seed in range(3):
+        (folder / "again").mkdir(exist_ok=True)
+        midi.write(tune(seed), folder / "again" / f"{seed}.mid")
+        midi.write(polyphonic(seed), folder / "again" / f"poly{seed}.mid")
+    return folder
+
+
+def shard_of(folder: Path) -> Shard:
+    listing = listed(folder)
+    assert len(listing.chunks) == 1
+    return judged(Task(listing.chunks[0], PrepareSettings(), 24))
+
+
+# Columns in files
+
+
+@pytest.mark.parametrize("kind, width", [("u1", ()), ("<u4", (3,)), ("<u8", (1,))])
+def test_a_column_is_the_array_it_was_made_of(tight, kind, width):
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, 256, (200, *width)).astype(kind)
+    column = Column((kind, width))
+    for some in np.split(rows, [0, 1, 5, 90, 90, 200]):
+        column.extend(some)
+        column.rows(3, 9)  # reading between writing
+    assert len(column) == 200
+    for start, stop in ((0, 200), (0, 0), (17, 40), (190, 300), (250, 300)):
+        np.testing.assert_array_equal(column.rows(start, stop), rows[start:stop])
+    for numbers in (rng.integers(0, 200, 50), np.arange(20, 30), np.zeros(0, int)):
+        np.testing.assert_array_equal(column.take(numbers), rows[numbers])
+    np.testing.assert_array_equal(np.concatenate([some for _, some in column.blocks(30)]), rows)
+    assert [start for start, _ in column.blocks(30)] == list(range(0, 200, 30))
+
+
+@pytest.mark.parametrize("size", [0, 3, 1000])
+def test_a_table_holds_what_is_put_in_it(tight, size):
+    numbers = table(size, "<u4", 5)
+    assert numbers.tolist() == [5] * size
+    numbers[::2] = 7
+    assert numbers.tolist() == ([7, 5] * size)[:size]
+    assert spill.counted(size).tolist() == list(range(size))
+
+
+@pytest.mark.parametrize("width", [1, 3])
+@pytest.mark.parametrize("size", [0, 1, 5, 400])
+def test_sorting_by_ranges_is_sorting(tight, width, size):
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, 2**64, (size, width), np.uint64, endpoint=False)
+    rows[: size // 2, 0] = rows[rng.integers(0, size, size // 2), 0]  # some first columns twice
+    parts = list(in_order(np.array_split(rows, 7), size, width))
+    assert np.concatenate([rows[:0], *parts]).tolist() == sorted(rows.tolist())
+    firsts = [set(part[:, 0].tolist()) for part in parts]
+    assert sum(map(len, firsts)) == len(set().union(*firsts))  # none comes in two parts
+
+
+# Shards
+
+
+def test_a_shard_is_the_same_from_its_bytes_and_damaged_ones_are_found(folder):
+    shard = shard_of(folder)
+    data = shard.to_bytes()
+    again = Shard.from_bytes(data)
+    for field in fields(Shard):
+        one, other = getattr(shard, field.name), getattr(again, field.name)
+        if field.name == "events":
+            one, other = one.columns, other.columns
+        assert all(map(np.array_equal, one, other)) if field.name == "events" else np.array_equal(one, other)
+    assert again.to_bytes() == data
+    rng = np.random.default_rng(0)
+    for at in rng.integers(0, len(data), 12).tolist():
+        for damaged in (data[:at], data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]):
+            with pytest.raises(CorpusError, match="damaged"):
+                Shard.from_bytes(damaged)
+
+
+def test_a_line_is_what_its_judgement_says_and_agrees_with_the_columns(folder):
+    shard = shard_of(folder)
+    kept = iter(range(len(shard.events)))
+    for number, (line, judgement) in enumerate(zip(shard.lines, shard.judgements)):
+        verdict = judgement.verdict
+        assert json.loads(line) == json.loads(line_of(judgement.to_dict()))
+        assert ("kept", "repaired", "rejected")[shard.status[number]] == verdict.status
+        assert (shard.cause[number] == 0) == (verdict.cause == "") and shard.notes[number] == verdict.notes
+        assert int(judgement.source[:16], 16) == shard.sources[number]
+        if verdict.status != "rejected":
+            assert shard.contents[next(kept)].tobytes().hex() == verdict.content
+    assert next(kept, None) is None
+
+
+# Parts
+
+
+def rests_slowly(piece: Piece, number: int) -> tuple[int, int]:
+    """How many notes a part has, and after how many of them the next one does not begin where they end."""
+    mine = sorted((int(o), int(p), int(o + d)) for o, p, d, n in zip(*notes_of(piece)) if n == number)
+    ends = [end for _, _, end in mine]
+    begins = [onset for onset, _, _ in mine]
+    return len(mine), sum(i + 1 == len(mine) or begins[i + 1] != end for i, end in enumerate(ends))
+
+
+def notes_of(piece: Piece):
+    return piece.onset, piece.pitch, piece.duration, piece.part
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_notes_and_rests_of_parts_are_those_of_the_pieces(seed):
+    rng = np.random.default_rng(seed)
+    pieces = [polyphonic(seed), tune(seed, 30)]
+    for _ in range(4):  # tunes that go on and rest by turns, of two parts of one instrument
+        duration = rng.integers(1, 4, 30) * 6
+        onset = np.cumsum(duration + 6 * (rng.random(30) < 0.3)) - duration
+        parts = (Part(0), Part(0))
+        pieces.append(Piece(onset, duration, rng.integers(50, 70, 30), part=rng.integers(0, 2, 30), parts=parts))
+    voices = Voices.of(Notes.of(ev.joined(ev.of_piece(piece) for piece in pieces)))
+    told = zip(voices.piece.tolist(), voices.kind.tolist(), voices.notes.tolist(), voices.rests.tolist())
+    slowly = []
+    for number, piece in enumerate(pieces):
+        kinds = {ev.kind_of(key): i for i, key in enumerate(part_keys(piece.parts))}
+        used = [(kind, part) for kind, part in sorted(kinds.items()) if np.any(piece.part == part)]
+        slowly += [(number, kind, *rests_slowly(piece, part)) for kind, part in used]
+    assert list(told) == slowly
+
+
+def test_no_notes_have_no_parts():
+    voices = Voices.of(Notes.of(ev.empty()))
+    assert not len(voices.piece) and not len(voices.rests) and not len(voices.monophonic) and not len(voices.sketches()[0])
+
+
+@pytest.mark.parametrize("chunk", [2, 256])
+def test_what_parts_play_is_added_up_over_all_pieces_but_copies(folder, tight, monkeypatch, chunk):
+    monkeypatch.setattr(sources, "CHUNK_FILES", chunk)
+    survey, listing = Survey(), listed(folder)
+    for task in (Task(some, PrepareSettings(), 24) for some in listing.chunks):
+        survey.add(judged(task))
+    uses: Counter[tuple] = Counter()
+    names: dict[int, set[str]] = {}
+    for use in survey.parts(survey.originals()):
+        assert isinstance(use, PartUse)
+        names.setdefault(use.kind, set()).add(use.name)
+        uses[use.kind, "notes"] += use.notes
+        uses[use.kind, "rests"] += use.rests
+    expected: Counter[tuple] = Counter()
+    for name in (v.path for v in prepare(folder).verdicts if v.status != "rejected"):
+        piece = midi.read(folder / name)
+        for part, key in enumerate(part_keys(piece.parts)):
+            notes, rests = rests_slowly(piece, part)
+            expected[ev.kind_of(key), "notes"] += notes
+            expected[ev.kind_of(key), "rests"] += rests
+    assert {key: n for key, n in uses.items() if n} == {key: n for key, n in expected.items() if n}
+    assert names[ev.kind_of((0, False, 0))] == {"Melody"}
+
+
+# The split
+
+
+def split_slowly(groups: dict[str, int], valid: float, test: float, seed: int) -> dict[str, str]:
+    """The rule, group by group: in the order of a hash, to test or valid where there is room, else to train."""
+    order = sorted(groups, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
+    total = sum(groups.values())
+    room = {"test": int(test * total + 0.5), "valid": max(int(valid * total + 0.5), int(valid > 0))}
+    sides = {}
+    for name in order:
+        side = next((s for s in ("test", "valid") if groups[name] <= room[s]), "train")
+        if side != "train":
+            room[side] -= groups[name]
+        sides[name] = side
+    if len(order) > 1 and valid > 0 and "valid" not in sides.values():
+        sides[min(order, key=lambda name: groups[name])] = "valid"
+    if order and "train" not in sides.values():
+        sides[max(order, key=lambda name: groups[name])] = "train"
+    return sides
+
+
+def split_of(groups: dict[str, int], valid: float = 0.1, test: float = 0.1, seed: int = 0) -> dict[str, str]:
+    names = np.frombuffer(bytes.fromhex("".join(groups)), np.uint8).reshape(-1, 16)
+    numbers = np.arange(len(names))
+    blocks = [(numbers[some], names[some]) for some in np.array_split(numbers, 3)]
+    sides = split(drawn(blocks, len(names), seed), np.array(list(groups.values()), np.int64), valid=valid, test=test)
+    return {name: SPLITS[side] for name, side in zip(groups, sides.tolist())}
+
+
+def named(sizes) -> dict[str, int]:
+    return {hashlib.md5(str(i).encode()).hexdigest(): int(n) for i, n in enumerate(sizes)}
+
+
+def test_the_split_is_the_rule_applied_group_by_group(tight):
+    rng = np.random.default_rng(0)
+    for seed in range(60):
+        groups = named(rng.integers(1, rng.integers(2, 30), rng.integers(1, 60)))
+        valid, test = rng.choice([0, 0.05, 0.1, 0.3, 0.5], 2).tolist()
+        assert split_of(groups, valid, test, seed) == split_slowly(groups, valid, test, seed)
+
+
+def test_the_split_depends_on_names_and_seed_alone():
+    groups = named(1 + i % 3 for i in range(200))
+    sides = split_of(groups, test=0.2, seed=1)
+    assert split_of(dict(reversed(groups.items())), test=0.2, seed=1) == sides
+    assert split_of(groups, test=0.2, seed=2) != sides
+    total = sum(groups.values())
+    for name, share in (("valid", 0.1), ("test", 0.2), ("train", 0.7)):
+        assert abs(sum(groups[g] for g in groups if sides[g] == name) / total - share) < 0.02
+
+
+@pytest.mark.parametrize("sizes", [[1, 1], [5, 1], [1] * 5, [100, 1, 1], [3, 3, 3]])
+def test_small_corpora_keep_something_to_train_on_and_to_choose_by(sizes):
+    for seed in range(20):
+        groups = named(sizes)
+        sides = split_of(groups, seed=seed)
+        assert {"train", "valid"} <= set(sides.values())
+        assert sum(n for g, n in groups.items() if sides[g] == "train") * 2 >= sum(sizes)
+
+
+# All of it
+
+
+def test_without_memory_the_store_is_the_same(folder, tmp_path, monkeypatch):
+    prepare(folder, store=tmp_path / "plenty")
+    for name, value in (("SMALL", 64), ("ROWS", 7), ("PART", 80)):
+        monkeypatch.setattr(spill, name, value)
+    monkeypatch.setattr(sources, "ENTRIES", 3)
+    prepare(folder, store=tmp_path / "tight")
+    assert (tmp_path / "tight").read_bytes() == (tmp_path / "plenty").read_bytes()
+
+
+def test_copies_name_the_first_file_whichever_chunk_it_is_in(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "CHUNK_FILES", 2)
+    for number in range(9):
+        midi.write(tune(number % 3), tmp_path / f"{number}.mid")
+    verdicts = by_path(prepare(tmp_path))
+    reasons = [verdicts[f"{number}.mid"].reason for number in range(9)]
+    assert reasons == [""] * 3 + [f"has the same notes as {number}.mid" for number in (0, 1, 2)] * 2
+
+
+def test_a_copy_ties_no_versions_and_names_no_part(tmp_path):
+    """As if it were not there: neither its file's name nor those of its parts count."""
+    (tmp_path / "b").mkdir()
+    midi.write(tune(0), tmp_path / "a.mid")
+    copy = replace(tune(0), parts=tuple(replace(part, name="Other") for part in tune(0).parts))
+    midi.write(copy, tmp_path / "b" / "song.mid")
+    midi.write(tune(1), tmp_path / "b" / "song (1).mid")
+    corpus = prepare(tmp_path)
+    verdicts = by_path(corpus)
+    assert verdicts["b/song.mid"].cause == "copy"
+    assert verdicts["a.mid"].group != verdicts["b/song (1).mid"].group
+    assert {part.name for part in corpus.vocabulary.parts} == {"Melody", "Chords"}
+
+
+# Listing
+
+
+def test_names_come_in_the_order_of_whole_paths(tmp_path, monkeypatch):
+    names = [
+        "a.mid",
+        "a/b.mid",
+        "a/b/c.mid",
+        "a b/x.mid",
+        "ab.mid",
+        "a-/y.mid",
+        "a!.mid",
+        "B.mid",
+        "a/b!.mid",
+        "z/\u00e9.mid",
+    ]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "readme.txt").write_text("no music")
+    for entries, files in ((1 << 16, 256), (2, 3)):
+        monkeypatch.setattr(sources, "ENTRIES", entries)
+        monkeypatch.setattr(sources, "CHUNK_FILES", files)
+        listing = listed(tmp_path)
+        assert [name for chunk in listing.chunks for name in chunk.names] == sorted(names)
+        assert (listing.files, listing.others) == (len(names), 1)
+        assert listing.chunks[-1] == listing.chunks[:][-1] and listing.chunks[-1].names[-1] == "z/\u00e9.mid"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names there are always text")
+def test_names_that_are_no_text_are_read_and_shown(tmp_path):
+    path = os.fsencode(tmp_path) + b"/\xff\n.mid"
+    try:
+        with open(path, "wb") as file:
+            file.write(midi.to_bytes(tune(0)))
+    except OSError:
+        pytest.skip("this system takes no such names")
+    (verdict,) = prepare(tmp_path).verdicts
+    assert verdict.status == "kept" and verdict.path == "\\udcff\n.mid"
