@@ -111,8 +111,7 @@ def test_the_melody_stays_and_the_voices_begin_and_end_with_it(model: Model, see
         assert number < 2
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_no_voices_move_in_parallel_fifths_or_octaves(model: Model, seed: int) -> None:
+def test_no_voices_move_in_parallel_fifths_or_octaves(model: Model) -> None:
     """Counted by hand from the pitches that sound; without the rule a model that knows nothing writes many."""
 
     def parallels(piece: Piece) -> int:
@@ -128,9 +127,10 @@ def test_no_voices_move_in_parallel_fifths_or_octaves(model: Model, seed: int) -
                     found += (now[0] - now[1]) % 12 == (then[0] - then[1]) % 12 and (now[0] - now[1]) % 12 in (0, 7)
         return found
 
-    melody = soprano(hymn(seed))
-    assert parallels(harmonize(model, melody, candidates=4)[0].piece) == 0
-    loose = [parallels(made.piece) for made in harmonize(model, melody, strict=False, candidates=1, count=60)]
+    melodies = [soprano(hymn(seed)) for seed in range(3)]
+    assert all(parallels(harmonize(model, melody, candidates=4)[0].piece) == 0 for melody in melodies)
+    free = [harmonize(model, melody, strict=False, candidates=1, count=40) for melody in melodies]
+    loose = [parallels(made.piece) for harmonies in free for made in harmonies]
     assert sum(loose) > 0
 
 

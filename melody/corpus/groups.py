@@ -52,8 +52,8 @@ def link_lines(root: NDArray[Any], line_piece: NDArray[Any], use: NDArray[np.boo
             pairs = np.stack(np.divmod(codes[start : start + BLOCK], len(sketches)), 1)
             pieces = line_piece[pairs]
             apart = _apart(root, pieces[:, 0], pieces[:, 1])  # others may have connected them by now
-            alike = resemble(sketches.take(pairs[apart, 0]), sketches.take(pairs[apart, 1]))
-            connect(root, pieces[apart[alike]])
+            both = sketches.take(pairs[apart].T.ravel())
+            connect(root, pieces[apart[resemble(both[: len(apart)], both[len(apart) :])]])
 
 
 def _apart(root: NDArray[Any], one: Ints, other: Ints) -> Ints:
@@ -67,12 +67,14 @@ def neighbours(sketches: Column, use: NDArray[np.bool_]) -> Iterator[tuple[Ints,
     A pair may come several times.
     """
     for rows in in_order(_keys(sketches, use), CANDIDATES * len(sketches), 1):
-        hashes, line = rows[:, 0] >> np.uint64(32), (rows[:, 0] & np.uint64(EMPTY)).astype(np.int64)
-        here = np.arange(len(rows))
-        for step in range(1, NEIGHBOURS + 1):
-            here = here[: np.searchsorted(here, len(rows) - step)]
-            here = here[hashes[here] == hashes[here + step]]
-            yield line[here], line[here + step]
+        for start in range(0, len(rows), ROWS):
+            keys = rows[start : start + ROWS + NEIGHBOURS, 0]
+            hashes, line = keys >> np.uint64(32), (keys & np.uint64(EMPTY)).astype(np.int64)
+            here = np.arange(min(ROWS, len(keys)))
+            for step in range(1, NEIGHBOURS + 1):
+                here = here[: np.searchsorted(here, len(keys) - step)]
+                here = here[hashes[here] == hashes[here + step]]
+                yield line[here], line[here + step]
 
 
 def _keys(sketches: Column, use: NDArray[np.bool_]) -> Iterator[Keys]:

@@ -19,7 +19,7 @@ from melody.piece import Ints
 
 ROWS = 1 << 15  # that are in memory at once
 PART = 1 << 20  # bytes of rows that are sorted at once
-NEAR = 8  # rows read for each that is wanted, up to which they are read all at once
+NEAR = 16  # rows read for each that is wanted, up to which they are read all at once
 SMALL = 1 << 20  # bytes of a column or a table that stay in memory
 Keys = NDArray[np.uint64]  # (rows, columns)
 

@@ -28,6 +28,7 @@ from melody.midi.source import Source, check_limits, clean_text, to_piece
 from melody.piece import TICKS_PER_QUARTER, Part, Piece
 
 SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
+_LIMITS = ReadLimits()
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def scan(data: bytes, limits: ReadLimits | None = None) -> tuple[Source, list[st
 
 def skim(data: bytes, limits: ReadLimits | None = None) -> tuple[PackedSource | Source, list[str]]:
     """Like `scan`, but for whole files the notes are left packed: whoever reads many unpacks them all at once."""
-    limits = limits or ReadLimits()
+    limits = limits or _LIMITS
     limits.check("bytes", len(data), limits.max_bytes)
     data = chunks.unwrapped(data)
     whole = _whole(data, limits)
