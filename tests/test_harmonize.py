@@ -14,8 +14,11 @@ from melody.cli import main
 from melody.errors import SamplingError, VocabularyError
 from melody.piece import Key, Part, Piece, TimeSignature
 from melody.sampling import Model, SamplingSettings
+from melody.sampling.given import given
 from melody.sampling.harmonize import harmonize
+from melody.sampling.voices import StrictVoices
 from melody.tokens import Vocabulary
+from melody.tokens.usage import FIRST_PART
 
 CHOIR = tuple(Part(52, name=name) for name in ("Soprano", "Alto", "Bass"))
 SCALE = np.array([0, 2, 4, 5, 7, 9, 11, 12])
@@ -132,6 +135,30 @@ def test_no_voices_move_in_parallel_fifths_or_octaves(model: Model) -> None:
     free = [harmonize(model, melody, strict=False, candidates=1, count=40) for melody in melodies]
     loose = [parallels(made.piece) for harmonies in free for made in harmonies]
     assert sum(loose) > 0
+
+
+def test_the_mask_of_strict_voices_is_the_rule_of_the_books() -> None:
+    """Soprano, alto and bass on C5, F4, C3; the soprano steps to D5. By hand, which notes may the others take then?"""
+    vocabulary = Vocabulary.build(HYMNS)
+    everywhere = given(vocabulary, HYMNS[0], np.full(3, True), 0, HYMNS[0].length, to_the_end=True)
+    grammar = StrictVoices(vocabulary, 1, everywhere)
+
+    def sing(step: int, part: int, pitch: int) -> None:
+        value = vocabulary.first_pitch + pitch - vocabulary.pitches[0]
+        grammar.push(np.array([[1 + vocabulary.shifts.index(step), FIRST_PART + part, value, 0, 0]]))
+
+    def may_sing(part: int) -> set[int]:
+        legal = grammar.values(np.array([1]), np.array([FIRST_PART + part]))[0, vocabulary.first_pitch :]
+        return set((np.flatnonzero(legal) + vocabulary.pitches[0]).tolist())
+
+    grammar.push(everywhere.rows[:1])  # the key
+    for part, pitch in enumerate((72, 65, 48)):
+        sing(0, part, pitch)
+    sing(24, 0, 74)
+    every = set(range(vocabulary.pitches[0], vocabulary.pitches[1] + 1))
+    assert every - may_sing(1) == {pitch for pitch in every if (74 - pitch) % 12 == 7}  # a fifth below D again
+    sing(0, 1, 69)  # the alto was a fifth below the soprano and is a fourth below now
+    assert every - may_sing(2) == {pitch for pitch in every if (74 - pitch) % 12 == 0}  # octaves; fourths may go on
 
 
 def test_the_same_seed_gives_the_same_and_the_second_does_not_depend_on_the_count(model: Model) -> None:

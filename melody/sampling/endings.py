@@ -113,6 +113,8 @@ class LastBars:
             resumed[ticks, :, -1] = leads.any(axis=(0, 2))
             in_time = steps[:, None] <= lasting[ticks] if legato else (steps >= shortest[ticks])[:, None]
             followed[ticks] = (reached & in_time[:, None]).any(axis=0)
+            if legato:  # a rest between, and then the next one
+                followed[ticks] |= (self._after_rests(ticks, steps, resumed[:, :, :-1]) & in_time[:, None]).any(axis=0)
             begins[ticks] = tones[ticks] & (followed[ticks] | (last[ticks] & tonic))
         return Endings(last, followed & tones[:, None], resumed, begins)
 
@@ -134,6 +136,13 @@ class LastBars:
         fits = self._places.lands(self._metre, self._position, lengths)
         fits &= (lengths > left[:, None] - self.bar_ticks) & (lengths <= left[:, None])
         return np.where(fits, lengths, NEVER).min(axis=1)
+
+    def _after_rests(self, left: int, steps: Ints, resumed: Mask) -> Mask:
+        """Whether a rest after each of these steps leads to an ending, (steps, room, pitches)."""
+        rests = resumed[left - steps] & self._on[left - steps, None, None]
+        other_bar: Mask = np.not_equal((left - 1) // self.bar_ticks, (left - steps - 1) // self.bar_ticks)
+        leads: Mask = np.where(other_bar[:, None, None], rests[:, -1:], rests)
+        return leads
 
     def _next_onsets(self, left: int, begins: Mask) -> tuple[Ints, Mask]:
         """The time tokens from there on, and what may begin after each of them, (steps, room, pitches)."""

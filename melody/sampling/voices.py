@@ -42,8 +42,9 @@ class StrictVoices(Filling):
     def _parallel(self, stream: int, part: int, values: NDArray[np.int64]) -> Mask:
         """Which of these pitch tokens would go in parallel with a voice that has moved, (values,)."""
         own, others = self.sounding[stream, part], np.flatnonzero(self.before[stream] != _SILENT)
-        was = (own - self.before[stream, others]) % 12
-        found = (values[:, None] - self.sounding[stream, others]) % 12 == was  # (values, voices)
+        up = np.where(others < part, -1, 1)  # intervals are counted from the lower part up, or a fourth would be a fifth
+        was = up * (own - self.before[stream, others]) % 12
+        found = up * (values[:, None] - self.sounding[stream, others]) % 12 == was  # (values, voices)
         moves = (values != own) & (values >= self._vocabulary.first_pitch)
         return np.asarray((found & np.isin(was, PERFECT)).any(axis=1) & moves)
 
