@@ -8,8 +8,13 @@ from music import folk_tune
 
 from melody import midi
 from melody.errors import SamplingError, VocabularyError
-from melody.piece import Part, Piece, Tempo, TimeSignature
-from melody.sampling import Model, SamplingSettings, choose, load
+from melody.piece import Key, Part, Piece, Tempo, TimeSignature
+from melody.sampling import Model, SamplingSettings, choice, choose, load
+from melody.sampling.choice import DOUBT, choose_surely
+from melody.sampling.loops import Loops
+from melody.sampling.ranking import faults
+from melody.tokens import Vocabulary
+from melody.tokens.vocabulary import DURATION, KIND, TIME, VALUE, VELOCITY
 
 SIX_EIGHT = (TimeSignature(0, 6, 8),)
 
@@ -59,6 +64,72 @@ def test_top_k_and_top_p_keep_the_likeliest_and_their_proportions() -> None:
         assert np.allclose(np.bincount(tokens, minlength=4) / 100_000, [0.625, 0.375, 0, 0], atol=0.01)
 
 
+def shares(settings: SamplingSettings, share: list[float]) -> np.ndarray:
+    """How often each token is drawn."""
+    rng, draws = np.random.default_rng(0), 100_000
+    tokens = choose(np.tile(np.log(share), (draws, 1)), None, rng.random(draws), settings)
+    return np.bincount(tokens, minlength=len(share)) / draws
+
+
+def test_min_p_keeps_what_is_likely_enough_beside_the_likeliest() -> None:
+    """Nguyen et al. 2024: at 0.3 of the likeliest, 0.15 of 0.5 is just too little."""
+    assert np.allclose(shares(SamplingSettings(min_p=0.31), [0.5, 0.3, 0.15, 0.05]), [0.625, 0.375, 0, 0], atol=0.01)
+    assert np.allclose(shares(SamplingSettings(min_p=0.29), [0.5, 0.3, 0.15, 0.05]), [0.5 / 0.95, 0.3 / 0.95, 0.15 / 0.95, 0], atol=0.01)  # fmt: skip
+    assert shares(SamplingSettings(min_p=1), [0.5, 0.3, 0.15, 0.05])[0] == 1
+
+
+def test_typical_sampling_keeps_what_is_about_as_surprising_as_expected() -> None:
+    """By hand (Meister et al. 2023): the entropy of these is 1.14 nats, and -ln 0.3 = 1.20 is nearest, then -ln 0.5 = 0.69,
+    then -ln 0.15 = 1.90, so that the likeliest may go."""
+    share = [0.5, 0.3, 0.15, 0.05]
+    assert shares(SamplingSettings(typical=0.2), share)[1] == 1
+    assert np.allclose(shares(SamplingSettings(typical=0.5), share), [0.625, 0.375, 0, 0], atol=0.01)
+    assert np.allclose(shares(SamplingSettings(typical=0.9), share), [0.5 / 0.95, 0.3 / 0.95, 0.15 / 0.95, 0], atol=0.01)
+
+
+def test_rhythm_and_pitch_have_temperatures_of_their_own() -> None:
+    settings = SamplingSettings(temperature=0.9, rhythm_temperature=0, pitch_temperature=2)
+    assert [settings.temperature_of(f) for f in (TIME, KIND, VALUE, DURATION, VELOCITY)] == [0, 0.9, 2, 0, 0.9]
+    assert SamplingSettings(temperature=0.9).temperature_of(VALUE) == 0.9
+    row, chance = np.array([[0.0, 1.0]]), np.array([0.1])
+    assert choose(row, None, chance, settings, TIME)[0] == 1 and choose(row, None, chance, settings, VALUE)[0] == 0
+
+
+@given(
+    st.lists(st.floats(-6, 6), min_size=2, max_size=12),
+    chances,
+    st.sampled_from([{}, {"temperature": 0}, {"temperature": 0.2}, {"top_k": 3}, {"top_p": 0.7}, {"min_p": 0.1}]
+                    + [{"typical": 0.6}, {"top_k": 5, "top_p": 0.9, "min_p": 0.05, "typical": 0.9}]),
+    st.integers(0, 2**32),
+)  # fmt: skip
+def test_a_choice_that_is_sure_is_the_same_for_all_logits_nearby(
+    row: list[float], chance: np.ndarray, given_: dict, seed: int
+) -> None:
+    settings = SamplingSettings(**given_)
+    tokens, sure = choose_surely(np.array([row]), None, chance, settings)
+    if sure[0]:
+        noise = np.random.default_rng(seed).uniform(-DOUBT / 2, DOUBT / 2, (50, len(row)))
+        noise[:10] = np.sign(noise[:10]) * DOUBT / 2
+        near = choose(np.array(row) + noise, None, np.repeat(chance, 50), settings)
+        assert (near == tokens[0]).all()
+
+
+def test_most_choices_are_sure() -> None:
+    rng = np.random.default_rng(0)
+    _, sure = choose_surely(rng.normal(0, 3, (20_000, 40)), None, rng.random(20_000), SamplingSettings())
+    assert 0.995 < sure.mean() < 1
+
+
+def test_a_choice_that_hangs_on_the_last_bits_is_made_by_what_is_heard_alone(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With every choice in doubt all are, and the tunes are still those of one at a time."""
+    settings = SamplingSettings(seed=11)
+    alone = [model.generate_many(number + 1, bars=4, settings=settings)[number] for number in range(3)]
+    monkeypatch.setattr(choice, "DOUBT", 1e3)
+    assert model.generate_many(3, bars=4, settings=settings) == alone
+
+
 def test_the_same_seed_gives_the_same_tune_however_many_are_asked_for(model: Model) -> None:
     settings = SamplingSettings(seed=7)
     many = model.generate_many(70, settings=settings)  # more than one batch
@@ -66,6 +137,14 @@ def test_the_same_seed_gives_the_same_tune_however_many_are_asked_for(model: Mod
     assert model.generate_many(66, settings=settings) == many[:66]
     assert model.generate(settings=SamplingSettings(seed=8)) != many[0]
     assert len({tuple(piece.pitch.tolist()) for piece in many}) > 60
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_tunes_are_the_same_to_the_byte_whatever_the_number(model: Model, seed: int) -> None:
+    settings = SamplingSettings(seed=seed, temperature=1.3, top_p=0.98)
+    many = [midi.to_bytes(tune) for tune in model.generate_many(33, bars=8, settings=settings)]
+    for count in (1, 2, 5, 17):
+        assert [midi.to_bytes(tune) for tune in model.generate_many(count, bars=8, settings=settings)] == many[:count]
 
 
 def test_greedy_tunes_do_not_depend_on_the_seed(model: Model) -> None:
@@ -201,6 +280,18 @@ def test_a_prompt_longer_than_any_piece_in_training_is_heard_from_its_end(model:
         {"top_k": 0},
         {"top_p": 0},
         {"top_p": 1.1},
+        {"top_p": float("nan")},
+        {"rhythm_temperature": -0.1},
+        {"rhythm_temperature": float("nan")},
+        {"pitch_temperature": float("inf")},
+        {"min_p": -0.1},
+        {"min_p": 1.1},
+        {"min_p": float("nan")},
+        {"typical": 0},
+        {"typical": float("nan")},
+        {"repetition_penalty": 0.9},
+        {"repetition_penalty": float("nan")},
+        {"repetition_penalty": float("inf")},
         {"seed": -1},
         {"max_notes": 0},
     ],
@@ -219,3 +310,130 @@ def test_impossible_lengths_are_refused(model: Model, request_: dict) -> None:
 def test_no_tunes_at_all_are_refused(model: Model) -> None:
     with pytest.raises(SamplingError, match="tunes were asked for"):
         model.generate_many(0)
+
+
+# Loops
+
+
+def test_what_is_heard_four_times_in_a_row_is_penalised_and_nothing_before() -> None:
+    vocabulary = Vocabulary.build([folk_tune(seed) for seed in range(5)])
+    time = 1 + vocabulary.shifts.index(12)
+    phrase = [vocabulary.first_pitch + pitch for pitch in (0, 4, 2)]
+    loops = Loops(vocabulary, 1, 2.0)
+    event = np.array([[time, 3, 0, 0, 0]])
+    flat = np.zeros((1, vocabulary.sizes[VALUE]), np.float32)
+    for number in range(18):
+        penalised = loops.penalise(flat, event, np.array([0]))[0]
+        expected = phrase[number % 3]
+        assert (penalised < 0).any() == (number >= 12), number  # the fifth time round, and after
+        if number >= 12:
+            assert penalised[expected] == pytest.approx(-np.log(2) * (1 + (number - 12) // 3))
+            assert np.count_nonzero(penalised) == 1
+        event[0, VALUE] = expected
+        loops.push(event)
+    other_rhythm = event.copy()
+    other_rhythm[0, TIME] += 1
+    assert not loops.penalise(flat, other_rhythm, np.array([0])).any()
+
+
+def test_a_phrase_played_twice_is_no_loop() -> None:
+    vocabulary = Vocabulary.build([folk_tune(seed) for seed in range(20)])
+    loops = Loops(vocabulary, 1, 100.0)
+    for seed in range(20):
+        for row in vocabulary.encode(folk_tune(seed))[:-1]:
+            flat = np.zeros((1, vocabulary.sizes[VALUE]), np.float32)
+            assert not loops.penalise(flat, row[None], np.array([0])).any()
+            loops.push(row[None])
+
+
+def test_the_penalty_ends_loops(model: Model) -> None:
+    """At temperature 0 the model repeats itself; with the penalty it must go on elsewhere."""
+    looping = model.generate(bars=24, settings=SamplingSettings(temperature=0))
+    freed = model.generate(bars=24, settings=SamplingSettings(temperature=0, repetition_penalty=100))
+    assert len(np.unique(freed.pitch)) >= len(np.unique(looping.pitch))
+    assert freed.num_bars == 24
+
+
+# The best of many
+
+
+def test_the_beam_finds_tunes_likelier_than_chance_does(model: Model) -> None:
+    found = model.tunes(bars=4, beam=8)[0]
+    drawn = model.tunes(20, bars=4, best_of=20)
+    assert found.nats < np.median([tune.nats for tune in drawn])
+    assert found.piece.num_bars == 4
+    other = model.tunes(bars=4, beam=8, settings=SamplingSettings(seed=5))[0]
+    assert np.array_equal(found.piece.pitch, other.piece.pitch)  # nothing is drawn
+
+
+def test_a_beam_of_one_is_greedy(model: Model) -> None:
+    greedy = model.generate(bars=4, settings=SamplingSettings(temperature=0))
+    assert np.array_equal(model.tunes(bars=4, beam=1)[0].piece.pitch, greedy.pitch)
+
+
+def test_the_likelihood_is_that_of_the_events(model: Model) -> None:
+    """Where the grammar leaves all open it is `Model.nats`; a mask can only make what is left likelier."""
+    for tune in model.tunes(5, best_of=5):
+        rows = model.vocabulary.encode(tune.piece)
+        assert tune.nats * tune.piece.num_notes <= _nats_with_usual_key(model, rows) + 1e-3
+
+
+def _nats_with_usual_key(model: Model, rows: np.ndarray) -> float:
+    counts = model._first_keys
+    key = int(rows[rows[:, KIND] == 2][0, VALUE] - model.vocabulary.value_starts[2])
+    return float(model.nats([rows[:-1]])[0] - model.nats([rows[:1]])[0] - np.log(counts[key] / counts.sum())) + 20
+
+
+def test_the_best_have_the_fewest_faults_and_are_the_likeliest_of_these(model: Model) -> None:
+    many = model.tunes(12, best_of=12, bars=4)
+    best = model.tunes(3, best_of=12, bars=4)
+    assert [tune.piece for tune in best] == [tune.piece for tune in many[:3]]
+    ranks = [(len(tune.faults), tune.nats) for tune in many]
+    assert ranks == sorted(ranks)
+    pieces = {tuple(tune.pitch.tolist()) for tune in model.generate_many(12, bars=4)}
+    assert {tuple(tune.piece.pitch.tolist()) for tune in many} == pieces  # the same tunes, in another order
+
+
+C_MAJOR = (Key(0, 0, "major"),)
+
+
+@pytest.mark.parametrize(
+    ("piece", "expected"),
+    [
+        (Piece([0, 24, 48, 72], [24] * 4, [60, 62, 64, 60], keys=C_MAJOR), ()),
+        (Piece([0, 24, 48, 72], [24, 24, 24, 12], [60, 62, 64, 60], keys=C_MAJOR), ("does not end on a bar line",)),
+        (Piece([72, 96, 120, 144], [24] * 4, [60, 62, 64, 60], keys=C_MAJOR), ()),  # as much early as the pick-up took
+        (Piece([0, 24, 48, 72], [24] * 4, [60, 62, 64, 62], keys=C_MAJOR), ("does not end on the tonic",)),
+        (Piece([0, 24, 48, 72, 72], [24] * 5, [60, 62, 64, 64, 48], keys=C_MAJOR), ()),
+        (Piece(np.arange(12) * 8, [8] * 12, [60, 62] + [64] * 9 + [60], keys=C_MAJOR), ("one pitch over and over",)),
+        (Piece(np.arange(20) * 24, [24] * 20, [60, 62, 64, 65] * 5), ("one bar over and over",)),
+        (Piece(np.arange(16) * 24, [24] * 16, [60, 62, 64, 65] * 4), ()),
+        (Piece(np.arange(8) * 24, [24] * 8, [60, 60, 62, 62, 60, 62, 62, 60]), ("hardly a melody",)),
+    ],
+)  # fmt: skip
+def test_faults_by_hand(piece: Piece, expected: tuple[str, ...]) -> None:
+    assert faults(piece, ended=True) == expected
+    assert faults(piece, ended=False) == ("cut off", *expected)
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"count": 3, "best_of": 2}, "the best 3 of 2"),
+        ({"beam": 0}, "a beam of 0"),
+        ({"beam": 1000}, "a beam of 1000"),
+        ({"beam": 4, "count": 2}, "finds one tune"),
+        ({"beam": 4, "best_of": 2}, "finds one tune"),
+        ({"beam": 4, "settings": SamplingSettings(top_k=3, temperature=0.5)}, "leave out temperature, top-k"),
+    ],
+)
+def test_searches_that_do_not_go_together_are_refused(model: Model, asked: dict, says: str) -> None:
+    with pytest.raises(SamplingError, match=says):
+        model.tunes(bars=2, **asked)
+
+
+def test_a_continuation_can_be_the_best_or_the_likeliest(model: Model) -> None:
+    prompt = folk_tune(100).bars(0, 4)
+    many = model.continue_many(prompt, 2, bars=4, best_of=6)
+    assert len(many) == 2 and (len(many[0].faults), many[0].nats) <= (len(many[1].faults), many[1].nats)
+    assert model.continue_many(prompt, 1, bars=4, beam=6)[0].piece.num_bars == 8
