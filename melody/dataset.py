@@ -46,7 +46,7 @@ class BatchSettings:
         Lowest and highest transposition of a training piece in semitones.
     """
 
-    batch_size: int = 32
+    batch_size: int = 16
     window: int = 64
     transpositions: tuple[int, int] = (-5, 6)
 

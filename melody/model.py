@@ -126,12 +126,12 @@ class MelodyLSTM(nn.Module):
     def nats(self, hidden: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
         """Negative log likelihood of the next events, in nats by event and field, (batch, time, fields).
 
-        Fields that an event does not have (`Vocabulary.said`) count 0.
+        Fields that an event does not have (`Vocabulary.said`) count 0. Of 32 bits, whatever the logits are of.
         """
-        result = hidden.new_zeros(*targets.shape[:2], len(FIELDS))
+        result = torch.zeros(*targets.shape[:2], len(FIELDS), device=hidden.device)
         real = self._said(targets) & mask.unsqueeze(-1)
         for k, logits in self.logits(hidden, targets).items():
-            loss = functional.cross_entropy(logits.flatten(0, 1), targets[..., k].flatten(), reduction="none")
+            loss = functional.cross_entropy(logits.flatten(0, 1).float(), targets[..., k].flatten(), reduction="none")
             result[..., k] = loss.view_as(mask) * real[..., k]
         return result
 

@@ -43,7 +43,7 @@ Dropout = Annotated[float | None, _option(_MODEL, "Share left out. Default: by t
 LearningRate = Annotated[
     float | None, _option(_MODEL, "Highest one. Default: 0.002; with --from 0.0002.", min=1e-6, max=1.0, shown=False)
 ]
-WeightDecay = Annotated[float, _option(_MODEL, "Of AdamW.", min=0.0)]
+WeightDecay = Annotated[float | None, _option(_MODEL, "Of AdamW. Default: by the music.", min=0.0, shown=False)]
 BatchSize = Annotated[int, _option(_MODEL, "Pieces side by side.", min=1)]
 Window = Annotated[int, _option(_MODEL, "Most notes between two steps of the optimizer.", min=2)]
 Seed = Annotated[int, _option(_MODEL, "Random number: the same one trains the same model.", min=0)]
@@ -53,7 +53,7 @@ WhichLogger = Annotated[Logger, _option(_MACHINE, "Write the losses for TensorBo
 Devices = Annotated[int, _option(_MACHINE, "GPUs, or processes where there is none.", min=1)]
 Strategy = Annotated[str, _option(_MACHINE, "Of Lightning, for several devices: auto, ddp ...", metavar="NAME")]
 WhichPrecision = Annotated[
-    Precision, _option(_MACHINE, "Of the recurrent layers; auto takes bf16 where it is much faster.", "--precision")
+    Precision, _option(_MACHINE, "Of the products; auto takes bf16 where it is much faster.", "--precision")
 ]
 
 
@@ -73,7 +73,7 @@ def train(
     layers: Layers = None,
     dropout: Dropout = None,
     learning_rate: LearningRate = None,
-    weight_decay: WeightDecay = _DEFAULTS.weight_decay,
+    weight_decay: WeightDecay = None,
     batch_size: BatchSize = _DEFAULTS.batch.batch_size,
     window: Window = _DEFAULTS.batch.window,
     seed: Seed = _DEFAULTS.seed,

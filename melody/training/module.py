@@ -19,7 +19,7 @@ from melody.dataset import Batch
 from melody.model import MelodyLSTM, State
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import KIND, VALUE, Vocabulary
-from melody.training.settings import Plan, TrainingSettings
+from melody.training.settings import Plan
 
 Tensors = tuple[Tensor, Tensor, Tensor, bool]
 
@@ -40,12 +40,10 @@ def window_loss(
 ) -> tuple[Tensor, tuple[Tensor, State]]:
     """Total nats of a window; hidden states (batch, time, hidden) and the state to go on with, for who needs them.
 
-    Under autocast the recurrent layers alone are of 16 bits: they are nearly all of the work, and a sum of nats needs more.
+    Under autocast the products are of 16 bits; what is said of their results, the nats, is of 32 (`MelodyLSTM.nats`).
     """
     hidden, state = model(inputs, state)
-    with torch.autocast(inputs.device.type, enabled=False):
-        hidden = hidden.float()
-        return model.nats(hidden, targets, mask).sum(), (hidden, state)
+    return model.nats(hidden, targets, mask).sum(), (hidden, state)
 
 
 class Module(pl.LightningModule):
@@ -57,10 +55,8 @@ class Module(pl.LightningModule):
         To train.
     vocabulary
         Of its events.
-    settings
-        Weight decay.
     plan
-        Gives the plan, for the learning rate.
+        Gives the plan, for the learning rate and the weight decay.
     steps
         Gives the number of optimizer steps until the learning rate is down.
     kept
@@ -71,7 +67,6 @@ class Module(pl.LightningModule):
         self,
         model: MelodyLSTM,
         vocabulary: Vocabulary,
-        settings: TrainingSettings,
         plan: Callable[[], Plan],
         steps: Callable[[], int],
         kept: Callable[[], Mapping[str, Any]],
@@ -79,7 +74,7 @@ class Module(pl.LightningModule):
         super().__init__()
         self.model = model
         self._first_pitch, self._values = vocabulary.first_pitch, vocabulary.sizes[VALUE]
-        self._settings, self._plan, self._count_steps, self._kept = settings, plan, steps, kept
+        self._plan, self._count_steps, self._kept = plan, steps, kept
         self.steps = 1  # until the learning rate is down; fewer if the plan is cut short
         self._state: State | None = None
         self._nats: list[Tensor] = []
@@ -156,9 +151,9 @@ class Module(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         matrices = [p for name, p in self.named_parameters() if "bias" not in name]
         others = [p for name, p in self.named_parameters() if "bias" in name]
-        decay = self._settings.weight_decay
+        decay = self._plan().weight_decay
         groups = [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
-        optimizer = torch.optim.AdamW(groups, lr=self._plan().learning_rate, betas=(0.9, 0.99))
+        optimizer = torch.optim.AdamW(groups, lr=self._plan().learning_rate, betas=(0.9, 0.99), fused=True)
         self.steps = self._count_steps()
         warmup = min(100, self.steps // 10 + 1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -20,8 +21,10 @@ from melody.training.module import Loader, window_loss
 from melody.training.settings import Plan, TrainingSettings
 
 LEARNING_RATE, ADAPTING_RATE = 2e-3, 2e-4
+WEIGHT_DECAY = 0.01
 ADAPTING_EPOCHS = 20
 LEAST_EPOCHS = 8  # fewer validations than that cannot tell when to stop
+SEEN_LITTLE, SEEN_OFTEN = 10, 200  # epochs at which regularisation begins, and at which it is full
 LONGEST_EPOCH = 300  # seconds: what is lost at most when the machine goes down
 SHARE = 0.9  # of the minutes that are planned away; the rest is for reading, measuring, samples
 WINDOWS, SECONDS = 9, 4.0  # to measure the speed on, at most
@@ -32,15 +35,35 @@ SMALL = 128  # cells of a layer up to which bf16 is not even tried
 def model_size(events: int, minutes: float) -> tuple[ModelSettings, str]:
     """The shape of model that `events` training events and that many minutes on two cores can fill, and why."""
     if events < 10_000:
-        small = ModelSettings(hidden_size=128, embedding_size=128, num_layers=1, head_size=128, dropout=0.4)
+        small = ModelSettings(hidden_size=128, embedding_size=128, num_layers=1, head_size=128)
         return small, "small, as so little music would be learnt by heart"
+    if events < 30_000:
+        return ModelSettings(hidden_size=192, embedding_size=192, head_size=192), "what so much music fills"
     if events < 60_000:
-        return ModelSettings(hidden_size=192, embedding_size=192, head_size=192, dropout=0.4), "what so much music fills"
-    if events < 1_000_000:
         return ModelSettings(), "what so much music fills"
+    fast = ModelSettings(head_size=128)  # of so much music more epochs bring more than wider heads
+    if events < 1_000_000:
+        return fast, "what so much music fills"
     if minutes < 60:
-        return ModelSettings(), "the music would fill a larger one, but that needs an hour (--max-minutes 60)"
-    return ModelSettings(hidden_size=512, embedding_size=384, head_size=384, dropout=0.2), "what so much music fills"
+        return fast, "the music would fill a larger one, but that needs an hour (--max-minutes 60)"
+    return ModelSettings(hidden_size=512, embedding_size=384, head_size=256), "what so much music fills"
+
+
+def regularised(shape: ModelSettings, epochs: float) -> tuple[ModelSettings, float]:
+    """The shape with the dropouts, and the weight decay, for music that is seen so often.
+
+    Music that is seen a few times cannot be learnt by heart; what is seen hundreds of times is, unless much is left out.
+    Both ends were measured (docs/experiments.md), between them everything grows with the logarithm of the epochs.
+    """
+    share = math.log(min(max(epochs, SEEN_LITTLE), SEEN_OFTEN) / SEEN_LITTLE) / math.log(SEEN_OFTEN / SEEN_LITTLE)
+    shape = replace(
+        shape,
+        dropout=round(0.2 + 0.2 * share, 2),
+        weight_dropout=round(0.3 * share, 2),
+        feature_dropout=round(0.1 * share, 2),
+        head_dropout=round(0.2 * share, 2),
+    )
+    return shape, round(0.01 + 0.04 * share, 3)
 
 
 def shape_for(settings: TrainingSettings, events: int, start: ModelSettings | None) -> tuple[ModelSettings, str]:
@@ -61,8 +84,6 @@ def shape_for(settings: TrainingSettings, events: int, start: ModelSettings | No
         shape, reason = replace(shape, hidden_size=size, embedding_size=size, head_size=size), "as you wish"
     if settings.num_layers:
         shape, reason = replace(shape, num_layers=settings.num_layers), "as you wish"
-    if settings.dropout is not None:
-        shape = replace(shape, dropout=settings.dropout)
     return shape, reason
 
 
@@ -98,9 +119,15 @@ def make_plan(
         longest = max(min(budget / LEAST_EPOCHS, LONGEST_EPOCH), 0.01)
         groups = min(groups, max(int(groups * longest / whole), 1))
     per_epoch = per_event * (train.num_events * groups / train.num_groups + valid.num_events / 3)
-    wanted = np.clip(12_000_000 / max(train.num_events, 1), 30, 200) * train.num_groups / groups
+    wanted = np.clip(12_000_000 / max(train.num_events, 1), 30, 300) * train.num_groups / groups
     wanted = min(wanted, ADAPTING_EPOCHS) if start else wanted
     epochs = settings.epochs or max(min(int(wanted), int(budget / per_epoch)), 1)
+    decay = settings.weight_decay
+    if not (start or settings.model):
+        shape, fitting = regularised(shape, epochs * groups / train.num_groups)
+        decay = fitting if decay is None else decay
+    if settings.dropout is not None:
+        shape = replace(shape, dropout=settings.dropout)
     said = sum((said_tokens(vocabulary, np.asarray(rows)).sum(axis=0) for rows in pieces), np.zeros(len(FIELDS)))
     return Plan(
         model=shape,
@@ -109,6 +136,7 @@ def make_plan(
         groups=groups,
         seconds_per_epoch=per_epoch,
         learning_rate=settings.learning_rate or (ADAPTING_RATE if start else LEARNING_RATE),
+        weight_decay=WEIGHT_DECAY if decay is None else decay,
         precision=precision,
         adapts=start is not None,
         pieces=len(pieces),
@@ -139,7 +167,7 @@ def seconds_per_event(model: MelodyLSTM, batches: Batches, precision: str) -> fl
     """Measured on a few windows after one to warm up; the model is of no use afterwards."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model.to(device).train()
-    optimizer = torch.optim.AdamW(model.parameters())
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     times, events, started = [], [], time.monotonic()
     for window in islice(Loader(lambda: batches.epoch(0)), WINDOWS):
         begun = time.perf_counter()

@@ -151,7 +151,7 @@ class Run:
         self.alarms: dict[str, str] = saved["alarms"] if saved else {}
         torch.manual_seed(settings.seed)
         self.carried = ""
-        self.module = Module(self._model(), corpus.vocabulary, settings, lambda: self.plan, self.steps, self._kept)
+        self.module = Module(self._model(), corpus.vocabulary, lambda: self.plan, self.steps, self._kept)
 
     def _planned(self, shape: ModelSettings | None) -> Plan:
         vocabulary, valid_pieces = self.corpus.vocabulary, len(self._valid_rows) if self.has_valid else 0

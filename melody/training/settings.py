@@ -30,7 +30,7 @@ class TrainingSettings:
     learning_rate
         Highest learning rate of AdamW, above 0 to 1; None is 0.002, and 0.0002 where a trained model is adapted.
     weight_decay
-        Of AdamW, on matrices.
+        Of AdamW, on matrices; None lets it follow how often the music is seen.
     clip_norm
         Gradients are scaled down to this norm (Pascanu et al. 2013).
     patience
@@ -38,7 +38,7 @@ class TrainingSettings:
     batch
         Batches and windows.
     model
-        Shape of the model; None lets it follow the size of the corpus.
+        Shape and dropouts; None lets the shape follow the size of the corpus, the dropouts how often it is seen.
     hidden_size, num_layers, dropout
         Change these of that shape; None leaves them.
     seed
@@ -52,13 +52,13 @@ class TrainingSettings:
     devices, strategy
         Processes or GPUs, and the name of Lightning's strategy; each takes its share of every group of pieces.
     precision
-        Of the recurrent layers: '32' bits, 'bf16' (autocast), or 'auto', bf16 where it is measured to be much faster.
+        Of the products: '32' bits, 'bf16' (autocast), or 'auto', bf16 where it is measured to be much faster.
     """
 
     max_minutes: float = 20.0
     epochs: int | None = None
     learning_rate: float | None = None
-    weight_decay: float = 0.01
+    weight_decay: float | None = None
     clip_norm: float = 1.0
     patience: float = 0.2
     batch: BatchSettings = field(default_factory=BatchSettings)
@@ -108,6 +108,8 @@ class Plan:
         Expected, validation included; measured on this machine.
     learning_rate
         Highest.
+    weight_decay
+        Of AdamW.
     precision
         '32' or 'bf16'.
     adapts
@@ -132,6 +134,7 @@ class Plan:
     groups: int
     seconds_per_epoch: float
     learning_rate: float
+    weight_decay: float
     precision: str
     adapts: bool
     pieces: int
@@ -160,7 +163,7 @@ class Plan:
             f"plan: {self.pieces:,} pieces, {self.notes:,} notes, {self.tokens:,} tokens to train on, "
             f"{self.valid_pieces:,} pieces to choose the model on",
             f"plan: LSTM {shape.num_layers} x {shape.hidden_size}, {self.parameters / 1e6:.2f} million parameters: "
-            f"{self.reason}",
+            f"{self.reason}; dropout {shape.dropout:g}, of recurrent weights {shape.weight_dropout:g}",
             f"plan: {self.epochs} epochs of about {self.seconds_per_epoch:.{self.seconds_per_epoch < 10:d}f} s, "
             f"{self.minutes:.1f} minutes{memory} "
             f"({self.events_per_second:,.0f} notes a second on {self.threads} threads{bits})",
