@@ -27,6 +27,7 @@ from melody.tokens import Vocabulary
 from melody.tokens.features import condition_sizes, feature_sizes
 from melody.tokens.vocabulary import FIELDS
 from melody.training import alarms, transfer
+from melody.training.plan import regularised
 from melody.training.run import fit, plan
 from melody.training.settings import Alarm, Epoch, Paths, Plan, Result, TrainingSettings
 
@@ -119,6 +120,24 @@ def test_the_same_seed_trains_the_same_model(tmp_path: Path) -> None:
     for name in "ab":
         fit(corpus, tmp_path / f"{name}.safetensors", SETTINGS)
     assert _weights(tmp_path / "a.safetensors") == _weights(tmp_path / "b.safetensors")
+
+
+def test_16_bits_learn_what_32_learn_and_keep_weights_of_32(tmp_path: Path) -> None:
+    corpus = small_corpus(40)
+    loss = {}
+    for precision in ("32", "bf16"):
+        out = tmp_path / f"{precision}.safetensors"
+        loss[precision] = fit(corpus, out, replace(SETTINGS, precision=precision, samples=0)).valid
+        assert {w.dtype.name for w in modelfile.load(out).weights.values()} == {"float32"}
+    assert loss["bf16"] == pytest.approx(loss["32"], rel=0.01)
+
+
+def test_music_that_is_seen_more_often_is_regularised_more() -> None:
+    """Few passes need nothing, hundreds need all that the chorales needed; dropouts and decay never fall between."""
+    shapes = [regularised(ModelSettings(), epochs) for epochs in (1, 10, 30, 100, 200, 1000)]
+    assert shapes[0] == shapes[1] and shapes[4] == shapes[5]
+    rates = np.array([[s.dropout, s.weight_dropout, s.feature_dropout, s.head_dropout, decay] for s, decay in shapes[1:5]])
+    assert (np.diff(rates, axis=0) > 0).all() and (rates < 0.5).all()
 
 
 def test_training_learns_tells_and_records(tmp_path: Path) -> None:

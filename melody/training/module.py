@@ -148,6 +148,12 @@ class Module(pl.LightningModule):
         if self.global_rank:  # the first process has saved its own; the others' dropout must differ from it
             torch.manual_seed(int(torch.randint(2**31, ())) + self.global_rank)
 
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: Any = None, gradient_clip_algorithm: Any = None
+    ) -> None:
+        """By norm. Lightning refuses to with a fused optimizer in bf16, for the sake of a scaler that only fp16 needs."""
+        torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
+
     def configure_optimizers(self) -> Any:
         matrices = [p for name, p in self.named_parameters() if "bias" not in name]
         others = [p for name, p in self.named_parameters() if "bias" in name]
