@@ -2,7 +2,8 @@
 
     python scripts/measure_tunes.py MODEL FOLDER [--count 300] [--temperature 1.0] [--json FILE]
 
-The corpus are the pieces of FOLDER, prepared as for the model; the tunes are as `melody generate MODEL --count` writes them.
+The corpus are the pieces of FOLDER, prepared as for the model; the tunes are as `melody generate MODEL --count` writes them,
+and as it writes them with `--any-ending`.
 Of each the first part that is no drum is looked at: the melody.
 
 - whole bars: of the bars before the one in which the last note begins, a pick-up aside, the share whose notes last as long
@@ -46,11 +47,13 @@ def main() -> None:
     pieces = [corpus.vocabulary.decode(rows) for split in ("train", "valid", "test") for rows in corpus.rows(split)]
     table = {"corpus": measured(pieces, [True] * len(pieces))}
     for temperature in arguments.temperature:
-        tunes = model.generate_many(arguments.count, settings=SamplingSettings(temperature=temperature))
-        table[f"temperature {temperature:g}"] = measured(tunes, [ended(model, tune) for tune in tunes])
+        for name, as_it_ends in (("", False), (", any ending", True)):
+            settings = SamplingSettings(temperature=temperature, any_ending=as_it_ends)
+            tunes = model.generate_many(arguments.count, settings=settings)
+            table[f"temperature {temperature:g}{name}"] = measured(tunes, [ended(model, tune) for tune in tunes])
     for name, values in table.items():
         print(
-            f"{name:18}" + "  ".join(f"{what} {value:.3g}{'' if 'run' in what else ' %'}" for what, value in values.items())
+            f"{name:30}" + "  ".join(f"{what} {value:.3g}{'' if 'run' in what else ' %'}" for what, value in values.items())
         )
     if arguments.json:
         files.write_bytes(arguments.json, json.dumps(table, indent=1).encode())

@@ -1,5 +1,7 @@
 """The laws of choosing, and of what is made."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,7 +14,7 @@ from melody.piece import Key, Part, Piece, Tempo, TimeSignature
 from melody.sampling import Model, SamplingSettings, choice, choose, load
 from melody.sampling.choice import DOUBT, choose_surely
 from melody.sampling.loops import Loops
-from melody.sampling.ranking import faults
+from melody.sampling.ranking import ends_well, faults
 from melody.tokens import Vocabulary
 from melody.tokens.vocabulary import DURATION, KIND, TIME, VALUE, VELOCITY
 
@@ -365,6 +367,45 @@ def test_the_penalty_ends_loops(model: Model) -> None:
     assert freed.num_bars == 24
 
 
+# Endings
+
+
+C_MAJOR = (Key(0, 0, "major"),)
+C_MINOR = (Key(0, -3, "minor"),)
+
+
+@pytest.mark.parametrize(
+    ("last", "keys", "length", "well"),
+    [
+        ([60], C_MAJOR, 24, True),
+        ([64], C_MAJOR, 24, True),
+        ([62], C_MAJOR, 24, False),
+        ([63], C_MAJOR, 24, False),
+        ([63], C_MINOR, 24, True),
+        ([64], C_MINOR, 24, True),  # Picardy
+        ([60], C_MAJOR, 12, False),  # half a bar is missing
+        ([50, 60], C_MAJOR, 24, False),  # D below C
+        ([48, 64], C_MAJOR, 24, True),
+        ([61], (), 24, True),  # nobody can tell
+    ],
+)
+def test_endings_by_hand(last: list[int], keys: tuple[Key, ...], length: int, well: bool) -> None:
+    piece = Piece([0, 24, 48] + [72] * len(last), [24] * 3 + [length] * len(last), [60, 62, 64, *last], keys=keys)
+    assert ends_well(piece) == well
+
+
+def test_tunes_end_well_or_as_they_like(model: Model) -> None:
+    """Those that ended well are the same in both ways, the others were drawn anew."""
+    settings = SamplingSettings(seed=3)
+    chosen = model.generate_many(40, settings=settings)
+    taken = model.generate_many(40, settings=replace(settings, any_ending=True))
+    good = [ends_well(tune) for tune in taken]
+    assert 0 < sum(good) < 40
+    assert np.mean([ends_well(tune) for tune in chosen]) >= 0.95
+    for one, other, fine in zip(chosen, taken, good):
+        assert not fine or np.array_equal(one.pitch, other.pitch)
+
+
 # The best of many
 
 
@@ -403,9 +444,6 @@ def test_the_best_have_the_fewest_faults_and_are_the_likeliest_of_these(model: M
     assert ranks == sorted(ranks)
     pieces = {tuple(tune.pitch.tolist()) for tune in model.generate_many(12, bars=4)}
     assert {tuple(tune.piece.pitch.tolist()) for tune in many} == pieces  # the same tunes, in another order
-
-
-C_MAJOR = (Key(0, 0, "major"),)
 
 
 @pytest.mark.parametrize(

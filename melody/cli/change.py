@@ -7,51 +7,37 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from melody import files
 from melody.cli import app
-from melody.cli.make import ModelName, find_model, targets_of
+from melody.cli.make import ModelName, Part, find_model
+from melody.cli.options import Drawing, Writing, grouped, whole
 from melody.cli.show import SCORES, Tune, read_tune
+from melody.cli.writing import Made, targets_of, write_page, write_tunes
 from melody.errors import SamplingError
-from melody.sampling.choice import SamplingSettings
+from melody.limits import Limits
 from melody.sampling.vary import VarySettings
 
 if TYPE_CHECKING:
     from melody.sampling import Model
     from melody.sampling.whole import Varied
 
-_DEFAULTS, _HOW = SamplingSettings(), VarySettings()
-Temperature = Annotated[float, typer.Option(help="1 as learned, lower is safer, 0 always the likeliest.")]
-TopK = Annotated[int | None, typer.Option(help="Choose among the so many likeliest only. Default: all.", show_default=False)]
-TopP = Annotated[float, typer.Option(help="Choose among the likeliest that have this probability together.")]
-Seed = Annotated[int, typer.Option(help="Random number: the same one writes the same tunes.")]
-Count = Annotated[int, typer.Option(help="How many different ones to write.")]
-Out = Annotated[
-    Path | None,
-    typer.Option(help="Folder to write to; for one tune also a file ending in .mid. Default: tunes.", show_default=False),
+_HOW = VarySettings()
+Candidates = Annotated[
+    str,
+    typer.Option(metavar="NUMBER", help="How many ways are weighed against one another; more is slower and better."),
 ]
-Candidates = Annotated[int, typer.Option(help="How many ways are weighed against one another; more is slower and better.")]
 
 
 @app.command()
+@grouped
 def vary(
     model: ModelName,
     tune: Tune,
+    drawing: Drawing,
+    writing: Writing,
     bars: Annotated[str, typer.Option(metavar="FIRST-LAST", help="The bars to rewrite, as 5-8.", show_default=False)],
-    part: Annotated[
-        str | None,
-        typer.Option(
-            help="Which part: a number from 1, a track's name, melodic, highest. Default: all that the model knows.",
-            show_default=False,
-        ),
-    ] = None,
-    candidates: Candidates = _HOW.candidates,
-    rounds: Annotated[int, typer.Option(help="How often bar by bar is weighed again.")] = _HOW.rounds,
-    count: Count = 1,
-    temperature: Temperature = _DEFAULTS.temperature,
-    top_k: TopK = _DEFAULTS.top_k,
-    top_p: TopP = _DEFAULTS.top_p,
-    seed: Seed = _DEFAULTS.seed,
-    out: Out = None,
+    part: Part = None,
+    candidates: Candidates = str(_HOW.candidates),
+    rounds: Annotated[str, typer.Option(metavar="NUMBER", help="How often bar by bar is weighed again.")] = str(_HOW.rounds),
 ) -> None:
     """Rewrite some bars of a tune, with regard to what stands before and after them.
 
@@ -61,48 +47,50 @@ def vary(
     """
     from melody.cli.screen import say
 
-    settings = SamplingSettings(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
-    how = VarySettings(candidates, rounds)
-    loaded = find_model(model)
-    targets = targets_of(out, f"{tune.stem}-varied-{seed}", count)
-    made = _varied(loaded, tune, _first_and_last(bars), part=part, count=count, how=how, settings=settings)
-    for remark in made[0].made.remarks:
+    settings, span = drawing.settings, _first_and_last(bars)
+    how = VarySettings(whole("candidates", candidates) or 0, whole("rounds", rounds) or 0)
+    loaded = find_model(model, drawing.runner)
+    targets = targets_of(writing.out, f"{tune.stem}-varied-{settings.seed}", writing.number)
+    varied = _varied(loaded, tune, span, part=part, count=writing.number, how=how, settings=settings)
+    for remark in varied[0].made.remarks:
         say(f"{tune.name}: {remark}")
-    _write([(path, varied.data) for path, varied in zip(targets, made)], out)
+    made = [Made(path, v.made.piece, remarks=v.made.remarks, data=v.data) for path, v in zip(targets, varied)]
+    write_tunes(made, writing, Limits())
+    if writing.html:
+        write_page(made, f"{tune.stem}, bars {bars} by {loaded.file.name}", loaded, settings, Limits())
 
 
 @app.command()
+@grouped
 def harmonize(
     model: ModelName,
     melody: Annotated[Path, typer.Argument(help="The melody: MIDI, MusicXML, ABC, Humdrum; one part.", show_default=False)],
+    drawing: Drawing,
+    writing: Writing,
     key: Annotated[
         str | None, typer.Option(help="As Dm or Bb. Default: the file's, or the likeliest.", show_default=False)
     ] = None,
     parallels: Annotated[bool, typer.Option("--parallels", help="Let voices move in parallel fifths and octaves.")] = False,
-    candidates: Candidates = 64,
-    count: Count = 1,
-    temperature: Temperature = _DEFAULTS.temperature,
-    top_k: TopK = _DEFAULTS.top_k,
-    top_p: TopP = _DEFAULTS.top_p,
-    seed: Seed = _DEFAULTS.seed,
-    out: Out = None,
+    candidates: Candidates = "64",
 ) -> None:
     """Set a melody: the model's other parts under it, the melody as it is.
 
     Example: **melody harmonize chorales hymn.mid --key G --out hymn-in-four.mid**
     """
-    from melody import midi
     from melody.cli.screen import say
     from melody.sampling.harmonize import harmonize
 
-    settings = SamplingSettings(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
-    loaded = find_model(model)
-    targets = targets_of(out, f"{melody.stem}-harmonized-{seed}", count)
-    tune = read_tune(melody)
-    made = harmonize(loaded, tune, key=key, strict=not parallels, candidates=candidates, count=count, settings=settings)
-    for remark in made[0].remarks:
+    settings, ways = drawing.settings, whole("candidates", candidates) or 0
+    loaded = find_model(model, drawing.runner)
+    targets = targets_of(writing.out, f"{melody.stem}-harmonized-{settings.seed}", writing.number)
+    how: dict[str, Any] = {"key": key, "strict": not parallels, "candidates": ways}
+    sung = harmonize(loaded, read_tune(melody), count=writing.number, settings=settings, **how)
+    for remark in sung[0].remarks:
         say(f"{melody.name}: {remark}")
-    _write([(path, midi.to_bytes(harmony.piece)) for path, harmony in zip(targets, made)], out)
+    made = [Made(path, harmony.piece, remarks=harmony.remarks) for path, harmony in zip(targets, sung)]
+    write_tunes(made, writing, Limits())
+    if writing.html:
+        write_page(made, f"{melody.stem}, set by {loaded.file.name}", loaded, settings, Limits())
 
 
 def _first_and_last(bars: str) -> tuple[int, int]:
@@ -122,11 +110,3 @@ def _varied(model: Model, tune: Path, bars: tuple[int, int], **options: Any) -> 
         return vary_file(model, tune, *bars, **options)
     made = vary(model, read_tune(tune), *bars, **options)
     return [Varied(midi.to_bytes(variation.piece), variation) for variation in made]
-
-
-def _write(made: list[tuple[Path, bytes]], out: Path | None) -> None:
-    if made[0][0] != out:  # a folder was named, or none
-        files.make_folder(made[0][0].parent)
-    for path, data in made:
-        files.write_bytes(path, data)
-        print(path)

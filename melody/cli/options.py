@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
@@ -18,6 +18,7 @@ import typer
 from melody.errors import SamplingError
 from melody.limits import Limits
 from melody.sampling import SamplingSettings
+from melody.sampling.model import ENGINES, MAX_COUNT, EngineName
 
 _Result = TypeVar("_Result")
 _DEFAULTS = SamplingSettings()
@@ -53,8 +54,8 @@ _CHOICE, _LIMITS, _FILES = "How it chooses", "What it keeps to", "What is writte
 
 
 @dataclass(frozen=True)
-class Choosing:
-    """How tokens are chosen, and which of the tunes are kept."""
+class Drawing:
+    """How tokens are drawn, and what runs the model."""
 
     seed: Annotated[
         str, _option(_CHOICE, f"Random number: the same one writes the same tunes. Default: {_DEFAULTS.seed}.", "NUMBER")
@@ -83,6 +84,55 @@ class Choosing:
         str | None,
         _option(_CHOICE, "Choose among what is about as surprising as expected, with this probability, as 0.9.", "NUMBER"),
     ] = None
+    engine: Annotated[
+        str,
+        _option(
+            _CHOICE,
+            "What computes: numpy, or ONNX Runtime: onnx, int8 (weights of 8 bits; may write other tunes). Default: numpy.",
+            "NAME",
+        ),
+    ] = "numpy"
+
+    @property
+    def settings(self) -> SamplingSettings:
+        """The sampling settings of these options.
+
+        Raises
+        ------
+        SamplingError
+            If one is no number, or out of its range.
+        """
+        given = {
+            "temperature": _number("temperature", self.temperature),
+            "rhythm_temperature": _number("rhythm-temperature", self.rhythm_temperature),
+            "pitch_temperature": _number("pitch-temperature", self.pitch_temperature),
+            "top_k": whole("top-k", self.top_k),
+            "top_p": _number("top-p", self.top_p),
+            "min_p": _number("min-p", self.min_p),
+            "typical": _number("typical", self.typical),
+            "seed": whole("seed", self.seed),
+        }
+        return SamplingSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+
+    @property
+    def runner(self) -> EngineName:
+        """The engine's name, as `melody.sampling.load` takes it.
+
+        Raises
+        ------
+        SamplingError
+            If there is none of that name.
+        """
+        found = [name for name in ENGINES if name == self.engine]
+        if not found:
+            raise SamplingError(f"--engine is '{self.engine[:40]}'; it must be one of {', '.join(ENGINES)}")
+        return found[0]
+
+
+@dataclass(frozen=True)
+class Choosing(Drawing):
+    """How tokens are chosen, and which of the tunes are kept."""
+
     repetition_penalty: Annotated[
         str | None,
         _option(
@@ -102,25 +152,9 @@ class Choosing:
 
     @property
     def settings(self) -> SamplingSettings:
-        """The sampling settings of these options.
-
-        Raises
-        ------
-        SamplingError
-            If one is no number, or out of its range.
-        """
-        given = {
-            "temperature": _number("temperature", self.temperature),
-            "rhythm_temperature": _number("rhythm-temperature", self.rhythm_temperature),
-            "pitch_temperature": _number("pitch-temperature", self.pitch_temperature),
-            "top_k": whole("top-k", self.top_k),
-            "top_p": _number("top-p", self.top_p),
-            "min_p": _number("min-p", self.min_p),
-            "typical": _number("typical", self.typical),
-            "repetition_penalty": _number("repetition-penalty", self.repetition_penalty),
-            "seed": whole("seed", self.seed),
-        }
-        return SamplingSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+        """As `Drawing.settings`, the penalty among them."""
+        penalty = _number("repetition-penalty", self.repetition_penalty)
+        return super().settings if penalty is None else replace(super().settings, repetition_penalty=penalty)
 
     @property
     def search(self) -> dict[str, int | None]:
@@ -196,9 +230,17 @@ class Writing:
 
     @property
     def number(self) -> int:
-        """How many tunes."""
-        found = whole("count", self.count)
-        return 1 if found is None else found
+        """How many tunes.
+
+        Raises
+        ------
+        SamplingError
+            If it is no whole number from 1 to 1,000,000.
+        """
+        found = whole("count", self.count) or 0
+        if not 1 <= found <= MAX_COUNT:
+            raise SamplingError(f"{found:,} tunes were asked for; ask for 1 to {MAX_COUNT:,}")
+        return found
 
 
 def whole(name: str, text: str | None) -> int | None:

@@ -17,7 +17,7 @@ kept by `splice`, which exchanges the notes of one part in the bytes of a file.
 from melody.midi.limits import ReadLimits
 from melody.midi.pretty import from_pretty_midi, to_pretty_midi
 from melody.midi.reading import SUFFIXES, Reading, parse, read, read_file, scan, skim
-from melody.midi.splicing import Place, Spliced, places, replace_part, splice
+from melody.midi.splicing import Place, Spliced, annotated, places, replace_part, splice
 from melody.midi.writing import to_bytes, write
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "ReadLimits",
     "Reading",
     "Spliced",
+    "annotated",
     "from_pretty_midi",
     "parse",
     "places",

@@ -25,6 +25,7 @@ puts one after another, is refused if a longer one would move the next.
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,7 +43,10 @@ from melody.midi.limits import Deadline, ReadLimits
 from melody.midi.lossless import File
 from melody.midi.reading import read_file, scan
 from melody.midi.source import END, PART, PITCH, START, VELOCITY, Source
-from melody.piece import Ints, Piece, overlaps
+from melody.piece import Ints, Key, Piece, overlaps
+from melody.signatures import TICKS_PER_QUARTER
+
+_TEXT, _KEY_SIGNATURE = 0x01, 0x59  # meta events
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,54 @@ def splice(
     return Spliced(result, edit.told())
 
 
+def annotated(
+    data: bytes, part: int, texts: Sequence[str] = (), key: Key | None = None, ticks_per_quarter: int = TICKS_PER_QUARTER
+) -> bytes:
+    """The MIDI file with texts at the beginning of the track of a part, and with a key signature in it; all else as it was.
+
+    Parameters
+    ----------
+    data
+        The bytes of a MIDI file that `splice` can edit.
+    part
+        Number of the part, as for `splice`.
+    texts
+        Text events (meta event 1), written as UTF-8.
+    key
+        At a tick of the piece as it is read on a grid of `ticks_per_quarter`; it comes before the notes there.
+
+    Raises
+    ------
+    MidiError
+        If the file would have to be repaired, or there is no such part.
+
+    Examples
+    --------
+    >>> from melody import midi
+    >>> tune = midi.to_bytes(Piece([0, 24], [24, 24], [60, 62]))
+    >>> midi.parse(midi.annotated(tune, 0, key=Key(24, 1, "major"))).piece.keys
+    (Key(onset=24, fifths=1, mode='major'),)
+    """
+    limits = ReadLimits()
+    source, _ = scan(data, limits)
+    file = _opened(data, limits)
+    known = _places(file)
+    if not 0 <= part < len(known):
+        raise MidiError(f"has no part {part}; it has parts 0 to {len(known) - 1}")
+    track = file.tracks[known[part].track]
+    out, done = lossless.Rewriting(track), 0
+    for text in texts:
+        out.put(0, _meta(_TEXT, text.encode()))
+    if key is not None:
+        clock = _Clock.of(file, source, part, Channel.of(track, known[part]), ticks_per_quarter)
+        tick = clock.nearest(key.onset)
+        done = int(np.searchsorted(track.events[lossless.TICK], tick))
+        out.copy(0, done)
+        out.put(tick, _meta(_KEY_SIGNATURE, struct.pack("bB", key.fifths, key.mode == "minor")))
+    out.copy(done, track.events.shape[1])
+    return chunks.wrapped(file.with_tracks({known[part].track: out.written()}), data)
+
+
 def replace_part(
     source_path: str | PathLike[str],
     target_path: str | PathLike[str],
@@ -160,6 +212,10 @@ def replace_part(
         raise MidiError(f"{source_path}: {error}") from error
     files.write_bytes(target_path, spliced.data)
     return spliced.told
+
+
+def _meta(kind: int, body: bytes) -> bytes:
+    return bytes([0xFF, kind]) + chunks.to_varlen(len(body)) + body
 
 
 def _opened(data: bytes, limits: ReadLimits) -> File:
@@ -229,6 +285,10 @@ class _Clock:
         if times.size and times.min() < 0:
             raise MidiError("is of format 2, and a new note would begin before its own sequence; put it later")
         return sorted(zip(*times.tolist(), *new[2:].tolist()))
+
+    def nearest(self, tick: int) -> int:
+        """The tick of the file at a tick of the piece, or the last before it."""
+        return max(int(self._units(np.array(tick))) // (self.grid * self.scale), 0)
 
     def _units(self, ticks: Ints) -> Ints:
         """Ticks of the piece in parts of a tick of the file, `grid` * `scale` of which make one."""

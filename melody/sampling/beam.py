@@ -13,11 +13,11 @@ from dataclasses import asdict
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.engine import Engine, Floats
+from melody.engine import AnyEngine, Floats
 from melody.errors import SamplingError
 from melody.sampling.choice import SamplingSettings
 from melody.sampling.limiter import Limiter
-from melody.sampling.streams import Drawn, Start, usual_keys
+from melody.sampling.streams import Drawn, Start, says_no_change, usual_keys
 from melody.tokens.features import condition_sizes
 from melody.tokens.grammar import Mask
 from melody.tokens.usage import KEY
@@ -73,7 +73,7 @@ class Beam:
     def __init__(
         self,
         vocabulary: Vocabulary,
-        engine: Engine,
+        engine: AnyEngine,
         start: Start,
         width: int,
         first_keys: NDArray[np.float64] | None,
@@ -86,6 +86,7 @@ class Beam:
         self._contexts = [start.context.copy()]
         self._tunes: list[list[list[int]]] = [[]]
         self._said = np.zeros(1)  # log likelihood of each beginning
+        self._nats = np.zeros(1)  # of its notes, rests and end, negative
         self._removed, self._tokens = np.zeros(1), np.zeros(1)
         self._ended: list[tuple[float, Drawn]] = []
 
@@ -105,27 +106,29 @@ class Beam:
             step += 1
         if not limited:
             for number in range(len(self._tunes)):
-                self._end(number, self._tunes[number], self._said[number])
+                self._end(number, self._tunes[number], self._said[number], self._nats[number])
         if not self._ended:
             raise SamplingError("the limits leave no beginning of the beam a way on; loosen one of them, or widen the beam")
         return max(self._ended, key=lambda ended: ended[0])[1]
 
-    def _end(self, number: int, tune: list[list[int]], said: float) -> None:
+    def _end(self, number: int, tune: list[list[int]], said: float, nats: float) -> None:
         rows = np.array(tune, np.int64).reshape(-1, len(FIELDS))
         removed = float(self._removed[number] / max(self._tokens[number], 1))
-        self._ended.append((said / max(len(tune), 1), Drawn(rows, -float(said), removed)))
+        self._ended.append((said / max(len(tune), 1), Drawn(rows, float(nats), removed)))
 
     def _step(self) -> None:
         hidden, self._state = self._engine.step(self._inputs, self._state)
         next_ = _Next(self, self._engine.trunks(hidden))
         parents, events = next_.best()
         self._removed, self._tokens = next_.removed, next_.tokens
+        nats = self._nats[parents] + np.where(says_no_change(events), self._said[parents] - next_.said, 0.0)
         tunes = [[*self._tunes[parent], event] for parent, event in zip(parents.tolist(), events.tolist())]
         for number in np.flatnonzero(events[:, TIME] == END).tolist():
-            self._end(number, tunes[number], next_.said[number])
+            self._end(number, tunes[number], next_.said[number], nats[number])
         going = np.flatnonzero(events[:, TIME] != END)
         parents, events = parents[going], events[going]
-        self._said, self._removed, self._tokens = next_.said[going], self._removed[going], self._tokens[going]
+        self._said, self._nats = next_.said[going], nats[going]
+        self._removed, self._tokens = self._removed[going], self._tokens[going]
         self._tunes = [tunes[number] for number in going.tolist()]
         self._contexts = [self._contexts[parent].copy() for parent in parents.tolist()]
         self._grammar, self._state = self._grammar.take(parents), self._state.take(parents)

@@ -45,6 +45,10 @@ class SamplingSettings:
         The odds of a note that would carry on a loop are divided by it, see `melody.sampling.loops`; 1 to 100, 1 for none.
     seed
         Random number, from 0; the same seed gives the same tunes.
+    any_ending
+        Take a new tune as it ends. Otherwise up to 8 are drawn until one ends by itself, on a bar line and on the chord of
+        the tonic (`melody.sampling.ranking.ends_well`); where nothing is drawn by chance, or the best of many are kept, and
+        in continuations every ending is taken.
     max_notes
         A tune that has not ended by then is ended; None for as many as the longest piece in training had events.
 
@@ -63,6 +67,7 @@ class SamplingSettings:
     typical: float = 1.0
     repetition_penalty: float = 1.0
     seed: int = 0
+    any_ending: bool = False
     max_notes: int | None = None
 
     def __post_init__(self) -> None:

@@ -143,7 +143,7 @@ class Limiter(Limited):
         controls &= in_place[:, :, None]
         none = np.zeros(rests.shape, np.int64)
         options = self._onward.narrow(self, ticks, Options(controls, rests, notes, one_more, none))
-        options = self._with_key_first(options)
+        options = self._with_key_first(self._without_idle_changes(options, ticks))
         return self._closed(options) if self.closing else options
 
     def _changes_allowed(self, ticks: Ints) -> Mask:
@@ -151,6 +151,16 @@ class Limiter(Limited):
         header = (ticks == 0) & ~self._begun[:, None]
         later = [not self._steady, self._limits.tempo_qpm is None, self._limits.key is None]
         return header[:, :, None] | np.array(later)
+
+    def _without_idle_changes(self, options: Options, ticks: Ints) -> Options:
+        """Without a change of metre, tempo or key at a later time at which it would be the only thing that may come.
+
+        A time is chosen before what comes then: where limits have left nothing but a change, it would stand for the note
+        that the model had in mind.
+        """
+        played = options.rests.any(axis=2) | options.notes.any(axis=(2, 3))
+        header = (ticks == 0) & ~self._begun[:, None]
+        return options._replace(controls=options.controls & (played | header)[:, :, None])
 
     def _with_key_first(self, options: Options) -> Options:
         """Nothing but the key where it has been asked for and is to be said next."""

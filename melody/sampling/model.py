@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from os import PathLike
-from typing import TypeVar
+from typing import Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from melody import __version__, modelfile
-from melody.engine import Engine
+from melody.engine import AnyEngine, Engine
 from melody.errors import SamplingError
 from melody.limits import Limits, check
 from melody.limits.numbers import MAX_BARS
@@ -22,7 +22,7 @@ from melody.sampling.continuing import limited
 from melody.sampling.headers import with_headers
 from melody.sampling.limiter import Limiter
 from melody.sampling.prompt import Continuation, Prompt
-from melody.sampling.ranking import faults
+from melody.sampling.ranking import ends_well, faults
 from melody.sampling.streams import Drawn, Start, Streams, begin
 from melody.tokens.features import Context
 from melody.tokens.grammar import Grammar
@@ -30,20 +30,31 @@ from melody.tokens.vocabulary import END, KIND, TIME, Rows, Vocabulary
 
 MAX_COUNT = 1_000_000
 MAX_EVENTS = 10_000_000
+MAX_PROMPT = 50_000  # notes
+EngineName = Literal["numpy", "onnx", "int8"]
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 _STREAMS = 64  # tunes sampled side by side
 _ATTEMPTS = 20  # at a tune that comes to dead ends
+_ENDINGS = 8  # tunes drawn until one ends as tunes do
 _MASK_BYTES = 20_000_000
 
 
-def load(path: str | PathLike[str]) -> Model:
+def load(path: str | PathLike[str], engine: EngineName = "numpy") -> Model:
     """The model in a file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    engine
+        What runs it: 'numpy'; or ONNX Runtime, which has to be installed: 'onnx', or 'int8' with weights of 8 bits.
 
     Raises
     ------
     melody.errors.ModelFileError
-        If the file is missing, no model, of another version, cut short or edited.
+        If the file is missing, no model, of another version, cut short or edited, or the engine is not installed.
     """
-    return Model(modelfile.load(path))
+    return Model(modelfile.load(path), engine)
 
 
 @dataclass(frozen=True)
@@ -57,7 +68,7 @@ class Tune:
     removed
         The share of probability that limits took away, the mean over all tokens; 0 without limits.
     nats
-        Its negative log likelihood a note; NaN if it was not asked for.
+        Negative log likelihood of its notes, rests and end, a note; NaN if it was not asked for.
     faults
         What is wrong with it, if the best of many were wanted, see `melody.sampling.ranking`.
     """
@@ -69,12 +80,12 @@ class Tune:
 
 
 class Model:
-    """A trained model, ready to write music."""
+    """A trained model, ready to write music; `engine` as in `load`."""
 
-    def __init__(self, file: modelfile.ModelFile) -> None:
+    def __init__(self, file: modelfile.ModelFile, engine: EngineName = "numpy") -> None:
         self.file = file
         self.vocabulary: Vocabulary = file.vocabulary
-        self._engine = Engine(file.vocabulary, file.weights)
+        self._engine, self._runs_by = _engine(file, engine), engine
         counts = np.array(file.training.get("first_keys", []), np.float64)
         self._first_keys = counts if len(counts) == len(file.vocabulary.keys) and counts.sum() > 0 else None
 
@@ -131,7 +142,9 @@ class Model:
         if limits.more_than_bars:
             check(limits, self.vocabulary)
             start = replace(start, grammar=Limiter(grammar, limits))
-        drawn = self._sample(start, search, settings, self._most_events(settings, limits.bars))
+        may_choose = not (search.ranks or settings.any_ending or settings.temperature == 0)
+        most = self._most_events(settings, limits.bars)
+        drawn = self._sample(start, search, settings, most, self._ends_well if may_choose else None)
         told = [self._told(settings, number, limits, search) for number in range(len(drawn))]
         tunes = [
             Tune(
@@ -182,6 +195,8 @@ class Model:
         search = Search(count, best_of, beam)
         if prompt.num_notes == 0:
             raise SamplingError("the prompt holds no notes; give one with at least one note")
+        if prompt.num_notes > MAX_PROMPT:
+            raise SamplingError(f"the prompt has {prompt.num_notes:,} notes; give at most {MAX_PROMPT:,}, some of its bars")
         understood = Prompt(self, prompt)
         start = understood.start(limits.bars)
         if limits.more_than_bars:
@@ -222,6 +237,7 @@ class Model:
         """Where a tune comes from, for the text event of its file."""
         default = asdict(SamplingSettings())
         said = {k: v for k, v in asdict(settings).items() if k == "temperature" or v != default[k]}
+        said |= {"engine": self._runs_by} if self._runs_by != "numpy" else {}
         said |= {k: v for k, v in (("beam", search.beam), ("best_of", search.best_of)) if v is not None}
         words = " ".join(f"{k}={v}" for k, v in said.items() if k not in ("seed", "max_notes"))
         return (
@@ -246,8 +262,22 @@ class Model:
     def _most_events(self, settings: SamplingSettings, bars: int | None) -> int:
         return settings.max_notes or (self.longest_piece if bars is None else MAX_EVENTS)
 
-    def _sample(self, start: Start, search: Search, settings: SamplingSettings, most: int) -> list[Drawn]:
-        """As many streams as the search wants, the new events with what is known of them."""
+    def _ends_well(self, drawn: Drawn) -> bool:
+        return _has_ended(drawn) and ends_well(self.vocabulary.decode(drawn.rows))
+
+    def _sample(
+        self,
+        start: Start,
+        search: Search,
+        settings: SamplingSettings,
+        most: int,
+        accepts: Callable[[Drawn], bool] | None = None,
+    ) -> list[Drawn]:
+        """As many streams as the search wants, the new events with what is known of them.
+
+        A stream that is not accepted is drawn anew, a few times: what is drawn is distributed as the model says, given that
+        it is accepted.
+        """
         engine = self._engine
         if search.beam is not None:
             check_nothing_is_drawn(settings)
@@ -268,7 +298,9 @@ class Model:
                     attempt=attempt,
                     weigh=search.ranks,
                 )
-                tunes |= {number: drawn for number, drawn in zip(waiting, streams.run()) if drawn is not None}
+                for number, drawn in zip(waiting, streams.run()):
+                    if drawn is not None and (accepts is None or attempt >= _ENDINGS - 1 or accepts(drawn)):
+                        tunes[number] = drawn
                 waiting = [number for number in waiting if number not in tunes]
                 if not waiting:
                     break
@@ -326,6 +358,16 @@ class Search:
         return self.best_of or self.count
 
 
+def _engine(file: modelfile.ModelFile, name: EngineName) -> AnyEngine:
+    if name == "numpy":
+        return Engine(file.vocabulary, file.weights)
+    if name not in ENGINES:
+        raise SamplingError(f"there is no engine '{name}'; take one of {', '.join(ENGINES)}")
+    from melody import export
+
+    return export.engine(file, name)
+
+
 def _with_bars(limits: Limits | None, bars: int | None) -> Limits:
     limits = limits or Limits()
     limits = limits if bars is None else replace(limits, bars=bars)
@@ -348,8 +390,12 @@ _Made = TypeVar("_Made", Tune, Continuation)
 def _ranked(made: _Made, piece: Piece, start: int, drawn: Drawn) -> _Made:
     """The same with its likelihood a note and its faults."""
     notes = max(int(np.sum(piece.onset >= start)), 1)
-    ended = bool(len(drawn.rows)) and bool(drawn.rows[-1, TIME] == END)
-    return replace(made, nats=drawn.nats / notes, faults=faults(piece, ended=ended, start=start))
+    return replace(made, nats=drawn.nats / notes, faults=faults(piece, ended=_has_ended(drawn), start=start))
+
+
+def _has_ended(drawn: Drawn) -> bool:
+    """Whether the model ended it; it was cut off otherwise."""
+    return bool(len(drawn.rows)) and bool(drawn.rows[-1, TIME] == END)
 
 
 def _best(made: list[_Made], count: int) -> list[_Made]:

@@ -16,10 +16,11 @@ from melody.piece import Ints, Piece
 
 @dataclass(frozen=True)
 class Exchanged:
-    """The bytes of a MIDI file with other notes, and what is to be told of it."""
+    """The bytes of a MIDI file with other notes, what is to be told of it, and whether it was written anew."""
 
     data: bytes
     remarks: tuple[str, ...] = ()
+    anew: bool = False
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def with_notes(data: bytes, notes: Piece, parts: Sequence[int], first: int, last
             data, told = spliced.data, told + [line for line in spliced.told if line not in told]
     except MidiError as error:
         anew = f"written anew, without its controllers, lyrics and markers, since the file {error}"
-        return Exchanged(midi.to_bytes(notes), (anew,))
+        return Exchanged(midi.to_bytes(notes), (anew,), True)
     return Exchanged(data, tuple(told))
 
 

@@ -40,7 +40,7 @@ class Continuation:
     removed
         The share of probability that limits took away, the mean over all tokens; 0 without limits.
     nats
-        Negative log likelihood of the new events a note; NaN if it was not asked for.
+        Negative log likelihood of the new notes, rests and end, a note; NaN if it was not asked for.
     faults
         What is wrong with it, if the best of many were wanted, see `melody.sampling.ranking`.
     """

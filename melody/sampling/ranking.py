@@ -48,6 +48,24 @@ def faults(piece: Piece, *, ended: bool, start: int = 0) -> tuple[str, ...]:
     return tuple(words for words, wrong in found.items() if wrong)
 
 
+def ends_well(piece: Piece) -> bool:
+    """Whether a tune ends as tunes do: on a bar line and on the chord of the tonic, in minor with either third.
+
+    On a bar line is also as much before one as a pick-up took. On the chord are the last note of the first part, drums
+    aside, and the lowest that sounds at the end. Of a tune without a key only the bar line is looked at.
+    """
+    tones = piece.select(~piece.is_drum)
+    if not piece.num_notes or not _ends_on_a_bar_line(piece):
+        return False
+    if not piece.keys or not tones.num_notes:
+        return True
+    key = piece.keys[-1]
+    chord = (0, 4, 7) if key.mode == "major" else (0, 3, 4, 7)
+    last = tones.pitch[tones.part == tones.part.min()][-1]
+    lowest = tones.pitch[tones.end == tones.end.max()].min()
+    return all((int(pitch) - key.tonic) % 12 in chord for pitch in (last, lowest))
+
+
 def _ends_on_a_bar_line(piece: Piece) -> bool:
     signature = piece.time_signature_at(piece.length - 1)
     ticks = signature.bar_ticks(piece.ticks_per_quarter)

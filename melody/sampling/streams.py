@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.engine import Engine, Floats, State
+from melody.engine import AnyEngine, Floats, State
 from melody.sampling.choice import SamplingSettings, choose, choose_surely
 from melody.sampling.limiter import Limiter
 from melody.sampling.loops import Loops
 from melody.tokens.features import Context, condition_sizes, feature_sizes
 from melody.tokens.grammar import Grammar, Mask
-from melody.tokens.usage import KEY
+from melody.tokens.usage import FIRST_PART, KEY
 from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
 
 _TO_CLOSE = 200  # events in which a tune under limits has to come to its end
@@ -45,8 +45,9 @@ class Drawn:
     rows
         The new ones, END included where the model ended by itself, (events, 5).
     nats
-        Their negative log likelihood under the model among what the grammar allows, whatever the temperature; NaN if it
-        was not asked for.
+        Negative log likelihood of their notes, rests and end under the model among what the grammar allows, whatever the
+        temperature: what metre, tempo and keys say is not counted, which limits may force upon a model that finds them
+        most unlikely. NaN if it was not asked for.
     removed
         The share of probability that limits took away, the mean over all tokens; 0 without limits.
     """
@@ -82,7 +83,7 @@ class Streams:
     def __init__(
         self,
         vocabulary: Vocabulary,
-        engine: Engine,
+        engine: AnyEngine,
         start: Start,
         numbers: Sequence[int],
         settings: SamplingSettings,
@@ -189,8 +190,9 @@ class Streams:
         pick(VELOCITY, grammar.velocities(events))
         said = self._vocabulary.said(events)
         events[~said] = 0
+        counted = says_no_change(events)
         for field, logits, wide, narrow in weighed:
-            self._take_in(logits, wide, narrow, events[:, field], said[:, field])
+            self._take_in(logits, wide | narrow, narrow, events[:, field], said[:, field], counted)
         return events
 
     def _logits(
@@ -214,15 +216,15 @@ class Streams:
         assert hidden is not None
         return self._engine.trunks(hidden)
 
-    def _take_in(self, logits: Floats, wide: Mask, narrow: Mask, tokens: NDArray[np.int64], said: Mask) -> None:
-        """The likelihood of chosen tokens, and what limits took from their field."""
+    def _take_in(
+        self, logits: Floats, wide: Mask, narrow: Mask, tokens: NDArray[np.int64], said: Mask, counted: Mask
+    ) -> None:
+        """The likelihood of chosen tokens, where it is `counted`, and what limits took from their field."""
         logits = np.where(wide | ~wide.any(axis=1, keepdims=True), logits.astype(np.float64), -np.inf)
-        share = np.exp(logits - logits.max(axis=1, keepdims=True))
-        share /= share.sum(axis=1, keepdims=True)
-        chosen = share[np.arange(len(tokens)), tokens]
+        logits -= np.logaddexp.reduce(logits, axis=1, keepdims=True)
+        self._nats[self._alive[said & counted]] -= logits[np.arange(len(tokens)), tokens][said & counted]
         own = self._alive[said]
-        self._nats[own] -= np.log(np.maximum(chosen[said], 1e-300))
-        self._removed[own] += 1 - (share * narrow).sum(axis=1)[said]
+        self._removed[own] += 1 - (np.exp(logits) * narrow).sum(axis=1)[said]
         self._tokens[own] += 1
 
 
@@ -237,6 +239,12 @@ class _Alone:
         if stream not in self._found:
             self._found[stream] = self._streams.heard_alone(stream)
         return self._found[stream]
+
+
+def says_no_change(events: Rows) -> Mask:
+    """Whether each event is a note, a rest or the end: no metre, tempo or key, (events,)."""
+    found: Mask = (events[:, KIND] >= FIRST_PART) | (events[:, TIME] == END)
+    return found
 
 
 def usual_keys(logits: Floats, vocabulary: Vocabulary, first_keys: NDArray[np.float64], where: Mask) -> None:

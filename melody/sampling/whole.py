@@ -6,6 +6,7 @@ damaged or the model adds a part that it does not have, is written anew with all
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -14,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from melody import midi
+from melody.errors import SamplingError
+from melody.limits import Limits
+from melody.limits.numbers import MAX_BARS
 from melody.piece import Piece
-from melody.sampling.choice import SamplingSettings
-from melody.sampling.parts import New, heard, with_notes
+from melody.sampling.parts import Exchanged, Heard, New, heard, with_notes
 from melody.sampling.prompt import Continuation, understood
 from melody.sampling.vary import Variation, vary
 from melody.tokens.vocabulary import Vocabulary
@@ -35,10 +38,26 @@ class Varied:
 
 @dataclass(frozen=True)
 class Continued:
-    """A MIDI file gone on with: its bytes, and what was done, its remarks in full."""
+    """A MIDI file gone on with.
+
+    Parameters
+    ----------
+    data
+        Its bytes.
+    made
+        What was done, its remarks in full.
+    parts
+        Numbers of the parts of `made.piece` that have new notes, or were gone on with.
+    """
 
     data: bytes
     made: Continuation
+    parts: tuple[int, ...]
+
+    def heard_again(self) -> Piece:
+        """The parts that were gone on with, as they are read from the bytes."""
+        piece = midi.parse(self.data, ticks_per_quarter=self.made.piece.ticks_per_quarter).piece
+        return piece.select(np.isin(piece.part, self.parts))
 
 
 def vary_file(model: Model, path: str | PathLike[str], first_bar: int, last_bar: int, **options: Any) -> list[Varied]:
@@ -56,9 +75,9 @@ def continue_file(
     path: str | PathLike[str],
     *,
     part: str | None = None,
-    bars: int | None = None,
     count: int = 1,
-    settings: SamplingSettings | None = None,
+    limits: Limits | None = None,
+    **options: Any,
 ) -> list[Continued]:
     """`count` continuations of a MIDI file.
 
@@ -72,24 +91,68 @@ def continue_file(
         The part that is gone on with, and the only one that the model hears: a number from 1, a track's name, 'melodic'
         or 'highest'. None for all parts, or if the model does not understand them together, for the most melodic one that
         it understands.
-    bars, count, settings
-        As for `Model.continue_many`. The new bars begin where the parts that are gone on with end.
+    count, limits
+        As for `Model.continue_many`. The new bars begin where the parts that are gone on with end; limits are about these
+        parts.
+    options
+        The others of `Model.continue_many`, but for `only_new`.
 
     Raises
     ------
     melody.errors.MidiError
         If the file cannot be read.
     SamplingError, melody.errors.VocabularyError
-        As `Model.continue_many`.
+        As `Model.continue_many`, or if the file changes its metre (or what limits are to hold, its tempo or key) where the
+        new bars would stand.
     """
-    piece, data = _read(model.vocabulary, path)
+    limits = limits or Limits()
+    reading = midi.read_file(path, ticks_per_quarter=model.vocabulary.ticks_per_quarter)
+    piece, data = reading.piece, Path(path).read_bytes()
+    chosen = heard_of(model, piece, part, limits)
+    _check_nothing_changes_later(piece, chosen.piece.length, limits)
+    chosen = replace(chosen, piece=_without_later_changes(chosen.piece))
+    told = (*reading.repairs, *chosen.remarks)
+    continued = model.continue_many(chosen.piece, count, limits=limits, **options)
+    return [_in_file(data, piece, chosen, replace(c, remarks=(*told, *c.remarks)), model.vocabulary) for c in continued]
+
+
+def heard_of(model: Model, piece: Piece, part: str | None, limits: Limits) -> Heard:
+    """What a model hears of a prompt (see `melody.sampling.parts.heard`), in the key of the limits if it names none."""
 
     def check(music: Piece) -> None:
-        understood(model.vocabulary, music, keep_rhythm=True)
+        understood(model.vocabulary, music.resolution(model.vocabulary.ticks_per_quarter), keep_rhythm=True)
 
     chosen = heard(piece, part, check, alone=part is not None)
-    continued = model.continue_many(chosen.piece, count, bars=bars, settings=settings)
-    return [_in_file(data, piece, replace(c, remarks=(*chosen.remarks, *c.remarks)), model.vocabulary) for c in continued]
+    if chosen.piece.keys or limits.key is None:
+        return chosen
+    return replace(chosen, piece=replace(chosen.piece, keys=(limits.key,)))
+
+
+def _without_later_changes(piece: Piece) -> Piece:
+    """Without what changes in the file after the last of its notes that are heard."""
+    names = ("time_signatures", "tempi", "keys")
+    kept: dict[str, Any] = {n: tuple(c for c in getattr(piece, n) if c.onset < max(piece.length, 1)) for n in names}
+    return replace(piece, **kept)
+
+
+def _check_nothing_changes_later(piece: Piece, end: int, limits: Limits) -> None:
+    changes = {"metre": [event.onset for event in piece.time_signatures]}
+    if limits.tempo_qpm is not None:
+        changes["tempo"] = [event.onset for event in piece.tempi]
+    if limits.key is not None:
+        changes["key"] = [event.onset for event in piece.keys]
+    metre = piece.time_signature_at(max(end - 1, 0))
+    bar_ticks = metre.bar_ticks(piece.ticks_per_quarter)
+    line = metre.onset + -(-(end - metre.onset) // bar_ticks) * bar_ticks
+    until = line + (limits.bars or MAX_BARS) * bar_ticks
+    for what, onsets in changes.items():
+        later = [onset for onset in onsets if max(end, 1) <= onset < until]
+        if later:
+            bar, ended = (int(bars[0]) + 1 for bars in (piece.bar_and_position([t])[0] for t in (later[0], max(end - 1, 0))))
+            raise SamplingError(
+                f"the file changes its {what} in bar {bar}, where the new music would stand: what is gone on with ends in "
+                f"bar {ended}; go on with a part that lasts longer, or with some bars alone (--prompt-bars 1-{ended})"
+            )
 
 
 def _read(vocabulary: Vocabulary, path: str | PathLike[str]) -> tuple[Piece, bytes]:
@@ -98,17 +161,29 @@ def _read(vocabulary: Vocabulary, path: str | PathLike[str]) -> tuple[Piece, byt
     return piece, Path(path).read_bytes()
 
 
-def _in_file(data: bytes, piece: Piece, made: Continuation, vocabulary: Vocabulary) -> Continued:
+def _in_file(data: bytes, piece: Piece, chosen: Heard, made: Continuation, vocabulary: Vocabulary) -> Continued:
     """A continuation of some parts of a piece, in its file."""
     is_new = made.piece.onset >= made.prompt_end
     columns = (getattr(made.piece, name)[is_new] for name in ("onset", "duration", "pitch", "velocity", "part"))
     notes = New(*columns)
     if len(vocabulary.velocities) == 1:
         notes = notes.as_loud_as(piece)
-    whole = notes.into(replace(piece, parts=made.piece.parts))
-    added = made.piece.parts[len(piece.parts) :]
+    keys = (*made.piece.keys, *(key for key in piece.keys if key.onset > made.prompt_end))
+    whole = notes.into(replace(piece, parts=made.piece.parts, keys=keys, texts=made.piece.texts))
+    written = _written(data, piece, whole, np.unique(notes.part).tolist(), made.prompt_end)
+    parts = tuple(sorted({*chosen.piece.part.tolist(), *notes.part.tolist()}))
+    return Continued(written.data, replace(made, piece=whole, remarks=(*made.remarks, *written.remarks)), parts)
+
+
+def _written(data: bytes, piece: Piece, whole: Piece, parts: Sequence[int], end: int) -> Exchanged:
+    """The file with the new notes from the tick `end` on in some parts, and where they come from as texts."""
+    added = len(whole.parts) - len(piece.parts)
     if added:
-        anew = f"written anew, without its controllers, lyrics and markers, since the model adds {len(added)} parts to it"
-        return Continued(midi.to_bytes(whole), replace(made, piece=whole, remarks=(*made.remarks, anew)))
-    written = with_notes(data, whole, np.unique(notes.part).tolist(), made.prompt_end, None)
-    return Continued(written.data, replace(made, piece=whole, remarks=(*made.remarks, *written.remarks)))
+        anew = f"written anew, without its controllers, lyrics and markers, since the model adds {added} parts to it"
+        return Exchanged(midi.to_bytes(whole), (anew,), True)
+    written = with_notes(data, whole, parts, end, None)
+    if written.anew or not parts:
+        return written
+    key = next((key for key in whole.keys if key not in piece.keys), None)
+    texts = whole.texts[len(piece.texts) :]
+    return replace(written, data=midi.annotated(written.data, parts[0], texts, key, whole.ticks_per_quarter))

@@ -255,7 +255,7 @@ class Run:
         """Write a sample tune of the model as it is after epoch `number`; gives its longest run of one pitch."""
         most = min(self.train.longest, SAMPLE_EVENTS)
         model = Model(replace(self.model_file(), name=f"{self.paths.model.stem} after epoch {number}"))
-        tune = model.generate(settings=SamplingSettings(seed=self.settings.seed, max_notes=most))
+        tune = model.generate(settings=SamplingSettings(seed=self.settings.seed, any_ending=True, max_notes=most))
         files.make_folder(self.paths.samples)
         midi.write(tune, self.paths.samples / f"epoch-{number:03d}.mid")
         pitched = np.array([not part.is_drum for part in tune.parts])[tune.part]
