@@ -30,6 +30,7 @@ from melody import midi
 from melody.corpus import SPLITS, Corpus, PrepareSettings, prepare
 from melody.corpus.batch import batched, read_together
 from melody.corpus.encoding import Encoder
+from melody.corpus.judge import no_search_for_garbage
 from melody.corpus.sources import listed
 from melody.midi.packed import PackedSource, packed
 from melody.piece import Part, Piece
@@ -152,10 +153,11 @@ def encoded(paths: Sequence[Path], vocabulary: Vocabulary) -> int:
     """Tokens of all files, 256 at a time; their number."""
     encoder, total = Encoder(vocabulary), 0
     for start in range(0, len(paths), 256):
-        sources = [packed_source(path) for path in paths[start : start + 256]]
-        for run in batched(sources):
-            events, _ = read_together(run, vocabulary.ticks_per_quarter)
-            total += sum(len(encoder.encode(few)[0]) for _, few in events.runs())
+        with no_search_for_garbage():
+            sources = [packed_source(path) for path in paths[start : start + 256]]
+            for run in batched(sources):
+                events, _ = read_together(run, vocabulary.ticks_per_quarter)
+                total += sum(len(encoder.encode(few)[0]) for _, few in events.runs())
     return total
 
 

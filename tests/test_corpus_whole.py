@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import fields, replace
 from pathlib import Path
@@ -89,6 +91,34 @@ def test_sorting_by_ranges_is_sorting(tight, width, size):
     assert np.concatenate([rows[:0], *parts]).tolist() == sorted(rows.tolist())
     firsts = [set(part[:, 0].tolist()) for part in parts]
     assert sum(map(len, firsts)) == len(set().union(*firsts))  # none comes in two parts
+
+
+FULL = """
+import resource, signal, sys
+import numpy as np
+from melody.corpus.spill import Column, table
+from melody.files import FileError, replacing
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
+column = Column("u1")
+for attempt in (lambda: column.extend(np.zeros(3_000_000)), lambda: table(3_000_000, "u1")):
+    try:
+        with replacing(sys.argv[1]):
+            attempt()
+    except FileError as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a limit on the size of files")
+def test_no_room_for_temporary_files_is_one_line_that_names_their_folder(tmp_path):
+    command = [sys.executable, "-c", FULL, str(tmp_path / "store")]
+    run = subprocess.run(command, env=os.environ | {"TMPDIR": str(tmp_path)}, capture_output=True, text=True, check=True)
+    assert (
+        run.stdout.splitlines()
+        == [f"cannot write temporary files to {tmp_path} (File too large); free some space there or set TMPDIR"] * 2
+    )
+    assert not list(tmp_path.iterdir())
 
 
 # Shards

@@ -12,6 +12,7 @@ import mido
 import numpy as np
 import pretty_midi
 import pytest
+import symusic
 from hypothesis import given, settings
 from midi_hex import END, SCALE, file, notes, track
 from piece_strategies import LAW, pieces
@@ -193,6 +194,35 @@ def test_without_its_known_layout_symusic_is_read_by_its_manual(monkeypatch: pyt
     slow, _ = midi.scan(data)
     np.testing.assert_array_equal(fast.notes, slow.notes)
     assert (fast.time_signatures, fast.tempi, fast.keys) == (slow.time_signatures, slow.tempi, slow.keys)
+
+
+def test_a_score_as_it_is_pickled_is_what_its_lists_say() -> None:
+    """Tracks with and without notes, names, controllers, bends, pedals, lyrics; markers; any number of changes."""
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        score = symusic.Score(int(rng.integers(1, 30000)))
+        for number in range(rng.integers(0, 5)):
+            drums, name = bool(rng.random() < 0.3), "né" * int(rng.integers(3))
+            track = symusic.Track(name=name, program=int(rng.integers(128)), is_drum=drums)
+            for tick in range(rng.integers(0, 9)):
+                track.notes.append(symusic.Note(tick, int(rng.integers(1, 2**30)), int(rng.integers(128)), 1 + number))
+            for some, event in (
+                (track.controls, symusic.ControlChange(5, 64, 127)),
+                (track.pitch_bends, symusic.PitchBend(6, -8192)),
+                (track.pedals, symusic.Pedal(1, 2)),
+                (track.lyrics, symusic.TextMeta(7, "la" * number)),
+            ):
+                for _ in range(rng.integers(0, 3)):
+                    some.append(event)
+            score.tracks.append(track)
+        for tick in range(rng.integers(0, 4)):
+            score.time_signatures.append(symusic.TimeSignature(tick, 7, 8))
+            score.tempos.append(symusic.Tempo(tick, 100 + tick))
+            score.key_signatures.append(symusic.KeySignature(tick, tick - 7, tick % 2))
+            score.markers.append(symusic.TextMeta(tick, "A"))
+        one, other = packed._of_state(score.__getstate__()), packed._of_lists(score)
+        held = [np.frombuffer(found.records, packed.NOTE).tolist() for found in (one, other)]
+        assert held[0] == held[1] and one._replace(records=b"") == other._replace(records=b"")
 
 
 def test_they_agree_on_format_0_with_channels_programs_controllers_and_exclusives() -> None:

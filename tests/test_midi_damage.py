@@ -226,27 +226,27 @@ def test_sixteen_megabytes_of_starting_notes_are_refused_at_once(tmp_path: Path)
     body = bytes.fromhex("00 90 3C 40") + bytes.fromhex("00 3C 40") * (16_000_000 // 3) + bytes.fromhex(END)
     bomb = file(b"MTrk" + struct.pack(">I", len(body)) + body)
     (tmp_path / "bomb.mid").write_bytes(bomb)
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(MidiError, match=r"bomb\.mid: has 16,000,0\d\d bytes; the limit is 8,000,000"):
         midi.read(tmp_path / "bomb.mid")
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
     assert "notes and more; the limit is 200,000" in refusal(bomb, ReadLimits(max_bytes=20_000_000))
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize("event", ["00 FF 51 03 07 A1 20", "00 FF 01 00", "00 C0 01", "00 80 3C 00", "00 F8"])
 def test_eight_megabytes_of_anything_take_no_longer_than_the_limit(event: str) -> None:
     body = bytes.fromhex(ONE) + bytes.fromhex(event) * (7_900_000 // len(bytes.fromhex(event)))
-    start = time.perf_counter()
+    start = time.process_time()
     refusal_or_piece(file(b"MTrk" + struct.pack(">I", len(body)) + body), ReadLimits(max_seconds=1))
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3
 
 
 def test_a_million_tracks_take_no_longer_than_the_limit() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     refusal_or_piece(file(*[b"MTrk\0\0\0\0"] * 900_000, count=0), ReadLimits(max_seconds=1))
     refusal_or_piece(file(*[b"MTrk\xff\0\0\0"] * 900_000, count=0), ReadLimits(max_seconds=1))
-    assert time.perf_counter() - start < 8
+    assert time.process_time() - start < 8
 
 
 def test_what_is_no_file_is_refused_by_name(tmp_path: Path) -> None:

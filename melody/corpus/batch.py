@@ -31,6 +31,7 @@ from melody.tokens.usage import FIRST_PART, part_keys
 PLAYERS = 512  # in all pieces: with the pitch that makes 16 bits
 FEW_CHANGES = 64  # in a file, up to which they are remembered
 _PITCH = 7  # bits
+_NO_CHANGES = np.zeros((3, 0), np.int64)
 
 
 def batched(sources: Sequence[PackedSource]) -> list[Sequence[PackedSource]]:
@@ -52,15 +53,15 @@ def read_together(sources: Sequence[PackedSource], ticks_per_quarter: int) -> tu
     None stands for a source that has to go the careful way and is not among the events.
     """
     notes = _Notes.of(sources, ticks_per_quarter)
-    changes: list[tuple[int, int, int, int]] = []
+    changes: list[Ints] = []
     told: list[tuple[str, ...] | None] = []
-    for number, (source, good, moved) in enumerate(zip(sources, notes.good(), notes.moved)):
+    for source, good, moved in zip(sources, notes.good(), notes.moved):
         frame = _frame(source, ticks_per_quarter) if good else None
+        changes.append(frame[0] if frame else _NO_CHANGES)
         if frame is None:
             told.append(None)
-            continue
-        changes += [(number, *change) for change in frame[0]]
-        told.append((*frame[1], moved_in_words(moved, ticks_per_quarter)) if moved else frame[1])
+        else:
+            told.append((*frame[1], moved_in_words(moved, ticks_per_quarter)) if moved else frame[1])
     together, overlapping = _ordered(notes, sources, changes)
     for number in overlapping:
         told[number] = None
@@ -136,8 +137,11 @@ def _snapped(start: Column, length: Column, sizes: Ints, grids: list[int], targe
     return on_grid, (furthest / steps).tolist()
 
 
-def _frame(source: PackedSource, ticks_per_quarter: int) -> tuple[list[tuple[int, int, int]], tuple[str, ...]] | None:
-    """(tick, kind, value) of each change of metre, tempo and key, and what was repaired; None if no piece can hold them."""
+def _frame(source: PackedSource, ticks_per_quarter: int) -> tuple[Ints, tuple[str, ...]] | None:
+    """Ticks, kinds and values of the changes of metre, tempo and key, (3, changes), and what was repaired.
+
+    None if no piece can hold them.
+    """
     what = (source.time_signatures, source.tempi, source.keys)
     few = sum(map(len, what)) <= FEW_CHANGES
     return (_known_frame if few else _made_frame)(source.ticks_per_quarter, *what, ticks_per_quarter)
@@ -149,11 +153,12 @@ def _made_frame(
     tempi: Sequence[tuple[int, int]],
     keys: Sequence[tuple[int, int, int]],
     ticks_per_quarter: int,
-) -> tuple[list[tuple[int, int, int]], tuple[str, ...]] | None:
+) -> tuple[Ints, tuple[str, ...]] | None:
     repairs: list[str] = []
     source = Source(own_grid, np.zeros((5, 0), np.int64), (), time_signatures, tempi, keys)
     try:
-        return events.changes_of(without_notes(source, ticks_per_quarter, repairs)), tuple(repairs)
+        changes = events.changes_of(without_notes(source, ticks_per_quarter, repairs))
+        return np.array(changes, np.int64).reshape(-1, 3).T.copy(), tuple(repairs)
     except MidiError:
         return None
 
@@ -161,11 +166,10 @@ def _made_frame(
 _known_frame = lru_cache(maxsize=4096)(_made_frame)  # most files have the frame of another
 
 
-def _ordered(
-    notes: _Notes, sources: Sequence[PackedSource], changes: Sequence[tuple[int, int, int, int]]
-) -> tuple[Events, list[int]]:
-    """Notes and changes (source, tick, kind, value) of all sources as events; and which sources have notes that overlap."""
-    said = np.array(changes, np.int64).reshape(-1, 4).T
+def _ordered(notes: _Notes, sources: Sequence[PackedSource], changes: Sequence[Ints]) -> tuple[Events, list[int]]:
+    """Notes and changes (those of `_frame`) of all sources as events; and which sources have notes that overlap."""
+    source = np.repeat(np.arange(len(sources)), [few.shape[1] for few in changes])
+    said = np.concatenate([source[None], np.concatenate(changes, 1)])
     player, kinds = _players(notes, sources, said)
     start = np.concatenate([notes.start, said[1].astype(notes.start.dtype)])
     duration = np.zeros(len(start), start.dtype)

@@ -27,14 +27,22 @@ def count(usage: Usage, events: Events) -> None:
     said = with_rests(events, legato)
     usage.shifts.update(_counts(said.shift))
     usage.durations.update(_counts(said.duration[(said.kind >= FIRST_PART) & (said.duration > 0)]))
-    change, note = events.change_rows, events.note_rows
+    note = events.note_rows
     usage.velocities.update(_counts(events.velocity.take(note)))
     usage.pitches.update(_counts(events.value.take(note)))
     counters: tuple[Counter[Any], ...] = (usage.time_signatures, usage.tempi, usage.keys)
-    rows = zip(events.kind[change].tolist(), events.value[change].tolist(), events.tick[change].tolist())
-    for (kind, value, later), number in Counter((k, v, t > 0) for k, v, t in rows).items():
+    for said, number in Counter(_changes(events).tolist()).items():
+        place, later = divmod(said, 2)
+        value, kind = divmod(place, FIRST_PART)
         counters[kind][meaning(kind, value)] += number
-        usage.changes[kind] |= later
+        usage.changes[kind] |= bool(later)
+
+
+def _changes(events: Events) -> Ints:
+    """A number for the kind and the value of each change, and whether it is later than tick 0."""
+    change = events.change_rows
+    said = events.value.take(change).astype(np.int64) * FIRST_PART + events.kind.take(change)
+    return said * 2 + (events.tick.take(change) > 0)
 
 
 def _counts(values: Column) -> Counter[int]:
@@ -78,10 +86,12 @@ class Encoder:
             _Numbers((0, *vocabulary.velocities), (0, *range(len(vocabulary.velocities)))),
         )
         said: Sequence[Sequence[Any]] = (vocabulary.time_signatures, vocabulary.tempi, vocabulary.keys)
-        self._changes = [
-            {code(kind, meant): vocabulary.value_starts[kind] + i for i, meant in enumerate(table)}
+        self._changes = {
+            2 * (code(kind, meant) * FIRST_PART + kind) + later: vocabulary.value_starts[kind] + i
             for kind, table in enumerate(said)
-        ]
+            for i, meant in enumerate(table)
+            for later in range(1 + vocabulary.changes[kind])
+        }
 
     def encode(self, events: Events) -> tuple[Rows, Ints, NDArray[np.bool_]]:
         """Tokens of all pieces, END rows included, (rows, 5); where each begins and the last ends; which are exact.
@@ -93,18 +103,13 @@ class Encoder:
         for numbers, column, out in zip(self._numbers, events.columns, columns):
             numbers.put(column, out)
         change = events.change_rows
-        columns[VALUE][change] = self._of_changes(events, change)
+        columns[VALUE][change] = [self._changes.get(said, -1) for said in _changes(events).tolist()]
         exact = np.ones(len(events), bool)
         if columns.min(initial=0) < 0:
             exact[events.piece[(columns < 0).any(0)]] = False
         unsaid = [kind for kind in (METRE, TEMPO, KEY) if not self.vocabulary.is_said[kind]]
         left_out = change[np.isin(events.kind[change], unsaid)]
         return *_with_ends(columns, events.starts, left_out), exact
-
-    def _of_changes(self, events: Events, change: Ints) -> list[int]:
-        changing = self.vocabulary.changes
-        rows = zip(events.kind[change].tolist(), events.value[change].tolist(), events.tick[change].tolist())
-        return [self._changes[kind].get(value, -1) if changing[kind] or not tick else -1 for kind, value, tick in rows]
 
 
 def legato_kinds(vocabulary: Vocabulary) -> set[int]:

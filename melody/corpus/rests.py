@@ -20,6 +20,8 @@ REST = 128
 
 def with_rests(events: Events, legato: Collection[int]) -> Events:
     """The events with the rests of the parts of those kinds, whose notes have a duration of 0 then."""
+    if not legato:
+        return events
     notes = np.flatnonzero(np.isin(events.kind, list(legato)))
     if not len(notes):
         return events

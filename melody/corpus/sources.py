@@ -25,8 +25,9 @@ from typing import overload
 import numpy as np
 
 from melody import midi
-from melody.corpus.spill import Column
+from melody.corpus.spill import Column, room
 from melody.errors import CorpusError, MidiError
+from melody.files import FileError
 
 SCORES = (".xml", ".musicxml", ".mxl", ".abc", ".krn")
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
@@ -201,6 +202,8 @@ def _entries(folder: Path, below: str, seen: set[int], listing: Listing) -> Iter
     try:
         with os.scandir(where) as entries:
             return _in_order(_told(entry, below) for entry in entries)
+    except FileError:  # of a temporary file, not of this folder
+        raise
     except OSError as error:
         reason = f"cannot be opened ({error.strerror}); check its permissions"
         listing.refused.append((below.rstrip("/") or ".", reason))
@@ -223,9 +226,10 @@ def _in_order(found: Iterator[tuple[str, int]]) -> Iterator[tuple[str, int]]:
 
 
 def _spilled(entries: Sequence[tuple[str, int]]) -> Iterator[tuple[str, int]]:
-    file = tempfile.TemporaryFile("w+", encoding="ascii")  # noqa: SIM115  # open until the last entry is taken
-    file.writelines(json.dumps(entry) + "\n" for entry in entries)
-    file.seek(0)
+    with room():
+        file = tempfile.TemporaryFile("w+", encoding="ascii")  # noqa: SIM115  # open until the last entry is taken
+        file.writelines(json.dumps(entry) + "\n" for entry in entries)
+        file.seek(0)
 
     def read() -> Iterator[tuple[str, int]]:
         with file:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from melody.files import FileError
 from melody.piece import Ints
 
 ROWS = 1 << 15  # that are in memory at once
@@ -50,12 +52,16 @@ class Column:
         self._write(np.asarray(rows, self.kind.base).tobytes())
         self._rows += len(rows)
         if isinstance(self._file, BytesIO) and self._rows * self.kind.itemsize > SMALL:
-            held, self._file = self._file, tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  # while the column lives
-            self._write(held.getvalue())
+            held = self._file.getvalue()
+            with room():
+                self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  # while the column lives
+            self._write(held)
 
     def _write(self, data: bytes) -> None:
-        while data:  # a file without a buffer may take a part
-            data = data[self._file.write(data) :]
+        left = memoryview(data)
+        with room():
+            while left:  # a file without a buffer may take a part
+                left = left[self._file.write(left) :]
 
     def rows(self, start: int, stop: int) -> NDArray[Any]:
         """Rows from `start` up to `stop`, or as many of them as there are."""
@@ -86,14 +92,29 @@ class Column:
 
 
 def table(rows: int, kind: DTypeLike, value: int = 0) -> NDArray[Any]:
-    """Numbers that are written in any order, (rows,), all `value` at first; if many, in a temporary file that is mapped."""
+    """Numbers that are written in any order, (rows,), all `value` at first; if many, in a temporary file that is mapped.
+
+    The file is written before it is mapped: where there is no room for it that is an error, later it would be a crash.
+    """
     if rows * np.dtype(kind).itemsize <= SMALL:
         return np.full(rows, value, kind)
-    with tempfile.TemporaryFile() as file:
-        numbers = np.memmap(file, kind, "w+", shape=rows)
-    if value:
-        numbers[:] = value
-    return numbers
+    with room(), tempfile.TemporaryFile() as file:
+        for start in range(0, rows, ROWS):
+            file.write(np.full(min(ROWS, rows - start), value, kind).tobytes())
+        file.flush()
+        return np.memmap(file, kind, "r+", shape=(rows,))
+
+
+@contextmanager
+def room() -> Iterator[None]:
+    """Where temporary files are written: raises `FileError` if the system has no room for them."""
+    try:
+        yield
+    except OSError as error:
+        where = tempfile.gettempdir()
+        raise FileError(
+            f"cannot write temporary files to {where} ({error.strerror or error}); free some space there or set TMPDIR"
+        ) from error
 
 
 def counted(rows: int, kind: DTypeLike = "<u4") -> NDArray[Any]:

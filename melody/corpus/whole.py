@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -85,9 +86,10 @@ class Whole:
         }
 
     def _nothing_kept(self, shards: Iterator[Shard]) -> str:
-        verdicts = [j.verdict for shard in shards for j in shard.judgements]
-        told = [f"{v.path}: {v.reason}" for v in verdicts[:3]] + [f"{n}: {why}" for n, why in self.listing.refused[:3]]
-        total = len(verdicts) + len(self.listing.refused)
+        verdicts = (judgement.verdict for shard in shards for judgement in shard.judgements)
+        told = [f"{v.path}: {v.reason}" for v in islice(verdicts, 3)]
+        told += [f"{name}: {why}" for name, why in self.listing.refused[:3]]
+        total = self.listing.files + len(self.listing.refused)
         return f"{self.folder}: nothing could be kept of {total:,} files; {'; '.join(told[:3])}"
 
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from melody.corpus.judge import Task, judged
 from melody.corpus.settings import PrepareSettings
 from melody.corpus.shard import Shard
 from melody.corpus.store import Corpus
 from melody.errors import CorpusError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 ENOUGH = 16  # chunks from which on processes are worth their start
 AHEAD = 3  # tasks given out for each worker, so that none waits and memory stays bounded
@@ -71,6 +71,10 @@ def _known(store: Earlier) -> Corpus | None:
 
 
 def _in_processes(tasks: Iterable[tuple[int, Task]], workers: int, store: Earlier | None) -> Iterator[tuple[int, Shard]]:
+    import multiprocessing
+    from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+    from concurrent.futures.process import BrokenProcessPool
+
     # Processes begun anew behave the same on every system and do not inherit threads that hold locks.
     context = multiprocessing.get_context("spawn")
     left = iter(tasks)

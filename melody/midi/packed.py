@@ -1,9 +1,9 @@
 """A whole file's notes as symusic holds them in memory, for whoever reads many files at once.
 
-Every NumPy call costs as much as some hundred notes, and `notes.numpy()` makes four of them a track. What symusic writes
-when a list is pickled is the list's own memory in one copy: a count of 4 bytes, then a record of `RECORD` bytes a note,
-whose last two bytes mean nothing. That is not in symusic's manual; so it is tried out once, on events of known values,
-and where it is not so, the same records are made of what the manual promises.
+Every NumPy call costs as much as some hundred notes, and `notes.numpy()` makes four of them a track; every list that is
+asked for costs as much as some dozen. What symusic writes when a score is pickled is all of it in one copy (`_of_state`),
+the notes as records of `RECORD` bytes, whose last two mean nothing. That is not in symusic's manual; so it is tried out
+once, on a score of known values, and where it is not so, the same is made of what the manual promises.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ NOTE = np.dtype(
     }
 )
 _LARGEST = 2**31 - 1
+_HEAD, _TRACK, _NUMBER = struct.Struct("<iI"), struct.Struct("<B?I"), struct.Struct("<I")
 _TIME, _TEMPO, _KEY = struct.Struct("<iBBxx"), struct.Struct("<ii"), struct.Struct("<ibbxx")
+_EVENT = 8  # bytes of each of these, of a controller, a pitch bend, a pedal, and of a lyric before its text
 
 
 class PackedSource(NamedTuple):
@@ -97,59 +99,130 @@ def unpacked(source: Source | PackedSource) -> Source:
     return source.unpacked() if isinstance(source, PackedSource) else source
 
 
-# From symusic's lists
+# From symusic's scores
 
 
-def records(notes: Any) -> bytes:
-    """A symusic list of notes as `NOTE` records."""
-    if layout_is_known():
-        return notes.__getstate__()[4:]
-    columns = notes.numpy()
-    held = np.zeros(len(columns["time"]), NOTE)
-    for name in NOTE.names or ():
-        held[name] = columns[name]
-    return held.tobytes()
+class Heard(NamedTuple):
+    """What symusic found in a file.
+
+    Parameters
+    ----------
+    ticks_per_quarter
+        The file's grid.
+    records
+        A `NOTE` for each note, track by track.
+    sizes
+        Number of notes of each track that has some.
+    players
+        Program, whether it is a drum kit, and name of each of those.
+    others
+        Number of controllers and pitch bends in all tracks.
+    time_signatures, tempi, keys
+        As in `Source`.
+    """
+
+    ticks_per_quarter: int
+    records: bytes
+    sizes: list[int]
+    players: list[tuple[int, bool, str]]
+    others: int
+    time_signatures: tuple[tuple[int, int, int], ...]
+    tempi: tuple[tuple[int, int], ...]
+    keys: tuple[tuple[int, int, int], ...]
 
 
-Changes = tuple[tuple[tuple[int, int, int], ...], tuple[tuple[int, int], ...], tuple[tuple[int, int, int], ...]]
+def heard(score: Any) -> Heard:
+    """What is in a symusic score.
+
+    Raises
+    ------
+    ValueError
+        If a name of a track is not in UTF-8.
+    """
+    return _of_state(score.__getstate__()) if layout_is_known() else _of_lists(score)
 
 
-def changes(score: Any) -> Changes:
-    """Time signatures, tempi and keys of a symusic score, as in `Source`."""
-    times, tempi, keys = score.time_signatures, score.tempos, score.key_signatures
-    if layout_is_known():
-        return (
-            tuple(_TIME.iter_unpack(times.__getstate__()[4:])),
-            tuple(_TEMPO.iter_unpack(tempi.__getstate__()[4:])),
-            tuple(_KEY.iter_unpack(keys.__getstate__()[4:])),
-        )
-    return (
-        tuple((t.time, t.numerator, t.denominator) for t in times),
-        tuple((t.time, t.mspq) for t in tempi),
-        tuple((k.time, k.key, k.tonality) for k in keys),
+def _of_state(state: bytes) -> Heard:
+    """From the score as it is pickled: the grid, the tracks, time signatures, keys, tempi.
+
+    A track is its name, program, whether it is drums, notes, controllers, pitch bends, pedals and lyrics. Each list begins
+    with the number of its members.
+    """
+    number = _NUMBER.unpack_from
+    ticks_per_quarter, tracks = _HEAD.unpack_from(state)
+    at, others = _HEAD.size, 0
+    records, sizes, players = [], [], []
+    for _ in range(tracks):
+        named = at + 4
+        at = named + number(state, at)[0]
+        program, is_drum, size = _TRACK.unpack_from(state, at)
+        end = at + _TRACK.size + RECORD * size
+        if size:
+            players.append((program, is_drum, state[named:at].decode()))
+            sizes.append(size)
+            records.append(state[at + _TRACK.size : end])
+        controls = number(state, end)[0]
+        at = end + 4 + _EVENT * controls
+        bends = number(state, at)[0]
+        others += controls + bends
+        at += 4 + _EVENT * bends
+        at += 4 + _EVENT * number(state, at)[0]
+        lyrics = number(state, at)[0]
+        at += 4
+        for _ in range(lyrics):
+            at += _EVENT + number(state, at + 4)[0]
+    changes = []
+    for kind in (_TIME, _KEY, _TEMPO):
+        end = at + 4 + _EVENT * number(state, at)[0]
+        changes.append(tuple(kind.iter_unpack(state[at + 4 : end])))
+        at = end
+    time_signatures, keys, tempi = changes
+    return Heard(ticks_per_quarter, b"".join(records), sizes, players, others, time_signatures, tempi, keys)
+
+
+def _of_lists(score: Any) -> Heard:
+    """From what the manual promises."""
+    tracks = [track for track in score.tracks if len(track.notes)]
+    held = [np.zeros(len(track.notes), NOTE) for track in tracks]
+    for track, rows in zip(tracks, held):
+        columns = track.notes.numpy()
+        for name in NOTE.names or ():
+            rows[name] = columns[name]
+    return Heard(
+        score.ticks_per_quarter,
+        b"".join([rows.tobytes() for rows in held]),
+        [len(rows) for rows in held],
+        [(track.program, track.is_drum, track.name) for track in tracks],
+        sum(len(track.controls) + len(track.pitch_bends) for track in score.tracks),
+        tuple((t.time, t.numerator, t.denominator) for t in score.time_signatures),
+        tuple((t.time, t.mspq) for t in score.tempos),
+        tuple((k.time, k.key, k.tonality) for k in score.key_signatures),
     )
 
 
 @lru_cache(maxsize=1)
 def layout_is_known() -> bool:
-    """Whether symusic's lists write themselves as described above."""
+    """Whether symusic's scores write themselves as described above."""
     import symusic
 
-    score, track = symusic.Score(480), symusic.Track()
     try:
-        for note in ((2**24 + 5, 2**31 - 2**25, 127, 1), (1, 0, 0, 127)):
-            track.notes.append(symusic.Note(*note))
+        score = symusic.Score(480)
+        for number, name in enumerate(("é", "", "none", "two")):
+            track = symusic.Track(name=name, program=127 - number, is_drum=number == 3)
+            for some in range(0 if name == "none" else number + 1):
+                track.notes.append(symusic.Note(2**24 + some, 2**31 - 2**25 - some, 127 - some, 1 + some))
+                track.pedals.append(symusic.Pedal(some, 5))
+                track.lyrics.append(symusic.TextMeta(some, "la" * number))
+            for some in range(number):
+                track.controls.append(symusic.ControlChange(some, 7, 127))
+                track.pitch_bends.append(symusic.PitchBend(some, -8000))
+            score.tracks.append(track)
         score.time_signatures.append(symusic.TimeSignature(2**24 + 5, 255, 64))
         score.tempos.append(symusic.Tempo(2**24 + 5, 96))
         score.key_signatures.append(symusic.KeySignature(2**24 + 5, -7, 1))
-        lists = (track.notes, score.time_signatures, score.tempos, score.key_signatures)
-        counts, rows = zip(*((s[:4], s[4:]) for s in (one.__getstate__() for one in lists)))
-        return (
-            counts == (b"\2\0\0\0", *[b"\1\0\0\0"] * 3)
-            and np.frombuffer(rows[0], NOTE).tolist() == [(2**24 + 5, 2**31 - 2**25, 127, 1), (1, 0, 0, 127)]
-            and [*_TIME.iter_unpack(rows[1])] == [(2**24 + 5, 255, 64)]
-            and [*_TEMPO.iter_unpack(rows[2])] == [(2**24 + 5, 625_000)]
-            and [*_KEY.iter_unpack(rows[3])] == [(2**24 + 5, -7, 1)]
-        )
+        score.markers.append(symusic.TextMeta(3, "A"))
+        one, other = _of_state(score.__getstate__()), _of_lists(score)
     except Exception:  # whatever another symusic does
         return False
+    same_notes = np.array_equal(np.frombuffer(one.records, NOTE), np.frombuffer(other.records, NOTE))
+    return same_notes and one._replace(records=b"") == other._replace(records=b"")

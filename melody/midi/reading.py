@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from os import PathLike
 from stat import S_ISREG
+from typing import Any
 
 import numpy as np
 
@@ -138,25 +140,32 @@ def _whole(data: bytes, limits: ReadLimits) -> PackedSource | None:
     tracks = chunks.whole_tracks(data)
     if tracks is None:
         return None
-    import symusic
-
     try:
         split = [_split(track) for track in tracks]
-        score = symusic.Score.from_midi(data)
-        title, texts = _title_and_texts(split[0][1] if split else [])
+        score = _parser()(data)
     except Exception:  # symusic raises RuntimeError and others; `salvage` will find out what is wrong
         return None
-    players = [(track, track.notes, len(track.controls) + len(track.pitch_bends)) for track in score.tracks]
-    sizes = [len(notes) for _, notes, _ in players]
-    if not _nothing_lost([rest for rest, _ in split], 2 * sum(sizes) + sum([others for _, _, others in players])):
+    if len(data) > limits.max_changes:  # a change takes some bytes
+        number = len(score.tempos) + len(score.time_signatures) + len(score.key_signatures)
+        limits.check("changes of tempo, metre and key", number, limits.max_changes)
+    try:
+        found = packed.heard(score)
+        title, texts = _title_and_texts(split[0][1])
+    except ValueError:  # a name that is not in UTF-8
         return None
-    number = len(score.tempos) + len(score.time_signatures) + len(score.key_signatures)
-    limits.check("changes of tempo, metre and key", number, limits.max_changes)
-    records = b"".join([packed.records(notes) for _, notes, _ in players])
-    parts = [_part(t.program, t.is_drum, clean_text(t.name)) for (t, _, _), size in zip(players, sizes) if size]
-    sizes = [size for size in sizes if size]
-    frame = (*packed.changes(score), title, texts)
-    return PackedSource(score.ticks_per_quarter, score.end(), records, sizes, parts, *frame)
+    records, changes = found.records, (found.time_signatures, found.tempi, found.keys)
+    if not _nothing_lost([rest for rest, _ in split], 2 * (len(records) // packed.RECORD) + found.others):
+        return None
+    parts = [_part(*player) for player in found.players]
+    return PackedSource(found.ticks_per_quarter, score.end(), records, found.sizes, parts, *changes, title, texts)
+
+
+@lru_cache(maxsize=1)
+def _parser() -> Callable[[bytes], Any]:
+    """symusic's, without the choice of a unit of time that stands before it."""
+    from symusic.core import ScoreTick
+
+    return ScoreTick.from_midi
 
 
 def _surely_within(source: PackedSource, limits: ReadLimits) -> bool:
@@ -174,7 +183,7 @@ def _surely_within(source: PackedSource, limits: ReadLimits) -> bool:
 @lru_cache(maxsize=1024)
 def _part(program: int, is_drum: bool, name: str) -> Part:
     """The same player is the same object: most files have the same few."""
-    return Part(program, is_drum, name)
+    return Part(program, is_drum, clean_text(name))
 
 
 _Metas = list[tuple[bool, int, bytes]]
