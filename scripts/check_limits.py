@@ -241,7 +241,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    model, settings = find_model(arguments.model), SamplingSettings(seed=arguments.seed)
+    model, settings = find_model(arguments.model), SamplingSettings(seed=arguments.seed, any_ending=True)
     print(f"{'limit':82} {'tunes':>6} {'keep it':>8} {'removed':>8} {'seconds':>8}")
     broken = 0
     for written, meaning in [({}, {}), *ONE_BY_ONE, *TOGETHER]:

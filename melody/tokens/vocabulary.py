@@ -31,6 +31,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from math import gcd
+from operator import ge
 from typing import Any
 
 import numpy as np
@@ -238,7 +239,8 @@ class Vocabulary:
 
     def is_note(self, rows: Rows) -> NDArray[np.bool_]:
         """Which events are notes, (events,)."""
-        return (rows[..., KIND] >= FIRST_PART) & (rows[..., TIME] != END) & ~self.is_rest(rows)
+        note = (rows[..., KIND] >= FIRST_PART) & (rows[..., TIME] != END)
+        return note & ~self.is_rest(rows) if any(self.legato) else note
 
     def said(self, rows: Rows) -> NDArray[np.bool_]:
         """Which fields each event has, (events, fields); of those it has not, the token is 0 and means nothing."""
@@ -391,7 +393,7 @@ class Vocabulary:
             If the rows are not legal music. Rows that follow the grammar always are.
         """
         columns = np.array(np.asarray(rows, np.int64).reshape(-1, 5).T, order="C")
-        if columns.min(initial=0) < 0 or any(most >= size for most, size in zip(columns.max(1, initial=0), self.sizes)):
+        if columns.min(initial=0) < 0 or any(map(ge, columns.max(1, initial=0).tolist(), self.sizes)):
             raise VocabularyError(f"tokens out of range; the fields have {self.sizes} tokens")
         end = int(columns[TIME].argmin()) if columns.size else 0  # the first, if there is any
         columns = columns[:, :end] if columns.size and columns[TIME, end] == END else columns
@@ -399,9 +401,9 @@ class Vocabulary:
         tick = shifts.take(columns[TIME]).cumsum()
         changes = self._changes(columns, tick)
         duration = self._durations_of(columns, tick, durations)
-        note = self.is_note(columns.T)
-        if not note.all():
-            columns, tick, duration = columns[:, note], tick[note], duration[note]
+        note = np.flatnonzero(self.is_note(columns.T))
+        if len(note) < len(tick):
+            columns, tick, duration = columns.take(note, 1), tick.take(note), duration.take(note)
         used = np.flatnonzero(np.bincount(columns[KIND])[FIRST_PART:])
         number = np.zeros(self.sizes[KIND], np.int64)
         number[FIRST_PART + used] = np.arange(len(used))
@@ -429,7 +431,7 @@ class Vocabulary:
     def _durations_of(self, columns: Ints, tick: Ints, durations: Ints) -> Ints:
         """Ticks of each event: as it says, or in a legato part until the next."""
         said = durations.take(columns[DURATION])
-        legato = np.flatnonzero(self.legato_kinds[columns[KIND]])
+        legato = np.flatnonzero(self.legato_kinds[columns[KIND]]) if any(self.legato) else ()
         if len(legato):
             at = tick[legato]
             said[legato] = next_in_voice(columns[KIND, legato], at, np.maximum(at + self.ticks_per_quarter, tick[-1])) - at
