@@ -54,7 +54,7 @@ def generate(
         bool,
         typer.Option(
             "--any-ending",
-            help="Take a tune as it ends. Otherwise up to 8 are drawn until one ends on a bar line and on the tonic chord.",
+            help="Take a tune as it ends. Otherwise up to 16 are drawn until one ends on a bar line and on the tonic chord.",
         ),
     ] = False,
 ) -> None:

@@ -18,7 +18,8 @@ import typer
 from melody.errors import SamplingError
 from melody.limits import Limits
 from melody.sampling import SamplingSettings
-from melody.sampling.model import ENGINES, MAX_COUNT, EngineName
+from melody.sampling.model import ENGINES, EngineName
+from melody.sampling.search import MAX_COUNT
 
 _Result = TypeVar("_Result")
 _DEFAULTS = SamplingSettings()

@@ -46,9 +46,9 @@ class SamplingSettings:
     seed
         Random number, from 0; the same seed gives the same tunes.
     any_ending
-        Take a new tune as it ends. Otherwise up to 8 are drawn until one ends by itself, on a bar line and on the chord of
-        the tonic (`melody.sampling.ranking.ends_well`); where nothing is drawn by chance, or the best of many are kept, and
-        in continuations every ending is taken.
+        Take a new tune as it ends. Otherwise up to 16 are drawn until one ends by itself, on a bar line and on the chord of
+        the tonic (`melody.sampling.ranking.ends_well`), and, if the number of bars is given, where the model might have
+        ended it. Where nothing is drawn by chance, or the best of many are kept, and in continuations every ending is taken.
     max_notes
         A tune that has not ended by then is ended; None for as many as the longest piece in training had events.
 

@@ -16,26 +16,27 @@ from melody.errors import SamplingError
 from melody.limits import Limits, check
 from melody.limits.numbers import MAX_BARS
 from melody.piece import Piece
-from melody.sampling.beam import Beam, check_nothing_is_drawn, check_width
+from melody.sampling.beam import Beam, check_nothing_is_drawn
 from melody.sampling.choice import SamplingSettings
 from melody.sampling.continuing import limited
 from melody.sampling.headers import with_headers
 from melody.sampling.limiter import Limiter
 from melody.sampling.prompt import Continuation, Prompt
 from melody.sampling.ranking import ends_well, faults
+from melody.sampling.search import Search
 from melody.sampling.streams import Drawn, Start, Streams, begin
 from melody.tokens.features import Context
 from melody.tokens.grammar import Grammar
 from melody.tokens.vocabulary import END, KIND, TIME, Rows, Vocabulary
 
-MAX_COUNT = 1_000_000
 MAX_EVENTS = 10_000_000
 MAX_PROMPT = 50_000  # notes
 EngineName = Literal["numpy", "onnx", "int8"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 _STREAMS = 64  # tunes sampled side by side
 _ATTEMPTS = 20  # at a tune that comes to dead ends
-_ENDINGS = 8  # tunes drawn until one ends as tunes do
+_ENDINGS = 16  # tunes drawn until one ends as tunes do
+_LEAST = 0.2  # probability of an ending after an exact number of bars, for the model to be at one with it
 _MASK_BYTES = 20_000_000
 
 
@@ -144,7 +145,7 @@ class Model:
             start = replace(start, grammar=Limiter(grammar, limits))
         may_choose = not (search.ranks or settings.any_ending or settings.temperature == 0)
         most = self._most_events(settings, limits.bars)
-        drawn = self._sample(start, search, settings, most, self._ends_well if may_choose else None)
+        drawn = self._sample(start, search, settings, most, self._ending_of if may_choose else None)
         told = [self._told(settings, number, limits, search) for number in range(len(drawn))]
         tunes = [
             Tune(
@@ -211,10 +212,14 @@ class Model:
 
     def nats(self, rows: Sequence[Rows]) -> NDArray[np.float64]:
         """Negative log likelihood of sequences of events, all equally long, (sequences,)."""
+        return self._event_nats(rows).sum(axis=1)
+
+    def _event_nats(self, rows: Sequence[Rows]) -> NDArray[np.float64]:
+        """The same of each event, (sequences, events)."""
         contexts = [Context(self.vocabulary) for _ in rows]
         state, inputs = self._engine.begin(len(rows)), np.repeat(begin(self.vocabulary), len(rows), axis=0)
-        total = np.zeros(len(rows))
-        for events in np.stack(rows, axis=1):
+        found = np.zeros((len(rows), len(rows[0])))
+        for at, events in enumerate(np.stack(rows, axis=1)):
             hidden, state = self._engine.step(inputs, state)
             trunks = self._engine.trunks(hidden)
             conditions = np.array([[*c.conditions(e[TIME]), c.own(e[KIND])] for e, c in zip(events.tolist(), contexts)])
@@ -223,8 +228,8 @@ class Model:
                 said = self.vocabulary.said(events)[:, field]
                 logits = self._engine.logits(field, trunks, events, conditions).astype(np.float64)
                 log_sum = np.logaddexp.reduce(logits, axis=1)
-                total += np.where(said, log_sum - logits[np.arange(len(rows)), events[:, field]], 0.0)
-        return total
+                found[:, at] += np.where(said, log_sum - logits[np.arange(len(rows)), events[:, field]], 0.0)
+        return found
 
     @property
     def _name(self) -> str:
@@ -262,8 +267,12 @@ class Model:
     def _most_events(self, settings: SamplingSettings, bars: int | None) -> int:
         return settings.max_notes or (self.longest_piece if bars is None else MAX_EVENTS)
 
-    def _ends_well(self, drawn: Drawn) -> bool:
-        return _has_ended(drawn) and ends_well(self.vocabulary.decode(drawn.rows))
+    def _ending_of(self, drawn: Drawn) -> float:
+        """How good the ending of a tune is, 0 to 1. An exact number of bars may end it where the model would not."""
+        if not (_has_ended(drawn) and ends_well(self.vocabulary.decode(drawn.rows))):
+            return 0.0
+        last_note = int(np.flatnonzero(self.vocabulary.is_note(drawn.rows))[-1])
+        return min(float(np.exp(-self._event_nats([drawn.rows])[0, last_note + 1 :].sum())) / _LEAST, 1.0)
 
     def _sample(
         self,
@@ -271,19 +280,18 @@ class Model:
         search: Search,
         settings: SamplingSettings,
         most: int,
-        accepts: Callable[[Drawn], bool] | None = None,
+        worth: Callable[[Drawn], float] | None = None,
     ) -> list[Drawn]:
         """As many streams as the search wants, the new events with what is known of them.
 
-        A stream that is not accepted is drawn anew, a few times: what is drawn is distributed as the model says, given that
-        it is accepted.
+        One that is not worth 1 is drawn anew, a few times, and the best one taken.
         """
         engine = self._engine
         if search.beam is not None:
             check_nothing_is_drawn(settings)
             return [Beam(self.vocabulary, engine, start, search.beam, self._first_keys, most).run()]
         together = _streams_at_once(start.grammar, self.vocabulary)
-        tunes: dict[int, Drawn] = {}
+        best: dict[int, tuple[float, Drawn]] = {}
         for first in range(0, search.drawn, together):
             waiting = list(range(first, min(first + together, search.drawn)))
             for attempt in range(_ATTEMPTS):
@@ -299,9 +307,11 @@ class Model:
                     weigh=search.ranks,
                 )
                 for number, drawn in zip(waiting, streams.run()):
-                    if drawn is not None and (accepts is None or attempt >= _ENDINGS - 1 or accepts(drawn)):
-                        tunes[number] = drawn
-                waiting = [number for number in waiting if number not in tunes]
+                    found = (worth(drawn) if worth else 1.0, drawn) if drawn else None
+                    if found and (number not in best or found[0] > best[number][0]):
+                        best[number] = found
+                may_better = attempt + 1 < _ENDINGS
+                waiting = [n for n in waiting if n not in best or (may_better and best[n][0] < 1)]
                 if not waiting:
                     break
             else:
@@ -309,53 +319,7 @@ class Model:
                     f"the limits leave no way on: tune {waiting[0] + 1} came to a dead end in each of {_ATTEMPTS} tries; "
                     "loosen one of them"
                 )
-        return [tunes[number] for number in range(search.drawn)]
-
-
-@dataclass(frozen=True)
-class Search:
-    """How tunes are looked for.
-
-    Parameters
-    ----------
-    count
-        How many are wanted, 1 to 1,000,000.
-    best_of
-        Of how many drawn they are the best, see `melody.sampling.ranking`; None for as many as are wanted.
-    beam
-        The width of a beam search for the likeliest one; None to draw them by chance.
-
-    Raises
-    ------
-    SamplingError
-        If a number is out of range, or they do not go together.
-    """
-
-    count: int
-    best_of: int | None = None
-    beam: int | None = None
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.count <= MAX_COUNT:
-            raise SamplingError(f"{self.count:,} tunes were asked for; ask for 1 to {MAX_COUNT:,}")
-        if self.best_of is not None and not self.count <= self.best_of <= MAX_COUNT:
-            raise SamplingError(
-                f"the best {self.count:,} of {self.best_of:,} were asked for; draw {self.count:,} to {MAX_COUNT:,}"
-            )
-        if self.beam is not None:
-            check_width(self.beam)
-            if self.count > 1 or self.best_of is not None:
-                raise SamplingError("a beam search finds one tune, the likeliest; leave out the count and the best-of")
-
-    @property
-    def ranks(self) -> bool:
-        """Whether it is wanted how good the tunes are."""
-        return self.best_of is not None or self.beam is not None
-
-    @property
-    def drawn(self) -> int:
-        """How many are drawn."""
-        return self.best_of or self.count
+        return [best[number][1] for number in range(search.drawn)]
 
 
 def _engine(file: modelfile.ModelFile, name: EngineName) -> AnyEngine:
