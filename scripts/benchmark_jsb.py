@@ -41,11 +41,9 @@ LONGEST = 16  # quarters from one event to the next that the vocabulary allows, 
 OPENING = 9  # intervals of the soprano that make a test chorale the twin of a training chorale
 TRANSPOSITIONS = range(-5, 7)
 SHARES = (0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.16)  # of the n-gram in the mixture
-SHAPE = ModelSettings(dropout=0.4, weight_dropout=0.3, feature_dropout=0.1, head_dropout=0.2)
+DROPOUTS = {"dropout": 0.4, "weight_dropout": 0.3, "feature_dropout": 0.1, "head_dropout": 0.2}
 BATCH = BatchSettings(batch_size=16, window=64, transpositions=(-5, 6))
-TRAINING = TrainingSettings(
-    max_minutes=75, model=SHAPE, batch=BATCH, weight_decay=0.05, half=True, samples=0, precision="32"
-)
+TRAINING = TrainingSettings(max_minutes=75, batch=BATCH, weight_decay=0.05, half=True, samples=0, precision="32")
 
 
 def piece(steps: Sequence[Sequence[int]]) -> Piece:
@@ -181,12 +179,17 @@ def main() -> None:
     parser.add_argument("--max-minutes", type=float, default=TRAINING.max_minutes)
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--seed", type=int, default=0)
+    for name, rate in DROPOUTS.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=rate)
     parser.add_argument("--resume", action="store_true")
     arguments = parser.parse_args()
     corpus = Chorales.read(arguments.data)
     print(f"{int(corpus.twins.sum())} of {len(corpus.twins)} test chorales open like a training chorale", file=sys.stderr)
     if not arguments.evaluate:
-        settings = replace(TRAINING, max_minutes=arguments.max_minutes, epochs=arguments.epochs, seed=arguments.seed)
+        shape = ModelSettings(**{name: getattr(arguments, name) for name in DROPOUTS})
+        settings = replace(
+            TRAINING, model=shape, max_minutes=arguments.max_minutes, epochs=arguments.epochs, seed=arguments.seed
+        )
         notes, cells = (
             sum(int(corpus.vocabulary.is_note(r).sum()) for r in corpus.rows("valid")),
             corpus.cells["valid"].sum(),
