@@ -63,7 +63,10 @@ def export(
 
 def _own_tunes(model: Model) -> list[Rows]:
     """On what it writes, the difference in nats is the Kullback-Leibler divergence of the two."""
-    return [model.vocabulary.encode(tune) for tune in model.generate_many(_TUNES)]
+    from melody.sampling import SamplingSettings
+
+    tunes = model.generate_many(_TUNES, settings=SamplingSettings(any_ending=True))
+    return [model.vocabulary.encode(tune) for tune in tunes]
 
 
 def _test_pieces(file: ModelFile, folder: Path) -> list[Rows]:

@@ -21,8 +21,9 @@ from melody.sampling.choice import SamplingSettings
 from melody.sampling.filling import Filling
 from melody.sampling.given import aligned, decoded, given, timed
 from melody.sampling.particles import Particles
-from melody.sampling.prompt import understood, with_key
+from melody.sampling.prompt import understood
 from melody.sampling.voices import StrictVoices
+from melody.score.keys import likeliest_keys
 from melody.signatures import Key
 from melody.tokens.vocabulary import Vocabulary
 
@@ -107,8 +108,10 @@ class _Setting:
         self._start = int(heard.bar_starts(int(heard.onset[0]) + 1)[-1])  # silent bars before are not heard
         heard = heard.slice(self._start, heard.length)
         heard = replace(heard, parts=self._vocabulary.parts[:1], keys=_named_keys(self._vocabulary, heard, key))
+        guessed = key is None and heard.keys and not self._melody.keys
+        self._told = (f"names no key; by its notes it is taken for {heard.keys[0].name}",) if guessed else ()
         octaves = _octaves_to_sing(model, heard)
-        self._music = with_key(model, understood(self._vocabulary, heard, octaves=octaves, keep_rhythm=True))
+        self._music = understood(self._vocabulary, heard, octaves=octaves, keep_rhythm=True)
         lower = np.arange(len(self._vocabulary.parts)) > 0
         piece = self._music.piece
         first, last = int(piece.onset[0]), piece.length
@@ -122,7 +125,7 @@ class _Setting:
         frame = self._frame
         before = timed(self._vocabulary, frame.rows[: frame.prefix], frame.tick[: frame.prefix])
         piece = decoded(self._vocabulary, np.concatenate([before, ways.draw()]))
-        return Harmony(self._with_voices(piece), self._music.remarks)
+        return Harmony(self._with_voices(piece), (*self._told, *self._music.remarks))
 
     def _with_voices(self, piece: Piece) -> Piece:
         onset, end = self._in_own_time(piece.onset), self._in_own_time(piece.end)
@@ -160,22 +163,25 @@ def _check(vocabulary: Vocabulary, melody: Piece) -> None:
 
 
 def _named_keys(vocabulary: Vocabulary, melody: Piece, key: str | None) -> tuple[Key, ...]:
-    """The key that was asked for, or the melody's own, as the vocabulary spells them."""
-    if key is None:
+    """The key that was asked for, or the melody's own, as the vocabulary spells them.
+
+    If there is neither, the likeliest by the notes alone: a model of several parts cannot tell from one of them.
+    """
+    if key is None and (melody.keys or not vocabulary.keys):
         return melody.keys
     asked = Limits.parse(key=key).key
-    assert asked is not None
-    known = [Key(0, *named) for named in vocabulary.keys]
-    same = [named for named in known if (named.tonic, named.mode) == (asked.tonic, asked.mode)]
+    known = {(named.tonic, named.mode): named for named in (Key(0, *one) for one in vocabulary.keys)}
+    wanted = likeliest_keys(melody) if asked is None else [asked]
+    same = [known[likely.tonic, likely.mode] for likely in wanted if (likely.tonic, likely.mode) in known]
     if not same:
-        names = ", ".join(named.name for named in known)
-        raise SamplingError(f"the model has never seen the key of {asked.name}; it knows {names}")
+        names = ", ".join(named.name for named in known.values())
+        raise SamplingError(f"the model has never seen the key of {wanted[0].name}; it knows {names}")
     return (same[0],)
 
 
 def _octaves_to_sing(model: Model, melody: Piece) -> int:
     """By how many octaves to move a melody to where the model's first part sings: none unless it is far from there."""
-    sung = model.generate_many(_TUNES, settings=SamplingSettings(max_notes=_EVENTS))
+    sung = model.generate_many(_TUNES, settings=SamplingSettings(any_ending=True, max_notes=_EVENTS))
     pitches = [tune.pitch[model.vocabulary.part_numbers(tune)[tune.part] == 0] for tune in sung]
     usual, own = np.median(np.concatenate([*pitches, melody.pitch[:0]])), np.median(melody.pitch)
     legal = [k for k in range(-10, 11) if melody.pitch.min() + 12 * k >= 0 and melody.pitch.max() + 12 * k <= 127]
