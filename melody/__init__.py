@@ -41,7 +41,9 @@ def train(folder: str | os.PathLike[str], *, out: str | os.PathLike[str], resume
     MelodyError
         If the folder holds nothing to train on, or a file cannot be written.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is loaded; see melody.cli
+    from melody.threads import wait_shortly
+
+    wait_shortly()
     from melody.corpus import prepare
     from melody.training.run import fit
     from melody.training.settings import TrainingSettings

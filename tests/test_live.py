@@ -54,8 +54,8 @@ def notes_of(model: Model, piece: Piece) -> list[Note]:
 def test_with_nothing_fed_it_is_generate(name: str, request: pytest.FixtureRequest) -> None:
     model = request.getfixturevalue(name)
     for seed in range(2):
-        settings = SamplingSettings(seed=seed, max_notes=None if name == "model" else 60)
-        assert sorted(stream(model, settings=settings)) == notes_of(model, model.generate(settings=settings))
+        settings = SamplingSettings(seed=seed, any_ending=True, max_notes=None if name == "model" else 60)
+        assert sorted(model.stream(settings=settings)) == notes_of(model, model.generate(settings=settings))
 
 
 def test_after_a_prompt_it_is_continue(model: Model) -> None:

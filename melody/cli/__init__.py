@@ -51,10 +51,9 @@ COMMANDS = {
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 2 the user can mend it, 130 interrupted."""
     from melody.errors import MelodyError
+    from melody.threads import wait_shortly
 
-    # Two threads that spin for work slow each other down 39-fold when another program holds a core; it must be set before
-    # any of them starts.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    wait_shortly()
     asked = "".join((sys.argv[1:] if arguments is None else arguments)[:1])
     if asked != "train":
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's products here are too small for more

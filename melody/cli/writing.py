@@ -87,12 +87,12 @@ def _checked(tune: Made, limits: Limits) -> bytes:
 
 def _tell(tune: Made, limits: Limits) -> None:
     """On stderr what there is to say of a tune: what the limits took, how likely it is, what is wrong with it."""
-    from melody.cli.screen import say
-
     told = [f"the limits took {tune.removed:.1%} of the probability"] if limits.more_than_bars else []
     told += [f"{tune.nats:.3f} nats a note"] if tune.nats == tune.nats else []
     told += [", ".join(tune.faults)] if tune.faults else []
     if told:
+        from melody.cli.screen import say
+
         say(f"{tune.path.name}: {'; '.join(told)}")
 
 

@@ -65,7 +65,7 @@ def stream(
     prompt
         What it goes on from; None to begin anew.
     settings
-        As for `Model.generate`, which makes the same notes of the same seed if nothing is fed or steered.
+        As for `Model.generate`, which makes the same notes of the same seed, any ending taken, if nothing is fed or steered.
     endless
         Never end of itself.
 
@@ -77,7 +77,7 @@ def stream(
     Examples
     --------
     >>> from melody.sampling import load                            # doctest: +SKIP
-    >>> for note in stream(load("fiddle.safetensors"), endless=True):  # doctest: +SKIP
+    >>> for note in load("fiddle.safetensors").stream(endless=True):  # doctest: +SKIP
     ...     play(note)
     """
     return Stream(model, prompt, settings or SamplingSettings(), endless)

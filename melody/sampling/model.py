@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from os import PathLike
-from typing import Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,9 @@ from melody.sampling.streams import Drawn, Start, Streams, begin
 from melody.tokens.features import Context
 from melody.tokens.grammar import Grammar
 from melody.tokens.vocabulary import END, KIND, TIME, Rows, Vocabulary
+
+if TYPE_CHECKING:
+    from melody.sampling.live import Stream
 
 MAX_EVENTS = 10_000_000
 MAX_PROMPT = 50_000  # notes
@@ -145,7 +149,8 @@ class Model:
             start = replace(start, grammar=Limiter(grammar, limits))
         may_choose = not (search.ranks or settings.any_ending or settings.temperature == 0)
         most = self._most_events(settings, limits.bars)
-        drawn = self._sample(start, search, settings, most, self._ending_of if may_choose else None)
+        worth = partial(self._ending_of, is_forced=limits.bars is not None) if may_choose else None
+        drawn = self._sample(start, search, settings, most, worth)
         told = [self._told(settings, number, limits, search) for number in range(len(drawn))]
         tunes = [
             Tune(
@@ -210,6 +215,20 @@ class Model:
             made.append(replace(joined, removed=tune.removed))
         return _best([_ranked(m, m.piece, m.prompt_end, d) for m, d in zip(made, drawn)], count) if search.ranks else made
 
+    def stream(
+        self, prompt: Piece | None = None, *, settings: SamplingSettings | None = None, endless: bool = False
+    ) -> Stream:
+        """New music, or what follows a prompt, note by note, to be fed and steered meanwhile: `melody.sampling.live.stream`.
+
+        Raises
+        ------
+        SamplingError, melody.errors.VocabularyError
+            If the prompt is empty or the model does not understand it.
+        """
+        from melody.sampling import live  # files of tunes do not need it
+
+        return live.stream(self, prompt, settings=settings, endless=endless)
+
     def nats(self, rows: Sequence[Rows]) -> NDArray[np.float64]:
         """Negative log likelihood of sequences of events, all equally long, (sequences,)."""
         return self._event_nats(rows).sum(axis=1)
@@ -267,10 +286,12 @@ class Model:
     def _most_events(self, settings: SamplingSettings, bars: int | None) -> int:
         return settings.max_notes or (self.longest_piece if bars is None else MAX_EVENTS)
 
-    def _ending_of(self, drawn: Drawn) -> float:
-        """How good the ending of a tune is, 0 to 1. An exact number of bars may end it where the model would not."""
+    def _ending_of(self, drawn: Drawn, is_forced: bool) -> float:
+        """How good the ending of a tune is, 0 to 1. One that is forced may stand where the model would not end."""
         if not (_has_ended(drawn) and ends_well(self.vocabulary.decode(drawn.rows))):
             return 0.0
+        if not is_forced:
+            return 1.0
         last_note = int(np.flatnonzero(self.vocabulary.is_note(drawn.rows))[-1])
         return min(float(np.exp(-self._event_nats([drawn.rows])[0, last_note + 1 :].sum())) / _LEAST, 1.0)
 
