@@ -18,18 +18,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.tokens.features import (
-    FIRST_LOOKBACK,
-    KEY_CONDITION,
-    KEY_IN_FORCE,
-    LOOKBACKS,
-    condition_sizes,
-    context,
-    feature_sizes,
-    parts_told,
-)
+from melody.tokens.features import columns, context, pitched_told
 from melody.tokens.usage import FIRST_PART, KEY
-from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, VALUE, Rows, Vocabulary
+from melody.tokens.vocabulary import END, KIND, TIME, VALUE, Rows, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -76,15 +67,10 @@ class Transposer:
     def __init__(self, vocabulary: Vocabulary, low: int, high: int) -> None:
         self._tables = {t: vocabulary.value_transposition(t) for t in range(low, high + 1)}
         self._drums = np.array([FIRST_PART + i for i, part in enumerate(vocabulary.parts) if part.is_drum], np.int64)
-        self._looked = [len(FIELDS) + FIRST_LOOKBACK + 3 * i + 1 for i in range(len(LOOKBACKS))]
+        self._columns = columns(vocabulary)
         self._num_pitches = vocabulary.num_pitches
-        features = len(FIELDS) + len(feature_sizes(vocabulary))
-        own = features + len(condition_sizes(vocabulary)) - 1
         self._first_key = vocabulary.value_starts[KEY]
-        self._keys = (len(FIELDS) + KEY_IN_FORCE, features + KEY_CONDITION)
-        told = parts_told(vocabulary)
-        pitched = [i for i, part in enumerate(vocabulary.parts[:told]) if not part.is_drum]
-        self._own, self._pitches = own, [column - told + i for column in (features, own) for i in pitched]
+        self._pitches = [pitches.start + i for pitches in self._columns.pitches for i in pitched_told(vocabulary)]
 
     def possible(self, rows: Rows) -> list[int]:
         """The transpositions that keep every pitch and key of the events in the vocabulary."""
@@ -99,15 +85,17 @@ class Transposer:
         moved = events.copy()
         moves = self._moves(events)
         moved[moves, VALUE] = table[events[moves, VALUE]]
-        for column in self._looked:
-            looked = events[:, column]
-            moved[:, column] = np.where(looked > 0, np.maximum(table[np.maximum(looked - 1, 0)], 0) + 1, 0)
-        for column in self._keys:
+        for first in (*self._columns.lookbacks, *self._columns.matches):
+            value = events[:, first + VALUE]
+            moves_too = (value > 0) & ~np.isin(events[:, first + KIND] - 1, self._drums)
+            moved[moves_too, first + VALUE] = np.maximum(table[value[moves_too] - 1], 0) + 1
+        for column in self._columns.keys:
             key = events[:, column]
             moved[:, column] = np.where(key > 0, table[self._first_key + np.maximum(key - 1, 0)] - self._first_key + 1, 0)
         for column in self._pitches:
             moved[:, column] = self._higher(events[:, column], semitones)
-        moved[moves, self._own] = self._higher(events[moves, self._own], semitones)
+        own = self._columns.own
+        moved[moves, own] = self._higher(events[moves, own], semitones)
         return moved
 
     def _higher(self, pitch: NDArray[np.int64], semitones: int) -> NDArray[np.int64]:

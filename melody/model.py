@@ -4,7 +4,10 @@ One step is one event. Its tokens and features are looked up in one table and ad
 Schmidhuber 1997; forget gate by Gers et al. 2000) carries the state on, and a small head predicts the fields of the next
 event in a chain, each given those before it and, from the second field on, what is known of the place where the event will
 stand (the conditions of `melody.tokens.features`). A head sees the LSTM's output and its input side by side (a skip
-connection, Graves 2013), and what each part plays is predicted by a head of its own.
+connection, Graves 2013), and what each part plays is predicted by a head of its own. Besides a logit for each token a head
+gives one for going on with what is being repeated, added to that of the token that came next there (a pointer, Vinyals et
+al. 2015, to where `melody.tokens.matches` points), and the head of the value logits of intervals to the last pitches of the
+parts, added to those of the pitches that are so far away: the same in all keys.
 
 A plain `nn.Module`: no Lightning here, and none is needed to use it.
 """
@@ -13,15 +16,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from melody.tokens.features import condition_sizes, feature_sizes, parts_told
+from melody.tokens.features import MAX_INTERVAL, Voices, feature_sizes, related, told_sizes
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, VALUE, Vocabulary
 
+Intervals = Literal["own", "parts", "none"]
 State = tuple[Tensor, Tensor]  # h and c, each (layers, batch, hidden)
 
 
@@ -48,6 +53,9 @@ class ModelSettings:
         Share of the things said of an event, to the LSTM or to a head, that are left out in training.
     head_dropout
         Share of the hidden cells of the heads left out in training.
+    intervals
+        To what the head of the value predicts intervals, besides pitches: 'own', the last pitch of the part; 'parts', that
+        of each part; 'none'. What is learnt of an interval holds in all keys; a small corpus is learnt by heart the sooner.
     """
 
     hidden_size: int = 256
@@ -58,6 +66,7 @@ class ModelSettings:
     weight_dropout: float = 0.0
     feature_dropout: float = 0.0
     head_dropout: float = 0.0
+    intervals: Intervals = "own"
 
 
 class MelodyLSTM(nn.Module):
@@ -143,22 +152,9 @@ class MelodyLSTM(nn.Module):
         return torch.stack([torch.ones_like(going), going, going, note & ~legato, note], dim=-1)
 
 
-def known_sizes(vocabulary: Vocabulary, field: int) -> tuple[int, ...]:
-    """Number of values of each thing that the head of a field is told: the fields before it, then conditions."""
-    if field == TIME:
-        return ()
-    conditions = condition_sizes(vocabulary)
-    return (*vocabulary.sizes[:field], *(conditions[:-1] if field == KIND else conditions))
-
-
 def _starts(sizes: Sequence[int]) -> Tensor:
     """Where each one's values begin in a table that holds those of all."""
     return torch.tensor([0, *sizes[:-1]]).cumsum(0) if sizes else torch.zeros(0, dtype=torch.long)
-
-
-def num_voices(vocabulary: Vocabulary, field: int) -> int:
-    """How many heads a field has: the value one for each part, if there are few, and one for changes; others one."""
-    return 1 + parts_told(vocabulary) if field == VALUE else 1
 
 
 class _Sum(nn.Module):
@@ -196,24 +192,32 @@ class _Head(nn.Module):
 
     def __init__(self, field: int, vocabulary: Vocabulary, settings: ModelSettings) -> None:
         super().__init__()
-        self.field, self.voices = field, num_voices(vocabulary, field)
-        sizes = known_sizes(vocabulary, field)
+        self.field = field
+        self.voices, self.first_voice = Voices.of(vocabulary, field)
+        sizes = told_sizes(vocabulary, field)
         seen, width, size = settings.hidden_size + settings.embedding_size, settings.head_size, vocabulary.sizes[field]
         self.first_condition = len(FIELDS) + len(feature_sizes(vocabulary))
         self.num_known = sum(sizes)
         self.register_buffer("offsets", _starts(sizes), persistent=False)
         self.trunk = nn.Parameter(torch.empty(self.voices, seen, width).uniform_(-1, 1) / seen**0.5)
         self.trunk_bias = nn.Parameter(torch.zeros(self.voices, width))
-        self.known = _Sum(max(self.voices * self.num_known, 1), width, settings.feature_dropout)
+        self.known = _Sum(self.voices * self.num_known, width, settings.feature_dropout)
         self.dropout = nn.Dropout(settings.head_dropout)
         self.inner = nn.Linear(width, width)
         self.output = nn.Parameter(torch.empty(self.voices, width, size).uniform_(-1, 1) / width**0.5)
         self.output_bias = nn.Parameter(torch.zeros(self.voices, size))
+        self.copy = nn.Parameter(torch.empty(self.voices, width, 1).uniform_(-1, 1) / width**0.5)
+        self.copy_bias = nn.Parameter(torch.zeros(self.voices, 1))
+        self.first_pitch = vocabulary.first_pitch
+        self.related = list(related(vocabulary, settings.intervals)) if field == VALUE else []
+        if self.related:
+            intervals = torch.empty(self.voices, width, len(self.related) * (2 * MAX_INTERVAL + 1))
+            self.interval = nn.Parameter(intervals.uniform_(-1, 1) / width**0.5 / len(self.related))
 
     def forward(self, hidden: Tensor, targets: Tensor) -> Tensor:
         """Logits, (batch, time, field size); see `MelodyLSTM.logits`."""
         seen, events = hidden.flatten(0, 1), targets.flatten(0, 1)  # (batch x time, ...)
-        voice = (events[:, KIND] - FIRST_PART + 1).clamp(0, self.voices - 1)
+        voice = (events[:, KIND] - FIRST_PART + self.first_voice).clamp(0, self.voices - 1)
         if self.voices == 1:
             return self._voice(0, seen, events).view(*hidden.shape[:2], -1)
         logits = hidden.new_empty(len(seen), self.output.shape[2])
@@ -224,11 +228,30 @@ class _Head(nn.Module):
 
     def _voice(self, number: int, seen: Tensor, events: Tensor) -> Tensor:
         """The logits of one voice, (rows, field size)."""
-        inner = seen @ self.trunk[number] + self.trunk_bias[number]
-        if self.num_known:
-            conditions = events[:, self.first_condition :][:, : len(self.offsets) - self.field]
-            known = torch.cat([events[:, : self.field], conditions], dim=1) + self.offsets
-            inner = inner + self.known(known + number * self.num_known)
+        conditions = events[:, self.first_condition :]
+        repeated = self._repeated(events, conditions)
+        told = conditions[:, len(FIELDS) :][:, : len(self.offsets) - 1 - self.field]
+        known = torch.cat([repeated, events[:, : self.field], told], dim=1) + self.offsets
+        inner = seen @ self.trunk[number] + self.trunk_bias[number] + self.known(known + number * self.num_known)
         inner = torch.tanh(inner)
-        inner = inner + torch.tanh(self.inner(self.dropout(inner)))
-        return self.dropout(inner) @ self.output[number] + self.output_bias[number]
+        inner = self.dropout(inner + torch.tanh(self.inner(self.dropout(inner))))
+        logits = inner @ self.output[number] + self.output_bias[number]
+        copied = inner @ self.copy[number] + self.copy_bias[number]
+        logits = logits.scatter_add(1, (repeated - 1).clamp(min=0), (copied * (repeated > 0)).to(logits.dtype))
+        return logits + self._by_interval(inner @ self.interval[number], conditions) if self.related else logits
+
+    def _repeated(self, events: Tensor, conditions: Tensor) -> Tensor:
+        """This field's token + 1 in the event that is repeated while the fields before are as they were there; (rows, 1)."""
+        match = conditions[:, : len(FIELDS)]
+        agree = (match[:, : self.field] == events[:, : self.field] + 1).all(dim=1, keepdim=True)
+        return match[:, self.field : self.field + 1] * agree
+
+    def _by_interval(self, logits: Tensor, conditions: Tensor) -> Tensor:
+        """Logits of intervals to each related pitch as logits of values, (rows, field size)."""
+        pitches = conditions[:, self.related, None]  # each + 1, (rows, related, 1)
+        count = self.output.shape[2] - self.first_pitch
+        interval = torch.arange(1, count + 1, device=logits.device) - pitches  # (rows, related, pitches)
+        found = logits.unflatten(1, (len(self.related), -1)).gather(
+            2, interval.clamp(-MAX_INTERVAL, MAX_INTERVAL) + MAX_INTERVAL
+        )
+        return functional.pad((found * (pitches > 0)).sum(dim=1), (self.first_pitch, 0))

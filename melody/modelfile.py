@@ -23,7 +23,7 @@ from melody.errors import ModelFileError, VocabularyError
 from melody.tokens.features import feature_sizes
 from melody.tokens.vocabulary import FIELDS, Vocabulary
 
-FORMAT = "melody-lstm 1"
+FORMAT = "melody-lstm 2"
 SUFFIX = ".safetensors"
 _MAX_BYTES = 2_000_000_000
 

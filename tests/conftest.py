@@ -52,6 +52,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "rules.safetensors"
     shape = ModelSettings(hidden_size=64, num_layers=1, embedding_size=48, head_size=48, dropout=0.1)
     fit(
-        small_corpus(), path, TrainingSettings(epochs=40, model=shape, batch=BatchSettings(batch_size=8), learning_rate=1e-2)
+        small_corpus(240),
+        path,
+        TrainingSettings(epochs=40, model=shape, batch=BatchSettings(batch_size=8), learning_rate=1e-2),
     )
     return path

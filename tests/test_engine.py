@@ -99,7 +99,7 @@ def test_where_logits_agree_the_same_seed_gives_the_same_tune(
 
 def test_nats_are_those_of_the_model_and_8_bits_cost_little(file: ModelFile, engines: dict[str, AnyEngine]) -> None:
     """NumPy's are torch's as training measured them on the same pieces; 32 bits cost nothing, 8 bits under a hundredth."""
-    pieces = small_corpus().rows("test")
+    pieces = small_corpus(240).rows("test")
     cost = {name: export.nats_per_note(file.vocabulary, engine, pieces) for name, engine in engines.items()}
     assert cost["numpy"] == pytest.approx(file.training["result"]["test"], abs=1e-4)
     assert cost["onnx"] == pytest.approx(cost["numpy"], abs=1e-5)

@@ -9,9 +9,9 @@ from music import folk_tune, random_piece
 
 from melody.dataset import Batches, BatchSettings, with_features
 from melody.engine import Engine
-from melody.model import MelodyLSTM, ModelSettings
+from melody.model import Intervals, MelodyLSTM, ModelSettings
 from melody.tokens import FIELDS, Vocabulary
-from melody.tokens.features import feature_sizes
+from melody.tokens.features import FIRST_PLACE, columns, feature_sizes
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import END, KIND, TIME
 
@@ -66,10 +66,11 @@ def test_the_future_does_not_change_the_past(model: MelodyLSTM, vocabulary: Voca
     for k in model.predicted:  # a field does not see itself nor the fields after it
         changed = events.clone()
         changed[..., k : len(FIELDS)] = 0
+        first = columns(vocabulary).conditions + FIRST_PLACE
         if k <= KIND:
-            changed[..., -1] = 0
+            changed[..., columns(vocabulary).own :] = 0
         if k == TIME:
-            changed[...] = 0
+            changed[..., first:] = 0
         hidden = before[:, :-1]
         assert torch.equal(model.logits(hidden, events[:, 1:])[k], model.logits(hidden, changed[:, 1:])[k])
 
@@ -105,10 +106,11 @@ def test_one_step_is_the_gate_equations(model: MelodyLSTM, vocabulary: Vocabular
     assert np.allclose(seen, np.concatenate([below, embedded]), atol=1e-6)
 
 
-@pytest.mark.parametrize("layers", [1, 2, 3])
-def test_the_numpy_engine_gives_torchs_logits(vocabulary: Vocabulary, layers: int) -> None:
+@pytest.mark.parametrize(("layers", "intervals"), [(1, "own"), (2, "parts"), (3, "none")])
+def test_the_numpy_engine_gives_torchs_logits(vocabulary: Vocabulary, layers: int, intervals: Intervals) -> None:
     torch.manual_seed(layers)
-    model = MelodyLSTM(vocabulary, ModelSettings(hidden_size=32, num_layers=layers, embedding_size=24, head_size=16)).eval()
+    shape = ModelSettings(hidden_size=32, num_layers=layers, embedding_size=24, head_size=16, intervals=intervals)
+    model = MelodyLSTM(vocabulary, shape).eval()
     engine = Engine(vocabulary, {name: value.numpy() for name, value in model.state_dict().items()})
     pair = torch.cat([_events(vocabulary, 12), _events(vocabulary, 13)])  # two streams at once
     hidden, _ = model(pair[:, :-1])

@@ -11,12 +11,12 @@ from music import canonical, folk_tune, random_piece
 from melody.errors import VocabularyError
 from melody.piece import Key, Part, Piece, Tempo, TimeSignature
 from melody.tokens import Vocabulary
+from melody.tokens.context import Conditions, Context
 from melody.tokens.features import (
     FIRST_LOOKBACK,
     INTERVAL,
     PHASE,
     POSITION,
-    Context,
     condition_sizes,
     context,
     feature_sizes,
@@ -259,9 +259,11 @@ def test_features_are_the_same_whole_and_event_by_event(number: int) -> None:
     rows = vocabulary.encode(piece)
     one_by_one = Context(vocabulary)
     got = []
-    for row in rows[:-1].tolist():
-        conditions = [*one_by_one.conditions(row[TIME]), one_by_one.own(row[KIND])]
-        got.append([*one_by_one.push(tuple(row)), *conditions])
+    for row in rows[:-1]:
+        conditions = Conditions(vocabulary, [one_by_one])
+        conditions.place(row[None])
+        conditions.part(row[None])
+        got.append([*one_by_one.push(tuple(row.tolist())), *conditions.array[0]])
     whole = context(vocabulary, rows)
     assert np.array_equal(got, whole[:-1])
     assert (whole < feature_sizes(vocabulary) + condition_sizes(vocabulary)).all()
@@ -291,10 +293,10 @@ def test_lookback_sees_what_came_next_a_bar_ago() -> None:
     piece = Piece([0, 24, 48, 96, 120], [24, 24, 48, 24, 24], [60, 62, 64, 60, 62])  # a bar, and its beginning again
     vocabulary = Vocabulary.build([piece])
     rows = vocabulary.encode(piece)
-    one_bar = context(vocabulary, rows)[:, FIRST_LOOKBACK : FIRST_LOOKBACK + 3]
-    assert one_bar[:3].tolist() == [[0, 0, 0]] * 3  # nothing a bar before
-    assert one_bar[3].tolist() == (rows[1, [TIME, VALUE, DURATION]] + 1).tolist()
-    assert one_bar[4].tolist() == (rows[2, [TIME, VALUE, DURATION]] + 1).tolist()
+    one_bar = context(vocabulary, rows)[:, FIRST_LOOKBACK : FIRST_LOOKBACK + 4]
+    assert one_bar[:3].tolist() == [[0, 0, 0, 0]] * 3  # nothing a bar before
+    assert one_bar[3].tolist() == (rows[1, :VELOCITY] + 1).tolist()
+    assert one_bar[4].tolist() == (rows[2, :VELOCITY] + 1).tolist()
 
 
 def test_keys_are_closed_under_the_transpositions_of_training() -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from melody.engine.state import Floats
 from melody.engine.tables import starts, sums
-from melody.tokens.features import condition_sizes, parts_told
+from melody.tokens.features import MAX_INTERVAL, Voices, related, told_sizes
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, VALUE, Vocabulary
 
@@ -44,12 +44,12 @@ class Heads:
         """Logits of one field of the next event, (streams, field size), given its fields before and its conditions.
 
         `event` is (streams, fields), of which only the fields before `field` are looked at; `conditions` (streams,
-        conditions), of which the kind does not see the last, `own`, and the time sees none.
+        conditions), of which the time sees the match alone, and the kind not those of the part.
         """
         head = self._heads[field]
         if head.voices == 1:
             return head.logits(0, trunks, event, conditions)
-        voice = np.clip(event[:, KIND] - FIRST_PART + 1, 0, head.voices - 1)
+        voice = np.clip(event[:, KIND] - FIRST_PART + head.first_voice, 0, head.voices - 1)
         logits = np.empty((len(trunks), head.size), np.float32)
         for number in set(voice.tolist()):
             own = np.flatnonzero(voice == number)
@@ -62,10 +62,16 @@ class _Head:
 
     def __init__(self, field: int, vocabulary: Vocabulary, weights: Mapping[str, NDArray], first: int) -> None:
         name = f"heads.{FIELDS[field]}"
-        self._output, self._output_bias = weights[f"{name}.output"], weights[f"{name}.output_bias"]
-        self.voices, self._width, self.size = self._output.shape
+        blocks = [weights[f"{name}.output"], weights[f"{name}.copy"]]
+        self._first_pitch, self._related = vocabulary.first_pitch, related_of(vocabulary, weights) if field == VALUE else ()
+        if self._related:
+            blocks.append(weights[f"{name}.interval"])
+        self._output = np.concatenate(blocks, axis=2)  # (voices, head size, field size + 1 + intervals)
+        self._output_bias = np.concatenate([weights[f"{name}.output_bias"], weights[f"{name}.copy_bias"]], axis=1)
+        self.voices, self._width, self.size = weights[f"{name}.output"].shape
+        self.first_voice = Voices.of(vocabulary, field).first
         self._field, self._first, self.last = field, first, first + self.voices * self._width  # columns of the trunks
-        sizes = known_sizes(vocabulary, field)
+        sizes = told_sizes(vocabulary, field)
         self._offsets, self._num_known = starts(sizes), sum(sizes)
         self._known = weights[f"{name}.known.weight"]
         self._inner = np.ascontiguousarray(weights[f"{name}.inner.weight"].T)
@@ -74,24 +80,39 @@ class _Head:
     def logits(self, voice: int, trunks: Floats, event: NDArray[np.int64], conditions: NDArray[np.int64]) -> Floats:
         """The logits of one voice, (streams, field size)."""
         start = self._first + voice * self._width
-        inner = trunks[:, start : start + self._width]
-        if self._num_known:
-            told = conditions[:, : len(self._offsets) - self._field]
-            known = np.concatenate([event[:, : self._field], told], axis=1) + (self._offsets + voice * self._num_known)
-            inner = inner + sums(self._known, known)
+        repeated = self._repeated(event, conditions)
+        told = conditions[:, len(FIELDS) :][:, : len(self._offsets) - 1 - self._field]
+        known = np.concatenate([repeated[:, None], event[:, : self._field], told], axis=1)
+        inner = trunks[:, start : start + self._width] + sums(self._known, known + (self._offsets + voice * self._num_known))
         inner = np.tanh(inner)
         inner += np.tanh(inner @ self._inner + self._inner_bias)
-        return inner @ self._output[voice] + self._output_bias[voice]
+        given = inner @ self._output[voice]
+        given[:, : self.size + 1] += self._output_bias[voice]
+        logits = np.ascontiguousarray(given[:, : self.size])
+        again = np.flatnonzero(repeated)
+        logits[again, repeated[again] - 1] += given[again, self.size]
+        if self._related:
+            self._add_intervals(logits[:, self._first_pitch :], given[:, self.size + 1 :], conditions)
+        return logits
+
+    def _repeated(self, event: NDArray[np.int64], conditions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """This field's token + 1 in the event that is repeated, as long as the fields before are as they were there; 0."""
+        match = conditions[:, : len(FIELDS)]
+        agree = (match[:, : self._field] == event[:, : self._field] + 1).all(axis=1)
+        return match[:, self._field] * agree
+
+    def _add_intervals(self, logits: Floats, given: Floats, conditions: NDArray[np.int64]) -> None:
+        """Add the logits of intervals to each related pitch to those of the pitches, (streams, pitches)."""
+        numbers = np.arange(1, logits.shape[1] + 1)
+        for of_part, column in zip(np.split(given, len(self._related), axis=1), self._related):
+            pitch = conditions[:, column, None]
+            interval = np.clip(numbers - pitch, -MAX_INTERVAL, MAX_INTERVAL) + MAX_INTERVAL
+            logits += np.take_along_axis(of_part, interval, axis=1) * (pitch > 0)
 
 
-def known_sizes(vocabulary: Vocabulary, field: int) -> tuple[int, ...]:
-    """Number of values of each thing that the head of a field is told: the fields before it, then conditions."""
-    if not field:
+def related_of(vocabulary: Vocabulary, weights: Mapping[str, NDArray]) -> tuple[int, ...]:
+    """To which pitches the head of the value predicts intervals, see `melody.tokens.features.related`, by its weights."""
+    interval = weights.get("heads.value.interval")
+    if interval is None:
         return ()
-    told = condition_sizes(vocabulary)
-    return (*vocabulary.sizes[:field], *(told[:-1] if field == KIND else told))
-
-
-def num_voices(vocabulary: Vocabulary, field: int) -> int:
-    """How many heads a field has: the value one for each part, if there are few, and one for changes; others one."""
-    return 1 + parts_told(vocabulary) if field == VALUE else 1
+    return related(vocabulary, "own" if interval.shape[2] == 2 * MAX_INTERVAL + 1 else "parts")

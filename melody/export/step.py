@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.engine import OnnxEngine
-from melody.engine.heads import known_sizes, num_voices
+from melody.engine.heads import related_of
 from melody.engine.tables import starts
 from melody.errors import ModelFileError
 from melody.export.graph import Graph, Tensor
 from melody.modelfile import ModelFile
-from melody.tokens.features import condition_sizes, feature_sizes
+from melody.tokens.features import MAX_INTERVAL, Voices, condition_sizes, feature_sizes, told_sizes
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, Vocabulary
 
-FORMAT = "melody-step 1"
+FORMAT = "melody-step 2"
 SUFFIX = ".onnx"
 Form = Literal["onnx", "int8"]
 _USAGE = (
@@ -182,34 +182,69 @@ def _advance(graph: Graph, gates: str, c: list[str], layer: int, size: int) -> s
 def _add_heads(graph: Graph, file: ModelFile) -> None:
     predicted = _predicted(file.vocabulary)
     trunks = graph.split("trunks", [file.weights[f"heads.{FIELDS[k]}.trunk_bias"].size for k in predicted])
-    known = graph.joined("chosen", "conditions")
     for k, trunk in zip(predicted, trunks):
-        graph.add("Identity", _logits(graph, file, k, trunk, known), outputs=[FIELDS[k]])
+        graph.add("Identity", _logits(graph, file, k, trunk), outputs=[FIELDS[k]])
 
 
-def _logits(graph: Graph, file: ModelFile, field: int, inner: str, known: str) -> str:
-    """The logits of one field from its columns of the trunks and from what is known."""
+def _logits(graph: Graph, file: ModelFile, field: int, inner: str) -> str:
+    """The logits of one field from its columns of the trunks."""
     head = {name.rpartition("heads." + FIELDS[field] + ".")[2]: array for name, array in file.weights.items()}
-    sizes, voices = known_sizes(file.vocabulary, field), num_voices(file.vocabulary, field)
-    voice = None if voices == 1 else _voice(graph, voices)
+    sizes, size = told_sizes(file.vocabulary, field), head["output"].shape[2]
+    voices, first = Voices.of(file.vocabulary, field)
+    voice = None if voices == 1 else _voice(graph, voices, first)
     if voice:
         inner = graph.one_of(inner, voice, *head["trunk_bias"].shape)
-    if sizes:
-        numbers = [*range(field), *range(len(FIELDS), len(FIELDS) + len(sizes) - field)]
-        rows = graph.add("Add", graph.columns(known, numbers), graph.constant(starts(sizes)))
-        if voice:
-            rows = graph.add("Add", rows, graph.add("Mul", voice, graph.constant(np.array(sum(sizes)))))
-        inner = graph.add("Add", inner, graph.sums(graph.table(head["known.weight"]), rows))
+    repeated = _repeated(graph, field)
+    told = range(len(FIELDS), len(FIELDS) + len(sizes) - 1 - field)
+    known = graph.joined(repeated, graph.columns("chosen", range(field)), graph.columns("conditions", told))
+    rows = graph.add("Add", known, graph.constant(starts(sizes)))
+    if voice:
+        rows = graph.add("Add", rows, graph.add("Mul", voice, graph.constant(np.array(sum(sizes)))))
+    inner = graph.add("Add", inner, graph.sums(graph.table(head["known.weight"]), rows))
     inner = graph.add("Tanh", inner)
     more = graph.add("Tanh", graph.product(graph.rounded(inner), head["inner.weight"], head["inner.bias"]))
-    output, bias = np.concatenate([block.T for block in head["output"]]), head["output_bias"].ravel()
-    logits = graph.product(graph.rounded(graph.add("Add", inner, more), span=2), output, bias, span=2)
-    return graph.one_of(logits, voice, *head["output_bias"].shape) if voice else logits
+    blocks = [head[block] for block in ("output", "copy", "interval") if block in head]
+    output = np.concatenate([np.concatenate(voice_, axis=1).T for voice_ in zip(*blocks)])
+    bias = np.zeros((voices, len(output) // voices), np.float32)
+    bias[:, : size + 1] = np.concatenate([head["output_bias"], head["copy_bias"]], axis=1)
+    given = graph.product(graph.rounded(graph.add("Add", inner, more), span=2), output, bias.ravel(), span=2)
+    given = graph.one_of(given, voice, *bias.shape) if voice else given
+    logits, copied, *intervals = graph.split(given, [block.shape[2] for block in blocks])
+    is_repeated = graph.add("Equal", graph.constant(np.arange(1, size + 1)[None]), repeated)
+    logits = graph.add("Add", logits, graph.add("Mul", copied, graph.add("Cast", is_repeated, to=1)))
+    return _with_intervals(graph, file, logits, intervals[0]) if intervals else logits
 
 
-def _voice(graph: Graph, voices: int) -> str:
+def _repeated(graph: Graph, field: int) -> str:
+    """The field's token + 1 in the event that is repeated, 0 if a field before is not as it was there, (streams, 1)."""
+    repeated = graph.columns("conditions", [field])
+    one = graph.constant(np.array(1))
+    for before in range(field):
+        chosen = graph.add("Add", graph.columns("chosen", [before]), one)
+        agrees = graph.add("Cast", graph.add("Equal", graph.columns("conditions", [before]), chosen), to=7)  # whole numbers
+        repeated = graph.add("Mul", repeated, agrees)
+    return repeated
+
+
+def _with_intervals(graph: Graph, file: ModelFile, logits: str, given: str) -> str:
+    """Logits of intervals to each related pitch added to those of the pitches."""
+    vocabulary, width = file.vocabulary, 2 * MAX_INTERVAL + 1
+    numbers = np.concatenate([np.zeros(vocabulary.first_pitch, np.int64), np.arange(1, vocabulary.num_pitches + 1)])
+    is_pitch = graph.constant((numbers > 0).astype(np.float32)[None])
+    least, most, middle = (graph.constant(np.array(n)) for n in (-MAX_INTERVAL, MAX_INTERVAL, MAX_INTERVAL))
+    parts = related_of(vocabulary, file.weights)
+    for of_part, column in zip(graph.split(given, [width] * len(parts)), parts):
+        pitch = graph.columns("conditions", [column])
+        interval = graph.add("Clip", graph.add("Sub", graph.constant(numbers[None]), pitch), least, most)
+        found = graph.add("GatherElements", of_part, graph.add("Add", interval, middle), axis=1)
+        sounds = graph.add("Cast", graph.add("Greater", pitch, graph.constant(np.array(0))), to=1)
+        logits = graph.add("Add", logits, graph.add("Mul", graph.add("Mul", found, is_pitch), sounds))
+    return logits
+
+
+def _voice(graph: Graph, voices: int, first: int) -> str:
     """Which voice of the value speaks, by the kind that is chosen, (streams, 1)."""
-    number = graph.add("Sub", graph.columns("chosen", [KIND]), graph.constant(np.array(FIRST_PART - 1)))
+    number = graph.add("Sub", graph.columns("chosen", [KIND]), graph.constant(np.array(FIRST_PART - first)))
     return graph.add("Clip", number, graph.constant(np.array(0)), graph.constant(np.array(voices - 1)))
 
 

@@ -18,7 +18,7 @@ from melody.errors import SamplingError
 from melody.sampling.choice import SamplingSettings
 from melody.sampling.limiter import Limiter
 from melody.sampling.streams import Drawn, Start, says_no_change, usual_keys
-from melody.tokens.features import condition_sizes
+from melody.tokens.context import Conditions
 from melody.tokens.grammar import Mask
 from melody.tokens.usage import KEY
 from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
@@ -143,23 +143,18 @@ class _Next:
         self._beam, self._trunks = beam, trunks
         self._parents = np.arange(len(trunks))
         self._events = np.zeros((len(trunks), len(FIELDS)), np.int64)
-        self._conditions = np.zeros((len(trunks), len(condition_sizes(beam._vocabulary))), np.int64)
+        self._conditions = Conditions(beam._vocabulary, beam._contexts)
         self._grammar = beam._grammar
         self.said, self.removed, self.tokens = beam._said, beam._removed, beam._tokens
 
     def best(self) -> tuple[NDArray[np.int64], Rows]:
         """The beginning that each of the likeliest goes on from, and with what."""
-        contexts = self._beam._contexts
         self._take(TIME, self._grammar.times())
         if not len(self._events):
             return self._parents, self._events
-        times = self._events[:, TIME].tolist()
-        self._conditions[:, :-1] = [
-            contexts[parent].conditions(max(time, 1)) for parent, time in zip(self._parents.tolist(), times)
-        ]
+        self._conditions.place(self._events)
         self._take(KIND, self._grammar.kinds(self._events[:, TIME]))
-        kinds = self._events[:, KIND].tolist()
-        self._conditions[:, -1] = [contexts[p].own(kind) for p, kind in zip(self._parents.tolist(), kinds)]
+        self._conditions.part(self._events)
         self._take(VALUE, self._grammar.values(self._events[:, TIME], self._events[:, KIND]))
         self._take(DURATION, self._grammar.lengths(self._events))
         self._take(VELOCITY, self._grammar.velocities(self._events))
@@ -170,7 +165,7 @@ class _Next:
         if field not in self._beam._engine.predicted:
             return
         silent = ~self._beam._vocabulary.said(self._events)[:, field] if field > TIME else np.zeros(len(mask), bool)
-        logits = self._beam._engine.logits(field, self._trunks[self._parents], self._events, self._conditions)
+        logits = self._beam._engine.logits(field, self._trunks[self._parents], self._events, self._conditions.array)
         if field == VALUE and self._beam._first_keys is not None:
             usual_keys(logits, self._beam._vocabulary, self._beam._first_keys, self._beginning())
         wide = self._grammar.wide if isinstance(self._grammar, Limiter) else mask
@@ -192,5 +187,6 @@ class _Next:
 
     def _go_on_with(self, kept: NDArray[np.int64]) -> None:
         self._grammar = self._grammar.take(kept)
-        self._parents, self._events, self._conditions = self._parents[kept], self._events[kept], self._conditions[kept]
+        self._parents, self._events = self._parents[kept], self._events[kept]
+        self._conditions.take(kept)
         self.removed, self.tokens = self.removed[kept], self.tokens[kept]

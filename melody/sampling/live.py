@@ -34,7 +34,7 @@ from melody.sampling.given import decoded
 from melody.sampling.prompt import Prompt
 from melody.sampling.steered import Steered
 from melody.sampling.streams import Start, begin
-from melody.tokens.features import Context, condition_sizes
+from melody.tokens.context import Conditions, Context
 from melody.tokens.grammar import Mask
 from melody.tokens.usage import FIRST_PART, KEY
 from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows
@@ -356,19 +356,19 @@ class Stream(Iterator[Note]):
         trunks, vocabulary, grammar = self._listen(), self._vocabulary, self._grammar
         chance = self._random.random(len(FIELDS))
         event = np.zeros((1, len(FIELDS)), np.int64)
-        conditions = np.zeros((1, len(condition_sizes(vocabulary))), np.int64)
+        conditions = Conditions(vocabulary, [self._context])
 
         def pick(field: int, mask: Mask) -> None:
             if field in self._engine.predicted:
-                logits = self._engine.logits(field, trunks, event, conditions)
+                logits = self._engine.logits(field, trunks, event, conditions.array)
                 if field == VALUE and event[0, KIND] == KEY and self._context.tick == 0:
                     self._prefer_usual_keys(logits)
                 event[:, field] = choose(logits, mask, chance[[field]], self.settings, field)
 
         pick(TIME, grammar.times())
-        conditions[0, :-1] = self._context.conditions(max(int(event[0, TIME]), 1))
+        conditions.place(event)
         pick(KIND, grammar.kinds(event[:, TIME]))
-        conditions[0, -1] = self._context.own(int(event[0, KIND]))
+        conditions.part(event)
         pick(VALUE, grammar.values(event[:, TIME], event[:, KIND]))
         pick(DURATION, grammar.lengths(event))
         pick(VELOCITY, grammar.velocities(event))

@@ -26,9 +26,9 @@ from melody.sampling.prompt import Continuation, Prompt
 from melody.sampling.ranking import ends_well, faults
 from melody.sampling.search import Search
 from melody.sampling.streams import Drawn, Start, Streams, begin
-from melody.tokens.features import Context
+from melody.tokens.context import Conditions, Context
 from melody.tokens.grammar import Grammar
-from melody.tokens.vocabulary import END, KIND, TIME, Rows, Vocabulary
+from melody.tokens.vocabulary import END, TIME, Rows, Vocabulary
 
 if TYPE_CHECKING:
     from melody.sampling.live import Stream
@@ -241,11 +241,13 @@ class Model:
         for at, events in enumerate(np.stack(rows, axis=1)):
             hidden, state = self._engine.step(inputs, state)
             trunks = self._engine.trunks(hidden)
-            conditions = np.array([[*c.conditions(e[TIME]), c.own(e[KIND])] for e, c in zip(events.tolist(), contexts)])
+            conditions = Conditions(self.vocabulary, contexts)
+            conditions.place(events)
+            conditions.part(events)
             inputs = np.array([[*e, *c.push(tuple(e))] for e, c in zip(events.tolist(), contexts)])
             for field in self._engine.predicted:
                 said = self.vocabulary.said(events)[:, field]
-                logits = self._engine.logits(field, trunks, events, conditions).astype(np.float64)
+                logits = self._engine.logits(field, trunks, events, conditions.array).astype(np.float64)
                 log_sum = np.logaddexp.reduce(logits, axis=1)
                 found[:, at] += np.where(said, log_sum - logits[np.arange(len(rows)), events[:, field]], 0.0)
         return found

@@ -22,7 +22,7 @@ from melody.sampling.choice import SamplingSettings, choose
 from melody.sampling.filling import Filling
 from melody.sampling.given import Given, timed
 from melody.sampling.streams import Start
-from melody.tokens.features import Context, condition_sizes
+from melody.tokens.context import Conditions, Context
 from melody.tokens.grammar import Mask
 from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
 
@@ -144,16 +144,16 @@ class Particles:
         def pick(field: int, mask: Mask) -> None:
             if field not in self._engine.predicted:
                 return
-            logits = self._engine.logits(field, trunks, draw.events, draw.conditions)
+            logits = self._engine.logits(field, trunks, draw.events, draw.conditions.array)
             tokens = choose(logits, mask, chance[:, field], self._settings, field)
             if led is not None:
                 tokens[0] = led[field]
             draw.take(field, tokens, logits, mask)
 
         pick(TIME, grammar.times())
-        draw.place()
+        draw.conditions.place(draw.events)
         pick(KIND, grammar.kinds(draw.events[:, TIME]))
-        draw.own()
+        draw.conditions.part(draw.events)
         pick(VALUE, grammar.values(draw.events[:, TIME], draw.events[:, KIND]))
         pick(DURATION, grammar.lengths(draw.events))
         pick(VELOCITY, grammar.velocities(draw.events))
@@ -203,20 +203,11 @@ class _Draw:
     """
 
     def __init__(self, vocabulary: Vocabulary, contexts: list[Context]) -> None:
-        self._vocabulary, self._contexts = vocabulary, contexts
+        self._vocabulary = vocabulary
         self.events = np.zeros((len(contexts), len(FIELDS)), np.int64)
-        self.conditions = np.zeros((len(contexts), len(condition_sizes(vocabulary))), np.int64)
+        self.conditions = Conditions(vocabulary, contexts)
         self._possible = np.zeros(self.events.shape)
         self._chosen = np.zeros(self.events.shape)
-
-    def place(self) -> None:
-        """What is known of the event's place once its time is chosen."""
-        times = self.events[:, TIME].tolist()
-        self.conditions[:, :-1] = [c.conditions(max(time, 1)) for c, time in zip(self._contexts, times)]
-
-    def own(self) -> None:
-        """What is known of its part once its kind is chosen."""
-        self.conditions[:, -1] = [c.own(kind) for c, kind in zip(self._contexts, self.events[:, KIND].tolist())]
 
     def take(self, field: int, tokens: NDArray[np.int64], logits: Floats, mask: Mask) -> None:
         """The tokens of a field, and what they cost."""

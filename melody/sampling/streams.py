@@ -18,7 +18,8 @@ from melody.engine import AnyEngine, Floats, State
 from melody.sampling.choice import SamplingSettings, choose, choose_surely
 from melody.sampling.limiter import Limiter
 from melody.sampling.loops import Loops
-from melody.tokens.features import Context, condition_sizes, feature_sizes
+from melody.tokens.context import Conditions, Context
+from melody.tokens.features import feature_sizes
 from melody.tokens.grammar import Grammar, Mask
 from melody.tokens.usage import FIRST_PART, KEY
 from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
@@ -160,14 +161,14 @@ class Streams:
         grammar = self._grammar
         chance = np.array([random.random(len(FIELDS)) for random in self._random])  # (streams, fields)
         events = np.zeros((len(trunks), len(FIELDS)), np.int64)
-        conditions = np.zeros((len(trunks), len(condition_sizes(self._vocabulary))), np.int64)
+        conditions = Conditions(self._vocabulary, self._contexts)
         weighed: list[tuple[int, Floats, Mask, Mask]] = []  # field, logits, masks without and with limits
         all_, alone = np.arange(len(trunks)), _Alone(self)
 
         def pick(field: int, mask: Mask) -> None:
             if field not in self._engine.predicted:
                 return
-            logits = self._logits(field, trunks, events, conditions, all_)
+            logits = self._logits(field, trunks, events, conditions.array, all_)
             if self._weigh:
                 weighed.append((field, logits, grammar.wide if isinstance(grammar, Limiter) else mask, mask))
             logits = self._without_loops(field, logits, events, all_)
@@ -175,16 +176,16 @@ class Streams:
             if not self._is_alone and not sure.all():
                 matters = ~sure & (self._vocabulary.said(events)[:, field] if field > TIME else mask.any(axis=1))
                 for i in np.split(all_[matters], matters.sum()) if matters.any() else ():
-                    heard = self._logits(field, alone.trunks(int(i[0])), events[i], conditions[i], i)
+                    heard = self._logits(field, alone.trunks(int(i[0])), events[i], conditions.array[i], i)
                     heard = self._without_loops(field, heard, events[i], i)
                     events[i, field] = choose(heard, mask[i], chance[i, field], self._settings, field)
 
         times = grammar.times()
         self._stuck[self._alive[~times.any(axis=1)]] = True
         pick(TIME, times)
-        conditions[:, :-1] = [c.conditions(max(time, 1)) for c, time in zip(self._contexts, events[:, TIME].tolist())]
+        conditions.place(events)
         pick(KIND, grammar.kinds(events[:, TIME]))
-        conditions[:, -1] = [c.own(kind) for c, kind in zip(self._contexts, events[:, KIND].tolist())]
+        conditions.part(events)
         pick(VALUE, grammar.values(events[:, TIME], events[:, KIND]))
         pick(DURATION, grammar.lengths(events))
         pick(VELOCITY, grammar.velocities(events))

@@ -12,17 +12,21 @@ metre    number of the time signature in force
 interval semitones from the note before in the same part, -24 to 24, shifted to 1 to 49; 0 if there is none
 key      1 + number of the key in force; 0 if none
 degree   semitones above the tonic, 1 to 12, in minor 13 to 24, of a pitched note; 0 without a key
-lookback for 1, 2, 4 and 8 bars back: time, value and duration of the event that came next there (each + 1; 0 if none).
+lookback for 1, 2, 4 and 8 bars back: time, kind, value, duration of the event that came next there (each + 1; 0 if none).
          Music repeats itself at the distance of bars; this is the input of Magenta's Lookback RNN (Waite 2016)
 left     for each part, how long its last note still sounds after this onset, as a time token; 0 if it has ended. Of a
          legato part: how long the note that sounds there has sounded
 pitch    of each part's last note + 1; 0 before its first
+match    length of what is being repeated and how often it came before; the event that followed the last time, its five
+         tokens each + 1, 0 if nothing is repeated (see `melody.tokens.matches`)
+distance from the note to the last one of each part, as an interval; 0 if there is none, or one of the two is a drum
 ======== =========================================================================================================
 
 Once the time of the next event is chosen, the place where it will stand is known, and the fields after the time are told of
 it; these are the conditions:
 
 ======== =========================================================================================================
+match    the five tokens as above: all fields may see them, the time too
 position as above, of the next event
 beat     as above, of the next event
 key      as above, in force before it
@@ -30,36 +34,82 @@ status   of each part there: 0 silent, 1 its last note ends just there, 2 it sou
 age      of each part, for how long its last note has sounded there, as a time token; 0 if it is silent
 pitch    of each part's last note + 1; 0 before its first
 own      pitch of the last note of the part that was chosen + 1; only fields after the kind may see it
+distance from that note to the last one of each part, as an interval; only fields after the kind may see it
 ======== =========================================================================================================
 
-Left, status, age and pitch are there for vocabularies of up to 8 parts; with more they are left out.
+Left, status, age, pitch and distance are there for vocabularies of up to 8 parts; with more they are left out.
 
-`context` computes all of them for a whole piece at once; `Context` event by event, for sampling. They agree exactly.
+`context` computes all of them for a whole piece at once; `melody.tokens.context` event by event, for sampling. They agree
+exactly.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from copy import copy
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from melody.signatures import Key, TimeSignature
+from melody.tokens.matches import LENGTHS, TIMES, matches
 from melody.tokens.usage import FIRST_PART, KEY, METRE
-from melody.tokens.vocabulary import DURATION, KIND, TIME, VALUE, Rows, Vocabulary
+from melody.tokens.vocabulary import DURATION, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
 
 LOOKBACKS = (1, 2, 4, 8)  # bars
 PHASES = 8
 SECTIONS = 16
 MAX_INTERVAL = 24
-MAX_PARTS = 8
+INTERVALS = 2 * MAX_INTERVAL + 2  # none, then from the widest down to the widest up
+MAX_PARTS, MAX_RELATED = 8, 4
 POSITION, BEAT, PHASE, SECTION, METRE_IN_FORCE, INTERVAL, KEY_IN_FORCE, DEGREE, FIRST_LOOKBACK = range(9)
-KEY_CONDITION, FIRST_STATUS = 2, 3
-FIRST_LEFT = FIRST_LOOKBACK + 3 * len(LOOKBACKS)
-_LOOKED_AT = (TIME, VALUE, DURATION)
+FIRST_PLACE = len(FIELDS)  # of the conditions, after the match
+FIRST_STATUS = FIRST_PLACE + 3  # after position, beat and key
+LOOKED_AT = (TIME, KIND, VALUE, DURATION)
+FIRST_LEFT = FIRST_LOOKBACK + len(LOOKED_AT) * len(LOOKBACKS)
 SILENT, ENDING, SOUNDING, BEGUN = range(4)  # status
-_HELD = 1 << 62  # the end of a note of a legato part that sounds
+HELD = 1 << 62  # the end of a note of a legato part that sounds
+
+
+class Columns(NamedTuple):
+    """Where things stand in an event with its features and conditions, fields + features + conditions.
+
+    Parameters
+    ----------
+    lookbacks
+        Where the tokens of each lookback begin, in the order of `LOOKED_AT`.
+    keys
+        1 + number of a key.
+    pitches
+        Of the told parts' last notes, pitch + 1, one slice of features and one of conditions.
+    matches
+        Where the five tokens of a match begin, in the features and in the conditions.
+    conditions
+        Where the conditions begin.
+    own
+        The pitch before in the same part + 1.
+    """
+
+    lookbacks: tuple[int, ...]
+    keys: tuple[int, int]
+    pitches: tuple[slice, slice]
+    matches: tuple[int, int]
+    conditions: int
+    own: int
+
+
+def columns(vocabulary: Vocabulary) -> Columns:
+    """Of the events of a vocabulary."""
+    told, features = parts_told(vocabulary), len(FIELDS)
+    conditions = features + len(feature_sizes(vocabulary))
+    pitch, own = features + FIRST_LEFT + told, conditions + FIRST_STATUS + 3 * told
+    return Columns(
+        lookbacks=tuple(features + FIRST_LOOKBACK + len(LOOKED_AT) * i for i in range(len(LOOKBACKS))),
+        keys=(features + KEY_IN_FORCE, conditions + FIRST_STATUS - 1),
+        pitches=(slice(pitch, pitch + told), slice(own - told, own)),
+        matches=(pitch + told + 2, conditions),
+        conditions=conditions,
+        own=own,
+    )
 
 
 def parts_told(vocabulary: Vocabulary) -> int:
@@ -69,22 +119,81 @@ def parts_told(vocabulary: Vocabulary) -> int:
 
 def feature_sizes(vocabulary: Vocabulary) -> tuple[int, ...]:
     """Number of values of each feature, in their order."""
-    looked_at = tuple(vocabulary.sizes[f] + 1 for f in _LOOKED_AT)
+    looked_at = tuple(vocabulary.sizes[f] + 1 for f in LOOKED_AT)
     own: tuple[int, ...] = (vocabulary.longest_bar, vocabulary.ticks_per_quarter, PHASES, SECTIONS)
-    own += (len(vocabulary.time_signatures), 2 * MAX_INTERVAL + 2, len(vocabulary.keys) + 1, 25)
+    own += (len(vocabulary.time_signatures), INTERVALS, len(vocabulary.keys) + 1, 25)
     told = parts_told(vocabulary)
-    return own + looked_at * len(LOOKBACKS) + (len(vocabulary.shifts) + 1,) * told + (vocabulary.num_pitches + 1,) * told
+    parts = (len(vocabulary.shifts) + 1,) * told + (vocabulary.num_pitches + 1,) * told
+    match = (len(LENGTHS) + 1, TIMES, *_matched_sizes(vocabulary))
+    return own + looked_at * len(LOOKBACKS) + parts + match + (INTERVALS,) * told
 
 
 def condition_sizes(vocabulary: Vocabulary) -> tuple[int, ...]:
-    """Number of values of each condition: position, beat, key, status, age and pitch of each part, own."""
+    """Number of values of each condition: match, position, beat, key, of each part status, age, pitch; own, distances."""
     parts = parts_told(vocabulary)
-    place = (vocabulary.longest_bar, vocabulary.ticks_per_quarter, len(vocabulary.keys) + 1)
-    return place + (4,) * parts + (len(vocabulary.shifts) + 1,) * parts + (vocabulary.num_pitches + 1,) * (parts + 1)
+    place: tuple[int, ...] = (vocabulary.longest_bar, vocabulary.ticks_per_quarter, len(vocabulary.keys) + 1)
+    place += (4,) * parts + (len(vocabulary.shifts) + 1,) * parts + (vocabulary.num_pitches + 1,) * parts
+    return (*_matched_sizes(vocabulary), *place, vocabulary.num_pitches + 1, *(INTERVALS,) * parts)
+
+
+def told_sizes(vocabulary: Vocabulary, field: int) -> tuple[int, ...]:
+    """Number of values of each thing that the head of a field is told.
+
+    These are the token of its own field in the event that is being repeated (`repeated`), then the fields before it, then
+    conditions: the time sees none of them, the kind not those of the part.
+    """
+    conditions = condition_sizes(vocabulary)[FIRST_PLACE:]
+    of_part = 1 + parts_told(vocabulary)
+    seen = {TIME: (), KIND: conditions[:-of_part]}.get(field, conditions)
+    return (vocabulary.sizes[field] + 1, *vocabulary.sizes[:field], *seen)
+
+
+class Voices(NamedTuple):
+    """The heads of a field: how many, and which is the first part's; those of the other parts follow.
+
+    The value has one for each part, if there are few, and before them one for changes, if the corpus has any.
+    """
+
+    number: int
+    first: int
+
+    @classmethod
+    def of(cls, vocabulary: Vocabulary, field: int) -> Voices:
+        """Of a field of a vocabulary."""
+        told = parts_told(vocabulary) if field == VALUE else 0
+        changes = int(any(vocabulary.is_said))
+        return cls(told + changes, changes) if told else cls(1, 0)
+
+
+def related(vocabulary: Vocabulary, intervals: str) -> tuple[int, ...]:
+    """The conditions to whose pitches the head of the value sees each candidate's interval.
+
+    Parameters
+    ----------
+    vocabulary
+        Of the events.
+    intervals
+        'parts', the last pitch of each pitched part, if there are few; 'own', that of the part that is to play; 'none'.
+    """
+    told = parts_told(vocabulary)
+    own = FIRST_STATUS + 3 * told
+    pitched = tuple(own - told + i for i in pitched_told(vocabulary))
+    if intervals == "parts" and 1 < len(pitched) <= MAX_RELATED:
+        return pitched
+    return () if intervals == "none" else (own,)
+
+
+def pitched_told(vocabulary: Vocabulary) -> list[int]:
+    """Which of the parts that are told of are no drums."""
+    return [i for i, part in enumerate(vocabulary.parts[: parts_told(vocabulary)]) if not part.is_drum]
+
+
+def _matched_sizes(vocabulary: Vocabulary) -> tuple[int, ...]:
+    return tuple(size + 1 for size in vocabulary.sizes)
 
 
 def context(vocabulary: Vocabulary, rows: Rows) -> NDArray[np.int64]:
-    """The features and then the conditions of each event, (events, features + conditions); those of END are 0."""
+    """The features, then the conditions of each event, (events, features + conditions); of END there is only the match."""
     features = np.zeros((len(rows), len(feature_sizes(vocabulary))), np.int64)
     conditions = np.zeros((len(rows), len(condition_sizes(vocabulary))), np.int64)
     rows = rows[:-1] if len(rows) and rows[-1, TIME] == 0 else rows
@@ -107,13 +216,17 @@ def context(vocabulary: Vocabulary, rows: Rows) -> NDArray[np.int64]:
     key = _sort_key(vocabulary, tick, rows[:, KIND], rows[:, VALUE])
     for i, bars in enumerate(LOOKBACKS):
         back = bars * bar_ticks
-        follower = np.searchsorted(key, key - back * _stride(vocabulary), side="right")
+        follower = np.searchsorted(key, key - back * stride(vocabulary), side="right")
         known = tick >= back
-        column = FIRST_LOOKBACK + 3 * i
-        features[:count, column : column + 3] = np.where(known[:, None], rows[follower][:, _LOOKED_AT] + 1, 0)
-    conditions[:count, :KEY_CONDITION] = features[:count, (POSITION, BEAT)]
-    conditions[1:count, KEY_CONDITION] = key_in_force[:-1]
+        column = FIRST_LOOKBACK + len(LOOKED_AT) * i
+        features[:count, column : column + len(LOOKED_AT)] = np.where(known[:, None], rows[follower][:, LOOKED_AT] + 1, 0)
+    conditions[:count, FIRST_PLACE : FIRST_STATUS - 1] = features[:count, (POSITION, BEAT)]
+    conditions[1:count, FIRST_STATUS - 1] = key_in_force[:-1]
     _add_parts(vocabulary, rows, note, tick, features[:count, FIRST_LEFT:], conditions[:count, FIRST_STATUS:])
+    matched = _matched(vocabulary, rows)
+    first = FIRST_LEFT + 2 * parts_told(vocabulary)
+    features[:count, first : first + matched.shape[1]] = matched
+    conditions[1 : count + 1, :FIRST_PLACE] = matched[: len(conditions) - 1, 2:]
     return np.concatenate([features, conditions], axis=1)
 
 
@@ -138,8 +251,9 @@ def _add_parts(
     features: NDArray[np.int64],
     conditions: NDArray[np.int64],
 ) -> None:
-    """Left and pitch, and of the conditions status, age, pitch and own, written into their columns."""
+    """Left, pitch and distance, and of the conditions status, age, pitch, own and distance, written into their columns."""
     told = parts_told(vocabulary)
+    own = conditions[:, 3 * told]
     number = np.arange(len(rows))
     ticks = np.array(vocabulary.durations or (0,))[rows[:, DURATION]]
     for part in range(len(vocabulary.parts)):
@@ -148,12 +262,12 @@ def _add_parts(
         end = tick[last] + ticks[last]
         if vocabulary.legato[part]:
             rest = np.maximum.accumulate(np.where(speaks & ~note, number, -1))
-            end = np.where(rest > last, tick[rest], _HELD)
+            end = np.where(rest > last, tick[rest], HELD)
         before = np.concatenate([[-1], last[:-1]])  # and before it
         heard, onset, end_before = before >= 0, tick[before], np.concatenate([[0], end[:-1]])
         after = np.where(last >= 0, rows[last, VALUE] - vocabulary.first_pitch + 1, 0)
         pitch = np.concatenate([[0], after[:-1]])
-        conditions[speaks, -1] = pitch[speaks]
+        own[speaks] = pitch[speaks]
         if part < told:
             sounding = (last >= 0) & (end > tick)
             lasting = tick - tick[last] if vocabulary.legato[part] else end - tick
@@ -163,6 +277,33 @@ def _add_parts(
             age = np.where(heard & (end_before > tick), _as_time(vocabulary, tick - onset), 0)
             conditions[:, told + part] = age
             conditions[:, 2 * told + part] = pitch
+    drums = np.flatnonzero([part.is_drum for part in vocabulary.parts])
+    pitched = np.array([not part.is_drum for part in vocabulary.parts[:told]], bool)
+    note = note & ~np.isin(rows[:, KIND] - FIRST_PART, drums)
+    spoken = np.where(note, rows[:, VALUE] - vocabulary.first_pitch + 1, 0)
+    features[:, features.shape[1] - told :] = _distances(spoken, features[:, told : 2 * told] * pitched)
+    own = np.where(np.isin(rows[:, KIND] - FIRST_PART, drums), 0, own)
+    conditions[:, 3 * told + 1 :] = _distances(own, conditions[:, 2 * told : 3 * told] * pitched)
+
+
+def _distances(pitch: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.int64]:
+    """From a pitch to each of others as an interval, 0 where one of them is 0, (events,), (events, n) -> (events, n)."""
+    distance = np.clip(others - pitch[:, None], -MAX_INTERVAL, MAX_INTERVAL) + MAX_INTERVAL + 1
+    return np.where((others > 0) & (pitch[:, None] > 0), distance, 0)
+
+
+def code_of(vocabulary: Vocabulary, time: Any, kind: Any, value: Any, duration: Any) -> Any:
+    """A number for events that count as the same in a match, from their tokens, numbers or arrays."""
+    _, kinds, values, durations, _ = vocabulary.sizes
+    return ((time * kinds + kind) * values + value) * durations + duration
+
+
+def _matched(vocabulary: Vocabulary, rows: Rows) -> NDArray[np.int64]:
+    """Length, times and the five tokens of the match after each event, (events, 7)."""
+    codes = code_of(vocabulary, *rows.T[:VELOCITY])
+    length, times, place = matches(codes)
+    followed = np.where(length[:, None] > 0, rows[place] + 1, 0)
+    return np.concatenate([length[:, None], times[:, None], followed], axis=1)
 
 
 def _as_time(vocabulary: Vocabulary, ticks: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -174,7 +315,8 @@ def _status(onset: NDArray[np.int64], end: NDArray[np.int64], tick: NDArray[np.i
     return np.select([end < tick, end == tick, onset < tick], [SILENT, ENDING, SOUNDING], BEGUN)
 
 
-def _stride(vocabulary: Vocabulary) -> int:
+def stride(vocabulary: Vocabulary) -> int:
+    """How far apart the sort keys of events one tick apart are, at least."""
     return vocabulary.sizes[KIND] * vocabulary.sizes[VALUE]
 
 
@@ -203,117 +345,3 @@ def _intervals(vocabulary: Vocabulary, rows: Rows, note: NDArray[np.bool_]) -> N
         steps = np.diff(rows[notes, VALUE])
         interval[notes[1:]] = np.clip(steps, -MAX_INTERVAL, MAX_INTERVAL) + MAX_INTERVAL + 1
     return interval
-
-
-class Context:
-    """The features of events as they come, for one piece."""
-
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self.tick = 0
-        self.bar_start = 0  # where the time signature in force began
-        self.bars_before = 0
-        self.metre = 0
-        self.key = 0  # 1 + number of the key in force
-        self._vocabulary = vocabulary
-        self._stride = _stride(vocabulary)
-        self._bar_lengths = [
-            TimeSignature(0, *t).bar_ticks(vocabulary.ticks_per_quarter) for t in vocabulary.time_signatures
-        ]
-        self._parts = parts_told(vocabulary)
-        self._last: list[tuple[int, int, int]] = [(-1, -1, 0)] * len(vocabulary.parts)  # onset, end, pitch + 1
-        self._keys: list[int] = []
-        self._rows: list[tuple[int, int, int]] = []
-
-    def copy(self) -> Context:
-        """An independent context that has seen the same events."""
-        twin = copy(self)
-        twin._keys, twin._rows, twin._last = self._keys[:], self._rows[:], self._last[:]
-        return twin
-
-    @property
-    def bar_ticks(self) -> int:
-        """Length of a bar of the time signature in force."""
-        return self._bar_lengths[self.metre]
-
-    def conditions(self, time: int) -> list[int]:
-        """The conditions of the next event if it has that time token (not END), without `own`."""
-        tick = self.tick + self._vocabulary.shifts[time - 1]
-        told = self._last[: self._parts]
-        status = [_status_of(onset, end, tick) for onset, end, _ in told]
-        age = [self._as_time(tick - onset) if end > tick else 0 for onset, end, _ in told]
-        pitch = [pitch for _, _, pitch in told]
-        return [*self._place(tick), self.key, *status, *age, *pitch]
-
-    def own(self, kind: int) -> int:
-        """The condition `own` if the next event is of that kind."""
-        return self._last[kind - FIRST_PART][2] if kind >= FIRST_PART else 0
-
-    def _place(self, tick: int) -> tuple[int, int]:
-        """Position and beat."""
-        since = (tick - self.bar_start) % self.bar_ticks
-        return min(since, self._vocabulary.longest_bar - 1), since % self._vocabulary.ticks_per_quarter
-
-    def push(self, row: tuple[int, int, int, int, int]) -> list[int]:
-        """Take in the next event (not END) and give its features, as `context` would."""
-        time, kind, value, duration, _ = row
-        self.tick += self._vocabulary.shifts[time - 1]
-        tick = self.tick
-        if kind == METRE:
-            self.bars_before += (tick - self.bar_start) // self.bar_ticks
-            self.bar_start, self.metre = tick, value
-        elif kind == KEY:
-            self.key = value - self._vocabulary.value_starts[KEY] + 1
-        self._keys.append((tick * self._vocabulary.sizes[KIND] + kind) * self._vocabulary.sizes[VALUE] + value)
-        self._rows.append((time + 1, value + 1, duration + 1))
-        bar = self.bar_ticks
-        number = self.bars_before + (tick - self.bar_start) // bar
-        features = [*self._place(tick), number % PHASES, min(number // PHASES, SECTIONS - 1), self.metre]
-        if kind >= FIRST_PART and value >= self._vocabulary.first_pitch:
-            features += [self._take_note(kind, value, duration), self.key, self._degree(kind, value)]
-        else:
-            features += [0, self.key, 0]
-            if kind >= FIRST_PART:
-                onset, _, pitch = self._last[kind - FIRST_PART]
-                self._last[kind - FIRST_PART] = (onset, tick, pitch)
-        for bars in LOOKBACKS:
-            if tick < bars * bar:
-                features += [0, 0, 0]
-            else:
-                features += self._rows[bisect_right(self._keys, self._keys[-1] - bars * bar * self._stride)]
-        left = [self._left(part) for part in range(self._parts)]
-        return [*features, *left, *(pitch for _, _, pitch in self._last[: self._parts])]
-
-    def _take_note(self, kind: int, value: int, duration: int) -> int:
-        """Remember a note as its part's last; gives its interval to the one before."""
-        pitch = value - self._vocabulary.first_pitch + 1
-        before = self._last[kind - FIRST_PART][2]
-        part = kind - FIRST_PART
-        end = _HELD if self._vocabulary.legato[part] else self.tick + self._vocabulary.durations[duration]
-        self._last[part] = (self.tick, end, pitch)
-        return min(max(pitch - before, -MAX_INTERVAL), MAX_INTERVAL) + MAX_INTERVAL + 1 if before else 0
-
-    def _degree(self, kind: int, value: int) -> int:
-        vocabulary = self._vocabulary
-        if kind < FIRST_PART or self.key == 0 or vocabulary.parts[kind - FIRST_PART].is_drum:
-            return 0
-        fifths, mode = vocabulary.keys[self.key - 1]
-        pitch = value - vocabulary.first_pitch + vocabulary.pitches[0]
-        return 1 + (pitch - Key(0, fifths, mode).tonic) % 12 + 12 * (mode == "minor")
-
-    def _left(self, part: int) -> int:
-        onset, end, _ = self._last[part]
-        if end <= self.tick:
-            return 0
-        return self._as_time(self.tick - onset if self._vocabulary.legato[part] else end - self.tick)
-
-    def _as_time(self, ticks: int) -> int:
-        shifts = self._vocabulary.shifts
-        return 1 + min(bisect_left(shifts, ticks), len(shifts) - 1)
-
-
-def _status_of(onset: int, end: int, tick: int) -> int:
-    if end < tick:
-        return SILENT
-    if end == tick:
-        return ENDING
-    return SOUNDING if onset < tick else BEGUN

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from typing import Any
 
 import pytorch_lightning as pl
@@ -61,6 +62,16 @@ class Module(pl.LightningModule):
         Gives the number of optimizer steps until the learning rate is down.
     kept
         What else a checkpoint needs to go on, as plain data: called when one is written.
+    averaging
+        Share of those steps over which the weights are averaged.
+
+    Attributes
+    ----------
+    model
+        What learns.
+    average
+        The model with the mean of its weights over the last steps (exponentially weighted, Polyak and Juditsky 1992): what
+        is validated and kept.
     """
 
     def __init__(
@@ -70,9 +81,12 @@ class Module(pl.LightningModule):
         plan: Callable[[], Plan],
         steps: Callable[[], int],
         kept: Callable[[], Mapping[str, Any]],
+        averaging: float = 0.0,
     ) -> None:
         super().__init__()
         self.model = model
+        self.average = deepcopy(model).requires_grad_(False)
+        self._averaging = averaging
         self._first_pitch, self._values = vocabulary.first_pitch, vocabulary.sizes[VALUE]
         self._plan, self._count_steps, self._kept = plan, steps, kept
         self.steps = 1  # until the learning rate is down; fewer if the plan is cut short
@@ -81,28 +95,35 @@ class Module(pl.LightningModule):
         self._pitches: list[Tensor] = []
 
     def training_step(self, batch: Tensors, index: int) -> Tensor:
-        loss, _ = self._window(batch)
+        loss, _ = self._window(self.model, batch)
         return loss
 
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Take the new weights into the average: all of them in the first steps, when the old ones are worth nothing."""
+        step = self.trainer.global_step
+        share = max(1 / max(self._averaging * self.steps, 1), 10 / (step + 9))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), min(share, 1.0))
+
     def validation_step(self, batch: Tensors, index: int) -> None:
-        _, hidden = self._window(batch)
+        _, hidden = self._window(self.average, batch)
         targets, mask = self._share(batch[1]), self._share(batch[2])
         if VALUE not in self.model.predicted:
             return
-        guesses = self.model.logits(hidden, targets)[VALUE].argmax(dim=-1)
+        guesses = self.average.logits(hidden, targets)[VALUE].argmax(dim=-1)
         notes = mask & (targets[..., KIND] >= FIRST_PART) & (targets[..., VALUE] >= self._first_pitch)  # no rests
         guessed, real = guesses[notes], targets[..., VALUE][notes]
         counts = [torch.bincount(values, minlength=self._values) for values in (guessed, real, real[guessed == real])]
         self._pitches.append(torch.stack(counts))
 
-    def _window(self, batch: Tensors) -> tuple[Tensor, Tensor]:
+    def _window(self, model: MelodyLSTM, batch: Tensors) -> tuple[Tensor, Tensor]:
         """Loss and hidden states of our share of a window."""
         inputs, targets, mask, first = batch
         ours = self._share(inputs)
         state = None
         if self._state is not None and not first:
             state = self._state[0][:, : len(ours)].contiguous(), self._state[1][:, : len(ours)].contiguous()
-        nats, (hidden, (h, c)) = window_loss(self.model, ours, self._share(targets), self._share(mask), state)
+        nats, (hidden, (h, c)) = window_loss(model, ours, self._share(targets), self._share(mask), state)
         self._state = (h.detach(), c.detach())
         self._nats.append(nats.detach())
         return nats * self.trainer.world_size / mask.sum(), hidden
@@ -152,11 +173,11 @@ class Module(pl.LightningModule):
         self, optimizer: Any, gradient_clip_val: Any = None, gradient_clip_algorithm: Any = None
     ) -> None:
         """By norm. Lightning refuses to with a fused optimizer in bf16, for the sake of a scaler that only fp16 needs."""
-        torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), gradient_clip_val)
 
     def configure_optimizers(self) -> Any:
-        matrices = [p for name, p in self.named_parameters() if "bias" not in name]
-        others = [p for name, p in self.named_parameters() if "bias" in name]
+        matrices = [p for name, p in self.model.named_parameters() if "bias" not in name]
+        others = [p for name, p in self.model.named_parameters() if "bias" in name]
         decay = self._plan().weight_decay
         groups = [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
         optimizer = torch.optim.AdamW(groups, lr=self._plan().learning_rate, betas=(0.9, 0.99), fused=True)

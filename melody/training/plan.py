@@ -60,7 +60,7 @@ def regularised(shape: ModelSettings, epochs: float) -> tuple[ModelSettings, flo
         shape,
         dropout=round(0.2 + 0.2 * share, 2),
         weight_dropout=round(0.3 * share, 2),
-        feature_dropout=round(0.1 * share, 2),
+        feature_dropout=round(0.2 * share, 2),
         head_dropout=round(0.2 * share, 2),
     )
     return shape, round(0.01 + 0.04 * share, 3)

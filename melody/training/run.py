@@ -151,7 +151,7 @@ class Run:
         self.alarms: dict[str, str] = saved["alarms"] if saved else {}
         torch.manual_seed(settings.seed)
         self.carried = ""
-        self.module = Module(self._model(), corpus.vocabulary, lambda: self.plan, self.steps, self._kept)
+        self.module = Module(self._model(), corpus.vocabulary, lambda: self.plan, self.steps, self._kept, settings.averaging)
 
     def _planned(self, shape: ModelSettings | None) -> Plan:
         vocabulary, valid_pieces = self.corpus.vocabulary, len(self._valid_rows) if self.has_valid else 0
@@ -246,7 +246,7 @@ class Run:
 
     def model_file(self, **facts: Any) -> ModelFile:
         """The model as it is now."""
-        weights = {name: value.detach().cpu().numpy() for name, value in self.module.model.state_dict().items()}
+        weights = {name: value.detach().cpu().numpy() for name, value in self.module.average.state_dict().items()}
         training = {**self._facts, "plan": asdict(self.plan), "history": self.history, "alarms": self.alarms, **facts}
         file = ModelFile(weights, self.corpus.vocabulary, asdict(self.plan.model), self._manifest, training)
         return file.halved() if self.settings.half else file

@@ -31,6 +31,8 @@ class TrainingSettings:
         Highest learning rate of AdamW, above 0 to 1; None is 0.002, and 0.0002 where a trained model is adapted.
     weight_decay
         Of AdamW, on matrices; None lets it follow how often the music is seen.
+    averaging
+        Share of the planned steps over which the weights are averaged, for the model that is validated and kept; 0 to 1.
     clip_norm
         Gradients are scaled down to this norm (Pascanu et al. 2013).
     patience
@@ -59,6 +61,7 @@ class TrainingSettings:
     epochs: int | None = None
     learning_rate: float | None = None
     weight_decay: float | None = None
+    averaging: float = 0.02
     clip_norm: float = 1.0
     patience: float = 0.2
     batch: BatchSettings = field(default_factory=BatchSettings)
@@ -86,6 +89,8 @@ class TrainingSettings:
             raise TrainingError(f"the learning rate is {self.learning_rate}; it must be above 0 and at most 1")
         if self.dropout is not None and not 0 <= self.dropout < 1:
             raise TrainingError(f"dropout is {self.dropout}; it must be from 0 to below 1")
+        if not 0 <= self.averaging <= 1:
+            raise TrainingError(f"averaging is {self.averaging}; it must be from 0 to 1")
         if self.batch.batch_size < 1 or self.batch.window < 1:
             raise TrainingError("batch_size and window must be at least 1")
 

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 
 from melody.model import MelodyLSTM
-from melody.tokens.features import LOOKBACKS, MAX_INTERVAL, PHASES, SECTIONS, parts_told
+from melody.tokens.features import FIRST_PLACE, INTERVALS, LOOKBACKS, LOOKED_AT, PHASES, SECTIONS, parts_told
+from melody.tokens.matches import LENGTHS, TIMES
 from melody.tokens.usage import part_keys
 from melody.tokens.vocabulary import FIELDS, KIND, TIME, VALUE, Vocabulary
 
@@ -31,17 +32,18 @@ _RARER = 3.0  # nats by which a new token begins less likely than the nearest kn
 
 
 class Tables(NamedTuple):
-    """What the rows of a model's layers mean: tokens by field, features, conditions."""
+    """What the rows of a model's layers mean: tokens by field, features, conditions; whether there are changes at all."""
 
     fields: Table
     features: Table
     conditions: Table
+    has_changes: bool
 
     @classmethod
     def of(cls, vocabulary: Vocabulary) -> Tables:
         """Those of the models of a vocabulary, in the order of `melody.tokens.features`."""
         fields = _fields(vocabulary)
-        time, _, value, duration, _ = fields.values()
+        time = fields[("time",)]
         keys = [_NONE, *_keys(vocabulary)]
         place: Table = {
             ("position",): [_time(vocabulary, tick) for tick in range(vocabulary.longest_bar)],
@@ -53,36 +55,47 @@ class Tables(NamedTuple):
             ("phase",): _numbered("phase", PHASES),
             ("section",): _numbered("section", SECTIONS),
             ("metre",): _metres(vocabulary),
-            ("interval",): [_NONE, *_numbered("interval", 2 * MAX_INTERVAL + 1)],
+            ("interval",): [_NONE, *_intervals()],
             ("key",): keys,
             ("degree",): [_NONE, *(("degree", number) for number in range(24))],
         }
         for bars in LOOKBACKS:
-            looked = {"time": time, "value": value, "duration": duration}
-            features |= {("lookback", name, bars): [_NONE, *column] for name, column in looked.items()}
+            features |= {("lookback", FIELDS[k], bars): [_NONE, *fields[(FIELDS[k],)]] for k in LOOKED_AT}
         parts = _parts(vocabulary)[: parts_told(vocabulary)]
         lasts = ["held" if legato else "left" for legato in vocabulary.legato]
         features |= {(last, *part): [_NONE, *time[1:]] for last, part in zip(lasts, parts)}
         features |= {("pitch", *part): pitches for part in parts}
-        conditions: Table = {**place, ("key",): keys}
+        repeated: Table = {("repeated", *name): [_NONE, *column] for name, column in fields.items()}
+        distances: Table = {("distance", *part): [_NONE, *_intervals()] for part in parts}
+        features |= {("length",): _numbered("length", len(LENGTHS) + 1), ("times",): _numbered("times", TIMES)}
+        features |= {**repeated, **distances}
+        conditions: Table = {**repeated, **place, ("key",): keys}
         conditions |= {("status", *part): _numbered("status", 4, ordered=False) for part in parts}
         conditions |= {("age", *part): [_NONE, *time[1:]] for part in parts}
         conditions |= {("pitch", *part): pitches for part in parts}
-        conditions[("own",)] = pitches
-        return cls(fields, features, conditions)
+        conditions |= {("own",): pitches, **distances}
+        return cls(fields, features, conditions, any(vocabulary.is_said))
 
     def known(self, field: int) -> Table:
-        """What the head of a field is told: the fields before it, then, but for the time, conditions."""
-        if field == TIME:
-            return {}
-        conditions = dict(list(self.conditions.items())[:-1]) if field == KIND else self.conditions
+        """What the head of a field is told, as `melody.tokens.features.told_sizes` has it."""
+        conditions = list(self.conditions.items())[FIRST_PLACE:]
+        of_part = [column for column, _ in conditions].index(("own",))
+        seen = {TIME: [], KIND: conditions[:of_part]}.get(field, conditions)
         before = {(name,): self.fields[(name,)] for name in FIELDS[:field]}
-        return before | {("condition", *column): meanings for column, meanings in conditions.items()}
+        repeated = {("repeated", FIELDS[field]): self.conditions[("repeated", FIELDS[field])]}
+        return repeated | before | {("condition", *column): meanings for column, meanings in seen}
+
+    def related(self, number: int) -> Table:
+        """What so many logits of intervals mean: they are to the last pitch of each pitched part, or of the own part."""
+        parts = [column[1:] for column in self.conditions if column[0] == "status" and not column[1]]  # no drums
+        to = parts if number == len(parts) * (INTERVALS - 1) and len(parts) > 1 else [("own",)]
+        return {("interval", *part): _intervals() for part in to}
 
     def voices(self, field: int) -> Table:
-        """For whom a head has weights of their own: the value for each part, if these are told of, and for changes."""
+        """For whom a head has weights of their own, as `melody.tokens.features.Voices` has it."""
         parts = [column[1:] for column in self.conditions if column[0] == "status"] if field == VALUE else []
-        return {("voice",): [("changes",), *(("part", *part) for part in parts)]}
+        changes = [("changes",)] if not parts or self.has_changes else []
+        return {("voice",): [*changes, *(("part", *part) for part in parts)]}
 
 
 def _fields(vocabulary: Vocabulary) -> Table:
@@ -121,6 +134,10 @@ def _numbered(name: str, count: int, ordered: bool = True) -> list[Meaning]:
     return [(name, number if ordered else str(number)) for number in range(count)]
 
 
+def _intervals() -> list[Meaning]:
+    return _numbered("interval", INTERVALS - 1)
+
+
 def nearest(meaning: Meaning, known: Sequence[Meaning]) -> Meaning | None:
     """The same one among those that are known; else of the same kind the one that has most in common and is next."""
     if meaning in known:
@@ -154,7 +171,7 @@ def carried(old: MelodyLSTM, old_vocabulary: Vocabulary, new: MelodyLSTM, vocabu
     with torch.no_grad():
         for name, fresh in new.state_dict().items():
             if name in weights:
-                _carry(name, weights[name], fresh, _axes(name, fresh, before, after))
+                _carry(name, weights[name], fresh, _axes(name, weights[name], fresh, before, after))
     return _told(before.fields, after.fields)
 
 
@@ -175,7 +192,7 @@ class Rows(NamedTuple):
         )
 
 
-def _axes(name: str, weights: Tensor, before: Tables, after: Tables) -> dict[int, Rows]:
+def _axes(name: str, old: Tensor, weights: Tensor, before: Tables, after: Tables) -> dict[int, Rows]:
     """Of the axes of a layer's weights that have a meaning, where their rows come from."""
     if name == "embedding.weight":
         return {0: _matched(before.fields | before.features, after.fields | after.features)}
@@ -184,12 +201,14 @@ def _axes(name: str, weights: Tensor, before: Tables, after: Tables) -> dict[int
     _, field, layer = name.split(".", 2)
     number, last = FIELDS.index(field), weights.ndim - 1
     voices = _matched(before.voices(number), after.voices(number))
-    if layer == "known.weight" and number != TIME:
+    if layer == "known.weight":
         old_table, table = before.known(number), after.known(number)
         return {0: voices.times(_matched(old_table, table), _height(old_table), _height(table))}
     if layer in ("output", "output_bias"):
         return {0: voices, last: _matched({(field,): before.fields[(field,)]}, {(field,): after.fields[(field,)]})}
-    return {0: voices} if layer in ("trunk", "trunk_bias") else {}
+    if layer == "interval":
+        return {0: voices, last: _matched(before.related(old.shape[last]), after.related(weights.shape[last]))}
+    return {0: voices} if layer in ("trunk", "trunk_bias", "copy", "copy_bias") else {}
 
 
 def _carry(name: str, old: Tensor, new: Tensor, axes: dict[int, Rows]) -> None:

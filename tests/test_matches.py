@@ -1,0 +1,66 @@
+"""The laws of matches: what is looked up is where the same events came last before, however it is computed."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from music import folk_tune, random_piece
+
+from melody.dataset import Transposer, with_features
+from melody.tokens import Vocabulary
+from melody.tokens.matches import LENGTHS, NOWHERE, TIMES, Matcher, matches
+
+events = st.lists(st.integers(0, 2), max_size=120)  # few different ones, so that much repeats
+
+
+def _by_hand(codes: list[int]) -> tuple[int, int, int]:
+    """Of the last event, by trying everything."""
+    for number in reversed(range(len(LENGTHS))):
+        length, end = LENGTHS[number], len(codes)
+        places = [place for place in range(length, end) if codes[place - length : place] == codes[-length:]]
+        if places and length <= end:
+            return number + 1, min(len(places), TIMES - 1), places[-1]
+    return 0, 0, NOWHERE
+
+
+@given(events)
+@settings(max_examples=60)
+def test_a_match_is_the_longest_context_that_came_before(codes: list[int]) -> None:
+    matcher = Matcher()
+    one_by_one = [tuple(matcher.push(code)) for code in codes]
+    assert one_by_one == [_by_hand(codes[: end + 1]) for end in range(len(codes))]
+    whole = np.stack(matches(np.array(codes, np.int64)), axis=1)
+    assert whole.tolist() == [list(match) for match in one_by_one]
+
+
+@given(events, st.integers(0, 2))
+@settings(max_examples=20)
+def test_a_copy_goes_its_own_way(codes: list[int], other: int) -> None:
+    matcher, fresh = Matcher(), Matcher()
+    for code in codes:
+        matcher.push(code)
+        fresh.push(code)
+    matcher.copy().push(other + 7)
+    assert matcher.push(other) == fresh.push(other)
+
+
+def test_a_tune_played_twice_is_found_at_any_distance() -> None:
+    codes = np.arange(37)
+    length, times, place = matches(np.concatenate([codes, codes, codes]))
+    assert place[:40].tolist() == [NOWHERE] * 40
+    assert place[40:].tolist() == list(range(4, 75))  # what followed one round before
+    assert length[[40, 43, 44, 51, 52, 67, 68]].tolist() == [1, 1, 2, 2, 3, 3, 4]
+    assert times[73] == 1 and times[110] == 2
+
+
+@given(st.integers(0, 2**32), st.integers(-5, 6))
+@settings(max_examples=40)
+def test_events_transposed_are_those_of_the_transposed_piece(number: int, semitones: int) -> None:
+    """Their features and conditions too."""
+    piece = random_piece(number) if number % 2 else folk_tune(number)
+    vocabulary = Vocabulary.build([piece], transpositions=range(-5, 7))
+    rows = vocabulary.encode(piece)
+    transposer = Transposer(vocabulary, -5, 6)
+    if semitones not in transposer.possible(rows):
+        return
+    heard = transposer(with_features(vocabulary, rows), semitones)
+    assert np.array_equal(heard, with_features(vocabulary, vocabulary.encode(piece.transpose(semitones))))
