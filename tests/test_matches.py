@@ -1,10 +1,12 @@
 """The laws of matches: what is looked up is where the same events came last before, however it is computed."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from music import folk_tune, random_piece
 
+import melody.tokens.matches
 from melody.dataset import Transposer, with_features
 from melody.tokens import Vocabulary
 from melody.tokens.matches import LENGTHS, NOWHERE, TIMES, Matcher, matches
@@ -32,15 +34,22 @@ def test_a_match_is_the_longest_context_that_came_before(codes: list[int]) -> No
     assert whole.tolist() == [list(match) for match in one_by_one]
 
 
-@given(events, st.integers(0, 2))
+@pytest.mark.parametrize("shared", [0, 1000])
+@given(codes=events, more=events)
 @settings(max_examples=20)
-def test_a_copy_goes_its_own_way(codes: list[int], other: int) -> None:
-    matcher, fresh = Matcher(), Matcher()
-    for code in codes:
-        matcher.push(code)
-        fresh.push(code)
-    matcher.copy().push(other + 7)
-    assert matcher.push(other) == fresh.push(other)
+def test_a_copy_goes_its_own_way(shared: int, codes: list[int], more: list[int]) -> None:
+    """What it has in common with its original, a little or nearly everything, neither of the two spoils for the other."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(melody.tokens.matches, "SHARED", shared)
+        matcher, fresh = Matcher(), Matcher()
+        for code in codes:
+            matcher.push(code)
+            fresh.push(code)
+        twin = matcher.copy()
+        for code in more:
+            twin.push(2 - code)
+            assert matcher.push(code) == fresh.push(code)
+            assert matcher.copy().push(0) == fresh.copy().push(0)
 
 
 def test_a_tune_played_twice_is_found_at_any_distance() -> None:

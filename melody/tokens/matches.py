@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 LENGTHS = (4, 8, 16, 32)  # events of a context, each twice the one before
 TIMES = 4  # how often a context has come before is counted up to 3
 NOWHERE = -1
+SHARED = 1000  # contexts that a copy is given for itself, at most
+_Seen = dict[tuple[int, ...], tuple[int, int]]  # context -> how often it has come, and the event that followed the last time
 
 
 class Match(NamedTuple):
@@ -75,25 +77,31 @@ class Matcher:
     """The matches of events as they come, for one piece."""
 
     def __init__(self) -> None:
-        self._codes: list[int] = []
-        self._seen: dict[tuple[int, ...], tuple[int, int]] = {}  # context -> how often, and what followed the last time
+        self._count = 0
+        self._recent: list[int] = []  # codes of the last events, as many as the longest context has
+        self._seen: _Seen = {}
+        self._before: _Seen = {}  # what copies have in common; never changed
 
     def copy(self) -> Matcher:
-        """An independent one that has seen the same events."""
+        """An independent one that has seen the same events; what a long piece has seen is shared."""
+        if len(self._seen) > SHARED:
+            self._before, self._seen = {**self._before, **self._seen}, {}
         twin = Matcher()
-        twin._codes, twin._seen = self._codes[:], self._seen.copy()
+        twin._count, twin._recent = self._count, self._recent[:]
+        twin._seen, twin._before = self._seen.copy(), self._before
         return twin
 
     def push(self, code: int) -> Match:
         """Take in the next event and give its match, as `matches` would."""
-        codes, found = self._codes, NONE
-        codes.append(code)
+        self._count += 1
+        self._recent = [*self._recent[-LENGTHS[-1] + 1 :], code]
+        found = NONE
         for number, length in enumerate(LENGTHS):
-            if len(codes) < length:
+            if self._count < length:
                 break
-            context = tuple(codes[-length:])
-            times, place = self._seen.get(context, (0, NOWHERE))
+            context = tuple(self._recent[-length:])
+            times, place = self._seen.get(context) or self._before.get(context, (0, NOWHERE))
             if times:
                 found = Match(number + 1, min(times, TIMES - 1), place)
-            self._seen[context] = (times + 1, len(codes))
+            self._seen[context] = (times + 1, self._count)
         return found

@@ -28,7 +28,7 @@ def make_trainer(settings: TrainingSettings, plan: Plan, callback: pl.Callback, 
         return pl.Trainer(
             accelerator="gpu" if gpus else "cpu",
             devices=settings.devices,
-            strategy=_strategy(settings),
+            strategy=settings.strategy,
             precision=_PRECISION[plan.precision],
             max_epochs=plan.epochs,
             callbacks=[callback],
@@ -42,13 +42,6 @@ def make_trainer(settings: TrainingSettings, plan: Plan, callback: pl.Callback, 
         )
     except (ValueError, RuntimeError, ImportError) as error:  # Lightning's own words for settings that do not go together
         raise TrainingError(f"Lightning refuses --strategy {settings.strategy}: {str(error)[:300]}") from error
-
-
-def _strategy(settings: TrainingSettings) -> str:
-    """Lightning's name of it. The head of the first field has an embedding of what is known before it: nothing."""
-    if settings.devices > 1 and settings.strategy in ("auto", "ddp"):
-        return "ddp_find_unused_parameters_true"
-    return settings.strategy
 
 
 def _logger(paths: Paths) -> Any:
