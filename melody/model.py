@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -130,7 +130,9 @@ class MelodyLSTM(nn.Module):
 
         `targets` are those next events: each field sees only the fields before it, those after the first the conditions.
         """
-        return {k: self.heads[FIELDS[k]](hidden, targets) for k in self.predicted}
+        # On a processor the products of the heads stay in 32 bits: in 16 each new number of rows costs a kernel made for it.
+        with torch.autocast(hidden.device.type, enabled=hidden.is_cuda and torch.is_autocast_enabled("cuda")):
+            return {k: self.heads[FIELDS[k]](hidden, targets) for k in self.predicted}
 
     def nats(self, hidden: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
         """Negative log likelihood of the next events, in nats by event and field, (batch, time, fields).
@@ -216,29 +218,48 @@ class _Head(nn.Module):
 
     def forward(self, hidden: Tensor, targets: Tensor) -> Tensor:
         """Logits, (batch, time, field size); see `MelodyLSTM.logits`."""
-        seen, events = hidden.flatten(0, 1), targets.flatten(0, 1)  # (batch x time, ...)
+        seen, events = hidden.flatten(0, 1).float(), targets.flatten(0, 1)  # (batch x time, ...)
+        voices = [self._Voice(*weights) for weights in zip(*(p.unbind() for p in self._voiced()))]
         voice = (events[:, KIND] - FIRST_PART + self.first_voice).clamp(0, self.voices - 1)
         if self.voices == 1:
-            return self._voice(0, seen, events).view(*hidden.shape[:2], -1)
-        logits = hidden.new_empty(len(seen), self.output.shape[2])
-        for number in range(self.voices):
+            return self._voice(voices[0], 0, seen, events).view(*hidden.shape[:2], -1)
+        logits = seen.new_empty(len(seen), self.output.shape[2])
+        for number, weights in enumerate(voices):
             own = (voice == number).nonzero().squeeze(1)
-            logits[own] = self._voice(number, seen[own], events[own]).to(logits.dtype)
+            logits[own] = self._voice(weights, number, seen[own], events[own]).to(logits.dtype)
         return logits.view(*hidden.shape[:2], -1)
 
-    def _voice(self, number: int, seen: Tensor, events: Tensor) -> Tensor:
+    class _Voice(NamedTuple):
+        """The weights of one voice that are its own."""
+
+        trunk: Tensor
+        trunk_bias: Tensor
+        output: Tensor
+        output_bias: Tensor
+        copy: Tensor
+        copy_bias: Tensor
+        interval: Tensor | None = None
+
+    def _voiced(self) -> list[Tensor]:
+        """The weights that each voice has of its own, (voices, ...) each, in the order of `_Voice`."""
+        weights: list[Tensor] = [self.trunk, self.trunk_bias, self.output, self.output_bias, self.copy, self.copy_bias]
+        return weights + ([self.interval] if self.related else [])
+
+    def _voice(self, weights: _Voice, number: int, seen: Tensor, events: Tensor) -> Tensor:
         """The logits of one voice, (rows, field size)."""
         conditions = events[:, self.first_condition :]
         repeated = self._repeated(events, conditions)
         told = conditions[:, len(FIELDS) :][:, : len(self.offsets) - 1 - self.field]
         known = torch.cat([repeated, events[:, : self.field], told], dim=1) + self.offsets
-        inner = seen @ self.trunk[number] + self.trunk_bias[number] + self.known(known + number * self.num_known)
+        inner = torch.addmm(weights.trunk_bias, seen, weights.trunk) + self.known(known + number * self.num_known)
         inner = torch.tanh(inner)
         inner = self.dropout(inner + torch.tanh(self.inner(self.dropout(inner))))
-        logits = inner @ self.output[number] + self.output_bias[number]
-        copied = inner @ self.copy[number] + self.copy_bias[number]
+        logits = torch.addmm(weights.output_bias, inner, weights.output)
+        copied = torch.addmm(weights.copy_bias, inner, weights.copy)
         logits = logits.scatter_add(1, (repeated - 1).clamp(min=0), (copied * (repeated > 0)).to(logits.dtype))
-        return logits + self._by_interval(inner @ self.interval[number], conditions) if self.related else logits
+        if weights.interval is not None:
+            logits = logits + self._by_interval(inner @ weights.interval, conditions)
+        return logits
 
     def _repeated(self, events: Tensor, conditions: Tensor) -> Tensor:
         """This field's token + 1 in the event that is repeated while the fields before are as they were there; (rows, 1)."""

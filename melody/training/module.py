@@ -23,6 +23,7 @@ from melody.tokens.vocabulary import KIND, VALUE, Vocabulary
 from melody.training.settings import Plan
 
 Tensors = tuple[Tensor, Tensor, Tensor, bool]
+_EVERY = 4  # steps from which one goes into the average
 
 
 class Loader:
@@ -100,8 +101,10 @@ class Module(pl.LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Take the new weights into the average: all of them in the first steps, when the old ones are worth nothing."""
-        step = self.trainer.global_step
-        share = max(1 / max(self._averaging * self.steps, 1), 10 / (step + 9))
+        number, rest = divmod(self.trainer.global_step, _EVERY)
+        share = max(_EVERY / max(self._averaging * self.steps, _EVERY), 10 / (number + 9))
+        if rest and share < 1:
+            return
         with torch.no_grad():
             torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), min(share, 1.0))
 
