@@ -225,7 +225,7 @@ class Streams:
         logits -= np.logaddexp.reduce(logits, axis=1, keepdims=True)
         self._nats[self._alive[said & counted]] -= logits[np.arange(len(tokens)), tokens][said & counted]
         own = self._alive[said]
-        self._removed[own] += 1 - (np.exp(logits) * narrow).sum(axis=1)[said]
+        self._removed[own] += np.maximum(1 - (np.exp(logits) * narrow).sum(axis=1)[said], 0)  # rounding goes below
         self._tokens[own] += 1
 
 
