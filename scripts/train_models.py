@@ -2,7 +2,7 @@
 
     scripts/train_models [fiddle|chorales]
 
-Three and four minutes on a GPU, about half an hour each on one core. A model file says what it was trained on, for how
+Three and four minutes on an H100; on a processor much longer. A model file says what it was trained on, for how
 long, and how it measures; checkpoints/README.md has the numbers. The shapes were chosen on the validation pieces
 (docs/experiments.md).
 """

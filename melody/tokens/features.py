@@ -113,7 +113,7 @@ def columns(vocabulary: Vocabulary) -> Columns:
 
 
 def parts_told(vocabulary: Vocabulary) -> int:
-    """How many parts left, status and pitch are given of."""
+    """How many parts left, status, age, pitch and distance are given of."""
     return len(vocabulary.parts) if len(vocabulary.parts) <= MAX_PARTS else 0
 
 
