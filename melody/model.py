@@ -219,15 +219,16 @@ class _Head(nn.Module):
     def forward(self, hidden: Tensor, targets: Tensor) -> Tensor:
         """Logits, (batch, time, field size); see `MelodyLSTM.logits`."""
         seen, events = hidden.flatten(0, 1).float(), targets.flatten(0, 1)  # (batch x time, ...)
-        voices = [self._Voice(*weights) for weights in zip(*(p.unbind() for p in self._voiced()))]
         voice = (events[:, KIND] - FIRST_PART + self.first_voice).clamp(0, self.voices - 1)
+        known = self._known(events, voice)
+        weights = [self._Voice(*each) for each in zip(*(p.unbind() for p in self._voiced()))]
         if self.voices == 1:
-            return self._voice(voices[0], 0, seen, events).view(*hidden.shape[:2], -1)
-        logits = seen.new_empty(len(seen), self.output.shape[2])
-        for number, weights in enumerate(voices):
-            own = (voice == number).nonzero().squeeze(1)
-            logits[own] = self._voice(weights, number, seen[own], events[own]).to(logits.dtype)
-        return logits.view(*hidden.shape[:2], -1)
+            return self._voice(weights[0], seen, known, events).view(*hidden.shape[:2], -1)
+        order = voice.argsort()  # one voice after the other, so that each gets a slice
+        counts = voice.bincount(minlength=self.voices).tolist()
+        rows = zip(weights, *(each[order].split(counts) for each in (seen, known, events)))
+        logits = torch.cat([self._voice(*of_voice) for of_voice in rows])
+        return logits[order.argsort()].view(*hidden.shape[:2], -1)
 
     class _Voice(NamedTuple):
         """The weights of one voice that are its own."""
@@ -245,14 +246,18 @@ class _Head(nn.Module):
         weights: list[Tensor] = [self.trunk, self.trunk_bias, self.output, self.output_bias, self.copy, self.copy_bias]
         return weights + ([self.interval] if self.related else [])
 
-    def _voice(self, weights: _Voice, number: int, seen: Tensor, events: Tensor) -> Tensor:
+    def _known(self, events: Tensor, voice: Tensor) -> Tensor:
+        """The sum of what each row's voice learnt of what is known of the event already, (rows, width)."""
+        conditions = events[:, self.first_condition :]
+        told = conditions[:, len(FIELDS) :][:, : len(self.offsets) - 1 - self.field]
+        known = torch.cat([self._repeated(events, conditions), events[:, : self.field], told], dim=1) + self.offsets
+        return self.known(known + voice[:, None] * self.num_known)
+
+    def _voice(self, weights: _Voice, seen: Tensor, known: Tensor, events: Tensor) -> Tensor:
         """The logits of one voice, (rows, field size)."""
         conditions = events[:, self.first_condition :]
         repeated = self._repeated(events, conditions)
-        told = conditions[:, len(FIELDS) :][:, : len(self.offsets) - 1 - self.field]
-        known = torch.cat([repeated, events[:, : self.field], told], dim=1) + self.offsets
-        inner = torch.addmm(weights.trunk_bias, seen, weights.trunk) + self.known(known + number * self.num_known)
-        inner = torch.tanh(inner)
+        inner = torch.tanh(torch.addmm(weights.trunk_bias, seen, weights.trunk) + known)
         inner = self.dropout(inner + torch.tanh(self.inner(self.dropout(inner))))
         logits = torch.addmm(weights.output_bias, inner, weights.output)
         copied = torch.addmm(weights.copy_bias, inner, weights.copy)
