@@ -208,6 +208,19 @@ def test_a_full_disk_in_training_is_told_and_leaves_nothing(folder: Path, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("vary", "fiddle"), "melody: Missing argument 'TUNE'. (see melody vary --help)"),
+        (("plot", "--size", "3"), "(see melody plot --help)"),
+        (("generat",), "(see melody --help)"),
+    ],
+)
+def test_what_the_parser_refuses_names_the_help_to_read(tmp_path: Path, arguments: tuple[str, ...], told: str) -> None:
+    (line,) = melody(*arguments, cwd=tmp_path, expect=2).stderr.splitlines()
+    assert line.endswith(told)
+
+
 def test_every_command_has_help_with_an_example(tmp_path: Path) -> None:
     assert "continue" in melody("--help", cwd=tmp_path).stdout
     assert melody("--version", cwd=tmp_path).stdout == f"melody {__version__}\n"

@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name in [name for name, words in COMMANDS.items() if asked in words] or COMMANDS:  # all of them for the help
         import_module(f"melody.cli.{name}")
     try:
-        return app(arguments, standalone_mode=False) or 0
+        return app(arguments, prog_name="melody", standalone_mode=False) or 0
     except MelodyError as error:
         return _fail(str(error))
     except KeyboardInterrupt:
@@ -70,7 +70,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     except Exception as error:
         if hasattr(error, "format_message"):  # the parser's own: an unknown option, a missing argument
-            return _fail(f"{error.format_message()} (see melody --help)")
+            context = getattr(error, "ctx", None)
+            return _fail(f"{error.format_message()} (see {context.command_path if context else 'melody'} --help)")
         if type(error).__name__ in ("Abort", "Exit"):
             return int(getattr(error, "exit_code", 130))
         raise

@@ -64,7 +64,9 @@ def vary(
 @grouped
 def harmonize(
     model: ModelName,
-    melody: Annotated[Path, typer.Argument(help="The melody: MIDI, MusicXML, ABC, Humdrum; one part.", show_default=False)],
+    melody: Annotated[
+        Path, typer.Argument(metavar="MELODY", help="MIDI, MusicXML, ABC, Humdrum; one part.", show_default=False)
+    ],
     drawing: Drawing,
     writing: Writing,
     key: Annotated[

@@ -22,7 +22,7 @@ _SHOWN = 20  # rejected files on the screen
 
 @app.command()
 def corpus(
-    name: Annotated[str | None, typer.Argument(help="Which collection to write; none lists them.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Which collection to write; none lists them.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write to. Default: data/NAME.", show_default=False)] = None,
 ) -> None:
     """List the music that comes with the program, or write one collection as a folder of MIDI files.
@@ -75,7 +75,9 @@ Drums = Annotated[bool, typer.Option("--drums/--no-drums", help="Keep drum parts
 
 @app.command()
 def prepare(
-    folder: Annotated[Path | None, typer.Argument(help="Folder, zip or tar archive of music.", show_default=False)] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="FOLDER", help="Folder, zip or tar archive of music.", show_default=False)
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Store to write, NAME.store. Without it only the verdicts.", show_default=False),

@@ -80,7 +80,8 @@ def continue_(
     choosing: Choosing,
     writing: Writing,
     prompt: Annotated[
-        Path | None, typer.Argument(help="The tune to go on with: MIDI, MusicXML, ABC, Humdrum.", show_default=False)
+        Path | None,
+        typer.Argument(metavar="TUNE", help="The tune to go on with: MIDI, MusicXML, ABC, Humdrum.", show_default=False),
     ] = None,
     notes: Annotated[
         str | None,

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def evaluate(
     model: ModelName,
     folder: Annotated[
-        Path, typer.Argument(help="Folder of music, or a store that melody prepare wrote.", show_default=False)
+        Path,
+        typer.Argument(metavar="FOLDER", help="Folder of music, or a store that melody prepare wrote.", show_default=False),
     ],
     split: Annotated[
         Literal["test", "valid", "all"],

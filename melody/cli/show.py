@@ -13,7 +13,7 @@ from melody.errors import MidiError, RenderError
 if TYPE_CHECKING:
     from melody.piece import Piece
 
-Tune = Annotated[Path, typer.Argument(help="A MIDI, MusicXML, ABC or Humdrum file.", show_default=False)]
+Tune = Annotated[Path, typer.Argument(metavar="TUNE", help="A MIDI, MusicXML, ABC or Humdrum file.", show_default=False)]
 SCORES = (".xml", ".musicxml", ".mxl", ".abc", ".krn")
 
 
@@ -66,7 +66,10 @@ def render(
 @app.command()
 def plot(
     tune: Annotated[
-        Path, typer.Argument(help="A tune, or a folder of MIDI files for one sheet of them all.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="TUNE", help="A tune, or a folder of MIDI files for one sheet of them all.", show_default=False
+        ),
     ],
     out: Annotated[Path | None, typer.Option(help="PNG or SVG file. Default: beside the tune.", show_default=False)] = None,
 ) -> None:

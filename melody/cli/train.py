@@ -27,7 +27,9 @@ def _option(panel: str, help: str, *names: str, shown: bool = True, **facts: Any
 
 
 _TIME, _MODEL, _MACHINE = "Time", "Model and learning", "Machine and records"
-Folder = Annotated[Path, typer.Argument(help="Folder of music, or a store that melody prepare wrote.", show_default=False)]
+Folder = Annotated[
+    Path, typer.Argument(metavar="FOLDER", help="Folder of music, or a store that melody prepare wrote.", show_default=False)
+]
 Out = Annotated[
     Path | None, typer.Option(help="Model file to write. Default: checkpoints/FOLDER.safetensors.", show_default=False)
 ]
