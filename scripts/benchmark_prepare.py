@@ -31,8 +31,10 @@ from melody.corpus import SPLITS, Corpus, PrepareSettings, prepare
 from melody.corpus.batch import batched, read_together
 from melody.corpus.encoding import Encoder
 from melody.corpus.judge import no_search_for_garbage
-from melody.corpus.sources import listed
+from melody.corpus.sources import CHUNK_FILES, listed
+from melody.errors import MidiError
 from melody.midi.packed import PackedSource, packed
+from melody.midi.source import Source
 from melody.piece import Part, Piece
 from melody.tokens.vocabulary import Vocabulary
 
@@ -150,22 +152,22 @@ def decoding(corpus: Corpus, paths: Sequence[Path]) -> None:
 
 
 def encoded(paths: Sequence[Path], vocabulary: Vocabulary) -> int:
-    """Tokens of all files, 256 at a time; their number."""
+    """Tokens of all files, as many at a time as are judged together; their number."""
     encoder, total = Encoder(vocabulary), 0
-    for start in range(0, len(paths), 256):
+    for start in range(0, len(paths), CHUNK_FILES):
         with no_search_for_garbage():
-            sources = [packed_source(path) for path in paths[start : start + 256]]
-            for run in batched(sources):
+            contents = [path.read_bytes() for path in paths[start : start + CHUNK_FILES]]
+            for run in batched([packed_source(skimmed) for skimmed in midi.skim_together(contents)]):
                 events, _ = read_together(run, vocabulary.ticks_per_quarter)
                 total += sum(len(encoder.encode(few)[0]) for _, few in events.runs())
     return total
 
 
-def packed_source(path: Path) -> PackedSource:
+def packed_source(skimmed: tuple[PackedSource | Source, list[str]] | MidiError) -> PackedSource:
     """What a file says."""
-    source, _ = midi.skim(path.read_bytes())
-    together = source if isinstance(source, PackedSource) else packed(source)
-    assert together is not None, f"{path} is no ordinary file"
+    assert not isinstance(skimmed, MidiError), skimmed
+    together = packed(skimmed[0])
+    assert together is not None, "a file that is out of the ordinary"
     return together
 
 

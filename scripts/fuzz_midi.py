@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Mutated MIDI files through the reader: no crash, no hang, no memory past the limit, and a Piece or a MidiError each time.
+"""Mutated MIDI files through the reader: no crash, no hang, no memory past the limit, and a Piece or a MidiError each time;
+and many read together say what each says alone.
 
     python scripts/fuzz_midi.py --files 200000
     python scripts/fuzz_midi.py --files 20000 --folder data/fiddle --seed 7
@@ -25,8 +26,10 @@ import numpy as np
 
 from melody import midi
 from melody.errors import MidiError
+from melody.midi.packed import unpacked
 from melody.piece import Key, Part, Piece, Tempo, TimeSignature
 
+TOGETHER = 64  # files that are read together besides
 MAX_SEED_BYTES = 20_000  # longer files of the folder are left out: mutations of short ones find more in the same time
 TOKENS = [  # what readers stumble over: lengths, statuses and chunks where none belong, impossible tempi and signatures
     bytes.fromhex(token)
@@ -119,6 +122,29 @@ def outcome(data: bytes, limits: midi.ReadLimits) -> str:
     return "repaired" if reading.repairs else "whole"
 
 
+def differing(files: list[bytes], limits: midi.ReadLimits) -> list[int]:
+    """Of which files `midi.skim_together` says another thing than `midi.skim`."""
+    together = [comparable(found) for found in midi.skim_together(files, limits)]
+    return [place for place, data in enumerate(files) if comparable(skimmed(data, limits)) != together[place]]
+
+
+def skimmed(data: bytes, limits: midi.ReadLimits) -> Any:
+    """What `midi.skim` gives or raises."""
+    try:
+        return midi.skim(data, limits)
+    except MidiError as error:
+        return error
+
+
+def comparable(found: Any) -> Any:
+    """What was found in a file, with its notes as bytes; the same for the same notes, tempi, texts and repairs."""
+    if isinstance(found, MidiError):
+        return str(found)
+    source, repairs = unpacked(found[0]), found[1]
+    parts, changes = tuple(source.parts), (tuple(source.time_signatures), tuple(source.tempi), tuple(source.keys))
+    return source.ticks_per_quarter, source.notes.tobytes(), parts, changes, source.title, source.texts, tuple(repairs)
+
+
 def child(seeds: list[bytes], seed: int, numbers: range, at: Any, results: Any, bounds: Bounds) -> None:
     """Read the files of `numbers`; `at` says which one is in hand."""
     _bound_memory(bounds.megabytes)
@@ -127,6 +153,7 @@ def child(seeds: list[bytes], seed: int, numbers: range, at: Any, results: Any, 
     counts: Counter[str] = Counter()
     failures, slowest = [], (0.0, -1)
     parent = multiprocessing.parent_process()
+    together: list[bytes] = []
     for number in numbers:
         if number % 256 == 0 and parent and not parent.is_alive():
             return
@@ -138,6 +165,11 @@ def child(seeds: list[bytes], seed: int, numbers: range, at: Any, results: Any, 
         counts[result.partition(":")[0]] += 1
         if result.startswith("FAILED"):
             failures.append((number, result))
+        together.append(data)
+        if len(together) == TOGETHER or number == numbers[-1]:
+            first = number + 1 - len(together)
+            failures += [(first + place, "FAILED: says another thing alone") for place in differing(together, limits)]
+            together = []
     results.put((counts, failures, slowest))
 
 

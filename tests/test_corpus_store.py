@@ -48,8 +48,8 @@ def test_a_second_run_is_the_first_and_a_changed_one_a_fresh_one(folder, tmp_pat
     prepare(here, store=store)
     first = store.read_bytes()
     scanned: list[bytes] = []
-    skim = midi.skim
-    monkeypatch.setattr(midi, "skim", lambda data, limits=None: (scanned.append(data), skim(data, limits))[1])
+    skim = midi.skim_together
+    monkeypatch.setattr(midi, "skim_together", lambda files, limits: (scanned.extend(files), skim(files, limits))[1])
     settings = PrepareSettings(ticks_per_quarter=24)
     prepare(here, settings, store=store)
     scanned.clear()

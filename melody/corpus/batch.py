@@ -4,10 +4,9 @@ Python's cost for a NumPy call is that of some hundred notes; taken file by file
 does. Here only what stands in no need of repair is done, all at once; every other file goes the careful way, through
 `midi.to_piece`. The law, tested: both ways give the same events and the same words.
 
-Sorting is most of the work, and NumPy sorts numbers of 16 bits in linear time, six times as fast as longer ones. So
-notes and changes are first put in the order of piece, player and pitch, in which overlaps are neighbours; and that order,
-which stable sorting keeps, then in the order of piece and tick. Metre, tempo and key of a piece are players before the
-others.
+Sorting is most of the work, and NumPy sorts numbers twice as fast as it finds the order of them. So a row's own number is
+made the last digits of what is sorted (`_order`): once by voice, where notes that overlap are neighbours, and once by piece
+and tick. Metre, tempo and key of a piece are players before the others.
 """
 
 from __future__ import annotations
@@ -28,7 +27,6 @@ from melody.midi.source import Source, moved_in_words, without_notes
 from melody.piece import MAX_TICK, Ints, Part
 from melody.tokens.usage import FIRST_PART, part_keys
 
-PLAYERS = 512  # in all pieces: with the pitch that makes 16 bits
 FEW_CHANGES = 64  # in a file, up to which they are remembered
 _PITCH = 7  # bits
 _NO_CHANGES = np.zeros((3, 0), np.int64)
@@ -37,12 +35,13 @@ _NO_CHANGES = np.zeros((3, 0), np.int64)
 def batched(sources: Sequence[PackedSource]) -> list[Sequence[PackedSource]]:
     """Runs of sources that are small enough to be read together."""
     runs: list[list[PackedSource]] = [[]]
-    players = notes = 0
+    rows = 0
     for source in sources:
-        players, notes = players + FIRST_PART + len(source.parts), notes + source.num_notes
-        if runs[-1] and (players > PLAYERS or notes > events.RUN):
+        own = source.num_notes + FEW_CHANGES // 4  # most have fewer changes
+        rows += own
+        if runs[-1] and rows > events.RUN:
             runs.append([])
-            players, notes = FIRST_PART + len(source.parts), source.num_notes
+            rows = own
         runs[-1].append(source)
     return [run for run in runs if run]
 
@@ -97,19 +96,19 @@ class _Notes:
     def of(cls, sources: Sequence[PackedSource], ticks_per_quarter: int) -> _Notes:
         """Unpacked and snapped."""
         records = b"".join([source.records for source in sources])
-        numbers = np.frombuffer(records, "<i4").reshape(-1, RECORD // 4)
-        octets = np.frombuffer(records, np.uint8).reshape(-1, RECORD)
+        start, length, sound = np.ascontiguousarray(np.frombuffer(records, "<i4").reshape(-1, RECORD // 4).T)
+        octets = sound.astype("<i4", copy=False).view(np.uint8).reshape(-1, 4)
         sizes = np.array([source.num_notes for source in sources])
         grids = [source.ticks_per_quarter for source in sources]
-        (start, end), moved = _snapped(numbers[:, 0], numbers[:, 1], sizes, grids, ticks_per_quarter)
+        (start, end), moved = _snapped(start, length, sizes, grids, ticks_per_quarter)
         part_sizes = np.array([size for source in sources for size in source.sizes])
-        return cls(sizes, part_sizes, start, end, octets[:, 8], octets[:, 9], moved)
+        return cls(sizes, part_sizes, start, end, octets[:, 0], octets[:, 1], moved)
 
     def good(self) -> list[bool]:
         """Whether no note of a source is wrong by itself."""
         bad = (self.end <= self.start) | (self.velocity - np.uint8(1) > 126)
-        if self.end.max() > MAX_TICK:
-            bad |= self.end > MAX_TICK
+        if self.end.max() > MAX_TICK or self.start.min() < 0:
+            bad |= (self.end > MAX_TICK) | (self.start < 0)
         if not bad.any():
             return [True] * len(self.sizes)
         return (np.add.reduceat(bad, np.cumsum(self.sizes) - self.sizes, dtype=np.int64) == 0).tolist()
@@ -129,10 +128,12 @@ def _snapped(start: Column, length: Column, sizes: Ints, grids: list[int], targe
     times = np.empty((2, len(start)), np.int32 if largest < 2**31 else np.int64)
     times[0] = start
     np.add(times[0], length, out=times[1])
-    half = down // 2
-    finer = times * up + half
-    on_grid = finer // down
-    away = np.abs(finer - on_grid * down - half).max(0)
+    times *= up
+    on_grid = (times + down // 2) // down
+    times -= on_grid * down
+    if not times.any():
+        return on_grid, [0.0] * len(sizes)
+    away = np.abs(times, out=times).max(0)
     furthest = np.maximum.reduceat(away, np.cumsum(sizes) - sizes)
     return on_grid, (furthest / steps).tolist()
 
@@ -168,70 +169,92 @@ _known_frame = lru_cache(maxsize=4096)(_made_frame)  # most files have the frame
 
 def _ordered(notes: _Notes, sources: Sequence[PackedSource], changes: Sequence[Ints]) -> tuple[Events, list[int]]:
     """Notes and changes (those of `_frame`) of all sources as events; and which sources have notes that overlap."""
-    source = np.repeat(np.arange(len(sources)), [few.shape[1] for few in changes])
-    said = np.concatenate([source[None], np.concatenate(changes, 1)])
-    player, kinds = _players(notes, sources, said)
-    start = np.concatenate([notes.start, said[1].astype(notes.start.dtype)])
-    duration = np.zeros(len(start), start.dtype)
-    np.subtract(notes.end, notes.start, out=duration[: len(notes.end)])
+    all_sources = np.arange(len(sources))
+    of_changes = np.repeat(all_sources, [few.shape[1] for few in changes])
+    when, what, value = np.concatenate(changes, 1)
+    player, kinds = _players(notes, sources, of_changes, what)
+    start = np.concatenate([notes.start, when.astype(notes.start.dtype)])
     voice = player << _PITCH
     voice[: len(notes.pitch)] |= notes.pitch
-    order = np.argsort(voice, kind="stable")
-    tick, voice = start.take(order), voice.take(order)
-    sizes = notes.sizes + np.bincount(said[0], minlength=len(sources))
-    piece = np.repeat(np.arange(len(sources)), sizes)
-    overlapping = _overlapping(voice, tick, tick + duration.take(order), piece)
-    order = order.take(_by_piece_and_tick(piece, tick))
+    voices = len(kinds) << _PITCH
+    piece = np.concatenate([np.repeat(all_sources, notes.sizes), of_changes])
+    overlapping = _overlapping(voice[: len(notes.pitch)], voices, notes.start, notes.end, piece)
+    order = _order((piece, len(sources)), (start, _below(start)), (voice, voices))
+    starts = np.concatenate([[0], np.cumsum(notes.sizes + np.bincount(of_changes, minlength=len(sources)))])
     tick = start.take(order)
-    starts = np.concatenate([[0], np.cumsum(sizes)])
     shift = tick.copy()
     shift[1:] -= tick[:-1]
     shift[starts[:-1]] = tick[starts[:-1]]
+    none = np.zeros(len(when), np.uint8)
     columns = (
         kinds.take(player.take(order)),
-        np.concatenate([notes.pitch.astype(np.int32), said[3].astype(np.int32)]).take(order),
-        duration.take(order),
-        np.concatenate([notes.velocity, np.zeros(said.shape[1], np.uint8)]).take(order),
+        np.concatenate([notes.pitch.astype(np.int32), value.astype(np.int32)]).take(order),
+        np.concatenate([notes.end - notes.start, none]).take(order),
+        np.concatenate([notes.velocity, none]).take(order),
     )
     return Events(starts, shift, *columns), overlapping
 
 
-def _players(notes: _Notes, sources: Sequence[PackedSource], said: Ints) -> tuple[Column, Ints]:
+def _players(notes: _Notes, sources: Sequence[PackedSource], of_changes: Ints, what: Ints) -> tuple[Ints, Ints]:
     """The player of each note and each change, numbered by source and kind; and the kind of each player."""
-    ranked, kinds, firsts = [], list[int](), []
+    known: dict[int, tuple[Ints, Ints]] = {}  # the same players are mostly the same object
+    ranked, kinds = [], []
     for source in sources:
-        ranks, own = _ranked(tuple((part.program, part.is_drum) for part in source.parts))
-        ranked += [len(kinds) + rank for rank in ranks]
-        firsts.append(len(kinds))
-        kinds += own
-    small = np.uint16 if len(kinds) <= PLAYERS else np.int64
-    of_notes = np.repeat(np.array(ranked, small), notes.part_sizes)
-    of_changes = np.array(firsts)[said[0]] + said[2]
-    return np.concatenate([of_notes, of_changes.astype(small)]), np.array(kinds, np.int32)
+        found = known.get(id(source.parts))
+        if found is None:
+            instruments = tuple((part.program, part.is_drum) for part in source.parts)
+            found = known[id(source.parts)] = _ranked(instruments)
+        ranked.append(found[0])
+        kinds.append(found[1])
+    sizes = np.array([len(own) for own in kinds])
+    firsts = np.cumsum(sizes) - sizes
+    of_parts = np.concatenate(ranked) + np.repeat(firsts, sizes - FIRST_PART)
+    of_notes = np.repeat(of_parts.astype(np.uint32), notes.part_sizes)
+    return np.concatenate([of_notes, (firsts[of_changes] + what).astype(np.uint32)]), np.concatenate(kinds)
 
 
 @lru_cache(maxsize=1024)
-def _ranked(instruments: tuple[tuple[int, bool], ...]) -> tuple[list[int], list[int]]:
+def _ranked(instruments: tuple[tuple[int, bool], ...]) -> tuple[Ints, Ints]:
     """The place of each part among the kinds of its piece, and these, ascending, the changes first."""
     kinds = [events.kind_of(key) for key in part_keys([Part(*instrument) for instrument in instruments])]
-    ascending = [*range(FIRST_PART), *sorted(kinds)]
-    return [ascending.index(kind) for kind in kinds], ascending
+    ascending = np.array([*range(FIRST_PART), *sorted(kinds)])
+    return np.searchsorted(ascending, kinds), ascending
 
 
-def _overlapping(voice: Column, start: Column, end: Column, piece: Ints) -> list[int]:
-    """Which pieces have notes of one voice, neighbours here, that overlap."""
-    same = voice[1:] == voice[:-1]
-    if (same & (start[1:] < start[:-1])).any():  # symusic sorts by time, others may not
-        order = np.lexsort((start, voice))
-        start, end = start[order], end[order]
-    overlap = same & (start[1:] < end[:-1])
-    return np.unique(piece[1:][overlap]).tolist() if overlap.any() else []
+def _overlapping(voice: Column, voices: int, start: Column, end: Column, piece: Ints) -> list[int]:
+    """Which pieces have notes of one voice that overlap."""
+    order = _order((voice, voices))
+    same = np.diff(voice.take(order)) == 0
+    begin = start.take(order)
+    if (same & (begin[1:] < begin[:-1])).any():  # symusic sorts by time, others may not
+        order = _order((voice, voices), (start, _below(start)))
+        begin = start.take(order)
+    overlap = same & (begin[1:] < end.take(order)[:-1])
+    return np.unique(piece.take(order)[1:][overlap]).tolist() if overlap.any() else []
 
 
-def _by_piece_and_tick(piece: Ints, tick: Column) -> Ints:
-    """The order of piece and tick, by 16 bits at a time; equals stay in their order."""
-    key = piece * (int(tick.max()) + 1) + tick
-    if key[-1] >= 2**32 or key.min() < 0:
-        return np.argsort(key, kind="stable")
-    order = np.argsort(key.astype(np.uint16), kind="stable")
-    return order.take(np.argsort((key >> 16).astype(np.uint16).take(order), kind="stable"))
+def _below(ticks: Column) -> int:
+    """A number above all ticks; a negative one, of a file that is not among those to be read, counts as very large."""
+    return int(ticks.view(f"u{ticks.itemsize}").max()) + 1
+
+
+def _order(*columns: tuple[Column, int]) -> Ints:
+    """The order of rows by their columns, the first before the others; equals stay in their order.
+
+    With each column, a number above all in it.
+    """
+    bits = [(above - 1).bit_length() for _, above in columns]
+    size = len(columns[0][0])
+    own = (size - 1).bit_length()
+    if sum(bits) + own > 64:
+        return np.lexsort([column for column, _ in reversed(columns)])
+    kind = np.uint32 if sum(bits) + own <= 32 else np.uint64
+    key: Any = columns[0][0].astype(kind)
+    for (column, _), few in zip(columns[1:], bits[1:]):
+        key <<= kind(few)
+        key |= column.view(f"u{column.itemsize}").astype(kind, copy=False)
+    key <<= kind(own)
+    key |= np.arange(size, dtype=kind)
+    key.sort()
+    key &= kind((1 << own) - 1)
+    return key.astype(np.int64)

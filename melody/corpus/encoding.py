@@ -42,7 +42,7 @@ def _changes(events: Events) -> Ints:
     """A number for the kind and the value of each change, and whether it is later than tick 0."""
     change = events.change_rows
     said = events.value.take(change).astype(np.int64) * FIRST_PART + events.kind.take(change)
-    return said * 2 + (events.tick.take(change) > 0)
+    return said * 2 + events.later(change)
 
 
 def _counts(values: Column) -> Counter[int]:
@@ -107,8 +107,8 @@ class Encoder:
         exact = np.ones(len(events), bool)
         if columns.min(initial=0) < 0:
             exact[events.piece[(columns < 0).any(0)]] = False
-        unsaid = [kind for kind in (METRE, TEMPO, KEY) if not self.vocabulary.is_said[kind]]
-        left_out = change[np.isin(events.kind[change], unsaid)]
+        is_said = np.array([self.vocabulary.is_said[kind] for kind in (METRE, TEMPO, KEY)])
+        left_out = change[~is_said[events.kind[change]]]
         return *_with_ends(columns, events.starts, left_out), exact
 
 

@@ -69,6 +69,12 @@ class Events:
         before = np.concatenate([[0], total])[self.starts[:-1]]
         return total - np.repeat(before, np.diff(self.starts))
 
+    def later(self, rows: Ints) -> NDArray[np.bool_]:
+        """Whether some rows, ascending, are later than the start of their piece, (rows,)."""
+        moving = np.append(np.flatnonzero(self.shift != 0), len(self.shift))
+        first = moving[np.searchsorted(moving, self.starts[:-1])]
+        return rows >= first[np.searchsorted(self.starts, rows, "right") - 1]
+
     @cached_property
     def note_rows(self) -> Ints:
         """The rows that are notes."""

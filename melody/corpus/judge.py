@@ -27,7 +27,7 @@ from melody.corpus.sources import Chunk, is_score
 from melody.corpus.verdict import Cause, Status
 from melody.errors import CorpusError, MelodyError, MidiError
 from melody.midi.packed import PackedSource, packed, unpacked
-from melody.midi.source import to_piece
+from melody.midi.source import Source, to_piece
 from melody.piece import Part, Piece
 from melody.tokens.usage import part_keys
 
@@ -58,6 +58,7 @@ def judged(task: Task, known: Known | None = None) -> Shard:
         sources = [hashed(data) for data in contents]
         for name, source, data in zip(task.chunk.names, sources, contents):
             desk.take(task.chunk.shown(name), source, data)
+        desk.read_midi()
         desk.read_waiting()
         return desk.shard(task.key)
 
@@ -113,6 +114,10 @@ class _File:
     names: dict[int, str] = field(default_factory=dict)
     place: int = -1
 
+    def refuse(self, error: MelodyError) -> None:
+        """It is rejected because of that."""
+        self.cause, self.reason = "over a limit" if "the limit is" in str(error) else "damaged", str(error)
+
     @property
     def status(self) -> Status:
         """As in `Verdict`."""
@@ -133,6 +138,7 @@ class _Desk:
         self._files: list[_File] = []
         self._kept: list[Events] = []
         self._places = 0
+        self._midi: list[tuple[_File, bytes]] = []
         self._waiting: list[tuple[_File, PackedSource, list[str]]] = []
         self._remembered: list[tuple[_File, int]] = []
 
@@ -149,9 +155,9 @@ class _Desk:
             elif is_score(path):
                 self._judge(file, _read_score(path, data), [])
             else:
-                self._read_midi(file, data)
+                self._midi.append((file, data))
         except MelodyError as error:
-            file.cause, file.reason = "over a limit" if "the limit is" in str(error) else "damaged", str(error)
+            file.refuse(error)
 
     def _remember(self, file: _File, judgement: Judgement, number: int) -> None:
         verdict = judgement.verdict
@@ -160,13 +166,20 @@ class _Desk:
         if not file.cause:
             self._remembered.append((file, number))
 
-    def _read_midi(self, file: _File, data: bytes) -> None:
-        source, repairs = midi.skim(data, self._settings.limits)
-        together = source if isinstance(source, PackedSource) else packed(source)
-        if together and self._settings.part == "all" and self._settings.drums:
-            self._waiting.append((file, together, repairs))
-        else:
-            self._judge(file, to_piece(unpacked(source), self._grid, repairs)[0], repairs)
+    def read_midi(self) -> None:
+        """All MIDI files that came in."""
+        together = self._settings.part == "all" and self._settings.drums
+        skimmed = midi.skim_together([data for _, data in self._midi], self._settings.limits)
+        for (file, _), found in zip(self._midi, skimmed):
+            if isinstance(found, MidiError):
+                file.refuse(found)
+                continue
+            source, repairs = found
+            as_packed = packed(source) if together else None
+            if as_packed:
+                self._waiting.append((file, as_packed, repairs))
+            else:
+                self._judge_alone(file, unpacked(source), repairs)
 
     def read_waiting(self) -> None:
         """All files that wait, together where that is possible."""
@@ -176,7 +189,7 @@ class _Desk:
             accepted: list[_File] = []
             for (file, source, repairs), told in zip(self._waiting[at : at + len(run)], words):
                 if told is None:
-                    self._judge_carefully(file, source, repairs)
+                    self._judge_alone(file, source.unpacked(), repairs)
                     continue
                 accepted.append(file)
                 self._describe(file, source.parts, source.num_notes, [*repairs, *told])
@@ -186,11 +199,11 @@ class _Desk:
             pieces = self._known.pieces([number for _, number in self._remembered])
             self._keep([file for file, _ in self._remembered], pieces)
 
-    def _judge_carefully(self, file: _File, source: PackedSource, repairs: list[str]) -> None:
+    def _judge_alone(self, file: _File, source: Source, repairs: list[str]) -> None:
         try:
-            self._judge(file, to_piece(source.unpacked(), self._grid, repairs)[0], repairs)
-        except MidiError as error:
-            file.cause, file.reason = "damaged", str(error)
+            self._judge(file, to_piece(source, self._grid, repairs)[0], repairs)
+        except MelodyError as error:
+            file.refuse(error)
 
     def _judge(self, file: _File, piece: Piece, repairs: list[str]) -> None:
         if piece.ticks_per_quarter != self._grid:

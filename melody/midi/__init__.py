@@ -16,7 +16,7 @@ kept by `splice`, which exchanges the notes of one part in the bytes of a file.
 
 from melody.midi.limits import ReadLimits
 from melody.midi.pretty import from_pretty_midi, to_pretty_midi
-from melody.midi.reading import SUFFIXES, Reading, parse, read, read_file, scan, skim
+from melody.midi.reading import SUFFIXES, Reading, parse, read, read_file, scan, skim, skim_together
 from melody.midi.splicing import Place, Spliced, annotated, places, replace_part, splice
 from melody.midi.writing import to_bytes, write
 
@@ -35,6 +35,7 @@ __all__ = [
     "replace_part",
     "scan",
     "skim",
+    "skim_together",
     "splice",
     "to_bytes",
     "to_pretty_midi",

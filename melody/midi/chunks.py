@@ -9,6 +9,7 @@ number = 1 to 4 bytes of 7 bits each, all but the last with the highest bit set 
 from __future__ import annotations
 
 import struct
+from collections.abc import Container
 from typing import NamedTuple
 
 from melody.errors import MidiError
@@ -16,6 +17,17 @@ from melody.midi.limits import Deadline, counted
 
 END_OF_TRACK = b"\xff\x2f\x00"
 MAX_NUMBER = 2**28 - 1
+META, EXCLUSIVE, EXCLUSIVE_END = 0xFF, 0xF0, 0xF7  # bytes that begin and end events other than a channel's
+TEXT, NAME, TRACK_END = 0x01, 0x03, 0x2F  # kinds of meta events
+LENGTHS = {TRACK_END: 0, 0x51: 3, 0x58: 4, 0x59: 2}
+# Of each kind of meta event the lengths by which it is known. What matters here must have its own, or the file is damaged;
+# with others FF and the kind are part of a delta time if it has not.
+LIKELY: dict[int, Container[int]] = dict.fromkeys((*range(0x01, 0x10), 0x7F, *LENGTHS), range(MAX_NUMBER + 1)) | {
+    0x00: (0, 2),
+    0x20: (1,),
+    0x21: (1,),
+    0x54: (5,),
+}
 
 
 class Header(NamedTuple):

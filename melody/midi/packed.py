@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from melody.midi.source import END, PART, PITCH, START, VELOCITY, Source
 from melody.piece import Ints, Part
@@ -30,6 +31,9 @@ NOTE = np.dtype(
 _LARGEST = 2**31 - 1
 _HEAD, _TRACK, _NUMBER = struct.Struct("<iI"), struct.Struct("<B?I"), struct.Struct("<I")
 _TIME, _TEMPO, _KEY = struct.Struct("<iBBxx"), struct.Struct("<ii"), struct.Struct("<ibbxx")
+_AHEAD = 8  # bytes behind all states: whoever looks ahead stays within the array
+FEW_CHANGES = 512  # bytes of changes, up to which they are remembered
+_Changes = tuple[tuple[tuple[int, int, int], ...], tuple[tuple[int, int], ...], tuple[tuple[int, int, int], ...]]
 _EVENT = 8  # bytes of each of these, of a controller, a pitch bend, a pedal, and of a lyric before its text
 
 
@@ -79,8 +83,10 @@ class PackedSource(NamedTuple):
         return table
 
 
-def packed(source: Source) -> PackedSource | None:
-    """The same with its notes packed; None if records cannot hold them."""
+def packed(source: Source | PackedSource) -> PackedSource | None:
+    """The source with its notes packed, whatever it comes as; None if records cannot hold them."""
+    if isinstance(source, PackedSource):
+        return source
     notes = source.notes[:, np.argsort(source.notes[PART], kind="stable")]
     duration = notes[END] - notes[START]
     numbers = np.stack([notes[START], np.abs(duration), notes[PITCH] << 23, notes[VELOCITY] << 23])
@@ -124,7 +130,7 @@ class Heard(NamedTuple):
     ticks_per_quarter: int
     records: bytes
     sizes: list[int]
-    players: list[tuple[int, bool, str]]
+    players: tuple[tuple[int, bool, str], ...]
     others: int
     time_signatures: tuple[tuple[int, int, int], ...]
     tempi: tuple[tuple[int, int], ...]
@@ -171,13 +177,104 @@ def _of_state(state: bytes) -> Heard:
         at += 4
         for _ in range(lyrics):
             at += _EVENT + number(state, at + 4)[0]
-    changes = []
+    return Heard(ticks_per_quarter, b"".join(records), sizes, tuple(players), others, *_changes(state[at:]))
+
+
+class HeardTogether(NamedTuple):
+    """What symusic found in many files.
+
+    Parameters
+    ----------
+    each
+        In each; None for what has to be looked at alone: a score with lyrics, with a name of a track beyond ASCII, or with
+        more changes of metre, tempo and key than were allowed.
+    notes, parts, others, ticks_per_quarter
+        Of each, (scores,): number of notes, of tracks that have some, and the others of `Heard`.
+    """
+
+    each: list[Heard | None]
+    notes: Ints
+    parts: Ints
+    others: Ints
+    ticks_per_quarter: Ints
+
+
+def heard_together(states: Sequence[bytes], most_changes: int) -> HeardTogether:
+    """Like `_of_state` for many scores, whose tracks are gone through together: all first ones, all second ones, and on."""
+    octets = np.frombuffer(b"".join([*states, bytes(_AHEAD)]), np.uint8)
+    size = np.array([len(state) for state in states], np.int64)
+    start = np.cumsum(size) - size
+    ticks_per_quarter, tracks = _numbers(octets, start), _numbers(octets, start + 4)
+    at = start + _HEAD.size
+    others, sung = np.zeros_like(at), np.zeros(len(at), bool)
+    found = [np.zeros((7, 0), np.int64)]
+    left = np.flatnonzero(tracks)
+    for number in range(1, int(tracks.max(initial=0)) + 1):
+        named = at[left] + 4
+        about = named + _numbers(octets, at[left])
+        begin = about + _TRACK.size
+        notes = _numbers(octets, begin - 4)
+        here = begin + RECORD * notes
+        place = np.stack([named, about, begin, here]) - start[left]
+        found.append(np.concatenate([[left, notes], place, [octets[about] + 256 * (octets[about + 1] > 0)]]))
+        for kind in range(3):  # controllers, pitch bends, pedals
+            events = _numbers(octets, here)
+            here += 4 + _EVENT * events
+            others[left] += events if kind < 2 else 0
+        sung[left] |= _numbers(octets, here) > 0
+        at[left] = here + 4
+        left = left[(tracks[left] > number) & ~sung[left]]
+    sung |= start + size - at > 12 + _EVENT * most_changes
+    table = np.concatenate(found, 1)
+    table = table[:, table[1] > 0]
+    each = _told(states, table, np.where(sung, -1, at - start).tolist(), ticks_per_quarter.tolist(), others.tolist())
+    parts = np.bincount(table[0], minlength=len(states))
+    notes = np.bincount(table[0], table[1], len(states)).astype(np.int64)
+    return HeardTogether(each, notes, parts, others, ticks_per_quarter)
+
+
+def _told(
+    states: Sequence[bytes], tracks: Ints, changes: list[int], grids: list[int], others: list[int]
+) -> list[Heard | None]:
+    """From where things stand in the states; where their changes do, -1 if a state is not to be told."""
+    records: list[list[bytes]] = [[] for _ in states]
+    sizes: list[list[int]] = [[] for _ in states]
+    players: list[list[tuple[int, bool, str]]] = [[] for _ in states]
+    for score, size, named, about, begin, end, program in tracks.T.tolist():
+        state = states[score]
+        sizes[score].append(size)
+        records[score].append(state[begin:end])
+        name = state[named:about]
+        if not name.isascii():
+            changes[score] = -1
+        players[score].append((program & 255, program > 255, name.decode("latin-1")))
+    return [
+        None if at < 0 else Heard(grid, b"".join(held), own_sizes, tuple(own), other, *_changes(state[at:]))
+        for state, grid, held, own_sizes, own, other, at in zip(states, grids, records, sizes, players, others, changes)
+    ]
+
+
+def _numbers(octets: NDArray[np.uint8], at: Ints) -> Ints:
+    """The number of four bytes at each place."""
+    return octets[at[:, None] + np.arange(4)].view("<u4")[:, 0].astype(np.int64)
+
+
+def _changes(state: bytes) -> _Changes:
+    """Time signatures, tempi and keys from the end of a state."""
+    return (_known_changes if len(state) <= FEW_CHANGES else _made_changes)(state)
+
+
+def _made_changes(state: bytes) -> _Changes:
+    at, changes = 0, []
     for kind in (_TIME, _KEY, _TEMPO):
-        end = at + 4 + _EVENT * number(state, at)[0]
+        end = at + 4 + _EVENT * _NUMBER.unpack_from(state, at)[0]
         changes.append(tuple(kind.iter_unpack(state[at + 4 : end])))
         at = end
     time_signatures, keys, tempi = changes
-    return Heard(ticks_per_quarter, b"".join(records), sizes, players, others, time_signatures, tempi, keys)
+    return time_signatures, tempi, keys
+
+
+_known_changes = lru_cache(maxsize=4096)(_made_changes)  # most files have the changes of another
 
 
 def _of_lists(score: Any) -> Heard:
@@ -192,7 +289,7 @@ def _of_lists(score: Any) -> Heard:
         score.ticks_per_quarter,
         b"".join([rows.tobytes() for rows in held]),
         [len(rows) for rows in held],
-        [(track.program, track.is_drum, track.name) for track in tracks],
+        tuple((track.program, track.is_drum, track.name) for track in tracks),
         sum(len(track.controls) + len(track.pitch_bends) for track in score.tracks),
         tuple((t.time, t.numerator, t.denominator) for t in score.time_signatures),
         tuple((t.time, t.mspq) for t in score.tempos),

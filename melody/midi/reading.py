@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from os import PathLike
@@ -20,17 +20,23 @@ from stat import S_ISREG
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from melody.errors import MidiError
 from melody.midi import chunks, packed
+from melody.midi.chunks import LENGTHS, LIKELY, NAME, TEXT, TRACK_END
+from melody.midi.glance import Glance
 from melody.midi.limits import ReadLimits
 from melody.midi.packed import PackedSource
 from melody.midi.salvage import salvage
 from melody.midi.source import Source, check_limits, clean_text, to_piece
-from melody.piece import TICKS_PER_QUARTER, Part, Piece
+from melody.piece import TICKS_PER_QUARTER, Ints, Part, Piece
 
 SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
 _LIMITS = ReadLimits()
+SLOWEST = 2**24  # microseconds a quarter, which three bytes do not reach
+LONG = 1 << 14  # bytes from which on a file is looked at alone: NumPy's calls cost nothing then beside what they do
+RUN, FEW = 1 << 20, 16  # bytes of files that are looked at together; files that are too few for that
 
 
 @dataclass(frozen=True)
@@ -135,6 +141,82 @@ def skim(data: bytes, limits: ReadLimits | None = None) -> tuple[PackedSource | 
     return source, repairs
 
 
+def skim_together(
+    contents: Sequence[bytes], limits: ReadLimits | None = None
+) -> list[tuple[PackedSource | Source, list[str]] | MidiError]:
+    """What `skim` gives for the bytes of each file, or the error that it raises, in much less time for many files."""
+    limits = limits or _LIMITS
+    whole: list[PackedSource | None] = [None] * len(contents)
+    for run in _runs(contents) if packed.layout_is_known() else ():
+        for number, source in zip(run, _whole_together([contents[number] for number in run], limits)):
+            whole[number] = source
+    return [(source, []) if source else _skimmed(data, limits) for source, data in zip(whole, contents)]
+
+
+def _skimmed(data: bytes, limits: ReadLimits) -> tuple[PackedSource | Source, list[str]] | MidiError:
+    try:
+        return skim(data, limits)
+    except MidiError as error:
+        return error
+
+
+def _runs(contents: Sequence[bytes]) -> Iterator[list[int]]:
+    """The numbers of short files, as many at a time as make `RUN` bytes."""
+    run: list[int] = []
+    size = 0
+    for number, data in enumerate(contents):
+        if len(data) < LONG:
+            run.append(number)
+            size += len(data)
+        if size > RUN or (number == len(contents) - 1 and len(run) >= FEW):
+            yield run
+            run, size = [], 0
+
+
+def _whole_together(contents: Sequence[bytes], limits: ReadLimits) -> list[PackedSource | None]:
+    """Like `_whole`, but None as well for what can only be told by looking at a file alone."""
+    glance = Glance.at(contents)
+    states: dict[int, bytes] = {}
+    ends: list[int] = []
+    parse = _parser()
+    for number in np.flatnonzero(glance.plain & (glance.size <= limits.max_bytes)).tolist():
+        try:
+            score = parse(contents[number])
+        except Exception:  # as in `_whole`
+            continue
+        states[number] = score.__getstate__()
+        ends.append(score.end())
+    numbers = np.array(list(states), np.int64)
+    heard = packed.heard_together(list(states.values()), limits.max_changes)
+    missing = glance.messages[numbers] - 3 * (2 * heard.notes + heard.others)
+    if missing.any():
+        missing[missing == 2 * glance.programs[numbers]] = 0
+    within = _are_surely_within(heard, np.array(ends), limits)
+    heads = glance.heads()
+    sources: list[PackedSource | None] = [None] * len(contents)
+    for number, found, end, lost, fine in zip(states, heard.each, ends, missing.tolist(), within.tolist()):
+        if found is not None and not lost:
+            source = _source(found, end, heads.get(number, []))
+            sources[number] = source if fine or _surely_within(source, limits) else None
+    return sources
+
+
+def _are_surely_within(heard: packed.HeardTogether, end: Ints, limits: ReadLimits) -> NDArray[np.bool_]:
+    """Like `_surely_within` for the files that end at these ticks, whatever their tempi."""
+    quarters = end / heard.ticks_per_quarter
+    most = min(limits.max_quarters, limits.max_hours * 3.6e9 / SLOWEST)
+    return (heard.notes > 0) & (heard.notes <= limits.max_notes) & (heard.parts <= limits.max_tracks) & (quarters <= most)
+
+
+def _source(found: packed.Heard, end: int, metas: _Metas) -> PackedSource:
+    """Of what was found, the tick where it ends, and the names and texts of the first track."""
+    title, texts = _title_and_texts(metas)
+    return PackedSource(
+        found.ticks_per_quarter, end, found.records, found.sizes, _parts(found.players),
+        found.time_signatures, found.tempi, found.keys, title, texts,
+    )  # fmt: skip
+
+
 def _whole(data: bytes, limits: ReadLimits) -> PackedSource | None:
     """What symusic reads, if that is all there is; None if anything in the file is amiss."""
     tracks = chunks.whole_tracks(data)
@@ -150,14 +232,10 @@ def _whole(data: bytes, limits: ReadLimits) -> PackedSource | None:
         limits.check("changes of tempo, metre and key", number, limits.max_changes)
     try:
         found = packed.heard(score)
-        title, texts = _title_and_texts(split[0][1])
+        source = _source(found, score.end(), split[0][1])
     except ValueError:  # a name that is not in UTF-8
         return None
-    records, changes = found.records, (found.time_signatures, found.tempi, found.keys)
-    if not _nothing_lost([rest for rest, _ in split], 2 * (len(records) // packed.RECORD) + found.others):
-        return None
-    parts = [_part(*player) for player in found.players]
-    return PackedSource(found.ticks_per_quarter, score.end(), records, found.sizes, parts, *changes, title, texts)
+    return source if _nothing_lost([rest for rest, _ in split], 2 * source.num_notes + found.others) else None
 
 
 @lru_cache(maxsize=1)
@@ -180,24 +258,14 @@ def _surely_within(source: PackedSource, limits: ReadLimits) -> bool:
     )
 
 
-@lru_cache(maxsize=1024)
-def _part(program: int, is_drum: bool, name: str) -> Part:
-    """The same player is the same object: most files have the same few."""
-    return Part(program, is_drum, clean_text(name))
+@lru_cache(maxsize=4096)
+def _parts(players: tuple[tuple[int, bool, str], ...]) -> tuple[Part, ...]:
+    """The same players are the same object: most files have those of another."""
+    return tuple([Part(program, is_drum, clean_text(name)) for program, is_drum, name in players])
 
 
 _Metas = list[tuple[bool, int, bytes]]
 _EXCLUSIVE = -1
-_TEXT, _NAME, _END = 0x01, 0x03, 0x2F
-_LENGTHS = {_END: 0, 0x51: 3, 0x58: 4, 0x59: 2}
-# Of each kind of meta event the lengths by which it is known. What matters here must have its own, or the file is damaged;
-# with others FF and the kind are part of a delta time if it has not.
-_LIKELY = dict.fromkeys((*range(0x01, 0x10), 0x7F, *_LENGTHS), range(2**28)) | {
-    0x00: (0, 2),
-    0x20: (1,),
-    0x21: (1,),
-    0x54: (5,),
-}
 _HIGH = bytes(range(128, 256))
 # Program and pressure of a channel, which symusic does not count for us: a status and one data byte, then a delta time,
 # then another status. Where a byte from C0 to DF belongs to a delta time instead, its last byte, a status and two bytes
@@ -218,7 +286,7 @@ def _split(track: bytes) -> tuple[bytes, _Metas]:
     rest: list[bytes] = []
     metas: _Metas = []
     at, at_head, size = 0, True, len(track)
-    index, find, likely, known = track.index, track.find, _LIKELY.get, _LENGTHS.get
+    index, find, likely, known = track.index, track.find, LIKELY.get, LENGTHS.get
     while at < size:
         start = index(b"\xff", at)
         kind, length = track[start + 1], track[start + 2]
@@ -233,11 +301,11 @@ def _split(track: bytes) -> tuple[bytes, _Metas]:
             rest.append(track[at : max(start - 1, at)].rstrip(_HIGH))
             at_head = False
         at, length = end, end - first
-        if known(kind, length) != length or (kind == _END) != (end >= size):
+        if known(kind, length) != length or (kind == TRACK_END) != (end >= size):
             raise ValueError
-        if kind in (_NAME, _TEXT):
+        if kind in (NAME, TEXT):
             metas.append((at_head, kind, track[first:end]))
-            if kind == _NAME:
+            if kind == NAME:
                 metas[-1][2].decode()
     return b"".join(rest), metas
 
@@ -257,15 +325,17 @@ def _next_meta(track: bytes, at: int) -> tuple[int, int, int, int]:
                 return exclusive, _EXCLUSIVE, first, first + length
             exclusive = track.find(b"\xf0", exclusive + 1, start)
         length, first = chunks.varlen(track, start + 2)
-        if length in _LIKELY.get(track[start + 1], ()):
+        if length in LIKELY.get(track[start + 1], ()):
             return start, track[start + 1], first, first + length
         at = start = start + 1
 
 
 def _title_and_texts(metas: _Metas) -> tuple[str, tuple[str, ...]]:
     """The name of the sequence and the remarks at its beginning, which symusic drops where the first track has no notes."""
-    names = [body for at_head, kind, body in metas if kind == _NAME and at_head]
-    texts = [body for at_head, kind, body in metas if kind == _TEXT and at_head]
+    if not metas:
+        return "", ()
+    names = [body for at_head, kind, body in metas if kind == NAME and at_head]
+    texts = [body for at_head, kind, body in metas if kind == TEXT and at_head]
     return clean_text(names[0].decode()) if names else "", tuple(clean_text(text.decode()) for text in texts)
 
 
