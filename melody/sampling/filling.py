@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 from melody.sampling.given import REST, SPEAKS, Given, known_steps
-from melody.tokens.grammar import _PER_STREAM, Grammar, Mask
+from melody.tokens.grammar import Grammar, Mask
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, END, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
 
@@ -28,6 +30,8 @@ class Filling(Grammar):
     said
         How many of the given events each stream is past, (streams,).
     """
+
+    per_stream: ClassVar[tuple[str, ...]] = (*Grammar.per_stream, "said")
 
     def __init__(self, vocabulary: Vocabulary, streams: int, frame: Given) -> None:
         super().__init__(vocabulary, streams)
@@ -55,12 +59,12 @@ class Filling(Grammar):
         due = self._due()
         ticks = self._tick[:, None] + self._shifts
         left = self._at[due][:, None] - ticks
-        legal = self._kinds(ticks).any(axis=2) & self._steps[np.clip(left, 0, len(self._steps) - 1)] & (left >= 0)
+        legal = self._look_ahead().kinds.any(axis=2) & self._steps[np.clip(left, 0, len(self._steps) - 1)] & (left >= 0)
         end = (self._given[due, TIME] == END) & self._begun & ~self._held.any(axis=1)
         end &= (self._notes > 0) & (self._length > self._frame.reaches)
         return np.concatenate([end[:, None], legal], axis=1)
 
-    def _kinds(self, ticks: NDArray[np.int64]) -> Mask:
+    def _kinds(self, ticks: NDArray[np.int64], speaking: Mask) -> Mask:
         due = self._due()
         at, kind = self._at[due][:, None], self._given[due, KIND][:, None, None]
         free = self._frame.free & (ticks[:, :, None] >= self._frame.since) & (ticks[:, :, None] < self._frame.until)
@@ -68,7 +72,7 @@ class Filling(Grammar):
         there, number = (ticks == at)[:, :, None], np.arange(allowed.shape[2])
         allowed = (allowed & (~there | (number < kind) | (kind < 0))) | (there & (number == kind))
         allowed &= (ticks <= at)[:, :, None]
-        return super()._kinds(ticks) & allowed
+        return super()._kinds(ticks, speaking) & allowed
 
     def values(self, time: NDArray[np.int64], kind: NDArray[np.int64]) -> Mask:
         """As `Grammar.values`; the value of a given event, and no pitch without room for the shortest note."""
@@ -107,18 +111,6 @@ class Filling(Grammar):
         """Whether an event is the given one that is due, and said exactly."""
         there = (tick == self._at[due]) & (events[:, KIND] == self._given[due, KIND])
         return there & (self._form[due] != SPEAKS)
-
-    def take(self, streams: NDArray[np.int64]) -> Filling:
-        """As `Grammar.take`."""
-        taken = super().take(streams)
-        assert isinstance(taken, Filling)
-        taken.said = self.said[streams]
-        return taken
-
-    def put(self, streams: NDArray[np.int64], taken: Filling) -> None:
-        """Take back what `take` gave for these streams, as it is now."""
-        for name in (*_PER_STREAM, "said"):
-            getattr(self, name)[streams] = getattr(taken, name)
 
     def push(self, rows: Rows, active: Mask | None = None) -> None:
         """As `Grammar.push`, all streams being active."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
-from numpy.typing import NDArray
 
 from melody.limits import Limits
 from melody.limits.lookups import allowed_metres, allowed_parts, allowed_pitches, allowed_velocities
@@ -13,8 +14,6 @@ from melody.sampling.places import NEVER, Places
 from melody.tokens.grammar import Grammar, Mask
 from melody.tokens.usage import FIRST_PART, KEY, METRE, TEMPO
 from melody.tokens.vocabulary import END, KIND, TIME, VALUE, Rows
-
-_OWN = ("metre", "_bar", "_count", "_reach", "_reach_at_once", "_onset", "last", "_sounding", "_low", "_low_tick", "_keyed")
 
 
 class Limited(Grammar):
@@ -44,6 +43,21 @@ class Limited(Grammar):
         The last pitch of each part, from 0 for the vocabulary's lowest, (streams, parts); a number beyond all pitches
         before its first note.
     """
+
+    per_stream: ClassVar[tuple[str, ...]] = (
+        *Grammar.per_stream,
+        "metre",
+        "_bar",
+        "_count",
+        "_reach",
+        "_reach_at_once",
+        "_onset",
+        "last",
+        "_sounding",
+        "_low",
+        "_low_tick",
+        "_keyed",
+    )
 
     def __init__(
         self,
@@ -90,14 +104,6 @@ class Limited(Grammar):
         self._sounding = np.full((streams, parts), -1)  # the pitch of a legato part that has begun it since the start
         self._low, self._low_tick = np.full(streams, pitches), np.full(streams, -1)  # the lowest tone of the last onset
         self._keyed = self._begun | (self._limits.key is None) | (not self._vocabulary.is_said[KEY])
-
-    def take(self, streams: NDArray[np.int64]) -> Limited:
-        """As `Grammar.take`."""
-        taken = super().take(streams)
-        assert isinstance(taken, Limited)
-        for name in _OWN:
-            setattr(taken, name, getattr(self, name)[streams])
-        return taken
 
     # What was chosen
 

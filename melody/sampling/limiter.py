@@ -12,7 +12,7 @@ grid, chords or density the metre does not change.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,25 +35,37 @@ class Limiter(Limited):
     ----------
     wide
         The mask given last as it was before the limits narrowed it.
-    closing
-        Set it, and the tune ends as soon as it may.
     """
+
+    per_stream: ClassVar[tuple[str, ...]] = (*Limited.per_stream, "_closing")
 
     def __init__(self, grammar: Grammar, *arguments: Any, **named: Any) -> None:
         super().__init__(grammar, *arguments, **named)
-        self.closing = False
-        self.wide: Mask = np.ones((len(self._tick), 1), bool)
-        self._options: Options | None = None  # of the next event
+        self.closing = np.zeros(len(self._tick), bool)
+        self._forget()
         self._onward = Onward(self._vocabulary, self._limits, self._places, self._pitches)
+
+    @property
+    def closing(self) -> Mask:
+        """Which tunes end as soon as they may, (streams,); set it, for all at once if you like."""
+        return self._closing
+
+    @closing.setter
+    def closing(self, closing: Mask | bool) -> None:
+        self._closing = np.full(len(self._tick), closing)
 
     def take(self, streams: NDArray[np.int64]) -> Limiter:
         """As `Grammar.take`, what has been found of the next event among it."""
         taken = super().take(streams)
-        assert isinstance(taken, Limiter)
         taken.wide = self.wide[streams]
         if self._options is not None:
             taken._options = self._options.take(streams)
         return taken
+
+    def _forget(self) -> None:
+        super()._forget()
+        self.wide: Mask = np.ones((len(self._tick), 1), bool)
+        self._options: Options | None = None  # of the next event
 
     # Masks, in the order of the fields
 
@@ -66,8 +78,7 @@ class Limiter(Limited):
         late = legal & (self._tick[:, None] + self._shifts >= self._start)
         legal = late | (legal & ~late.any(axis=1, keepdims=True))
         end = self.wide[:, 0] & self._may_end()
-        if self.closing:
-            legal &= ~end[:, None]
+        legal &= ~(end & self._closing)[:, None]
         return np.concatenate([end[:, None], legal], axis=1)
 
     def _may_end(self) -> Mask:
@@ -115,17 +126,12 @@ class Limiter(Limited):
         self.wide = super().velocities(events)
         return self.wide & self._velocities
 
-    def push(self, rows: Rows, active: Mask | None = None) -> None:
-        """As `Grammar.push`."""
-        super().push(rows, active)
-        self._options = None
-
     # What may come at each time
 
     def _look(self) -> Options:
         ticks = self._tick[:, None] + self._shifts  # (streams, times)
-        kinds = self._kinds(ticks)
-        play, rests = self._parts(ticks)
+        assert self._ahead is not None
+        kinds, play, rests = self._ahead
         play, rests = play & kinds[:, :, FIRST_PART:], rests & kinds[:, :, FIRST_PART:]
         controls = kinds[:, :, :FIRST_PART] & self._changes_allowed(ticks)
         position = self.position(ticks)
@@ -144,7 +150,8 @@ class Limiter(Limited):
         none = np.zeros(rests.shape, np.int64)
         options = self._onward.narrow(self, ticks, Options(controls, rests, notes, one_more, none))
         options = self._with_key_first(self._without_idle_changes(options, ticks))
-        return self._closed(options) if self.closing else options
+        closing = np.flatnonzero(self._closing)
+        return options.put(closing, self.take(closing)._closed(options.take(closing))) if len(closing) else options
 
     def _changes_allowed(self, ticks: Ints) -> Mask:
         """Which of metre, tempo and key may be said, (streams, times, 3)."""

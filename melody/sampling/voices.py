@@ -6,6 +6,8 @@ weights of `melody.sampling.particles` count what masks take away, so this is wh
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +23,8 @@ _SILENT = -1
 
 class StrictVoices(Filling):
     """The masks of a `Filling`, without parallel fifths and octaves between parts with one pitched note at a time."""
+
+    per_stream: ClassVar[tuple[str, ...]] = (*Filling.per_stream, "sounding", "before")
 
     def __init__(self, vocabulary: Vocabulary, streams: int, frame: Given) -> None:
         super().__init__(vocabulary, streams, frame)
@@ -58,16 +62,3 @@ class StrictVoices(Filling):
         self.before[speaks, part] = np.where(moved, last, _SILENT)
         self.sounding[speaks, part] = np.where(value >= self._vocabulary.first_pitch, value, _SILENT)
         super().push(rows, active)
-
-    def take(self, streams: NDArray[np.int64]) -> StrictVoices:
-        """As `Filling.take`."""
-        taken = super().take(streams)
-        assert isinstance(taken, StrictVoices)
-        taken.sounding, taken.before = self.sounding[streams], self.before[streams]
-        return taken
-
-    def put(self, streams: NDArray[np.int64], taken: Filling) -> None:
-        """As `Filling.put`."""
-        super().put(streams, taken)
-        assert isinstance(taken, StrictVoices)
-        self.sounding[streams], self.before[streams] = taken.sounding, taken.before

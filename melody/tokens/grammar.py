@@ -9,6 +9,7 @@ a way on. Asked for a number of bars, the music ends in the last of them and no 
 from __future__ import annotations
 
 from copy import copy
+from typing import ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,22 +19,28 @@ from melody.tokens.usage import FIRST_PART, KEY, METRE, TEMPO
 from melody.tokens.vocabulary import DURATION, END, KIND, TIME, VALUE, Rows, Vocabulary
 
 Mask = NDArray[np.bool_]
-_PER_STREAM = (
-    "_told",
-    "_pickup",
-    "_begun",
-    "_notes",
-    "_tick",
-    "_kind",
-    "_value",
-    "_metre_start",
-    "_bars_before",
-    "_bar_ticks",
-    "_ends",
-    "_held",
-    "_length",
-    "_until",
-)
+_Own = TypeVar("_Own", bound="Grammar")
+
+
+class Ahead(NamedTuple):
+    """What may come at each time token but END.
+
+    Parameters
+    ----------
+    kinds
+        Which kinds are legal, (streams, shifts, kinds).
+    play, rest
+        Which parts may play and which may rest, (streams, shifts, parts).
+    """
+
+    kinds: Mask
+    play: Mask
+    rest: Mask
+
+    def at(self, time: NDArray[np.int64]) -> Ahead:
+        """The same at one time token a stream, (streams, kinds), (streams, parts) twice."""
+        number = np.arange(len(time)), np.maximum(time - 1, 0)
+        return Ahead(*(mask[number] for mask in self))
 
 
 class Grammar:
@@ -53,7 +60,29 @@ class Grammar:
         No event before this tick, if there is a way to keep to it: where a continuation begins.
     steady
         No change of metre, tempo or key after the beginning.
+
+    Attributes
+    ----------
+    per_stream
+        Names of the arrays that hold something of each stream.
     """
+
+    per_stream: ClassVar[tuple[str, ...]] = (
+        "_told",
+        "_pickup",
+        "_begun",
+        "_notes",
+        "_tick",
+        "_kind",
+        "_value",
+        "_metre_start",
+        "_bars_before",
+        "_bar_ticks",
+        "_ends",
+        "_held",
+        "_length",
+        "_until",
+    )
 
     def __init__(
         self,
@@ -92,6 +121,7 @@ class Grammar:
         self._held = np.zeros((streams, len(vocabulary.parts)), bool)  # legato parts that sound
         self._length = np.zeros(streams, np.int64)  # where the last note ends that is known to end
         self._until = np.full(streams, MAX_TICK)
+        self._ahead: Ahead | None = None  # of the next event, once it has been looked for
         if not vocabulary.is_said[METRE]:
             self._set_until()
 
@@ -103,18 +133,19 @@ class Grammar:
 
     def times(self) -> Mask:
         """Which time tokens are legal, (streams, times). At least one always is."""
-        ticks = self._tick[:, None] + self._shifts  # (streams, shifts)
-        legal = self._kinds(ticks).any(axis=2)
-        late = legal & (ticks >= self._start)
-        legal = late | (legal & ~np.any(late, axis=1)[:, None])
+        legal = self._look_ahead().kinds.any(axis=2)
+        if self._start:
+            late = legal & (self._tick[:, None] + self._shifts >= self._start)
+            legal = late | (legal & ~np.any(late, axis=1)[:, None])
         end = self._begun & (self._notes > 0) & ~self._held.any(axis=1)
+        no_way_on: Mask = ~np.any(legal, axis=1)
         if self._bars is not None:
-            end &= (self._length > self._until - self._bar_ticks) | ~legal.any(axis=1)
-        return np.concatenate([(end | ~legal.any(axis=1))[:, None], legal], axis=1)
+            end &= (self._length > self._until - self._bar_ticks) | no_way_on
+        return np.concatenate([(end | no_way_on)[:, None], legal], axis=1)
 
     def kinds(self, time: NDArray[np.int64]) -> Mask:
         """Which kinds are legal after those time tokens (not END), (streams, kinds)."""
-        return self._kinds(self._ticks_of(time)[:, None])[:, 0]
+        return (self._ahead or self._look_ahead()).at(time).kinds
 
     def values(self, time: NDArray[np.int64], kind: NDArray[np.int64]) -> Mask:
         """Which values are legal after those time and kind tokens, (streams, values)."""
@@ -125,12 +156,12 @@ class Grammar:
         legal = (number >= low[:, None]) & (number < high[:, None])
         notes = np.flatnonzero(kind >= FIRST_PART)
         tick = self._ticks_of(time)
-        may_play, may_rest = self._parts(tick[:, None])
+        _, may_play, may_rest = (self._ahead or self._look_ahead()).at(time)
         part = kind[notes] - FIRST_PART
-        free = (self._ends[notes, part] <= tick[notes, None]) & may_play[notes, 0, part, None]
+        free = (self._ends[notes, part] <= tick[notes, None]) & may_play[notes, part, None]
         legal[notes, self._vocabulary.first_pitch :] &= free
         if self._legato.any():
-            legal[notes, self._vocabulary.rest] = may_rest[notes, 0, part]
+            legal[notes, self._vocabulary.rest] = may_rest[notes, part]
         again = notes[(tick[notes] == self._tick[notes]) & (kind[notes] == self._kind[notes])]
         legal[again] &= number > self._value[again, None]
         return legal
@@ -158,24 +189,40 @@ class Grammar:
                 pending[~self._told[:, kind]] = kind
         return pending
 
-    def _kinds(self, ticks: NDArray[np.int64]) -> Mask:
-        """Which kinds are legal at each of `ticks`, (streams, candidates) -> (streams, candidates, kinds)."""
+    def _look_ahead(self) -> Ahead:
+        """What may come at each time."""
+        ticks = self._tick[:, None] + self._shifts  # (streams, shifts)
+        play, rest = self._parts(ticks)
+        self._ahead = Ahead(self._kinds(ticks, play | rest), play, rest)
+        return self._ahead
+
+    def _kinds(self, ticks: NDArray[np.int64], speaking: Mask) -> Mask:
+        """Which kinds are legal at each of `ticks`, (streams, candidates) -> (streams, candidates, kinds).
+
+        `speaking` is which parts may play or rest there.
+        """
         same = ticks == self._tick[:, None]
         legal = np.zeros((*ticks.shape, self._vocabulary.sizes[KIND]), bool)
-        on_bar_line = (ticks - self._metre_start[:, None]) % self._bar_ticks[:, None] == 0
-        if self._bars is not None:  # or a note could outlast bars that the change makes shorter
-            on_bar_line &= self._ends.max(axis=(1, 2), initial=0)[:, None] <= ticks
-        room = ticks + self._least.min() <= self._until[:, None]  # a change must leave room for a note
+        legal[:, :, FIRST_PART:] = speaking
+        header = same & ~self._begun[:, None] & (self._tick == 0)[:, None]
         for kind in (METRE, TEMPO, KEY):
-            in_order = ~same | (self._kind < kind)[:, None]
-            where = on_bar_line if kind == METRE else True
-            header = same & ~self._begun[:, None] & (self._tick == 0)[:, None]
-            may = self._vocabulary.is_said[kind] and (header | self._changes[kind])
-            legal[:, :, kind] = may & in_order & where & (header | room)
-        legal[:, :, FIRST_PART:] = np.logical_or(*self._parts(ticks))
+            if self._vocabulary.is_said[kind] and (self._changes[kind] or header.any()):
+                legal[:, :, kind] = self._changes_at(kind, ticks, same, header)
         pending = self._header_kind()
-        waiting = pending >= 0
-        legal[waiting] = same[waiting][:, :, None] & (np.arange(legal.shape[2]) == pending[waiting, None, None])
+        waiting = np.flatnonzero(pending >= 0)
+        if len(waiting):
+            legal[waiting] = same[waiting][:, :, None] & (np.arange(legal.shape[2]) == pending[waiting, None, None])
+        return legal
+
+    def _changes_at(self, kind: int, ticks: NDArray[np.int64], same: Mask, header: Mask) -> Mask:
+        """Where metre, tempo or key may be said, (streams, candidates)."""
+        legal = ~same | (self._kind < kind)[:, None]
+        room = ticks + self._least.min() <= self._until[:, None]  # a change must leave room for a note
+        legal &= header | room if self._changes[kind] else header
+        if kind == METRE:
+            legal &= (ticks - self._metre_start[:, None]) % self._bar_ticks[:, None] == 0
+            if self._bars is not None:  # or a note could outlast bars that the change makes shorter
+                legal &= self._ends.max(axis=(1, 2), initial=0)[:, None] <= ticks
         return legal
 
     def _parts(self, ticks: NDArray[np.int64]) -> tuple[Mask, Mask]:
@@ -187,31 +234,52 @@ class Grammar:
         above = np.arange(free.shape[2]) > (self._value - self._vocabulary.first_pitch)[:, None]
         room_above = (free & above[:, None]).any(axis=2)
         in_order = number > last_part  # at the tick of the last event
-        at_once: Mask = in_order & free.any(axis=2) | (number == last_part) & room_above & ~self._monophonic
         later: Mask = np.logical_or.reduce(free, axis=2)
-        play = (same & at_once[:, None]) | (~same & later[:, None])
-        silent = self._ends.max(axis=2)[:, None] <= ticks[:, :, None]
-        play &= silent | ~self._monophonic
-        until = self._until[:, None, None]
-        play &= ticks[:, :, None] + self._least <= until
-        rest = self._held[:, None] & (~same | in_order[:, None]) & (ticks[:, :, None] <= until)
+        at_once: Mask = in_order & later | (number == last_part) & room_above & ~self._monophonic
+        play = np.where(same, at_once[:, None], later[:, None])
+        ticks, until = ticks[:, :, None], self._until[:, None, None]
+        play &= (self._ends.max(axis=2)[:, None] <= ticks) | ~self._monophonic
+        play &= ticks + self._least <= until
+        rest = self._held[:, None] & (~same | in_order[:, None]) & (ticks <= until)
         # On the last bar line the parts have to rest in their order, or one that was passed over could not any more.
         is_first = np.cumsum(self._held, axis=1) == 1
-        rest &= (ticks[:, :, None] < until) | is_first[:, None]
+        rest &= (ticks < until) | is_first[:, None]
         return play, rest
 
-    def take(self, streams: NDArray[np.int64]) -> Grammar:
+    # Streams that come and go
+
+    def take(self: _Own, streams: NDArray[np.int64]) -> _Own:
         """The grammar of those streams alone, in that order; a stream may be named more than once."""
         taken = copy(self)
-        for name, value in vars(self).items():
-            if name in _PER_STREAM:
-                setattr(taken, name, value[streams])
+        for name in self.per_stream:
+            setattr(taken, name, getattr(self, name)[streams])
+        if self._ahead is not None:
+            taken._ahead = Ahead(*(mask[streams] for mask in self._ahead))
         return taken
+
+    def put(self: _Own, streams: NDArray[np.int64], other: _Own) -> None:
+        """Let the streams of another grammar be these, from the next event on."""
+        for name in self.per_stream:
+            getattr(self, name)[streams] = getattr(other, name)
+        self._forget()
+
+    def join(self: _Own, other: _Own) -> _Own:
+        """The streams of this grammar, and behind them those of another, from the next event on."""
+        joined = copy(self)
+        for name in self.per_stream:
+            setattr(joined, name, np.concatenate([getattr(self, name), getattr(other, name)]))
+        joined._forget()
+        return joined
+
+    def _forget(self) -> None:
+        """What was found of the next event is not so any more."""
+        self._ahead = None
 
     # What was chosen
 
     def push(self, rows: Rows, active: Mask | None = None) -> None:
         """Take in one event a stream, (streams, 5); streams that ended, or are not `active`, are left as they are."""
+        self._forget()
         active = np.ones(len(rows), bool) if active is None else active
         going = np.flatnonzero(active & (rows[:, TIME] != END))
         row = rows[going]
