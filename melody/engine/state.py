@@ -20,6 +20,10 @@ class State(NamedTuple):
         """The state of those streams alone, in that order; a stream may be named more than once."""
         return State(self.h.take(streams, axis=1), self.c.take(streams, axis=1))
 
+    def join(self, other: State) -> State:
+        """These streams, and behind them those of another state."""
+        return State(np.concatenate([self.h, other.h], axis=1), np.concatenate([self.c, other.c], axis=1))
+
 
 def silence(cells: int, streams: int) -> State:
     """The state before the first event."""

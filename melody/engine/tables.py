@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from melody.engine.state import Floats
 
-_CHUNK = 8  # streams whose rows are looked up at once: more would not stay in the cache
+_CHUNK = 4  # streams whose rows are looked up at once: more would not stay in the cache
 _PAD = 16  # rows a power of two apart share a place in the cache, which makes their transposition five times slower
 
 

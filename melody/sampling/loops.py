@@ -21,7 +21,7 @@ LONGEST = 64
 
 
 class Loops:
-    """What a batch of streams repeats, event by event.
+    """What streams repeat, event by event.
 
     Parameters
     ----------
@@ -37,6 +37,11 @@ class Loops:
         self._vocabulary, self._nats = vocabulary, np.log(penalty)
         self._recent = np.full((streams, LONGEST, 4), -1)  # time, kind, value, duration; the last event first
         self._same = np.zeros((streams, LONGEST), np.int64)  # so many events are those of 1, 2, ... events before
+
+    def begin(self, streams: int) -> None:
+        """So many more streams begin, behind the others."""
+        self._recent = np.concatenate([self._recent, np.full((streams, LONGEST, 4), -1)])
+        self._same = np.concatenate([self._same, np.zeros((streams, LONGEST), np.int64)])
 
     def take(self, streams: NDArray[np.int64]) -> None:
         """Go on with those streams alone."""

@@ -20,6 +20,7 @@ from melody.piece import Piece
 from melody.sampling.beam import Beam, check_nothing_is_drawn
 from melody.sampling.choice import SamplingSettings
 from melody.sampling.continuing import limited
+from melody.sampling.draws import Draws
 from melody.sampling.headers import with_headers
 from melody.sampling.limiter import Limiter
 from melody.sampling.prompt import Continuation, Prompt
@@ -38,8 +39,6 @@ MAX_PROMPT = 50_000  # notes
 EngineName = Literal["numpy", "onnx", "int8"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 _STREAMS = 64  # tunes sampled side by side
-_ATTEMPTS = 20  # at a tune that comes to dead ends
-_ENDINGS = 16  # tunes drawn until one ends as tunes do
 _LEAST = 0.2  # probability of an ending after an exact number of bars, for the model to be at one with it
 _MASK_BYTES = 20_000_000
 
@@ -309,40 +308,11 @@ class Model:
 
         One that is not worth 1 is drawn anew, a few times, and the best one taken.
         """
-        engine = self._engine
         if search.beam is not None:
             check_nothing_is_drawn(settings)
-            return [Beam(self.vocabulary, engine, start, search.beam, self._first_keys, most).run()]
-        together = _streams_at_once(start.grammar, self.vocabulary)
-        best: dict[int, tuple[float, Drawn]] = {}
-        for first in range(0, search.drawn, together):
-            waiting = list(range(first, min(first + together, search.drawn)))
-            for attempt in range(_ATTEMPTS):
-                streams = Streams(
-                    self.vocabulary,
-                    engine,
-                    start,
-                    waiting,
-                    settings,
-                    self._first_keys,
-                    most,
-                    attempt=attempt,
-                    weigh=search.ranks,
-                )
-                for number, drawn in zip(waiting, streams.run()):
-                    found = (worth(drawn) if worth else 1.0, drawn) if drawn else None
-                    if found and (number not in best or found[0] > best[number][0]):
-                        best[number] = found
-                may_better = attempt + 1 < _ENDINGS
-                waiting = [n for n in waiting if n not in best or (may_better and best[n][0] < 1)]
-                if not waiting:
-                    break
-            else:
-                raise SamplingError(
-                    f"the limits leave no way on: tune {waiting[0] + 1} came to a dead end in each of {_ATTEMPTS} tries; "
-                    "loosen one of them"
-                )
-        return [best[number][1] for number in range(search.drawn)]
+            return [Beam(self.vocabulary, self._engine, start, search.beam, self._first_keys, most).run()]
+        streams = Streams(self.vocabulary, self._engine, start, settings, self._first_keys, most, weigh=search.ranks)
+        return Draws(streams, search.drawn, _streams_at_once(start.grammar, self.vocabulary), worth).run()
 
 
 def _engine(file: modelfile.ModelFile, name: EngineName) -> AnyEngine:

@@ -1,15 +1,16 @@
 """Tunes sampled side by side.
 
 Each tune has a random stream of its own, made from the seed and its number, so tune 7 of seed 3 is the same whether one tune
-is asked for or a hundred. A product of matrices is summed in another order for another number of columns, though, so the
-last bits of a tune's logits depend on how many are computed together. Where a choice hangs on them, the tune is heard once
-more from its beginning, alone, and what is heard then decides.
+is asked for or a hundred, and whichever others are made beside it. A product of matrices is summed in another order for
+another number of columns, though, so the last bits of a tune's logits depend on how many are computed together. Where a
+choice hangs on them, the tune is heard once more from its beginning, alone, and what is heard then decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,8 +59,25 @@ class Drawn:
     removed: float
 
 
+class Job(NamedTuple):
+    """A tune to be drawn: its number, and how often it has been drawn before."""
+
+    number: int
+    attempt: int
+
+
+@dataclass
+class _Stream:
+    """A tune as it is made."""
+
+    job: Job
+    random: np.random.Generator
+    context: Context
+    rows: list[list[int]] = field(default_factory=list)
+
+
 class Streams:
-    """Tunes sampled side by side; one that has ended leaves the batch.
+    """Tunes sampled side by side: one that has ended leaves, and others may begin at any time.
 
     Parameters
     ----------
@@ -67,16 +85,12 @@ class Streams:
         Of the model.
     start
         Where all of them begin; a `Limiter` as its grammar keeps them to limits.
-    numbers
-        Of the tunes.
     settings
         How tokens are chosen.
     first_keys
         How often the corpus begins in each key, (keys,); None if it says nothing of keys.
     most
         Events, after which a tune is ended.
-    attempt
-        Counts how often these tunes have come to a dead end before.
     weigh
         Whether the likelihood is wanted.
     """
@@ -86,82 +100,93 @@ class Streams:
         vocabulary: Vocabulary,
         engine: AnyEngine,
         start: Start,
-        numbers: Sequence[int],
         settings: SamplingSettings,
         first_keys: NDArray[np.float64] | None,
         most: int,
         *,
-        attempt: int = 0,
         weigh: bool = False,
     ) -> None:
-        zeros = np.zeros(len(numbers), np.int64)
-        self._vocabulary, self._engine, self._settings = vocabulary, engine, settings
-        self._first_keys, self._most = first_keys, most
-        self._tunes: list[list[list[int]]] = [[] for _ in numbers]
-        self._alive = np.arange(len(numbers))
-        self._random = [
-            np.random.default_rng([settings.seed, number, *([attempt] if attempt else [])]) for number in numbers
-        ]
-        self._contexts = [start.context.copy() for _ in numbers]
-        self._grammar = start.grammar.take(zeros)
-        self._state = start.state.take(zeros)
-        self._inputs = start.inputs[zeros]
-        self._start, self._is_alone = start, len(numbers) == 1
-        self._heard: list[list[list[int]]] = [start.inputs.tolist() for _ in numbers]
-        self._weigh = weigh or isinstance(start.grammar, Limiter)
-        self._nats, self._removed, self._tokens = np.zeros(len(numbers)), np.zeros(len(numbers)), np.zeros(len(numbers))
-        self._stuck = np.zeros(len(numbers), bool)
+        none = np.zeros(0, np.int64)
+        self._vocabulary, self._engine, self._settings, self._start = vocabulary, engine, settings, start
+        self._first_keys, self._most, self._is_limited = first_keys, most, isinstance(start.grammar, Limiter)
+        self._streams: list[_Stream] = []
+        self._grammar, self._state, self._inputs = start.grammar.take(none), start.state.take(none), start.inputs[none]
+        self._weigh = weigh or self._is_limited
+        self._weights = np.zeros((0, 3))  # of each stream: nats, and of the share that limits took the sum and the tokens
         penalty = settings.repetition_penalty
-        self._loops = Loops(vocabulary, len(numbers), penalty) if penalty > 1 else None
+        self._loops = Loops(vocabulary, 0, penalty) if penalty > 1 else None
+        self._is_alone = True  # there has never been more than one stream
 
-    def run(self) -> list[Drawn | None]:
-        """The tunes; None for one that came to a dead end under limits."""
-        step, limited = 0, isinstance(self._grammar, Limiter)
-        while len(self._alive) and step < self._most + (_TO_CLOSE if limited else 0):
-            if isinstance(self._grammar, Limiter):
-                self._grammar.closing = step >= self._most
-            self._step()
-            step += 1
-        if limited:
-            self._stuck[self._alive] = True
-        return [None if self._stuck[i] else self._drawn(i) for i in range(len(self._tunes))]
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    def begin(self, jobs: Collection[Job]) -> None:
+        """Begin these tunes."""
+        first, start = np.zeros(len(jobs), np.int64), self._start
+        for job in jobs:
+            seed = [self._settings.seed, job.number, *([job.attempt] if job.attempt else [])]
+            self._streams.append(_Stream(job, np.random.default_rng(seed), start.context.copy()))
+        self._grammar = self._grammar.join(start.grammar.take(first))
+        self._state = self._state.join(start.state.take(first))
+        self._inputs = np.concatenate([self._inputs, start.inputs[first]])
+        self._weights = np.concatenate([self._weights, np.zeros((len(jobs), 3))])
+        if self._loops:
+            self._loops.begin(len(jobs))
+        self._is_alone &= len(self._streams) <= 1
+
+    def drop(self, jobs: Collection[Job]) -> None:
+        """Let these tunes go, unfinished; those that are not being made are passed over."""
+        if any(stream.job in jobs for stream in self._streams):
+            self._keep([i for i, stream in enumerate(self._streams) if stream.job not in jobs])
+
+    def step(self) -> list[tuple[Job, Drawn | None]]:
+        """One more event for each tune; those that have ended so, None for one that came to a dead end under limits."""
+        if isinstance(self._grammar, Limiter):
+            self._grammar.closing = np.array([len(stream.rows) >= self._most for stream in self._streams])
+        hidden, self._state = self._engine.step(self._inputs, self._state)
+        events, stuck = self._events(self._engine.trunks(hidden))
+        for stream, event in zip(self._streams, events.tolist()):
+            stream.rows.append(event)
+        late = np.array([len(stream.rows) >= self._most + _TO_CLOSE * self._is_limited for stream in self._streams])
+        if self._is_limited:
+            stuck |= late & (events[:, TIME] != END)
+        ended = (events[:, TIME] == END) | late | stuck
+        found = [(self._streams[i].job, None if stuck[i] else self._drawn(i)) for i in np.flatnonzero(ended).tolist()]
+        if found:
+            going = np.flatnonzero(~ended)
+            self._keep(going.tolist())
+            events = events[going]
+        self._take_in(events)
+        return found
 
     def _drawn(self, number: int) -> Drawn:
-        rows = np.array(self._tunes[number], np.int64).reshape(-1, len(FIELDS))
-        nats = float(self._nats[number]) if self._weigh else float("nan")
-        return Drawn(rows, nats, float(self._removed[number] / max(self._tokens[number], 1)))
+        rows = np.array(self._streams[number].rows, np.int64).reshape(-1, len(FIELDS))
+        nats, removed, tokens = self._weights[number].tolist()
+        return Drawn(rows, nats if self._weigh else float("nan"), removed / max(tokens, 1))
 
-    def _step(self) -> None:
-        hidden, self._state = self._engine.step(self._inputs, self._state)
-        events = self._events(self._engine.trunks(hidden))
-        going = np.flatnonzero((events[:, TIME] != END) & ~self._stuck[self._alive])
-        for number, event in zip(self._alive, events.tolist()):
-            self._tunes[number].append(event)
-        if len(going) < len(events):
-            self._keep(going)
-            events = events[going]
+    def _keep(self, going: list[int]) -> None:
+        """Go on with these streams alone."""
+        number = np.array(going, np.int64)
+        self._streams = [self._streams[i] for i in going]
+        self._grammar, self._state = self._grammar.take(number), self._state.take(number)
+        self._inputs, self._weights = self._inputs[number], self._weights[number]
+        if self._loops:
+            self._loops.take(number)
+
+    def _take_in(self, events: Rows) -> None:
         self._grammar.push(events)
         if self._loops:
             self._loops.push(events)
-        inputs = [[*e, *c.push(tuple(e))] for e, c in zip(events.tolist(), self._contexts)]
-        self._inputs = np.array(inputs)
-        for number, heard in zip(self._alive, inputs):
-            self._heard[number].append(heard)
+        if self._streams:
+            rows = zip(events.tolist(), self._streams)
+            self._inputs = np.array([[*event, *stream.context.push(tuple(event))] for event, stream in rows])
 
-    def _keep(self, going: NDArray[np.int64]) -> None:
-        self._alive = self._alive[going]
-        self._random = [self._random[i] for i in going]
-        self._contexts = [self._contexts[i] for i in going]
-        self._grammar, self._state = self._grammar.take(going), self._state.take(going)
-        if self._loops:
-            self._loops.take(going)
-
-    def _events(self, trunks: Floats) -> Rows:
-        """The next event of each stream, field by field."""
+    def _events(self, trunks: Floats) -> tuple[Rows, Mask]:
+        """The next event of each stream, field by field, and for which there is none."""
         grammar = self._grammar
-        chance = np.array([random.random(len(FIELDS)) for random in self._random])  # (streams, fields)
+        chance = np.array([stream.random.random(len(FIELDS)) for stream in self._streams])  # (streams, fields)
         events = np.zeros((len(trunks), len(FIELDS)), np.int64)
-        conditions = Conditions(self._vocabulary, self._contexts)
+        conditions = Conditions(self._vocabulary, [stream.context for stream in self._streams])
         weighed: list[tuple[int, Floats, Mask, Mask]] = []  # field, logits, masks without and with limits
         all_, alone = np.arange(len(trunks)), _Alone(self)
 
@@ -181,7 +206,6 @@ class Streams:
                     events[i, field] = choose(heard, mask[i], chance[i, field], self._settings, field)
 
         times = grammar.times()
-        self._stuck[self._alive[~times.any(axis=1)]] = True
         pick(TIME, times)
         conditions.place(events)
         pick(KIND, grammar.kinds(events[:, TIME]))
@@ -192,9 +216,9 @@ class Streams:
         said = self._vocabulary.said(events)
         events[~said] = 0
         counted = says_no_change(events)
-        for field, logits, wide, narrow in weighed:
-            self._take_in(logits, wide | narrow, narrow, events[:, field], said[:, field], counted)
-        return events
+        for of, logits, wide, narrow in weighed:
+            self._weigh_in(logits, wide | narrow, narrow, events[:, of], said[:, of], counted)
+        return events, ~np.any(times, axis=1)
 
     def _logits(
         self, field: int, trunks: Floats, events: Rows, conditions: NDArray[np.int64], streams: NDArray[np.int64]
@@ -202,7 +226,7 @@ class Streams:
         """The logits of a field for some of the streams that are alive."""
         logits = self._engine.logits(field, trunks, events, conditions)
         if field == VALUE and self._first_keys is not None:
-            beginning = np.array([self._contexts[i].tick == 0 for i in streams.tolist()]) & (events[:, KIND] == KEY)
+            beginning = np.array([self._streams[i].context.tick == 0 for i in streams.tolist()]) & (events[:, KIND] == KEY)
             usual_keys(logits, self._vocabulary, self._first_keys, beginning)
         return logits
 
@@ -210,23 +234,22 @@ class Streams:
         return self._loops.penalise(logits, events, streams) if field == VALUE and self._loops else logits
 
     def heard_alone(self, stream: int) -> Floats:
-        """What the heads make of one of the streams that are alive, computed by itself from its beginning."""
-        state, hidden = self._start.state, None
-        for inputs in self._heard[self._alive[stream]]:
-            hidden, state = self._engine.step(np.array([inputs]), state)
-        assert hidden is not None
-        return self._engine.trunks(hidden)
+        """What the heads make of one of the streams, computed by itself from its beginning."""
+        context, state, inputs = self._start.context.copy(), self._start.state, self._start.inputs
+        for row in self._streams[stream].rows:
+            _, state = self._engine.step(inputs, state)
+            inputs = np.array([[*row, *context.push((row[0], row[1], row[2], row[3], row[4]))]])
+        return self._engine.trunks(self._engine.step(inputs, state)[0])
 
-    def _take_in(
+    def _weigh_in(
         self, logits: Floats, wide: Mask, narrow: Mask, tokens: NDArray[np.int64], said: Mask, counted: Mask
     ) -> None:
         """The likelihood of chosen tokens, where it is `counted`, and what limits took from their field."""
         logits = np.where(wide | ~wide.any(axis=1, keepdims=True), logits.astype(np.float64), -np.inf)
         logits -= np.logaddexp.reduce(logits, axis=1, keepdims=True)
-        self._nats[self._alive[said & counted]] -= logits[np.arange(len(tokens)), tokens][said & counted]
-        own = self._alive[said]
-        self._removed[own] += np.maximum(1 - (np.exp(logits) * narrow).sum(axis=1)[said], 0)  # rounding goes below
-        self._tokens[own] += 1
+        nats = -logits[np.arange(len(tokens)), tokens]
+        removed = np.maximum(1 - (np.exp(logits) * narrow).sum(axis=1), 0)  # rounding goes below
+        self._weights += np.stack([np.where(said & counted, nats, 0), removed * said, said], axis=1)
 
 
 class _Alone:

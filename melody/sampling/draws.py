@@ -1,0 +1,140 @@
+"""Tunes drawn until each is worth keeping, the batch kept full meanwhile.
+
+A tune whose ending is not as it should be is drawn anew, from its beginning: what is kept is drawn from all that the model
+writes and that ends well, as often as the model writes it. Which attempt is kept does not depend on when it is made: it is
+the first in their order that is worth 1, or the best of the first so many. So further attempts may be made before it is
+known whether they are needed, which costs little while there is room in the batch.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from melody.errors import SamplingError
+from melody.sampling.streams import Drawn, Job, Streams
+
+ATTEMPTS = 20  # at a tune that comes to dead ends
+ENDINGS = 16  # tunes drawn until one is worth 1
+_AHEAD = 16  # streams, up to which attempts are made that may not be needed
+Worth = Callable[[Drawn], float]
+
+
+class Draws:
+    """Tunes that are being drawn.
+
+    Parameters
+    ----------
+    streams
+        Where.
+    count
+        How many are wanted, numbered from 0.
+    together
+        How many are made side by side.
+    worth
+        What a tune is worth, from 0 to 1; None if all are worth 1.
+    """
+
+    def __init__(self, streams: Streams, count: int, together: int, worth: Worth | None) -> None:
+        self._streams, self._count, self._together, self._worth = streams, count, together, worth
+        self._tunes: dict[int, _Tune] = {}  # those being made
+        self._anew: deque[_Tune] = deque()  # of these, the ones of which no attempt is being made
+        self._found: dict[int, Drawn] = {}
+        self._next = 0
+
+    def run(self) -> list[Drawn]:
+        """All of them.
+
+        Raises
+        ------
+        SamplingError
+            If one comes to a dead end in each attempt.
+        """
+        while len(self._found) < self._count:
+            self._fill()
+            for job, drawn in self._streams.step():
+                self._take(job, drawn)
+        return [self._found[number] for number in range(self._count)]
+
+    def _fill(self) -> None:
+        jobs: list[Job] = []
+        while len(self._streams) + len(jobs) < self._together and (tune := self._needed()):
+            jobs.append(tune.begin())
+        while len(self._streams) + len(jobs) < min(_AHEAD, self._together) and (tune := self._promising()):
+            jobs.append(tune.begin())
+        if jobs:
+            self._streams.begin(jobs)
+
+    def _needed(self) -> _Tune | None:
+        """A tune of which another attempt must be made."""
+        if self._anew:
+            return self._anew.popleft()
+        if self._next == self._count:
+            return None
+        tune = self._tunes[self._next] = _Tune(self._next)
+        self._next += 1
+        return tune
+
+    def _promising(self) -> _Tune | None:
+        """The tune of which the fewest attempts are being made, if another is likely to be needed."""
+        if self._worth is None:
+            return None
+        likely = (tune for tune in self._tunes.values() if tune.begun < min(2 * tune.judged + 2, ENDINGS))
+        return min(likely, key=lambda tune: tune.begun - tune.judged, default=None)
+
+    def _take(self, job: Job, drawn: Drawn | None) -> None:
+        """An attempt has come to its end."""
+        tune = self._tunes.get(job.number)
+        if tune is None:  # an earlier attempt has just been kept
+            return
+        tune.waiting[job.attempt] = drawn
+        tune.judge(self._worth)
+        if tune.best and tune.is_done:
+            self._found[tune.number] = tune.best
+            del self._tunes[tune.number]
+            self._streams.drop({Job(tune.number, attempt) for attempt in range(tune.judged, tune.begun)})
+        elif tune.begun == tune.judged:
+            self._anew.append(tune)
+
+
+class _Tune:
+    """The attempts at one tune.
+
+    Attributes
+    ----------
+    begun, judged
+        How many have begun, and of how many it is known what they are worth; the others are being made or `waiting` for one
+        before them.
+    best
+        The best of those judged.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number, self.begun, self.judged = number, 0, 0
+        self.waiting: dict[int, Drawn | None] = {}
+        self.best: Drawn | None = None
+        self._worth = -1.0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the best is taken, if there is one."""
+        return self._worth >= 1 or self.judged >= ENDINGS
+
+    def begin(self) -> Job:
+        """One more attempt."""
+        self.begun += 1
+        return Job(self.number, self.begun - 1)
+
+    def judge(self, worth: Worth | None) -> None:
+        """Judge the attempts whose turn it is."""
+        while self.judged in self.waiting and not (self.best and self.is_done):
+            drawn = self.waiting.pop(self.judged)
+            self.judged += 1
+            found = -1.0 if drawn is None else worth(drawn) if worth else 1.0
+            if found > self._worth:
+                self.best, self._worth = drawn, found
+        if self.best is None and self.judged == ATTEMPTS:
+            raise SamplingError(
+                f"the limits leave no way on: tune {self.number + 1} came to a dead end in each of {ATTEMPTS} tries; "
+                "loosen one of them"
+            )
