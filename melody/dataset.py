@@ -35,11 +35,15 @@ class BatchSettings:
         Most events between two steps of the optimizer.
     transpositions
         Lowest and highest transposition of a training piece in semitones.
+    without_match
+        Share of the training pieces in which nothing is told of what is being repeated, 0 to 1: a model that always is
+        told trusts it too much.
     """
 
     batch_size: int = 16
     window: int = 64
     transpositions: tuple[int, int] = (-5, 6)
+    without_match: float = 0.0
 
 
 class Batch(NamedTuple):
@@ -133,6 +137,7 @@ class Batches:
         self._settings = settings
         self._seed = seed
         self._training = training
+        self._matched = columns(vocabulary).matched
         self.num_events = int(self._lengths.sum())
         self.longest = int(self._lengths.max(initial=0))  # events
         self.num_notes = int(sum(vocabulary.is_note(np.asarray(r)).sum() for r in pieces))
@@ -163,7 +168,13 @@ class Batches:
     def _piece(self, index: int, rng: np.random.Generator) -> NDArray[np.int64]:
         if not self._training:
             return self._pieces[index]
-        return self._transposer(self._pieces[index], int(rng.choice(self._possible[index])))
+        piece = self._transposer(self._pieces[index], int(rng.choice(self._possible[index])))
+        return self._without_match(piece) if rng.random() < self._settings.without_match else piece
+
+    def _without_match(self, piece: NDArray[np.int64]) -> NDArray[np.int64]:
+        piece = piece.copy()  # one that is not transposed is the stored one
+        piece[:, self._matched] = 0
+        return piece
 
     def _windows(self, pieces: list[NDArray[np.int64]]) -> Iterator[Batch]:
         longest = max(len(p) for p in pieces)

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from melody.tokens.features import MAX_INTERVAL, Voices, feature_sizes, related, told_sizes
+from melody.tokens.features import BEAT, MAX_INTERVAL, METRE_IN_FORCE, POSITION, Voices, feature_sizes, related, told_sizes
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, VALUE, Vocabulary
 
@@ -50,7 +50,8 @@ class ModelSettings:
     weight_dropout
         Share of the recurrent weights left out in training, the same ones throughout a window (Merity et al. 2018).
     feature_dropout
-        Share of the things said of an event, to the LSTM or to a head, that are left out in training.
+        Share of the things said of an event, to the LSTM or to a head, that are left out in training; never the place
+        in the bar, nor to a head the fields before its own.
     head_dropout
         Share of the hidden cells of the heads left out in training.
     intervals
@@ -84,7 +85,8 @@ class MelodyLSTM(nn.Module):
         self.predicted = [k for k, size in enumerate(self.sizes) if size > 1]
         inputs = vocabulary.sizes + feature_sizes(vocabulary)
         self.register_buffer("offsets", _starts(inputs), persistent=False)
-        self.embedding = _Sum(sum(inputs), settings.embedding_size, settings.feature_dropout)
+        place = (len(FIELDS) + POSITION, len(FIELDS) + BEAT, len(FIELDS) + METRE_IN_FORCE)
+        self.embedding = _Sum(sum(inputs), settings.embedding_size, settings.feature_dropout, place)
         self.lstm = nn.LSTM(
             settings.embedding_size,
             settings.hidden_size,
@@ -160,17 +162,23 @@ def _starts(sizes: Sequence[int]) -> Tensor:
 
 
 class _Sum(nn.Module):
-    """Sum of the embeddings of several things, (rows, things) -> (rows, width), in training without some of them."""
+    """Sum of the embeddings of several things, (rows, things) -> (rows, width), in training without some of them.
 
-    def __init__(self, number: int, width: int, dropout: float) -> None:
+    What stands in the columns `always` is never left out: a model that had to do without the place in the bar now and then
+    would spread its probability over places where nothing ever begins.
+    """
+
+    def __init__(self, number: int, width: int, dropout: float, always: Sequence[int]) -> None:
         super().__init__()
         self._dropout = dropout
+        self._always = list(always)
         self.weight = nn.Parameter(torch.empty(number, width).normal_(std=0.1))
 
     def forward(self, things: Tensor) -> Tensor:
         kept = None
         if self.training and self._dropout:
             kept = functional.dropout(self.weight.new_ones(things.shape), self._dropout)
+            kept[:, self._always] = 1
         return functional.embedding_bag(things, self.weight, mode="sum", per_sample_weights=kept)
 
 
@@ -203,7 +211,8 @@ class _Head(nn.Module):
         self.register_buffer("offsets", _starts(sizes), persistent=False)
         self.trunk = nn.Parameter(torch.empty(self.voices, seen, width).uniform_(-1, 1) / seen**0.5)
         self.trunk_bias = nn.Parameter(torch.zeros(self.voices, width))
-        self.known = _Sum(self.voices * self.num_known, width, settings.feature_dropout)
+        said = range(1, len(sizes) if field == TIME else 1 + field + 2)  # the fields before, position and beat
+        self.known = _Sum(self.voices * self.num_known, width, settings.feature_dropout, said)
         self.dropout = nn.Dropout(settings.head_dropout)
         self.inner = nn.Linear(width, width)
         self.output = nn.Parameter(torch.empty(self.voices, width, size).uniform_(-1, 1) / width**0.5)

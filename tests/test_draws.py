@@ -116,7 +116,7 @@ def test_streams_that_come_later_are_what_they_would_have_been(model: Model) -> 
     start = model.prime(np.zeros((0, 5), np.int64), grammar)
 
     def tunes(batches: list[list[Job]]) -> dict[Job, list]:
-        made = Streams(model.vocabulary, model._engine, start, SamplingSettings(repetition_penalty=2), None, 30)
+        made = Streams(model.vocabulary, model._engine, start, SamplingSettings(repetition_penalty=2), model.usual, 30)
         found: dict[Job, list] = {}
         while batches or len(made):
             if batches:
@@ -131,7 +131,7 @@ def test_streams_that_come_later_are_what_they_would_have_been(model: Model) -> 
 
 def test_streams_that_are_dropped_leave_the_others_alone(model: Model) -> None:
     start = model.prime(np.zeros((0, 5), np.int64), Grammar(model.vocabulary, 1, count_pickup=False))
-    made = Streams(model.vocabulary, model._engine, start, SamplingSettings(), None, 30)
+    made = Streams(model.vocabulary, model._engine, start, SamplingSettings(), model.usual, 30)
     made.begin([Job(0, 0), Job(1, 0), Job(2, 0)])
     for _ in range(4):
         made.step()
@@ -140,7 +140,7 @@ def test_streams_that_are_dropped_leave_the_others_alone(model: Model) -> None:
     while len(made):
         found |= dict(made.step())
     assert set(found) == {Job(1, 0), Job(2, 0)}
-    alone = Streams(model.vocabulary, model._engine, start, SamplingSettings(), None, 30)
+    alone = Streams(model.vocabulary, model._engine, start, SamplingSettings(), model.usual, 30)
     alone.begin([Job(2, 0)])
     while len(alone):
         for job, drawn in alone.step():

@@ -11,7 +11,7 @@ from melody.dataset import Batches, BatchSettings, with_features
 from melody.engine import Engine
 from melody.model import Intervals, MelodyLSTM, ModelSettings
 from melody.tokens import FIELDS, Vocabulary
-from melody.tokens.features import FIRST_PLACE, columns, feature_sizes
+from melody.tokens.features import BEAT, FIRST_PLACE, METRE_IN_FORCE, POSITION, columns, feature_sizes
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import END, KIND, TIME
 
@@ -152,6 +152,19 @@ def test_each_dropout_leaves_out_in_training_alone(vocabulary: Vocabulary, what:
     assert nats() != nats()
     model.eval()
     assert nats() == nats()
+
+
+def test_the_place_in_the_bar_is_never_left_out(vocabulary: Vocabulary) -> None:
+    """With everything left out that may be, events at the same place in the bar are the same to the LSTM, others are not."""
+    torch.manual_seed(0)
+    sizes = dict.fromkeys(("hidden_size", "embedding_size", "head_size"), 16)
+    model = MelodyLSTM(vocabulary, ModelSettings(**sizes, dropout=0.0, feature_dropout=1.0))
+    events = _events(vocabulary, 12)[0]
+    place = events[:, [len(FIELDS) + column for column in (POSITION, BEAT, METRE_IN_FORCE)]]
+    told = model.embedding(events[:, : len(model.offsets)] + model.offsets)
+    apart = (told[:, None] - told).abs().amax(dim=2) > 1e-6
+    assert torch.equal(apart, (place[:, None] != place).any(dim=2))
+    assert apart.any() and not apart.all()
 
 
 def test_what_follows_the_end_of_a_piece_does_not_count(model: MelodyLSTM, vocabulary: Vocabulary) -> None:

@@ -180,7 +180,7 @@ def test_ways_are_weighed_as_bayes_says(opinionated: Model) -> None:
     """Each filling weighs as much as its share of the likelihood, and the mean weight is the sum of all of them."""
     vocabulary = opinionated.vocabulary
     frame = given(vocabulary, in_quarters([]), np.array([True]), 24, 48, to_the_end=True)
-    ways = Particles(opinionated, frame, 4000, SamplingSettings(), np.random.default_rng(0))
+    ways = Particles(opinionated, frame, 4000, SamplingSettings(temperature=1), np.random.default_rng(0))
     ways.run()
     before = timed(vocabulary, frame.rows[: frame.prefix], frame.tick[: frame.prefix])
     share = np.exp(ways.weights - ways.weights.max())
@@ -205,7 +205,7 @@ def test_drawing_again_with_a_leader_keeps_the_distribution(opinionated: Model) 
     before = timed(vocabulary, frame.rows[: frame.prefix], frame.tick[: frame.prefix])
     leader, counts = None, dict.fromkeys(exact_shares(opinionated), 0)
     for _ in range(200):
-        ways = Particles(opinionated, frame, 4, SamplingSettings(), random, leader)
+        ways = Particles(opinionated, frame, 4, SamplingSettings(temperature=1), random, leader)
         ways.run()
         leader = ways.draw()
         counts[found(vocabulary, before, leader)] += 1

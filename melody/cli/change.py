@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,11 +10,12 @@ import typer
 
 from melody.cli import app
 from melody.cli.make import ModelName, Part, find_model
-from melody.cli.options import Drawing, Writing, grouped, whole
+from melody.cli.options import Drawing, Writing, grouped, temperature_option, whole
 from melody.cli.show import SCORES, Tune, read_tune
 from melody.cli.writing import Made, targets_of, write_page, write_tunes
 from melody.errors import SamplingError
 from melody.limits import Limits
+from melody.sampling.choice import VOICES_TEMPERATURE
 from melody.sampling.vary import VarySettings
 
 if TYPE_CHECKING:
@@ -25,6 +27,13 @@ Candidates = Annotated[
     str,
     typer.Option(metavar="NUMBER", help="How many ways are weighed against one another; more is slower and better."),
 ]
+
+
+@dataclass(frozen=True)
+class Singing(Drawing):
+    """How the notes of voices are drawn."""
+
+    temperature: Annotated[str, temperature_option(VOICES_TEMPERATURE)] = str(VOICES_TEMPERATURE)
 
 
 @app.command()
@@ -67,7 +76,7 @@ def harmonize(
     melody: Annotated[
         Path, typer.Argument(metavar="MELODY", help="MIDI, MusicXML, ABC, Humdrum; one part.", show_default=False)
     ],
-    drawing: Drawing,
+    drawing: Singing,
     writing: Writing,
     key: Annotated[
         str | None, typer.Option(help="As Dm or Bb. Default: the file's, or the likeliest.", show_default=False)

@@ -54,6 +54,11 @@ def _option(panel: str | None, text: str, metavar: str | None = None, *names: st
 _CHOICE, _LIMITS, _FILES = "How it chooses", "What it keeps to", "What is written"
 
 
+def temperature_option(default: float) -> Any:
+    """`--temperature`, which not every command has the same default of."""
+    return _option(_CHOICE, f"1 as learned, lower is safer, 0 always the likeliest. Default: {default:g}.", "NUMBER")
+
+
 @dataclass(frozen=True)
 class Drawing:
     """How tokens are drawn, and what runs the model."""
@@ -61,14 +66,7 @@ class Drawing:
     seed: Annotated[
         str, _option(_CHOICE, f"Random number: the same one writes the same tunes. Default: {_DEFAULTS.seed}.", "NUMBER")
     ] = str(_DEFAULTS.seed)
-    temperature: Annotated[
-        str,
-        _option(
-            _CHOICE,
-            f"1 as learned, lower is safer, 0 always the likeliest. Default: {_DEFAULTS.temperature:g}.",
-            "NUMBER",
-        ),
-    ] = str(_DEFAULTS.temperature)
+    temperature: Annotated[str, temperature_option(_DEFAULTS.temperature)] = str(_DEFAULTS.temperature)
     rhythm_temperature: Annotated[
         str | None, _option(_CHOICE, "The same for rhythm alone: when notes begin and how long they last.", "NUMBER")
     ] = None

@@ -17,10 +17,10 @@ from melody.engine import AnyEngine, Floats
 from melody.errors import SamplingError
 from melody.sampling.choice import SamplingSettings
 from melody.sampling.limiter import Limiter
-from melody.sampling.streams import Drawn, Start, says_no_change, usual_keys
+from melody.sampling.streams import Drawn, Start, says_no_change
+from melody.sampling.usual import Usual
 from melody.tokens.context import Conditions
 from melody.tokens.grammar import Mask
-from melody.tokens.usage import KEY
 from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
 
 MAX_WIDTH = 256
@@ -64,7 +64,7 @@ class Beam:
         Where the tune begins.
     width
         How many beginnings are kept.
-    first_keys
+    usual
         As for `Streams`.
     most
         Events, after which the tune is ended.
@@ -76,12 +76,12 @@ class Beam:
         engine: AnyEngine,
         start: Start,
         width: int,
-        first_keys: NDArray[np.float64] | None,
+        usual: Usual,
         most: int,
     ) -> None:
         check_width(width)
         self._vocabulary, self._engine, self._width, self._most = vocabulary, engine, width, most
-        self._first_keys = first_keys
+        self._usual = usual
         self._grammar, self._state, self._inputs = start.grammar.take(np.zeros(1, np.int64)), start.state, start.inputs
         self._contexts = [start.context.copy()]
         self._tunes: list[list[list[int]]] = [[]]
@@ -166,8 +166,8 @@ class _Next:
             return
         silent = ~self._beam._vocabulary.said(self._events)[:, field] if field > TIME else np.zeros(len(mask), bool)
         logits = self._beam._engine.logits(field, self._trunks[self._parents], self._events, self._conditions.array)
-        if field == VALUE and self._beam._first_keys is not None:
-            usual_keys(logits, self._beam._vocabulary, self._beam._first_keys, self._beginning())
+        if field == VALUE:
+            self._beam._usual.prefer(logits, self._events, self._beginning())
         wide = self._grammar.wide if isinstance(self._grammar, Limiter) else mask
         gained = np.where(wide, logits.astype(np.float64), -np.inf)
         gained -= np.logaddexp.reduce(gained, axis=1, keepdims=True, initial=-1e300)
@@ -182,8 +182,7 @@ class _Next:
         self.said, self._events[:, field] = total[kept], kept % mask.shape[1]
 
     def _beginning(self) -> Mask:
-        tick = np.array([self._beam._contexts[parent].tick for parent in self._parents.tolist()])
-        return (tick == 0) & (self._events[:, KIND] == KEY)
+        return np.array([self._beam._contexts[parent].tick == 0 for parent in self._parents.tolist()], bool)
 
     def _go_on_with(self, kept: NDArray[np.int64]) -> None:
         self._grammar = self._grammar.take(kept)

@@ -17,6 +17,8 @@ from melody.tokens.grammar import Mask
 from melody.tokens.vocabulary import DURATION, TIME, VALUE
 
 Shares = NDArray[np.float64]
+# Nearer to what the corpora do than 1 is: bars that come back, chords, bars that add up (docs/experiments.md).
+TEMPERATURE, VOICES_TEMPERATURE = 0.8, 0.6
 DOUBT = 5e-5  # logits of one tune differ by up to 1e-5 with the number of tunes that are computed together
 
 
@@ -58,7 +60,7 @@ class SamplingSettings:
         If a value is out of its range.
     """
 
-    temperature: float = 1.0
+    temperature: float = TEMPERATURE
     rhythm_temperature: float | None = None
     pitch_temperature: float | None = None
     top_k: int | None = None

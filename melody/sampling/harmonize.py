@@ -17,7 +17,7 @@ import numpy as np
 from melody.errors import SamplingError
 from melody.limits import Limits
 from melody.piece import Ints, Piece
-from melody.sampling.choice import SamplingSettings
+from melody.sampling.choice import VOICES_TEMPERATURE, SamplingSettings
 from melody.sampling.filling import Filling
 from melody.sampling.given import aligned, decoded, given, timed
 from melody.sampling.particles import Particles
@@ -77,7 +77,7 @@ def harmonize(
     count
         Each has a random stream of its own, so the third is the same whether three are asked for or ten.
     settings
-        How the voices' notes are drawn.
+        How the voices' notes are drawn; None is a temperature of 0.6.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def harmonize(
     """
     if not 1 <= candidates <= 1000:
         raise SamplingError(f"{candidates:,} candidates were asked for; ask for 1 to 1,000")
-    settings = settings or SamplingSettings()
+    settings = settings or SamplingSettings(temperature=VOICES_TEMPERATURE)
     setting, kind = _Setting(model, melody, key), StrictVoices if strict else Filling
     return [setting.sung(kind, candidates, settings, np.random.default_rng([settings.seed, n])) for n in range(count)]
 
@@ -120,7 +120,7 @@ class _Setting:
 
     def sung(self, kind: type[Filling], candidates: int, settings: SamplingSettings, random: np.random.Generator) -> Harmony:
         """One way to set the melody."""
-        ways = Particles(self._model, self._frame, candidates, settings, random, kind=kind)
+        ways = Particles(self._model, self._frame, candidates, settings, random, kind=kind, usual=self._model.usual)
         ways.run()
         frame = self._frame
         before = timed(self._vocabulary, frame.rows[: frame.prefix], frame.tick[: frame.prefix])

@@ -36,7 +36,7 @@ from melody.sampling.steered import Steered
 from melody.sampling.streams import Start, begin
 from melody.tokens.context import Conditions, Context
 from melody.tokens.grammar import Mask
-from melody.tokens.usage import FIRST_PART, KEY
+from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ class Stream(Iterator[Note]):
 
     def __init__(self, model: Model, prompt: Piece | None, settings: SamplingSettings, endless: bool) -> None:
         self._model, self._vocabulary, self._engine = model, model.vocabulary, model._engine
+        self._usual = model.usual if prompt is None else model.usual.at_any_pitch()
         self.settings = settings
         self._random = np.random.default_rng([settings.seed, 0])
         self._prompt = None if prompt is None else Prompt(model, prompt)
@@ -211,6 +212,7 @@ class Stream(Iterator[Note]):
         event[0, VELOCITY] = np.abs(np.array(self._vocabulary.velocities) - velocity).argmin()
         event[~self._vocabulary.said(event)] = 0
         self._drawn = None
+        self._usual = self._usual.at_any_pitch()  # from here on it goes on from what it was fed, wherever that is
         self._say(event[0].tolist(), fed=True)
         return self.tick
 
@@ -361,8 +363,8 @@ class Stream(Iterator[Note]):
         def pick(field: int, mask: Mask) -> None:
             if field in self._engine.predicted:
                 logits = self._engine.logits(field, trunks, event, conditions.array)
-                if field == VALUE and event[0, KIND] == KEY and self._context.tick == 0:
-                    self._prefer_usual_keys(logits)
+                if field == VALUE:
+                    self._usual.prefer(logits, event, np.array([self._context.tick == 0]))
                 event[:, field] = choose(logits, mask, chance[[field]], self.settings, field)
 
         pick(TIME, grammar.times())
@@ -374,9 +376,3 @@ class Stream(Iterator[Note]):
         pick(VELOCITY, grammar.velocities(event))
         event[~vocabulary.said(event)] = 0
         return event[0].tolist()
-
-    def _prefer_usual_keys(self, logits: Floats) -> None:
-        """As `Streams` does: a tune begins in the keys of the corpus, as often as its tunes do."""
-        if self._model._first_keys is not None:
-            keys = slice(self._vocabulary.value_starts[KEY], self._vocabulary.value_starts[KEY + 1])
-            logits[:, keys] = np.log(self._model._first_keys + 1e-9)

@@ -24,9 +24,10 @@ from melody.sampling.draws import Draws
 from melody.sampling.headers import with_headers
 from melody.sampling.limiter import Limiter
 from melody.sampling.prompt import Continuation, Prompt
-from melody.sampling.ranking import ends_well, faults
+from melody.sampling.ranking import MOST_IN_A_ROW, ends_well, faults, longest_run
 from melody.sampling.search import Search
 from melody.sampling.streams import Drawn, Start, Streams, begin
+from melody.sampling.usual import Usual
 from melody.tokens.context import Conditions, Context
 from melody.tokens.grammar import Grammar
 from melody.tokens.vocabulary import END, TIME, Rows, Vocabulary
@@ -90,8 +91,7 @@ class Model:
         self.file = file
         self.vocabulary: Vocabulary = file.vocabulary
         self._engine, self._runs_by = _engine(file, engine), engine
-        counts = np.array(file.training.get("first_keys", []), np.float64)
-        self._first_keys = counts if len(counts) == len(file.vocabulary.keys) and counts.sum() > 0 else None
+        self.usual = Usual.of(file.vocabulary, file.training)
 
     def generate(
         self, *, bars: int | None = None, limits: Limits | None = None, settings: SamplingSettings | None = None
@@ -149,7 +149,7 @@ class Model:
         may_choose = not (search.ranks or settings.any_ending or settings.temperature == 0)
         most = self._most_events(settings, limits.bars)
         worth = partial(self._ending_of, is_forced=limits.bars is not None) if may_choose else None
-        drawn = self._sample(start, search, settings, most, worth)
+        drawn = self._sample(start, search, settings, most, self.usual, worth)
         told = [self._told(settings, number, limits, search) for number in range(len(drawn))]
         tunes = [
             Tune(
@@ -206,7 +206,8 @@ class Model:
         start = understood.start(limits.bars)
         if limits.more_than_bars:
             start = limited(self.vocabulary, understood, start, limits)
-        drawn = self._sample(start, search, settings, self._most_events(settings, limits.bars))
+        most = self._most_events(settings, limits.bars)
+        drawn = self._sample(start, search, settings, most, self.usual.at_any_pitch())
         made = []
         for number, tune in enumerate(drawn):
             told = self._told(settings, number, limits, search)
@@ -288,8 +289,12 @@ class Model:
         return settings.max_notes or (self.longest_piece if bars is None else MAX_EVENTS)
 
     def _ending_of(self, drawn: Drawn, is_forced: bool) -> float:
-        """How good the ending of a tune is, 0 to 1. One that is forced may stand where the model would not end."""
-        if not (_has_ended(drawn) and ends_well(self.vocabulary.decode(drawn.rows))):
+        """How good the ending of a tune is, 0 to 1; 0, too, if it plays one pitch more often in a row than the corpus does.
+
+        An ending that is forced may stand where the model would not end.
+        """
+        piece = self.vocabulary.decode(drawn.rows)
+        if not (_has_ended(drawn) and ends_well(piece)) or longest_run(piece) > max(self.usual.longest_run, MOST_IN_A_ROW):
             return 0.0
         if not is_forced:
             return 1.0
@@ -302,6 +307,7 @@ class Model:
         search: Search,
         settings: SamplingSettings,
         most: int,
+        usual: Usual,
         worth: Callable[[Drawn], float] | None = None,
     ) -> list[Drawn]:
         """As many streams as the search wants, the new events with what is known of them.
@@ -310,8 +316,8 @@ class Model:
         """
         if search.beam is not None:
             check_nothing_is_drawn(settings)
-            return [Beam(self.vocabulary, self._engine, start, search.beam, self._first_keys, most).run()]
-        streams = Streams(self.vocabulary, self._engine, start, settings, self._first_keys, most, weigh=search.ranks)
+            return [Beam(self.vocabulary, self._engine, start, search.beam, usual, most).run()]
+        streams = Streams(self.vocabulary, self._engine, start, settings, usual, most, weigh=search.ranks)
         return Draws(streams, search.drawn, _streams_at_once(start.grammar, self.vocabulary), worth).run()
 
 

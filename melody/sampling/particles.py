@@ -6,7 +6,8 @@ share that leads nowhere is missing. So ways that make the given events likely w
 Johansen 2009, "A tutorial on particle filtering and smoothing"). Where the weights have become uneven and there is still
 something free, ways are drawn anew by weight, and go on from there independently (systematic resampling).
 
-The weights are the model's own, at temperature 1 and without top-k and top-p, whatever the free events are drawn with.
+The weights are the model's own, at temperature 1 and without top-k and top-p, whatever the free events are drawn with;
+where parts keep to their usual range they are those of a model that does.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from melody.sampling.choice import SamplingSettings, choose
 from melody.sampling.filling import Filling
 from melody.sampling.given import Given, timed
 from melody.sampling.streams import Start
+from melody.sampling.usual import Usual
 from melody.tokens.context import Conditions, Context
 from melody.tokens.grammar import Mask
 from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
@@ -51,6 +53,8 @@ class Particles:
         "Particle Markov chain Monte Carlo methods").
     kind
         Of grammar.
+    usual
+        What keeps parts in their usual range; None where they may go anywhere.
 
     Attributes
     ----------
@@ -71,8 +75,10 @@ class Particles:
         random: np.random.Generator,
         leader: Rows | None = None,
         kind: type[Filling] = Filling,
+        usual: Usual | None = None,
     ) -> None:
         self._vocabulary, self._engine = model.vocabulary, model._engine
+        self._usual = usual
         self._frame, self._settings, self._random, self._count, self._leader = frame, settings, random, count, leader
         start = primed(model, kind(model.vocabulary, 1, frame), frame)
         zeros = np.zeros(count, np.int64)
@@ -145,6 +151,8 @@ class Particles:
             if field not in self._engine.predicted:
                 return
             logits = self._engine.logits(field, trunks, draw.events, draw.conditions.array)
+            if field == VALUE and self._usual:
+                self._usual.prefer(logits, draw.events, np.zeros(len(logits), bool))
             tokens = choose(logits, mask, chance[:, field], self._settings, field)
             if led is not None:
                 tokens[0] = led[field]

@@ -41,7 +41,7 @@ def faults(piece: Piece, *, ended: bool, start: int = 0) -> tuple[str, ...]:
         "cut off": not ended,
         "does not end on a bar line": not _ends_on_a_bar_line(piece),
         "does not end on the tonic": not _ends_on_the_tonic(tones),
-        "one pitch over and over": _longest_run(tones) > MOST_IN_A_ROW,
+        "one pitch over and over": longest_run(tones) > MOST_IN_A_ROW,
         "one bar over and over": _bars_alike(new) > MOST_BARS_ALIKE,
         "hardly a melody": tones.num_notes >= 8 and len(np.unique(tones.pitch)) < 3,
     }
@@ -80,8 +80,9 @@ def _ends_on_the_tonic(tones: Piece) -> bool:
     return lowest % 12 == tones.keys[-1].tonic
 
 
-def _longest_run(tones: Piece) -> int:
-    longest = 0
+def longest_run(piece: Piece) -> int:
+    """How often a part plays one pitch in a row, at most; drums are left out."""
+    longest, tones = 0, piece.select(~piece.is_drum)
     for part in np.unique(tones.part):
         pitch = tones.pitch[tones.part == part]
         changes = np.flatnonzero(np.diff(pitch, prepend=-1, append=-1))

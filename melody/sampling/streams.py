@@ -19,10 +19,11 @@ from melody.engine import AnyEngine, Floats, State
 from melody.sampling.choice import SamplingSettings, choose, choose_surely
 from melody.sampling.limiter import Limiter
 from melody.sampling.loops import Loops
+from melody.sampling.usual import Usual
 from melody.tokens.context import Conditions, Context
 from melody.tokens.features import feature_sizes
 from melody.tokens.grammar import Grammar, Mask
-from melody.tokens.usage import FIRST_PART, KEY
+from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
 
 _TO_CLOSE = 200  # events in which a tune under limits has to come to its end
@@ -87,8 +88,8 @@ class Streams:
         Where all of them begin; a `Limiter` as its grammar keeps them to limits.
     settings
         How tokens are chosen.
-    first_keys
-        How often the corpus begins in each key, (keys,); None if it says nothing of keys.
+    usual
+        In which keys tunes begin, and how far their parts go.
     most
         Events, after which a tune is ended.
     weigh
@@ -101,14 +102,14 @@ class Streams:
         engine: AnyEngine,
         start: Start,
         settings: SamplingSettings,
-        first_keys: NDArray[np.float64] | None,
+        usual: Usual,
         most: int,
         *,
         weigh: bool = False,
     ) -> None:
         none = np.zeros(0, np.int64)
         self._vocabulary, self._engine, self._settings, self._start = vocabulary, engine, settings, start
-        self._first_keys, self._most, self._is_limited = first_keys, most, isinstance(start.grammar, Limiter)
+        self._usual, self._most, self._is_limited = usual, most, isinstance(start.grammar, Limiter)
         self._streams: list[_Stream] = []
         self._grammar, self._state, self._inputs = start.grammar.take(none), start.state.take(none), start.inputs[none]
         self._weigh = weigh or self._is_limited
@@ -225,9 +226,8 @@ class Streams:
     ) -> Floats:
         """The logits of a field for some of the streams that are alive."""
         logits = self._engine.logits(field, trunks, events, conditions)
-        if field == VALUE and self._first_keys is not None:
-            beginning = np.array([self._streams[i].context.tick == 0 for i in streams.tolist()]) & (events[:, KIND] == KEY)
-            usual_keys(logits, self._vocabulary, self._first_keys, beginning)
+        if field == VALUE:
+            self._usual.prefer(logits, events, np.array([self._streams[i].context.tick == 0 for i in streams.tolist()]))
         return logits
 
     def _without_loops(self, field: int, logits: Floats, events: Rows, streams: NDArray[np.int64]) -> Floats:
@@ -269,22 +269,6 @@ def says_no_change(events: Rows) -> Mask:
     """Whether each event is a note, a rest or the end: no metre, tempo or key, (events,)."""
     found: Mask = (events[:, KIND] >= FIRST_PART) | (events[:, TIME] == END)
     return found
-
-
-def usual_keys(logits: Floats, vocabulary: Vocabulary, first_keys: NDArray[np.float64], where: Mask) -> None:
-    """Make a tune begin in the keys of the corpus, as often as its tunes do, since the model has heard all alike; in place.
-
-    Parameters
-    ----------
-    logits
-        Of the value of the next event, (streams, values).
-    first_keys
-        How often the corpus begins in each key, (keys,).
-    where
-        Which streams are at their beginning, (streams,).
-    """
-    keys = slice(vocabulary.value_starts[KEY], vocabulary.value_starts[KEY + 1])
-    logits[where, keys] = np.log(first_keys + 1e-9)
 
 
 def begin(vocabulary: Vocabulary) -> NDArray[np.int64]:

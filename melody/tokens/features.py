@@ -83,6 +83,8 @@ class Columns(NamedTuple):
         Of the told parts' last notes, pitch + 1, one slice of features and one of conditions.
     matches
         Where the five tokens of a match begin, in the features and in the conditions.
+    matched
+        All that is said of a match: its length, how often it has come, and those tokens.
     conditions
         Where the conditions begin.
     own
@@ -93,6 +95,7 @@ class Columns(NamedTuple):
     keys: tuple[int, int]
     pitches: tuple[slice, slice]
     matches: tuple[int, int]
+    matched: tuple[int, ...]
     conditions: int
     own: int
 
@@ -107,6 +110,7 @@ def columns(vocabulary: Vocabulary) -> Columns:
         keys=(features + KEY_IN_FORCE, conditions + FIRST_STATUS - 1),
         pitches=(slice(pitch, pitch + told), slice(own - told, own)),
         matches=(pitch + told + 2, conditions),
+        matched=(*range(pitch + told, pitch + told + 2 + len(FIELDS)), *range(conditions, conditions + len(FIELDS))),
         conditions=conditions,
         own=own,
     )

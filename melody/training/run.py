@@ -34,7 +34,7 @@ from melody.model import MelodyLSTM, ModelSettings
 from melody.modelfile import ModelFile
 from melody.ngram import NGram, best_ngram
 from melody.sampling import Model, SamplingSettings
-from melody.tokens.usage import KEY
+from melody.tokens.usage import FIRST_PART, KEY
 from melody.tokens.vocabulary import END, KIND, TIME, VALUE, Rows, Vocabulary
 from melody.training.alarms import before, longest_run, run_of
 from melody.training.hardware import make_trainer
@@ -65,6 +65,16 @@ def first_keys(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[int]:
     first = vocabulary.value_starts[KEY]
     begun = [rows[(rows[:, KIND] == KEY) & (rows[:, TIME] != END), VALUE][:1] - first for rows in map(np.asarray, pieces)]
     return np.bincount(np.concatenate(begun), minlength=len(vocabulary.keys)).tolist()
+
+
+def part_pitches(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[list[int]]:
+    """The lowest and the highest MIDI pitch of each part, (parts, 2); all of them for one that never plays."""
+    found = []
+    for kind in range(FIRST_PART, vocabulary.sizes[KIND]):
+        values = [rows[vocabulary.is_note(rows) & (rows[:, KIND] == kind), VALUE] for rows in map(np.asarray, pieces)]
+        pitches = np.concatenate(values) - vocabulary.first_pitch + vocabulary.pitches[0]
+        found.append([int(pitches.min()), int(pitches.max())] if len(pitches) else list(vocabulary.pitches))
+    return found
 
 
 def plan(corpus: Prepared, settings: TrainingSettings | None = None, start: ModelFile | None = None) -> Plan:
@@ -191,7 +201,9 @@ class Run:
             "torch": torch.__version__.split("+")[0],
             "settings": asdict(self.settings),
             "longest_piece": self.train.longest,
+            "longest_run": self.longest_run,
             "first_keys": first_keys(self.corpus.vocabulary, self._rows),
+            "part_pitches": part_pitches(self.corpus.vocabulary, self._rows),
             "started_from": f"{self._start.name} {self._start.fingerprint}" if self._start else "",
         }
 

@@ -1,0 +1,101 @@
+"""What the corpus usually does that its model cannot know: training transposes, so it has heard every piece in all keys.
+
+In which keys pieces begin, and how low and high each part goes: a violin has nothing below its open G, a bass sings no B0.
+Written into the model file by training, and kept to where music is made from nothing or a part is added.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.engine import Floats
+from melody.tokens.grammar import Mask
+from melody.tokens.usage import FIRST_PART, KEY
+from melody.tokens.vocabulary import KIND, Rows, Vocabulary
+
+_UNHEARD = 50.0  # nats: never chosen, but where limits leave nothing else all such pitches are as likely as without
+
+
+@dataclass(frozen=True)
+class Usual:
+    """What a corpus usually does.
+
+    Parameters
+    ----------
+    keys
+        The tokens of the value that stand for keys.
+    first_keys
+        Log of how often its pieces begin in each key, (keys,); None if it says nothing of keys.
+    unheard
+        Nats that a pitch costs which a part never has, (kinds, values); None if nothing is known.
+    longest_run
+        How often a part plays one pitch in a row, at most; infinity if nothing is known.
+    """
+
+    keys: slice
+    first_keys: NDArray[np.float64] | None
+    unheard: NDArray[np.float32] | None
+    longest_run: float
+
+    @classmethod
+    def of(cls, vocabulary: Vocabulary, training: Mapping[str, Any]) -> Usual:
+        """What a model file says of the pieces it was trained on; what it does not say, or not well, is not known."""
+        counts = _numbers(training.get("first_keys"), (len(vocabulary.keys),))
+        known = counts is not None and counts.min(initial=0) >= 0 and counts.sum() > 0
+        run = training.get("longest_run")
+        return cls(
+            slice(vocabulary.value_starts[KEY], vocabulary.value_starts[KEY + 1]),
+            np.log(counts + 1e-9) if counts is not None and known else None,
+            _unheard(vocabulary, _numbers(training.get("part_pitches"), (len(vocabulary.parts), 2))),
+            run if isinstance(run, int) and run > 0 else math.inf,
+        )
+
+    def at_any_pitch(self) -> Usual:
+        """The same for music that has begun somewhere else, and stays there."""
+        return replace(self, unheard=None)
+
+    def prefer(self, logits: Floats, events: Rows, beginning: Mask) -> None:
+        """Make the next events begin in the usual keys and stay in the usual range; in place.
+
+        Parameters
+        ----------
+        logits
+            Of the value of the next event, (streams, values).
+        events
+            Those events as far as they are known, (streams, fields).
+        beginning
+            Which streams are at their beginning, (streams,).
+        """
+        if self.unheard is not None:
+            logits -= self.unheard[events[:, KIND]]
+        if self.first_keys is not None:
+            where = beginning & (events[:, KIND] == KEY)
+            logits[where, self.keys] = self.first_keys
+
+
+def _numbers(said: Any, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
+    """Numbers from a model file, of that shape; None if they are not."""
+    try:
+        numbers = np.array(said, np.float64)
+    except (TypeError, ValueError):
+        return None
+    return numbers if numbers.shape == shape and np.isfinite(numbers).all() else None
+
+
+def _unheard(vocabulary: Vocabulary, ranges: NDArray[np.float64] | None) -> NDArray[np.float32] | None:
+    if ranges is None or not len(ranges):
+        return None
+    _, kinds, values, *_ = vocabulary.sizes
+    pitch = np.arange(vocabulary.pitches[0], vocabulary.pitches[1] + 1)
+    found = np.zeros((kinds, values), np.float32)
+    for part, (low, high) in enumerate(ranges):
+        outside = (pitch < low) | (pitch > high)
+        if not vocabulary.parts[part].is_drum and not outside.all():
+            found[FIRST_PART + part, vocabulary.first_pitch :][: len(pitch)] = _UNHEARD * outside
+    return found

@@ -1,0 +1,116 @@
+"""What is made keeps to what the corpus usually does: its keys, its ranges, its runs."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import small_corpus
+from music import folk_tune
+from untrained import untrained
+
+from melody.limits import Limits
+from melody.piece import Key, Part, Piece, TimeSignature
+from melody.sampling import Model, load
+from melody.sampling.harmonize import harmonize
+from melody.sampling.streams import Drawn
+from melody.sampling.usual import Usual
+from melody.tokens import Vocabulary
+from melody.training.run import part_pitches
+
+
+@pytest.fixture(scope="module")
+def model(trained: Path) -> Model:
+    return load(trained)
+
+
+def _with(model: Model, **training: object) -> Model:
+    """The model with other facts of its training."""
+    return Model(replace(model.file, training={**model.file.training, **training}))
+
+
+def test_training_writes_what_the_corpus_does(model: Model) -> None:
+    corpus = small_corpus(240)
+    pieces = [corpus.vocabulary.decode(rows) for rows in corpus.rows("train")]
+    low, high = min(p.pitch.min() for p in pieces), max(p.pitch.max() for p in pieces)
+    assert model.file.training["part_pitches"] == [[low, high]]
+    assert model.vocabulary.pitches[0] < low and high < model.vocabulary.pitches[1]  # it has heard them transposed
+    assert 1 <= model.usual.longest_run < 10
+
+
+def test_a_part_that_never_plays_may_have_any_pitch() -> None:
+    silent = Part(20, name="organ")
+    piece = replace(folk_tune(0), parts=(*folk_tune(0).parts, silent))
+    both = replace(piece, part=np.arange(piece.num_notes) % 2)
+    vocabulary = Vocabulary.build([both])
+    alone = [vocabulary.encode(replace(piece, parts=vocabulary.parts))]
+    played, unplayed = sorted(part_pitches(vocabulary, alone), reverse=True)
+    assert [piece.pitch.min(), piece.pitch.max()] in (played, unplayed)
+    assert list(vocabulary.pitches) in (played, unplayed)
+
+
+@pytest.mark.parametrize("how", [{}, {"beam": 4}, {"bars": 3}])
+def test_new_tunes_stay_where_the_corpus_is(model: Model, how: dict) -> None:
+    """Narrower than it is, so that the model would leave it otherwise."""
+    narrow = _with(model, part_pitches=[[62, 71]])
+    for tune in narrow.tunes(1 if "beam" in how else 12, **how):
+        assert tune.piece.pitch.min() >= 62 and tune.piece.pitch.max() <= 71
+    assert any(tune.piece.pitch.max() > 71 for tune in model.tunes(12))
+
+
+def test_what_is_asked_for_goes_before_what_is_usual(model: Model) -> None:
+    narrow = _with(model, part_pitches=[[62, 66]])
+    for tune in narrow.tunes(4, limits=Limits.parse(pitches="A4:D5")):
+        assert tune.piece.pitch.min() >= 69 and tune.piece.pitch.max() <= 74
+
+
+def test_a_prompt_is_gone_on_with_where_it_is(model: Model) -> None:
+    """The usual range is that of music from nothing; what follows a high tune is as high."""
+    prompt = folk_tune(100).bars(0, 4)
+    narrow = _with(model, part_pitches=[[50, 55]])
+    assert np.array_equal(narrow.continue_(prompt, bars=4).pitch, model.continue_(prompt, bars=4).pitch)
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        {},
+        {"part_pitches": None, "first_keys": None, "longest_run": None},
+        {"part_pitches": [[1, 2, 3]], "first_keys": [1], "longest_run": -4},
+        {"part_pitches": [["low", "high"]], "first_keys": "many", "longest_run": "long"},
+        {"part_pitches": [[float("nan"), 60]], "first_keys": [-1.0] * 12, "longest_run": 1e9},
+        {"part_pitches": [[1000, 2000]]},
+    ],
+)
+def test_a_model_file_that_does_not_say_it_well_says_nothing(model: Model, nonsense: dict) -> None:
+    usual = Usual.of(model.vocabulary, nonsense)
+    assert usual.first_keys is None and usual.longest_run == math.inf
+    assert usual.unheard is None or not usual.unheard.any()
+
+
+def test_a_tune_that_plays_one_pitch_over_and_over_is_drawn_anew(model: Model) -> None:
+    """As `_ending_of` judges it: more often than the corpus does, and more than eight times."""
+    key, metre = (Key(0, 0, "major"),), (TimeSignature(0, 6, 8),)
+    onset = np.arange(12) * 12
+    tune = Piece(onset, [12] * 12, [64, 62, *[60] * 10], parts=(Part(40),), time_signatures=metre, keys=key)
+    drawn = Drawn(model.vocabulary.encode(tune), 0.0, 0.0)
+    assert [_with(model, longest_run=most)._ending_of(drawn, False) for most in (3, 9, 10, None)] == [0, 0, 1, 1]
+
+
+def test_voices_under_a_melody_sing_where_they_usually_do() -> None:
+    chorale = Piece(
+        np.tile(np.arange(8) * 24, 2),
+        [24] * 16,
+        [*[72, 74, 76, 77, 76, 74, 72, 72], *[60, 55, 60, 53, 60, 55, 60, 60]],
+        part=[0] * 8 + [1] * 8,
+        parts=(Part(52, name="Soprano"), Part(52, name="Bass")),
+        keys=(Key(0, 0, "major"),),
+    )
+    vocabulary = Vocabulary.build([chorale] * 3, transpositions=range(-5, 7))
+    model = untrained(vocabulary)
+    sung = _with(model, part_pitches=[[72, 77], [53, 60]])
+    melody = replace(chorale.select(chorale.part == 0), parts=chorale.parts[:1])
+    pieces = [harmony.piece for harmony in harmonize(sung, melody, candidates=4, count=8)]
+    bass = np.concatenate([piece.pitch[piece.part == 1] for piece in pieces])
+    assert len(bass) and bass.min() >= 53 and bass.max() <= 60
