@@ -49,9 +49,12 @@ class Heads:
         head = self._heads[field]
         if head.voices == 1:
             return head.logits(0, trunks, event, conditions)
-        voice = np.clip(event[:, KIND] - FIRST_PART + head.first_voice, 0, head.voices - 1)
+        voice = np.minimum(np.maximum(event[:, KIND] - FIRST_PART + head.first_voice, 0), head.voices - 1)
+        numbers = set(voice.tolist())
+        if len(numbers) == 1:
+            return head.logits(numbers.pop(), trunks, event, conditions)
         logits = np.empty((len(trunks), head.size), np.float32)
-        for number in set(voice.tolist()):
+        for number in numbers:
             own = np.flatnonzero(voice == number)
             logits[own] = head.logits(number, trunks[own], event[own], conditions[own])
         return logits
@@ -62,17 +65,23 @@ class _Head:
 
     def __init__(self, field: int, vocabulary: Vocabulary, weights: Mapping[str, NDArray], first: int) -> None:
         name = f"heads.{FIELDS[field]}"
-        blocks = [weights[f"{name}.output"], weights[f"{name}.copy"]]
+        output, bias = (
+            [weights[f"{name}.output"], weights[f"{name}.copy"]],
+            [weights[f"{name}.{b}_bias"] for b in ("output", "copy")],
+        )
         self._first_pitch, self._related = vocabulary.first_pitch, related_of(vocabulary, weights) if field == VALUE else ()
-        if self._related:
-            blocks.append(weights[f"{name}.interval"])
-        self._output = np.concatenate(blocks, axis=2)  # (voices, head size, field size + 1 + intervals)
-        self._output_bias = np.concatenate([weights[f"{name}.output_bias"], weights[f"{name}.copy_bias"]], axis=1)
+        if self._related:  # and a column of zeros, for those of no pitch
+            output += [weights[f"{name}.interval"], np.zeros_like(output[1])]
+            bias.append(np.zeros((len(output[0]), output[2].shape[2] + 1), np.float32))
+            self._intervals = _interval_columns(vocabulary.num_pitches, len(self._related)) + output[0].shape[2] + 1
+        self._output = np.concatenate(output, axis=2)  # (voices, head size, field size + 1 + intervals)
+        self._output_bias = np.concatenate(bias, axis=1)
         self.voices, self._width, self.size = weights[f"{name}.output"].shape
         self.first_voice = Voices.of(vocabulary, field).first
         self._field, self._first, self.last = field, first, first + self.voices * self._width  # columns of the trunks
         sizes = told_sizes(vocabulary, field)
-        self._offsets, self._num_known = starts(sizes), sum(sizes)
+        self._told = slice(len(FIELDS), len(FIELDS) + len(sizes) - 1 - field)  # of the conditions
+        self._offsets = [starts(sizes) + voice * sum(sizes) for voice in range(self.voices)]
         self._known = weights[f"{name}.known.weight"]
         self._inner = np.ascontiguousarray(weights[f"{name}.inner.weight"].T)
         self._inner_bias = weights[f"{name}.inner.bias"]
@@ -81,33 +90,39 @@ class _Head:
         """The logits of one voice, (streams, field size)."""
         start = self._first + voice * self._width
         repeated = self._repeated(event, conditions)
-        told = conditions[:, len(FIELDS) :][:, : len(self._offsets) - 1 - self._field]
-        known = np.concatenate([repeated[:, None], event[:, : self._field], told], axis=1)
-        inner = trunks[:, start : start + self._width] + sums(self._known, known + (self._offsets + voice * self._num_known))
+        known = np.concatenate([repeated[:, None], event[:, : self._field], conditions[:, self._told]], axis=1)
+        inner = trunks[:, start : start + self._width] + sums(self._known, known + self._offsets[voice])
         inner = np.tanh(inner)
         inner += np.tanh(inner @ self._inner + self._inner_bias)
         given = inner @ self._output[voice]
-        given[:, : self.size + 1] += self._output_bias[voice]
+        given += self._output_bias[voice]
         logits = np.ascontiguousarray(given[:, : self.size])
-        again = np.flatnonzero(repeated)
-        logits[again, repeated[again] - 1] += given[again, self.size]
-        if self._related:
-            self._add_intervals(logits[:, self._first_pitch :], given[:, self.size + 1 :], conditions)
+        again = repeated.nonzero()[0]
+        if len(again):
+            logits[again, repeated[again] - 1] += given[again, self.size]
+        number = np.arange(len(given))[:, None]
+        for columns, column in zip(self._intervals if self._related else (), self._related):
+            logits[:, self._first_pitch :] += given[number, columns[conditions[:, column]]]
         return logits
 
     def _repeated(self, event: NDArray[np.int64], conditions: NDArray[np.int64]) -> NDArray[np.int64]:
         """This field's token + 1 in the event that is repeated, as long as the fields before are as they were there; 0."""
-        match = conditions[:, : len(FIELDS)]
-        agree = (match[:, : self._field] == event[:, : self._field] + 1).all(axis=1)
-        return match[:, self._field] * agree
+        token = conditions[:, self._field]
+        if not self._field:
+            return token
+        return token * (conditions[:, : self._field] == event[:, : self._field] + 1).all(axis=1)
 
-    def _add_intervals(self, logits: Floats, given: Floats, conditions: NDArray[np.int64]) -> None:
-        """Add the logits of intervals to each related pitch to those of the pitches, (streams, pitches)."""
-        numbers = np.arange(1, logits.shape[1] + 1)
-        for of_part, column in zip(np.split(given, len(self._related), axis=1), self._related):
-            pitch = conditions[:, column, None]
-            interval = np.clip(numbers - pitch, -MAX_INTERVAL, MAX_INTERVAL) + MAX_INTERVAL
-            logits += np.take_along_axis(of_part, interval, axis=1) * (pitch > 0)
+
+def _interval_columns(pitches: int, related: int) -> NDArray[np.int64]:
+    """Where among the logits of intervals those of each pitch stand that has been heard, (related, 1 + pitches, pitches).
+
+    The first pitch is none; its column is behind all others.
+    """
+    heard, number = np.arange(1 + pitches)[:, None], np.arange(1, pitches + 1)
+    width = 2 * MAX_INTERVAL + 1
+    interval = np.clip(number - heard, -MAX_INTERVAL, MAX_INTERVAL) + MAX_INTERVAL
+    first = width * np.arange(related)[:, None, None]
+    return np.where(heard > 0, first + interval, width * related)
 
 
 def related_of(vocabulary: Vocabulary, weights: Mapping[str, NDArray]) -> tuple[int, ...]:

@@ -19,6 +19,8 @@ def starts(sizes: tuple[int, ...]) -> NDArray[np.int64]:
 def sums(table: Floats, rows: NDArray[np.int64]) -> Floats:
     """Sums of rows of a table, (streams, rows) -> (streams, width)."""
     width, ones = table.shape[1], np.ones(rows.shape[1], np.float32)
+    if len(rows) <= _CHUNK:
+        return ones @ table.take(rows, axis=0)
     sums = np.empty((len(rows), width + _PAD), np.float32)[:, :width]
     for first in range(0, len(rows), _CHUNK):
         chunk = rows[first : first + _CHUNK]

@@ -128,18 +128,24 @@ def choose_surely(
     exact = logits.astype(np.float64)
     temperature = settings.temperature_of(field)
     if mask is not None:
-        exact = np.where(mask | ~mask.any(axis=1, keepdims=True), exact, -np.inf)
+        some: Mask = np.any(mask, axis=1)
+        exact[~(mask if some.all() else mask | ~some[:, None])] = -np.inf
     if temperature == 0:
         second, first = np.partition(exact, -2, axis=1)[:, -2:].T if exact.shape[1] > 1 else (-np.inf, exact[:, 0])
         return exact.argmax(axis=1), first - second > DOUBT
     doubt = DOUBT / temperature
-    share, sure = _kept((exact - exact.max(axis=1, keepdims=True)) / temperature, settings, doubt)
+    exact -= exact.max(axis=1, keepdims=True)
+    exact /= temperature
+    share, sure = _kept(exact, settings, doubt)
     cumulated = share.cumsum(axis=1)
     total = cumulated[:, -1:]
     passed = chance[:, None] * total
     token = (cumulated <= passed).sum(axis=1)
-    may_move = doubt * cumulated * (1 - cumulated / total)  # if all logits up to there grow by half of it, the others shrink
-    sure &= (np.abs(cumulated - passed) > may_move)[:, :-1].all(axis=1)
+    off = np.abs(cumulated - passed)[:, :-1]
+    if not (off > doubt / 4 * total).all():  # if all logits up to there grow by half of it, the others shrink, this moves:
+        sure &= (off > (doubt * cumulated * (1 - cumulated / total))[:, :-1]).all(axis=1)
+    if (passed < total).all():
+        return token, sure
     last = share.shape[1] - 1 - (share[:, ::-1] > 0).argmax(axis=1)
     return np.minimum(token, last), sure
 

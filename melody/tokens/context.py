@@ -41,6 +41,7 @@ class Context:
         self.bars_before = 0
         self.metre = 0
         self.key = 0  # 1 + number of the key in force
+        self.num_conditions = len(condition_sizes(vocabulary))
         self._vocabulary = vocabulary
         self._stride = stride(vocabulary)
         self._bar_lengths = [
@@ -193,7 +194,8 @@ class Conditions:
 
     def __init__(self, vocabulary: Vocabulary, contexts: Sequence[Context]) -> None:
         self._contexts, self._of_part = list(contexts), 1 + parts_told(vocabulary)
-        self.array = np.zeros((len(contexts), len(condition_sizes(vocabulary))), np.int64)
+        width = contexts[0].num_conditions if contexts else 0
+        self.array = np.zeros((len(contexts), width), np.int64)
         self.array[:, :FIRST_PLACE] = [context.match for context in contexts]
 
     def place(self, events: Rows) -> None:

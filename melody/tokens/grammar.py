@@ -108,6 +108,9 @@ class Grammar:
         self._bar_lengths = np.array(
             [TimeSignature(0, *t).bar_ticks(vocabulary.ticks_per_quarter) for t in vocabulary.time_signatures], np.int64
         )
+        starts, number = vocabulary.value_starts, np.arange(vocabulary.sizes[VALUE])
+        slices = [*range(FIRST_PART), *[len(starts) - 2] * len(vocabulary.parts)]
+        self._values_of = np.array([(number >= starts[i]) & (number < starts[i + 1]) for i in slices])  # (kinds, values)
         self._told = np.zeros((streams, 2), bool)  # whether metre and tempo have been given
         self._begun = np.zeros(streams, bool)
         self._notes = np.zeros(streams, np.int64)
@@ -149,11 +152,7 @@ class Grammar:
 
     def values(self, time: NDArray[np.int64], kind: NDArray[np.int64]) -> Mask:
         """Which values are legal after those time and kind tokens, (streams, values)."""
-        starts = self._vocabulary.value_starts
-        slices = np.where(kind < FIRST_PART, kind, len(starts) - 2)
-        low, high = np.array(starts)[slices], np.array(starts)[slices + 1]
-        number = np.arange(starts[-1])
-        legal = (number >= low[:, None]) & (number < high[:, None])
+        legal = self._values_of[kind]
         notes = np.flatnonzero(kind >= FIRST_PART)
         tick = self._ticks_of(time)
         _, may_play, may_rest = (self._ahead or self._look_ahead()).at(time)
@@ -163,7 +162,8 @@ class Grammar:
         if self._legato.any():
             legal[notes, self._vocabulary.rest] = may_rest[notes, part]
         again = notes[(tick[notes] == self._tick[notes]) & (kind[notes] == self._kind[notes])]
-        legal[again] &= number > self._value[again, None]
+        if len(again):
+            legal[again] &= np.arange(legal.shape[1]) > self._value[again, None]
         return legal
 
     def durations(self, time: NDArray[np.int64]) -> Mask:
@@ -228,23 +228,28 @@ class Grammar:
     def _parts(self, ticks: NDArray[np.int64]) -> tuple[Mask, Mask]:
         """Which parts may play, and which may rest, at each of `ticks`, (streams, candidates, parts) each."""
         same = (ticks == self._tick[:, None])[:, :, None]
-        free = self._ends <= self._tick[:, None, None]  # (streams, parts, pitches)
-        number = np.arange(len(self._vocabulary.parts))
-        last_part = (self._kind - FIRST_PART)[:, None]
-        above = np.arange(free.shape[2]) > (self._value - self._vocabulary.first_pitch)[:, None]
-        room_above = (free & above[:, None]).any(axis=2)
-        in_order = number > last_part  # at the tick of the last event
-        later: Mask = np.logical_or.reduce(free, axis=2)
-        at_once: Mask = in_order & later | (number == last_part) & room_above & ~self._monophonic
-        play = np.where(same, at_once[:, None], later[:, None])
+        in_order = np.arange(len(self._vocabulary.parts)) > (self._kind - FIRST_PART)[:, None]  # at the last event's tick
+        play = ~same | in_order[:, None]
+        if not self._legato.all():
+            play = self._pitches_free(same, in_order)
+            play &= (self._ends.max(axis=2)[:, None] <= ticks[:, :, None]) | ~self._monophonic
         ticks, until = ticks[:, :, None], self._until[:, None, None]
-        play &= (self._ends.max(axis=2)[:, None] <= ticks) | ~self._monophonic
         play &= ticks + self._least <= until
         rest = self._held[:, None] & (~same | in_order[:, None]) & (ticks <= until)
         # On the last bar line the parts have to rest in their order, or one that was passed over could not any more.
         is_first = np.cumsum(self._held, axis=1) == 1
         rest &= (ticks < until) | is_first[:, None]
         return play, rest
+
+    def _pitches_free(self, same: Mask, in_order: Mask) -> Mask:
+        """Which parts have a pitch that does not sound and may come next, (streams, candidates, parts)."""
+        free = self._ends <= self._tick[:, None, None]  # (streams, parts, pitches)
+        last_part = np.arange(free.shape[1]) == (self._kind - FIRST_PART)[:, None]
+        above = np.arange(free.shape[2]) > (self._value - self._vocabulary.first_pitch)[:, None]
+        room_above = (free & above[:, None]).any(axis=2)
+        later: Mask = np.any(free, axis=2)
+        at_once: Mask = in_order & later | last_part & room_above & ~self._monophonic
+        return np.where(same, at_once[:, None], later[:, None])
 
     # Streams that come and go
 
@@ -287,27 +292,33 @@ class Grammar:
         self._tick[going], self._kind[going], self._value[going] = tick, row[:, KIND], row[:, VALUE]
         note, rest = self._vocabulary.is_note(row), self._vocabulary.is_rest(row)
         playing, part = going[note], row[note, KIND] - FIRST_PART
-        pitch = row[note, VALUE] - self._vocabulary.first_pitch
         legato = self._legato[part]
         self._held[playing, part] = legato
         self._held[going[rest], row[rest, KIND] - FIRST_PART] = False
-        ends = tick[note] + self._durations[row[note, DURATION]]
-        self._ends[playing[~legato], part[~legato], pitch[~legato]] = ends[~legato]
         self._length[going[rest]] = tick[rest]
-        self._length[playing[~legato]] = np.maximum(self._length[playing[~legato]], ends[~legato])
+        if not legato.all():
+            pitch = row[note, VALUE] - self._vocabulary.first_pitch
+            ends = tick[note] + self._durations[row[note, DURATION]]
+            self._ends[playing[~legato], part[~legato], pitch[~legato]] = ends[~legato]
+            self._length[playing[~legato]] = np.maximum(self._length[playing[~legato]], ends[~legato])
         if not self._count_pickup:
             late = ~self._begun[playing] & (self._tick[playing] < self._bar_ticks[playing])
             late &= self._metre_start[playing] == 0  # or it is not the first bar
-            self._pickup[playing[late & (2 * self._tick[playing] >= self._bar_ticks[playing])]] = 1
-            self._set_until()
+            if late.any():
+                self._pickup[playing[late & (2 * self._tick[playing] >= self._bar_ticks[playing])]] = 1
+                self._set_until()
         self._begun[playing] = True
         self._notes[playing] += 1
+        if len(playing) + rest.sum() < len(going):
+            self._push_changes(going, row)
+
+    def _push_changes(self, going: NDArray[np.int64], row: Rows) -> None:
         for kind in (METRE, TEMPO):
             self._told[going[row[:, KIND] == kind], kind] = True
-        changing = going[row[:, KIND] == METRE]
+        changes = row[:, KIND] == METRE
+        changing = going[changes]
         since = self._tick[changing] - self._metre_start[changing]
         self._bars_before[changing] += since // self._bar_ticks[changing]
         self._metre_start[changing] = self._tick[changing]
-        self._bar_ticks[changing] = self._bar_lengths[rows[changing, VALUE]]
-        if len(changing):
-            self._set_until()
+        self._bar_ticks[changing] = self._bar_lengths[row[changes, VALUE]]
+        self._set_until()
