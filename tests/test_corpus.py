@@ -46,7 +46,7 @@ def test_every_file_gets_a_verdict_with_its_reason(folder):
     assert all(v.reason for v in corpus.verdicts if v.status == "rejected")
     assert all((v.split in SPLITS) == (v.status != "rejected") for v in corpus.verdicts)
     assert corpus.summary()[0].startswith("kept 13 of 17 files") and "1 copy" in corpus.summary()[0]
-    assert corpus.remarks == ("1 other files are no music and were not looked at",)
+    assert corpus.remarks == ("1 other file is no music and was not looked at",)
     assert [r["path"] for r in corpus.report()] == [v.path for v in corpus.verdicts]
 
 

@@ -25,7 +25,7 @@ from melody.corpus.settings import PrepareSettings
 from melody.corpus.shard import CAUSES, STATUSES, Judgement, Shard, line_of
 from melody.corpus.sources import Chunk, is_score
 from melody.corpus.verdict import Cause, Status
-from melody.errors import CorpusError, MelodyError, MidiError
+from melody.errors import CorpusError, MelodyError, MidiError, ScoreError
 from melody.midi.packed import PackedSource, packed, unpacked
 from melody.midi.source import Source, to_piece
 from melody.piece import Part, Piece
@@ -287,10 +287,19 @@ _NOTHING = (*(np.zeros(0, kind) for kind in (int, int, bool, int, int, int)), np
 
 
 def _read_score(path: str, data: bytes) -> Piece:
-    """The piece in the bytes of a score; it is read from a file of its own, as it may lie in an archive."""
+    """The piece in the bytes of a score; it is read from a file of its own, as it may lie in an archive.
+
+    Raises
+    ------
+    ScoreError
+        As `read_score`, without the name of that file.
+    """
     from melody.score.reading import read_score
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"score{PurePosixPath(path).suffix.lower()}"
         file.write_bytes(data)
-        return read_score(file)
+        try:
+            return read_score(file)
+        except ScoreError as error:
+            raise ScoreError(str(error).removeprefix(file.name).lstrip(": ")) from error

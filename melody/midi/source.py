@@ -112,8 +112,8 @@ def to_piece(source: Source, ticks_per_quarter: int, repairs: list[str]) -> tupl
 
 def moved_in_words(grid_error: float, ticks_per_quarter: int) -> str:
     """How far notes were moved to the grid, in quarter notes, as it is told."""
-    moved = f"{grid_error:.3f}".rstrip("0").rstrip(".") if grid_error >= 0.001 else "less than 0.001"
-    return f"notes moved by up to {moved} quarter notes to the grid of {ticks_per_quarter} a quarter"
+    moved = "up to " + f"{grid_error:.3f}".rstrip("0").rstrip(".") if grid_error >= 0.001 else "less than 0.001"
+    return f"notes moved by {moved} quarter notes to the grid of {ticks_per_quarter} a quarter"
 
 
 def without_notes(source: Source, ticks_per_quarter: int, repairs: list[str]) -> Piece:
