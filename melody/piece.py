@@ -54,7 +54,7 @@ _COLUMNS = ("onset", "duration", "pitch", "velocity", "part")
 def _sorted(table: Ints) -> Ints:
     """The notes of a table of legal columns, (5, notes), by onset, part and pitch."""
     key = table[0] << 32 | table[4] << 8 | table[2]  # one number a note: an onset has 31 bits, a part 16, a pitch 7
-    return table if (key[:-1] <= key[1:]).all() else table.take(key.argsort(kind="stable"), 1)
+    return table.take(key.argsort(kind="stable"), 1) if np.count_nonzero(key[:-1] > key[1:]) else table
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +125,8 @@ class Piece:
         for name, column in zip(_COLUMNS, table):
             object.__setattr__(self, name, column)
         for name, kind in (("time_signatures", TimeSignature), ("tempi", Tempo), ("keys", Key)):
-            object.__setattr__(self, name, tuple([kind(*event) for event in getattr(self, name)]))
+            given = getattr(self, name)
+            object.__setattr__(self, name, tuple([e if type(e) is kind else kind(*e) for e in given]))
         object.__setattr__(self, "parts", tuple(self.parts))
         object.__setattr__(self, "texts", tuple(self.texts))
         self._check_overlaps()
@@ -135,15 +136,17 @@ class Piece:
         if not table.shape[1]:
             return
         lows, highs = (0, 1, 0, 1, 0), (MAX_TICK, MAX_TICK, 127, 127, len(self.parts) - 1)
-        for name, least, most, low, high in zip(_COLUMNS, table.min(1).tolist(), table.max(1).tolist(), lows, highs):
-            check_range(name, least, low, high)
-            check_range(name, most, low, high)
+        least_of, most_of = (ufunc.reduce(table, 1).tolist() for ufunc in (np.minimum, np.maximum))
+        for name, least, most, low, high in zip(_COLUMNS, least_of, most_of, lows, highs):
+            check_range(name, least if least < low else most, low, high)
 
     def _check_overlaps(self) -> None:
         # No two overlap if of each pitch no start comes before the end before it, all starts and all ends sorted.
         voice = (self.part << 7 | self.pitch) << 32
-        starts, ends = np.sort(voice | self.onset), np.sort(voice + self.end)
-        if (ends[:-1] <= starts[1:]).all():
+        starts, ends = voice | self.onset, voice + self.end
+        starts.sort()
+        ends.sort()
+        if not np.count_nonzero(ends[:-1] > starts[1:]):
             return
         i = overlaps(self.onset, self.duration, self.pitch, self.part)[0]
         raise PieceError(

@@ -28,7 +28,7 @@ import numpy as np
 
 from melody import midi
 from melody.corpus import SPLITS, Corpus, PrepareSettings, prepare
-from melody.corpus.batch import batched, read_together
+from melody.corpus.batch import batched, gathered, read_together
 from melody.corpus.encoding import Encoder
 from melody.corpus.judge import no_search_for_garbage
 from melody.corpus.sources import CHUNK_FILES, listed
@@ -156,10 +156,10 @@ def encoded(paths: Sequence[Path], vocabulary: Vocabulary) -> int:
     encoder, total = Encoder(vocabulary), 0
     for start in range(0, len(paths), CHUNK_FILES):
         with no_search_for_garbage():
-            contents = [path.read_bytes() for path in paths[start : start + CHUNK_FILES]]
-            for run in batched([packed_source(skimmed) for skimmed in midi.skim_together(contents)]):
-                events, _ = read_together(run, vocabulary.ticks_per_quarter)
-                total += sum(len(encoder.encode(few)[0]) for _, few in events.runs())
+            for contents in gathered(path.read_bytes() for path in paths[start : start + CHUNK_FILES]):
+                for run in batched([packed_source(skimmed) for skimmed in midi.skim_together(contents)]):
+                    events, _ = read_together(run, vocabulary.ticks_per_quarter)
+                    total += sum(len(encoder.encode(few)[0]) for _, few in events.runs())
     return total
 
 

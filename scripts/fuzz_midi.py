@@ -116,7 +116,10 @@ def outcome(data: bytes, limits: midi.ReadLimits) -> str:
         return "refused" if "\n" not in str(error) else "FAILED: a refusal of more than one line"
     except Exception as error:
         return f"FAILED: {type(error).__name__}: {error}"
-    again = midi.parse(midi.to_bytes(reading.piece))
+    try:
+        again = midi.parse(midi.to_bytes(reading.piece))
+    except MidiError as error:
+        return f"FAILED: what was read is refused when it is written: {error}"
     if again.piece != reading.piece or again.repairs:
         return "FAILED: what was read is not what is read when it is written"
     return "repaired" if reading.repairs else "whole"

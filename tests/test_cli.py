@@ -87,6 +87,7 @@ def test_a_folder_is_judged_and_a_store_is_trained_on(folder: Path, tmp_path: Pa
     melody("train", "songs.store", "--epochs", 1, "--out", "m.safetensors", cwd=tmp_path)
     melody("prepare", cwd=tmp_path, expect=2)
     melody("prepare", "nowhere", cwd=tmp_path, expect=2)
+    assert "is not there; name a file" in melody("prepare", "--explain", "nowhere.mid", cwd=tmp_path, expect=2).stderr
 
 
 def test_generate_writes_sound_roll_and_page(trained: Path, tmp_path: Path) -> None:

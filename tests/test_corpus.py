@@ -9,7 +9,7 @@ import pytest
 from tunes import by_path, fill, polyphonic, tune
 
 from melody import midi
-from melody.corpus import SPLITS, PrepareSettings, explain, prepare
+from melody.corpus import SPLITS, PrepareSettings, batch, explain, prepare
 from melody.corpus import events as ev
 from melody.corpus.batch import read_together
 from melody.corpus.encoding import Encoder, count, decode
@@ -18,7 +18,7 @@ from melody.corpus.groups import CONTAINMENT, RESEMBLANCE, connect, found, link_
 from melody.corpus.parts import melodiousness, taken
 from melody.corpus.spill import Column, counted
 from melody.errors import CorpusError, MidiError
-from melody.midi.packed import packed
+from melody.midi.packed import NOTE, PackedSource, packed
 from melody.midi.source import Source, to_piece
 from melody.piece import Part, Piece, Tempo
 from melody.tokens.usage import Parts, Usage
@@ -46,7 +46,7 @@ def test_every_file_gets_a_verdict_with_its_reason(folder):
     assert all(v.reason for v in corpus.verdicts if v.status == "rejected")
     assert all((v.split in SPLITS) == (v.status != "rejected") for v in corpus.verdicts)
     assert corpus.summary()[0].startswith("kept 13 of 17 files") and "1 copy" in corpus.summary()[0]
-    assert corpus.remarks == ("1 other files are no music and were not looked at",)
+    assert corpus.remarks == ("1 other file is no music and was not looked at",)
     assert [r["path"] for r in corpus.report()] == [v.path for v in corpus.verdicts]
 
 
@@ -145,6 +145,31 @@ def test_files_read_together_give_what_each_gives_alone():
             np.testing.assert_array_equal(one, other)
         place += 1
     assert place == len(together) > 50
+
+
+@pytest.mark.parametrize("bits", [3, 12, 20, 31])
+def test_rows_are_sorted_by_all_columns_and_equals_stay_in_order(bits):
+    """Three columns of 31 bits are more than one number of 64 holds."""
+    rng = np.random.default_rng(bits)
+    for size in (1, 2, 1000):
+        columns = rng.integers(0, 2**bits, (3, size)).astype(np.int32)
+        assert batch._order(*[(c, 2**bits) for c in columns]).tolist() == np.lexsort(columns[::-1]).tolist()
+
+
+def test_a_file_out_of_range_changes_nothing_of_those_beside_it():
+    """Its notes begin before 0, as ticks beyond 32 bits come to lie, or end after the last tick that a piece has."""
+    rng = np.random.default_rng(3)
+    plain = [packed(random_source(rng)) for _ in range(12)]
+    alone, told = read_together(plain, 24)
+    notes = np.zeros(1, NOTE)
+    notes["velocity"] = 64
+    for start, duration, grid in ((-5000, 100, 24), (-50_000, 9000, 24_000), (2**31 - 10, 2**31 - 1, 24)):
+        notes["time"], notes["duration"] = start, duration
+        wrong = PackedSource(grid, 0, notes.tobytes(), [1], [Part()])
+        together, words = read_together([*plain[:5], wrong, *plain[5:]], 24)
+        assert words == [*told[:5], None, *told[5:]]
+        for one, other in zip(together.columns, alone.columns):
+            np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("seeds", [range(6), (0,), (1, 3)])

@@ -15,7 +15,7 @@ import pytest
 from tunes import by_path, fill, tune
 
 from melody import midi
-from melody.corpus import SPLITS, Corpus, PrepareSettings, prepare
+from melody.corpus import SPLITS, Corpus, PrepareSettings, explain, prepare
 from melody.errors import CorpusError
 from melody.piece import Piece
 
@@ -239,3 +239,33 @@ def test_links_in_circles_end(folder, tmp_path):
     except OSError:
         pytest.skip("this system makes no links")
     assert [v.path for v in prepare(tmp_path).verdicts] == ["a/a.mid"]
+
+
+def test_an_archive_is_a_folder_too_and_a_file_in_it_can_be_explained(tmp_path):
+    for seed in range(4):
+        midi.write(tune(seed), tmp_path / f"{seed}.mid")
+    with zipfile.ZipFile(tmp_path / "songs.zip", "w") as archive:
+        for seed in range(4):
+            archive.write(tmp_path / f"{seed}.mid", f"old/{seed}.mid")
+    whole = prepare(tmp_path / "songs.zip")
+    assert [v.path for v in whole.verdicts] == [f"songs.zip/old/{seed}.mid" for seed in range(4)]
+    alone = explain(tmp_path / "songs.zip" / "old" / "2.mid")
+    assert (alone.path, alone.status, alone.notes) == ("songs.zip/old/2.mid", "kept", tune(2).num_notes)
+    with pytest.raises(CorpusError, match=r"has no music of the name old/9\.mid; it has old/0"):
+        explain(tmp_path / "songs.zip" / "old" / "9.mid")
+    for path, what in ((tmp_path, "a folder"), (tmp_path / "songs.zip", "an archive")):
+        with pytest.raises(CorpusError, match=f"is {what}, not one file; write: melody prepare"):
+            explain(path)
+
+
+def test_what_is_refused_is_told_in_one_line_of_its_own(tmp_path):
+    midi.write(tune(0), tmp_path / "0.mid")
+    (tmp_path / "bad.abc").write_text("X:1\nK:Q\n!!!")
+    (tmp_path / "bad.tar").write_text("no archive")
+    (tmp_path / "gone.mid").symlink_to(tmp_path / "nothing")
+    reasons = {verdict.path: verdict.reason for verdict in prepare(tmp_path).verdicts}
+    assert reasons["bad.abc"].startswith("it has no notes")
+    assert "cannot be read (" in reasons["bad.tar"] and "is not there" in reasons["gone.mid"]
+    assert not any("\n" in reason for reason in reasons.values())
+    with pytest.raises(CorpusError, match="is an archive that cannot be read"):
+        prepare(tmp_path / "bad.tar")

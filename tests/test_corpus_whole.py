@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import fields, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -352,3 +353,35 @@ def test_names_that_are_no_text_are_read_and_shown(tmp_path):
         pytest.skip("this system takes no such names")
     (verdict,) = prepare(tmp_path).verdicts
     assert verdict.status == "kept" and verdict.path == "\\udcff\n.mid"
+
+
+# Events of several pieces
+
+
+def random_events(rng):
+    sizes = rng.integers(0, 90, rng.integers(0, 12))
+    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    columns = [rng.integers(0, 1 + rng.integers(0, 6), starts[-1]) for _ in ev.COLUMNS]
+    return ev.Events(starts, *columns)
+
+
+def test_chosen_pieces_come_in_the_order_asked_for():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        events = random_events(rng)
+        pieces = rng.integers(0, len(events), rng.integers(0, 9)) if len(events) else np.zeros(0, np.int64)
+        for order in (pieces, np.sort(pieces), np.arange(len(events) // 2, len(events))):
+            chosen = events.choose(order)
+            assert len(chosen) == len(order)
+            for one, other in zip(chosen.columns, events.columns):
+                parts = [other[events.starts[p] : events.starts[p + 1]].tolist() for p in order]
+                assert [one[a:b].tolist() for a, b in pairwise(chosen.starts)] == parts
+
+
+def test_rows_that_are_few_are_found_as_others_are():
+    rng = np.random.default_rng(1)
+    for _ in range(200):
+        events = random_events(rng)
+        assert events.change_rows.tolist() == np.flatnonzero(events.kind < 3).tolist()
+        later = events.later(events.change_rows).tolist()
+        assert later == [bool(events.tick[row] > 0) for row in events.change_rows]

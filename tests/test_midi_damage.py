@@ -19,7 +19,7 @@ from piece_strategies import pieces
 from melody import midi
 from melody.errors import MidiError
 from melody.midi.limits import ReadLimits
-from melody.piece import Piece, Tempo
+from melody.piece import Key, Piece, Tempo, TimeSignature
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 
@@ -258,6 +258,19 @@ def test_what_is_no_file_is_refused_by_name(tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe.mid")
         with pytest.raises(MidiError, match=r"pipe\.mid: is no file"):
             midi.read(tmp_path / "pipe.mid")
+
+
+def test_of_changes_that_come_to_lie_on_one_tick_the_last_in_time_holds() -> None:
+    """960 ticks a quarter, 40 to one of the grid: ticks 5 and 10 are both its first; the tracks are in another order.
+
+    Pressure on a key, which symusic does not count, has the file read by the careful reader.
+    """
+    later = track("0A FF 51 03 07 A1 20 00 FF 59 02 02 00 00 FF 58 04 03 02 18 08", "00 90 3C 40 87 40 80 3C 00", END)
+    earlier = track("05 FF 51 03 54 72 5B 00 FF 59 02 01 00 00 FF 58 04 04 02 18 08 00 A0 3C 40", END)
+    for tracks in ((later, earlier), (earlier, later)):
+        read = midi.parse(file(*tracks, division=960)).piece
+        assert (read.tempi, read.keys) == ((Tempo(0, 500_000),), (Key(0, 2, "major"),))
+        assert read.time_signatures == (TimeSignature(0, 3, 4),)
 
 
 def test_hours_are_counted_at_the_tempi_in_force() -> None:

@@ -11,11 +11,11 @@ and tick. Metre, tempo and key of a piece are players before the others.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import gcd
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -27,9 +27,25 @@ from melody.midi.source import Source, moved_in_words, without_notes
 from melody.piece import MAX_TICK, Ints, Part
 from melody.tokens.usage import FIRST_PART, part_keys
 
+GATHERED = 1 << 20  # bytes
 FEW_CHANGES = 64  # in a file, up to which they are remembered
 _PITCH = 7  # bits
+Content = TypeVar("Content", bytes, bytes | MidiError)
 _NO_CHANGES = np.zeros((3, 0), np.int64)
+
+
+def gathered(contents: Iterable[Content]) -> Iterator[list[Content]]:
+    """As many files at a time as are read, skimmed and unpacked while they are still in the processor's cache."""
+    group: list[Content] = []
+    size = 0
+    for data in contents:
+        group.append(data)
+        size += 0 if isinstance(data, MidiError) else len(data)
+        if size > GATHERED:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 def batched(sources: Sequence[PackedSource]) -> list[Sequence[PackedSource]]:

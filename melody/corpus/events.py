@@ -27,7 +27,8 @@ from melody.tokens.usage import FIRST_PART, KEY, METRE, TEMPO, PartKey, part_key
 
 COLUMNS = ("shift", "kind", "value", "duration", "velocity")
 Column = NDArray[Any]
-RUN = 1 << 14  # rows that are worked on at once: larger columns leave the cache, and the system clears memory for each
+_NEAR = 32  # rows within which most pieces begin to move
+RUN = 1 << 15  # rows that are worked on at once: larger columns leave the cache, and the system clears memory for each
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,12 @@ class Events:
         return total - np.repeat(before, np.diff(self.starts))
 
     def later(self, rows: Ints) -> NDArray[np.bool_]:
-        """Whether some rows, ascending, are later than the start of their piece, (rows,)."""
-        moving = np.append(np.flatnonzero(self.shift != 0), len(self.shift))
-        first = moving[np.searchsorted(moving, self.starts[:-1])]
+        """Whether some rows are later than the start of their piece, (rows,)."""
+        moves = self.shift.take(self.starts[:-1, None] + np.arange(_NEAR), mode="clip") != 0
+        first = self.starts[:-1] + moves.argmax(1)
+        if not moves.any(1).all():
+            all_moves = np.append(np.flatnonzero(self.shift), len(self.shift))
+            first = all_moves[np.searchsorted(all_moves, self.starts[:-1])]
         return rows >= first[np.searchsorted(self.starts, rows, "right") - 1]
 
     @cached_property
@@ -83,7 +87,12 @@ class Events:
     @cached_property
     def change_rows(self) -> Ints:
         """The rows that are changes of metre, tempo or key."""
-        return np.flatnonzero(self.kind < FIRST_PART)
+        changes = np.zeros(-(-len(self.kind) // 8) * 8, bool)
+        np.less(self.kind, FIRST_PART, out=changes[: len(self.kind)])
+        # They are few: eight are looked at together.
+        eight = np.flatnonzero(changes.view(np.uint64) != 0)
+        found = np.flatnonzero(changes.reshape(-1, 8)[eight])
+        return 8 * eight[found >> 3] + (found & 7)
 
     def choose(self, pieces: Sequence[int] | Ints) -> Events:
         """Those pieces, in that order."""
@@ -91,9 +100,12 @@ class Events:
         if np.array_equal(pieces, np.arange(len(self))):
             return self
         sizes = np.diff(self.starts)[pieces]
-        starts = np.concatenate([[0], np.cumsum(sizes)])
-        rows = np.repeat(self.starts[pieces] - starts[:-1], sizes) + np.arange(starts[-1])
-        return Events(starts, *(column.take(rows) for column in self.columns))
+        # Neighbours that stay so are copied in one go, which beats any index.
+        first = np.flatnonzero(np.diff(pieces, prepend=-2) != 1)
+        last = np.flatnonzero(np.diff(pieces, append=-2) != 1)
+        runs = [slice(*run) for run in np.stack([self.starts[pieces[first]], self.starts[pieces[last] + 1]], 1).tolist()]
+        columns = (np.concatenate([column[:0], *[column[run] for run in runs]]) for column in self.columns)
+        return Events(np.concatenate([[0], np.cumsum(sizes)]), *columns)
 
     def runs(self) -> Iterator[tuple[int, Events]]:
         """All pieces, as many at a time as make `RUN` rows, with the number of the first."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from melody import midi
 from melody.corpus import events, parts
-from melody.corpus.batch import batched, read_together
+from melody.corpus.batch import batched, gathered, read_together
 from melody.corpus.events import Events
 from melody.corpus.fingerprint import SKETCH, Notes, Voices
 from melody.corpus.groups import song
@@ -25,7 +25,7 @@ from melody.corpus.settings import PrepareSettings
 from melody.corpus.shard import CAUSES, STATUSES, Judgement, Shard, line_of
 from melody.corpus.sources import Chunk, is_score
 from melody.corpus.verdict import Cause, Status
-from melody.errors import CorpusError, MelodyError, MidiError
+from melody.errors import CorpusError, MelodyError, MidiError, ScoreError
 from melody.midi.packed import PackedSource, packed, unpacked
 from melody.midi.source import Source, to_piece
 from melody.piece import Part, Piece
@@ -53,13 +53,15 @@ def judged(task: Task, known: Known | None = None) -> Shard:
     _keep_freed_memory()
     with no_search_for_garbage():
         desk = _Desk(task, known)
+        names = map(task.chunk.shown, task.chunk.names)
         # One kind of work after the other: code that is in the processor's cache runs in half the time.
-        contents = list(task.chunk.read(task.settings.limits.max_bytes))
-        sources = [hashed(data) for data in contents]
-        for name, source, data in zip(task.chunk.names, sources, contents):
-            desk.take(task.chunk.shown(name), source, data)
-        desk.read_midi()
-        desk.read_waiting()
+        for contents in gathered(task.chunk.read(task.settings.limits.max_bytes)):
+            sources = [hashed(data) for data in contents]
+            for source, data in zip(sources, contents):
+                desk.take(next(names), source, data)
+            desk.read_midi()
+            desk.read_waiting()
+        desk.keep_remembered()
         return desk.shard(task.key)
 
 
@@ -180,6 +182,7 @@ class _Desk:
                 self._waiting.append((file, as_packed, repairs))
             else:
                 self._judge_alone(file, unpacked(source), repairs)
+        self._midi.clear()
 
     def read_waiting(self) -> None:
         """All files that wait, together where that is possible."""
@@ -195,6 +198,10 @@ class _Desk:
                 self._describe(file, source.parts, source.num_notes, [*repairs, *told])
             self._keep(accepted, together)
             at += len(run)
+        self._waiting.clear()
+
+    def keep_remembered(self) -> None:
+        """The pieces of all files that were known before."""
         if self._known and self._remembered:
             pieces = self._known.pieces([number for _, number in self._remembered])
             self._keep([file for file, _ in self._remembered], pieces)
@@ -280,10 +287,19 @@ _NOTHING = (*(np.zeros(0, kind) for kind in (int, int, bool, int, int, int)), np
 
 
 def _read_score(path: str, data: bytes) -> Piece:
-    """The piece in the bytes of a score; it is read from a file of its own, as it may lie in an archive."""
+    """The piece in the bytes of a score; it is read from a file of its own, as it may lie in an archive.
+
+    Raises
+    ------
+    ScoreError
+        As `read_score`, without the name of that file.
+    """
     from melody.score.reading import read_score
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"score{PurePosixPath(path).suffix.lower()}"
         file.write_bytes(data)
-        return read_score(file)
+        try:
+            return read_score(file)
+        except ScoreError as error:
+            raise ScoreError(str(error).removeprefix(file.name).lstrip(": ")) from error

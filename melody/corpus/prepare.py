@@ -25,7 +25,7 @@ from melody.corpus import grid
 from melody.corpus.judge import Task, hashed, judged
 from melody.corpus.settings import PrepareSettings
 from melody.corpus.shard import Shard
-from melody.corpus.sources import Chunk, Listing, listed
+from melody.corpus.sources import Listing, alone, listed
 from melody.corpus.store import Corpus
 from melody.corpus.verdict import Verdict
 from melody.corpus.whole import Whole
@@ -91,10 +91,15 @@ def prepare(
 
 
 def explain(path: str | os.PathLike[str], settings: PrepareSettings | None = None) -> Verdict:
-    """The verdict on one file by itself: without copies, versions and split."""
+    """The verdict on one file by itself: without copies, versions and split. It may lie in an archive: `songs.zip/a.mid`.
+
+    Raises
+    ------
+    CorpusError
+        If the path is a folder or an archive, or names what its archive does not hold.
+    """
     settings = settings or PrepareSettings()
-    path = Path(path)
-    chunk = Chunk(str(path.parent), "", (path.name,))
+    chunk = alone(Path(path))
     ticks_per_quarter = settings.ticks_per_quarter
     if ticks_per_quarter == "auto":
         ticks_per_quarter, _ = grid.chosen([chunk], settings.limits)
@@ -109,7 +114,8 @@ def _parts_told(settings: PrepareSettings) -> str:
 
 
 def _others_told(listing: Listing) -> str:
-    return f"{listing.others:,} other files are no music and were not looked at" if listing.others else ""
+    what = "file is no music and was" if listing.others == 1 else "files are no music and were"
+    return f"{listing.others:,} other {what} not looked at" if listing.others else ""
 
 
 def _in_memory(whole: Whole, on_progress: Callable[[Progress], None] | None) -> Corpus:

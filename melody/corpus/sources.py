@@ -139,11 +139,15 @@ def is_score(name: str) -> bool:
 def listed(folder: Path, but: Path | None = None) -> Listing:
     """Everything in the folder that can be read, but for a store (and its half-done work) that may lie in it.
 
+    An archive is a folder as well.
+
     Raises
     ------
     CorpusError
         If the folder is missing or has no music.
     """
+    if _is_archive(folder):
+        return _listed_archive(folder)
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "is not there"
         raise CorpusError(f"{folder}: the folder {what}; name a folder with MIDI files")
@@ -153,10 +157,12 @@ def listed(folder: Path, but: Path | None = None) -> Listing:
     for name in archives:
         _list_archive(folder, name, listing)
     if not listing.chunks and not listing.refused:
-        raise CorpusError(
-            f"{folder}: no music in it ({', '.join((*midi.SUFFIXES, *SCORES))}); name a folder with MIDI files"
-        )
+        raise _no_music(folder)
     return listing
+
+
+def _no_music(folder: Path) -> CorpusError:
+    return CorpusError(f"{folder}: no music in it ({', '.join((*midi.SUFFIXES, *SCORES))}); name a folder with MIDI files")
 
 
 def _music(found: Iterable[tuple[str, int]], archives: list[str], listing: Listing) -> Iterator[tuple[str, int]]:
@@ -241,6 +247,49 @@ def _spilled(entries: Sequence[tuple[str, int]]) -> Iterator[tuple[str, int]]:
 # Archives
 
 
+def alone(path: Path) -> Chunk:
+    """One file, by itself or in an archive (`songs.zip/a.mid`).
+
+    Raises
+    ------
+    CorpusError
+        If the path is a folder or an archive, or names what its archive does not hold.
+    """
+    if path.is_dir() or _is_archive(path):
+        what = "a folder" if path.is_dir() else "an archive"
+        raise CorpusError(f"{path} is {what}, not one file; write: melody prepare {path}")
+    archive = next((outer for outer in path.parents if _is_archive(outer)), None)
+    if archive is None:
+        return Chunk(str(path.parent), "", (path.name,))
+    name = path.relative_to(archive).as_posix()
+    held = [member for chunk in _listed_archive(archive).chunks for member in chunk.names]
+    if name not in held:
+        some = ", ".join([*held[:3], "..."] if len(held) > 3 else held)
+        raise CorpusError(f"{archive} has no music of the name {name}; it has {some}")
+    return Chunk(str(archive.parent), archive.name, (name,))
+
+
+def _is_archive(path: Path) -> bool:
+    return path.name.lower().endswith(ARCHIVES) and path.is_file()
+
+
+def _listed_archive(path: Path) -> Listing:
+    """What an archive holds.
+
+    Raises
+    ------
+    CorpusError
+        If it cannot be read or has no music.
+    """
+    listing = Listing(Chunks(path.parent))
+    _list_archive(path.parent, path.name, listing)
+    if listing.refused:
+        raise CorpusError(f"{path} {listing.refused[0][1]}")
+    if not listing.chunks:
+        raise _no_music(path)
+    return listing
+
+
 def _is_zip(path: str) -> bool:
     return path.lower().endswith(".zip")
 
@@ -250,7 +299,8 @@ def _list_archive(folder: Path, name: str, listing: Listing) -> None:
     try:
         members = _members_of_zip(path) if _is_zip(path) else _members_of_tar(path)
     except (OSError, tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, ValueError, CorpusError) as error:
-        listing.refused.append((name, f"is an archive that cannot be read ({error}); pack it again"))
+        reason = str(error).partition("\n")[0].rstrip(":")  # tarfile tells of every method that it tried
+        listing.refused.append((name, f"is an archive that cannot be read ({reason}); pack it again"))
         return
     music = sorted((member, size) for member, size in members.items() if is_music(member))
     listing.others += len(members) - len(music)
@@ -329,6 +379,8 @@ def _read(path: str, max_bytes: int) -> bytes | MidiError:
             return _bounded(os.read(handle, min(status.st_size, max_bytes) + 1), max_bytes)
         finally:
             os.close(handle)
+    except FileNotFoundError:
+        return MidiError("is not there: gone by now, or a link to nothing; take it out of the folder")
     except OSError as error:
         return MidiError(f"cannot be read ({error.strerror or error}); check its permissions")
 

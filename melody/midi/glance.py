@@ -128,8 +128,7 @@ class Glance:
         return np.bincount(file[~one & delta], minlength=len(self.size))
 
     def heads(self) -> dict[int, list[tuple[bool, int, bytes]]]:
-        """Kind and data of the names and texts at the beginning of the first track of each file that has one
-        that is not empty."""
+        """Kind and data of the names and texts at the beginning of the first track, of each file where one is not empty."""
         tracks, events = self._tracks, self._events
         # Nothing but a delta time of 0 stands before each event of the head.
         later = np.cumsum((events.start != events.before + 1) | (self.data[events.before] != 0))

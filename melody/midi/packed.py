@@ -158,6 +158,7 @@ def _of_state(state: bytes) -> Heard:
     ticks_per_quarter, tracks = _HEAD.unpack_from(state)
     at, others = _HEAD.size, 0
     records, sizes, players = [], [], []
+    held = memoryview(state)
     for _ in range(tracks):
         named = at + 4
         at = named + number(state, at)[0]
@@ -166,7 +167,7 @@ def _of_state(state: bytes) -> Heard:
         if size:
             players.append((program, is_drum, state[named:at].decode()))
             sizes.append(size)
-            records.append(state[at + _TRACK.size : end])
+            records.append(held[at + _TRACK.size : end])
         controls = number(state, end)[0]
         at = end + 4 + _EVENT * controls
         bends = number(state, at)[0]

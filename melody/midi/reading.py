@@ -273,8 +273,8 @@ _HIGH = bytes(range(128, 256))
 _SHORT_MESSAGE = re.compile(rb"[\xc0-\xdf][\0-\x7f](?:[\0-\x7f](?=[\x80-\xff])|(?=[\x80-\xff]{1,3}[\0-\x7f][\x80-\xff]))")
 
 
-def _split(track: bytes) -> tuple[bytes, _Metas]:
-    """A track without its meta and system exclusive events and their delta times; and the names and texts among those.
+def _split(track: bytes) -> tuple[list[bytes], _Metas]:
+    """What is between a track's meta and system exclusive events and their delta times; and the names and texts among those.
 
     Each as (whether no time and no other event has gone before it, kind, data).
 
@@ -307,7 +307,7 @@ def _split(track: bytes) -> tuple[bytes, _Metas]:
             metas.append((at_head, kind, track[first:end]))
             if kind == NAME:
                 metas[-1][2].decode()
-    return b"".join(rest), metas
+    return rest, metas
 
 
 def _next_meta(track: bytes, at: int) -> tuple[int, int, int, int]:
@@ -339,12 +339,12 @@ def _title_and_texts(metas: _Metas) -> tuple[str, tuple[str, ...]]:
     return clean_text(names[0].decode()) if names else "", tuple(clean_text(text.decode()) for text in texts)
 
 
-def _nothing_lost(tracks: list[bytes], found: int) -> bool:
+def _nothing_lost(tracks: list[list[bytes]], found: int) -> bool:
     """Whether as many channel messages were found as there are in the tracks, by the count of bytes below 128."""
-    messages = b"".join(tracks)
+    messages = b"".join([piece for track in tracks for piece in track])
     missing = np.count_nonzero(np.frombuffer(messages, np.int8) >= 0) - 3 * found
     if not missing:
         return True
     # Most programs stand at the head of a track: look there first, and through the whole only if that explains too little.
-    heads = sum([len(_SHORT_MESSAGE.findall(track, 0, 64)) for track in tracks])
+    heads = sum([len(_SHORT_MESSAGE.findall(b"".join(track), 0, 64)) for track in tracks])
     return missing == 2 * heads or missing == 2 * len(_SHORT_MESSAGE.findall(messages))

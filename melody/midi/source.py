@@ -25,6 +25,7 @@ from melody.signatures import check_time_signature, time_signature_of
 START, END, PITCH, VELOCITY, PART = range(5)  # rows of `Source.notes`
 _MAX_TEXT = 4096
 _Change = TypeVar("_Change", TimeSignature, Tempo, Key)
+_Said = TypeVar("_Said", tuple[int, int], tuple[int, int, int])
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,8 @@ def to_piece(source: Source, ticks_per_quarter: int, repairs: list[str]) -> tupl
 
 def moved_in_words(grid_error: float, ticks_per_quarter: int) -> str:
     """How far notes were moved to the grid, in quarter notes, as it is told."""
-    moved = f"{grid_error:.3f}".rstrip("0").rstrip(".") if grid_error >= 0.001 else "less than 0.001"
-    return f"notes moved by up to {moved} quarter notes to the grid of {ticks_per_quarter} a quarter"
+    moved = "up to " + f"{grid_error:.3f}".rstrip("0").rstrip(".") if grid_error >= 0.001 else "less than 0.001"
+    return f"notes moved by {moved} quarter notes to the grid of {ticks_per_quarter} a quarter"
 
 
 def without_notes(source: Source, ticks_per_quarter: int, repairs: list[str]) -> Piece:
@@ -190,6 +191,11 @@ def _without_overlaps(notes: Ints, repairs: list[str]) -> Ints:
     return notes
 
 
+def _by_time(events: Sequence[_Said]) -> Sequence[_Said]:
+    """By the ticks of the file: of several that come to lie on one tick of the grid, the last in time has to win."""
+    return sorted(events, key=lambda event: event[0])
+
+
 def _one_at_a_tick(events: Sequence[_Change], what: str, repairs: list[str]) -> list[_Change]:
     """Sorted by tick, the last at a tick winning, those that change nothing left out."""
     kept: list[_Change] = []
@@ -211,7 +217,7 @@ def _from_the_start(events: list[_Change], default: _Change) -> list[_Change]:
 
 
 def _tempi(source: Source, grid: _Grid, repairs: list[str]) -> tuple[Tempo, ...]:
-    legal = [Tempo(grid.snap(tick), speed) for tick, speed in source.tempi if 0 < speed < 2**24]
+    legal = [Tempo(grid.snap(tick), speed) for tick, speed in _by_time(source.tempi) if 0 < speed < 2**24]
     if len(legal) < len(source.tempi):
         repairs.append(f"{counted(len(source.tempi) - len(legal), 'impossible tempo')} left out".replace("tempos", "tempi"))
     return tuple(_one_at_a_tick(_from_the_start(legal, Tempo(0, 500_000)), "tempo", repairs))
@@ -220,7 +226,7 @@ def _tempi(source: Source, grid: _Grid, repairs: list[str]) -> tuple[Tempo, ...]
 def _keys(source: Source, grid: _Grid, repairs: list[str]) -> tuple[Key, ...]:
     legal = [
         Key(grid.snap(tick), fifths, "minor" if minor else "major")
-        for tick, fifths, minor in source.keys
+        for tick, fifths, minor in _by_time(source.keys)
         if -7 <= fifths <= 7 and minor in (0, 1)
     ]
     if len(legal) < len(source.keys):
@@ -231,7 +237,7 @@ def _keys(source: Source, grid: _Grid, repairs: list[str]) -> tuple[Key, ...]:
 def _time_signatures(source: Source, grid: _Grid, repairs: list[str]) -> tuple[TimeSignature, ...]:
     """The legal ones, each on a bar line: where one stands in mid-bar, that bar gets a time signature of its own."""
     legal = []
-    for tick, numerator, denominator in source.time_signatures:
+    for tick, numerator, denominator in _by_time(source.time_signatures):
         signature = TimeSignature(grid.snap(tick), numerator, denominator)
         try:
             check_time_signature(signature, grid.target)

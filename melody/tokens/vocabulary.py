@@ -218,7 +218,7 @@ class Vocabulary:
         starts = np.concatenate([[0], np.cumsum(sizes)])
         return tuple(int(s) for s in starts)  # type: ignore[return-value]
 
-    @property
+    @cached_property
     def first_pitch(self) -> int:
         """The value token of the lowest pitch; those of the others follow."""
         return self.value_starts[-2]
@@ -393,7 +393,8 @@ class Vocabulary:
             If the rows are not legal music. Rows that follow the grammar always are.
         """
         columns = np.array(np.asarray(rows, np.int64).reshape(-1, 5).T, order="C")
-        if columns.min(initial=0) < 0 or any(map(ge, columns.max(1, initial=0).tolist(), self.sizes)):
+        # Taken as numbers without a sign, negative ones are too large as well.
+        if any(map(ge, np.maximum.reduce(columns.view(np.uint64), 1, initial=0).tolist(), self.sizes)):
             raise VocabularyError(f"tokens out of range; the fields have {self.sizes} tokens")
         end = int(columns[TIME].argmin()) if columns.size else 0  # the first, if there is any
         columns = columns[:, :end] if columns.size and columns[TIME, end] == END else columns
@@ -401,19 +402,20 @@ class Vocabulary:
         tick = shifts.take(columns[TIME]).cumsum()
         changes = self._changes(columns, tick)
         duration = self._durations_of(columns, tick, durations)
-        note = np.flatnonzero(self.is_note(columns.T))
+        note = self.is_note(columns.T).nonzero()[0]
         if len(note) < len(tick):
             columns, tick, duration = columns.take(note, 1), tick.take(note), duration.take(note)
-        used = np.flatnonzero(np.bincount(columns[KIND])[FIRST_PART:])
-        number = np.zeros(self.sizes[KIND], np.int64)
-        number[FIRST_PART + used] = np.arange(len(used))
+        part = columns[KIND] - FIRST_PART
+        used = np.bincount(part).nonzero()[0]
+        if len(used) < len(self.parts):
+            part = np.searchsorted(used, part)
         metres, tempi, keys = changes
         return Piece(
             onset=tick,
             duration=duration,
             pitch=columns[VALUE] - (self.first_pitch - self.pitches[0]),
             velocity=velocities.take(columns[VELOCITY]),
-            part=number.take(columns[KIND]),
+            part=part,
             parts=tuple(self.parts[i] for i in used.tolist()) or self.parts[:1],
             time_signatures=tuple(TimeSignature(t, *v) for t, v in metres or [(0, self.time_signatures[0])]),
             tempi=tuple(Tempo(t, v) for t, v in tempi or [(0, self.tempi[0])]),
@@ -439,10 +441,11 @@ class Vocabulary:
 
     def _changes(self, columns: Ints, tick: Ints) -> tuple[list[tuple[int, Any]], ...]:
         """(tick, value) of each change of metre, of tempo and of key."""
-        rows = np.flatnonzero(columns[KIND] < FIRST_PART)
+        rows = (columns[KIND] < FIRST_PART).nonzero()[0]
         tables: tuple[Sequence[Any], ...] = (self.time_signatures, self.tempi, self.keys)
         found: tuple[list[tuple[int, Any]], ...] = ([], [], [])
-        for at, kind, value in zip(tick[rows].tolist(), columns[KIND, rows].tolist(), columns[VALUE, rows].tolist()):
+        kinds, values = columns[KIND].take(rows), columns[VALUE].take(rows)
+        for at, kind, value in zip(tick.take(rows).tolist(), kinds.tolist(), values.tolist()):
             found[kind].append((at, tables[kind][value - self.value_starts[kind]]))
         return found
 
