@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from music import folk_tune
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from melody import midi
 from melody.errors import SamplingError, VocabularyError
@@ -15,6 +16,7 @@ from melody.sampling import Model, SamplingSettings, choice, choose, load
 from melody.sampling.choice import DOUBT, choose_surely
 from melody.sampling.loops import Loops
 from melody.sampling.ranking import ends_well, faults
+from melody.sampling.streams import Streams
 from melody.tokens import Vocabulary
 from melody.tokens.vocabulary import DURATION, KIND, TIME, VALUE, VELOCITY
 
@@ -491,3 +493,25 @@ def test_a_continuation_can_be_the_best_or_the_likeliest(model: Model) -> None:
     many = model.continue_many(prompt, 2, bars=4, best_of=6)
     assert len(many) == 2 and (len(many[0].faults), many[0].nats) <= (len(many[1].faults), many[1].nats)
     assert model.continue_many(prompt, 1, bars=4, beam=6)[0].piece.num_bars == 8
+
+
+def test_numpy_multiplies_on_one_thread_while_tunes_are_made(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the program around it has set, and that is as before afterwards."""
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    seen: list[int] = []
+    step = Streams.step
+
+    def watched(streams: Streams) -> list:
+        seen.extend(_blas_threads())
+        return step(streams)
+
+    monkeypatch.setattr(Streams, "step", watched)
+    with threadpool_limits(2, user_api="blas"):
+        before = _blas_threads()
+        model.tunes(2, bars=1)
+        model.continue_many(folk_tune(0), 1, bars=1)
+        assert set(seen) == {1} and _blas_threads() == before
+
+
+def _blas_threads() -> list[int]:
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]

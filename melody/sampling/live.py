@@ -34,6 +34,7 @@ from melody.sampling.given import decoded
 from melody.sampling.prompt import Prompt
 from melody.sampling.steered import Steered
 from melody.sampling.streams import Start, begin
+from melody.threads import one_thread
 from melody.tokens.context import Conditions, Context
 from melody.tokens.grammar import Mask
 from melody.tokens.usage import FIRST_PART
@@ -345,8 +346,9 @@ class Stream(Iterator[Note]):
     def _listen(self) -> Floats:
         """What the heads make of all that has been said."""
         if self._trunks is None:
-            hidden, self._state = self._engine.step(self._inputs, self._state)
-            self._trunks = self._engine.trunks(hidden)
+            with one_thread():
+                hidden, self._state = self._engine.step(self._inputs, self._state)
+                self._trunks = self._engine.trunks(hidden)
         return self._trunks
 
     def _next_event(self) -> list[int]:

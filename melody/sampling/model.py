@@ -28,6 +28,7 @@ from melody.sampling.ranking import MOST_IN_A_ROW, ends_well, faults, longest_ru
 from melody.sampling.search import Search
 from melody.sampling.streams import Drawn, Start, Streams, begin
 from melody.sampling.usual import Usual
+from melody.threads import one_thread
 from melody.tokens.context import Conditions, Context
 from melody.tokens.grammar import Grammar
 from melody.tokens.vocabulary import END, TIME, Rows, Vocabulary
@@ -122,6 +123,7 @@ class Model:
         """
         return [tune.piece for tune in self.tunes(count, bars=bars, limits=limits, settings=settings)]
 
+    @one_thread()
     def tunes(
         self,
         count: int = 1,
@@ -180,6 +182,7 @@ class Model:
         """
         return self.continue_many(prompt, 1, bars=bars, only_new=only_new, limits=limits, settings=settings)[0].piece
 
+    @one_thread()
     def continue_many(
         self,
         prompt: Piece,
@@ -229,6 +232,7 @@ class Model:
 
         return live.stream(self, prompt, settings=settings, endless=endless)
 
+    @one_thread()
     def nats(self, rows: Sequence[Rows]) -> NDArray[np.float64]:
         """Negative log likelihood of sequences of events, all equally long, (sequences,)."""
         return self._event_nats(rows).sum(axis=1)

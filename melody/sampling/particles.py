@@ -24,6 +24,7 @@ from melody.sampling.filling import Filling
 from melody.sampling.given import Given, timed
 from melody.sampling.streams import Start
 from melody.sampling.usual import Usual
+from melody.threads import one_thread
 from melody.tokens.context import Conditions, Context
 from melody.tokens.grammar import Mask
 from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
@@ -90,6 +91,7 @@ class Particles:
         self.weights, self.nats = np.zeros(count), np.zeros(count)
         self.paths: list[list[list[int]]] = [[] for _ in range(count)]
 
+    @one_thread()
     def run(self) -> None:
         """Go through all that is given.
 
