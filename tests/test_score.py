@@ -284,6 +284,9 @@ def test_clefs_follow_range_and_a_piano_has_two_hands() -> None:
         return [staff.clef for staff in notate(piece).players[0].staves]
 
     assert clefs(40, 67, 74) == ["treble"]
+    for name, clef in (("Alto", "treble"), ("Tenor", "treble-8vb"), ("Bass", "bass"), ("", "bass")):
+        low = Piece([0, 24], [24, 24], [50, 57], parts=(Part(52, name=name),))
+        assert [staff.clef for staff in notate(low).players[0].staves] == [clef]
     assert clefs(42, 43, 50) == ["bass"]
     assert clefs(41, 55, 64) == ["alto"]
     assert clefs(33, 28, 33) == ["bass-8vb"]

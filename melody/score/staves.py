@@ -103,7 +103,12 @@ def _right_hand(sheet: Sheet, notes: Ints) -> np.ndarray:
 
 
 def _clef(part: Part, pitch: Ints) -> str:
-    """The clef that needs the fewest ledger lines; alto for violas, treble an octave down for tenors and guitars."""
+    """The clef that needs the fewest ledger lines; alto for violas, treble an octave down for tenors and guitars.
+
+    Sopranos and altos read treble, however low they sing.
+    """
+    if part.name.lower().startswith(SATB[:2]):
+        return "treble"
     choices = dict(CLEFS)
     if part.program == 41:
         choices["alto"] = (52, 69, -3.0)
