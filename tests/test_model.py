@@ -239,6 +239,26 @@ def test_training_transposes_whole_pieces_within_the_range(vocabulary: Vocabular
     assert len(seen) > 6
 
 
+def test_of_some_pieces_nothing_is_told_of_what_is_repeated() -> None:
+    """All that is told of matches is left out of about that share of the pieces, and nothing else of them."""
+    piece = folk_tune(2, bars=32)
+    vocabulary = Vocabulary.build([piece])
+    rows, matched = vocabulary.encode(piece), list(columns(vocabulary).matched)
+    settings = BatchSettings(window=1000, transpositions=(0, 0), without_match=0.35)
+    full = with_features(vocabulary, rows)
+    assert full[:, matched].any()
+    without = full.copy()
+    without[:, matched] = 0
+    windows = [next(Batches(vocabulary, [rows], settings).epoch(number)) for number in range(200)]
+    left_out = [np.array_equal(window.inputs[0], without[:-1]) for window in windows]
+    assert 0.2 < np.mean(left_out) < 0.5
+    for window, out in zip(windows, left_out):
+        expected = without if out else full
+        assert np.array_equal(window.inputs[0], expected[:-1]) and np.array_equal(window.targets[0], expected[1:])
+    validation = Batches(vocabulary, [rows], settings, training=False)
+    assert all(np.array_equal(next(validation.epoch(n)).inputs[0], full[:-1]) for n in range(20))
+
+
 def test_drums_are_not_transposed() -> None:
     from melody.piece import Part, Piece
 

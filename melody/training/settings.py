@@ -93,6 +93,8 @@ class TrainingSettings:
             raise TrainingError(f"averaging is {self.averaging}; it must be from 0 to 1")
         if self.batch.batch_size < 1 or self.batch.window < 1:
             raise TrainingError("batch_size and window must be at least 1")
+        if not 0 <= self.batch.without_match <= 1:
+            raise TrainingError(f"without_match is {self.batch.without_match}; it must be from 0 to 1")
 
 
 @dataclass(frozen=True)
