@@ -63,6 +63,7 @@ def medians(runs: Runs) -> dict[str, float]:
 
 
 def timed(run: Callable[[], object], repeats: int) -> float:
+    """Seconds of the processor that a run takes, the mean of so many."""
     start = time.process_time()
     for _ in range(repeats):
         run()
@@ -100,6 +101,8 @@ def torch_steps(model: MelodyLSTM, tunes: Events, *, onednn: bool) -> Callable[[
 
 
 def engine_steps(engine: AnyEngine, tunes: Events) -> Callable[[], object]:
+    """An engine that hears tunes, an event of each at a time."""
+
     def run() -> None:
         state = engine.begin(tunes.shape[1])
         for event in tunes:
@@ -116,12 +119,14 @@ def reads(layers: int, size: int) -> Runs:
 
 
 def peak() -> Runs:
+    """The product of matrices that stands for what the machine can do."""
     square = np.random.default_rng(0).standard_normal((1024, 1024)).astype(np.float32)
     out = np.empty_like(square)
     return {"square": lambda: np.matmul(square, square, out=out)}
 
 
 def ways(model: MelodyLSTM, file: ModelFile, tunes: Events) -> Runs:
+    """All ways to take the steps of a model, by name."""
     return {
         "nn.LSTM": torch_steps(model, tunes, onednn=True),
         "nn.LSTM, oneDNN off": torch_steps(model, tunes, onednn=False),
@@ -168,6 +173,7 @@ def show_model(model: Model) -> None:
 
 
 def main() -> None:
+    """Measure each shape and number of streams, then whole tunes, and print."""
     torch.set_num_threads(1)
     model = find_model(sys.argv[1] if len(sys.argv) > 1 else "fiddle")
     for layers, size in SHAPES:

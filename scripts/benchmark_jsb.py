@@ -69,6 +69,7 @@ class Chorales:
 
     @classmethod
     def read(cls, path: Path) -> Chorales:
+        """From the JSON file, in a vocabulary that the training pieces alone decide."""
         data = json.loads(path.read_text())
         pieces = {split: [piece(steps) for steps in data[split]] for split in SPLITS}
         built = Vocabulary.build(pieces["train"], transpositions=TRANSPOSITIONS)
@@ -82,6 +83,7 @@ class Chorales:
         return cls(vocabulary, rows, cells, twins)
 
     def rows(self, split: str) -> list[np.ndarray]:
+        """The events of each chorale of a split, as `fit` wants them."""
         return self.pieces[split]
 
 
@@ -106,6 +108,7 @@ def table(corpus: Chorales, systems: dict[str, dict[str, list[np.ndarray]]]) -> 
 
 
 def ngram_tokens(model: NGram, corpus: Chorales) -> dict[str, list[np.ndarray]]:
+    """Nats of each token of the valid and the test chorales."""
     return {split: [model.token_nats([rows]) for rows in corpus.pieces[split]] for split in ("valid", "test")}
 
 
@@ -164,6 +167,7 @@ def with_ngram(
 
 
 def show(lines: list[dict[str, Any]]) -> None:
+    """Print the table."""
     columns = ("valid", "test", "test_without_twins", "valid_macro", "test_macro")
     print(f"{'nats per cell':52}" + "".join(f"{name.replace('_', ' '):>20}" for name in columns))
     for line in lines:
@@ -171,6 +175,7 @@ def show(lines: list[dict[str, Any]]) -> None:
 
 
 def main() -> None:
+    """Train unless only models are to be measured, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--evaluate", type=Path, nargs="+", metavar="MODEL", help="only measure these models")

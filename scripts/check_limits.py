@@ -140,18 +140,22 @@ class Heard:
 
 
 def notes(heard: Heard, classes: list[int]) -> bool:
+    """Only these pitch classes."""
     return all(note[2] % 12 in classes for note in heard.tones)
 
 
 def key(heard: Heard, name: str) -> bool:
+    """No other key is signed."""
     return all(said == name for said in heard.keys)
 
 
 def range_(heard: Heard, ends: tuple[int, int]) -> bool:
+    """No note is lower or higher."""
     return all(ends[0] <= note[2] <= ends[1] for note in heard.tones)
 
 
 def leap(heard: Heard, most: int) -> bool:
+    """From each note to the nearest of those before in its part it is no further."""
     parts: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
     for note in heard.tones:
         parts[note[4]][note[0]].append(note[2])
@@ -164,15 +168,19 @@ def leap(heard: Heard, most: int) -> bool:
 
 
 def polyphony(heard: Heard, most: int) -> bool:
+    """No more notes sound when one begins."""
     return all(sum(a[0] <= note[0] < a[1] for a in heard.tones) <= most for note in heard.tones)
 
 
 def density(heard: Heard, most: int) -> bool:
+    """No more notes begin in a bar."""
     bars = [heard.bar(note[0]) for note in heard.notes]
     return all(bars.count(bar) <= most for bar in set(bars))
 
 
 def grid(heard: Heard, steps: list[float]) -> bool:
+    """Notes begin and end on one of the grids, counted from the bar line."""
+
     def fits(tick: int) -> bool:
         position = tick - heard.lines[heard.bar(tick)]
         return any(position % round(step * heard.whole) == 0 for step in steps)
@@ -181,31 +189,38 @@ def grid(heard: Heard, steps: list[float]) -> bool:
 
 
 def metre(heard: Heard, wanted: tuple[int, int]) -> bool:
+    """No other metre."""
     return all((above, below) == wanted for _, above, below in heard.metres)
 
 
 def tempo(heard: Heard, microseconds: int) -> bool:
+    """This tempo and no other."""
     return bool(heard.tempi) and all(said == microseconds for said in heard.tempi)
 
 
 def bars(heard: Heard, wanted: int) -> bool:
+    """So many bars with music, a pick-up not counted."""
     return sum(line < heard.length for line in heard.lines) - heard.pickup == wanted
 
 
 def tonic(heard: Heard, pitch_class: int) -> bool:
+    """The last note to begin, the lowest of them, is the tonic."""
     last = max(note[0] for note in heard.tones)
     return min(note[2] for note in heard.tones if note[0] == last) % 12 == pitch_class
 
 
 def programs(heard: Heard, wanted: set[int]) -> bool:
+    """No other instruments."""
     return all(note[5] in wanted for note in heard.notes)
 
 
 def velocity(heard: Heard, ends: tuple[int, int]) -> bool:
+    """None is softer or louder."""
     return all(ends[0] <= note[3] <= ends[1] for note in heard.notes)
 
 
 def chords(heard: Heard, wanted: list[list[tuple[int, ...]]]) -> bool:
+    """On each beat, and where a chord begins, only its notes sound."""
     for number in range(heard.pickup, len(heard.lines) - 1):
         start, ticks = heard.lines[number], heard.lines[number + 1] - heard.lines[number]
         here = wanted[(number - heard.pickup) % len(wanted)]
@@ -236,6 +251,7 @@ CHECKS = {
 
 
 def main() -> int:
+    """Write tunes under each limit, read them with mido, print how many keep it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model")
     parser.add_argument("--count", type=int, default=1000)

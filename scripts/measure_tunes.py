@@ -29,6 +29,7 @@ from melody.corpus import prepare
 from melody.heldout import settings_for
 from melody.piece import Piece
 from melody.sampling import Model, SamplingSettings, load
+from melody.sampling.ranking import longest_run
 
 MOST = 8  # equal pitches in a row
 
@@ -114,11 +115,6 @@ def on_triad(tune: Piece) -> bool:
         return False
     key = tune.keys[-1]
     return int(tune.pitch[-1] - key.tonic) % 12 in ((0, 4, 7) if key.mode == "major" else (0, 3, 4, 7))
-
-
-def longest_run(tune: Piece) -> int:
-    """Of equal pitches."""
-    return int(np.diff(np.flatnonzero(np.diff(tune.pitch, prepend=-1, append=-1))).max(initial=0))
 
 
 if __name__ == "__main__":

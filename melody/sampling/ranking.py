@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from melody.piece import Piece
+from melody.piece import Ints, Piece
 
 MOST_IN_A_ROW = 8
 MOST_BARS_ALIKE = 4
@@ -82,12 +82,18 @@ def _ends_on_the_tonic(tones: Piece) -> bool:
 
 def longest_run(piece: Piece) -> int:
     """How often a part plays one pitch in a row, at most; drums are left out."""
-    longest, tones = 0, piece.select(~piece.is_drum)
-    for part in np.unique(tones.part):
-        pitch = tones.pitch[tones.part == part]
-        changes = np.flatnonzero(np.diff(pitch, prepend=-1, append=-1))
-        longest = max(longest, int(np.diff(changes).max(initial=0)))
-    return longest
+    tones = piece.select(~piece.is_drum)
+    return run_of(tones.part, tones.pitch)
+
+
+def run_of(part: Ints, pitch: Ints) -> int:
+    """How often a part plays one pitch in a row, at most; notes in their order, (notes,) each."""
+    if not len(part):
+        return 0
+    order = np.argsort(part, kind="stable")
+    same = (np.diff(part[order]) == 0) & (np.diff(pitch[order]) == 0)
+    borders = np.flatnonzero(~np.concatenate([[False], same, [False]]))
+    return int(np.diff(borders).max())
 
 
 def _bars_alike(piece: Piece) -> int:

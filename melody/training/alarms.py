@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from melody.piece import Ints
+from melody.sampling.ranking import run_of
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import KIND, VALUE, Rows, Vocabulary
 from melody.training.settings import Alarm, History, Plan
@@ -110,13 +110,3 @@ def longest_run(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> int:
     drums = [FIRST_PART + i for i, part in enumerate(vocabulary.parts) if part.is_drum]
     notes = (rows[vocabulary.is_note(rows) & ~np.isin(rows[:, KIND], drums)] for rows in map(np.asarray, pieces))
     return max((run_of(row[:, KIND], row[:, VALUE]) for row in notes), default=0)
-
-
-def run_of(part: Ints, pitch: Ints) -> int:
-    """How often a part plays one pitch in a row, at most; notes in their order, (notes,) each."""
-    if not len(part):
-        return 0
-    order = np.argsort(part, kind="stable")
-    same = (np.diff(part[order]) == 0) & (np.diff(pitch[order]) == 0)
-    borders = np.flatnonzero(~np.concatenate([[False], same, [False]]))
-    return int(np.diff(borders).max())

@@ -33,10 +33,10 @@ from melody.evaluation import ORDERS, nats_per_note, restored
 from melody.model import MelodyLSTM, ModelSettings
 from melody.modelfile import ModelFile
 from melody.ngram import NGram, best_ngram
-from melody.sampling import Model, SamplingSettings
+from melody.sampling import Model, SamplingSettings, ranking
 from melody.tokens.usage import FIRST_PART, KEY
 from melody.tokens.vocabulary import END, KIND, TIME, VALUE, Rows, Vocabulary
-from melody.training.alarms import before, longest_run, run_of
+from melody.training.alarms import before, longest_run
 from melody.training.hardware import make_trainer
 from melody.training.module import Loader, Module
 from melody.training.plan import make_plan
@@ -270,8 +270,7 @@ class Run:
         tune = model.generate(settings=SamplingSettings(seed=self.settings.seed, any_ending=True, max_notes=most))
         files.make_folder(self.paths.samples)
         midi.write(tune, self.paths.samples / f"epoch-{number:03d}.mid")
-        pitched = np.array([not part.is_drum for part in tune.parts])[tune.part]
-        return run_of(tune.part[pitched], tune.pitch[pitched])
+        return ranking.longest_run(tune)
 
     def _result(self, ending: str, writes: bool) -> Result:
         """Measure the best model beside the baselines, and write what was found into its file."""
