@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -132,10 +133,14 @@ def test_the_last_bars_end_where_they_did(model: Model) -> None:
 
 def test_the_same_seed_gives_the_same_and_the_third_does_not_depend_on_the_count(model: Model) -> None:
     tune = folk_tune(7)
-    many = vary(model, tune, 3, 4, count=3, how=FEW)
-    assert [v.piece for v in vary(model, tune, 3, 4, count=2, how=FEW)] == [v.piece for v in many[:2]]
+    as_learned = SamplingSettings(temperature=1)
+    many = vary(model, tune, 3, 4, count=3, how=FEW, settings=as_learned)
+    assert [v.piece for v in vary(model, tune, 3, 4, count=2, how=FEW, settings=as_learned)] == [v.piece for v in many[:2]]
     assert len({tuple(v.piece.pitch.tolist()) for v in many}) > 1
-    assert vary(model, tune, 3, 4, how=FEW, settings=SamplingSettings(seed=1))[0].piece != many[0].piece
+    others = [
+        replace(as_learned, seed=seed) for seed in (1, 2, 3)
+    ]  # a model that knows the rules may agree with itself once
+    assert any(vary(model, tune, 3, 4, how=FEW, settings=other)[0].piece != many[0].piece for other in others)
 
 
 # What follows is heeded
