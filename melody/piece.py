@@ -261,8 +261,33 @@ class Piece:
         """Number of bars that have begun when the last note ends."""
         return len(self.bar_starts()) if self.num_notes else 0
 
+    @property
+    def has_pickup(self) -> bool:
+        """Whether the first bar is a pick-up: its first half or more is silent, and the music goes on in the next bar.
+
+        >>> Piece([72, 96], [24, 96], [67, 72]).has_pickup, Piece([0, 96], [96, 96], [67, 72]).has_pickup
+        (True, False)
+        """
+        if not self.num_notes:
+            return False
+        bar = self.time_signatures[0].bar_ticks(self.ticks_per_quarter)
+        return bool(bar <= 2 * self.onset[0] < 2 * bar) and self.num_bars > 1
+
+    @property
+    def first_bar(self) -> int:
+        """The number of the first bar as a musician counts: 1, or 0 for a pick-up. See also `last_bar`.
+
+        Every bar number that a user reads or writes is counted so: in scores, pictures, pages, messages and options.
+        """
+        return 0 if self.has_pickup else 1
+
+    @property
+    def last_bar(self) -> int:
+        """The number of the last bar, counted as in `first_bar`; 0 for an empty piece."""
+        return self.first_bar + self.num_bars - 1
+
     def bar_and_position(self, ticks: ArrayLike) -> tuple[Ints, Ints]:
-        """The bar (from 0) and the position within it, in ticks, of each of `ticks`."""
+        """The index of the bar (from 0, a pick-up or not) and the position within it, in ticks, of each of `ticks`."""
         ticks = np.asarray(ticks, np.int64)
         starts = self.bar_starts(int(ticks.max(initial=0)) + 1)
         bar = np.searchsorted(starts, ticks, side="right") - 1
@@ -317,12 +342,20 @@ class Piece:
         )
 
     def bars(self, first: int, last: int) -> Piece:
-        """Bars `first` to `last` - 1, counted from 0, beginning at tick 0 again."""
+        """Bars `first` to `last`, both included, counted as in a score (see `first_bar`), beginning at tick 0 again.
+
+        Raises
+        ------
+        PieceError
+            If the piece has no such bars.
+        """
+        low, high = self.first_bar, self.last_bar
+        if not low <= first <= last <= high:
+            raise PieceError(f"bars {first} to {last} were asked for; the piece has bars {low} to {high}")
         starts = self.bar_starts()
-        if not 0 <= first < last <= len(starts):
-            raise PieceError(f"bars {first} to {last} were asked for; the piece has bars 0 to {len(starts)}")
-        stop = int(starts[last]) if last < len(starts) else max(self.length, int(starts[first]) + 1)
-        return self.slice(int(starts[first]), stop)
+        begin, end = first - low, last - low + 1
+        stop = int(starts[end]) if end < len(starts) else max(self.length, int(starts[begin]) + 1)
+        return self.slice(int(starts[begin]), stop)
 
     def join(self, other: Piece, at: int) -> Piece:
         """This piece up to tick `at`, then `other` from there on; parts are matched by position.

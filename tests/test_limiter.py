@@ -314,7 +314,7 @@ def test_the_file_tells_the_limits(model: Model) -> None:
 
 
 def test_what_follows_a_prompt_keeps_the_limits_and_the_prompt_need_not(model: Model) -> None:
-    prompt = folk_tune(100).bars(0, 4)
+    prompt = folk_tune(100).bars(1, 4)
     for written in (
         {"scale": "C# pentatonic", "pitches": "C#4:C#6"},
         {"chords": "G C D G", "max_leap": 7},
@@ -330,7 +330,7 @@ def test_what_follows_a_prompt_keeps_the_limits_and_the_prompt_need_not(model: M
 
 
 def test_limits_are_about_the_octave_and_the_instrument_that_sound(model: Model) -> None:
-    tune = folk_tune(102).bars(0, 4).transpose(24)
+    tune = folk_tune(102).bars(1, 4).transpose(24)
     prompt = Piece(tune.onset, tune.duration, tune.pitch, parts=(Part(73),), time_signatures=tune.time_signatures)
     limits = Limits.parse(pitches="C6:C7", instruments="flute", bars=4)
     made = model.continue_many(prompt, 1, limits=limits)[0]
@@ -341,7 +341,7 @@ def test_limits_are_about_the_octave_and_the_instrument_that_sound(model: Model)
 
 
 def test_another_key_is_written_where_the_new_music_begins(model: Model) -> None:
-    prompt = folk_tune(100).bars(0, 4)
+    prompt = folk_tune(100).bars(1, 4)
     other = "D" if prompt.keys[0].name != "D" else "C"
     made = model.continue_many(prompt, 1, limits=Limits.parse(key=other, bars=2))[0]
     assert [key.name for key in made.piece.keys] == [prompt.keys[0].name, other]
@@ -359,4 +359,4 @@ def test_another_key_is_written_where_the_new_music_begins(model: Model) -> None
 )
 def test_limits_against_the_prompt_are_refused(model: Model, written: dict, says: str) -> None:
     with pytest.raises(SamplingError, match=says):
-        model.continue_(folk_tune(100).bars(0, 4), bars=4, limits=Limits.parse(**written))
+        model.continue_(folk_tune(100).bars(1, 4), bars=4, limits=Limits.parse(**written))

@@ -59,7 +59,7 @@ def test_with_nothing_fed_it_is_generate(name: str, request: pytest.FixtureReque
 
 
 def test_after_a_prompt_it_is_continue(model: Model) -> None:
-    for prompt in (folk_tune(100).bars(0, 4), folk_tune(101).bars(0, 3).transpose(24)):
+    for prompt in (folk_tune(100).bars(1, 4), folk_tune(101).bars(1, 3).transpose(24)):
         made = model.continue_many(prompt, 1)[0]
         new = made.piece.select(made.piece.onset >= made.prompt_end)
         played = sorted(stream(model, prompt), key=lambda note: note.onset)
@@ -166,7 +166,7 @@ def test_steering_takes_hold_from_the_next_note_on(mixed: Model) -> None:
 
 def test_temperature_can_be_turned_to_nothing(model: Model) -> None:
     def tail(seed: int) -> list[int]:
-        live = stream(model, folk_tune(3).bars(0, 4), settings=SamplingSettings(seed=seed), endless=True)
+        live = stream(model, folk_tune(3).bars(1, 4), settings=SamplingSettings(seed=seed), endless=True)
         live.steer(temperature=0)
         return [note.pitch for note in islice(live, 20)]
 

@@ -144,15 +144,24 @@ def test_two_halves_cut_at_a_bar_line_join_to_the_whole(piece: Piece, data: st.D
 @given(pieces())
 @LAW
 def test_all_bars_are_the_whole(piece: Piece) -> None:
-    assert rows(piece.bars(0, piece.num_bars)) == rows(piece)
-    assert sum(piece.bars(i, i + 1).num_notes for i in range(min(piece.num_bars, 30))) == np.sum(
+    first, last = piece.first_bar, piece.last_bar
+    assert rows(piece.bars(first, last)) == rows(piece)
+    assert sum(piece.bars(i, i).num_notes for i in range(first, min(last + 1, first + 30))) == np.sum(
         piece.bar_and_position(piece.onset)[0] < 30
     )
 
 
 def test_bars_that_are_not_there_are_refused() -> None:
-    with pytest.raises(PieceError, match="bars 0 to 9 were asked for; the piece has bars 0 to 4"):
+    with pytest.raises(PieceError, match="bars 0 to 9 were asked for; the piece has bars 1 to 4"):
         THREE_METRES.bars(0, 9)
+
+
+@pytest.mark.parametrize(("onset", "first"), [(0, 1), (24, 1), (47, 1), (48, 0), (95, 0), (96, 1)])
+def test_a_pick_up_is_bar_0_and_the_first_full_bar_is_bar_1(onset: int, first: int) -> None:
+    """4/4: a first bar that is silent for half of it or more is a pick-up; a silent one is a bar of rest."""
+    piece = Piece([onset, 96, 192], [1, 96, 96], [60, 62, 64])
+    assert (piece.first_bar, piece.last_bar) == (first, first + 2)
+    assert 62 in piece.bars(first + 1, first + 1).pitch
 
 
 def test_bars_and_positions_across_changes_of_metre() -> None:

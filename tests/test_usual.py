@@ -67,7 +67,7 @@ def test_what_is_asked_for_goes_before_what_is_usual(model: Model) -> None:
 
 def test_a_prompt_is_gone_on_with_where_it_is(model: Model) -> None:
     """The usual range is that of music from nothing; what follows a high tune is as high."""
-    prompt = folk_tune(100).bars(0, 4)
+    prompt = folk_tune(100).bars(1, 4)
     narrow = _with(model, part_pitches=[[50, 55]])
     assert np.array_equal(narrow.continue_(prompt, bars=4).pitch, model.continue_(prompt, bars=4).pitch)
 

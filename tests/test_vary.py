@@ -97,7 +97,7 @@ def test_a_part_that_holds_one_note_throughout_leaves_nothing_to_write() -> None
 
 
 def test_a_note_that_sounds_into_the_bars_stays_and_the_part_begins_anew_where_it_ends() -> None:
-    tune = folk_tune(5).bars(0, 2)
+    tune = folk_tune(5).bars(1, 2)
     held = tune.select(tune.onset <= 60)
     piece = Piece(
         np.append(held.onset, [144, 156]),

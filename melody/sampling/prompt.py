@@ -193,11 +193,9 @@ class Prompt:
         first = min(int(np.sum(notes > self._model.longest_piece)), len(starts) - 1)
         if first == 0:
             return self._fitted
-        self.remarks = (
-            *self.remarks,
-            f"longer than any piece in training: the model heard bars {first + 1} to {len(starts)}",
-        )
-        return self._fitted.bars(first, len(starts))
+        bars = f"bars {first + self._fitted.first_bar} to {self._fitted.last_bar}"
+        self.remarks = (*self.remarks, f"longer than any piece in training: the model heard {bars}")
+        return self._fitted.slice(int(starts[first]), self._fitted.length)
 
     def joined(self, rows: Rows, only_new: bool, told: str, key: Key | None = None) -> Continuation:
         """Prompt and new events as one piece in the prompt's own tempo, instruments and octave; the new ones in that key."""

@@ -50,7 +50,7 @@ def _bar_lines(piece: Piece) -> list[tuple[int, int, TimeSignature]]:
         at += max(count, 0) * bar
         if len(lines) > MAX_BARS:
             raise ScoreError(
-                f"the piece has over {MAX_BARS} bars, more than a score holds; take some: piece.bars(0, {MAX_BARS})"
+                f"the piece has over {MAX_BARS} bars, more than a score holds; take some: piece.bars(1, {MAX_BARS})"
             )
     return lines
 

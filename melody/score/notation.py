@@ -76,7 +76,7 @@ def notate(piece: Piece, *, short_score: bool = False) -> Notation:
         raise ScoreError("the piece has no notes, so there is nothing to put on a page; give one with notes")
     if piece.num_notes > MAX_NOTES:
         raise ScoreError(
-            f"the piece has {piece.num_notes} notes; a score holds {MAX_NOTES}; take some bars: piece.bars(0, 100)"
+            f"the piece has {piece.num_notes} notes; a score holds {MAX_NOTES}; take some bars: piece.bars(1, 100)"
         )
     sheet = Sheet(piece)
     keys = piece.keys or (find_key(piece),)
