@@ -13,7 +13,7 @@ from melody.corpus import SPLITS, PrepareSettings, batch, explain, prepare
 from melody.corpus import events as ev
 from melody.corpus.batch import read_together
 from melody.corpus.encoding import Encoder, count, decode
-from melody.corpus.fingerprint import EMPTY, NGRAM, Notes, Voices
+from melody.corpus.fingerprint import EMPTY, NGRAM, SKETCH, Notes, Voices
 from melody.corpus.groups import CONTAINMENT, RESEMBLANCE, connect, found, link_lines, resemble, song_name
 from melody.corpus.parts import melodiousness, taken
 from melody.corpus.spill import Column, counted
@@ -244,6 +244,30 @@ def test_resemblance_is_told_as_the_sets_of_ngrams_say(kept):
         assert told
     if resemblance < RESEMBLANCE - 0.1 and containment < CONTAINMENT - 0.15:
         assert not told
+
+
+def _sketch_pair(first: int, second: int, shared: int) -> bool:
+    """Whether two lines of so many n-grams each, so many of them in both, count as versions of one another."""
+    rows = np.full((2, SKETCH), EMPTY, np.uint32)
+    rows[0, :first] = np.arange(first)
+    rows[1, :second] = first - shared + np.arange(second)
+    return bool(resemble(rows[:1], rows[1:])[0])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "shared", "alike"),
+    [
+        (30, 30, 10, True),  # 10 of the 50 that are in either: a fifth
+        (30, 30, 9, False),
+        (63, 30, 12, True),  # two fifths of the shorter
+        (63, 30, 11, False),
+        (10, 10, 5, True),  # five are enough,
+        (10, 9, 4, False),  # four are chance, whatever their share
+    ],
+)
+def test_where_resemblance_begins(first: int, second: int, shared: int, alike: bool):
+    """The thresholds themselves, a pair on either side of each."""
+    assert _sketch_pair(first, second, shared) == _sketch_pair(second, first, shared) == alike
 
 
 VERSIONS = {

@@ -18,6 +18,8 @@ from melody.corpus import Corpus, PrepareSettings, prepare
 from melody.dataset import BatchSettings
 from melody.errors import CorpusError, ModelFileError
 from melody.evaluation import (
+    Evaluation,
+    Measured,
     evaluate,
     measure,
     mixed_nats,
@@ -27,7 +29,7 @@ from melody.evaluation import (
     said_tokens,
     token_nats,
 )
-from melody.heldout import choose, settings_for
+from melody.heldout import Chosen, choose, settings_for
 from melody.model import MelodyLSTM, ModelSettings
 from melody.ngram import NGram, flat_tokens
 from melody.piece import Piece, TimeSignature
@@ -240,3 +242,21 @@ def test_a_mixture_is_a_mean_of_probabilities() -> None:
     one, other = [np.log([[2.0, 4.0]])], [np.array([[np.inf, np.log(4.0)]])]
     assert np.allclose(mixed_nats([one, other])[0], np.log([[4.0, 4.0]]))  # (1/2 + 0) / 2 and (1/4 + 1/4) / 2
     assert np.allclose(mixed_nats([one, one, one])[0], one[0])
+
+
+def test_micro_and_macro_by_hand() -> None:
+    """Two pieces of 1 and 4 notes: the micro average counts notes, the macro average counts pieces."""
+    nats = np.array([[6.0, 0, 0, 0, 0], [1.0, 3.0, 0, 0, 0]])
+    tokens = np.array([[2, 0, 0, 0, 0], [4, 4, 0, 0, 0]])
+    measured = Measured(nats, tokens // 2, tokens, np.array([1, 1]))
+    chosen = Chosen((), (), (), 0, {}, {}, ())
+    rates = Evaluation("m", "0", "test", chosen, np.array([1, 4]), np.array([1, 2]), measured, {}).rates(nats)
+    by_hand = {
+        "note": (10 / 5, (6 / 1 + 4 / 4) / 2),
+        "token": (10 / 10, (6 / 2 + 4 / 8) / 2),
+        "bar": (10 / 3, (6 / 1 + 4 / 2) / 2),
+    }
+    for name, (micro, macro) in by_hand.items():
+        assert rates[f"nats_per_{name}"] == pytest.approx(micro)
+        assert rates[f"bits_per_{name}"] == pytest.approx(micro / math.log(2))
+        assert rates[f"macro_nats_per_{name}"] == pytest.approx(macro)

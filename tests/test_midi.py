@@ -43,6 +43,17 @@ def test_what_is_written_is_read(piece: Piece) -> None:
     assert reading.grid_error == 0
 
 
+def test_at_one_tick_notes_end_before_others_begin() -> None:
+    """By mido: a player that gets a pitch again before its end would cut the new note, not the old one."""
+    piece = Piece([0, 24, 24, 48], [24, 24, 24, 24], [60, 60, 64, 60])
+    (notes,) = [
+        [m for m in track if m.type == "note_on"] for track in mido.MidiFile(file=BytesIO(midi.to_bytes(piece))).tracks[1:]
+    ]
+    assert [(m.note, m.velocity > 0) for m in notes] == [
+        *[(60, True), (60, False), (60, True), (64, True), (60, False), (64, False), (60, True), (60, False)]
+    ]
+
+
 @given(pieces())
 @LAW
 def test_mido_reads_the_same(piece: Piece) -> None:

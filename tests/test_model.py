@@ -10,6 +10,7 @@ from music import folk_tune, random_piece
 from melody.dataset import Batches, BatchSettings, with_features
 from melody.engine import Engine
 from melody.model import Intervals, MelodyLSTM, ModelSettings
+from melody.piece import Piece
 from melody.tokens import FIELDS, Vocabulary
 from melody.tokens.features import BEAT, FIRST_PLACE, METRE_IN_FORCE, POSITION, columns, feature_sizes
 from melody.tokens.usage import FIRST_PART
@@ -85,25 +86,26 @@ def test_the_whole_is_its_two_halves_with_carried_state(model: MelodyLSTM, vocab
 
 
 def test_one_step_is_the_gate_equations(model: MelodyLSTM, vocabulary: Vocabulary) -> None:
-    """Gers et al. 2000, written out."""
+    """Gers et al. 2000, written out, from a state that is not zero: the forget gate and the recurrent weights count."""
     events = _events(vocabulary, 2)[:, :1]
     weights = {name: value.detach().double().numpy() for name, value in model.state_dict().items()}
     rows = events[0, 0, : len(model.offsets)].numpy() + model.offsets.numpy()
     below = embedded = weights["embedding.weight"][rows].sum(0)
+    h, c = torch.randn(2, SMALL.num_layers, 1, SMALL.hidden_size, generator=torch.Generator().manual_seed(1))
+    seen, (h_after, c_after) = model(events, (h, c))
 
     def sigmoid(x: np.ndarray) -> np.ndarray:
         return 1 / (1 + np.exp(-x))
 
     for layer in range(SMALL.num_layers):
-        gates = (
-            weights[f"lstm.weight_ih_l{layer}"] @ below
-            + weights[f"lstm.bias_ih_l{layer}"]
-            + weights[f"lstm.bias_hh_l{layer}"]
-        )
-        into, _forget, cell, out = np.split(gates, 4)
-        below = sigmoid(out) * np.tanh(sigmoid(into) * np.tanh(cell))  # h and c before were 0
-    seen = model(events)[0][0, 0].detach().numpy()  # by the heads
-    assert np.allclose(seen, np.concatenate([below, embedded]), atol=1e-6)
+        gates = weights[f"lstm.weight_ih_l{layer}"] @ below + weights[f"lstm.bias_ih_l{layer}"]
+        gates += weights[f"lstm.weight_hh_l{layer}"] @ h[layer, 0].double().numpy() + weights[f"lstm.bias_hh_l{layer}"]
+        into, forget, cell, out = np.split(gates, 4)
+        memory = sigmoid(forget) * c[layer, 0].double().numpy() + sigmoid(into) * np.tanh(cell)
+        below = sigmoid(out) * np.tanh(memory)
+        assert np.allclose(c_after[layer, 0].detach(), memory, atol=1e-6)
+        assert np.allclose(h_after[layer, 0].detach(), below, atol=1e-6)
+    assert np.allclose(seen[0, 0].detach().numpy(), np.concatenate([below, embedded]), atol=1e-6)  # what the heads see
 
 
 @pytest.mark.parametrize(("layers", "intervals"), [(1, "own"), (2, "parts"), (3, "none")])
@@ -270,3 +272,38 @@ def test_drums_are_not_transposed() -> None:
         (window,) = batches.epoch(epoch)
         assert np.array_equal(window.targets[0, :, : len(FIELDS)], rows)
     assert (rows[:-1, KIND] >= FIRST_PART).all()
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_batches_are_the_same_whatever_is_kept_in_memory(
+    vocabulary: Vocabulary, training: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pieces are read when their turn comes; the second epoch is that of the first reading, with any room for features."""
+    rows = [vocabulary.encode(piece) for piece in PIECES]
+    asked: list[int] = []
+
+    class Counted(list):
+        def __getitem__(self, index: int) -> np.ndarray:  # type: ignore[override]
+            asked.append(index)
+            return super().__getitem__(index)
+
+    found = []
+    for room in (0, 20_000, 10**9):
+        monkeypatch.setattr("melody.dataset.CACHE_BYTES", room)
+        batches = Batches(vocabulary, Counted(rows), BatchSettings(batch_size=4, window=16), seed=3, training=training)
+        asked.clear()
+        windows = [window for epoch in range(3) for window in batches.epoch(epoch)]
+        assert (len(asked) == 3 * len(rows)) == (room == 0) and (len(asked) == len(rows)) == (room == 10**9)
+        found.append([np.concatenate([part.ravel() for part in window[:3]]) for window in windows])
+    for other in found[1:]:
+        assert len(other) == len(found[0]) and all(map(np.array_equal, found[0], other))
+
+
+def test_more_tokens_than_a_byte_holds_are_kept_as_they_are() -> None:
+    """Features stand in the smallest integers: here there are 300 different times and as many durations."""
+    steps = np.arange(1, 301)
+    piece = Piece(np.cumsum(steps) - 1, steps[::-1], [60, 62] * 150)
+    vocabulary = Vocabulary.build([piece])
+    rows = vocabulary.encode(piece)
+    (window,) = Batches(vocabulary, [rows], BatchSettings(window=1000), training=False).epoch(0)
+    assert rows.max() > 255 and np.array_equal(window.inputs[0], with_features(vocabulary, rows)[:-1])

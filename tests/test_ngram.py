@@ -1,12 +1,13 @@
 """The baseline is a probability distribution, and it counts."""
 
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
 from music import folk_tune, random_piece
 
-from melody.ngram import NGram, best_ngram, flat_tokens
+from melody.ngram import NGram, best_ngram, flat_tokens, some_of
 from melody.tokens import Vocabulary
 from melody.tokens.vocabulary import VALUE
 
@@ -61,3 +62,64 @@ def test_longer_contexts_learn_what_repeats_and_the_best_order_is_found() -> Non
     assert scores[3] < scores[1]
     best = best_ngram(vocabulary, rows[:30], rows[30:], (1, 3, 6))
     assert best.order == min(scores, key=lambda order: scores[order])
+
+
+Gram = tuple[int, ...]
+
+
+def _kneser_ney(train: list[list[Gram]], order: int, piece: list[Gram], sizes: dict[int, int]) -> float:
+    """Nats of a piece of (field, token), by Chen and Goodman 1999, section 2.7 and equation 5, with dictionaries.
+
+    The longest n-grams are counted as they occur, each shorter one by how many different tokens it stands behind; the
+    discount of each order is n1 / (n1 + 2 n2); what it saves is spread by the next shorter order, at last evenly over the
+    tokens of the field. A context is the field that is to come and the tokens before, 0 before the beginning.
+    """
+    counts: list[Counter[Gram]] = [Counter() for _ in range(order)]
+    for song in train:
+        tokens = [0] * (order - 1) + [token + 1 for _, token in song]
+        for i, (field, _) in enumerate(song):
+            counts[-1][(field, *tokens[i : i + order])] += 1
+    for n in reversed(range(order - 1)):
+        counts[n] = Counter((gram[0], *gram[2:]) for gram in counts[n + 1])
+    discounts = []
+    for table in counts:
+        once, twice = (sum(count == wanted for count in table.values()) for wanted in (1, 2))
+        discounts.append(max(once / max(once + 2 * twice, 1), 0.1))
+
+    def probability(field: int, before: list[int], token: int, n: int) -> float:
+        if n < 0:
+            return 1 / sizes[field]
+        context = (field, *before[len(before) - n :])
+        lower = probability(field, before, token, n - 1)
+        followers = {gram[-1]: count for gram, count in counts[n].items() if gram[:-1] == context}
+        if not followers:
+            return lower
+        kept = max(followers.get(token, 0) - discounts[n], 0) + discounts[n] * len(followers) * lower
+        return kept / sum(followers.values())
+
+    nats, tokens = 0.0, [0] * (order - 1) + [token + 1 for _, token in piece]
+    for i, (field, _) in enumerate(piece):
+        before = tokens[i : i + order - 1]
+        nats -= math.log(probability(field, before, tokens[i + order - 1], order - 1))
+    return nats
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 5])
+def test_it_is_kneser_ney_written_out(order: int) -> None:
+    """Discounts, counts of lower orders and all, to ten digits, on pieces that share much and pieces that share little."""
+    tunes = [folk_tune(n, bars=4) for n in range(7)] + [folk_tune(3, bars=2)]
+    vocabulary = Vocabulary.build(tunes)
+    rows = [vocabulary.encode(tune) for tune in tunes]
+    flat = [list(zip(fields.tolist(), tokens.tolist())) for tokens, fields in (flat_tokens(vocabulary, r) for r in rows)]
+    sizes = dict(enumerate(vocabulary.sizes))
+    model = NGram(vocabulary, rows[:5], order)
+    for piece, known in zip(rows[5:], flat[5:]):
+        assert model.score([piece]).nats == pytest.approx(_kneser_ney(flat[:5], order, known, sizes), rel=1e-10)
+
+
+def test_of_a_large_corpus_some_pieces_are_counted() -> None:
+    pieces = [np.zeros((10, 5), np.int64) + n for n in range(25)]
+    assert some_of(pieces, 250) is pieces
+    some = some_of(pieces, 100)
+    assert [int(rows[0, 0]) for rows in some] == list(range(0, 25, 3))
+    assert sum(map(len, some)) <= 100

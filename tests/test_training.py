@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import SmallCorpus, small_corpus
 from music import folk_tune
 
@@ -363,6 +364,28 @@ def test_the_longest_run_of_one_pitch() -> None:
     tune = replace(folk_tune(0), pitch=np.array([60, 60, 60, 62, 62, *[64, 65] * 19, 60, 60][:43]))
     vocabulary = Vocabulary.build([tune])
     assert alarms.longest_run(vocabulary, [vocabulary.encode(tune)]) == 3
+
+
+# Averaged weights
+
+
+def test_what_is_kept_is_the_mean_of_the_last_weights(tmp_path: Path) -> None:
+    """The average changes nothing of how the model learns, and lies closer to where it was before than the last weights."""
+    files: dict[float, modelfile.ModelFile] = {}
+    losses: dict[float, list[float]] = {}
+    for averaging in (0.0, 0.5):
+        heard: list[Epoch] = []
+        out, settings = tmp_path / f"{averaging}.safetensors", replace(SETTINGS, epochs=2, samples=0, averaging=averaging)
+        fit(small_corpus(40), out, replace(settings, batch=BatchSettings(4, 8, (0, 0))), on_epoch=heard.append)
+        files[averaging], losses[averaging] = modelfile.load(out), [epoch.train for epoch in heard]
+    assert losses[0.0] == losses[0.5]
+    torch.manual_seed(SETTINGS.seed)
+    first = MelodyLSTM(files[0.0].vocabulary, TINY).state_dict()
+
+    def way(file: modelfile.ModelFile) -> float:
+        return float(sum(((first[name].numpy() - weights) ** 2).sum() for name, weights in file.weights.items()))
+
+    assert 0.5 * way(files[0.0]) < way(files[0.5]) < 0.995 * way(files[0.0])
 
 
 # A full disk

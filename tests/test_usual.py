@@ -12,7 +12,7 @@ from untrained import untrained
 
 from melody.limits import Limits
 from melody.piece import Key, Part, Piece, TimeSignature
-from melody.sampling import Model, load
+from melody.sampling import Model, SamplingSettings, load
 from melody.sampling.harmonize import harmonize
 from melody.sampling.streams import Drawn
 from melody.sampling.usual import Usual
@@ -96,6 +96,18 @@ def test_a_tune_that_plays_one_pitch_over_and_over_is_drawn_anew(model: Model) -
     tune = Piece(onset, [12] * 12, [64, 62, *[60] * 10], parts=(Part(40),), time_signatures=metre, keys=key)
     drawn = Drawn(model.vocabulary.encode(tune), 0.0, 0.0)
     assert [_with(model, longest_run=most)._ending_of(drawn, False) for most in (3, 9, 10, None)] == [0, 0, 1, 1]
+
+
+def test_the_usual_keys_are_those_of_beginnings_alone() -> None:
+    """Where a piece changes its key later on, the model decides, not how often pieces begin in each key."""
+    keys = [(Key(0, a, "major"), Key(96, b, "major")) for a, b in ((0, 1), (1, 2), (2, 0), (0, 2), (1, 0), (2, 1))]
+    tunes = [Piece(np.arange(12) * 24, [24] * 12, [60 + n] * 12, keys=pair) for n, pair in enumerate(keys)]
+    vocabulary = Vocabulary.build(tunes)
+    model = _with(untrained(vocabulary), first_keys=[1 if key == (1, "major") else 0 for key in vocabulary.keys])
+    made = model.generate_many(60, settings=SamplingSettings(seed=1, temperature=1.0, any_ending=True, max_notes=60))
+    begun = {piece.keys[0].fifths for piece in made if piece.keys and piece.keys[0].onset == 0}
+    later = {key.fifths for piece in made for key in piece.keys[1:]}
+    assert begun == {1} and {0, 2} <= later
 
 
 def test_voices_under_a_melody_sing_where_they_usually_do() -> None:
