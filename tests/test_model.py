@@ -302,7 +302,7 @@ def test_batches_are_the_same_whatever_is_kept_in_memory(
 def test_more_tokens_than_a_byte_holds_are_kept_as_they_are() -> None:
     """Features stand in the smallest integers: here there are 300 different times and as many durations."""
     steps = np.arange(1, 301)
-    piece = Piece(np.cumsum(steps) - 1, steps[::-1], [60, 62] * 150)
+    piece = Piece(np.cumsum(steps) - 1, steps[::-1], np.arange(300) % 100)
     vocabulary = Vocabulary.build([piece])
     rows = vocabulary.encode(piece)
     (window,) = Batches(vocabulary, [rows], BatchSettings(window=1000), training=False).epoch(0)
