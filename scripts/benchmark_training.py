@@ -1,6 +1,7 @@
 """Training: events (notes) a second, of Lightning's `fit`, of the same model in a bare loop, and of `nn.LSTM` alone.
 
     python scripts/benchmark_training.py FOLDER [--threads 1 2] [--hidden 256] [--layers 2] [--rounds 5]
+    python scripts/benchmark_training.py FOLDER --memory 10000 100000
 
 All see the same windows of the same pieces, forward, backward, clipping and AdamW; `fit` reads them from the corpus as in
 any training, the others have them at hand. They run in turns, ROUNDS times; the median of each is told, and the median of
@@ -8,12 +9,18 @@ the ratios within a round. With one thread the seconds are the processor's own, 
 they are those of the clock. The share of the peak is that of the multiplications of a note, forward and backward, in what
 the machine does in a product of two matrices of 1024 x 1024, measured in the same round: for `nn.LSTM` alone those of its
 layers, for `fit` those of the heads, too.
+
+`--memory` prints the largest memory of a training of half a minute on so many files, each in a process of its own: the
+folder's files, varied as `scripts/stress_prepare.py` does it. An epoch sees a part of so many; all are looked through for
+the plan, and a tenth of them is measured at the end, which takes minutes.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import subprocess
+import sys
 
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # before torch is loaded; see melody.threads
 
@@ -52,7 +59,12 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--windows", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--memory", type=int, nargs="+", metavar="FILES")
     arguments = parser.parse_args()
+    if arguments.memory:
+        for files in arguments.memory:
+            print(memory(arguments.folder, files), flush=True)
+        return
     stored = arguments.folder.suffix == ".store"
     corpus = Corpus.open(arguments.folder) if stored else prepare(arguments.folder, PrepareSettings(workers=0))
     shape = replace(
@@ -67,6 +79,32 @@ def main() -> None:
         torch.set_num_threads(threads)
         for precision in ("32", "bf16"):
             measure(corpus, replace(settings, precision=precision), threads, arguments.windows, arguments.rounds)
+
+
+TRAINING = """
+import resource, sys
+from pathlib import Path
+from melody.corpus import Corpus
+from melody.training.run import fit
+from melody.training.settings import TrainingSettings
+unit = 1024 if sys.platform == "linux" else 1
+settings = TrainingSettings(max_minutes=0.5, samples=0, precision="32")
+fit(Corpus.open(sys.argv[1]), Path(sys.argv[2]), settings, on_epoch=lambda epoch: print(epoch.number, file=sys.stderr))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+"""
+
+
+def memory(folder: Path, files: int) -> str:
+    """The largest memory of a training on that many files, in a process of its own."""
+    from stress_prepare import make
+
+    with tempfile.TemporaryDirectory() as temporary:
+        scratch = Path(temporary)
+        make(folder, scratch / "files", files)
+        corpus = prepare(scratch / "files", PrepareSettings(workers=0), store=scratch / "store")
+        command = [sys.executable, "-c", TRAINING, str(scratch / "store"), str(scratch / "model.safetensors")]
+        ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return f"{files:,} files, {corpus.counts['notes']:,} notes: {int(ran.stdout) / 1e6:,.0f} MB"
 
 
 def measure(corpus: Corpus, settings: TrainingSettings, threads: int, count: int, rounds: int) -> None:
