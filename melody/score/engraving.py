@@ -179,6 +179,24 @@ def write_score(piece: Piece, path: str | PathLike[str], *, settings: EngravingS
     return Written(tuple(paths), remarks)
 
 
+def score_bytes(piece: Piece, suffix: str, *, settings: EngravingSettings | None = None) -> bytes:
+    """A score as the bytes of one file: .pdf .musicxml .xml .mxl .abc.
+
+    Raises
+    ------
+    ScoreError
+        For another suffix, or a piece that is empty or too long for a page.
+    RenderError
+        If a package for it is not installed.
+    """
+    forms = [form for form in WRITES if form not in (".svg", ".png")]
+    if suffix not in forms:
+        raise ScoreError(f"a score in one file cannot be {suffix!r}; it can be {', '.join(forms)}")
+    settings = settings or EngravingSettings()
+    notation = notate(piece, short_score=settings.short_score and suffix == ".pdf")
+    return _contents(notation, suffix, settings)[0]
+
+
 def _contents(notation: Notation, suffix: str, settings: EngravingSettings) -> list[bytes]:
     title = notation.piece.title
     if suffix == ".abc":
