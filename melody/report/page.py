@@ -17,7 +17,6 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
@@ -29,6 +28,7 @@ from melody.piece import Piece
 from melody.report.browser import SCRIPT, STYLE
 from melody.report.lanes import colours, facts, paint_of, part_label
 from melody.report.strip import strip
+from melody.text import for_html
 
 # Firefox refuses data: addresses over 32 MB, and base64 makes four bytes of three.
 MAX_SOUND = 24_000_000
@@ -125,7 +125,7 @@ def page(
     """
     if not tunes:
         raise RenderError("there are no tunes; a page shows one or more, so generate some first")
-    contents = "".join(f'<li><a href="#tune-{i}">{_text(t.name)}</a></li>' for i, t in enumerate(tunes, 1))
+    contents = "".join(f'<li><a href="#tune-{i}">{for_html(t.name)}</a></li>' for i, t in enumerate(tunes, 1))
     policy = (
         "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; media-src data:; "
         f"style-src {_hash(STYLE)}; script-src {_hash(SCRIPT)}"
@@ -137,13 +137,13 @@ def page(
 <meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>{_text(heading)}</title>
+<title>{for_html(heading)}</title>
 <link rel="icon" href="data:,">
 <style>{STYLE}</style>
 </head>
 <body>
 <header class="top">
-<h1>{_text(heading)}</h1>
+<h1>{for_html(heading)}</h1>
 {f'<nav aria-label="Tunes"><ol>{contents}</ol></nav>' if len(tunes) > 1 else ""}
 {_settings("Settings", settings or {})}
 </header>
@@ -161,11 +161,11 @@ def repr_html(piece: Piece) -> str:
     try:
         picture = strip(piece)
     except RenderError as error:
-        return f"<p>{_text(str(error))}</p>"
-    title = f"<strong>{_text(piece.title)}</strong> " if piece.title else ""
+        return f"<p>{for_html(str(error))}</p>"
+    title = f"<strong>{for_html(piece.title)}</strong> " if piece.title else ""
     card = "background:#fff;color:#1c1b19;padding:12px;border-radius:8px;max-width:1080px;font-family:system-ui,sans-serif"
     return (
-        f'<div style="{card}"><p style="margin:0 0 8px">{title}<small>{_text(facts(piece))}</small></p>'
+        f'<div style="{card}"><p style="margin:0 0 8px">{title}<small>{for_html(facts(piece))}</small></p>'
         f'<div style="display:flex"><div style="flex:none">{picture.keys}</div>'
         f'<div style="overflow-x:auto">{picture.roll}</div></div>{_sound(piece)}</div>'
     )
@@ -180,22 +180,22 @@ def _sound(piece: Piece) -> str:
             raise RenderError(f"a notebook plays up to {MAX_NOTEBOOK_SECONDS} seconds; write a sound file instead")
         source = _data(*audio_bytes(piece))
     except RenderError as error:
-        return f"<p><small>No sound: {_text(str(error))}</small></p>"
+        return f"<p><small>No sound: {for_html(str(error))}</small></p>"
     return f'<audio controls style="width:100%;margin-top:8px" src="{source}"></audio>'
 
 
 def _tune(tune: PageTune, number: int) -> str:
     """One tune's article."""
     picture = strip(tune.piece, prompt_end=tune.prompt_end)
-    name = _text(tune.name)
+    name = for_html(tune.name)
     seconds = round(float(tune.piece.seconds(tune.piece.length)))
     line = f"{facts(tune.piece)} · {seconds // 60}:{seconds % 60:02d}"
     label = f'tabindex="0" role="group" aria-label="Piano roll of {name}"'
-    remarks = "".join(f"<li>{_text(remark)}</li>" for remark in tune.remarks)
-    facts_of_script = f'data-new="{tune.prompt_end}" data-times="{_text(json.dumps(picture.times))}"'
+    remarks = "".join(f"<li>{for_html(remark)}</li>" for remark in tune.remarks)
+    facts_of_script = f'data-new="{tune.prompt_end}" data-times="{for_html(json.dumps(picture.times))}"'
     return f"""<article class="tune" id="tune-{number}" {facts_of_script}>
 <h2>{name}</h2>
-<p class="facts">{_text(line)}</p>
+<p class="facts">{for_html(line)}</p>
 {_player(tune, name)}<figure class="roll">
 <div class="keyed">{picture.keys}<div class="scroll" {label}>{picture.roll}</div></div>
 {_legend(tune.piece)}</figure>
@@ -227,7 +227,7 @@ def _legend(piece: Piece) -> str:
         return ""
     paint = colours(piece)
     swatch = '<svg class="swatch" width="12" height="12" aria-hidden="true"><rect width="12" height="12" rx="3" '
-    items = "".join(f"<li>{swatch}{paint_of(paint[p])}/></svg>{_text(part_label(piece, p))}</li>" for p in parts)
+    items = "".join(f"<li>{swatch}{paint_of(paint[p])}/></svg>{for_html(part_label(piece, p))}</li>" for p in parts)
     return f'<figcaption><ul class="legend">{items}</ul></figcaption>\n'
 
 
@@ -243,13 +243,13 @@ def _score(pages: Sequence[str], name: str) -> str:
 
 def _downloads(tune: PageTune) -> str:
     stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in tune.name).strip("-.")[:80] or "tune"
-    midi = f'<a download="{_text(stem)}.mid" href="{_data(tune.midi, "audio/midi")}">MIDI file</a>'
+    midi = f'<a download="{for_html(stem)}.mid" href="{_data(tune.midi, "audio/midi")}">MIDI file</a>'
     # The script gives this link the player's sound, so that the file holds it once.
     sound = ""
     if tune.audio is not None:
-        sound = f'<a class="sound" download="{_text(stem)}{SOUNDS[tune.audio_mime]}" hidden>Sound file</a>'
+        sound = f'<a class="sound" download="{for_html(stem)}{SOUNDS[tune.audio_mime]}" hidden>Sound file</a>'
     score = "".join(
-        f'<a download="{_text(stem)}{suffix}" href="{_data(data, mime)}">{label}</a>'
+        f'<a download="{for_html(stem)}{suffix}" href="{_data(data, mime)}">{label}</a>'
         for data, mime, suffix, label in (
             (tune.pdf, "application/pdf", ".pdf", "PDF"),
             (tune.musicxml, MXL, ".mxl", "MusicXML"),
@@ -260,19 +260,16 @@ def _downloads(tune: PageTune) -> str:
 
 
 def _more(files: Sequence[tuple[str, str]]) -> str:
-    """Links to files beside the page; "./" keeps a name such as "javascript:x" from being an address."""
-    rows = "".join(f'<li><a href="./{quote(file)}">{_text(name)}</a></li>' for name, file in files)
+    """Links to files beside the page; `./` keeps a name such as `javascript:x` from being an address."""
+    rows = "".join(
+        f'<li><a href="./{quote(file, errors="surrogateescape")}">{for_html(name)}</a></li>' for name, file in files
+    )
     return f'<section class="more"><h2>More tunes in this folder</h2><ol>{rows}</ol></section>\n' if rows else ""
 
 
 def _settings(title: str, settings: Mapping[str, str]) -> str:
-    rows = "".join(f"<dt>{_text(str(k))}</dt><dd>{_text(str(v))}</dd>" for k, v in settings.items())
+    rows = "".join(f"<dt>{for_html(str(k))}</dt><dd>{for_html(str(v))}</dd>" for k, v in settings.items())
     return f"<details><summary>{title}</summary><dl>{rows}</dl></details>" if rows else ""
-
-
-def _text(text: str) -> str:
-    """Text from strangers as HTML: escaped, without control characters, direction marks and broken surrogates."""
-    return escape("".join(c if c.isprintable() else " " for c in text), quote=True)
 
 
 def _data(data: bytes, mime: str) -> str:

@@ -3,7 +3,8 @@
 Conventions
 -----------
 Time runs to the right in ticks, wrapped into rows ("systems") at bar lines, all rows at one scale. Pitches, drums and
-colours are those of `melody.report.lanes`; velocity is the strength of the colour. Bars are numbered from 1.
+colours are those of `melody.report.lanes`; velocity is the strength of the colour. Bars are numbered from
+`Piece.first_bar` on.
 
 Only `Figure` objects are made, never pyplot's, so nothing opens a window or stays behind. The same piece gives the same
 bytes.
@@ -34,11 +35,11 @@ from melody.report.lanes import (
     colours,
     drum_name,
     facts,
-    has_pickup,
     part_label,
     pitch_name,
     widths,
 )
+from melody.text import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,7 +63,7 @@ def _systems(piece: Piece, lines: Ints) -> list[tuple[int, int]]:
     if len(piece.time_signatures) == 1:
         most = max(room // int(lines[1]), 1)
         most -= most % 4 if most > 4 else 0
-        firsts = [0, *range(most + (has_pickup(piece) and most > 1), bars, most)]
+        firsts = [0, *range(most + (piece.has_pickup and most > 1), bars, most)]
         if most > 1 and len(firsts) > 1 and bars - firsts[-1] == 1:
             firsts.pop()
     else:
@@ -118,7 +119,7 @@ def plot(piece: Piece, *, prompt_end: int = 0, title: str | None = None) -> Figu
         wide = (_WIDTH - _LEFT - _RIGHT - 0.55 * bool(lanes.drums)) * (lines[last] - lines[first]) / longest
         left, bottom = _LEFT + 0.55 * bool(lanes.drums), height - head - tall - i * (tall + gap)
         axes = figure.add_axes((left / _WIDTH, bottom / height, wide / _WIDTH, tall / height))
-        _draw_row(axes, piece, lanes, lines[first : last + 1], first, wide, tall)
+        _draw_row(axes, piece, lanes, lines[first : last + 1], piece.first_bar + first, wide, tall)
         notes.draw(axes, int(lines[first]), int(lines[last]))
         _mark(axes, piece, lanes, int(lines[first]), int(lines[last]), min(prompt_end, piece.length))
     return figure
@@ -153,7 +154,7 @@ def _drawable(text: str, longest: int, weight: str = "normal") -> str:
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
     known = get_font(findfont(FontProperties(weight=weight))).get_charmap()
-    text = " ".join(text.split())
+    text = " ".join(plain(text).split())
     text = text if len(text) <= longest else text[: longest - 1] + "…"
     return "".join(c if ord(c) in known else "\N{WHITE SQUARE}" for c in text)
 
@@ -198,7 +199,7 @@ def _draw_bars(axes: Axes, piece: Piece, lanes: Lanes, lines: Ints, first_bar: i
     for i, tick in enumerate(lines[:-1].tolist()):
         at = (tick - lines[0]) * per_tick
         if at >= shown:
-            label = f"{first_bar + i + 1}{metres.get(tick, '')}"
+            label = f"{first_bar + i}{metres.get(tick, '')}"
             axes.annotate(label, (tick, lanes.top), (1, 2), textcoords="offset points", fontsize=7, color=_GREY)
             shown = at + 0.07 * len(label) + 0.12
     between = beats(piece, lines, 0.09 / per_tick)
@@ -263,7 +264,7 @@ def _mark(axes: Axes, piece: Piece, lanes: Lanes, start: int, stop: int, prompt_
         axes.axvline(prompt_end, color="#92580a", linewidth=1.2, zorder=2)
         axes.annotate("new", (prompt_end, lanes.top), color="#92580a", **note)
     silence = int(piece.onset[0])
-    if start == 0 and has_pickup(piece) and silence < stop:
+    if start == 0 and piece.has_pickup and silence < stop:
         axes.axvspan(0, silence, facecolor="none", edgecolor="#d1d5db", hatch="////", linewidth=0, zorder=1, gid="pick-up")
         axes.annotate(
             "pick-up", (silence, lanes.bottom), color=_GREY, **{**note, "xytext": (-3, 3), "va": "bottom", "ha": "right"}

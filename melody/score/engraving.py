@@ -23,6 +23,7 @@ from melody.piece import Piece
 from melody.score.abc import abc_of
 from melody.score.musicxml import musicxml_of
 from melody.score.notation import Notation, notate
+from melody.text import plain
 
 WRITES = (".svg", ".png", ".pdf", ".musicxml", ".xml", ".mxl", ".abc")
 
@@ -198,7 +199,7 @@ def score_bytes(piece: Piece, suffix: str, *, settings: EngravingSettings | None
 
 
 def _contents(notation: Notation, suffix: str, settings: EngravingSettings) -> list[bytes]:
-    title = notation.piece.title
+    title = plain(notation.piece.title)
     if suffix == ".abc":
         return [abc_of(notation).encode()]
     if suffix in (".musicxml", ".xml"):
