@@ -25,7 +25,8 @@ import numpy as np
 from melody.errors import RenderError
 from melody.files import write_bytes
 from melody.piece import Piece
-from melody.report.browser import SCRIPT, STYLE
+from melody.report.browser import SCRIPT, STYLE, data_address
+from melody.report.engraved import score_figure
 from melody.report.lanes import colours, facts, paint_of, part_label
 from melody.report.strip import strip
 from melody.text import for_html
@@ -178,7 +179,7 @@ def _sound(piece: Piece) -> str:
     try:
         if piece.seconds(piece.length) > MAX_NOTEBOOK_SECONDS:
             raise RenderError(f"a notebook plays up to {MAX_NOTEBOOK_SECONDS} seconds; write a sound file instead")
-        source = _data(*audio_bytes(piece))
+        source = data_address(*audio_bytes(piece))
     except RenderError as error:
         return f"<p><small>No sound: {for_html(str(error))}</small></p>"
     return f'<audio controls style="width:100%;margin-top:8px" src="{source}"></audio>'
@@ -188,22 +189,41 @@ def _tune(tune: PageTune, number: int) -> str:
     """One tune's article."""
     picture = strip(tune.piece, prompt_end=tune.prompt_end)
     name = for_html(tune.name)
-    seconds = round(float(tune.piece.seconds(tune.piece.length)))
+    seconds = int(_seconds(tune))  # a browser's player rounds down, too
     line = f"{facts(tune.piece)} · {seconds // 60}:{seconds % 60:02d}"
     label = f'tabindex="0" role="group" aria-label="Piano roll of {name}"'
     remarks = "".join(f"<li>{for_html(remark)}</li>" for remark in tune.remarks)
-    facts_of_script = f'data-new="{tune.prompt_end}" data-times="{for_html(json.dumps(picture.times))}"'
-    return f"""<article class="tune" id="tune-{number}" {facts_of_script}>
+    remarks = f'<ul class="remarks">{remarks}</ul>' if remarks else ""
+    times = (
+        f'data-times="{for_html(json.dumps(picture.times))}" data-new="{tune.prompt_end}" data-begin="{_begin(tune):.2f}"'
+    )
+    return f"""<article class="tune" id="tune-{number}" {times}>
 <h2>{name}</h2>
 <p class="facts">{for_html(line)}</p>
 {_player(tune, name)}<figure class="roll">
 <div class="keyed">{picture.keys}<div class="scroll" {label}>{picture.roll}</div></div>
 {_legend(tune.piece)}</figure>
-{_score(tune.score_svgs, name)}{f'<ul class="remarks">{remarks}</ul>' if remarks else ""}
+{score_figure(tune.score_svgs, tune.piece, tune.name, tune.prompt_end)}{remarks}
 {_downloads(tune)}
 {_settings("How it was made", tune.settings)}
 </article>
 """
+
+
+def _seconds(tune: PageTune) -> float:
+    """How long the tune lasts: its sound, to the end of the last note's decay, or without a sound its notes."""
+    from melody.render.output import duration_of
+
+    heard = duration_of(tune.audio, tune.audio_mime) if tune.audio else None
+    return float(tune.piece.seconds(tune.piece.length)) if heard is None else heard
+
+
+def _begin(tune: PageTune) -> float:
+    """Where the page opens a tune: at the first bar of a continuation, in seconds."""
+    if not 0 < tune.prompt_end < tune.piece.length:
+        return 0.0
+    bars = tune.piece.bar_starts()
+    return float(tune.piece.seconds(bars[bars <= tune.prompt_end][-1]))
 
 
 def _player(tune: PageTune, name: str) -> str:
@@ -216,9 +236,13 @@ def _player(tune: PageTune, name: str) -> str:
             f"the sound of {tune.name!r} has {len(tune.audio)} bytes; a page holds up to {MAX_SOUND} for each tune, "
             "so give mp3 or ogg"
         )
-    return (
-        f'<audio controls preload="metadata" aria-label="Play {name}" src="{_data(tune.audio, tune.audio_mime)}"></audio>\n'
-    )
+    source = data_address(tune.audio, tune.audio_mime)
+    player = f'<audio controls preload="metadata" aria-label="Play {name}" src="{source}"></audio>\n'
+    if not 0 < tune.prompt_end < tune.piece.length:
+        return player
+    jump = '<button type="button" data-at="{}">{}</button>'
+    both = jump.format(0, "From the beginning") + jump.format(f"{_begin(tune):.2f}", "From the new music")
+    return f'{player}<p class="jumps" hidden>{both}</p>\n'
 
 
 def _legend(piece: Piece) -> str:
@@ -231,32 +255,24 @@ def _legend(piece: Piece) -> str:
     return f'<figcaption><ul class="legend">{items}</ul></figcaption>\n'
 
 
-def _score(pages: Sequence[str], name: str) -> str:
-    if not pages:
-        return ""
-    sources = [_data(svg.encode("utf-8", "replace"), "image/svg+xml") for svg in pages]
-    images = "".join(
-        f'<img src="{source}" alt="Score of {name}, page {i} of {len(pages)}">' for i, source in enumerate(sources, 1)
-    )
-    return f'<figure class="score" tabindex="0" role="group" aria-label="Score of {name}">{images}</figure>\n'
-
-
 def _downloads(tune: PageTune) -> str:
     stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in tune.name).strip("-.")[:80] or "tune"
-    midi = f'<a download="{for_html(stem)}.mid" href="{_data(tune.midi, "audio/midi")}">MIDI file</a>'
-    # The script gives this link the player's sound, so that the file holds it once.
-    sound = ""
-    if tune.audio is not None:
-        sound = f'<a class="sound" download="{for_html(stem)}{SOUNDS[tune.audio_mime]}" hidden>Sound file</a>'
-    score = "".join(
-        f'<a download="{for_html(stem)}{suffix}" href="{_data(data, mime)}">{label}</a>'
-        for data, mime, suffix, label in (
-            (tune.pdf, "application/pdf", ".pdf", "PDF"),
-            (tune.musicxml, MXL, ".mxl", "MusicXML"),
-        )
-        if data
+    forms = (
+        (tune.midi, "audio/midi", ".mid", "MIDI"),
+        (tune.musicxml, MXL, ".mxl", "MusicXML"),
+        (tune.pdf, "application/pdf", ".pdf", "PDF"),
     )
-    return f'<p class="files">{midi}{score}{sound}</p>'
+    links = [
+        f'<a download="{stem}{end}" href="{data_address(data, mime)}">{label}</a>'
+        for data, mime, end, label in forms
+        if data
+    ]
+    # The script gives these links the player's sound, so that the file holds it once, and makes WAV of it.
+    if tune.audio is not None:
+        suffix = SOUNDS[tune.audio_mime]
+        links.append(f'<a class="sound" download="{stem}{suffix}" hidden>{suffix[1:].upper()}</a>')
+        links += [f'<a class="wav" download="{stem}.wav" href="#" hidden>WAV</a>'] if suffix != ".wav" else []
+    return f'<p class="files">{"".join(links)}</p>'
 
 
 def _more(files: Sequence[tuple[str, str]]) -> str:
@@ -270,10 +286,6 @@ def _more(files: Sequence[tuple[str, str]]) -> str:
 def _settings(title: str, settings: Mapping[str, str]) -> str:
     rows = "".join(f"<dt>{for_html(str(k))}</dt><dd>{for_html(str(v))}</dd>" for k, v in settings.items())
     return f"<details><summary>{title}</summary><dl>{rows}</dl></details>" if rows else ""
-
-
-def _data(data: bytes, mime: str) -> str:
-    return f"data:{mime};base64,{b64encode(data).decode()}"
 
 
 def _hash(code: str) -> str:

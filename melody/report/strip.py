@@ -117,8 +117,10 @@ def _bars(piece: Piece, lines: Ints, scale: float, tall: float, prompt_end: int)
             )
             free = x + 24 + 7 * len(tag)
     if 0 < prompt_end < piece.length:
-        shapes.append(f'<path class="cut" stroke="#92580a" stroke-width="1.5" d="M{cut:.1f} {STRIP_TOP}V{tall:.0f}"/>')
-        shapes.append(f'<text class="tag" fill="#92580a" x="{cut + 4:.1f}" y="{STRIP_TOP + 10}">new</text>')
+        rest = max(int(lines[-1]) - prompt_end, 0) * scale
+        shapes.insert(1, f'<rect class="new" fill="#e3edff" fill-opacity=".7" x="{cut:.1f}" width="{rest:.1f}" {box}/>')
+        shapes.append(f'<path class="cut" stroke="#1d4ed8" stroke-width="1.5" d="M{cut:.1f} {STRIP_TOP}V{tall:.0f}"/>')
+        shapes.append(f'<text class="tag fresh" fill="#1d4ed8" x="{cut + 4:.1f}" y="{STRIP_TOP + 10}">new</text>')
     return "".join(shapes)
 
 

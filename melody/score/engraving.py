@@ -42,7 +42,7 @@ class EngravingSettings:
     staff_mm
         Height of a staff, 2 to 20 mm.
     single_page
-        One page as tall as the music, for a web page (up to some 400 systems).
+        One page as tall as the music and with narrow margins, for a web page (up to some 400 systems).
     short_score
         Four single voices on two staves, as hymn books have them.
     dpi
@@ -81,6 +81,7 @@ def svg_of(notation: Notation, settings: EngravingSettings, crop: bool = True) -
     verovio = _extra("verovio")
     verovio.enableLog(verovio.LOG_OFF)
     scale = round(100 * settings.staff_mm / 7.2) / 100  # verovio takes whole percents of its staves of 7.2 mm
+    margin = 4 if settings.single_page else 12  # a web page has margins of its own
     toolkit = verovio.toolkit()
     toolkit.setOptions(
         {
@@ -88,7 +89,9 @@ def svg_of(notation: Notation, settings: EngravingSettings, crop: bool = True) -
             "pageHeight": 60_000 if settings.single_page else round(settings.height_mm * 10 / scale),
             "adjustPageHeight": crop or settings.single_page,
             "scale": round(100 * scale),
-            **dict.fromkeys(("pageMarginLeft", "pageMarginRight", "pageMarginTop", "pageMarginBottom"), round(120 / scale)),
+            **dict.fromkeys(
+                (f"pageMargin{side}" for side in ("Left", "Right", "Top", "Bottom")), round(margin * 10 / scale)
+            ),
             "footer": "none",
             "svgViewBox": True,
             "svgRemoveXlink": True,
