@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ from melody.piece import Part, Piece, Tempo
 from melody.report.lanes import facts
 from melody.report.roll import plot
 from melody.report.strip import strip
+from melody.score import typeset
 from melody.score.abc import to_abc
+from melody.score.engraving import to_svg
 from melody.score.metre import counted
 from melody.score.musicxml import to_musicxml
 from melody.score.notation import notate
@@ -91,6 +94,19 @@ def test_every_metre_counts_something(numerator: int, denominator: int) -> None:
     assert ticks == whole * (3 if dots else 2) // 2
 
 
+@pytest.mark.skipif(find_spec("verovio") is None, reason="verovio, which engraves, is not installed")
+@pytest.mark.parametrize(
+    ("metre", "signs"), [((2, 2), "\ueca3"), ((4, 4), "\ueca5"), ((6, 8), "\ueca5\uecb7"), ((5, 8), "\ueca7")]
+)
+def test_the_sign_of_a_tempo_is_drawn_where_its_font_is_missing(metre: tuple[int, int], signs: str) -> None:
+    (svg,) = to_svg(line((24, 60), (24, 62), time_signatures=[(0, *metre)]))
+    assert re.findall(r'<tspan font-family="Leipzig"[^>]*>([^<]*)', svg) == [signs]
+    printed = typeset._printable(svg)
+    assert "Leipzig" not in printed and ET.fromstring(printed) is not None
+    drawn = re.findall(r'stroke="none" d="([^"]+)"', printed)
+    assert drawn == [typeset._outline(sign)[0] for sign in signs] and all(drawn)
+
+
 # Bar lines
 
 
@@ -133,8 +149,10 @@ def test_double_bars_stand_before_a_new_key_or_metre_and_change_no_note(tmp_path
     assert styles[-1] == "light-heavy" and not any("repeat" in e.tag for e in ET.fromstring(xml).iter())
     assert abc.count("||") == 3 and abc.endswith("|]\n")
     assert notes_of(read_back(xml, ".musicxml", tmp_path)) == notes_of(piece) == notes_of(read_back(abc, ".abc", tmp_path))
-    metre = of_bars([60] * 3, time_signatures=[(0, 4, 4), (192, 2, 4)])
-    assert [bar.double for bar in notate(metre).bars] == [False, True, False, False]
+    metre = of_bars([60] * 8, time_signatures=[(0, 4, 4), (384, 2, 4)])
+    assert [i for i, bar in enumerate(notate(metre).bars) if bar.double] == [3]
+    odd = of_bars([60] * 8, time_signatures=[(0, 4, 4), (384, 2, 4), (432, 4, 4)])
+    assert not [i for i, bar in enumerate(notate(odd).bars) if bar.double]  # one short bar parts nothing
 
 
 @settings(max_examples=30, deadline=None)
@@ -156,4 +174,5 @@ def test_who_plays_alone_has_no_short_name_before_each_system() -> None:
 
     assert short("Fiddle") == [None]
     assert short("Fiddle", "Harp") == ["Fid.", "Harp"]
+    assert short("Violin 1", "Violin 2", "A & B < C") == ["Vio. 1", "Vio. 2", "A &."]
     assert ET.fromstring(to_musicxml(jig())).findtext("part-list/score-part/part-name") == "Fiddle"

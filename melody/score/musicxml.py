@@ -8,6 +8,7 @@ tied on. Velocities are not written.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from melody.piece import Piece
@@ -152,7 +153,8 @@ def _score_part(index: int, player: Player, piece: Piece, label: str, alone: boo
 def _shortened(label: str) -> list[str]:
     if "\n" in label:
         return [word[:1] + "." for word in label.split("\n")]
-    return [label if len(label) < 6 else label[:3] + "."]
+    number = re.search(r" ?\d+$", label)  # "Violin 1" and "Violin 2" stay apart
+    return [label if len(label) < 6 else label[:3] + "." + (number[0] if number else "")]
 
 
 class _PartWriter:

@@ -138,9 +138,15 @@ def _bars(sheet: Sheet, keys: Sequence[Key]) -> tuple[tuple[Bar, ...], list[str]
         metre = metre_of(signature.numerator, signature.denominator)
         new = signature if i == 0 or signature != lines[i - 1][2] else None
         number, beat = sheet.piece.first_bar + i, counted(*signature[1:])
-        double = i in sections or i + 1 in key_at or (i + 1 < len(lines) and lines[i + 1][2] != signature)
+        double = i in sections or i + 1 in key_at or _metre_settles(lines, i)
         bars.append(Bar(start, end, whole, metre, number, new, key_at.get(i), tempi.get(i), beat, double))
     return tuple(bars), remarks
+
+
+def _metre_settles(lines: list[tuple[int, int, TimeSignature]], bar: int) -> bool:
+    """Whether a metre of four bars or more ends after this bar and another begins: odd bars within a strain part nothing."""
+    around = [line[2] for line in lines[max(bar - 3, 0) : bar + 5]]
+    return len(around) == 8 and around[0] == around[3] != around[4] == around[7]
 
 
 def _bar_of(lines: list[tuple[int, int, TimeSignature]], onset: int) -> int:
