@@ -71,11 +71,11 @@ def _drawn(match: re.Match[str]) -> str:
     """The note value at the beginning of a tempo mark as paths, and the text moved behind it."""
     x, rest, y, size, signs = float(match[1]), match[2], float(match[3]), int(match[4]), match[5]
     paths, scale = [], size / 1000  # the outlines have 1,000 units to the em
-    for sign in signs:
+    for sign in "".join(signs.split()):  # verovio parts a dot from its note
         outline, advance = _outline(sign)
         place = f"translate({x:.0f}, {y:.0f}) scale({scale}, {-scale})"
         paths.append(f'<path transform="{place}" stroke="none" d="{outline}"/>')
-        x += (advance + 60) * scale
+        x += (advance + 70) * scale
     return f'{"".join(paths)}<text x="{x:.0f}"{rest}'
 
 
