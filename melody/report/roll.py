@@ -1,4 +1,4 @@
-"""The piano roll: a piece as a picture, and a folder of pieces as one contact sheet.
+"""The piano roll: a piece as a picture, and a folder of pieces as contact sheets.
 
 Conventions
 -----------
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_PANELS = 120
+PANELS = 24  # on a page
 SUFFIXES = (".png", ".svg")
 
 _INK, _GREY, _RULE, _TINT = "#1f2937", "#6b7280", "#9ca3af", "#fdf0d5"
@@ -129,17 +130,17 @@ def _write_head(figure: Figure, piece: Piece, title: str, height: float, legend:
     from matplotlib.patches import Patch
 
     left = 0.3 / _WIDTH
-    text = _drawable(title, 110, "bold")
+    text = drawable(title, 110, "bold")
     top = 0.3 if text else 0.12
     if text:
         figure.text(left, 1 - 0.14 / height, text, size=14, weight="bold", color=_INK, va="top", parse_math=False)
     figure.text(
-        left, 1 - (top + 0.1) / height, _drawable(facts(piece), 110), size=9.5, color=_GREY, va="top", parse_math=False
+        left, 1 - (top + 0.1) / height, drawable(facts(piece), 110), size=9.5, color=_GREY, va="top", parse_math=False
     )
     if legend:
         paint = colours(piece)
         patches = [Patch(color=paint[p], label=p) for p in legend]
-        names = [_drawable(part_label(piece, p), 24) for p in legend]
+        names = [drawable(part_label(piece, p), 24) for p in legend]
         where = (left, 1 - (top + 0.36) / height)
         drawn = figure.legend(
             patches, names, loc="upper left", bbox_to_anchor=where, ncol=6, frameon=False, fontsize=8, borderpad=0,
@@ -149,7 +150,7 @@ def _write_head(figure: Figure, piece: Piece, title: str, height: float, legend:
             label.set_parse_math(False)
 
 
-def _drawable(text: str, longest: int, weight: str = "normal") -> str:
+def drawable(text: str, longest: int, weight: str = "normal") -> str:
     """Text from strangers, on one line, with a box for every character that the font lacks (it would warn, or break XML)."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
@@ -301,8 +302,8 @@ def _image(figure: Figure, suffix: str) -> bytes:
     return out.getvalue()
 
 
-def plot_sheet(pieces: Sequence[tuple[str, Piece]]) -> Figure:
-    """Small rolls side by side, one panel for each of the first 120 pieces; the heading says how many there are.
+def plot_sheets(pieces: Sequence[tuple[str, Piece]]) -> list[Figure]:
+    """Small rolls side by side, a page for every 24 of the first 120 pieces: each fits a screen with its names legible.
 
     Raises
     ------
@@ -310,20 +311,26 @@ def plot_sheet(pieces: Sequence[tuple[str, Piece]]) -> Figure:
         If there is no piece.
     """
     _check_installed()
-    from matplotlib.figure import Figure
-
     if not pieces:
         raise RenderError("there are no pieces; a contact sheet shows one or more, so name a folder with some")
     shown = pieces[:MAX_PANELS]
-    columns = min(ceil(len(shown) ** 0.5), 4)
-    rows = ceil(len(shown) / columns)
-    height = 0.55 + rows * 1.65
-    figure = Figure(figsize=(_WIDTH, height), dpi=_DPI, facecolor="white")
+    columns = min(ceil(min(len(shown), PANELS) ** 0.5), 4)
     more = f", the first {len(shown)} of them shown" if len(shown) < len(pieces) else ""
     count = f"{len(pieces)} tune{'s' if len(pieces) != 1 else ''}{more}"
-    figure.text(0.25 / _WIDTH, 1 - 0.16 / height, count, size=11, weight="bold", color=_INK, va="top")
+    firsts = range(0, len(shown), PANELS)
+    heads = [f"{count} · {i + 1} to {min(i + PANELS, len(shown))}" if len(firsts) > 1 else count for i in firsts]
+    return [_plot_sheet(shown[i : i + PANELS], head, columns) for i, head in zip(firsts, heads)]
+
+
+def _plot_sheet(pieces: Sequence[tuple[str, Piece]], heading: str, columns: int) -> Figure:
+    from matplotlib.figure import Figure
+
+    rows = ceil(len(pieces) / columns)
+    height = 0.55 + rows * 1.65
+    figure = Figure(figsize=(_WIDTH, height), dpi=_DPI, facecolor="white")
+    figure.text(0.25 / _WIDTH, 1 - 0.16 / height, heading, size=11, weight="bold", color=_INK, va="top")
     each = (_WIDTH - 0.25) / columns
-    for i, (name, piece) in enumerate(shown):
+    for i, (name, piece) in enumerate(pieces):
         left, bottom = 0.25 + i % columns * each, height - 0.45 - (i // columns + 1) * 1.65 + 0.2
         axes = figure.add_axes((left / _WIDTH, bottom / height, (each - 0.25) / _WIDTH, 1.05 / height))
         _draw_panel(axes, name, piece, room=int(13 * (each - 0.25)))
@@ -334,14 +341,14 @@ def _draw_panel(axes: Axes, name: str, piece: Piece, room: int) -> None:
     axes.set(xticks=[], yticks=[])
     for side in axes.spines.values():
         side.set(color=_RULE, linewidth=0.6)
-    _name(axes, _drawable(name, room, "bold"), 13, fontsize=8.5, weight="bold", color=_INK)
+    _name(axes, drawable(name, room, "bold"), 13, fontsize=8.5, weight="bold", color=_INK)
     try:
         lines = bar_lines(piece)
     except RenderError:
         note = "no notes" if piece.num_notes == 0 else "too long to draw"
         axes.text(0.5, 0.5, note, transform=axes.transAxes, ha="center", va="center", fontsize=8, color=_GREY)
         return
-    _name(axes, _drawable(facts(piece), 60), 3, fontsize=7, color=_GREY)
+    _name(axes, drawable(facts(piece), 60), 3, fontsize=7, color=_GREY)
     lanes = Lanes.of(piece)
     axes.set(xlim=(0, lines[-1]), ylim=(lanes.bottom, lanes.top))
     axes.vlines(lines[1 : -1 : ceil(len(lines) / 40)], lanes.bottom, lanes.top, color="#e5e7eb", linewidth=0.6, zorder=1)
@@ -353,16 +360,24 @@ def _name(axes: Axes, text: str, points_up: int, **style: Any) -> None:
     axes.annotate(text, (0, 1), (0, points_up), **where, **style)
 
 
-def contact_sheet(pieces: Sequence[tuple[str, Piece]], path: str | os.PathLike[str]) -> int:
-    """Write `plot_sheet` to a .png or .svg file, whole or not at all; returns how many pieces it shows.
+def contact_sheet(pieces: Sequence[tuple[str, Piece]], path: str | os.PathLike[str]) -> tuple[Path, ...]:
+    """Write `plot_sheets` as .png or .svg files, each whole or not at all: `path`, then NAME-2.png, NAME-3.png ...
+
+    Returns
+    -------
+    tuple
+        The files, one a page.
 
     Raises
     ------
     RenderError
         If there is no piece or the suffix is another.
     FileError
-        If the file cannot be written.
+        If a file cannot be written.
     """
     _check_suffix(path)
-    write_bytes(path, _image(plot_sheet(pieces), Path(path).suffix.lower()))
-    return min(len(pieces), MAX_PANELS)
+    path, figures = Path(path), plot_sheets(pieces)
+    paths = [path, *(path.with_name(f"{path.stem}-{i}{path.suffix}") for i in range(2, len(figures) + 1))]
+    for target, figure in zip(paths, figures):
+        write_bytes(target, _image(figure, path.suffix.lower()))
+    return tuple(paths)
