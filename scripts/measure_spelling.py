@@ -3,8 +3,8 @@
     python scripts/measure_spelling.py [WORK ...]
 
 Each work is read by music21, whose names of notes are the composer's, and spelled anew from pitches, times and key
-signatures alone. `right` is the share of notes named as in the score. `flips` counts how often a pitch comes back in its part
-within two bars under another name, for each 1,000 such returns: by us, and by the composer.
+signatures alone. `right` is the share of notes named as in the score. `flips` counts how often a pitch comes back in its
+part within two bars under another name, for each 1,000 such returns: by us, and by the composer.
 """
 
 from __future__ import annotations
