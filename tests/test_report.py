@@ -68,13 +68,14 @@ def test_change_of_metre_moves_bars_and_beats() -> None:
 
 def test_prompt_is_tinted_up_to_the_new_music() -> None:
     figure = plot(tune(32), prompt_end=96 * 10 + 24)
-    spans = [
-        p.get_extents().transformed(a.transData.inverted())
-        for a in figure.axes
-        for p in a.patches
-        if p.get_gid() == "prompt"
-    ]
-    assert np.allclose([(s.x0, s.x1) for s in spans], [(0, 768), (768, 984)])
+
+    def spans(gid: str) -> list[tuple[float, float]]:
+        patches = [(axes, patch) for axes in figure.axes for patch in axes.patches if patch.get_gid() == gid]
+        boxes = [patch.get_extents().transformed(axes.transData.inverted()) for axes, patch in patches]
+        return [(box.x0, box.x1) for box in boxes]
+
+    assert np.allclose(spans("prompt"), [(0, 768), (768, 984)])
+    assert np.allclose(spans("new"), [(984, 1536), (1536, 2304), (2304, 3072)])
     assert {"prompt", "new"} <= set(texts(figure))
     assert not {"prompt", "new"} & set(texts(plot(tune(32))))
     assert "new" not in texts(plot(tune(4), prompt_end=10_000))

@@ -14,6 +14,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,10 +22,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scores import notes_of, read_back
 
+from melody import midi
 from melody.piece import Part, Piece
-from melody.report.page import PageTune, page, repr_html
+from melody.report.page import PageTune, page, repr_html, write_page
 from melody.report.roll import write_plot
 from melody.report.strip import strip
+from melody.report.tunes import page_tune
 from melody.score.abc import to_abc
 from melody.score.engraving import score_bytes, to_svg
 from melody.score.musicxml import to_musicxml
@@ -208,3 +211,25 @@ def test_a_picture_is_drawn_of_any_text(tmp_path: Path, suffix: str) -> None:
     if suffix == ".svg":
         tags = {e.tag.rpartition("}")[2] for e in ET.parse(tmp_path / "a.svg").iter()}
         assert not tags & {"script", "image", "a", "img", "foreignObject"}
+
+
+@pytest.mark.skipif(find_spec("verovio") is None, reason="verovio, which engraves, is not installed")
+def test_a_browser_finds_no_element_and_runs_no_script_of_the_text(browser: Any, tmp_path: Path) -> None:
+    found, said = {}, []
+    for text in (HARMLESS, "".join(NASTY), "".join(NASTY[::-1])):
+        tune = page_tune(text, piece_of(text), remarks=[text], settings={"a" + text: text}, prompt_end=24)
+        write_page(tmp_path / "a.html", [tune, tune], heading=text, settings={"a" + text: text}, more=[(text, "a.mid")])
+        tab = browser.new_page()
+        tab.on("console", lambda message: said.append(message.text))
+        tab.on("pageerror", lambda error: said.append(str(error)))
+        tab.goto((tmp_path / "a.html").as_uri())
+        found[text] = tab.evaluate("[...document.querySelectorAll('*')].map(e => e.tagName)")
+        assert tab.evaluate("[window.bad, document.scripts.length].join()") == ",1"
+        tab.close()
+    assert len(set(map(tuple, found.values()))) == 1 and said == []
+
+
+def test_a_midi_file_is_written_of_any_text() -> None:
+    for text in ("\ud800", "".join(NASTY)):
+        again = midi.parse(midi.to_bytes(piece_of(text))).piece
+        assert again.num_notes == 8 and "\ud800" not in again.title + again.parts[0].name

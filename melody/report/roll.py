@@ -49,7 +49,7 @@ MAX_PANELS = 120
 PANELS = 24  # on a page
 SUFFIXES = (".png", ".svg")
 
-_INK, _GREY, _RULE, _TINT = "#1f2937", "#6b7280", "#9ca3af", "#fdf0d5"
+_INK, _GREY, _RULE, _TINT, _FRESH = "#1f2937", "#6b7280", "#9ca3af", "#fdf0d5", "#1d4ed8"
 _WIDTH, _LEFT, _RIGHT, _DPI = 12.0, 0.62, 0.25, 110  # inches; dots an inch
 _HIGHEST = 80  # inches, unless rows would be under 0.9
 
@@ -90,7 +90,7 @@ def plot(piece: Piece, *, prompt_end: int = 0, title: str | None = None) -> Figu
     piece
         One note to 50,000, up to 4,096 quarter notes long.
     prompt_end
-        The tick at which the continuation begins; what stands before it is tinted and labelled. 0: no prompt.
+        The tick at which the continuation begins; what stands before and after it is tinted and labelled. 0: none.
     title
         Written above; default the piece's own title. Key, metre, tempo and bars stand under it.
 
@@ -255,15 +255,17 @@ def _boxes(axes: Axes, left: Any, right: Any, bottom: Any, top: Any, **style: An
 
 
 def _mark(axes: Axes, piece: Piece, lanes: Lanes, start: int, stop: int, prompt_end: int) -> None:
-    """The prompt tinted up to where the new music starts, and the silence before a pick-up hatched."""
+    """The prompt and the new music, each tinted and named, and the silence before a pick-up hatched."""
     note: dict[str, Any] = dict(xytext=(3, -3), textcoords="offset points", fontsize=7, va="top", zorder=4, style="italic")
     if start < prompt_end:
         axes.axvspan(start, min(stop, prompt_end), color=_TINT, alpha=0.75, linewidth=0, zorder=0.5, gid="prompt")
         if start == 0:
             axes.annotate("prompt", (0, lanes.top), color="#92580a", **note)
     if start <= prompt_end < stop and 0 < prompt_end < piece.length:
-        axes.axvline(prompt_end, color="#92580a", linewidth=1.2, zorder=2)
-        axes.annotate("new", (prompt_end, lanes.top), color="#92580a", **note)
+        axes.axvline(prompt_end, color=_FRESH, linewidth=1.2, zorder=2)
+        axes.annotate("new", (prompt_end, lanes.top), color=_FRESH, **note)
+    if 0 < prompt_end < min(stop, piece.length):
+        axes.axvspan(max(start, prompt_end), stop, color="#e3edff", alpha=0.75, linewidth=0, zorder=0.5, gid="new")
     silence = int(piece.onset[0])
     if start == 0 and piece.has_pickup and silence < stop:
         axes.axvspan(0, silence, facecolor="none", edgecolor="#d1d5db", hatch="////", linewidth=0, zorder=1, gid="pick-up")
