@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scores import jig, line, notes_of, read_back
 
 from melody.piece import Part, Piece, Tempo
+from melody.report.engraved import read_engraved
 from melody.report.lanes import facts
 from melody.report.roll import plot
 from melody.report.strip import strip
@@ -164,6 +165,18 @@ def test_strains_are_found_in_any_order(form: list[str]) -> None:
 
 
 # Names
+
+
+@pytest.mark.skipif(find_spec("verovio") is None, reason="verovio, which engraves, is not installed")
+def test_long_names_and_titles_leave_room_for_the_music() -> None:
+    long = "A very long name of a player " * 20
+    piece = Piece([0, 0, 96], [96] * 3, [60, 48, 62], part=[0, 1, 0], parts=(Part(40, name=long), Part(42)), title=long)
+    xml = to_musicxml(piece)
+    assert ET.fromstring(xml).findtext("part-list/score-part/part-name") == long
+    (svg,) = to_svg(piece)
+    page = read_engraved(svg)
+    assert page is not None and len(page.systems) == 1 and page.systems[0].left < page.width / 2
+    assert len(svg) > 0 and long[:100] not in "".join(ET.fromstring(svg).itertext())
 
 
 def test_who_plays_alone_has_no_short_name_before_each_system() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +24,7 @@ from melody.score.notation import Notation, notate
 from melody.score.typeset import extra, typeset
 from melody.text import plain
 
+MAX_TITLE = 72  # characters, what a line holds
 WRITES = (".svg", ".png", ".pdf", ".musicxml", ".xml", ".mxl", ".abc")
 
 
@@ -99,6 +100,9 @@ def svg_of(notation: Notation, settings: EngravingSettings, crop: bool = True) -
             "xmlIdSeed": 1,
         }
     )
+    title = notation.piece.title
+    if len(title) > MAX_TITLE:
+        notation = replace(notation, piece=replace(notation.piece, title=title[: MAX_TITLE - 1] + "…"))
     if not toolkit.loadData(musicxml_of(notation)):
         raise ScoreError("verovio could not engrave the piece; write .musicxml and open it in a notation program")
     return [toolkit.renderToSVG(page) for page in range(1, toolkit.getPageCount() + 1)]

@@ -19,6 +19,7 @@ from melody.score.spelling import STEPS, spelled
 from melody.score.values import Fragment
 from melody.text import for_xml
 
+MAX_LABEL = 32  # characters of a name before a staff
 CLEF_SIGNS = {
     "treble": ("G", 2, 0),
     "bass": ("F", 4, 0),
@@ -131,6 +132,9 @@ def _score_part(index: int, player: Player, piece: Piece, label: str, alone: boo
     """A player; one who plays alone needs no short name before every system."""
     name, short = ("\n".join(map(for_xml, lines)) for lines in (label.split("\n"), _shortened(label)))
     lines = [f'<score-part id="P{index}"><part-name>{name}</part-name>']
+    if len(label) > MAX_LABEL:  # a name as wide as the page would leave no room for music
+        shown = for_xml(label[: MAX_LABEL - 1] + "…")
+        lines.append(f"<part-name-display><display-text>{shown}</display-text></part-name-display>")
     lines += [f"<part-abbreviation>{short}</part-abbreviation>"] if name and not alone else []
     drums = _drums_of(player, piece) if player.is_drum else []
     for drum in drums:
@@ -153,7 +157,7 @@ def _score_part(index: int, player: Player, piece: Piece, label: str, alone: boo
 def _shortened(label: str) -> list[str]:
     if "\n" in label:
         return [word[:1] + "." for word in label.split("\n")]
-    number = re.search(r" ?\d+$", label)  # "Violin 1" and "Violin 2" stay apart
+    number = re.search(r" ?\d{1,3}$", label)  # "Violin 1" and "Violin 2" stay apart
     return [label if len(label) < 6 else label[:3] + "." + (number[0] if number else "")]
 
 
