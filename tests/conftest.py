@@ -1,9 +1,10 @@
-"""What several tests share: one small trained model, made once."""
+"""What several tests share: one small trained model, made once; and a browser."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,3 +58,22 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         TrainingSettings(epochs=40, model=shape, batch=BatchSettings(batch_size=8), learning_rate=1e-2),
     )
     return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium without a window; tests that need it are skipped where it is absent."""
+    driver = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        pytest.skip("needs Chromium on the path")
+    quiet = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--autoplay-policy=no-user-gesture-required",
+    ]
+    with driver.sync_playwright() as play:
+        running = play.chromium.launch(executable_path=chromium, args=quiet)
+        yield running
+        running.close()

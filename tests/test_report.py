@@ -16,8 +16,9 @@ from rolls import HOSTILE, band, tune
 
 from melody.errors import MelodyError, RenderError
 from melody.piece import Part, Piece, TimeSignature
+from melody.report import roll
 from melody.report.lanes import Lanes, drum_name, facts, part_label
-from melody.report.roll import MAX_PANELS, contact_sheet, plot, plot_sheet, write_plot
+from melody.report.roll import PANELS, contact_sheet, plot, plot_sheets, write_plot
 
 
 def boxes(axes: Any, gid: str) -> np.ndarray:
@@ -67,13 +68,14 @@ def test_change_of_metre_moves_bars_and_beats() -> None:
 
 def test_prompt_is_tinted_up_to_the_new_music() -> None:
     figure = plot(tune(32), prompt_end=96 * 10 + 24)
-    spans = [
-        p.get_extents().transformed(a.transData.inverted())
-        for a in figure.axes
-        for p in a.patches
-        if p.get_gid() == "prompt"
-    ]
-    assert np.allclose([(s.x0, s.x1) for s in spans], [(0, 768), (768, 984)])
+
+    def spans(gid: str) -> list[tuple[float, float]]:
+        patches = [(axes, patch) for axes in figure.axes for patch in axes.patches if patch.get_gid() == gid]
+        boxes = [patch.get_extents().transformed(axes.transData.inverted()) for axes, patch in patches]
+        return [(box.x0, box.x1) for box in boxes]
+
+    assert np.allclose(spans("prompt"), [(0, 768), (768, 984)])
+    assert np.allclose(spans("new"), [(984, 1536), (1536, 2304), (2304, 3072)])
     assert {"prompt", "new"} <= set(texts(figure))
     assert not {"prompt", "new"} & set(texts(plot(tune(32))))
     assert "new" not in texts(plot(tune(4), prompt_end=10_000))
@@ -201,16 +203,28 @@ def test_a_folder_in_the_way_is_said(tmp_path: Path) -> None:
 
 def test_contact_sheet_has_one_panel_a_tune(tmp_path: Path) -> None:
     pieces = [(f"tune {i}", tune(4, i)) for i in range(6)] + [("nothing", Piece([], [], []))]
-    figure = plot_sheet(pieces)
+    (figure,) = plot_sheets(pieces)
     assert len(figure.axes) == 7
     for (name, piece), axes in zip(pieces, figure.axes):
         assert axes.texts[0].get_text() == name
         assert len(boxes(axes, "notes")) == piece.num_notes
     assert figure.axes[-1].texts[1].get_text() == "no notes"
-    many = [("a", Piece([0], [96], [60]))] * (MAX_PANELS + 5)
-    assert contact_sheet(pieces, tmp_path / "a.svg") == 7
-    figure = plot_sheet(many)
-    assert len(figure.axes) == MAX_PANELS and f"{MAX_PANELS + 5} tunes, the first {MAX_PANELS}" in texts(figure)[0]
+    assert contact_sheet(pieces, tmp_path / "a.svg") == (tmp_path / "a.svg",) == tuple(tmp_path.iterdir())
+
+
+def test_many_tunes_are_on_several_pages_that_each_fit_a_screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roll, "MAX_PANELS", PANELS + 2)
+    many = [(f"tune {i}", Piece([0], [96], [60])) for i in range(PANELS + 5)]
+    figures = plot_sheets(many)
+    assert [axes.texts[0].get_text() for f in figures for axes in f.axes] == [name for name, _ in many[: PANELS + 2]]
+    for figure, part in zip(figures, ("1 to 24", "25 to 26")):
+        wide, high = figure.get_size_inches() * figure.dpi
+        assert wide <= 1920 and high <= 1200 and len(figure.axes) <= PANELS == 24
+        assert texts(figure)[0] == f"29 tunes, the first 26 of them shown · {part}"
+        assert all(axes.texts[0].get_fontsize() * figure.dpi / 72 >= 12 for axes in figure.axes)  # pixels
+    assert len({round(axes.get_position().width, 6) for figure in figures for axes in figure.axes}) == 1
+    paths = contact_sheet(many, tmp_path / "a.svg")
+    assert paths == (tmp_path / "a.svg", tmp_path / "a-2.svg") and all(path.exists() for path in paths)
 
 
 def test_a_piece_shows_itself_in_a_notebook() -> None:

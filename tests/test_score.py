@@ -235,6 +235,28 @@ def test_passing_notes_rise_by_sharps_and_fall_by_flats() -> None:
     assert names(71, 70, 69) == ["B", "Bb", "A"]
 
 
+@settings(max_examples=40, deadline=None)
+@given(written_tunes(parts=2))
+def test_a_pitch_keeps_its_spelling_for_two_bars(piece: Piece) -> None:
+    places, bar = spell(piece, piece.keys), piece.time_signatures[0].bar_ticks()
+    for pitch in np.unique(piece.pitch):
+        notes = np.flatnonzero(piece.pitch == pitch)
+        near = np.diff(piece.onset[notes]) <= 2 * bar
+        assert not np.any(np.diff(places[notes])[near])
+
+
+def test_a_phrase_that_would_flip_keeps_the_spelling_that_fits_it_best() -> None:
+    """To A it is G sharp and to G it is A flat; in one phrase it is what it is more often."""
+
+    def letters(*pitches: int) -> set[str]:
+        piece = line(*[(24, p) for p in pitches], keys=[(0, 0, "major")])
+        return {spelled(x, p)[0] for x, p in zip(spell(piece, piece.keys).tolist(), pitches) if p == 68}
+
+    up, down = (67, 68, 69, 72), (69, 68, 67, 72)
+    assert (letters(*up), letters(*down)) == ({"G"}, {"A"})
+    assert (letters(*up, *up, *down), letters(*down, *up, *down)) == ({"G"}, {"A"})
+
+
 @pytest.mark.parametrize("name", ["bach/bwv66.6", "bach/bwv4.8"])
 def test_bach_is_spelled_as_he_spelled(name: str) -> None:
     from music21 import corpus

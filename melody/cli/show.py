@@ -77,11 +77,12 @@ def plot(
 
     Example: **melody plot tunes/fiddle-0-01.mid --out roll.svg**
     """
-    from melody.report.roll import contact_sheet, write_plot
+    from melody.report.roll import MAX_PANELS, contact_sheet, write_plot
 
     if not tune.is_dir():
         out = out or tune.with_suffix(".png")
         write_plot(read_tune(tune), out)
+        print(out)
     else:
         out = out or tune / "sheet.png"
         from melody import midi
@@ -95,10 +96,10 @@ def plot(
                 say(f"left out {error}")
         if not pieces:
             raise RenderError(f"{tune}: holds no MIDI file that can be read; name a folder of tunes")
-        shown = contact_sheet(pieces, out)
-        if shown < len(pieces):
-            say(f"the first {shown} of {len(pieces):,} tunes are on the sheet")
-    print(out)
+        pages = contact_sheet(pieces, out)
+        if len(pieces) > MAX_PANELS:
+            say(f"the first {MAX_PANELS} of {len(pieces):,} tunes are on the sheet")
+        print(*pages, sep="\n")
 
 
 @app.command()

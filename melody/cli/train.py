@@ -164,11 +164,12 @@ def _fit(prepared: Corpus, out: Path, settings: TrainingSettings, resume: bool, 
     from melody.training.run import fit
 
     paths = Paths(out)
+    result: Result | None = None
     with progress("training") as bar:
         try:
             result = fit(prepared, out, settings, start=adapted, resume=resume, **_shown(bar))
         finally:
-            drawn = _draw(paths) if paths.csv.exists() and not _helps() else ""
+            drawn = _draw(paths, result) if paths.csv.exists() and not _helps() else ""
     if _helps():
         return
     _tell(result, len(prepared.rows("train")))
@@ -176,13 +177,14 @@ def _fit(prepared: Corpus, out: Path, settings: TrainingSettings, resume: bool, 
     print(result.path)
 
 
-def _draw(paths: Paths) -> str:
-    """Draw the losses, if that is possible; what to say of it."""
+def _draw(paths: Paths, result: Result | None) -> str:
+    """Draw the losses, beside the n-gram if it was measured, if that is possible; what to say of it."""
     from melody.errors import RenderError
     from melody.report.curves import write_curves
 
     try:
-        write_curves(paths.csv, paths.png)
+        ngram = {f"n-gram of {result.ngram_order} tokens, {result.measured_on}": result.ngram} if result else {}
+        write_curves(paths.csv, paths.png, baselines=ngram)
     except RenderError as error:
         return f" (no picture: {error})"
     return f", {paths.png}"

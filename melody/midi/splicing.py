@@ -174,7 +174,7 @@ def annotated(
     track = file.tracks[known[part].track]
     out, done = lossless.Rewriting(track), 0
     for text in texts:
-        out.put(0, _meta(_TEXT, text.encode()))
+        out.put(0, _meta(_TEXT, text.encode("utf-8", "replace")))
     if key is not None:
         clock = _Clock.of(file, source, part, Channel.of(track, known[part]), ticks_per_quarter)
         tick = clock.nearest(key.onset)

@@ -47,7 +47,7 @@ def to_bytes(piece: Piece) -> bytes:
     for number, part in enumerate(piece.parts):
         port, channel = (0, _DRUMS) if part.is_drum else (melodic // 15, _CHANNELS[melodic % 15])
         melodic += not part.is_drum
-        head = [_meta(0x03, part.name.encode())] if part.name else []
+        head = [_meta(0x03, part.name.encode("utf-8", "replace"))] if part.name else []
         head += [_meta(0x21, bytes([port % 128]))] if port else []
         head += [bytes([0xC0 | channel, part.program])]
         tracks.append(_track([(0, event) for event in head] + _notes(piece, number, channel), factor))
@@ -61,8 +61,8 @@ def written_factor(ticks_per_quarter: int) -> int:
 
 def _frame(piece: Piece) -> list[tuple[int, bytes]]:
     """The events of the first track; the order of those at one tick is that of this list."""
-    events = [(0, _meta(0x03, piece.title.encode()))] if piece.title else []
-    events += [(0, _meta(0x01, text.encode())) for text in piece.texts]
+    events = [(0, _meta(0x03, piece.title.encode("utf-8", "replace")))] if piece.title else []
+    events += [(0, _meta(0x01, text.encode("utf-8", "replace"))) for text in piece.texts]
     events += [(t.onset, _meta(0x51, t.microseconds.to_bytes(3, "big"))) for t in piece.tempi]
     for time in piece.time_signatures:
         clocks = min(24 * time.beat_ticks(piece.ticks_per_quarter) // piece.ticks_per_quarter, 255)

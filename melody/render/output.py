@@ -118,6 +118,17 @@ def mp3_bytes(audio: Floats, sample_rate: int) -> bytes:
     return file.getvalue()
 
 
+def duration_of(data: bytes, mime: str) -> float | None:
+    """How long a sound file lasts, in seconds; None if that cannot be told without a package that is not installed."""
+    try:
+        if mime == "audio/wav":
+            with wave.open(io.BytesIO(data)) as wav:
+                return wav.getnframes() / wav.getframerate()
+        return float(import_module("soundfile").info(io.BytesIO(data)).duration)
+    except (ImportError, OSError, RuntimeError, EOFError, wave.Error):  # soundfile's own errors are RuntimeErrors
+        return None
+
+
 def play(audio: Floats, sample_rate: int) -> None:
     """Play through the loudspeaker, and return when it is over; an interrupt (Ctrl-C) stops it.
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from melody.errors import RenderError
 from melody.piece import Ints, Piece
+from melody.score.metre import GRID, counted
 
 MAX_QUARTERS = 4096
 MAX_NOTES = 50_000
@@ -66,16 +67,20 @@ def part_label(piece: Piece, part: int) -> str:
 
 
 def facts(piece: Piece) -> str:
-    """Key, metre, tempo (quarter notes a minute) and number of bars, in one line.
+    """Key, metre, tempo (in what the first metre counts) and number of bars, a pick-up not counted, in one line.
 
     >>> facts(Piece([0], [96], [60], keys=[(0, 1, "major")]))
     'G major · 4/4 · ♩ = 120 · 1 bar'
+    >>> [facts(Piece([0], [72], [60], time_signatures=[(0, *metre)])) for metre in ((2, 2), (6, 8))]
+    ['2/2 · half note = 60 · 1 bar', '6/8 · ♩. = 80 · 1 bar']
     """
     keys = [f"{k.name.removesuffix('m')} {k.mode}" for k in piece.keys if k.onset < piece.length]
     metres = [f"{s.numerator}/{s.denominator}" for s in piece.time_signatures if s.onset < piece.length]
-    speeds = sorted(round(t.qpm) for t in piece.tempi if t.onset < max(piece.length, 1))
-    tempo = f"♩ = {speeds[0]}" + (f"–{speeds[-1]}" if speeds[-1] != speeds[0] else "")
-    bars = f"{piece.num_bars} bar{'s' if piece.num_bars != 1 else ''}"
+    value, dots, ticks = counted(*piece.time_signatures[0][1:])
+    speeds = sorted(round(t.qpm * GRID / ticks) for t in piece.tempi if t.onset < max(piece.length, 1))
+    beat = {"quarter": "♩", "eighth": "♪"}.get(value, f"{value} note") + "." * dots
+    tempo = f"{beat} = {speeds[0]}" + (f"–{speeds[-1]}" if speeds[-1] != speeds[0] else "")
+    bars = f"{piece.last_bar} bar{'s' if piece.last_bar != 1 else ''}"
     return " · ".join([part for part in (_in_turn(keys), _in_turn(metres), tempo, bars) if part])
 
 
@@ -176,11 +181,6 @@ def beats(piece: Piece, lines: Ints, shortest: float) -> Ints:
     each = np.array([s.beat_ticks(piece.ticks_per_quarter) for s in piece.time_signatures])[in_force]
     inside = [np.arange(a + b, z, b) for a, z, b in zip(lines, lines[1:], each) if b >= max(shortest, 1)]
     return np.concatenate([np.zeros(0, np.int64), *inside])
-
-
-def has_pickup(piece: Piece) -> bool:
-    """Whether the first bar is silent for half of it or more before the first note."""
-    return 2 * int(piece.onset[0]) >= piece.time_signatures[0].bar_ticks(piece.ticks_per_quarter)
 
 
 def check_prompt_end(prompt_end: int) -> None:

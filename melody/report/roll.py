@@ -1,9 +1,10 @@
-"""The piano roll: a piece as a picture, and a folder of pieces as one contact sheet.
+"""The piano roll: a piece as a picture, and a folder of pieces as contact sheets.
 
 Conventions
 -----------
 Time runs to the right in ticks, wrapped into rows ("systems") at bar lines, all rows at one scale. Pitches, drums and
-colours are those of `melody.report.lanes`; velocity is the strength of the colour. Bars are numbered from 1.
+colours are those of `melody.report.lanes`; velocity is the strength of the colour. Bars are numbered from
+`Piece.first_bar` on.
 
 Only `Figure` objects are made, never pyplot's, so nothing opens a window or stays behind. The same piece gives the same
 bytes.
@@ -34,20 +35,21 @@ from melody.report.lanes import (
     colours,
     drum_name,
     facts,
-    has_pickup,
     part_label,
     pitch_name,
     widths,
 )
+from melody.text import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 MAX_PANELS = 120
+PANELS = 24  # on a page
 SUFFIXES = (".png", ".svg")
 
-_INK, _GREY, _RULE, _TINT = "#1f2937", "#6b7280", "#9ca3af", "#fdf0d5"
+_INK, _GREY, _RULE, _TINT, _FRESH = "#1f2937", "#6b7280", "#9ca3af", "#fdf0d5", "#1d4ed8"
 _WIDTH, _LEFT, _RIGHT, _DPI = 12.0, 0.62, 0.25, 110  # inches; dots an inch
 _HIGHEST = 80  # inches, unless rows would be under 0.9
 
@@ -62,7 +64,7 @@ def _systems(piece: Piece, lines: Ints) -> list[tuple[int, int]]:
     if len(piece.time_signatures) == 1:
         most = max(room // int(lines[1]), 1)
         most -= most % 4 if most > 4 else 0
-        firsts = [0, *range(most + (has_pickup(piece) and most > 1), bars, most)]
+        firsts = [0, *range(most + (piece.has_pickup and most > 1), bars, most)]
         if most > 1 and len(firsts) > 1 and bars - firsts[-1] == 1:
             firsts.pop()
     else:
@@ -88,7 +90,7 @@ def plot(piece: Piece, *, prompt_end: int = 0, title: str | None = None) -> Figu
     piece
         One note to 50,000, up to 4,096 quarter notes long.
     prompt_end
-        The tick at which the continuation begins; what stands before it is tinted and labelled. 0: no prompt.
+        The tick at which the continuation begins; what stands before and after it is tinted and labelled. 0: none.
     title
         Written above; default the piece's own title. Key, metre, tempo and bars stand under it.
 
@@ -118,7 +120,7 @@ def plot(piece: Piece, *, prompt_end: int = 0, title: str | None = None) -> Figu
         wide = (_WIDTH - _LEFT - _RIGHT - 0.55 * bool(lanes.drums)) * (lines[last] - lines[first]) / longest
         left, bottom = _LEFT + 0.55 * bool(lanes.drums), height - head - tall - i * (tall + gap)
         axes = figure.add_axes((left / _WIDTH, bottom / height, wide / _WIDTH, tall / height))
-        _draw_row(axes, piece, lanes, lines[first : last + 1], first, wide, tall)
+        _draw_row(axes, piece, lanes, lines[first : last + 1], piece.first_bar + first, wide, tall)
         notes.draw(axes, int(lines[first]), int(lines[last]))
         _mark(axes, piece, lanes, int(lines[first]), int(lines[last]), min(prompt_end, piece.length))
     return figure
@@ -128,17 +130,17 @@ def _write_head(figure: Figure, piece: Piece, title: str, height: float, legend:
     from matplotlib.patches import Patch
 
     left = 0.3 / _WIDTH
-    text = _drawable(title, 110, "bold")
+    text = drawable(title, 110, "bold")
     top = 0.3 if text else 0.12
     if text:
         figure.text(left, 1 - 0.14 / height, text, size=14, weight="bold", color=_INK, va="top", parse_math=False)
     figure.text(
-        left, 1 - (top + 0.1) / height, _drawable(facts(piece), 110), size=9.5, color=_GREY, va="top", parse_math=False
+        left, 1 - (top + 0.1) / height, drawable(facts(piece), 110), size=9.5, color=_GREY, va="top", parse_math=False
     )
     if legend:
         paint = colours(piece)
         patches = [Patch(color=paint[p], label=p) for p in legend]
-        names = [_drawable(part_label(piece, p), 24) for p in legend]
+        names = [drawable(part_label(piece, p), 24) for p in legend]
         where = (left, 1 - (top + 0.36) / height)
         drawn = figure.legend(
             patches, names, loc="upper left", bbox_to_anchor=where, ncol=6, frameon=False, fontsize=8, borderpad=0,
@@ -148,12 +150,12 @@ def _write_head(figure: Figure, piece: Piece, title: str, height: float, legend:
             label.set_parse_math(False)
 
 
-def _drawable(text: str, longest: int, weight: str = "normal") -> str:
+def drawable(text: str, longest: int, weight: str = "normal") -> str:
     """Text from strangers, on one line, with a box for every character that the font lacks (it would warn, or break XML)."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
     known = get_font(findfont(FontProperties(weight=weight))).get_charmap()
-    text = " ".join(text.split())
+    text = " ".join(plain(text).split())
     text = text if len(text) <= longest else text[: longest - 1] + "…"
     return "".join(c if ord(c) in known else "\N{WHITE SQUARE}" for c in text)
 
@@ -198,7 +200,7 @@ def _draw_bars(axes: Axes, piece: Piece, lanes: Lanes, lines: Ints, first_bar: i
     for i, tick in enumerate(lines[:-1].tolist()):
         at = (tick - lines[0]) * per_tick
         if at >= shown:
-            label = f"{first_bar + i + 1}{metres.get(tick, '')}"
+            label = f"{first_bar + i}{metres.get(tick, '')}"
             axes.annotate(label, (tick, lanes.top), (1, 2), textcoords="offset points", fontsize=7, color=_GREY)
             shown = at + 0.07 * len(label) + 0.12
     between = beats(piece, lines, 0.09 / per_tick)
@@ -253,17 +255,19 @@ def _boxes(axes: Axes, left: Any, right: Any, bottom: Any, top: Any, **style: An
 
 
 def _mark(axes: Axes, piece: Piece, lanes: Lanes, start: int, stop: int, prompt_end: int) -> None:
-    """The prompt tinted up to where the new music starts, and the silence before a pick-up hatched."""
+    """The prompt and the new music, each tinted and named, and the silence before a pick-up hatched."""
     note: dict[str, Any] = dict(xytext=(3, -3), textcoords="offset points", fontsize=7, va="top", zorder=4, style="italic")
     if start < prompt_end:
         axes.axvspan(start, min(stop, prompt_end), color=_TINT, alpha=0.75, linewidth=0, zorder=0.5, gid="prompt")
         if start == 0:
             axes.annotate("prompt", (0, lanes.top), color="#92580a", **note)
     if start <= prompt_end < stop and 0 < prompt_end < piece.length:
-        axes.axvline(prompt_end, color="#92580a", linewidth=1.2, zorder=2)
-        axes.annotate("new", (prompt_end, lanes.top), color="#92580a", **note)
+        axes.axvline(prompt_end, color=_FRESH, linewidth=1.2, zorder=2)
+        axes.annotate("new", (prompt_end, lanes.top), color=_FRESH, **note)
+    if 0 < prompt_end < min(stop, piece.length):
+        axes.axvspan(max(start, prompt_end), stop, color="#e3edff", alpha=0.75, linewidth=0, zorder=0.5, gid="new")
     silence = int(piece.onset[0])
-    if start == 0 and has_pickup(piece) and silence < stop:
+    if start == 0 and piece.has_pickup and silence < stop:
         axes.axvspan(0, silence, facecolor="none", edgecolor="#d1d5db", hatch="////", linewidth=0, zorder=1, gid="pick-up")
         axes.annotate(
             "pick-up", (silence, lanes.bottom), color=_GREY, **{**note, "xytext": (-3, 3), "va": "bottom", "ha": "right"}
@@ -300,8 +304,8 @@ def _image(figure: Figure, suffix: str) -> bytes:
     return out.getvalue()
 
 
-def plot_sheet(pieces: Sequence[tuple[str, Piece]]) -> Figure:
-    """Small rolls side by side, one panel for each of the first 120 pieces; the heading says how many there are.
+def plot_sheets(pieces: Sequence[tuple[str, Piece]]) -> list[Figure]:
+    """Small rolls side by side, a page for every 24 of the first 120 pieces: each fits a screen with its names legible.
 
     Raises
     ------
@@ -309,20 +313,26 @@ def plot_sheet(pieces: Sequence[tuple[str, Piece]]) -> Figure:
         If there is no piece.
     """
     _check_installed()
-    from matplotlib.figure import Figure
-
     if not pieces:
         raise RenderError("there are no pieces; a contact sheet shows one or more, so name a folder with some")
     shown = pieces[:MAX_PANELS]
-    columns = min(ceil(len(shown) ** 0.5), 4)
-    rows = ceil(len(shown) / columns)
-    height = 0.55 + rows * 1.65
-    figure = Figure(figsize=(_WIDTH, height), dpi=_DPI, facecolor="white")
+    columns = min(ceil(min(len(shown), PANELS) ** 0.5), 4)
     more = f", the first {len(shown)} of them shown" if len(shown) < len(pieces) else ""
     count = f"{len(pieces)} tune{'s' if len(pieces) != 1 else ''}{more}"
-    figure.text(0.25 / _WIDTH, 1 - 0.16 / height, count, size=11, weight="bold", color=_INK, va="top")
+    firsts = range(0, len(shown), PANELS)
+    heads = [f"{count} · {i + 1} to {min(i + PANELS, len(shown))}" if len(firsts) > 1 else count for i in firsts]
+    return [_plot_sheet(shown[i : i + PANELS], head, columns) for i, head in zip(firsts, heads)]
+
+
+def _plot_sheet(pieces: Sequence[tuple[str, Piece]], heading: str, columns: int) -> Figure:
+    from matplotlib.figure import Figure
+
+    rows = ceil(len(pieces) / columns)
+    height = 0.55 + rows * 1.65
+    figure = Figure(figsize=(_WIDTH, height), dpi=_DPI, facecolor="white")
+    figure.text(0.25 / _WIDTH, 1 - 0.16 / height, heading, size=11, weight="bold", color=_INK, va="top")
     each = (_WIDTH - 0.25) / columns
-    for i, (name, piece) in enumerate(shown):
+    for i, (name, piece) in enumerate(pieces):
         left, bottom = 0.25 + i % columns * each, height - 0.45 - (i // columns + 1) * 1.65 + 0.2
         axes = figure.add_axes((left / _WIDTH, bottom / height, (each - 0.25) / _WIDTH, 1.05 / height))
         _draw_panel(axes, name, piece, room=int(13 * (each - 0.25)))
@@ -333,14 +343,14 @@ def _draw_panel(axes: Axes, name: str, piece: Piece, room: int) -> None:
     axes.set(xticks=[], yticks=[])
     for side in axes.spines.values():
         side.set(color=_RULE, linewidth=0.6)
-    _name(axes, _drawable(name, room, "bold"), 13, fontsize=8.5, weight="bold", color=_INK)
+    _name(axes, drawable(name, room, "bold"), 13, fontsize=8.5, weight="bold", color=_INK)
     try:
         lines = bar_lines(piece)
     except RenderError:
         note = "no notes" if piece.num_notes == 0 else "too long to draw"
         axes.text(0.5, 0.5, note, transform=axes.transAxes, ha="center", va="center", fontsize=8, color=_GREY)
         return
-    _name(axes, _drawable(facts(piece), 60), 3, fontsize=7, color=_GREY)
+    _name(axes, drawable(facts(piece), 60), 3, fontsize=7, color=_GREY)
     lanes = Lanes.of(piece)
     axes.set(xlim=(0, lines[-1]), ylim=(lanes.bottom, lanes.top))
     axes.vlines(lines[1 : -1 : ceil(len(lines) / 40)], lanes.bottom, lanes.top, color="#e5e7eb", linewidth=0.6, zorder=1)
@@ -352,16 +362,24 @@ def _name(axes: Axes, text: str, points_up: int, **style: Any) -> None:
     axes.annotate(text, (0, 1), (0, points_up), **where, **style)
 
 
-def contact_sheet(pieces: Sequence[tuple[str, Piece]], path: str | os.PathLike[str]) -> int:
-    """Write `plot_sheet` to a .png or .svg file, whole or not at all; returns how many pieces it shows.
+def contact_sheet(pieces: Sequence[tuple[str, Piece]], path: str | os.PathLike[str]) -> tuple[Path, ...]:
+    """Write `plot_sheets` as .png or .svg files, each whole or not at all: `path`, then NAME-2.png, NAME-3.png ...
+
+    Returns
+    -------
+    tuple
+        The files, one a page.
 
     Raises
     ------
     RenderError
         If there is no piece or the suffix is another.
     FileError
-        If the file cannot be written.
+        If a file cannot be written.
     """
     _check_suffix(path)
-    write_bytes(path, _image(plot_sheet(pieces), Path(path).suffix.lower()))
-    return min(len(pieces), MAX_PANELS)
+    path, figures = Path(path), plot_sheets(pieces)
+    paths = [path, *(path.with_name(f"{path.stem}-{i}{path.suffix}") for i in range(2, len(figures) + 1))]
+    for target, figure in zip(paths, figures):
+        write_bytes(target, _image(figure, path.suffix.lower()))
+    return tuple(paths)

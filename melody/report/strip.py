@@ -2,12 +2,12 @@
 
 Conventions
 -----------
-Pitches, drums and colours are those of `melody.report.lanes`. Time runs to the right, in pixels from tick 0.
+Pitches, drums and colours are those of `melody.report.lanes`. Time runs to the right, in pixels from tick 0. Bars are
+numbered from `Piece.first_bar` on.
 """
 
 from __future__ import annotations
 
-from html import escape
 from typing import NamedTuple
 
 import numpy as np
@@ -22,11 +22,11 @@ from melody.report.lanes import (
     colours,
     drum_name,
     facts,
-    has_pickup,
     paint_of,
     pitch_name,
     widths,
 )
+from melody.text import for_html
 
 STRIP_TOP = 18  # pixels above a strip, for its bar numbers
 
@@ -63,7 +63,7 @@ def strip(piece: Piece, *, prompt_end: int = 0) -> Strip:
         + _notes(piece, lanes, scale, unit)
     )
     head = f'<path class="head" d="M0 0V{tall:.0f}" stroke="#b91c1c" stroke-width="2" visibility="hidden"/>'
-    label = escape(f"Piano roll: {piece.num_notes} notes, {facts(piece)}")
+    label = for_html(f"Piano roll: {piece.num_notes} notes, {facts(piece)}")
     svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" height="{tall:.0f}" font-size="10" font-family="sans-serif" fill="#6b7280"'
     )
@@ -101,7 +101,7 @@ def _bars(piece: Piece, lines: Ints, scale: float, tall: float, prompt_end: int)
     box = f'y="{STRIP_TOP}" height="{tall - STRIP_TOP:.0f}"'
     cut, silence = prompt_end * scale, int(piece.onset[0]) * scale
     shapes = [f'<rect class="prompt" fill="#fdf0d5" fill-opacity=".7" width="{cut:.1f}" {box}/>'] if prompt_end else []
-    if has_pickup(piece):
+    if piece.has_pickup:
         shapes.append(f'<rect class="rest" fill="#9ca3af" fill-opacity=".2" width="{silence:.1f}" {box}/>')
         shapes.append(f'<text x="{silence - 4:.1f}" y="{tall - 5:.0f}" text-anchor="end">pick-up</text>')
     bars = "".join(f"M{x:.1f} {STRIP_TOP - 5}V{tall:.0f}" for x in lines[:-1] * scale)
@@ -109,16 +109,18 @@ def _bars(piece: Piece, lines: Ints, scale: float, tall: float, prompt_end: int)
     shapes.append(f'<path class="beat" stroke="#e2e5ea" stroke-width=".7" d="{fine}"/>')
     shapes.append(f'<path class="bar" stroke="#9ca3af" stroke-width=".8" d="{bars}"/>')
     free = 0.0
-    for number, x in enumerate(lines[:-1] * scale, 1):
-        tag = "prompt" if prompt_end and number == 1 else ""
+    for number, x in enumerate(lines[:-1] * scale, piece.first_bar):
+        tag = "prompt" if prompt_end and number == piece.first_bar else ""
         if x >= free:
             shapes.append(
                 f'<text x="{x + 4:.1f}" y="12">{number}<tspan class="tag" dx="6" fill="#92580a">{tag}</tspan></text>'
             )
             free = x + 24 + 7 * len(tag)
     if 0 < prompt_end < piece.length:
-        shapes.append(f'<path class="cut" stroke="#92580a" stroke-width="1.5" d="M{cut:.1f} {STRIP_TOP}V{tall:.0f}"/>')
-        shapes.append(f'<text class="tag" fill="#92580a" x="{cut + 4:.1f}" y="{STRIP_TOP + 10}">new</text>')
+        rest = max(int(lines[-1]) - prompt_end, 0) * scale
+        shapes.insert(1, f'<rect class="new" fill="#e3edff" fill-opacity=".7" x="{cut:.1f}" width="{rest:.1f}" {box}/>')
+        shapes.append(f'<path class="cut" stroke="#1d4ed8" stroke-width="1.5" d="M{cut:.1f} {STRIP_TOP}V{tall:.0f}"/>')
+        shapes.append(f'<text class="tag fresh" fill="#1d4ed8" x="{cut + 4:.1f}" y="{STRIP_TOP + 10}">new</text>')
     return "".join(shapes)
 
 

@@ -19,16 +19,19 @@ def page_tune(
     stands among the remarks.
     """
     from melody.render import audio_bytes
-    from melody.score.engraving import EngravingSettings, to_svg
+    from melody.score.engraving import EngravingSettings, score_bytes, to_svg
 
     told = list(remarks)
     sound, mime, pages = None, "audio/wav", []
+    forms: dict[str, bytes] = {}
     try:
         sound, mime = audio_bytes(piece)
     except MelodyError as error:
         told.append(f"no sound: {error}")
     try:
+        forms[".mxl"] = score_bytes(piece, ".mxl")
         pages = to_svg(piece, settings=EngravingSettings(single_page=True))
+        forms[".pdf"] = score_bytes(piece, ".pdf")
     except MelodyError as error:
         told.append(f"no score: {error}")
     return PageTune(
@@ -41,4 +44,6 @@ def page_tune(
         remarks=tuple(told),
         prompt_end=prompt_end,
         settings=settings or {},
+        musicxml=forms.get(".mxl"),
+        pdf=forms.get(".pdf"),
     )

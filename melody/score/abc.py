@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from math import gcd
 
 from melody.errors import ScoreError
 from melody.piece import Piece
 from melody.score.grid import Bar
+from melody.score.metre import GRID
 from melody.score.notation import Notation, Staff, notate
 from melody.score.spelling import STEPS, spelled
 from melody.score.values import Fragment
+from melody.text import for_abc
 
 
 def to_abc(piece: Piece) -> str:
@@ -39,19 +40,19 @@ def abc_of(notation: Notation) -> str:
         raise ScoreError("the piece has only drums, which ABC cannot write; write .musicxml, .pdf, .png or .svg")
     assert first.key and first.time_signature
     _, beats, unit = first.time_signature
-    head = ["X:1", f"T:{_line(piece.title or 'Untitled')}", *(f"N:{_line(text)}" for text in piece.texts)]
-    head += [f"M:{beats}/{unit}", "L:1/8", f"Q:1/4={round(piece.tempo_qpm)}"]
+    head = ["X:1", f"T:{for_abc(piece.title or 'Untitled')}", *(f"N:{for_abc(text)}" for text in piece.texts)]
+    head += [f"M:{beats}/{unit}", "L:1/8", _tempo(first, piece.tempo_qpm)]
     body = [f"K:{first.key.name}"]
     for i, (player, staff, number) in enumerate(voices, 1):
         if len(voices) > 1:
-            body.append(f'V:{i} clef={staff.clef.split("-")[0]} name="{_line(player.name).replace(chr(34), "")}"')
+            body.append(f'V:{i} clef={staff.clef.split("-")[0]} name="{for_abc(player.name)}"')
         body += [f"%%MIDI program {player.program}", *_abc_lines(notation, staff, number)]
     return "\n".join(head + body) + "\n"
 
 
-def _line(text: str) -> str:
-    """A text that stays on one line of ABC and begins no comment."""
-    return " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", " ", text).replace("%", "\\%").split())
+def _tempo(bar: Bar, tempo_qpm: float) -> str:
+    ticks = bar.counted[2]
+    return f"Q:{ticks // gcd(ticks, 4 * GRID)}/{4 * GRID // gcd(ticks, 4 * GRID)}={round(tempo_qpm * GRID / ticks)}"
 
 
 def _abc_lines(notation: Notation, staff: Staff, number: int) -> Iterator[str]:
@@ -60,10 +61,11 @@ def _abc_lines(notation: Notation, staff: Staff, number: int) -> Iterator[str]:
         fifths = bar.key.fifths if bar.key else fifths
         change = f"[M:{bar.time_signature[1]}/{bar.time_signature[2]}]" if bar.time_signature and i else ""
         change += f"[K:{bar.key.name}]" if bar.key and i else ""
-        row.append(change + _abc_bar(notation, staff.bars[i].get(number) or [_silence(bar)], fifths))
         last = i + 1 == len(notation.bars)
+        line = " |]" if last else " || " if bar.double else " | "
+        row.append(change + _abc_bar(notation, staff.bars[i].get(number) or [_silence(bar)], fifths) + line)
         if last or len(row) == 4 + (notation.bars[0].number == 0 and i < 5):
-            yield " | ".join(row) + (" |]" if last else " |")
+            yield "".join(row).rstrip()
             row = []
 
 

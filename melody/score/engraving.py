@@ -3,27 +3,28 @@
 Conventions
 -----------
 `melody.score.notation` decides what stands on the page. Verovio engraves the MusicXML of `melody.score.musicxml`, whose ids
-of notes the SVG keeps; Typst turns the SVG into PNG and PDF (vectors, with the fonts that Typst carries).
+of notes the SVG keeps; `melody.score.typeset` turns the SVG into PNG and PDF.
 """
 
 from __future__ import annotations
 
 import io
-import re
 import zipfile
-from dataclasses import dataclass
-from importlib import import_module
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from melody import files
-from melody.errors import RenderError, ScoreError
+from melody.errors import ScoreError
 from melody.piece import Piece
 from melody.score.abc import abc_of
 from melody.score.musicxml import musicxml_of
 from melody.score.notation import Notation, notate
+from melody.score.typeset import extra, typeset
+from melody.text import plain
 
+MAX_TITLE = 72  # characters, what a line holds
 WRITES = (".svg", ".png", ".pdf", ".musicxml", ".xml", ".mxl", ".abc")
 
 
@@ -41,7 +42,7 @@ class EngravingSettings:
     staff_mm
         Height of a staff, 2 to 20 mm.
     single_page
-        One page as tall as the music, for a web page (up to some 400 systems).
+        One page as tall as the music and with narrow margins, for a web page (up to some 400 systems).
     short_score
         Four single voices on two staves, as hymn books have them.
     dpi
@@ -77,9 +78,10 @@ def to_svg(piece: Piece, *, settings: EngravingSettings | None = None) -> list[s
 
 def svg_of(notation: Notation, settings: EngravingSettings, crop: bool = True) -> list[str]:
     """A laid-out piece as SVG pages; `crop` ends a page where its music ends."""
-    verovio = _extra("verovio")
+    verovio = extra("verovio")
     verovio.enableLog(verovio.LOG_OFF)
     scale = round(100 * settings.staff_mm / 7.2) / 100  # verovio takes whole percents of its staves of 7.2 mm
+    margin = 4 if settings.single_page else 12  # a web page has margins of its own
     toolkit = verovio.toolkit()
     toolkit.setOptions(
         {
@@ -87,58 +89,23 @@ def svg_of(notation: Notation, settings: EngravingSettings, crop: bool = True) -
             "pageHeight": 60_000 if settings.single_page else round(settings.height_mm * 10 / scale),
             "adjustPageHeight": crop or settings.single_page,
             "scale": round(100 * scale),
-            **dict.fromkeys(("pageMarginLeft", "pageMarginRight", "pageMarginTop", "pageMarginBottom"), round(120 / scale)),
+            **dict.fromkeys(
+                (f"pageMargin{side}" for side in ("Left", "Right", "Top", "Bottom")), round(margin * 10 / scale)
+            ),
             "footer": "none",
+            "staffLineWidth": 0.2,  # verovio's own 0.15 is less than a pixel on a screen
             "svgViewBox": True,
             "svgRemoveXlink": True,
             "svgFormatRaw": True,
             "xmlIdSeed": 1,
         }
     )
+    title = notation.piece.title
+    if len(title) > MAX_TITLE:
+        notation = replace(notation, piece=replace(notation.piece, title=title[: MAX_TITLE - 1] + "…"))
     if not toolkit.loadData(musicxml_of(notation)):
         raise ScoreError("verovio could not engrave the piece; write .musicxml and open it in a notation program")
     return [toolkit.renderToSVG(page) for page in range(1, toolkit.getPageCount() + 1)]
-
-
-def _extra(module: str) -> Any:
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise RenderError(f"{module} is not installed; pip install 'melody[score]'") from error
-
-
-def _printable(svg: str) -> str:
-    """The SVG without what Typst does not know: embedded fonts, titles within text; note values in tempo marks as text."""
-    svg = re.sub(r"<style[^>]*>@font-face.*?</style>", "", svg, flags=re.S)
-    svg = re.sub(r"<title[^>]*>[^<]*</title>", "", svg)
-    return re.sub(r'<tspan font-family="Leipzig" font-size="(\d+)px">([^<]*)</tspan>', _note_value, svg)
-
-
-def _note_value(match: re.Match[str]) -> str:
-    quarter, dotted = "\N{QUARTER NOTE}", "." if "\uecb7" in match[2] else ""
-    size = int(match[1]) * 3 // 4
-    note = f'<tspan font-family="DejaVu Sans Mono" font-weight="normal" font-size="{size}px">{quarter}</tspan>'
-    return note + f'<tspan font-size="{size}px">{dotted}</tspan>'
-
-
-def _typeset(pages: list[str], title: str, form: str, dpi: int) -> bytes:
-    typst = _extra("typst")
-    source = ["#set page(margin: 0pt, fill: white)", "#set document(title: sys.inputs.title, date: none)"]
-    inputs = {"title": title}
-    for i, svg in enumerate(pages):
-        inputs[f"page{i}"] = _printable(svg)
-        width, height = _size_mm(svg)
-        image = f'image(bytes(sys.inputs.page{i}), format: "svg", width: 100%)'
-        source.append(f"#page(width: {width}mm, height: {height}mm, {image})")
-    return typst.compile(
-        "\n".join(source).encode(), format=form, ppi=float(dpi), sys_inputs=inputs, ignore_system_fonts=True
-    )
-
-
-def _size_mm(svg: str) -> tuple[float, float]:
-    found = re.search(r'viewBox="0 0 (\d+) (\d+)"', svg)
-    assert found
-    return int(found[1]) / 10, int(found[2]) / 10
 
 
 # Files
@@ -179,8 +146,26 @@ def write_score(piece: Piece, path: str | PathLike[str], *, settings: EngravingS
     return Written(tuple(paths), remarks)
 
 
+def score_bytes(piece: Piece, suffix: str, *, settings: EngravingSettings | None = None) -> bytes:
+    """A score as the bytes of one file: .pdf .musicxml .xml .mxl .abc.
+
+    Raises
+    ------
+    ScoreError
+        For another suffix, or a piece that is empty or too long for a page.
+    RenderError
+        If a package for it is not installed.
+    """
+    forms = [form for form in WRITES if form not in (".svg", ".png")]
+    if suffix not in forms:
+        raise ScoreError(f"a score in one file cannot be {suffix!r}; it can be {', '.join(forms)}")
+    settings = settings or EngravingSettings()
+    notation = notate(piece, short_score=settings.short_score and suffix == ".pdf")
+    return _contents(notation, suffix, settings)[0]
+
+
 def _contents(notation: Notation, suffix: str, settings: EngravingSettings) -> list[bytes]:
-    title = notation.piece.title
+    title = plain(notation.piece.title)
     if suffix == ".abc":
         return [abc_of(notation).encode()]
     if suffix in (".musicxml", ".xml"):
@@ -191,8 +176,8 @@ def _contents(notation: Notation, suffix: str, settings: EngravingSettings) -> l
     if suffix == ".svg":
         return [page.encode() for page in pages]
     if suffix == ".pdf":
-        return [_typeset(pages, title, "pdf", settings.dpi)]
-    return [_typeset([page], title, "png", settings.dpi) for page in pages]
+        return [typeset(pages, title, "pdf", settings.dpi)]
+    return [typeset([page], title, "png", settings.dpi) for page in pages]
 
 
 def _zipped(musicxml: str) -> bytes:

@@ -25,7 +25,8 @@ MAX_BARS = 2_000
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar of the page: [start, end) in ticks, where it would begin if it were whole, and what is written at its start."""
+    """A bar of the page: [start, end) in ticks, where it would begin if it were whole, what is written at its start,
+    what its tempo counts (see `metre.counted`), and whether a double bar line ends it."""
 
     start: int
     end: int
@@ -35,6 +36,8 @@ class Bar:
     time_signature: TimeSignature | None = None
     key: Key | None = None
     tempo_qpm: float | None = None
+    counted: tuple[str, int, int] = ("quarter", 0, GRID)
+    double: bool = False
 
 
 def _bar_lines(piece: Piece) -> list[tuple[int, int, TimeSignature]]:

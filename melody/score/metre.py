@@ -88,6 +88,21 @@ def metre_of(numerator: int, denominator: int) -> Metre:
     return _metre(unique, min(GRID, 4 * GRID // denominator), beats, min(whole, beats), compound)
 
 
+def counted(numerator: int, denominator: int) -> tuple[str, int, int]:
+    """What a tempo counts in a metre: the name of a written value, its dots and its ticks.
+
+    The denominator's note, so half notes in 2/2; dotted ones where eighths or shorter go by threes.
+
+    >>> counted(2, 2), counted(6, 8), counted(4, 4)
+    (('half', 0, 48), ('quarter', 1, 36), ('quarter', 0, 24))
+    """
+    if denominator > 16:
+        return "quarter", 0, GRID
+    unit = 4 * GRID // denominator
+    dots = int(denominator >= 8 and numerator % 3 == 0)
+    return NAMES[2 * unit if dots else unit], dots, 3 * unit if dots else unit
+
+
 @lru_cache(maxsize=8)
 def tuplet_metre(unit: int) -> Metre:
     """The inside of a triplet in place of `unit` ticks, in written ticks (one and a half times the real ones)."""

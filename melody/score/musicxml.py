@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from xml.sax.saxutils import escape
 
 from melody.piece import Piece
 from melody.score.grid import Bar
@@ -18,7 +17,9 @@ from melody.score.metre import GRID
 from melody.score.notation import Notation, Player, notate
 from melody.score.spelling import STEPS, spelled
 from melody.score.values import Fragment
+from melody.text import for_xml
 
+MAX_LABEL = 32  # characters of a name before a staff
 CLEF_SIGNS = {
     "treble": ("G", 2, 0),
     "bass": ("F", 4, 0),
@@ -81,7 +82,7 @@ def musicxml_of(notation: Notation) -> str:
         '<!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 4.0 Partwise//EN" '
         '"http://www.musicxml.org/dtds/partwise.dtd">',
         '<score-partwise version="4.0">',
-        f"<work><work-title>{_text(piece.title)}</work-title></work>" if piece.title else "",
+        f"<work><work-title>{for_xml(piece.title)}</work-title></work>" if piece.title else "",
         "<identification><encoding><software>melody</software></encoding>",
         *_remarks_xml(piece.texts),
         "</identification><part-list>",
@@ -93,13 +94,8 @@ def musicxml_of(notation: Notation) -> str:
     return "\n".join(line for line in [*lines, "</score-partwise>"] if line) + "\n"
 
 
-def _text(text: str) -> str:
-    """Text without the control characters that XML forbids."""
-    return escape(re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "", text))
-
-
 def _remarks_xml(texts: tuple[str, ...]) -> list[str]:
-    fields = [f'<miscellaneous-field name="text">{_text(text)}</miscellaneous-field>' for text in texts]
+    fields = [f'<miscellaneous-field name="text">{for_xml(text)}</miscellaneous-field>' for text in texts]
     return ["<miscellaneous>", *fields, "</miscellaneous>"] if fields else []
 
 
@@ -115,11 +111,11 @@ def _part_list(notation: Notation) -> Iterator[str]:
         symbol = _joins(player, players[i + 1]) if i + 1 < len(players) and i != grouped else ""
         if symbol:
             grouped = i + 1
-            label = f"<group-name>{_text(player.name)}</group-name>" if symbol == "brace" else ""
+            label = f"<group-name>{for_xml(player.name)}</group-name>" if symbol == "brace" else ""
             yield f'<part-group type="start" number="1">{label}<group-symbol>{symbol}</group-symbol>'
             yield "<group-barline>yes</group-barline></part-group>"
         braced = symbol == "brace" or (i == grouped and _joins(players[i - 1], player) == "brace")
-        yield _score_part(i + 1, player, notation.piece, "" if braced else player.name)
+        yield _score_part(i + 1, player, notation.piece, "" if braced else player.name, alone=len(players) == 1)
         if i == grouped:
             yield '<part-group type="stop" number="1"/>'
 
@@ -132,11 +128,14 @@ def _joins(upper: Player, lower: Player) -> str:
     return "brace" if keyboard and clefs == ["treble", "bass"] else ""
 
 
-def _score_part(index: int, player: Player, piece: Piece, label: str) -> str:
-    name = _text(label)
-    short = name if len(name) < 6 else "\n".join(word[:1] + "." for word in name.split()) if "\n" in name else name[:3] + "."
+def _score_part(index: int, player: Player, piece: Piece, label: str, alone: bool) -> str:
+    """A player; one who plays alone needs no short name before every system."""
+    name, short = ("\n".join(map(for_xml, lines)) for lines in (label.split("\n"), _shortened(label)))
     lines = [f'<score-part id="P{index}"><part-name>{name}</part-name>']
-    lines += [f"<part-abbreviation>{short}</part-abbreviation>"] if name else []
+    if len(label) > MAX_LABEL:  # a name as wide as the page would leave no room for music
+        shown = for_xml(label[: MAX_LABEL - 1] + "…")
+        lines.append(f"<part-name-display><display-text>{shown}</display-text></part-name-display>")
+    lines += [f"<part-abbreviation>{short}</part-abbreviation>"] if name and not alone else []
     drums = _drums_of(player, piece) if player.is_drum else []
     for drum in drums:
         lines.append(
@@ -155,6 +154,13 @@ def _score_part(index: int, player: Player, piece: Piece, label: str) -> str:
     return "".join(lines) + "</score-part>"
 
 
+def _shortened(label: str) -> list[str]:
+    if "\n" in label:
+        return [word[:1] + "." for word in label.split("\n")]
+    number = re.search(r" ?\d{1,3}$", label)  # "Violin 1" and "Violin 2" stay apart
+    return [label if len(label) < 6 else label[:3] + "." + (number[0] if number else "")]
+
+
 class _PartWriter:
     """Writes the measures of one player."""
 
@@ -170,7 +176,8 @@ class _PartWriter:
         for i, bar in enumerate(self.notation.bars):
             implicit = ' implicit="yes"' if bar.number == 0 else ""
             body = "".join([self._attributes(i, bar), self._tempo(bar), *self._voices(i, bar)])
-            end = '<barline location="right"><bar-style>light-heavy</bar-style></barline>' if i == last else ""
+            style = "light-heavy" if i == last else "light-light" if bar.double else ""
+            end = f'<barline location="right"><bar-style>{style}</bar-style></barline>' if style else ""
             yield f'<measure number="{bar.number}"{implicit}>{body}{end}</measure>'
 
     def _attributes(self, i: int, bar: Bar) -> str:
@@ -189,11 +196,11 @@ class _PartWriter:
     def _tempo(self, bar: Bar) -> str:
         if bar.tempo_qpm is None or self.index > 1:
             return ""
-        dotted = bar.metre.compound and bar.metre.beats[1] == 36
+        unit, dots, ticks = bar.counted
         return (
             '<direction placement="above"><direction-type><metronome>'
-            f"<beat-unit>quarter</beat-unit>{'<beat-unit-dot/>' * dotted}"
-            f"<per-minute>{round(bar.tempo_qpm / (1.5 if dotted else 1))}</per-minute></metronome></direction-type>"
+            f"<beat-unit>{unit}</beat-unit>{'<beat-unit-dot/>' * dots}"
+            f"<per-minute>{round(bar.tempo_qpm * GRID / ticks)}</per-minute></metronome></direction-type>"
             f'<sound tempo="{bar.tempo_qpm:.10g}"/></direction>'
         )
 

@@ -5,8 +5,9 @@ Conventions
 The page has its own grid of 24 ticks a quarter: thirty-seconds are 3 ticks, sixteenth-note triplets 4. A `Piece` whose
 notes lie on binary values down to thirty-seconds, or in triplets down to sixteenths, is written exactly; other onsets and
 ends move to the nearest value and `Notation.remarks` says so. Drums have no length on a page: a hit is written up to the
-next one, a quarter at most. A rest of a beat or more at the start of bar 0 is a pick-up: the bar is written short and
-numbered 0. Pitches are spelled as positions on the line of fifths: F = -1, C = 0, G = 1, ... B flat = -2, F sharp = 6.
+next one, a quarter at most. Bars are numbered from `Piece.first_bar` on: a pick-up is written short and numbered 0, every
+other bar is written whole. A double bar line stands before a new key or metre, and where a strain ends that is played twice.
+Pitches are spelled as positions on the line of fifths: F = -1, C = 0, G = 1, ... B flat = -2, F sharp = 6.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ import numpy as np
 from melody.errors import ScoreError
 from melody.piece import Ints, Key, Part, Piece, TimeSignature
 from melody.score.grid import Bar, Sheet
-from melody.score.metre import GRID, metre_of
+from melody.score.metre import counted, metre_of
+from melody.score.sections import section_ends
 from melody.score.spelling import find_key, spell
 from melody.score.staves import layouts
 from melody.score.values import Fragment, slices_of, staff_bar
@@ -118,7 +120,7 @@ def _bars(sheet: Sheet, keys: Sequence[Key]) -> tuple[tuple[Bar, ...], list[str]
     while lines[-1][0] + metre_of(*lines[-1][2][1:]).bar < length:  # a note moved over the last bar line
         lines.append((lines[-1][0] + metre_of(*lines[-1][2][1:]).bar, -1, lines[-1][2]))
     ends = [line[0] for line in lines[1:]] + [lines[-1][0] + metre_of(*lines[-1][2][1:]).bar]
-    pickup = _pickup(sheet, int(sheet.start[used].min()), ends[0]) if len(lines) > 1 else 0
+    pickup = _pickup(sheet, int(sheet.start[used].min()), ends[0]) if sheet.piece.has_pickup else 0
     starts = [pickup, *(line[0] for line in lines[1:])]
     if pickup and (ends[-1] - (ends[0] - pickup)) >= int(sheet.end[used].max()):
         shorter = ends[-1] - (ends[0] - pickup)
@@ -130,12 +132,21 @@ def _bars(sheet: Sheet, keys: Sequence[Key]) -> tuple[tuple[Bar, ...], list[str]
         )
     key_at = {_bar_of(lines, key.onset): key for key in keys}
     key_at.setdefault(0, keys[0])
+    sections = section_ends(sheet.piece)
     bars = []
     for i, (start, end, (whole, _, signature)) in enumerate(zip(starts, ends, lines)):
         metre = metre_of(signature.numerator, signature.denominator)
         new = signature if i == 0 or signature != lines[i - 1][2] else None
-        bars.append(Bar(start, end, whole, metre, i if pickup else i + 1, new, key_at.get(i), tempi.get(i)))
+        number, beat = sheet.piece.first_bar + i, counted(*signature[1:])
+        double = i in sections or i + 1 in key_at or _metre_settles(lines, i)
+        bars.append(Bar(start, end, whole, metre, number, new, key_at.get(i), tempi.get(i), beat, double))
     return tuple(bars), remarks
+
+
+def _metre_settles(lines: list[tuple[int, int, TimeSignature]], bar: int) -> bool:
+    """Whether a metre of four bars or more ends after this bar and another begins: odd bars within a strain part nothing."""
+    around = [line[2] for line in lines[max(bar - 3, 0) : bar + 5]]
+    return len(around) == 8 and around[0] == around[3] != around[4] == around[7]
 
 
 def _bar_of(lines: list[tuple[int, int, TimeSignature]], onset: int) -> int:
@@ -144,11 +155,9 @@ def _bar_of(lines: list[tuple[int, int, TimeSignature]], onset: int) -> int:
 
 
 def _pickup(sheet: Sheet, first: int, bar: int) -> int:
-    """Where a pick-up bar begins; 0 for a whole bar."""
-    signature = sheet.piece.time_signatures[0]
-    beat = signature.beat_ticks(GRID)
+    """Where a pick-up bar begins: with its first note, or with the tuplet that this is in."""
     start = first if first % 3 == 0 else sheet.unit_of(first)[0]
-    return start if beat <= start < bar else 0
+    return min(start, bar - sheet.unit_of(0)[1])  # the first note may have been moved to the bar line
 
 
 def _ternary_near(sheet: Sheet, tick: int) -> bool:

@@ -60,7 +60,8 @@ def spell(piece: Piece, keys: Sequence[Key]) -> Ints:
     """Position of each note on the line of fifths, (notes,), by key, harmony and voice leading; drums get 0.
 
     Notes of the key are spelled by it. A chromatic note takes the spelling nearer to the mean position of the key and the
-    notes sounding about it, as in Temperley's theory, and one that moves on by a semitone leans to a new letter.
+    notes sounding about it, as in Temperley's theory, and one that moves on by a semitone leans to a new letter. A pitch
+    that comes back within two bars keeps its spelling: the one that fits all of them best.
 
     References
     ----------
@@ -72,10 +73,28 @@ def spell(piece: Piece, keys: Sequence[Key]) -> Ints:
     for i, (pitch, k) in enumerate(zip(piece.pitch.tolist(), in_force.tolist())):
         place[i] = scales[max(k, 0)].get(pitch % 12, np.nan)
     place[piece.is_drum] = 0
+    chromatic = np.flatnonzero(np.isnan(place)).tolist()
     after = _next_in_part(piece)
-    for i in np.flatnonzero(np.isnan(place)).tolist():
-        place[i] = _chromatic(piece, i, keys[max(in_force[i], 0)], place, after[i])
+    for i in chromatic:
+        place[i] = _likeliest(piece, [i], keys[max(in_force[i], 0)], place, after)
+    for group in _groups(piece, chromatic, in_force.tolist()):
+        if len(set(place[group].tolist())) > 1:
+            place[group] = _likeliest(piece, group, keys[max(in_force[group[0]], 0)], place, after)
     return place.astype(np.int64)
+
+
+def _groups(piece: Piece, notes: Sequence[int], in_force: Sequence[int]) -> list[list[int]]:
+    """Notes of one pitch, in whatever part, that come back within two bars in the same key."""
+    groups: list[list[int]] = []
+    last: dict[tuple[int, int], list[int]] = {}
+    for note in notes:
+        onset, this = int(piece.onset[note]), (int(piece.pitch[note]), in_force[note])
+        near = 2 * piece.time_signature_at(onset).bar_ticks(piece.ticks_per_quarter)
+        if this not in last or onset - piece.onset[last[this][-1]] > near:
+            last[this] = []
+            groups.append(last[this])
+        last[this].append(note)
+    return groups
 
 
 def _next_in_part(piece: Piece) -> list[int]:
@@ -93,15 +112,29 @@ def _next_in_part(piece: Piece) -> list[int]:
     return steps
 
 
-def _chromatic(piece: Piece, note: int, key: Key, place: np.ndarray, step: int) -> int:
+def _likeliest(piece: Piece, notes: list[int], key: Key, place: np.ndarray, after: Sequence[int]) -> int:
+    """The place for all of `notes`, which have one pitch: nearest to the means about them, with regard to where they go."""
+    residue = 7 * int(piece.pitch[notes[0]]) % 12
+    means = [_mean(piece, note, key, place, notes) for note in notes]
+    raised = {residue + 12 * ceil((mean - residue) / 12) for mean in means}
+
+    def cost(candidate: int) -> float:
+        total = 0.0
+        for note, mean in zip(notes, means):
+            onward = after[note] == (1 if candidate >= mean else -1)
+            total += abs(candidate - mean) - (3.0 if onward else 0.0)
+        return total
+
+    return min(sorted(raised | {place - 12 for place in raised}, reverse=True), key=cost)
+
+
+def _mean(piece: Piece, note: int, key: Key, place: np.ndarray, without: Sequence[int]) -> float:
+    """The mean place of the key and of the notes about a note, those that are not yet spelled and `without` aside."""
     centre = key.fifths + (2.3 if key.mode == "major" else 3.5)
     reach = 2 * piece.ticks_per_quarter
     low, high = np.searchsorted(piece.onset, [piece.onset[note] - 2 * reach, piece.onset[note] + reach // 2 + 1])
-    near = slice(max(low, note - 64), min(high, note + 64))
+    near = np.arange(max(low, note - 64), min(high, note + 64))
     gap = np.maximum(piece.onset[near] - piece.end[note], piece.onset[note] - piece.end[near])
-    weight = np.where(gap < 0, 1.0, np.exp(-np.maximum(gap, 0) / reach) / 2) * ~(np.isnan(place[near]) | piece.is_drum[near])
-    mean = (2 * centre + np.nansum(weight * np.nan_to_num(place[near]))) / (2 + weight.sum())
-    residue = 7 * int(piece.pitch[note]) % 12
-    raised = residue + 12 * ceil((mean - residue) / 12)
-    lean = {1: 3.0, -1: -3.0}.get(step, 0.0)
-    return raised if raised - mean <= mean - (raised - 12) + lean else raised - 12
+    weight = np.where(gap < 0, 1.0, np.exp(-np.maximum(gap, 0) / reach) / 2)
+    weight *= ~(np.isnan(place[near]) | piece.is_drum[near] | np.isin(near, without))
+    return float((2 * centre + np.nansum(weight * np.nan_to_num(place[near]))) / (2 + weight.sum()))

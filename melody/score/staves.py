@@ -9,6 +9,7 @@ import numpy as np
 from melody.piece import Ints, Part
 from melody.score.grid import Sheet
 from melody.score.metre import GRID
+from melody.text import plain
 
 # What each clef holds without ledger lines, and how much worse it must be to be preferred to a common one (semitones).
 CLEFS = {"treble": (62, 79, 0.0), "bass": (41, 59, 0.0), "treble-8va": (74, 91, 4.0), "bass-8vb": (29, 47, 4.0)}
@@ -44,7 +45,7 @@ def _is_chorale(sheet: Sheet, shown: list[int]) -> bool:
 
 def _name(part: Part, players: int) -> str:
     if part.name or players == 1:
-        return part.name
+        return plain(part.name)
     if part.is_drum:
         return "Drums"
     from music21 import instrument
