@@ -1,4 +1,4 @@
-"""Scores from files: MusicXML, ABC and Humdrum, read by music21 -> `Piece`.
+"""Scores from files: MusicXML (see `musicxml_reading`), ABC and Humdrum -> `Piece`.
 
 Conventions
 -----------
@@ -8,12 +8,10 @@ from strangers: their size is bounded, and one that declares XML entities is ref
 
 from __future__ import annotations
 
-import io
 import re
 import warnings
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from os import PathLike
 from pathlib import Path
@@ -24,47 +22,62 @@ import numpy as np
 from melody.errors import MelodyError, ScoreError
 from melody.piece import TICKS_PER_QUARTER, Key, Part, Piece, Tempo, TimeSignature
 from melody.score.musicxml import DRUMS
+from melody.score.musicxml_reading import read_musicxml
+from melody.score.musicxml_text import MAX_BYTES
 from melody.signatures import time_signature_of
 
 if TYPE_CHECKING:
     import music21
 
 READS = {".musicxml": "musicxml", ".xml": "musicxml", ".mxl": "musicxml", ".abc": "abc", ".krn": "humdrum"}
-MAX_BYTES = 8_000_000
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A piece read from a score, and what had to be done to the file's music, one plain sentence for each kind of change."""
+
+    piece: Piece
+    repairs: tuple[str, ...] = ()
 
 
 def read_score(path: str | PathLike[str]) -> Piece:
-    """The piece in a MusicXML (.musicxml .xml .mxl), ABC (.abc) or Humdrum (.krn) file, read by music21.
+    """The piece in a MusicXML (.musicxml .xml .mxl), ABC (.abc) or Humdrum (.krn) file.
 
-    Ties are merged, grace notes and chord symbols dropped, repeats not played out. A pick-up becomes a rest at the start of
-    bar 0, a bar of another length gets a time signature of its own. Each part is one `Part`, with its program if the file
-    names one; drums are known by their place and notehead. Where two voices of a part meet on one pitch, the later note ends
-    the earlier.
+    Notes sound as they are meant to: transposing instruments at their sounding pitch, cue notes silent. Ties are merged,
+    grace notes and chord symbols dropped, repeats not played out. A pick-up becomes a rest at the start of bar 0, a bar of
+    another length gets a time signature of its own. Each part is one `Part`, with its program if the file names one; drums
+    are known by their instrument, or by their place and notehead. Where two voices of a part meet on one pitch, the later
+    note ends the earlier.
 
     Raises
     ------
     ScoreError
         If the file is no such score, is larger than 8 MB unpacked, holds several tunes or no notes.
     """
+    return read_score_file(path).piece
+
+
+def read_score_file(path: str | PathLike[str]) -> Reading:
+    """Like `read_score`, with what had to be repaired."""
     path = Path(path)
     form = READS.get(path.suffix.lower())
     if form is None:
         raise ScoreError(f"{path.name!r} has the suffix {path.suffix!r}; a score can be read from {', '.join(READS)}")
     content = _read_bytes(path)
-    if form == "musicxml" and b"<!ENTITY" in content.replace(b"\0", b""):  # UTF-16 too
-        raise ScoreError(
-            f"{path.name} declares XML entities, which no MusicXML needs; export it anew from a notation program"
-        )
     try:
-        piece = from_music21(_parse(content, form))
+        if form == "musicxml":
+            piece, repairs = read_musicxml(content)
+            return Reading(piece, tuple(repairs))
+        return Reading(from_music21(_parse(content, form)))
     except MelodyError as error:
         raise ScoreError(f"{path.name}: {error}") from error
     except Exception as error:  # music21 raises whatever its parsers stumble upon
+        if form == "musicxml":
+            raise
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise ScoreError(
             f"{path.name} cannot be read as {form} ({reason}); open it in a notation program and export it anew"
         ) from error
-    return piece
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -73,22 +86,9 @@ def _read_bytes(path: Path) -> bytes:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise ScoreError(f"cannot read {path}: {error.strerror}; give a file that exists") from error
-    if path.suffix.lower() == ".mxl":
-        content = _unzipped(content, path.name)
     if len(content) > MAX_BYTES:
         raise ScoreError(f"{path.name} is larger than {MAX_BYTES // 1_000_000} MB; split it into shorter scores")
     return content
-
-
-def _unzipped(content: bytes, name: str) -> bytes:
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            container = archive.open("META-INF/container.xml").read(10_000).decode("utf-8", "replace")
-            found = re.search(r'full-path\s*=\s*"([^"]+)"', container)
-            with archive.open(found[1] if found else "score.xml") as file:
-                return file.read(MAX_BYTES + 1)
-    except (zipfile.BadZipFile, KeyError, OSError, RuntimeError, EOFError, NotImplementedError, zlib.error) as error:
-        raise ScoreError(f"{name} is no compressed MusicXML ({error}); export it anew from a notation program") from error
 
 
 def _parse(content: bytes, form: str) -> music21.stream.Stream:
@@ -97,7 +97,7 @@ def _parse(content: bytes, form: str) -> music21.stream.Stream:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         text = content.decode("utf-8-sig", "replace")
-        source = {"musicxml": content, "humdrum": text, "abc": _for_music21(text)}[form]
+        source = {"humdrum": text, "abc": _for_music21(text)}[form]
         score = converter.parseData(source, format=form)
     if isinstance(score, stream.Opus):
         scores = list(score.scores)
