@@ -5,9 +5,9 @@ Conventions
 Times are in units, `UNITS` to a tick of the usual grid; what falls between the ticks is rounded, each onset and each end by
 itself, so that rounding never adds up. A grid finer than the usual one is taken only where a note would vanish.
 
-The first bar is a pick-up if it is shorter than its metre and than the second; a rest fills it. Two short bars that make up a
-whole one, as at a repeat, are one. Any other bar that is short or over-full has a time signature of its own; a bar line off the
-32nd notes, where none can stand, is moved to the nearest one.
+The first bar is a pick-up if it is shorter than its metre and not as long as the second; a rest fills it. Two short bars
+that make up a whole one, as at a repeat, are one. Any other bar that is short or over-full has a time signature of its own;
+a bar line off the 32nd notes, where none can stand, is moved to the nearest one.
 """
 
 from __future__ import annotations

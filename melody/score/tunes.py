@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from melody.errors import ScoreError
-from melody.piece import Key, Part, Piece, Tempo
+from melody.piece import Part, Piece, Tempo
 from melody.score import assembly
 from melody.score.abc_reader.text import decode, plain, tunes_of
 from melody.score.abc_reader.tune import Score, read_lines
@@ -115,7 +115,7 @@ def read_tune(abc: str, texts: tuple[str, ...] = ()) -> Piece:
     (array([ 48,  72,  96, 120, 144]), array([62, 67, 69, 71, 74]))
     """
     score = read_lines(tunes_of(_edited(abc))[0])
-    title = title_of(abc)
+    title = plain(title_of(abc))
     if not score.voices:
         raise ScoreError(f"{title!r} has no notes; a piece of notation needs at least one")
     segments = [_segment(measure) for measure in _last_time(score.voices[0].measures)]
@@ -129,7 +129,7 @@ def title_of(abc: str) -> str:
     'The Unfortunate Rake -- Jig'
     """
     found = re.search(r"(?m)^T:([^\r\n%]*)", abc)
-    return re.sub("at:(?=[a-z-])", "at", plain(found[1])) if found else ""
+    return re.sub("at:(?=[a-z-])", "at", found[1].strip()) if found else ""
 
 
 def _edited(abc: str) -> str:

@@ -66,7 +66,7 @@ def length_of(text: str) -> Fraction:
         If it is none, or not from 1/512 to 4.
     """
     found = re.fullmatch(r"(\d{1,3})(?:\s*/\s*(\d{1,3}))?", text.strip())
-    if not found or not 1 <= int(found[2] or 1):
+    if not found or int(found[2] or 1) == 0:
         raise ValueError(text)
     length = Fraction(int(found[1]), int(found[2] or 1))
     if not Fraction(1, 512) <= length <= 4:

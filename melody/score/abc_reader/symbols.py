@@ -46,7 +46,7 @@ class Length(NamedTuple):
 
 
 class Tone(NamedTuple):
-    """A letter, its octave above that of middle C, its accidental in semitones or None, and its length; `tied` to the next."""
+    """A letter, its octave above middle C's, its accidental in semitones or None, and its length; `tied` to the next."""
 
     letter: str
     octave: int
@@ -58,8 +58,8 @@ class Tone(NamedTuple):
 class Symbol(NamedTuple):
     """`kind` is note, rest, bar_rest, bar, ending, tuplet, tie, broken, overlay, field, or unknown.
 
-    `tones` are those of a note or chord, `length` that of a rest or what multiplies a chord's; `text` a bar line, an ending's
-    numbers or a field's value; `numbers` those of a tuplet, 0 where none is given, or the marks of a broken rhythm.
+    `tones` are those of a note or chord, `length` that of a rest or what multiplies a chord's; `text` a bar line, an
+    ending's numbers or a field's value; `numbers` those of a tuplet, 0 where none is given, or the marks of a broken rhythm.
     """
 
     kind: str

@@ -51,8 +51,8 @@ def decode(content: bytes) -> str:
 def tunes_of(text: str) -> list[Tune]:
     """The tunes of a file, each preceded by the fields of the file's header (section 2.2.2).
 
-    A tune ends at an empty line after its `K:` (section 2.2.1); text between tunes belongs to none. A file without `X:` is one
-    tune.
+    A tune ends at an empty line after its `K:` (section 2.2.1); text between tunes belongs to none. A file without `X:` is
+    one tune.
     """
     lines = [line.rstrip() for line in re.split(r"\r\n|\r|\n", text.replace("\0", ""))]
     starts = [i for i, line in enumerate(lines) if _NEW_TUNE.match(line)]
@@ -65,7 +65,7 @@ def tunes_of(text: str) -> list[Tune]:
 
 def _header(lines: list[str]) -> list[str]:
     """The fields and directives that stand before the first tune, up to an empty line."""
-    found = []
+    found: list[str] = []
     for line in lines:
         if not line and found:
             break

@@ -22,7 +22,7 @@ _SILENT = "ABCDFGHINOPRSTWXZrsw"  # fields that change no note
 
 @dataclass
 class Score:
-    """What was read of a tune: its voices in order, tempi as (units, quarter notes a minute), texts of its fields, repairs."""
+    """What was read of a tune: its voices, tempi as (units, quarter notes a minute), the texts of its fields, repairs."""
 
     voices: list[Voice] = field(default_factory=list)
     tempi: list[tuple[int, float]] = field(default_factory=list)
