@@ -3,7 +3,7 @@
 Conventions
 -----------
 The formats are those of https://www.humdrum.org/guide (syntax) and https://www.humdrum.org/rep/kern (**kern). Each **kern
-spine is a part, the last one, which is the highest of a score, first; the spines it splits into are voices of that part. Other
+spine is a part, the last one, which is the highest of a score, first; the spines it splits into are its voices. Other
 spines (**text, **dynam) are passed over.
 
 Pitch is as encoded, which in **kern is what sounds; `*ITr` is for printing alone. Grace notes (q) have no time and are left

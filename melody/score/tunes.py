@@ -133,9 +133,20 @@ def title_of(abc: str) -> str:
 
 
 def _edited(abc: str) -> str:
-    """The tune with what its editors meant: their tuplets, and B minor for the slip `Bn`."""
+    """The tune with what its editors meant.
+
+    Their tuplets; a Z for a z, and an x for nothing, as it carries a fermata or a sign on a bar line; B minor for the slip
+    `Bn`; and no traces of the encoding of a mail, in which = is =3D.
+    """
+    abc = re.sub(r"=(?:20)?\r?\n", "\n", abc).replace("=3D", "=")
     abc = re.sub(r"(?m)^K:\s*Bn\s*$", "K:Bm", abc)
-    return re.sub(r"\(([59])(?![:\d])", lambda found: {"5": "(5:4:5", "9": "(9:8:9"}[found[1]], abc)
+    lines = abc.splitlines()
+    return "\n".join(line if re.match(r"[A-Za-z+]:\s*[^|:]|%", line) else _edited_music(line) for line in lines)
+
+
+def _edited_music(line: str) -> str:
+    line = re.sub(r"\(([59])(?![:\d])", lambda found: {"5": "(5:4:5", "9": "(9:8:9"}[found[1]], line)
+    return re.sub(r'("[^"]*"|![^!]*!|\[[A-Z]:[^\]]*\])|x\d*|Z', lambda found: found[1] or "z" * (found[0] == "Z"), line)
 
 
 def _last_time(measures: list[Measure]) -> list[Measure]:

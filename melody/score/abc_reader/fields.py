@@ -13,7 +13,7 @@ from melody.piece import Key
 _FIFTHS = {"F": -1, "C": 0, "G": 1, "D": 2, "A": 3, "E": 4, "B": 5}
 _MODES = {"maj": 0, "ion": 0, "mix": -1, "dor": -2, "min": -3, "aeo": -3, "phr": -4, "loc": -5, "lyd": 1}
 _CLEFS = "treble|bass|alto|tenor|baritone|soprano|mezzosoprano|percussion|perc|auto"
-_ATTRIBUTE = re.compile(r'([A-Za-z][\w-]*)\s*=\s*("[^"]*"?|[^\s"]+)')
+_ATTRIBUTE = re.compile(rf'(?<!\S)(?!(?:{"|".join(_MODES)}|exp|m)[a-z]*=)([a-z][\w-]*)\s*=\s*("[^"]*"?|[^\s"]+)')
 _BARE_CLEF = re.compile(rf"(?<![\w=])(?:{_CLEFS})\d?(?:[+-](?:8|15))?(?![\w=])")
 _ALTERATION = re.compile(r"(\^\^|\^|__|_|=)([A-Ga-g])")
 SIGNS = {"^^": 2, "^": 1, "": 0, "=": 0, "_": -1, "__": -2}
@@ -157,7 +157,7 @@ def key_of(text: str) -> KeySignature | None:
     explicit = word.startswith("exp")
     if not explicit and word and word[:3] not in _MODES and word != "m":
         raise ValueError(text)
-    shift = -3 if word == "m" and found[3] == "m" else _MODES.get(word[:3], 0)
+    shift = -3 if word == "m" else _MODES.get(word[:3], 0)
     alterations = _ALTERATION.findall(text[found.end() :])
     return _explicit(place + shift, found[1], alterations, only=explicit)
 
