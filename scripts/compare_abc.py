@@ -46,17 +46,23 @@ def prepared(tune: str) -> str:
     """The tune without repeat signs, variant endings, ornaments, words and chord symbols, up to the empty line that ends it."""
     head, _, rest = tune.partition("\nK:")
     lines = f"{head}\nK:{rest}".rstrip().split("\n\n")[0] if not re.search(r"\n\n", head) else tune
-    return "\n".join(_plain(line) for line in lines.split("\n") if not re.match(r"[wWsPmR]:|%%", line)) + "\n"
+    kept = [_plain(line) for line in lines.split("\n") if not re.match(r"[wWsPmR]:|%%", line)]
+    return "\n".join([*kept[:1], "%%MIDI chordattack 0", *kept[1:]]) + "\n"
 
 
 def _plain(line: str) -> str:
     if re.match(r"[A-Za-z+]:(?![|:])", line) or line.startswith("%"):
         return line
-    line = line.split("%")[0]
+    fields = re.split(r"(\[[A-Za-z]:[^\]]*\])", line.split("%")[0])
+    fields[::2] = map(_plain_music, fields[::2])
+    return "".join(fields)
+
+
+def _plain_music(line: str) -> str:
     line = re.sub(r'"[^"]*"|![^!\s|]*!|\{[^}]*\}', "", line)
     line = re.sub(r"\|\s*\[\s*\d[\d,.-]*|(?<=[|:])\s*\d[\d,.-]*|\[\s*\d[\d,.-]*", "|", line)
     line = re.sub(r":+\][|:\]]*|:*\[?\|[|:\]]*|::+", "|", line)
-    return re.sub(r"[.~TRPMOHSLuvkJ](?![:\]])", "", line)
+    return re.sub(r"[.~TRPMOHSLuvkJ!](?![:\]])", "", line)
 
 
 def theirs(tunes: list[str], folder: Path) -> list[Notes | None]:
@@ -161,7 +167,9 @@ def main() -> int:
         tunes = tunes_in(Path(common.getCorpusFilePath()) / book)
         equal, differing, changed = compare(tunes)
         total, same = total + len(tunes), same + equal
-        print(f"{book}: {equal:,} of {len(tunes):,} tunes equal; raw and prepared text differ in {len(changed)}: {changed[:8]}")
+        print(
+            f"{book}: {equal:,} of {len(tunes):,} tunes equal; raw and prepared text differ in {len(changed)}: {changed[:8]}"
+        )
         for name, found, text in differing:
             print(f"  {name}: {found}")
             if shown < args.show:

@@ -108,12 +108,13 @@ def qpm_of(text: str, unit: Fraction) -> float | None:
 
 class KeySignature(NamedTuple):
     """`alter` gives the semitones by which each letter C to B is altered; `fifths` and `mode` the nearest key of a `Piece`;
-    `silent` that none was named."""
+    `silent` that none was named, `doubtful` that its mode is unknown."""
 
     alter: tuple[int, ...] = (0,) * 7
     fifths: int = 0
     mode: str = "major"
     silent: bool = False
+    doubtful: bool = False
 
     @property
     def key(self) -> Key:
@@ -155,11 +156,10 @@ def key_of(text: str) -> KeySignature | None:
     place = _FIFTHS[found[1]] + {"#": 7, "b": -7}.get(found[2], 0)
     word = found[3].lower()
     explicit = word.startswith("exp")
-    if not explicit and word and word[:3] not in _MODES and word != "m":
-        raise ValueError(text)
+    known = explicit or not word or word[:3] in _MODES or word == "m"
     shift = -3 if word == "m" else _MODES.get(word[:3], 0)
     alterations = _ALTERATION.findall(text[found.end() :])
-    return _explicit(place + shift, found[1], alterations, only=explicit)
+    return _explicit(place + shift, found[1], alterations, only=explicit)._replace(doubtful=not known)
 
 
 def _explicit(

@@ -43,8 +43,9 @@ def read_lines(tune: Tune) -> Score:
     ScoreError
         If it is longer than the limits of this package.
     """
-    reader = _Reader()
-    for line in lines_of(tune):
+    lines = list(lines_of(tune))
+    reader = _Reader(has_key=any(line.kind == "K" for line in lines))
+    for line in lines:
         if line.kind == "%":
             reader.directive(line.text)
         elif line.kind:
@@ -57,7 +58,8 @@ def read_lines(tune: Tune) -> Score:
 
 
 class _Reader:
-    def __init__(self) -> None:
+    def __init__(self, has_key: bool) -> None:
+        self.has_key = has_key
         self.repairs: Counter[str] = Counter()
         self.texts: dict[str, list[str]] = {}
         self.tempi: list[tuple[int, float]] = []
@@ -119,12 +121,12 @@ class _Reader:
             target.sounding.midi = number + (target.sounding.midi if command == "rtranspose" else 0)
 
     def music(self, line: str) -> None:
-        """A line of music; the first one begins the body if no `K:` has."""
-        if not self.in_body and not self.voices and not re.search(r"[|\]]", line):
+        """A line of music; before the `K:` that ends the header it is none."""
+        if not self.in_body and self.has_key:
             self._repair("left out a line of text in the header")
             return
         if not self.in_body:
-            self._repair("no K: field ends the header: C major was taken")
+            self._repair("there is no K: field: C major was taken")
             self.in_body = True
         for symbol in symbols_of(line):
             self.symbols += 1
@@ -221,11 +223,15 @@ class _Reader:
         attributes = fields.attributes_of(text)
         in_header = not self.in_body
         self.in_body = True
+        signature = None
         try:
             signature = fields.key_of(text)
-        finally:
-            for sounding in self._soundings(in_header):
-                self._apply(sounding, attributes)
+        except ValueError:
+            self._repair(f"K:{plain(text)[:20]} is no key; the one before stays")
+        if signature and signature.doubtful:
+            self._repair(f"K:{plain(text)[:20]} has no mode that is known; major was taken")
+        for sounding in self._soundings(in_header):
+            self._apply(sounding, attributes)
         if in_header:
             self.signature = signature or self.signature
             for voice in self.voices.values():
@@ -276,5 +282,7 @@ class _Reader:
         """What was read, all measures closed; voices without any music are left out."""
         for voice in self.voices.values():
             voice.bar_line(strong=True)
+            if voice.unequal:
+                self._repair("left out a > or < between notes of unequal length, or with no note after it", voice.unequal)
         voices = [voice for voice in self.voices.values() if voice.measures]
         return Score(voices, self.tempi, self.texts, self.repairs)

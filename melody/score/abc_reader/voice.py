@@ -86,6 +86,7 @@ class Voice:
     _ties: dict[tuple[str, int, int], tuple[int, int]] = field(default_factory=dict)
     _last: Event | None = None
     _broken: int = 0
+    unequal: int = 0  # broken rhythms between notes of unequal length
     tuplet: Tuplet | None = None
 
     def __post_init__(self) -> None:
@@ -96,8 +97,12 @@ class Voice:
 
     def add(self, tones: tuple[Tone, ...], times: Length, lost: list[str]) -> int:
         """A note, a chord, or a rest if there are no tones; the number of sounds. Pitches that MIDI lacks go to `lost`."""
-        factors = [(times.over, times.under), *self._scale()]
-        first = self._units(tones[0].length if tones else Length(1, 1), factors)
+        length = tones[0].length if tones else Length(1, 1)
+        factors = [(times.over, times.under), *self._tuplet_factor()]
+        if marks := self._agreed(self._units(length, factors)):
+            factors.append(_broken_factor(-marks))
+            self._stretch(*_broken_factor(marks))
+        first = self._units(length, factors)
         event = Event(self.now, first, [])
         for tone in tones:
             if sound := self._sound(tone, self._units(tone.length, factors)):
@@ -128,17 +133,14 @@ class Voice:
             raise ScoreError(f"a note lasts more than {MAX_WHOLES:,} whole notes; mend its length")
         return (2 * over + under) // (2 * under) if under else 0
 
-    def _scale(self) -> list[tuple[int, int]]:
-        """What the broken rhythm and the tuplet in force multiply the next note by."""
-        found = []
-        if self._broken:
-            found.append(_broken_factor(-self._broken))
-            self._broken = 0
-        if self.tuplet:
-            found.append((self.tuplet.normal, self.tuplet.actual))
-            self.tuplet.left -= 1
-            self.tuplet = self.tuplet if self.tuplet.left else None
-        return found
+    def _tuplet_factor(self) -> list[tuple[int, int]]:
+        """What the tuplet in force multiplies the next note by."""
+        if self.tuplet is None:
+            return []
+        found = (self.tuplet.normal, self.tuplet.actual)
+        self.tuplet.left -= 1
+        self.tuplet = self.tuplet if self.tuplet.left else None
+        return [found]
 
     def _advance(self, units: int) -> None:
         self.now += units
@@ -146,19 +148,28 @@ class Voice:
             raise ScoreError(f"it lasts more than {MAX_WHOLES:,} whole notes; split it into shorter tunes")
 
     def broken(self, marks: int) -> bool:
-        """`>` (positive) or `<` after a note: that note changes its length now, the next one when it comes. False if none is
-        before."""
-        if self._last is None:
-            return False
-        over, under = _broken_factor(marks)
+        """`>` (positive) or `<` after a note: both change their lengths when the next one comes. False if none is before."""
+        self._broken = marks if self._last else 0
+        return self._last is not None
+
+    def _agreed(self, duration: int) -> int:
+        """The marks of a broken rhythm; 0 if there is none, or between notes of unequal length, where the standard (4.4)
+        leaves open what it means and it is left out."""
+        marks, self._broken = self._broken, 0
+        if marks and self._last and self._last.duration != duration:
+            self.unequal += 1
+            return 0
+        return marks
+
+    def _stretch(self, over: int, under: int) -> None:
+        """Multiply the length of the last event, which ends now."""
         event = self._last
+        assert event
         moved = {sound.onset + sound.duration: event.onset + sound.duration * over // under for sound in event.sounds}
         self._advance(event.duration * over // under - event.duration)
         event.duration = event.duration * over // under
         event.sounds = [s._replace(duration=s.duration * over // under) for s in event.sounds]
         self._ties = {(a, b, moved.get(end, end)): tie for (a, b, end), tie in self._ties.items()}
-        self._broken = marks
-        return True
 
     # Pitch
 
@@ -207,7 +218,8 @@ class Voice:
         elif self.measures:
             self.measures[-1].strong |= strong
         self._accidentals.clear()
-        self._last = None
+        self.unequal += self._broken != 0
+        self._last, self._broken = None, 0
 
     def rewind(self, overlay: bool = True) -> None:
         """Go back to the last bar line for an overlay; or out of all overlays, to the end of the longest."""
