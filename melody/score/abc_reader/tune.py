@@ -16,6 +16,7 @@ from melody.score.abc_reader.voice import Tuplet, Voice
 
 MAX_SYMBOLS = 400_000
 MAX_VOICES = 128
+_OPEN_CHORD = re.compile(r"\[(?![A-Za-z]:)[^\[\]|\"\s]{0,40}$")  # the line broken within a chord, as a mail does
 _LETTERS = "HLMOPRSTuv~."  # decorations of the standard; others are what `U:` makes them
 _SILENT = "ABCDFGHINOPRSTWXZrsw"  # fields that change no note
 
@@ -74,6 +75,7 @@ class _Reader:
         self.sounding = Sounding()
         self.program, self.is_drum, self.propagate = 0, False, "pitch"
         self.current: Voice | None = None
+        self.open_chord = ""
 
     # Lines
 
@@ -103,11 +105,16 @@ class _Reader:
         """A stylesheet directive or `I:`; those that sound are obeyed (section 11)."""
         words = text.replace("=", " ").split()
         if len(words) > 1 and words[0] == "propagate-accidentals" and words[1] in ("not", "octave", "pitch"):
-            self.propagate = words[1]
-            for voice in self.voices.values():
-                voice.propagate = words[1]
+            self._propagate(words[1])
+        elif words[:2] == ["MIDI", "nobarlines"]:
+            self._propagate("not")
         elif len(words) > 2 and words[0] == "MIDI" and re.fullmatch(r"[+-]?\d{1,3}", words[-1]):
             self._midi(words[1], int(words[-1]))
+
+    def _propagate(self, how: str) -> None:
+        self.propagate = how
+        for voice in self.voices.values():
+            voice.propagate = how
 
     def _midi(self, command: str, number: int) -> None:
         """%%MIDI program, channel (10 is for drums) and transpose, for the voice in hand or, in the header, for all."""
@@ -128,7 +135,10 @@ class _Reader:
         if not self.in_body:
             self._repair("there is no K: field: C major was taken")
             self.in_body = True
-        for symbol in symbols_of(line):
+        line = f"{self.open_chord}{line}"
+        unclosed = _OPEN_CHORD.search(line)
+        self.open_chord = unclosed[0] if unclosed else ""
+        for symbol in symbols_of(line[: unclosed.start()] if unclosed else line):
             self.symbols += 1
             if self.symbols > MAX_SYMBOLS:
                 raise ScoreError(f"it has more than {MAX_SYMBOLS:,} notes and signs; split it into shorter tunes")
@@ -280,6 +290,8 @@ class _Reader:
 
     def score(self) -> Score:
         """What was read, all measures closed; voices without any music are left out."""
+        if self.open_chord:
+            self._repair("left out a chord that is not closed")
         for voice in self.voices.values():
             voice.bar_line(strong=True)
             if voice.unequal:
