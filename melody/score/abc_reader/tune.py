@@ -179,8 +179,8 @@ class _Reader:
             self._repair(f"left out {plain(symbol.text) or 'a sign'}, which has no meaning")
 
     def _note(self, voice: Voice, symbol: Symbol) -> None:
-        if symbol.length.under == 0 or any(tone.length.under == 0 for tone in symbol.tones):
-            self._repair("left out a note whose length is divided by 0")
+        if not all(length.over and length.under for length in (symbol.length, *(tone.length for tone in symbol.tones))):
+            self._repair("left out a note of no length")
             return
         lost: list[str] = []
         voice.add(symbol.tones, symbol.length, lost)
