@@ -26,7 +26,7 @@ from melody.score.assembly import MAX_NOTES, QUARTER, Page, PageBar, Tone
 from melody.score.bars import UNITS
 
 MAX_SPINES = 256
-MAX_FIELDS = 2_000_000
+MAX_FIELDS = 1_000_000
 _NEAR = UNITS // 4  # durations such as 1/17 are rounded to whole units
 _DURATION = re.compile(r"(\d+)(?:%(\d+))?(\.*)")
 _PITCH = re.compile(r"(?:([a-g])\1*|([A-G])\2*)([#\-n]*)")

@@ -8,6 +8,10 @@ import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from melody.errors import ScoreError
+
+MAX_LINES = 100_000
+MAX_TUNES = 1_000  # of one file; since one with several is refused, they are only counted
 _NEW_TUNE = re.compile(r"X:")
 _FIELD = re.compile(r"([A-Za-z+]):(.*)", re.DOTALL)
 _MUSIC_LIKE_A_FIELD = re.compile(r"[A-Ga-gz]:[|:]")  # a note and a repeat sign: `d:|`
@@ -53,9 +57,16 @@ def tunes_of(text: str) -> list[Tune]:
 
     A tune ends at an empty line after its `K:` (section 2.2.1); text between tunes belongs to none. A file without `X:` is
     one tune.
+
+    Raises
+    ------
+    ScoreError
+        If there are more lines or tunes than are read.
     """
     lines = [line.rstrip() for line in re.split(r"\r\n|\r|\n", text.replace("\0", ""))]
     starts = [i for i, line in enumerate(lines) if _NEW_TUNE.match(line)]
+    if len(lines) > MAX_LINES or len(starts) > MAX_TUNES:
+        raise ScoreError(f"it has {len(lines):,} lines and {len(starts):,} tunes; give one tune a file")
     if not starts:
         return [_tune(lines)]
     header = _header(lines[: starts[0]])

@@ -14,7 +14,8 @@ from melody.score.abc_reader.symbols import Symbol, symbols_of
 from melody.score.abc_reader.text import Tune, lines_of, plain
 from melody.score.abc_reader.voice import Tuplet, Voice
 
-MAX_SYMBOLS = 400_000
+MAX_SYMBOLS = 300_000
+_COST_OF_A_FIELD = 4  # symbols that take as long to read
 MAX_VOICES = 128
 _OPEN_CHORD = re.compile(r"\[(?![A-Za-z]:)[^\[\]|\"\s]{0,40}$")  # the line broken within a chord, as a mail does
 _LETTERS = "HLMOPRSTuv~."  # decorations of the standard; others are what `U:` makes them
@@ -81,6 +82,7 @@ class _Reader:
 
     def field(self, letter: str, text: str) -> None:
         """An information field, on a line of its own or in brackets."""
+        self._count(_COST_OF_A_FIELD)
         known = {
             "K": self._key,
             "M": self._metre,
@@ -139,10 +141,13 @@ class _Reader:
         unclosed = _OPEN_CHORD.search(line)
         self.open_chord = unclosed[0] if unclosed else ""
         for symbol in symbols_of(line[: unclosed.start()] if unclosed else line):
-            self.symbols += 1
-            if self.symbols > MAX_SYMBOLS:
-                raise ScoreError(f"it has more than {MAX_SYMBOLS:,} notes and signs; split it into shorter tunes")
+            self._count(1)
             self._symbol(symbol)
+
+    def _count(self, symbols: int) -> None:
+        self.symbols += symbols
+        if self.symbols > MAX_SYMBOLS:
+            raise ScoreError(f"it has more than {MAX_SYMBOLS:,} notes and signs; split it into shorter tunes")
 
     # Symbols
 
