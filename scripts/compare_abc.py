@@ -6,8 +6,8 @@
 
 abc2midi (of the Debian package abcmidi) must be on the PATH. It plays repeats out, ornaments as notes and hornpipes swung.
 So both read the same text, in which repeat signs are plain bar lines, and ornaments and R: are gone. Our reading of the text
-as it stands must give the same notes as that of the text so prepared. Onsets may differ by a 32nd of a quarter: we round to a
-grid. A tune counts as equal if each note of either has its fellow.
+as it stands must give the same notes as that of the text so prepared. Onsets may differ by a 32nd of a quarter: we round
+to a grid. A tune counts as equal if each note of either has its fellow.
 """
 
 from __future__ import annotations

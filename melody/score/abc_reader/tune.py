@@ -14,7 +14,7 @@ from melody.score.abc_reader.symbols import Symbol, symbols_of
 from melody.score.abc_reader.text import Tune, lines_of, plain
 from melody.score.abc_reader.voice import Tuplet, Voice
 
-MAX_SYMBOLS = 300_000
+MAX_SYMBOLS = 150_000
 _COST_OF_A_FIELD = 4  # symbols that take as long to read
 MAX_VOICES = 128
 _OPEN_CHORD = re.compile(r"\[(?![A-Za-z]:)[^\[\]|\"\s]{0,40}$")  # the line broken within a chord, as a mail does
