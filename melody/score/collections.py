@@ -65,11 +65,11 @@ def _table(*collections: Collection) -> dict[str, Collection]:
 # Pieces and notes as music21 10.5 has them
 COLLECTIONS: dict[str, Collection] = _table(
     Collection(
-        "ryans", "Ryan's Mammoth Collection", "1883", f"Ray Davies, John Chambers and others; {_TERMS}", 1059, 120573
+        "ryans", "Ryan's Mammoth Collection", "1883", f"Ray Davies, John Chambers and others; {_TERMS}", 1059, 120578
     ),
-    Collection("oneills", "O'Neill's Music of Ireland", "1903", f"John Chambers and others; {_TERMS}", 2009, 214958),
-    Collection("airds", "Aird's Selection of Airs", "1778-1801", f"Jack Campin; {_TERMS}", 1180, 108051),
-    Collection("fiddle", "Ryan's, O'Neill's and Aird's", "1778-1903", f"as for each; {_TERMS}", 4248, 443582),
+    Collection("oneills", "O'Neill's Music of Ireland", "1903", f"John Chambers and others; {_TERMS}", 2009, 214952),
+    Collection("airds", "Aird's Selection of Airs", "1778-1801", f"Jack Campin; {_TERMS}", 1180, 108089),
+    Collection("fiddle", "Ryan's, O'Neill's and Aird's", "1778-1903", f"as for each; {_TERMS}", 4248, 443619),
     Collection("chorales", "Bach's chorales in four parts", "1707-1750", f"Margaret Greentree; {_TERMS}", 365, 84914),
 )
 _FOLDERS = {"ryans": "ryansMammoth", "oneills": "oneills1850", "airds": "airdsAirs", "chorales": "bach"}
