@@ -28,7 +28,8 @@ from melody.signatures import time_signature_of
 MAX_PARTS = 256
 MAX_QUARTERS = 500_000
 _FINEST = UNITS // 16  # a sixty-fourth note: bars are whole numbers of it
-_NEAR = UNITS // 24  # a bar that misses its metre by less was rounded by whoever wrote it
+_NEAR = UNITS // 24
+_ROUNDED = UNITS // 8  # a bar that misses its metre by less than a thirty-second was rounded by whoever wrote it
 
 
 def read_musicxml(content: bytes) -> tuple[Piece, list[str]]:
@@ -278,7 +279,7 @@ def _common_length(bars: list[Bar], nominal: int) -> int:
 
 def _written_length(length: int, nominal: int) -> int:
     """The length that a bar line can have: the metre's if it is near, else the next that a time signature can say."""
-    if abs(length - nominal) < _NEAR:
+    if abs(length - nominal) < _ROUNDED:
         return nominal
     if length % _FINEST == 0 and _signature_of(length).bar_ticks(UNITS) == length:
         return length
