@@ -169,20 +169,20 @@ class PartReader:
 
     # Time
 
-    def _step(self, element: Element, sign: int) -> None:
-        duration = _units(element.findtext("duration"), self._divisions)
-        if duration is None:
-            self._trouble("steps in time that cannot be read", damage=True)
-        self._position = max(self._position + sign * (duration or 0), 0)
-        if self._position > LONGEST:
-            self._position = LONGEST
-            self._trouble("steps in time beyond the longest bar", damage=True)
-
     def _backup(self, element: Element) -> None:
-        self._step(element, -1)
+        text = element.findtext("duration")
+        back = _units(text, self._divisions)
+        if back is None and number(text, 0, 1e15) is None:
+            self._trouble("steps back that cannot be read", damage=True)
+            back = 0
+        self._position = max(self._position - back, 0) if back is not None else 0  # too far is to the start of the bar
 
     def _forward(self, element: Element) -> None:
-        self._step(element, 1)
+        step = _units(element.findtext("duration"), self._divisions)
+        if step is None or self._position + step > LONGEST:
+            self._trouble("steps forward that cannot be read or lead beyond the longest bar", damage=True)
+        else:
+            self._position += step
 
     def _duration(self, parts: dict[str, Element]) -> int | None:
         if "duration" in parts:
