@@ -209,8 +209,12 @@ class PartReader:
             bar.resting = max(bar.resting, onset + duration)
             return
         bar.length = max(bar.length, onset + duration)
-        if rest is None and "cue" not in parts and duration > 0:
+        if rest is not None or "cue" in parts:
+            return
+        if duration > 0:
             self._sound(element, parts, onset, duration)
+        else:
+            self._trouble("notes of no length")
 
     def _sound(self, element: Element, parts: dict[str, Element], onset: int, duration: int) -> None:
         instrument = self._instrument(parts.get("instrument"))

@@ -90,6 +90,7 @@ class _Reader:
         self.outers = self.total = self.tags = 0
         self.builder = TreeBuilder()
         self.damaged: list[str] = []
+        self.unclosed = 0
         self.broken_off = False
         self.reason = "a tag is not closed"
 
@@ -136,6 +137,7 @@ class _Reader:
         elif self.depth == 3 and self.outer_id is not None and tag in (self.inner, self.outer):
             if tag == self.outer:  # the one before was not closed
                 self.outer_id = None
+                self.unclosed += 1
                 raise _Resume(parser.CurrentByteIndex)
             self.part = self.outer_id if self.outer == "part" else attributes.get("id", "")
             self._open(tag, attributes)
@@ -162,6 +164,7 @@ class _Reader:
         if tag == self.inner and self.depth == 4:  # the bar before was not closed
             self.builder.end(tag)
             self._close()
+            self.unclosed += 1
             raise _Resume(parser.CurrentByteIndex)
         if tag in _UNREAD or (self.depth == 4 and self.within == self.inner and tag not in _IN_BARS):
             self.skipping = 1
@@ -232,6 +235,8 @@ class _Reader:
         if self.damaged:
             more = f" and {len(self.damaged) - 3} more places" if len(self.damaged) > 3 else ""
             found.append(f"{', '.join(self.damaged[:3])}{more}: damaged ({self.reason}), left empty")
+        if self.unclosed:
+            found.append(f"bars or parts that are not closed ({self.unclosed}): closed where the next begins")
         if self.broken_off:
             found.append(
                 f"the file breaks off or is damaged to its end ({self.reason}); the whole bars before that are kept"
