@@ -4,8 +4,8 @@ Conventions
 -----------
 Times are in units from the start of the bar, `UNITS` to the quarter, so that tuplets of 2, 3, 5, 7, 9, 11 and 13 are whole;
 the durations of the file decide, not the written values. Pitches are as they sound: a transposition holds from where it
-stands, for its staff or for all. Grace notes take no time and are left out, cue notes take time and are silent. What
-cannot be read is left out by itself and counted.
+stands, for its staff or for all. Grace notes take no time and are left out, cue notes take time and are silent; a tremolo
+on one note is played out. What cannot be read is left out by itself and counted.
 """
 
 from __future__ import annotations
@@ -59,8 +59,9 @@ class Note(NamedTuple):
 class Bar:
     """A bar of a part.
 
-    `length` is how far its notes and rests go, `reach` how far any step in time goes, `resting` the length of a rest that
-    fills the bar, however long that is. `metre` is what is in force, None for none. `whole` says that all could be read.
+    `length` is how far its notes and rests go, `reach` how far any step in time goes in a bar that is meant to be whole,
+    `resting` the length of a rest that fills the bar, however long that is. `metre` is what is in force, None for none.
+    `whole` says that all could be read.
     """
 
     metre: TimeSignature | None = None
@@ -145,7 +146,7 @@ class PartReader:
         self._transpositions: dict[str, tuple[int, int]] = {}  # staff, "" for all: semitones, octaves doubled
         self._velocity = VELOCITY
         self._bar = Bar()
-        self._position = self._last_onset = 0
+        self._position = self._last_onset = self._stroke = 0
 
     def read(self, index: int, measure: Element | None) -> None:
         """Take bar `index`; None is one that cannot be read. Bars that were left out in between are empty."""
@@ -153,10 +154,11 @@ class PartReader:
             self.bars.append(Bar(self._metre))
         self._bar = Bar(self._metre)
         self._position = self._last_onset = 0
+        partial = measure is not None and measure.get("implicit") == "yes"
         for element in measure if measure is not None else ():
             if (take := _TAKES.get(element.tag)) is not None:
                 take(self, element)
-                self._bar.reach = max(self._bar.reach, self._position)
+                self._bar.reach = max(self._bar.reach, 0 if partial else self._position)
         self._bar.metre = self._metre
         self._bar.whole &= measure is not None
         self.bars.append(self._bar)
@@ -167,20 +169,20 @@ class PartReader:
 
     # Time
 
-    def _step(self, element: Element, sign: int) -> None:
-        duration = _units(element.findtext("duration"), self._divisions)
-        if duration is None:
-            self._trouble("steps in time that cannot be read", damage=True)
-        self._position = max(self._position + sign * (duration or 0), 0)
-        if self._position > LONGEST:
-            self._position = LONGEST
-            self._trouble("steps in time beyond the longest bar", damage=True)
-
     def _backup(self, element: Element) -> None:
-        self._step(element, -1)
+        text = element.findtext("duration")
+        back = _units(text, self._divisions)
+        if back is None and number(text, 0, 1e15) is None:
+            self._trouble("steps back that cannot be read", damage=True)
+            back = 0
+        self._position = max(self._position - back, 0) if back is not None else 0  # too far is to the start of the bar
 
     def _forward(self, element: Element) -> None:
-        self._step(element, 1)
+        step = _units(element.findtext("duration"), self._divisions)
+        if step is None or self._position + step > LONGEST:
+            self._trouble("steps forward that cannot be read or lead beyond the longest bar", damage=True)
+        else:
+            self._position += step
 
     def _duration(self, parts: dict[str, Element]) -> int | None:
         if "duration" in parts:
@@ -201,13 +203,18 @@ class PartReader:
         onset = self._last_onset if "chord" in parts else self._position
         if "chord" not in parts:
             self._last_onset, self._position = onset, onset + duration
+            self._stroke = _stroke(parts) if "notations" in parts else 0
         rest, bar = parts.get("rest"), self._bar
         if rest is not None and rest.get("measure") == "yes":
             bar.resting = max(bar.resting, onset + duration)
             return
         bar.length = max(bar.length, onset + duration)
-        if rest is None and "cue" not in parts and duration > 0:
+        if rest is not None or "cue" in parts:
+            return
+        if duration > 0:
             self._sound(element, parts, onset, duration)
+        else:
+            self._trouble("notes of no length")
 
     def _sound(self, element: Element, parts: dict[str, Element], onset: int, duration: int) -> None:
         instrument = self._instrument(parts.get("instrument"))
@@ -224,10 +231,19 @@ class PartReader:
         velocity = self._velocity if loudness is None else _velocity(loudness)
         for octave in {0, doubled}:
             if 0 <= (sounding := pitch + semitones_up + 12 * octave) <= 127:
-                self._bar.notes.append(Note(onset, duration, sounding, velocity, tied, tied_on, is_drum))
-                self.num_notes += 1
+                self._strike(Note(onset, duration, sounding, velocity, tied, tied_on, is_drum))
+
+    def _strike(self, note: Note) -> None:
+        """Add a note, or as many as a tremolo has."""
+        stroke = self._stroke
+        strokes = note.duration // stroke if stroke else 1
+        self.num_notes += max(strokes, 1)
         if self.num_notes > MAX_NOTES:
             raise ScoreError(f"has more than {MAX_NOTES:,} notes in one part; split it into shorter scores")
+        if strokes < 2:
+            self._bar.notes.append(note)
+        for i in range(strokes if strokes > 1 else 0):
+            self._bar.notes.append(note._replace(onset=note.onset + i * stroke, duration=stroke, tied=False, tied_on=False))
 
     def _instrument(self, named: Element | None) -> Instrument:
         known = self.player.instruments.get(named.get("id", "")) if named is not None else None
@@ -313,6 +329,16 @@ def _tuplet(parts: dict[str, Element]) -> Fraction:
     return normal / actual if actual and normal else Fraction(1)
 
 
+def _stroke(parts: dict[str, Element]) -> int:
+    """The length of each note of a tremolo on one note or chord; 0 if there is none."""
+    for tremolo in parts["notations"].iterfind("ornaments/tremolo"):
+        marks = number(tremolo.text, 1, 6)
+        value = _VALUES.get((parts["type"].text or "").strip(), 1) if "type" in parts else 1
+        if tremolo.get("type", "single") == "single" and marks:
+            return round(min(value, 1) * UNITS / 2 ** int(marks) * _tuplet(parts))
+    return 0
+
+
 def _offset(element: Element | None, divisions: Fraction) -> int:
     value = number(element.text, -1e9, 1e9) if element is not None else None
     return max(min(round(value / divisions * UNITS), LONGEST), -LONGEST) if value else 0
@@ -329,7 +355,7 @@ def _pitch(element: Element | None) -> int | None:
     alter = number(element.findtext("alter") or "0", -12, 12)
     if step not in tuple("ABCDEFG") or octave is None or alter is None:
         return None
-    return 12 * (floor(octave) + 1) + semitones(step) + floor(alter + Fraction(1, 2))
+    return 12 * (floor(octave) + 1) + semitones(step) + int(alter)  # of a quarter tone the half nearer to the letter
 
 
 def _drum(parts: dict[str, Element]) -> int:

@@ -27,8 +27,11 @@ from melody.signatures import time_signature_of
 
 MAX_PARTS = 256
 MAX_QUARTERS = 500_000
+MAX_CHANGES = 50_000  # of tempo, key and metre
+_MAX_HELD = 32  # notes of one pitch that wait for the end of their tie
 _FINEST = UNITS // 16  # a sixty-fourth note: bars are whole numbers of it
-_NEAR = UNITS // 24  # a bar that misses its metre by less was rounded by whoever wrote it
+_NEAR = UNITS // 24
+_ROUNDED = UNITS // 8  # a bar that misses its metre by less than a thirty-second was rounded by whoever wrote it
 
 
 def read_musicxml(content: bytes) -> tuple[Piece, list[str]]:
@@ -127,6 +130,9 @@ class _Page:
                 rows += [(*row, len(players)) for row in _without_overlap(map(self._row, notes))]
                 players.append(Part(_program(part.player, is_drum), is_drum, part.player.name))
         onset, duration, pitch, velocity, index = np.array(rows, np.int64).T
+        signatures, tempi, keys = list(self._signatures()), self._tempi(), self._keys()
+        if (changes := len(signatures) + len(tempi) + len(keys)) > MAX_CHANGES:
+            raise ScoreError(f"has {changes:,} changes of metre, tempo and key; the limit is {MAX_CHANGES:,}")
         return Piece(
             onset,
             duration,
@@ -134,9 +140,9 @@ class _Page:
             velocity,
             index,
             tuple(players),
-            tuple(self._signatures()),
-            tuple(self._tempi()),
-            tuple(self._keys()),
+            tuple(signatures),
+            tuple(tempi),
+            tuple(keys),
             title,
             ticks_per_quarter=self.grid,
         )
@@ -165,14 +171,20 @@ class _Page:
                 if before is not None:
                     note = before._replace(duration=note.onset + note.duration - before.onset, tied_on=note.tied_on)
                 if note.tied_on:
-                    waiting.setdefault((note.pitch, note.is_drum), []).append(note)
+                    held = waiting.setdefault((note.pitch, note.is_drum), [])
+                    held.append(note)
+                    if len(held) > _MAX_HELD:
+                        yield held.pop(0)
                 else:
                     yield note
-            for key, notes in waiting.items():  # what was not tied on by the end of the next bar never will be
-                yield from (n for n in notes if n.onset + n.duration < start)
-                waiting[key] = [n for n in notes if n.onset + n.duration >= start]
-        for notes in waiting.values():
-            yield from notes
+            for key, held in list(waiting.items()):  # what was not tied on by the end of the next bar never will be
+                yield from (n for n in held if n.onset + n.duration < start)
+                if left := [n for n in held if n.onset + n.duration >= start]:
+                    waiting[key] = left
+                else:
+                    del waiting[key]
+        for held in waiting.values():
+            yield from held
 
     def _signatures(self) -> Iterator[TimeSignature]:
         at, previous, lines = 0, None, self.lines
@@ -278,7 +290,7 @@ def _common_length(bars: list[Bar], nominal: int) -> int:
 
 def _written_length(length: int, nominal: int) -> int:
     """The length that a bar line can have: the metre's if it is near, else the next that a time signature can say."""
-    if abs(length - nominal) < _NEAR:
+    if abs(length - nominal) < _ROUNDED:
         return nominal
     if length % _FINEST == 0 and _signature_of(length).bar_ticks(UNITS) == length:
         return length

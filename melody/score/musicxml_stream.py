@@ -18,14 +18,15 @@ from melody.errors import ScoreError
 
 MAX_DEPTH = 64
 MAX_TAGS = 2_000_000
+MAX_TAGS_IN_BAR = 300_000
 MAX_BARS = 100_000  # of all parts
 MAX_DAMAGE = 200  # places
 _CHUNK = 1 << 16
 _NESTING = {"score-partwise": ("part", "measure"), "score-timewise": ("measure", "part")}
 _HEADERS = frozenset({"work", "movement-title", "part-list"})
-_UNREAD = frozenset(  # in bars: what is neither sounding nor in the way of time
-    "lyric beam print figured-bass harmony stem accidental play listen footnote level link bookmark".split()  # noqa: SIM905
-)
+_IN_BARS = frozenset({"note", "backup", "forward", "attributes", "direction", "sound"})
+_UNREAD = frozenset({"lyric", "beam", "stem", "accidental", "play", "listen", "footnote", "level"})
+_LONG_TAG = re.compile(rb"<[^<>!?][^<>]{20000}")
 _PLACES = re.compile(rb"<(/?)(measure|part)(?=[\s>/])")
 
 
@@ -59,6 +60,8 @@ def read_document(text: str, sink: Sink, repairs: list[str]) -> None:
         raise ScoreError("cannot be read as musicxml (it is empty); open it in a notation program and export it anew")
     if (tags := data.count(b"<")) > MAX_TAGS:
         raise ScoreError(f"has {tags:,} tags; the limit is {MAX_TAGS:,}; split it into shorter scores")
+    if _LONG_TAG.search(data):
+        raise ScoreError("has a tag of more than 20,000 letters, which no score needs")
     reader, at = _Reader(sink), 0
     for _ in range(MAX_DAMAGE):
         damage = reader.parse(data, at)
@@ -84,9 +87,10 @@ class _Reader:
         self.part = ""
         self.depth = self.skipping = 0
         self.counts: dict[str, int] = {}
-        self.outers = self.total = 0
+        self.outers = self.total = self.tags = 0
         self.builder = TreeBuilder()
         self.damaged: list[str] = []
+        self.unclosed = 0
         self.broken_off = False
         self.reason = "a tag is not closed"
 
@@ -133,6 +137,7 @@ class _Reader:
         elif self.depth == 3 and self.outer_id is not None and tag in (self.inner, self.outer):
             if tag == self.outer:  # the one before was not closed
                 self.outer_id = None
+                self.unclosed += 1
                 raise _Resume(parser.CurrentByteIndex)
             self.part = self.outer_id if self.outer == "part" else attributes.get("id", "")
             self._open(tag, attributes)
@@ -152,17 +157,21 @@ class _Reader:
         self.outer_id = f"{name}#{self.outers}" if self.outer == "part" and name in self.counts else name
 
     def _open(self, tag: str, attributes: dict[str, str]) -> None:
-        self.within, self.builder = tag, TreeBuilder()
+        self.within, self.builder, self.tags = tag, TreeBuilder(), 0
         self.builder.start(tag, attributes)
 
     def _inside(self, tag: str, attributes: dict[str, str], parser: expat.XMLParserType) -> None:
         if tag == self.inner and self.depth == 4:  # the bar before was not closed
             self.builder.end(tag)
             self._close()
+            self.unclosed += 1
             raise _Resume(parser.CurrentByteIndex)
-        if tag in _UNREAD:
+        if tag in _UNREAD or (self.depth == 4 and self.within == self.inner and tag not in _IN_BARS):
             self.skipping = 1
         else:
+            self.tags += 1
+            if self.tags > MAX_TAGS_IN_BAR:
+                raise ScoreError(f"has more than {MAX_TAGS_IN_BAR:,} tags in one bar; split it into shorter scores")
             self.builder.start(tag, attributes)
 
     def _text(self, text: str) -> None:
@@ -226,6 +235,8 @@ class _Reader:
         if self.damaged:
             more = f" and {len(self.damaged) - 3} more places" if len(self.damaged) > 3 else ""
             found.append(f"{', '.join(self.damaged[:3])}{more}: damaged ({self.reason}), left empty")
+        if self.unclosed:
+            found.append(f"bars or parts that are not closed ({self.unclosed}): closed where the next begins")
         if self.broken_off:
             found.append(
                 f"the file breaks off or is damaged to its end ({self.reason}); the whole bars before that are kept"

@@ -29,6 +29,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE, b"<\0", b"\0")
 _ZEROS = (
     (b"<\0\0\0", "utf-32-le"),
     (b"\0\0\0<", "utf-32-be"),
@@ -72,12 +73,13 @@ def _decoded(content: bytes, repairs: list[str]) -> str:
     try:
         return content.decode(encoding)
     except UnicodeError:
-        fallback = "utf-8" if encoding != "utf-8" else "cp1252"
-    try:
-        text = content.decode(fallback)
-    except UnicodeError:
-        fallback, text = encoding, content.decode(encoding, "replace")
-    repairs.append(f"the text is no {encoding.upper()}, which it says it is; read as {fallback.upper()} as far as it goes")
+        text = content.decode("utf-8" if encoding != "utf-8" and not content.startswith(_WIDE) else encoding, "replace")
+    lost = text.count("\ufffd")
+    if encoding == "utf-8" and sum(len(run) for run in re.findall("[^\0-\x7f]+", text)) < 2 * lost:  # no UTF-8 at all
+        encoding, text = "cp1252", content.decode("cp1252", "replace")
+        repairs.append("the text is no UTF-8, which it says it is; read as Windows-1252")
+    else:
+        repairs.append(f"{lost} characters of the text are no {encoding.upper()}, which it says it is")
     return text
 
 

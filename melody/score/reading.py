@@ -68,6 +68,8 @@ def read_score_file(path: str | PathLike[str]) -> Reading:
 
 def _read_bytes(path: Path) -> bytes:
     try:
+        if path.exists() and not path.is_file():  # a pipe that nobody writes to would be waited for
+            raise ScoreError(f"{path} is no file; name a score")
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
