@@ -111,7 +111,11 @@ def _without_short_rests(vocabulary: Vocabulary, piece: Piece) -> tuple[Piece, t
         short = (rest > 0) & (2 * rest <= piece.ticks_per_quarter) & ~known
         duration[own[:-1][short]] += rest[short]
         closed += int(np.sum(short))
-    return (replace(piece, duration=duration), (f"{closed} short rests left out",)) if closed else (piece, ())
+    return (
+        (replace(piece, duration=duration), (f"{closed} short rest{'s' if closed > 1 else ''} left out",))
+        if closed
+        else (piece, ())
+    )
 
 
 def with_key(model: Model, music: Understood) -> Understood:
@@ -143,18 +147,17 @@ class Prompt:
             self._prompt = prompt.resolution(self._vocabulary.ticks_per_quarter)
         music = with_key(model, understood(self._vocabulary, self._prompt))
         fitted, self._octaves, remarks = music.piece, music.octaves, music.remarks
-        moved = self._prompt.transpose(12 * self._octaves)
-        self._moved_in_time = not np.array_equal(fitted.onset, moved.onset) or fitted.length != moved.length
         self._fitted, self.remarks = fitted, remarks
         self._end = _bar_line(self._prompt, self._prompt.length)  # where the bars that are asked for begin
         self._fitted_end = _bar_line(fitted, fitted.length)
+        self._ends_elsewhere = self._fitted_end - fitted.length != self._end - self._prompt.length
 
     def start(self, bars: int | None, kind: type[Grammar] = Grammar) -> Start:
         """The state after the prompt, and a grammar of that kind set to go on for so many bars."""
         heard = self._heard()
         end = _bar_line(heard, heard.length)
         total = None if bars is None else int(np.sum(heard.bar_starts(end) < end)) + bars
-        begin = end if self._moved_in_time else heard.length
+        begin = end if self._ends_elsewhere else heard.length
         rows = self._without_last_rests(self._vocabulary.encode(heard)[:-1])
         self._primed, self._heard_start, self.heard_end = rows, self._fitted_end - end, end
         return self._model.prime(rows, kind(self._vocabulary, 1, bars=total, start=begin, steady=True))
@@ -193,7 +196,8 @@ class Prompt:
         first = min(int(np.sum(notes > self._model.longest_piece)), len(starts) - 1)
         if first == 0:
             return self._fitted
-        bars = f"bars {first + self._fitted.first_bar} to {self._fitted.last_bar}"
+        last = self._prompt.last_bar  # counted back from it: rests before may be shorter than they are
+        bars = f"bars {last - len(starts) + first + 1} to {last}"
         self.remarks = (*self.remarks, f"longer than any piece in training: the model heard {bars}")
         return self._fitted.slice(int(starts[first]), self._fitted.length)
 

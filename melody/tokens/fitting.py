@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from melody.errors import VocabularyError
-from melody.piece import Ints, Part, Piece, Tempo, overlaps
-from melody.tokens.usage import part_keys, rests_after
+from melody.piece import MAX_TICK, Ints, Part, Piece, Tempo, overlaps
+from melody.tokens.rhythm import FIXED, Unreachable, nearest_places, weights_of, without_long_steps
+from melody.tokens.usage import next_in_voice, part_keys, rests_after
 from melody.tokens.vocabulary import Vocabulary, describe
+
+_CHANGES = ("time_signatures", "tempi", "keys")
+_TRIES = 50
+_TOO_FAR = "its rhythm is too far from any that this model knows; take a model of such music"
+_TOGETHER = "several notes sound at once in a part, and this model knows one at a time; give one voice"
 
 
 def fit(vocabulary: Vocabulary, piece: Piece) -> tuple[Piece, tuple[str, ...]]:
@@ -36,11 +43,8 @@ def fit(vocabulary: Vocabulary, piece: Piece) -> tuple[Piece, tuple[str, ...]]:
         piece = _fit_parts(vocabulary, piece, changes)
         piece = _fit_pitches(vocabulary, piece, changes)
         piece = _fit_velocities(vocabulary, piece, changes)
-        _check_voices(
-            vocabulary, piece, "several notes sound at once in a part, and this model knows one at a time; give one voice"
-        )
+        _check_voices(vocabulary, piece)
         piece = _fit_times(vocabulary, piece, changes)
-        _check_voices(vocabulary, piece, "its rhythm is too far from any that this model knows; take a model of such music")
     return piece, tuple(changes)
 
 
@@ -99,7 +103,9 @@ def _fit_pitches(vocabulary: Vocabulary, piece: Piece, changes: list[str]) -> Pi
         return piece
     down, up = -(-np.maximum(piece.pitch - high, 0) // 12), -(-np.maximum(low - piece.pitch, 0) // 12)
     pitch = np.clip(piece.pitch + 12 * (up - down), low, high)
-    changes.append(f"{outside.sum()} notes outside the model's range (pitch {low} to {high}) moved by octaves")
+    changes.append(
+        f"{_count(int(outside.sum()), 'note')} outside the model's range (pitch {low} to {high}) moved by octaves"
+    )
     return _without_overlaps(piece, piece.onset, piece.duration, pitch)
 
 
@@ -111,46 +117,132 @@ def _fit_velocities(vocabulary: Vocabulary, piece: Piece, changes: list[str]) ->
 
 
 def _fit_times(vocabulary: Vocabulary, piece: Piece, changes: list[str]) -> Piece:
-    """Nearest known durations; and, event by event, the nearest known time since the event before."""
-    moved = 0
-    while True:  # a note that has to go may leave a gap of unknown length
-        onset, duration = _known_times(vocabulary, piece)
-        moved += int(np.sum((onset != piece.onset) | (duration != piece.duration)))
-        fitted = _without_overlaps(piece, onset, duration, piece.pitch)
-        if fitted.num_notes == piece.num_notes:
-            break
-        piece = fitted
-    if moved:
-        changes.append(f"{moved} notes moved or lengthened to rhythms that the model knows")
-    return fitted
+    """Each event at the nearest known place, see `melody.tokens.rhythm`, and durations that are known and end in time."""
+    bars, quick = 0, 0
+    for _ in range(_TRIES):  # a note that has to go may leave a step of unknown length
+        try:
+            timed = _timed(vocabulary, piece)
+        except Unreachable as error:
+            piece, left_out = _from_its_bar(piece, error.tick)
+            bars += left_out
+            continue
+        lost = _lost(vocabulary, piece, timed)
+        if not lost.any():
+            changes += _told(bars, quick, timed, piece)
+            return replace(piece, onset=timed.onset, duration=timed.duration, **timed.frame)
+        piece, quick = piece.select(~lost), quick + int(lost.sum())
+    raise VocabularyError(_TOO_FAR)
 
 
-def _known_times(vocabulary: Vocabulary, piece: Piece) -> tuple[Ints, Ints]:
-    """Onsets and rests at known distances, and the durations that follow or are known."""
+@dataclass(frozen=True)
+class _Timed:
+    """Where the notes and changes of a piece go; `gone` is how much earlier each note has become by whole bars."""
+
+    onset: Ints
+    duration: Ints
+    gone: Ints
+    frame: dict[str, Any]
+
+
+def _timed(vocabulary: Vocabulary, piece: Piece) -> _Timed:
     part = vocabulary.part_numbers(piece)[piece.part]
     legato = np.array(vocabulary.legato)[part]
     after = np.flatnonzero(legato)[rests_after(part[legato], piece.onset[legato], piece.end[legato])]
-    ticks, known = _known_ticks(vocabulary, piece, np.union1d(piece.onset, piece.end[after]))
-    onset = known[np.searchsorted(ticks, piece.onset)]
-    duration = piece.duration.copy()
-    duration[~legato] = _nearest(vocabulary.durations, piece.duration[~legato])
+    changes = {name: [e.onset for e in getattr(piece, name) if e.onset > 0] for name in _CHANGES}
+    ticks = np.union1d(np.union1d(piece.onset, piece.end[after]), [tick for of in changes.values() for tick in of])
+    ticks = ticks.astype(np.int64)
+    places, gone = _places(vocabulary, piece, ticks, changes["time_signatures"])
+
+    def place(tick: Ints) -> Ints:
+        return places[np.searchsorted(ticks, tick)]
+
+    onset = place(piece.onset)
+    duration = _durations(vocabulary, piece, part, onset)
     # A note of a legato part lasts until the part's next one, or its rest: both are events, and have been moved as such.
-    duration[legato] = known[np.searchsorted(ticks, piece.end[legato])] - onset[legato]
-    return onset, duration
+    duration[legato] = place(piece.end[legato]) - onset[legato]
+    frame = {name: _at(getattr(piece, name), place) for name in _CHANGES}
+    return _Timed(onset, duration, gone[np.searchsorted(ticks, piece.onset)], frame)
 
 
-def _known_ticks(vocabulary: Vocabulary, piece: Piece, ticks: Ints) -> tuple[Ints, Ints]:
-    """The ticks of events, ascending, and where each of them goes."""
-    controls = [e.onset for e in piece.time_signatures + piece.tempi + piece.keys if e.onset > 0]
-    if np.isin(np.diff(np.union1d(ticks, controls), prepend=0), vocabulary.shifts).all():
-        return ticks, ticks
-    if controls:
-        raise VocabularyError("the music has a rhythm between changes of metre, tempo or key that this model has never seen")
-    steps = np.diff(ticks, prepend=0)
-    some = np.array([shift for shift in vocabulary.shifts if shift > 0])
-    if not len(some):
+def _places(vocabulary: Vocabulary, piece: Piece, ticks: Ints, metres: list[int]) -> tuple[Ints, Ints]:
+    """Where the events at those ticks go, and how many ticks of whole bars were left out before each."""
+    if np.isin(np.diff(ticks, prepend=0), vocabulary.shifts).all():
+        return ticks, np.zeros_like(ticks)
+    if len(vocabulary.shifts) == 1:
         raise VocabularyError("this model knows one onset only; take a model of such music")
-    return ticks, np.cumsum(np.where(steps == 0, 0, _nearest(some, steps)))
+    begins = np.union1d(piece.onset, [e.onset for name in _CHANGES for e in getattr(piece, name)])
+    shorter, gone = without_long_steps(vocabulary.shifts, piece, ticks, ~np.isin(ticks, begins))
+    weights = weights_of(piece, ticks)
+    weights[np.isin(ticks, metres)] = FIXED
+    try:
+        return nearest_places(vocabulary.shifts, shorter, weights, vocabulary.ticks_per_quarter), gone
+    except Unreachable as error:
+        raise Unreachable(int(ticks[error.tick])) from error
+
+
+def _durations(vocabulary: Vocabulary, piece: Piece, part: Ints, onset: Ints) -> Ints:
+    """The nearest known durations that end before the next note of the same pitch, or part if it plays one at a time."""
+    if not vocabulary.durations:
+        return piece.duration.copy()
+    following = next_in_voice(_voices(vocabulary, piece, part), onset, np.full(len(onset), MAX_TICK))
+    room = np.searchsorted(vocabulary.durations, following - onset, "right") - 1
+    longest = np.array(vocabulary.durations)[np.maximum(room, 0)]
+    return np.minimum(_nearest(vocabulary.durations, piece.duration), longest)
+
+
+def _voices(vocabulary: Vocabulary, piece: Piece, part: Ints) -> Ints:
+    """A number for each note, the same for notes that cannot sound together."""
+    return part << 7 | np.where(np.array(vocabulary.monophonic)[part], 0, piece.pitch)
+
+
+def _lost(vocabulary: Vocabulary, piece: Piece, timed: _Timed) -> NDArray[np.bool_]:
+    """The notes for which the known steps leave no room beside others of their voice.
+
+    Of those that have come to one place the one stays that was moved least, or is longest.
+    """
+    part = vocabulary.part_numbers(piece)[piece.part]
+    voice = _voices(vocabulary, piece, part)
+    moved = np.abs(timed.onset - piece.onset + timed.gone)
+    order = np.lexsort((-piece.duration, moved, timed.onset, voice))
+    lost = timed.duration <= 0
+    same = np.diff(voice[order]) == 0
+    lost[order[1:][same & (np.diff(timed.onset[order]) == 0)]] = True
+    late = same & (timed.onset + timed.duration)[order[:-1]] > timed.onset[order[1:]]
+    lost[order[:-1][late & ~lost[order[1:]]]] = True
+    return lost
+
+
+def _at(events: tuple[Any, ...], place: Callable[[Ints], Ints]) -> tuple[Any, ...]:
+    """Changes of metre, tempo or key at their places; of those that have come to one the last."""
+    later = [event for event in events if event.onset > 0]
+    ticks = place(np.array([event.onset for event in later], np.int64)).tolist()
+    kept = {event.onset: event for event in [e for e in events if e.onset == 0]}
+    kept |= {tick: event._replace(onset=tick) for tick, event in zip(ticks, later)}
+    return tuple(kept.values())
+
+
+def _from_its_bar(piece: Piece, tick: int) -> tuple[Piece, int]:
+    """The piece from the bar of that tick on, and how many bars there are before it."""
+    bar = int(piece.bar_and_position([tick])[0][0])
+    line = int(piece.bar_starts(tick + 1)[bar])
+    rest = piece.slice(line, piece.length)
+    if not 0 < rest.num_notes < piece.num_notes:
+        raise VocabularyError(_TOO_FAR)
+    return rest, bar
+
+
+def _told(bars: int, quick: int, timed: _Timed, piece: Piece) -> list[str]:
+    """In words what was done to the rhythm."""
+    told = [f"{_count(bars, 'bar')} at the beginning left out, whose rhythm the model does not know"] * (bars > 0)
+    told += [f"{_count(quick, 'note')} left out, too quick for the model"] * (quick > 0)
+    if timed.gone.any():
+        told.append("rests longer than any that the model knows made shorter by whole bars")
+    moved = int(np.sum((timed.onset + timed.gone != piece.onset) | (timed.duration != piece.duration)))
+    return told + [f"{_count(moved, 'note')} moved or lengthened to rhythms that the model knows"] * (moved > 0)
+
+
+def _count(number: int, name: str) -> str:
+    return f"{number} {name}{'s' if number != 1 else ''}"
 
 
 def _without_overlaps(piece: Piece, onset: Ints, duration: Ints, pitch: Ints) -> Piece:
@@ -162,11 +254,11 @@ def _without_overlaps(piece: Piece, onset: Ints, duration: Ints, pitch: Ints) ->
     return replace(piece, **kept)
 
 
-def _check_voices(vocabulary: Vocabulary, piece: Piece, reason: str) -> None:
+def _check_voices(vocabulary: Vocabulary, piece: Piece) -> None:
     numbers = {key: i for i, key in enumerate(part_keys(vocabulary.parts))}
     for number, key in enumerate(part_keys(piece.parts)):
         if vocabulary.monophonic[numbers[key]] and not piece.select(piece.part == number).is_monophonic:
-            raise VocabularyError(reason)
+            raise VocabularyError(_TOGETHER)
 
 
 def _nearest(table: Sequence[int] | Ints, values: Sequence[int] | Ints) -> Ints:
