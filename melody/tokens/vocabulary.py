@@ -165,9 +165,9 @@ class Vocabulary:
 
     def _check(self) -> None:
         """Every value one that a piece on this grid can hold."""
-        for column in (self.shifts, self.durations, self.velocities):
-            missing = not column and (column is not self.durations or not all(self.legato))
-            if missing or list(column) != sorted(set(column)):
+        has_none = (False, all(self.legato), False)  # legato parts have no durations
+        for column, may_be_empty in zip((self.shifts, self.durations, self.velocities), has_none):
+            if not (column or may_be_empty) or list(column) != sorted(set(column)):
                 raise ValueError("values missing or out of order")
         if self.shifts[0] != 0 or not len(self.monophonic) == len(self.legato) == len(self.parts) > 0:
             raise ValueError("shifts must begin at 0, parts must match")
