@@ -122,7 +122,19 @@ def outcome(data: bytes, limits: midi.ReadLimits) -> str:
         return f"FAILED: what was read is refused when it is written: {error}"
     if again.piece != reading.piece or again.repairs:
         return "FAILED: what was read is not what is read when it is written"
-    return "repaired" if reading.repairs else "whole"
+    return played_otherwise(data, limits) or ("repaired" if reading.repairs else "whole")
+
+
+def played_otherwise(data: bytes, limits: midi.ReadLimits) -> str:
+    """What is wrong with how the file is played, nothing mostly: its notes must be those that are read on the same grid."""
+    try:
+        found, performance = midi.parse_performed(data, limits)
+        held = performance.held(found.piece)
+    except MidiError as error:
+        return f"FAILED: what is read is refused when it is to be played: {error}"
+    if found.piece != midi.parse(data, limits, found.piece.ticks_per_quarter).piece:
+        return "FAILED: what is played is not what is read"
+    return "" if held.num_notes == found.piece.num_notes else "FAILED: pedals take notes away"
 
 
 def differing(files: list[bytes], limits: midi.ReadLimits) -> list[int]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from melody.errors import RenderError
+from melody.midi.performance import Performance
 from melody.piece import Piece
 from melody.render.synthesis import Floats
 
@@ -18,8 +19,12 @@ BLOCK_BYTES = 2**20
 GAIN = "0.3"  # headroom; the level is set afterwards
 
 
-def fluidsynth_blocks(piece: Piece, soundfont: Path, sample_rate: int) -> Iterator[Floats]:
+def fluidsynth_blocks(
+    piece: Piece, soundfont: Path, sample_rate: int, performance: Performance | None = None
+) -> Iterator[Floats]:
     """The sound of a piece, (2, samples) at a time, left above right; like `melody.render.mixing.blocks`.
+
+    If it is known how it is played, from a file that is whole, that file is played.
 
     Raises
     ------
@@ -31,7 +36,10 @@ def fluidsynth_blocks(piece: Piece, soundfont: Path, sample_rate: int) -> Iterat
         raise RenderError("the program fluidsynth is not installed; install it, or take the synthesizer 'melody'")
     with tempfile.TemporaryDirectory() as folder:
         midi, raw = Path(folder) / "piece.mid", Path(folder) / "sound.raw"
-        piece.write(midi)
+        if performance and performance.source:
+            midi.write_bytes(performance.source)
+        else:
+            piece.write(midi)
         command = [
             program,
             "-niq",
