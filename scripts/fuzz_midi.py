@@ -18,7 +18,7 @@ import queue
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +132,9 @@ def played_otherwise(data: bytes, limits: midi.ReadLimits) -> str:
         held = performance.held(found.piece)
     except MidiError as error:
         return f"FAILED: what is read is refused when it is to be played: {error}"
-    if found.piece != midi.parse(data, limits, found.piece.ticks_per_quarter).piece:
+    read = midi.parse(data, limits, found.piece.ticks_per_quarter).piece
+    # Not the metre: of one whose denominator passes 8 bits symusic makes another, which cannot be heard.
+    if replace(found.piece, time_signatures=read.time_signatures) != read:
         return "FAILED: what is played is not what is read"
     return "" if held.num_notes == found.piece.num_notes else "FAILED: pedals take notes away"
 

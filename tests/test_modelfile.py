@@ -1,13 +1,10 @@
 """A model file is read back as it was written, or refused with a reason; anybody may have written it."""
 
-import importlib.util
 import json
 import os
 import struct
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -26,6 +23,7 @@ from melody.sampling import Model
 from melody.sampling import model as sampling_model
 from melody.shape import ModelSettings, settings_of, weight_shapes
 from melody.tokens import Vocabulary
+from scripts import script
 
 
 def test_what_is_saved_is_loaded(trained: Path, tmp_path: Path) -> None:
@@ -281,20 +279,8 @@ def test_settings_that_are_left_out_are_the_usual_ones() -> None:
     assert settings_of(asdict(SMALL)) == SMALL
 
 
-def _script(name: str) -> ModuleType:
-    path = Path(__file__).parents[1] / "scripts"
-    if str(path) not in sys.path:
-        sys.path.append(str(path))
-    spec = importlib.util.spec_from_file_location(name, path / f"{name}.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_mutated_model_files_are_refused_in_a_line_or_write_music() -> None:
-    fuzz = _script("fuzz_models")
+    fuzz = script("fuzz_models")
     found = [fuzz.outcome(11, number) for number in range(100)]
     assert not [(number, how) for number, how in enumerate(found) if how.startswith("FAILED")]
     assert {"refused", "music"} <= set(found)

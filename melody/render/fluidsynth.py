@@ -16,6 +16,7 @@ from melody.piece import Piece
 from melody.render.synthesis import Floats
 
 BLOCK_BYTES = 2**20
+MOST_SECONDS = 60.0  # beyond those of the music, which it makes many times as fast
 GAIN = "0.3"  # headroom; the level is set afterwards
 
 
@@ -56,7 +57,12 @@ def fluidsynth_blocks(
             "-F",
             str(raw),
         ]
-        done = subprocess.run([*command, str(soundfont), str(midi)], capture_output=True, text=True, errors="replace")
+        command += [str(soundfont.absolute()), str(midi)]
+        seconds = MOST_SECONDS + float(piece.seconds(piece.length))
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=seconds)
+        except subprocess.TimeoutExpired:
+            raise RenderError(f"fluidsynth has not done within {seconds:.0f} s; take the synthesizer 'melody'") from None
         if done.returncode or not raw.is_file() or not raw.stat().st_size:
             reason = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
             raise RenderError(f"fluidsynth cannot play this: {reason}; take the synthesizer 'melody', or another soundfont")
