@@ -15,59 +15,18 @@ A plain `nn.Module`: no Lightning here, and none is needed to use it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from melody.shape import ModelSettings
 from melody.tokens.features import BEAT, MAX_INTERVAL, METRE_IN_FORCE, POSITION, Voices, feature_sizes, related, told_sizes
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, VALUE, Vocabulary
 
-Intervals = Literal["own", "parts", "none"]
 State = tuple[Tensor, Tensor]  # h and c, each (layers, batch, hidden)
-
-
-@dataclass(frozen=True)
-class ModelSettings:
-    """The shape of a model.
-
-    Parameters
-    ----------
-    hidden_size
-        Cells of each LSTM layer.
-    num_layers
-        LSTM layers on top of each other.
-    embedding_size
-        Width of the sum of embeddings that the first layer gets.
-    head_size
-        Width of the hidden layer before each field's logits.
-    dropout
-        Share of the embedding and of each layer's output left out in training; of the embedding and of the last output the
-        same cells throughout a window (variational dropout, Gal and Ghahramani 2016).
-    weight_dropout
-        Share of the recurrent weights left out in training, the same ones throughout a window (Merity et al. 2018).
-    feature_dropout
-        Share of the things said of an event, to the LSTM or to a head, that are left out in training; never the place
-        in the bar, nor to a head the fields before its own.
-    head_dropout
-        Share of the hidden cells of the heads left out in training.
-    intervals
-        To what the head of the value predicts intervals, besides pitches: 'own', the last pitch of the part; 'parts', that
-        of each part; 'none'. What is learnt of an interval holds in all keys; a small corpus is learnt by heart the sooner.
-    """
-
-    hidden_size: int = 256
-    num_layers: int = 2
-    embedding_size: int = 256
-    head_size: int = 256
-    dropout: float = 0.3
-    weight_dropout: float = 0.0
-    feature_dropout: float = 0.0
-    head_dropout: float = 0.0
-    intervals: Intervals = "own"
 
 
 class MelodyLSTM(nn.Module):

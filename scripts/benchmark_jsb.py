@@ -26,9 +26,9 @@ import numpy as np
 from melody import files, modelfile
 from melody.dataset import BatchSettings, Transposer, with_features
 from melody.evaluation import mixed_nats, restored, said_tokens, token_nats
-from melody.model import Intervals, ModelSettings
 from melody.ngram import NGram, best_ngram
 from melody.piece import Part, Piece
+from melody.shape import Intervals, ModelSettings
 from melody.tokens import Vocabulary
 from melody.tokens.vocabulary import FIELDS
 from melody.training.run import fit

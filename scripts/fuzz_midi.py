@@ -18,7 +18,7 @@ import queue
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +122,21 @@ def outcome(data: bytes, limits: midi.ReadLimits) -> str:
         return f"FAILED: what was read is refused when it is written: {error}"
     if again.piece != reading.piece or again.repairs:
         return "FAILED: what was read is not what is read when it is written"
-    return "repaired" if reading.repairs else "whole"
+    return played_otherwise(data, limits) or ("repaired" if reading.repairs else "whole")
+
+
+def played_otherwise(data: bytes, limits: midi.ReadLimits) -> str:
+    """What is wrong with how the file is played, nothing mostly: its notes must be those that are read on the same grid."""
+    try:
+        found, performance = midi.parse_performed(data, limits)
+        held = performance.held(found.piece)
+    except MidiError as error:
+        return f"FAILED: what is read is refused when it is to be played: {error}"
+    read = midi.parse(data, limits, found.piece.ticks_per_quarter).piece
+    # Not the metre: of one whose denominator passes 8 bits symusic makes another, which cannot be heard.
+    if replace(found.piece, time_signatures=read.time_signatures) != read:
+        return "FAILED: what is played is not what is read"
+    return "" if held.num_notes == found.piece.num_notes else "FAILED: pedals take notes away"
 
 
 def differing(files: list[bytes], limits: midi.ReadLimits) -> list[int]:

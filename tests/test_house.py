@@ -13,6 +13,7 @@ FLOORS = [
     {"files", "signatures"},
     {"piece"},
     {"midi", "score", "tokens"},
+    {"shape"},
     {"corpus", "model", "engine", "ngram", "limits"},
     {"modelfile", "dataset"},
     {"export"},

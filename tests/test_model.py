@@ -9,8 +9,9 @@ from music import folk_tune, random_piece
 
 from melody.dataset import Batches, BatchSettings, with_features
 from melody.engine import Engine
-from melody.model import Intervals, MelodyLSTM, ModelSettings
+from melody.model import MelodyLSTM, ModelSettings
 from melody.piece import Piece
+from melody.shape import Intervals
 from melody.tokens import FIELDS, Vocabulary
 from melody.tokens.features import BEAT, FIRST_PLACE, METRE_IN_FORCE, POSITION, columns, feature_sizes
 from melody.tokens.usage import FIRST_PART

@@ -5,6 +5,7 @@ The fonts are made of sine waves, so that theory says what must come out.
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from melody.errors import RenderError
 from melody.piece import Part, Piece
 from melody.render import SoundFont
 from melody.render.generators import Gen
+from scripts import script
 
 
 @pytest.fixture
@@ -218,3 +220,23 @@ def test_a_damaged_soundfont_gives_a_sound_or_an_error(play_font):
         except RenderError:
             outcomes.add("error")
     assert outcomes == {True, "error"}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_pipe_and_a_device_are_no_soundfonts(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.sf2")
+    for path in (tmp_path / "pipe.sf2", Path("/dev/zero"), tmp_path / "zero\0byte.sf2"):
+        with pytest.raises(RenderError, match="cannot read the soundfont"):
+            SoundFont(path)
+
+
+def test_names_hold_nothing_that_no_screen_should_get(tmp_path: Path):
+    (tmp_path / "a.sf2").write_bytes(soundfont([[LOOPED]]).replace(b"preset\0\0\0\0\0", b"\x1b[2Jre\0junk"))
+    assert SoundFont(tmp_path / "a.sf2").presets == {(0, 0): "[2Jre"}
+
+
+def test_mutated_soundfonts_sound_or_are_refused_in_a_line():
+    fuzz = script("fuzz_soundfonts")
+    found = [fuzz.outcome(7, number) for number in range(60)]
+    assert not [(number, how) for number, how in enumerate(found) if how.startswith("FAILED")]
+    assert set(found) == {"refused", "sound"}

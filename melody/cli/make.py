@@ -62,11 +62,18 @@ def generate(
 
     Example: **melody generate fiddle --count 5 --bars 16 --key Dm --end-on-tonic --out tunes**
     """
+    from melody.cli.screen import say
+
     settings, limits = replace(choosing.settings, any_ending=any_ending), keeping.limits(bars)
     loaded = find_model(model, choosing.runner)
     targets = targets_of(writing.out, f"{loaded.file.name}-{settings.seed}", writing.number)
     tunes = loaded.tunes(writing.number, limits=limits, settings=settings, **choosing.search)
-    made = [Made(p, t.piece, removed=t.removed, nats=t.nats, faults=t.faults) for p, t in zip(targets, tunes)]
+    made = [
+        Made(p, t.piece, removed=t.removed, nats=t.nats, faults=t.faults, remarks=t.remarks) for p, t in zip(targets, tunes)
+    ]
+    for tune in made:
+        for remark in tune.remarks:
+            say(f"{tune.path.name}: {remark}")
     write_tunes(made, writing, limits)
     if writing.html:
         write_page(made, f"New tunes from {loaded.file.name}", loaded, settings, limits)

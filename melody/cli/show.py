@@ -11,6 +11,7 @@ from melody.cli import app
 from melody.errors import MidiError, RenderError
 
 if TYPE_CHECKING:
+    from melody.midi import Performance
     from melody.piece import Piece
 
 Tune = Annotated[Path, typer.Argument(metavar="TUNE", help="A MIDI, MusicXML, ABC or Humdrum file.", show_default=False)]
@@ -33,6 +34,23 @@ def read_tune(path: Path) -> Piece:
     return reading.piece
 
 
+def _read_performed(path: Path, fluidsynth: bool) -> tuple[Piece, Performance | None]:
+    """The music in a file, and how it is played if it is a MIDI file; what was repaired or is not played is said."""
+    from melody import midi
+    from melody.cli.screen import say
+    from melody.render import is_silenced
+
+    if path.suffix.lower() in SCORES:
+        return read_tune(path), None
+    reading, performance = midi.read_performed(path)
+    told = [*reading.repairs, *(() if fluidsynth else performance.remarks)]
+    if is_silenced(performance, reading.piece):
+        told.append("its own volume is 0 from beginning to end: it is silent")
+    for remark in told:
+        say(f"{path.name}: {remark}")
+    return reading.piece, performance
+
+
 @app.command()
 def render(
     tune: Tune,
@@ -45,7 +63,7 @@ def render(
         bool, typer.Option("--fluidsynth", help="Let FluidSynth make the sound, if it is installed.")
     ] = False,
 ) -> None:
-    """Make a tune sound: a WAV file with General MIDI instruments.
+    """Make a tune sound: a WAV file with General MIDI instruments. The pedal, volume, pan and bend of a MIDI file are heard.
 
     Example: **melody render tunes/fiddle-0-01.mid --play**
     """
@@ -53,14 +71,14 @@ def render(
 
     out = out or tune.with_suffix(".wav")
     settings = RenderSettings(soundfont=soundfont, synthesizer="fluidsynth" if fluidsynth else "melody")
-    piece = read_tune(tune)
-    render_wav(piece, out, settings)
+    piece, performance = _read_performed(tune, fluidsynth)
+    render_wav(piece, out, settings, performance)
     print(out)
     if play:
         from melody.render import play as play_audio
         from melody.render import render as render_audio
 
-        play_audio(render_audio(piece, settings), settings.sample_rate)
+        play_audio(render_audio(piece, settings, performance), settings.sample_rate)
 
 
 @app.command()

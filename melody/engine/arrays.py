@@ -24,6 +24,7 @@ from melody.tokens.features import feature_sizes
 from melody.tokens.vocabulary import Vocabulary
 
 _MANY = 12  # streams, from which on the first layer's inputs are multiplied
+_MAX_TABLE = 2**26  # numbers, 256 MB: a larger table would save less time than it costs memory
 
 
 class Engine:
@@ -77,6 +78,10 @@ class Engine:
         """The layers' weights, the first one's with those of its inputs."""
         return [np.concatenate([self._into_first * self._half, self._layers[0]], axis=1), *self._layers[1:]]
 
+    def _adds_embeddings(self, streams: int) -> bool:
+        """Whether embeddings are added up and multiplied, not rows of the table that holds their products."""
+        return streams >= _MANY or len(self._embedding) * (len(self._half) + self._embedding.shape[1]) > _MAX_TABLE
+
     def begin(self, streams: int) -> State:
         """The state before the first event."""
         return silence(len(self._layers) * self.hidden_size, streams)
@@ -88,11 +93,12 @@ class Engine:
         """
         size, streams = self.hidden_size, len(inputs)
         rows = inputs + self._input_offsets
-        told = sums(self._embedding if streams >= _MANY else self._table, rows).T
-        embedded, first_bias = told[-self._embedding.shape[1] :], told if streams < _MANY else self._bias[0]
+        multiplies = self._adds_embeddings(streams)
+        told = sums(self._embedding if multiplies else self._table, rows).T
+        embedded, first_bias = told[-self._embedding.shape[1] :], self._bias[0] if multiplies else told
         below, c = np.concatenate([embedded, state.h]), state.c.copy()  # what each layer takes in, and its own h behind it
         h = below[len(embedded) :]
-        layers = self._layers_of_many if streams >= _MANY else self._layers if streams > 2 else self._layers_alone
+        layers = self._layers_of_many if multiplies else self._layers if streams > 2 else self._layers_alone
         for i, (weights, bias) in enumerate(zip(layers, [first_bias[: 4 * size], *self._bias[1:]])):
             end = len(embedded) + (i + 1) * size
             gates = _product(

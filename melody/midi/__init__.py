@@ -8,13 +8,15 @@ two are told apart is a law of conservation, stated in `reading`.
 
 Reading snaps every onset and end to the nearest tick of the piece's grid and says how far it had to move them; whatever
 else had to be changed to make the file legal is told in `Reading.repairs`. No note, tempo, metre or key is changed in
-silence. Controllers, pitch bends, lyrics and tracks without notes are left out: a piece is notes.
+silence. Controllers, pitch bends, lyrics and tracks without notes are left out: a piece is notes. What is needed to play a
+file as it says comes beside its piece, as a `Performance`.
 
 One part is read for each track, channel and program; one track is written for each part. What a piece does not hold is
 kept by `splice`, which exchanges the notes of one part in the bytes of a file.
 """
 
 from melody.midi.limits import ReadLimits
+from melody.midi.performance import Performance, Performed, parse_performed, read_performed
 from melody.midi.pretty import from_pretty_midi, to_pretty_midi
 from melody.midi.reading import SUFFIXES, Reading, parse, read, read_file, scan, skim, skim_together
 from melody.midi.splicing import Place, Spliced, annotated, places, replace_part, splice
@@ -22,6 +24,8 @@ from melody.midi.writing import to_bytes, write
 
 __all__ = [
     "SUFFIXES",
+    "Performance",
+    "Performed",
     "Place",
     "ReadLimits",
     "Reading",
@@ -29,9 +33,11 @@ __all__ = [
     "annotated",
     "from_pretty_midi",
     "parse",
+    "parse_performed",
     "places",
     "read",
     "read_file",
+    "read_performed",
     "replace_part",
     "scan",
     "skim",

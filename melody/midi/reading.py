@@ -75,14 +75,14 @@ def read_file(
     """Like `read`, with what had to be repaired, on a grid of `ticks_per_quarter`."""
     limits = limits or ReadLimits()
     try:
-        return parse(_bytes_of(path, limits), limits, ticks_per_quarter)
+        return parse(bytes_of(path, limits), limits, ticks_per_quarter)
     except OSError as error:
         raise MidiError(f"{path}: cannot be read ({error.strerror or error}); check the path") from error
     except MidiError as error:
         raise MidiError(f"{path}: {error}") from error
 
 
-def _bytes_of(path: str | PathLike[str], limits: ReadLimits) -> bytes:
+def bytes_of(path: str | PathLike[str], limits: ReadLimits) -> bytes:
     # Not to wait for ever for a pipe that nobody writes to; Windows has no such flag, but one for binary files.
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:

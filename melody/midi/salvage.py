@@ -17,10 +17,12 @@ It is the slow twin of symusic, equal to it on whole files, and keeps of all oth
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,7 +35,7 @@ from melody.piece import Ints, Part
 _DATA_BYTES = {0x8: 2, 0x9: 2, 0xA: 2, 0xB: 2, 0xC: 1, 0xD: 1, 0xE: 2}  # of a channel message, by its high four bits
 _SYSTEM_DATA_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1}
 _NOTE_OFF, _NOTE_ON, _PROGRAM, _EXCLUSIVES, _META = 0x8, 0x9, 0xC, (0xF0, 0xF7), 0xFF
-_TEXT, _NAME, _END, _TEMPO, _TIME, _KEY = 0x01, 0x03, 0x2F, 0x51, 0x58, 0x59
+_TEXT, _NAME, _PORT, _END, _TEMPO, _TIME, _KEY = 0x01, 0x03, 0x21, 0x2F, 0x51, 0x58, 0x59
 _DRUMS = 9  # the channel of drum kits, counted from 0
 _NEVER = -1
 _MAX_TEXTS = 1000
@@ -69,6 +71,25 @@ class _Music:
     title: str = ""
     texts: list[str] = field(default_factory=list)
     faults: Counter[int] = field(default_factory=Counter)
+    channels: list[int] = field(default_factory=list)  # of each part
+    controls: array[int] | None = None  # see `Played`
+
+
+class Played(NamedTuple):
+    """What can be kept of a file, and what it says of how its notes are played.
+
+    Parameters
+    ----------
+    channels
+        Of each part, from 0; 16 more for each port.
+    controls
+        (4, messages): tick on the file's grid, channel, kind (the high four bits of its status) and the number that its
+        two data bytes make, of every message but notes and programs, track by track.
+    """
+
+    source: Source
+    channels: Sequence[int]
+    controls: Ints
 
 
 def salvage(data: bytes, limits: ReadLimits, repairs: list[str]) -> Source:
@@ -79,7 +100,17 @@ def salvage(data: bytes, limits: ReadLimits, repairs: list[str]) -> Source:
     MidiError
         If nothing can be kept, or a limit is passed.
     """
-    music = _Music(limits, Deadline(limits.max_seconds))
+    return _salvaged(data, _Music(limits, Deadline(limits.max_seconds)), repairs)
+
+
+def played(data: bytes, limits: ReadLimits, repairs: list[str]) -> Played:
+    """Like `salvage`, with all controllers, pitch bends and pressures; of whole files it says the same notes as symusic."""
+    music = _Music(limits, Deadline(limits.max_seconds), controls=array("q"))
+    source = _salvaged(data, music, repairs)
+    return Played(source, music.channels, np.array(music.controls, np.int64).reshape(-1, 4).T)
+
+
+def _salvaged(data: bytes, music: _Music, repairs: list[str]) -> Source:
     head = chunks.header(data, repairs)
     per_quarter, scale = _grid(head.division, repairs)
     tracks = chunks.found_tracks(data, head, music.deadline, repairs)
@@ -184,7 +215,7 @@ def _block(track: bytes, at: int, status: int) -> tuple[int, bytes, int]:
 def _gather(music: _Music, events: Iterator[_Event], is_first: bool) -> int:
     """Add a track's events to the music; the tick of its last event."""
     sounding: dict[tuple[int, int], deque[list[int]]] = defaultdict(deque)
-    programs, name, tick, before = [0] * 16, "", 0, len(music.notes)
+    programs, name, tick, before, port = [0] * 16, "", 0, len(music.notes), 0
     at_head = is_first
     for tick, status, kind, body in events:
         if status == _META:
@@ -194,6 +225,8 @@ def _gather(music: _Music, events: Iterator[_Event], is_first: bool) -> int:
                 music.title = music.title or name * at_head
             elif kind == _TEXT and at_head:
                 _add_text(music, body)
+            elif kind == _PORT and body:
+                port = body[0]
             else:
                 _add_change(music, tick, kind, body)
         elif status < 0xF0:
@@ -213,18 +246,21 @@ def _gather(music: _Music, events: Iterator[_Event], is_first: bool) -> int:
                     music.faults[_ORPHAN] += 1
             elif message == _PROGRAM:
                 programs[channel] = body[0]
+            elif music.controls is not None:
+                music.controls.extend((tick, port << 4 | channel, message, body[0] | body[-1] << 7))
     music.faults[_STUCK] += sum(map(len, sounding.values()))
-    _number_parts(music, music.notes[before:], name)
+    _number_parts(music, music.notes[before:], name, port)
     return tick
 
 
-def _number_parts(music: _Music, notes: list[list[int]], name: str) -> None:
+def _number_parts(music: _Music, notes: list[list[int]], name: str, port: int) -> None:
     """Give the notes of one track their parts: one for each channel and program."""
     players = sorted({note[PART] for note in notes})
     index = {player: len(music.parts) + i for i, player in enumerate(players)}
     for note in notes:
         note[PART] = index[note[PART]]
     music.parts += [Part(player & 127, player >> 7 == _DRUMS, name) for player in players]
+    music.channels += [port << 4 | player >> 7 for player in players]
     music.limits.check("tracks with notes", len(music.parts), music.limits.max_tracks)
 
 

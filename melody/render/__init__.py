@@ -7,6 +7,9 @@ soundfont (SF2): nothing needs to be installed, nothing is fetched, and the same
 soundfont is the one that comes with pretty_midi, or any the caller names. The loudest moment of a piece is brought to the
 level `peak_dbfs`, by one gain for the whole: nothing clips, and loud and soft keep their distance.
 
+A piece is notes. Where a MIDI file says how they are played, with pedal, volume, expression, pan and pitch bend, that comes
+beside the piece as a `Performance` (`melody.midi.read_performed`); how it is heard stands in `melody.render.controls`.
+
 >>> from melody.piece import Part, Piece
 >>> tune = Piece([0, 24], [24, 24], [60, 64], parts=(Part(program=73),))
 >>> audio = render(tune, RenderSettings(sample_rate=22050))
@@ -26,7 +29,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from melody.errors import RenderError
+from melody.midi.performance import Performance
 from melody.piece import Piece
+from melody.render.controls import is_silenced
 from melody.render.fluidsynth import fluidsynth_blocks
 from melody.render.mixing import blocks
 from melody.render.output import Floats, mp3_bytes, play, wav_bytes, write_wav, write_wav_blocks
@@ -37,6 +42,7 @@ __all__ = [
     "SoundFont",
     "audio_bytes",
     "default_soundfont",
+    "is_silenced",
     "play",
     "render",
     "render_wav",
@@ -82,7 +88,7 @@ class RenderSettings:
             raise RenderError(f"synthesizer is {self.synthesizer!r}; it must be 'melody' or 'fluidsynth'")
 
 
-def render(piece: Piece, settings: RenderSettings = RenderSettings()) -> Floats:
+def render(piece: Piece, settings: RenderSettings = RenderSettings(), performance: Performance | None = None) -> Floats:
     """The sound of a piece.
 
     Each part plays its General MIDI program, drum parts their kit (the standard kit if the soundfont lacks it). A note
@@ -95,6 +101,8 @@ def render(piece: Piece, settings: RenderSettings = RenderSettings()) -> Floats:
         At least one note, at most half an hour; `render_wav` takes longer ones.
     settings
         See there.
+    performance
+        How it is played, read from the same file as the piece; None for its notes alone.
 
     Returns
     -------
@@ -107,12 +115,18 @@ def render(piece: Piece, settings: RenderSettings = RenderSettings()) -> Floats:
         If the piece is empty or too long, the soundfont cannot be read, lacks an instrument or is silent.
     """
     _check_length(piece, MAX_RENDER_SECONDS, "render_wav writes longer ones to a file")
-    audio = np.concatenate([np.zeros((0, 2), np.float32), *(block.T for block in _blocks(piece, settings))])
-    audio *= _gain(_peak(audio), settings)
+    blocks = [block.T for block in _blocks(piece, settings, performance)]
+    audio = np.concatenate([np.zeros((0, 2), np.float32), *blocks])
+    audio *= _gain(_peak(audio), settings, piece, performance)
     return audio
 
 
-def render_wav(piece: Piece, path: str | os.PathLike[str], settings: RenderSettings = RenderSettings()) -> None:
+def render_wav(
+    piece: Piece,
+    path: str | os.PathLike[str],
+    settings: RenderSettings = RenderSettings(),
+    performance: Performance | None = None,
+) -> None:
     """Write the sound of a piece to a 16-bit WAV file, the same samples as `render` gives, whole or not at all.
 
     The piece is played twice, once to find its loudest moment: pieces of hours need little memory.
@@ -125,8 +139,9 @@ def render_wav(piece: Piece, path: str | os.PathLike[str], settings: RenderSetti
         If the file cannot be written.
     """
     _check_length(piece, MAX_WAV_SECONDS, "take a part of it")
-    gain = _gain(max(map(_peak, _blocks(piece, settings)), default=0.0), settings)
-    write_wav_blocks(path, (block.T * gain for block in _blocks(piece, settings)), settings.sample_rate)
+    peak = max(map(_peak, _blocks(piece, settings, performance)), default=0.0)
+    gain = _gain(peak, settings, piece, performance)
+    write_wav_blocks(path, (block.T * gain for block in _blocks(piece, settings, performance)), settings.sample_rate)
 
 
 class Sound(NamedTuple):
@@ -140,7 +155,10 @@ class Sound(NamedTuple):
 
 
 def audio_bytes(
-    piece: Piece, settings: RenderSettings = RenderSettings(), codec: Literal["auto", "mp3", "wav"] = "auto"
+    piece: Piece,
+    settings: RenderSettings = RenderSettings(),
+    codec: Literal["auto", "mp3", "wav"] = "auto",
+    performance: Performance | None = None,
 ) -> Sound:
     """The sound of a piece as a small mono file, for a page to embed, and its MIME type.
 
@@ -148,7 +166,7 @@ def audio_bytes(
 
     Parameters
     ----------
-    piece, settings
+    piece, settings, performance
         As for `render`.
     codec
         "mp3" needs the package soundfile; "auto" is MP3 where that is installed, else WAV.
@@ -160,7 +178,7 @@ def audio_bytes(
     """
     if codec not in ("auto", "mp3", "wav"):
         raise RenderError(f"codec is {codec!r}; it must be 'auto', 'mp3' or 'wav'")
-    audio = render(piece, settings)
+    audio = render(piece, settings, performance)
     if codec != "wav":
         try:
             return Sound(mp3_bytes(audio, settings.sample_rate), "audio/mpeg")
@@ -170,12 +188,12 @@ def audio_bytes(
     return Sound(wav_bytes(audio, settings.sample_rate), "audio/wav")
 
 
-def _blocks(piece: Piece, settings: RenderSettings) -> Iterator[Floats]:
+def _blocks(piece: Piece, settings: RenderSettings, performance: Performance | None) -> Iterator[Floats]:
     path = default_soundfont() if settings.soundfont is None else Path(settings.soundfont)
     font = SoundFont(path)
     if settings.synthesizer == "fluidsynth":
-        return fluidsynth_blocks(piece, path, settings.sample_rate)
-    return blocks(piece, font, settings.sample_rate)
+        return fluidsynth_blocks(piece, path, settings.sample_rate, performance)
+    return blocks(performance.held(piece) if performance else piece, font, settings.sample_rate, performance)
 
 
 def _check_length(piece: Piece, most_seconds: int, advice: str) -> None:
@@ -190,7 +208,9 @@ def _peak(audio: Floats) -> float:
     return float(max(audio.max(initial=0), -audio.min(initial=0)))
 
 
-def _gain(peak: float, settings: RenderSettings) -> np.float32:
+def _gain(peak: float, settings: RenderSettings, piece: Piece, performance: Performance | None) -> np.float32:
     if peak < 1e-6:
+        if performance and is_silenced(performance, piece):
+            return np.float32(1)
         raise RenderError("no note of the piece can be heard with this soundfont; name a General MIDI soundfont")
     return np.float32(10 ** (settings.peak_dbfs / 20) / peak)

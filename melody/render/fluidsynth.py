@@ -11,15 +11,21 @@ from pathlib import Path
 import numpy as np
 
 from melody.errors import RenderError
+from melody.midi.performance import Performance
 from melody.piece import Piece
 from melody.render.synthesis import Floats
 
 BLOCK_BYTES = 2**20
+MOST_SECONDS = 60.0  # beyond those of the music, which it makes many times as fast
 GAIN = "0.3"  # headroom; the level is set afterwards
 
 
-def fluidsynth_blocks(piece: Piece, soundfont: Path, sample_rate: int) -> Iterator[Floats]:
+def fluidsynth_blocks(
+    piece: Piece, soundfont: Path, sample_rate: int, performance: Performance | None = None
+) -> Iterator[Floats]:
     """The sound of a piece, (2, samples) at a time, left above right; like `melody.render.mixing.blocks`.
+
+    If it is known how it is played, from a file that is whole, that file is played.
 
     Raises
     ------
@@ -31,7 +37,10 @@ def fluidsynth_blocks(piece: Piece, soundfont: Path, sample_rate: int) -> Iterat
         raise RenderError("the program fluidsynth is not installed; install it, or take the synthesizer 'melody'")
     with tempfile.TemporaryDirectory() as folder:
         midi, raw = Path(folder) / "piece.mid", Path(folder) / "sound.raw"
-        piece.write(midi)
+        if performance and performance.source:
+            midi.write_bytes(performance.source)
+        else:
+            piece.write(midi)
         command = [
             program,
             "-niq",
@@ -48,7 +57,12 @@ def fluidsynth_blocks(piece: Piece, soundfont: Path, sample_rate: int) -> Iterat
             "-F",
             str(raw),
         ]
-        done = subprocess.run([*command, str(soundfont), str(midi)], capture_output=True, text=True, errors="replace")
+        command += [str(soundfont.absolute()), str(midi)]
+        seconds = MOST_SECONDS + float(piece.seconds(piece.length))
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=seconds)
+        except subprocess.TimeoutExpired:
+            raise RenderError(f"fluidsynth has not done within {seconds:.0f} s; take the synthesizer 'melody'") from None
         if done.returncode or not raw.is_file() or not raw.stat().st_size:
             reason = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
             raise RenderError(f"fluidsynth cannot play this: {reason}; take the synthesizer 'melody', or another soundfont")

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from melody.errors import RenderError
+from melody.midi.performance import Performance
 from melody.piece import Piece
+from melody.render.controls import GLIDE, Controls, Doubles, controls_of
 from melody.render.soundfont import DRUM_BANK, Gen, Region, SoundFont
-from melody.render.synthesis import MAX_NOTE_SECONDS, Floats, Synthesizer, Voice, peak_gain
+from melody.render.synthesis import MAX_NOTE_SECONDS, MAX_RELEASE_SECONDS, NEVER, Floats, Synthesizer, Voice, peak_gain
 
 BLOCK = 2**17  # samples, three seconds at 44.1 kHz
-NEVER = 2**62
 MAX_LAYERS = 64  # regions in one note
 
 
-def blocks(piece: Piece, font: SoundFont, sample_rate: int) -> Iterator[Floats]:
+def blocks(piece: Piece, font: SoundFont, sample_rate: int, performance: Performance | None = None) -> Iterator[Floats]:
     """The sound of a piece, (2, samples) at a time, left above right, at the level the soundfont gives it.
+
+    Notes of a performance come as `Performance.held` makes them; what is done here is volume, pan, bend and cuts.
 
     Raises
     ------
@@ -27,7 +30,8 @@ def blocks(piece: Piece, font: SoundFont, sample_rate: int) -> Iterator[Floats]:
         If the soundfont lacks an instrument of the piece.
     """
     synthesizer = Synthesizer(font, sample_rate)
-    waiting = _voices(piece, font, sample_rate)
+    controls = controls_of(performance, piece, sample_rate) if performance else [None] * len(piece.parts)
+    waiting = _voices(piece, font, sample_rate, controls)
     following = next(waiting, None)
     sounding: list[tuple[Voice, int]] = []  # with the sample at which each has died away
     begin = 0
@@ -39,7 +43,7 @@ def blocks(piece: Piece, font: SoundFont, sample_rate: int) -> Iterator[Floats]:
         for voice, end in sounding:
             first, last = max(voice.start, begin), min(end, begin + BLOCK)
             sound = synthesizer.render(voice, first - voice.start, last - voice.start)
-            for side, gain in enumerate(_pan(voice.region)):
+            for side, gain in enumerate(_sides(voice, first, last)):
                 mix[side, first - begin : last - begin] += sound * gain
         last = min(max((end for _, end in sounding), default=begin), begin + BLOCK)
         sounding = [(voice, end) for voice, end in sounding if end > begin + BLOCK]
@@ -47,10 +51,22 @@ def blocks(piece: Piece, font: SoundFont, sample_rate: int) -> Iterator[Floats]:
         begin += BLOCK
 
 
-def _pan(region: Region) -> tuple[np.float32, np.float32]:
-    """Left and right at equal power."""
-    angle = (region[Gen.PAN] + 500) / 1000 * np.pi / 2
-    return np.float32(np.cos(angle)), np.float32(np.sin(angle))
+def _sides(voice: Voice, first: int, last: int) -> Iterable[np.float32 | Floats]:
+    """Gains left and right, of equal power, in samples [first, last) of the piece: one each, or (samples,)."""
+    pan, gain = _controlled(voice, first, last)
+    angle = (np.clip(voice.region[Gen.PAN] + pan, -500, 500) + 500) / 1000 * np.pi / 2
+    return [np.asarray(side(angle) * gain).astype(np.float32)[()] for side in (np.cos, np.sin)]
+
+
+def _controlled(voice: Voice, first: int, last: int) -> tuple[float | Doubles, float | Doubles]:
+    """Pan and gain of its channel in samples [first, last)."""
+    if voice.controls is None:
+        return 0.0, 1.0
+    found: list[float | Doubles] = []
+    for steps in (voice.controls.pan, voice.controls.gain):
+        near = steps.within(max(first - GLIDE, voice.start), last)
+        found.append(float(near.values[0]) if near.is_steady else near.glided(voice.start, first, last))
+    return found[0], found[1]
 
 
 class _Preset(NamedTuple):
@@ -81,7 +97,7 @@ def _layers(preset: _Preset, pitch: int, velocity: int) -> list[Region]:
     return [preset.regions[i] for i in np.flatnonzero(distance == nearest)]
 
 
-def _voices(piece: Piece, font: SoundFont, sample_rate: int) -> Iterator[Voice]:
+def _voices(piece: Piece, font: SoundFont, sample_rate: int, controls: Sequence[Controls | None]) -> Iterator[Voice]:
     """The voices of the notes, by onset."""
     columns = np.column_stack([piece.part, piece.pitch, piece.velocity])
     presets, layers = _presets(piece, font), {}
@@ -97,10 +113,12 @@ def _voices(piece: Piece, font: SoundFont, sample_rate: int) -> Iterator[Voice]:
     durations = np.clip(ends - starts, 1, MAX_NOTE_SECONDS * sample_rate).tolist()
     chokes = _chokes(piece.part, starts, notes)
     for i, (regions, start, duration) in enumerate(zip(notes, starts.tolist(), durations)):
-        key, velocity = int(piece.pitch[i]), int(piece.velocity[i])
+        key, velocity, own = int(piece.pitch[i]), int(piece.velocity[i]), controls[int(piece.part[i])]
+        cut = min(own.cut_after(start), NEVER) if own else NEVER
+        bend = own.bend_from(start, start + duration + round(MAX_RELEASE_SECONDS * sample_rate)) if own else None
         for region in regions:
-            choke = chokes.get((i, region[Gen.EXCLUSIVE_CLASS]), NEVER) - start
-            yield Voice(region, key, start, duration, choke, peak_gain(region, velocity))
+            choke = min(chokes.get((i, region[Gen.EXCLUSIVE_CLASS]), NEVER), int(cut)) - start
+            yield Voice(region, key, start, duration, choke, peak_gain(region, velocity), own, bend)
 
 
 def _chokes(parts: NDArray[np.int64], starts: NDArray[np.int64], notes: list[list[Region]]) -> dict[tuple[int, int], int]:

@@ -6,7 +6,8 @@ names a sample; both kinds carry *generators*, numbers that say how the sample i
 two levels. Positions are sample frames, attenuations centibels, times timecents (1200 log2 seconds), pitches cents.
 
 Source: SoundFont Technical Specification 2.04 (Creative Technology, 2006); section numbers below are its. Modulators are not
-read: all but one of them follow controllers, which a `Piece` has none of, and that one is in `melody.render.synthesis`.
+read: what those that every font has do with velocity, volume, expression, pan and bend is in `melody.render.synthesis` and
+`melody.render.controls`, and the others are left out.
 
 A file is taken for hostile: sizes and indices are checked before they are used, and samples are read one by one when needed.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from errno import EINVAL
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -121,13 +123,16 @@ class SoundFont:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         try:
+            if self.path.exists() and not self.path.is_file():  # a pipe would keep us waiting
+                raise OSError(EINVAL, "it is a folder, a pipe or a device")
             with self.path.open("rb") as file:
                 size = os.fstat(file.fileno()).st_size
                 chunks = self._chunks(file, size)
                 self._pool_at, self._pool_frames = chunks[b"smpl"][0], chunks[b"smpl"][1] // 2
                 self._tables = {name: self._table(file, name, *chunks[name]) for name in _RECORDS}
-        except OSError as error:
-            raise RenderError(f"cannot read the soundfont {path}: {error.strerror or error}; name an .sf2 file") from error
+        except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+            reason = getattr(error, "strerror", None) or error
+            raise RenderError(f"cannot read the soundfont {path}: {reason}; name an .sf2 file") from error
         for table, column, target in (
             (b"phdr", "bag", b"pbag"),
             (b"pbag", "generator", b"pgen"),
@@ -144,7 +149,7 @@ class SoundFont:
     def presets(self) -> dict[tuple[int, int], str]:
         """Name of the preset at each (bank, program), in order."""
         names = self._tables[b"phdr"]["name"]
-        return {address: names[i].decode("latin-1") for address, i in sorted(self._rows.items())}
+        return {address: _name(names[i]) for address, i in sorted(self._rows.items())}
 
     def regions(self, bank: int, program: int) -> tuple[Region, ...]:
         """All regions of a preset.
@@ -269,7 +274,7 @@ class SoundFont:
         if zone[Gen.SAMPLE] >= len(table) - 1:
             raise self._broken(f"an instrument asks for sample {zone[Gen.SAMPLE]} of {len(table) - 1}")
         row = table[zone[Gen.SAMPLE]]
-        name = row["name"].decode("latin-1")
+        name = _name(row["name"])
         if row["type"] & 0x8010:  # read-only memory of a sound card, or Ogg Vorbis (SF3)
             raise self._broken(f"sample {name!r} is compressed or not in the file; only plain SF2 can be played")
 
@@ -291,6 +296,11 @@ class SoundFont:
             loop = modes.get(zone.get(Gen.SAMPLE_MODES, 0) & 3, "none")
         root = int(row["root"]) if row["root"] <= 127 else 60  # 255: a sound without pitch (section 7.10)
         return Sample(name, start, end, loop_start, loop_end, loop, int(row["rate"]), root, int(row["correction"]))
+
+
+def _name(said: bytes) -> str:
+    """Up to its first zero byte, without what no screen should get."""
+    return "".join(c for c in said.partition(b"\0")[0].decode("latin-1") if c.isprintable())
 
 
 def _signed(amount: int) -> int:

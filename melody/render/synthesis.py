@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from melody.render.controls import Controls, Steps
 from melody.render.soundfont import Gen, Region, SoundFont
 
 Floats = NDArray[np.float32]
@@ -32,6 +33,7 @@ MIN_RELEASE_SECONDS = 0.016  # 100 dB in less would click
 MAX_RELEASE_SECONDS = 8.0
 MAX_NOTE_SECONDS = 300  # longer is a note that was never ended
 CHOKE_SECONDS = 0.15
+NEVER = 2**62
 MAX_BEND = 12000  # cents, ten octaves
 CACHED_SECONDS = 10  # of one wave
 CACHED_BYTES = 2**27
@@ -106,6 +108,8 @@ class Voice(NamedTuple):
     off: int  # samples from there to its end
     choke: int  # samples from there to where another hi-hat cuts it off; a huge number if none does
     gain: float
+    controls: Controls | None = None  # of its channel, in samples from the beginning of the piece
+    bend: Steps | None = None  # in samples from the beginning of the note; None if there is none
 
     def length(self, sample_rate: int) -> int:
         """Samples until it has died away."""
@@ -116,7 +120,8 @@ class Voice(NamedTuple):
             end = min(end, envelope.decay_start + envelope.decay * SILENT_DB / 100)
         if self.region.sample.loop != "always":
             looped = off if self.region.sample.loop == "held" else 0.0
-            end = min(end, looped + _unlooped_seconds(self.region, self.key))
+            lowest = max(0.0, -float(self.bend.values.min())) if self.bend else 0.0
+            end = min(end, looped + _unlooped_seconds(self.region, self.key, lowest))
         return max(min(round(end * sample_rate) + 1, self.choke + round(CHOKE_SECONDS * sample_rate)), 1)
 
     def envelope(self, begin: int, end: int, sample_rate: int) -> Floats:
@@ -144,7 +149,10 @@ class Synthesizer:
 
     def render(self, voice: Voice, begin: int, end: int) -> Floats:
         """Samples [begin, end) of a voice, (end - begin,)."""
-        return self.wave(voice.region, voice.key, voice.off, begin, end) * voice.envelope(begin, end, self.sample_rate)
+        envelope = voice.envelope(begin, end, self.sample_rate)
+        if voice.bend is not None:
+            return self._compute(voice.region, voice.key, voice.off, begin, end, voice.bend) * envelope
+        return self.wave(voice.region, voice.key, voice.off, begin, end) * envelope
 
     def wave(self, region: Region, key: int, off: int, begin: int, end: int) -> Floats:
         """Samples [begin, end) of a note without its envelope; `off`, its duration, matters to loops that end with it."""
@@ -158,11 +166,12 @@ class Synthesizer:
         _forget(self._waves, CACHED_BYTES // 4)
         return wave[begin:end]
 
-    def _compute(self, region: Region, key: int, off: int, begin: int, end: int) -> Floats:
+    def _compute(self, region: Region, key: int, off: int, begin: int, end: int, bend: Steps | None = None) -> Floats:
         # Frames of the filter begin at multiples of its hop, so that a stretch does not depend on where it was cut.
         first = max(begin // HOP - 4, 0) * HOP
-        position = _positions(region, key, first, end, self.sample_rate)
-        wave = _interpolate(self._source(region), region, position, _last_position(region, key, off, self.sample_rate))
+        position = _positions(region, key, first, end, self.sample_rate, bend)
+        last = _last_position(region, key, off, self.sample_rate, bend)
+        wave = _interpolate(self._source(region), region, position, last)
         wave = _filter(wave, region, key, first, self.sample_rate)
         if region[Gen.MOD_LFO_VOLUME]:
             swing = _at_control_rate(first, end, lambda t: _mod_lfo(region, t), self.sample_rate)
@@ -202,9 +211,9 @@ def _ratio(region: Region, key: int, sample_rate: int) -> float:
     return region.sample.rate / sample_rate * 2 ** (cents / 1200)
 
 
-def _unlooped_seconds(region: Region, key: int) -> float:
-    """The longest that a sample without a loop can last."""
-    bend = max(0, -region[Gen.MOD_ENV_PITCH]) + abs(region[Gen.VIB_LFO_PITCH]) + abs(region[Gen.MOD_LFO_PITCH])
+def _unlooped_seconds(region: Region, key: int, lowest: float) -> float:
+    """The longest that a sample without a loop can last if it is bent down by `lowest` cents at most."""
+    bend = lowest + max(0, -region[Gen.MOD_ENV_PITCH]) + abs(region[Gen.VIB_LFO_PITCH]) + abs(region[Gen.MOD_LFO_PITCH])
     frames = region.sample.end - region.sample.start
     return _seconds(region[Gen.VOL_DELAY], 0.0) + frames / _ratio(region, key, 1) * 2 ** (bend / 1200)
 
@@ -236,29 +245,31 @@ def _at_control_rate(begin: int, end: int, value: Callable[[Doubles], Doubles], 
     return np.interp(np.arange(begin, end), knots, value(knots / sample_rate))
 
 
-def _positions(region: Region, key: int, begin: int, end: int, sample_rate: int) -> Doubles:
+def _positions(region: Region, key: int, begin: int, end: int, sample_rate: int, bend: Steps | None = None) -> Doubles:
     """Where in the sample, in frames from its start and as if it never ended, each of samples [begin, end) lies.
 
     The sample starts when the delay of the volume is over.
     """
     ratio, delay = _ratio(region, key, sample_rate), _seconds(region[Gen.VOL_DELAY], 0.0) * sample_rate
     depths = (region[Gen.VIB_LFO_PITCH], region[Gen.MOD_LFO_PITCH], region[Gen.MOD_ENV_PITCH])
-    if not any(depths):
+    if not any(depths) and bend is None:
         return np.maximum(np.arange(begin, end) - delay, 0.0) * ratio
     knots = np.arange(0, end + CONTROL_STEP, CONTROL_STEP)
     t = knots / sample_rate
     cents = depths[0] * _triangle(t, region[Gen.VIB_LFO_DELAY], region[Gen.VIB_LFO_RATE])
     cents += depths[1] * _mod_lfo(region, t) + depths[2] * _modulation(region, key, t)
+    if bend is not None:
+        cents += bend.value(knots.astype(np.float64))
     steps = (
         np.clip(knots + CONTROL_STEP - delay, 0, CONTROL_STEP) * ratio * np.exp2(np.clip(cents, -MAX_BEND, MAX_BEND) / 1200)
     )
     return np.interp(np.arange(begin, end), knots, np.cumsum(steps) - steps)
 
 
-def _last_position(region: Region, key: int, off: int, sample_rate: int) -> float:
+def _last_position(region: Region, key: int, off: int, sample_rate: int, bend: Steps | None) -> float:
     """The position at which a loop that ends with its note ends."""
     held = region.sample.loop == "held"
-    return float(_positions(region, key, off, off + 1, sample_rate)[0]) if held else np.inf
+    return float(_positions(region, key, off, off + 1, sample_rate, bend)[0]) if held else np.inf
 
 
 def _interpolate(source: Floats, region: Region, position: Doubles, off_position: float) -> Floats:

@@ -36,10 +36,11 @@ from melody.tokens.vocabulary import END, TIME, Rows, Vocabulary
 if TYPE_CHECKING:
     from melody.sampling.live import Stream
 
-MAX_EVENTS = 10_000_000
 MAX_PROMPT = 50_000  # notes
 EngineName = Literal["numpy", "onnx", "int8"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+_LONGEST = 20_000  # events of a tune that a model never ends
+_MOST_IN_BAR = 1_000  # events, on average, before a model is taken for one that never comes to the next bar
 _STREAMS = 64  # tunes sampled side by side
 _LEAST = 0.2  # probability of an ending after an exact number of bars, for the model to be at one with it
 _MASK_BYTES = 20_000_000
@@ -77,12 +78,15 @@ class Tune:
         Negative log likelihood of its notes, rests and end, a note; NaN if it was not asked for.
     faults
         What is wrong with it, if the best of many were wanted, see `melody.sampling.ranking`.
+    remarks
+        Plain sentences on how it came to be.
     """
 
     piece: Piece
     removed: float = 0.0
     nats: float = float("nan")
     faults: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 class Model:
@@ -157,6 +161,7 @@ class Model:
             Tune(
                 with_headers(self.vocabulary.decode(tune.rows, title=self._title(settings, i), texts=(told[i],)), limits),
                 tune.removed,
+                remarks=_cut_off(tune, most, settings, limits.bars),
             )
             for i, tune in enumerate(drawn)
         ]
@@ -215,7 +220,11 @@ class Model:
         for number, tune in enumerate(drawn):
             told = self._told(settings, number, limits, search)
             joined = understood.joined(tune.rows, only_new, told, limits.key)
-            made.append(replace(joined, removed=tune.removed))
+            made.append(
+                replace(
+                    joined, removed=tune.removed, remarks=(*joined.remarks, *_cut_off(tune, most, settings, limits.bars))
+                )
+            )
         return _best([_ranked(m, m.piece, m.prompt_end, d) for m, d in zip(made, drawn)], count) if search.ranks else made
 
     def stream(
@@ -286,17 +295,19 @@ class Model:
 
     @property
     def longest_piece(self) -> int:
-        """Events of the longest piece in training; 5,000 if the model file does not say."""
-        return int(self.file.training.get("longest_piece", 0)) or 5_000
+        """Events of the longest piece in training, at most 20,000; 5,000 if the model file does not say."""
+        return min(int(self.file.training.get("longest_piece", 0)) or 5_000, _LONGEST)
 
     def _most_events(self, settings: SamplingSettings, bars: int | None) -> int:
-        return settings.max_notes or (self.longest_piece if bars is None else MAX_EVENTS)
+        return settings.max_notes or (self.longest_piece if bars is None else _LONGEST + _MOST_IN_BAR * bars)
 
     def _ending_of(self, drawn: Drawn, is_forced: bool) -> float:
         """How good the ending of a tune is, 0 to 1; 0, too, if it plays one pitch more often in a row than the corpus does.
 
         An ending that is forced may stand where the model would not end.
         """
+        if len(drawn.rows) >= _LONGEST:  # it would take as long again, and end no better
+            return 1.0
         piece = self.vocabulary.decode(drawn.rows)
         if not (_has_ended(drawn) and ends_well(piece)) or longest_run(piece) > max(self.usual.longest_run, MOST_IN_A_ROW):
             return 0.0
@@ -344,10 +355,8 @@ def _with_bars(limits: Limits | None, bars: int | None) -> Limits:
 
 
 def _streams_at_once(grammar: Grammar, vocabulary: Vocabulary) -> int:
-    """As many as there is memory for: under limits each has a mask of all times, parts and pitches."""
-    if not isinstance(grammar, Limiter):
-        return _STREAMS
-    size = len(vocabulary.shifts) * len(vocabulary.parts) * vocabulary.num_pitches
+    """As many as there is memory for: each has a mask of all times and parts, under limits of all pitches as well."""
+    size = len(vocabulary.shifts) * len(vocabulary.parts) * (vocabulary.num_pitches if isinstance(grammar, Limiter) else 1)
     return min(max(_MASK_BYTES // size, 1), _STREAMS)
 
 
@@ -363,6 +372,17 @@ def _ranked(made: _Made, piece: Piece, start: int, drawn: Drawn) -> _Made:
 def _has_ended(drawn: Drawn) -> bool:
     """Whether the model ended it; it was cut off otherwise."""
     return bool(len(drawn.rows)) and bool(drawn.rows[-1, TIME] == END)
+
+
+def _cut_off(drawn: Drawn, most: int, settings: SamplingSettings, bars: int | None) -> tuple[str, ...]:
+    """That the model did not end a tune, if it did not and nobody asked for so many events; it has to fill bars."""
+    if _has_ended(drawn) or len(drawn.rows) < most or settings.max_notes:
+        return ()
+    if bars is not None:
+        raise SamplingError(
+            f"the model has written {most:,} events and {bars:,} bars are not full; take another model or seed"
+        )
+    return (f"the model did not end it: it was broken off after {most:,} events; ask for a number of bars",)
 
 
 def _best(made: list[_Made], count: int) -> list[_Made]:

@@ -29,7 +29,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from math import gcd
 from operator import ge
 from typing import Any
@@ -38,7 +38,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.errors import VocabularyError
-from melody.piece import TICKS_PER_QUARTER, Ints, Key, Part, Piece, Tempo, TimeSignature
+from melody.piece import MAX_TICK, TICKS_PER_QUARTER, Ints, Key, Part, Piece, Tempo, TimeSignature
+from melody.signatures import check_range
+from melody.tokens import stored
 from melody.tokens.usage import FIRST_PART, METRE, TEMPO, Parts, Usage, next_in_voice, part_keys, rests_after
 
 FIELDS = ("time", "kind", "value", "duration", "velocity")
@@ -151,22 +153,9 @@ class Vocabulary:
             If a field is missing or makes no sense.
         """
         try:
-            vocabulary = cls(
-                shifts=tuple(map(int, data["shifts"])),
-                parts=tuple(Part(int(p["program"]), bool(p["is_drum"]), str(p["name"])) for p in data["parts"]),
-                pitches=(int(data["pitches"][0]), int(data["pitches"][1])),
-                durations=tuple(map(int, data["durations"])),
-                velocities=tuple(map(int, data["velocities"])),
-                time_signatures=tuple((int(n), int(d)) for n, d in data["time_signatures"]),
-                tempi=tuple(map(int, data["tempi"])),
-                keys=tuple((int(f), str(m)) for f, m in data["keys"]),
-                changes=(bool(data["changes"][0]), bool(data["changes"][1]), bool(data["changes"][2])),
-                monophonic=tuple(map(bool, data["monophonic"])),
-                legato=tuple(map(bool, data["legato"])),
-                ticks_per_quarter=int(data["ticks_per_quarter"]),
-            )
+            vocabulary = cls(**stored.fields_of(data))
             vocabulary._check()
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except ValueError as error:
             raise VocabularyError(f"a vocabulary is damaged ({error}); get the file again") from error
         return vocabulary
 
@@ -175,10 +164,10 @@ class Vocabulary:
         return asdict(self)
 
     def _check(self) -> None:
-        """Every value one that a piece can hold: a probe of one note for each of them."""
-        for column in (self.shifts, self.durations, self.velocities):
-            missing = not column and (column is not self.durations or not all(self.legato))
-            if missing or list(column) != sorted(set(column)):
+        """Every value one that a piece on this grid can hold."""
+        has_none = (False, all(self.legato), False)  # legato parts have no durations
+        for column, may_be_empty in zip((self.shifts, self.durations, self.velocities), has_none):
+            if not (column or may_be_empty) or list(column) != sorted(set(column)):
                 raise ValueError("values missing or out of order")
         if self.shifts[0] != 0 or not len(self.monophonic) == len(self.legato) == len(self.parts) > 0:
             raise ValueError("shifts must begin at 0, parts must match")
@@ -186,23 +175,19 @@ class Vocabulary:
             raise ValueError("a legato part must be monophonic")
         if not self.time_signatures or not self.tempi or not 0 <= self.pitches[0] <= self.pitches[1] <= 127:
             raise ValueError("no time signature, no tempo or impossible pitches")
-        notes = max(len(self.durations), len(self.velocities))
-        durations = self.durations or (1,)
-        Piece(
-            onset=np.arange(notes) * (max(durations) + 1),
-            duration=np.resize(durations, notes),
-            pitch=np.resize(self.pitches, notes),
-            velocity=np.resize(self.velocities, notes),
-            parts=self.parts,
-            ticks_per_quarter=self.ticks_per_quarter,
-        )
+        check_range("the longest time between events", self.shifts[-1], 0, MAX_TICK)
+        for duration in (*self.durations[:1], *self.durations[-1:]):
+            check_range("duration", duration, 1, MAX_TICK)
+        check_range("velocity", self.velocities[0], 1, 127)
+        check_range("velocity", self.velocities[-1], 1, 127)
         nothing = (np.zeros(0, np.int64),) * 3
+        probe = partial(Piece, *nothing, parts=self.parts, ticks_per_quarter=self.ticks_per_quarter)
         for numerator, denominator in self.time_signatures:
-            Piece(*nothing, time_signatures=(TimeSignature(0, numerator, denominator),))
+            probe(time_signatures=(TimeSignature(0, numerator, denominator),))
         for tempo in self.tempi:
-            Piece(*nothing, tempi=(Tempo(0, tempo),))
+            probe(tempi=(Tempo(0, tempo),))
         for fifths, mode in self.keys:
-            Piece(*nothing, keys=(Key(0, fifths, mode),))
+            probe(keys=(Key(0, fifths, mode),))
 
     # Numbers
 

@@ -34,6 +34,7 @@ from melody.model import MelodyLSTM, ModelSettings
 from melody.modelfile import ModelFile
 from melody.ngram import NGram, best_ngram, some_of
 from melody.sampling import Model, SamplingSettings, ranking
+from melody.shape import settings_of
 from melody.tokens.usage import FIRST_PART, KEY
 from melody.tokens.vocabulary import END, KIND, TIME, VALUE, Rows, Vocabulary
 from melody.training.alarms import before, longest_run
@@ -158,7 +159,7 @@ class Run:
         self.unigram = NGram(corpus.vocabulary, self._counted, 1).score(self._valid_rows).nats_per_note
         saved = self._saved() if resume else None
         pl.seed_everything(settings.seed, verbose=False)
-        shape = ModelSettings(**start.settings) if start else None
+        shape = settings_of(start.settings) if start else None
         self.plan = _plan_of(saved["plan"]) if saved else self._planned(shape)
         self.history: History = saved["history"] if saved else []
         self.alarms: dict[str, str] = saved["alarms"] if saved else {}

@@ -1,0 +1,122 @@
+"""The shape of a model: its settings, and the weights that follow from them and a vocabulary. Plain data, without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
+
+from melody.errors import ModelFileError
+from melody.tokens.features import MAX_INTERVAL, Voices, feature_sizes, related, told_sizes
+from melody.tokens.vocabulary import FIELDS, VALUE, Vocabulary
+
+Intervals = Literal["own", "parts", "none"]
+MAX_CELLS, MAX_LAYERS = 8192, 32
+Shapes = dict[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """The shape of a model.
+
+    Parameters
+    ----------
+    hidden_size
+        Cells of each LSTM layer.
+    num_layers
+        LSTM layers on top of each other.
+    embedding_size
+        Width of the sum of embeddings that the first layer gets.
+    head_size
+        Width of the hidden layer before each field's logits.
+    dropout
+        Share of the embedding and of each layer's output left out in training; of the embedding and of the last output the
+        same cells throughout a window (variational dropout, Gal and Ghahramani 2016).
+    weight_dropout
+        Share of the recurrent weights left out in training, the same ones throughout a window (Merity et al. 2018).
+    feature_dropout
+        Share of the things said of an event, to the LSTM or to a head, that are left out in training; never the place
+        in the bar, nor to a head the fields before its own.
+    head_dropout
+        Share of the hidden cells of the heads left out in training.
+    intervals
+        To what the head of the value predicts intervals, besides pitches: 'own', the last pitch of the part; 'parts', that
+        of each part; 'none'. What is learnt of an interval holds in all keys; a small corpus is learnt by heart the sooner.
+    """
+
+    hidden_size: int = 256
+    num_layers: int = 2
+    embedding_size: int = 256
+    head_size: int = 256
+    dropout: float = 0.3
+    weight_dropout: float = 0.0
+    feature_dropout: float = 0.0
+    head_dropout: float = 0.0
+    intervals: Intervals = "own"
+
+
+def settings_of(given: Mapping[str, Any]) -> ModelSettings:
+    """The settings that a model file gives, whoever wrote it; what it leaves out is as usual.
+
+    Parameters
+    ----------
+    given
+        Fields of `ModelSettings`: sizes from 1 to 8,192, 1 to 32 layers, shares from 0 to 1.
+
+    Raises
+    ------
+    ModelFileError
+        If there is a field of another name, or a value that is not legal.
+    """
+    known = {field.name: field.default for field in fields(ModelSettings)}
+    for name, value in given.items():
+        if name not in known:
+            raise ModelFileError(f"its settings have a field {name[:40]!r}; the fields are {', '.join(known)}")
+        legal, is_legal = _legal(name, type(known[name]), value)
+        if not is_legal:
+            raise ModelFileError(f"its settings have {name} = {str(value)[:40]!r}; it must be {legal}")
+    return ModelSettings(**given)
+
+
+def _legal(name: str, kind: type, value: Any) -> tuple[str, bool]:
+    """What a field may be, in words, and whether the value is that."""
+    if kind is str:
+        return f"one of {', '.join(get_args(Intervals))}", value in get_args(Intervals)
+    if kind is float:
+        return "a number from 0 to 1", type(value) in (int, float) and 0 <= value <= 1
+    most = MAX_LAYERS if name == "num_layers" else MAX_CELLS
+    return f"a whole number from 1 to {most:,}", type(value) is int and 1 <= value <= most
+
+
+def weight_shapes(vocabulary: Vocabulary, settings: ModelSettings) -> Shapes:
+    """Name and shape of every weight of the model with this vocabulary and these settings, as `MelodyLSTM` has them."""
+    inputs = sum(vocabulary.sizes) + sum(feature_sizes(vocabulary))
+    gates, below = 4 * settings.hidden_size, settings.embedding_size
+    shapes: Shapes = {"embedding.weight": (inputs, settings.embedding_size)}
+    for layer in range(settings.num_layers):
+        shapes[f"lstm.weight_ih_l{layer}"] = (gates, below)
+        shapes[f"lstm.weight_hh_l{layer}"] = (gates, settings.hidden_size)
+        shapes[f"lstm.bias_ih_l{layer}"] = shapes[f"lstm.bias_hh_l{layer}"] = (gates,)
+        below = settings.hidden_size
+    for field, size in enumerate(vocabulary.sizes):
+        if size > 1:
+            head = _head_shapes(vocabulary, settings, field)
+            shapes |= {f"heads.{FIELDS[field]}.{name}": shape for name, shape in head.items()}
+    return shapes
+
+
+def _head_shapes(vocabulary: Vocabulary, settings: ModelSettings, field: int) -> Shapes:
+    voices, width, size = Voices.of(vocabulary, field).number, settings.head_size, vocabulary.sizes[field]
+    shapes: Shapes = {
+        "trunk": (voices, settings.hidden_size + settings.embedding_size, width),
+        "trunk_bias": (voices, width),
+        "known.weight": (voices * sum(told_sizes(vocabulary, field)), width),
+        "inner.weight": (width, width),
+        "inner.bias": (width,),
+        "output": (voices, width, size),
+        "output_bias": (voices, size),
+        "copy": (voices, width, 1),
+        "copy_bias": (voices, 1),
+    }
+    to = related(vocabulary, settings.intervals) if field == VALUE else ()
+    return shapes | ({"interval": (voices, width, len(to) * (2 * MAX_INTERVAL + 1))} if to else {})
