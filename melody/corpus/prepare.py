@@ -24,13 +24,13 @@ from melody import files
 from melody.corpus import grid
 from melody.corpus.judge import Task, hashed, judged
 from melody.corpus.settings import PrepareSettings
-from melody.corpus.shard import Shard
+from melody.corpus.shard import Judgement, Shard
 from melody.corpus.sources import Listing, alone, listed
 from melody.corpus.store import Corpus
 from melody.corpus.verdict import Verdict
 from melody.corpus.whole import Whole
 from melody.corpus.workers import Earlier, worked
-from melody.errors import CorpusError
+from melody.errors import CorpusError, MidiError
 
 AT_HAND = 8  # shards that are kept in memory besides being written
 
@@ -202,10 +202,17 @@ def _unchanged(old: Corpus, listing: Listing, settings: PrepareSettings) -> bool
     for chunk in listing.chunks:
         for name, data in zip(chunk.names, chunk.read(settings.limits.max_bytes)):
             judgement = old.verdicts.judgement(number)
-            if judgement.verdict.path != chunk.shown(name) or judgement.source != hashed(data):
+            if judgement.verdict.path != chunk.shown(name) or not _is_of(judgement, data):
                 return False
             number += 1
-    return [v.path for v in old.verdicts[number:]] == [name for name, _ in listing.refused]
+    return [(v.path, v.reason) for v in old.verdicts[number:]] == listing.refused
+
+
+def _is_of(judgement: Judgement, data: bytes | MidiError) -> bool:
+    """Whether a judgement is of these bytes, or says why there are none."""
+    if isinstance(data, MidiError):
+        return not judgement.source and judgement.verdict.reason == str(data)
+    return judgement.source == hashed(data)
 
 
 def _done(path: Path, task: Task) -> Shard | None:
@@ -219,8 +226,8 @@ def _done(path: Path, task: Task) -> Shard | None:
     names = [task.chunk.shown(name) for name in task.chunk.names]
     if shard.key != task.key or [j.verdict.path for j in shard.judgements] != names:
         return None
-    sources = (hashed(data) for data in task.chunk.read(task.settings.limits.max_bytes))
-    return shard if all(j.source == source for j, source in zip(shard.judgements, sources)) else None
+    contents = task.chunk.read(task.settings.limits.max_bytes)
+    return shard if all(map(_is_of, shard.judgements, contents)) else None
 
 
 class _Counted:

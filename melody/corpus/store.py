@@ -181,6 +181,8 @@ class Corpus:
 
     def find(self, source: str) -> tuple[Judgement, int] | None:
         """See `judge.Known`; copies and pieces that had to be fitted are not known, as others decide on them."""
+        if not source:  # nothing was read of that file, and nothing of a file that is stored so
+            return None
         if not hasattr(self, "_order"):
             self._order = np.argsort(self._at["sources"], kind="stable")
             self._sorted = self._at["sources"][self._order]

@@ -25,7 +25,7 @@ from melody.corpus.spill import Column, table
 from melody.corpus.survey import Originals, Places, Survey
 from melody.corpus.verdict import Verdict
 from melody.corpus.writer import Entries, Writer
-from melody.errors import CorpusError, VocabularyError
+from melody.errors import CorpusError, MelodyError
 from melody.piece import Ints
 from melody.tokens.fitting import fit
 from melody.tokens.usage import Parts, Usage
@@ -150,7 +150,7 @@ class _Finisher:
         try:
             fitted, changes = fit(vocabulary, events.to_piece(run, place, vocabulary.ticks_per_quarter))
             rows = vocabulary.encode(fitted)
-        except VocabularyError as error:
+        except MelodyError as error:  # of the vocabulary, or of a piece that no longer is legal once it is fitted
             told = replace(verdict, status="rejected", cause="not encodable", reason=str(error), split="", group="")
             return replace(judgement, verdict=told, exact=False), np.zeros((0, len(FIELDS)), np.int64)
         told = replace(verdict, status="repaired", notes=fitted.num_notes, repairs=verdict.repairs + changes)

@@ -29,7 +29,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from math import gcd
 from operator import ge
 from typing import Any
@@ -38,7 +38,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.errors import VocabularyError
-from melody.piece import TICKS_PER_QUARTER, Ints, Key, Part, Piece, Tempo, TimeSignature
+from melody.piece import MAX_TICK, TICKS_PER_QUARTER, Ints, Key, Part, Piece, Tempo, TimeSignature
+from melody.signatures import check_range
 from melody.tokens.usage import FIRST_PART, METRE, TEMPO, Parts, Usage, next_in_voice, part_keys, rests_after
 
 FIELDS = ("time", "kind", "value", "duration", "velocity")
@@ -175,7 +176,7 @@ class Vocabulary:
         return asdict(self)
 
     def _check(self) -> None:
-        """Every value one that a piece can hold: a probe of one note for each of them."""
+        """Every value one that a piece on this grid can hold."""
         for column in (self.shifts, self.durations, self.velocities):
             missing = not column and (column is not self.durations or not all(self.legato))
             if missing or list(column) != sorted(set(column)):
@@ -186,23 +187,19 @@ class Vocabulary:
             raise ValueError("a legato part must be monophonic")
         if not self.time_signatures or not self.tempi or not 0 <= self.pitches[0] <= self.pitches[1] <= 127:
             raise ValueError("no time signature, no tempo or impossible pitches")
-        notes = max(len(self.durations), len(self.velocities))
-        durations = self.durations or (1,)
-        Piece(
-            onset=np.arange(notes) * (max(durations) + 1),
-            duration=np.resize(durations, notes),
-            pitch=np.resize(self.pitches, notes),
-            velocity=np.resize(self.velocities, notes),
-            parts=self.parts,
-            ticks_per_quarter=self.ticks_per_quarter,
-        )
+        check_range("the longest time between events", self.shifts[-1], 0, MAX_TICK)
+        for duration in (*self.durations[:1], *self.durations[-1:]):
+            check_range("duration", duration, 1, MAX_TICK)
+        check_range("velocity", self.velocities[0], 1, 127)
+        check_range("velocity", self.velocities[-1], 1, 127)
         nothing = (np.zeros(0, np.int64),) * 3
+        probe = partial(Piece, *nothing, parts=self.parts, ticks_per_quarter=self.ticks_per_quarter)
         for numerator, denominator in self.time_signatures:
-            Piece(*nothing, time_signatures=(TimeSignature(0, numerator, denominator),))
+            probe(time_signatures=(TimeSignature(0, numerator, denominator),))
         for tempo in self.tempi:
-            Piece(*nothing, tempi=(Tempo(0, tempo),))
+            probe(tempi=(Tempo(0, tempo),))
         for fifths, mode in self.keys:
-            Piece(*nothing, keys=(Key(0, fifths, mode),))
+            probe(keys=(Key(0, fifths, mode),))
 
     # Numbers
 
