@@ -183,7 +183,7 @@ def test_archives_are_read_in_place(folder, tmp_path, name):
 
 
 def test_a_bomb_is_refused_and_costs_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr("melody.corpus.sources.MAX_UNPACKED", 20_000_000)
+    monkeypatch.setattr("melody.corpus.archives.MAX_UNPACKED", 20_000_000)
     midi.write(tune(0), tmp_path / "a.mid")
     block = bytes(1_000_000)
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
