@@ -2,8 +2,8 @@
 
 Conventions
 -----------
-Durations of notes are in units, `UNITS` to the tick, so that fifths, sevenths and ninths of a beat are whole; all else is
-in ticks.
+Durations of notes are in units, `UNITS` to the tick, so that all usual parts of a beat up to its thirteenths are whole; all
+else is in ticks.
 
 Printed bars are not all full. A pick-up becomes a rest and then the notes; the end of a strain and the pick-up of the next
 make one bar; a strain that ends short is filled with a rest, since a dance does not wait. A bar that is longer or shorter
@@ -23,7 +23,7 @@ from melody.errors import ScoreError
 from melody.piece import Key, Part, Piece, Tempo, TimeSignature
 from melody.signatures import time_signature_of
 
-UNITS = 840
+UNITS = 2**7 * 3**2 * 5**2 * 7 * 11 * 13
 
 
 class Note(NamedTuple):

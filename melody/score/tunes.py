@@ -1,43 +1,110 @@
-"""Tunes in ABC, read from music21's tokens: some twenty times quicker than its streams, and note for note the same.
+"""Tunes in ABC as pieces: those of a user as the page has them, those of a collection as one voice of dance music.
 
 Conventions
 -----------
-ABC 2.1 (https://abcnotation.com/wiki/abc:standard:v2.1). One part, one note at a time.
+`melody.score.abc_reader` says how ABC is read. A user's tune (`read_abc`) has a part for each voice, every note of every
+ending, and its bars as `melody.score.assembly` has them.
 
-- Grace notes, chord symbols, ornaments and bowing are left out; of a double stop the highest note is kept, of several
-  voices the first.
-- An accidental holds until the bar line, in every octave. A (5 stands in the time of four and a (9 in that of eight, as
-  fills the bars of the old collections.
-- Repeats are not played out: a strain written twice would teach copying. So a first ending, which only leads back, is left
-  out and the second follows at once; each strain sounds as it does the last time round.
-- A key has the signature as written; its mode is minor where the third above the tonic is, as in dorian.
+A tune of a collection (`read_tune`) has one part, one note at a time, and bars as `melody.score.bars` puts them together:
+
+- Of a double stop the highest note is kept, of several voices the first.
+- A (5 stands in the time of four and a (9 in that of eight, as fills the bars of the old collections; the standard has two.
+- A first ending, which only leads back, is left out and the second follows at once: since repeats are not played out, each
+  strain sounds as it does the last time round.
 - A tempo that is not given is guessed from the dance (R:), or from the metre and words like "slow" (N:).
 """
 
 from __future__ import annotations
 
 import re
-from fractions import Fraction
-from functools import lru_cache
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator
 
 from melody.errors import ScoreError
-from melody.piece import TICKS_PER_QUARTER, Key, Part, Piece, Tempo
-from melody.score.bars import UNITS, Note, Segment, to_piece
+from melody.piece import Part, Piece, Tempo
+from melody.score import assembly
+from melody.score.abc_reader.text import decode, plain, tunes_of
+from melody.score.abc_reader.tune import Score, read_lines
+from melody.score.abc_reader.voice import Event, Measure, Voice
+from melody.score.assembly import Page, PageBar, Tone
+from melody.score.bars import Note, Segment, to_piece
 
 FIDDLE = Part(40, name="Fiddle")
 
-_LENGTH = r"\d*/*\d*"
-_CHORD_NOTE = re.compile(rf"([_=^]*)([A-Ga-gz])([,']*)({_LENGTH})")
+# A user's tune
 
 
-def read_tune(abc: str, texts: tuple[str, ...] = ()) -> Piece:
-    """The piece in one tune of ABC; `texts` are kept as its remarks.
+def read_abc(content: bytes, repairs: Counter[str]) -> Piece:
+    """The piece in an ABC file of one tune; what was left out or changed is added to `repairs`.
 
     Raises
     ------
     ScoreError
-        If it has no notes, or music21 cannot read it.
+        If it has no notes, several tunes with notes, or more of anything than is read.
+
+    Examples
+    --------
+    >>> tune = read_abc(b"X:1\\nM:2/4\\nL:1/8\\nK:D\\nV:1\\n^c>fg2 |]\\nV:2\\nD4 |]", Counter())
+    >>> tune.onset, tune.pitch, len(tune.parts)
+    (array([ 0,  0, 18, 24]), array([73, 62, 78, 79]), 2)
+    """
+    found: Score | None = None
+    tunes = tunes_of(decode(content))
+    for score in map(read_lines, tunes):
+        if any(event.sounds for voice in score.voices for measure in voice.measures for event in _events(measure)):
+            if found:
+                raise ScoreError(f"it holds {len(tunes)} tunes; give one tune a file")
+            found = score
+    if found is None:
+        raise ScoreError("it has no notes; give an ABC tune: X:1, K:C and then notes")
+    repairs.update(found.repairs)
+    return assembly.to_piece(_page(found), repairs)
+
+
+def _page(score: Score) -> Page:
+    longest = max(score.voices, key=lambda voice: voice.now)
+    first = next(iter(longest.measures)).metre or (4, 4)
+    tempi = score.tempi or [(0, qpm) for qpm in (_dance_qpm(score, first),) if qpm]
+    return Page(
+        [Part(voice.program, voice.is_drum, voice.title) for voice in score.voices],
+        [list(_tones(voice)) for voice in score.voices],
+        [PageBar(measure.end - measure.onset, measure.metre) for measure in longest.measures],
+        [(at, signature.key) for at, signature in longest.keys if at or not signature.silent],
+        tempi,
+        score.title,
+    )
+
+
+def _events(measure: Measure) -> list[Event]:
+    return measure.events + measure.overlays
+
+
+def _tones(voice: Voice) -> Iterator[Tone]:
+    """The notes of a voice, ties merged."""
+    sounding: dict[tuple[int, int], int] = {}
+    rows: list[list[int]] = []
+    for measure in voice.measures:
+        for event in sorted(_events(measure), key=lambda event: event.onset) if measure.overlays else measure.events:
+            for onset, duration, pitch, tied in event.sounds:
+                row = sounding.pop((pitch, onset), None) if tied else None
+                if row is None:
+                    row = len(rows)
+                    rows.append([onset, 0, pitch])
+                rows[row][1] = onset + duration - rows[row][0]
+                sounding[pitch, onset + duration] = row
+    return (Tone(*row) for row in rows)
+
+
+# A tune of a collection
+
+
+def read_tune(abc: str, texts: tuple[str, ...] = ()) -> Piece:
+    """The piece in one tune of a collection; `texts` are kept as its remarks.
+
+    Raises
+    ------
+    ScoreError
+        If it has no notes.
     PieceError
         If a `Piece` cannot hold it, as a note shorter than half a tick.
 
@@ -47,16 +114,12 @@ def read_tune(abc: str, texts: tuple[str, ...] = ()) -> Piece:
     >>> tune.onset, tune.pitch
     (array([ 48,  72,  96, 120, 144]), array([62, 67, 69, 71, 74]))
     """
-    from music21.abcFormat import ABCHandler
-    from music21.exceptions21 import Music21Exception
-
-    handler = ABCHandler(abcVersion=(2, 1, 0))
-    try:
-        handler.process(clean(abc))
-        segments = to_segments(handler.tokens)
-    except (Music21Exception, ValueError, IndexError, ZeroDivisionError) as error:
-        raise ScoreError(f"the ABC of {title_of(abc)!r} cannot be read: {error}; see the ABC standard 2.1") from error
-    return to_piece(segments, (FIDDLE,), tempo_of(abc, segments[0].metre if segments else (4, 4)), title_of(abc), texts)
+    score = read_lines(tunes_of(_edited(abc))[0])
+    title = plain(title_of(abc))
+    if not score.voices:
+        raise ScoreError(f"{title!r} has no notes; a piece of notation needs at least one")
+    segments = [_segment(measure) for measure in _last_time(score.voices[0].measures)]
+    return to_piece(segments, (FIDDLE,), tempo_of(score, segments[0].metre), title, texts)
 
 
 def title_of(abc: str) -> str:
@@ -69,109 +132,32 @@ def title_of(abc: str) -> str:
     return re.sub("at:(?=[a-z-])", "at", found[1].strip()) if found else ""
 
 
-def clean(abc: str) -> str:
-    """The tune with only what gives pitch, length and bars, spelled so that music21's tokenizer understands it.
-
-    It would drop a note under a fermata, lose fields in mid-line, count grace notes into a triplet, and let a slur or a
-    bowing mark inside a dotted pair undo the dots.
-    """
-    lines = []
-    for line in abc.splitlines():
-        line = line.split("%")[0]
-        if re.match(r"[A-Za-z]:", line):
-            lines.append(re.sub(r"^K:\s*Bn$", "K:Bm", line.strip()))  # a slip: the tunes are in B minor
-        elif not re.match(r"\+:|\s*\[V:[2-9]", line):
-            line = re.sub(r'\[V:1\]|"[^"]*"|![^!]*!|\{[^}]*\}|x\d*', "", line).replace("Z", "z")
-            music = re.split(r"\[([A-Z]:[^\]]*)\]", line)
-            music[::2] = map(_clean_music, music[::2])
-            lines += music
-    return "\n".join(lines)
+def _edited(abc: str) -> str:
+    """The tune with what its editors meant: their tuplets, and B minor for the slip `Bn`."""
+    abc = re.sub(r"(?m)^K:\s*Bn\s*$", "K:Bm", abc)
+    return re.sub(r"\(([59])(?![:\d])", lambda found: {"5": "(5:4:5", "9": "(9:8:9"}[found[1]], abc)
 
 
-def _clean_music(text: str) -> str:
-    text = re.sub(r"[^A-Ga-gz0-9 |:/<>(,_=^'\[\]-]|\((?!\d)", "", text)
-    text = re.sub(r"-(?=[<>])|(?<=[<>])-", "", text)  # a hyphen at a dotted pair is a slur between two pitches
-    text = re.sub(r"\(([59])(?![:\d])", lambda found: {"5": "(5:4:5", "9": "(9:8:9"}[found[1]], text)
-    return re.sub(rf"\[([^\]|\d][^\]|]*)\]({_LENGTH})", _highest, text)
+def _last_time(measures: list[Measure]) -> list[Measure]:
+    """The measures as they sound the last time round: of the variant endings of a strain only the last."""
+    kept: list[Measure] = []
+    begin, number = 0, 0
+    for measure in measures:
+        if measure.ending > number > 0:
+            del kept[begin:]
+        if measure.ending:
+            begin, number = len(kept), measure.ending
+        kept.append(measure)
+    return kept
 
 
-def _highest(chord: re.Match[str]) -> str:
-    def height(note: tuple[str, ...]) -> int:
-        _, letter, octave, _ = note
-        return "CDEFGAB".find(letter.upper()) + 7 * (letter.islower() + octave.count("'") - octave.count(","))
-
-    found = _CHORD_NOTE.findall(chord[1]) or [("", "z", "", "")]
-    accidental, letter, octave, _ = max(found, key=height)
-    length = _length(found[0][3]) * _length(chord[2])  # a chord is as long as its first note
-    return f"{accidental}{letter}{octave}{length.numerator}/{length.denominator}"
+def _segment(measure: Measure) -> Segment:
+    return Segment(measure.metre or (4, 4), measure.signature.key, [[_highest(e) for e in measure.events]], measure.strong)
 
 
-def _length(text: str) -> Fraction:
-    number, slashes, divisor = re.findall(r"(\d*)(/*)(\d*)", text)[0]
-    return Fraction(int(number or 1), int(divisor or 2 ** len(slashes)))
-
-
-def to_segments(tokens: list[Any]) -> list[Segment]:
-    """The tokens between bar lines, first endings left out."""
-    from music21 import abcFormat
-
-    segments: list[Segment] = []
-    metre, key, notes = (4, 4), Key(0, 0, "major"), list[Note]()
-    ending: int | None = None
-
-    def close(strong: bool) -> list[Note]:
-        if notes:
-            segments.append(Segment(metre, key, [notes], strong))
-        elif segments:
-            segments[-1].strong |= strong
-        return []
-
-    for token in tokens:
-        if isinstance(token, abcFormat.ABCNote):
-            notes.append(_note(token))
-        elif isinstance(token, abcFormat.ABCBar):
-            notes = close(token.src != "|")
-            if token.src == "[1":
-                ending = len(segments)
-            elif token.src == "[2" and ending is not None:
-                del segments[ending:]
-                ending = None
-        elif isinstance(token, abcFormat.ABCMetadata) and token.tag == "M":
-            notes = close(True)
-            metre = (token.getTimeSignatureParameters() or metre)[:2]
-        elif isinstance(token, abcFormat.ABCMetadata) and token.tag == "K":
-            key = _key(token.data)
-    close(True)
-    return segments
-
-
-def _note(token: Any) -> Note:
-    tuplet = token.activeTuplet
-    ratio = (tuplet.numberNotesNormal, tuplet.numberNotesActual) if tuplet is not None else (1, 1)
-    pitch = None if token.isRest else _midi_pitch(token.pitchName)
-    return Note(_units(token.quarterLength, *ratio), pitch, token.tie in ("stop", "continue"))
-
-
-@lru_cache(maxsize=1024)
-def _units(quarters: float | Fraction, normal: int, actual: int) -> int:
-    return round(Fraction(quarters).limit_denominator(1024) * TICKS_PER_QUARTER * UNITS * normal / actual)
-
-
-@lru_cache(maxsize=256)
-def _midi_pitch(name: str) -> int:
-    from music21.pitch import Pitch
-
-    return int(Pitch(name).midi)
-
-
-@lru_cache(maxsize=256)
-def _key(text: str) -> Key:
-    from music21.abcFormat import ABCMetadata
-
-    field = ABCMetadata(f"K:{text}")
-    field.preParse()
-    fifths, mode = field.getKeySignatureParameters()
-    return Key(0, fifths, "minor" if mode in ("minor", "aeolian", "dorian", "phrygian") else "major")
+def _highest(event: Event) -> Note:
+    top = max(event.sounds, key=lambda sound: sound.pitch, default=None)
+    return Note(event.duration, top.pitch, top.tied) if top else Note(event.duration, None)
 
 
 # Beats a minute of dances; a jig is in 6/8 or 9/8
@@ -179,23 +165,31 @@ _DANCES = {"reel": 108, "jig": 114, "slide": 114, "hornpipe": 84, "clog": 80, "s
 _SLOW = re.compile("slow|tender|plaintive|feeling|expression|sorrow", re.IGNORECASE)
 
 
-def tempo_of(abc: str, metre: tuple[int, int]) -> Tempo:
-    """The tempo written in Q:, where a bare number counts quarters, or a guess.
+def tempo_of(score: Score, metre: tuple[int, int]) -> Tempo:
+    """The tempo written in Q:, or a guess.
 
-    >>> reel = tempo_of("R:reel", (2, 2))  # 108 half notes a minute
-    >>> slow_air = tempo_of('N: "Slow"', (3, 4))
-    >>> round(reel.qpm), round(slow_air.qpm), round(tempo_of("Q:3/8=120", (6, 8)).qpm)
-    (216, 60, 180)
+    >>> reel = tempo_of(Score(texts={"R": ["reel"]}), (2, 2))  # 108 half notes a minute
+    >>> slow_air = tempo_of(Score(texts={"N": ["Slow"]}), (3, 4))
+    >>> round(reel.qpm), round(slow_air.qpm)
+    (216, 60)
     """
-    if found := re.search(r"(?m)^Q:[^\d\n]*(\d+)/(\d+)\s*=\s*(\d+)", abc):
-        unit, whole, count = map(int, found.groups())
-        return Tempo.from_qpm(0, count * 4 * unit / whole)
-    if found := re.search(r"(?m)^Q:\s*(\d+)", abc):
-        return Tempo.from_qpm(0, int(found[1]))
+    if score.tempi:
+        return Tempo.from_qpm(0, score.tempi[0][1])
+    if qpm := _dance_qpm(score, metre):
+        return Tempo.from_qpm(0, qpm)
+    slow = _SLOW.search(" ".join(score.texts.get("N", [])))
+    return Tempo.from_qpm(0, _qpm(60 if metre == (4, 4) else 100, metre) * (0.6 if slow else 1))
+
+
+def _dance_qpm(score: Score, metre: tuple[int, int]) -> float | None:
+    """The usual tempo of the dance in R:, None if it names none."""
+    rhythm = (score.texts.get("R") or [""])[0].lower()
+    pace = next((pace for name, pace in _DANCES.items() if name in rhythm), None)
+    return _qpm(pace, metre) if pace else None
+
+
+def _qpm(pace: float, metre: tuple[int, int]) -> float:
+    """Quarter notes a minute at that many beats of the metre."""
     numerator, denominator = metre
     beats = {3: 2 if denominator == 8 else 3, 9: 3, 12: 4}.get(numerator, 2)
-    rhythm = re.search(r"(?m)^R:(.*)", abc)
-    dance = next((pace for name, pace in _DANCES.items() if rhythm and name in rhythm[1].lower()), None)
-    slow = dance is None and _SLOW.search(" ".join(re.findall(r"(?m)^N:(.*)", abc)))
-    pace = dance or (60 if metre == (4, 4) else 100)
-    return Tempo.from_qpm(0, pace * (0.6 if slow else 1) * 4 * numerator / denominator / beats)
+    return pace * 4 * numerator / denominator / beats
