@@ -56,6 +56,15 @@ class Source:
     texts: tuple[str, ...] = ()
 
 
+def source_of(piece: Piece) -> Source:
+    """A piece as a source, so that `to_piece` puts it on another grid and says what had to give way."""
+    notes = np.array([piece.onset, piece.end, piece.pitch, piece.velocity, piece.part], np.int64)
+    keys = [(key.onset, key.fifths, int(key.mode == "minor")) for key in piece.keys]
+    return Source(
+        piece.ticks_per_quarter, notes, piece.parts, piece.time_signatures, piece.tempi, keys, piece.title, piece.texts
+    )
+
+
 def clean_text(text: str) -> str:
     """Text from a file, without what no screen and no MIDI event should get."""
     if text.isprintable() and len(text) <= _MAX_TEXT:
