@@ -8,9 +8,9 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from io import BytesIO
-from pathlib import Path
 
 import pytest
+from processes import gone
 from tunes import by_path
 
 from melody.corpus import prepare
@@ -156,20 +156,3 @@ def test_a_child_ends_with_the_process_that_started_it(tmp_path):
     parent.kill()
     parent.communicate()
     assert gone(child)
-
-
-def gone(process: int, seconds: float = 10) -> bool:
-    """Whether a process ends within that time."""
-    import time
-
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        state = Path(f"/proc/{process}/stat")
-        try:
-            os.kill(process, 0)
-            if state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z":
-                return True
-        except (ProcessLookupError, FileNotFoundError):
-            return True
-        time.sleep(0.05)
-    return False

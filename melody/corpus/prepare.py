@@ -10,7 +10,6 @@ one after another. With a store, the shards lie beside it until it is finished, 
 from __future__ import annotations
 
 import os
-import shutil
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ import numpy as np
 from melody import files
 from melody.corpus import grid
 from melody.corpus.judge import Task, hashed, judged
+from melody.corpus.lock import work_folder
 from melody.corpus.settings import PrepareSettings
 from melody.corpus.shard import Judgement, Shard
 from melody.corpus.sources import Listing, alone, listed
@@ -137,13 +137,21 @@ def _tasks(whole: Whole, numbers: Iterable[int] | None = None) -> Iterator[tuple
 
 
 def _in_store(whole: Whole, store: Path, on_progress: Callable[[Progress], None] | None) -> Corpus:
-    old = _earlier(store, whole.settings.judging(whole.ticks_per_quarter))
-    if old and old.same_settings(whole.settings.to_dict()) and _unchanged(old, whole.listing, whole.settings):
+    judging, settings = whole.settings.judging(whole.ticks_per_quarter), whole.settings
+    old = _earlier(store, judging)
+    if old and old.same_settings(settings.to_dict()) and _unchanged(old, whole.listing, settings):
         return old
-    earlier = Earlier.at(store) if old else None
     del old  # a file that is mapped cannot be replaced on Windows
-    work = store.with_name(store.name + ".work")
-    work.mkdir(parents=True, exist_ok=True)
+    with work_folder(store) as work:
+        earlier = Earlier.at(store) if _earlier(store, judging) else None  # by now it may be another
+        _make(whole, store, work, earlier, on_progress)
+    return Corpus.open(store)
+
+
+def _make(
+    whole: Whole, store: Path, work: Path, earlier: Earlier | None, on_progress: Callable[[Progress], None] | None
+) -> None:
+    """Write the store, from the shards that are there and those that are not yet."""
     progress = _Counted(whole.listing.files, on_progress)
     to_do = array("L")
     for number, task in _tasks(whole):
@@ -165,8 +173,6 @@ def _in_store(whole: Whole, store: Path, on_progress: Callable[[Progress], None]
 
     with files.replacing(store) as temporary, temporary.open("wb") as file:
         whole.write(file, shards)
-    shutil.rmtree(work)
-    return Corpus.open(store)
 
 
 def _at(work: Path, number: int) -> Path:
