@@ -26,7 +26,7 @@ from melody.corpus.lock import work_folder
 from melody.corpus.settings import PrepareSettings
 from melody.corpus.shard import Judgement, Shard
 from melody.corpus.sources import Listing, alone, listed
-from melody.corpus.store import Corpus
+from melody.corpus.store import KIND, Corpus
 from melody.corpus.verdict import Verdict
 from melody.corpus.whole import Whole
 from melody.corpus.workers import Earlier, worked
@@ -196,8 +196,20 @@ def _earlier(store: Path, judging: str) -> Corpus | None:
     """The store of an earlier run, if its judgements will do for this one."""
     if not store.exists():
         return None
-    old = Corpus.open(store)  # never overwrite what is no store
+    try:
+        old = Corpus.open(store)
+        old.verify()
+    except CorpusError:
+        if not _is_ours(store):  # never overwrite what is no store
+            raise
+        return None
     return old if old.judging == judging else None
+
+
+def _is_ours(store: Path) -> bool:
+    """Whether a file begins like a store, though it may be damaged or of another version."""
+    with store.open("rb") as file:
+        return file.read(len(KIND)) == KIND
 
 
 def _unchanged(old: Corpus, listing: Listing, settings: PrepareSettings) -> bool:

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -24,6 +24,12 @@ PART = 1 << 20  # bytes of rows that are sorted at once
 NEAR = 16  # rows read for each that is wanted, up to which they are read all at once
 SMALL = 1 << 20  # bytes of a column or a table that stay in memory
 Keys = NDArray[np.uint64]  # (rows, columns)
+
+
+class Writable(Protocol):
+    """What bytes can be written to."""
+
+    def write(self, data: bytes, /) -> object: ...
 
 
 class Column:
@@ -85,7 +91,7 @@ class Column:
         found, place = np.unique(numbers, return_inverse=True)
         return np.frombuffer(b"".join([self._read(number, 1) for number in found.tolist()]), self.kind)[place]
 
-    def copy_to(self, file: IO[bytes]) -> None:
+    def copy_to(self, file: Writable) -> None:
         """Write all of it."""
         self._file.seek(0)
         shutil.copyfileobj(self._file, file)
