@@ -10,11 +10,13 @@ one after another. With a store, the shards lie beside it until it is finished, 
 from __future__ import annotations
 
 import os
+import tempfile
 from array import array
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
+from stat import S_ISREG
 from time import monotonic
 
 import numpy as np
@@ -25,7 +27,7 @@ from melody.corpus.judge import Task, hashed, judged
 from melody.corpus.lock import work_folder
 from melody.corpus.settings import PrepareSettings
 from melody.corpus.shard import Judgement, Shard
-from melody.corpus.sources import Listing, alone, listed
+from melody.corpus.sources import Chunk, Listing, alone, listed, printable
 from melody.corpus.store import KIND, Corpus
 from melody.corpus.verdict import Verdict
 from melody.corpus.whole import Whole
@@ -90,20 +92,61 @@ def prepare(
     return _in_store(whole, Path(store), on_progress)
 
 
-def explain(path: str | os.PathLike[str], settings: PrepareSettings | None = None) -> Verdict:
-    """The verdict on one file by itself: without copies, versions and split. It may lie in an archive: `songs.zip/a.mid`.
+def explain(
+    path: str | os.PathLike[str],
+    settings: PrepareSettings | None = None,
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Verdict:
+    """The verdict on one file that `prepare` comes to: on the grid of its folder, and with the copies and versions in it.
+
+    A file that is rejected for itself costs no more than reading it; for any other the whole folder is prepared.
+
+    Parameters
+    ----------
+    path
+        Of the file; it may lie in an archive: `songs.zip/a.mid`.
+    settings, on_progress
+        As for `prepare`.
+    folder
+        The folder or archive that it is looked at with; by default the one that it lies in.
 
     Raises
     ------
     CorpusError
-        If the path is a folder or an archive, or names what its archive does not hold.
+        If the path is a folder or an archive, names what its archive does not hold, or does not lie in `folder`.
     """
-    settings = settings or PrepareSettings()
-    chunk = alone(Path(path))
+    settings, chunk = settings or PrepareSettings(), alone(Path(path))
+    where = Path(folder) if folder else Path(chunk.folder, chunk.archive)
+    shown = chunk.shown(chunk.names[0]) if folder is None else _name_within(Path(path), where)
+    others = _others(where)
     ticks_per_quarter = settings.ticks_per_quarter
     if ticks_per_quarter == "auto":
-        ticks_per_quarter, _ = grid.chosen([chunk], settings.limits)
-    return judged(Task(chunk, settings, ticks_per_quarter)).judgements[0].verdict
+        ticks_per_quarter, _ = grid.chosen(others or [chunk], settings.limits)
+    verdict = judged(Task(chunk, settings, ticks_per_quarter)).judgements[0].verdict
+    if verdict.status != "rejected" and others:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+            corpus = prepare(where, settings, store=Path(scratch) / "store", on_progress=on_progress)
+            verdict = next((found for found in corpus.verdicts if found.path == shown), verdict)
+            del corpus  # which Windows would not remove
+    return replace(verdict, path=shown)
+
+
+def _others(where: Path) -> Sequence[Chunk]:
+    """The music that a file is looked at with; none where it lies among none."""
+    try:
+        return listed(where).chunks
+    except CorpusError:
+        return []
+
+
+def _name_within(path: Path, folder: Path) -> str:
+    real, within = Path(os.path.realpath(path)), os.path.realpath(folder)
+    if not real.is_relative_to(within):
+        raise CorpusError(f"{path} does not lie in {folder}; name the folder that it lies in, or none")
+    name = real.relative_to(within).as_posix()
+    return printable(f"{folder.name}/{name}" if os.path.isfile(folder) else name)
 
 
 def _parts_told(settings: PrepareSettings) -> str:
@@ -137,6 +180,7 @@ def _tasks(whole: Whole, numbers: Iterable[int] | None = None) -> Iterator[tuple
 
 
 def _in_store(whole: Whole, store: Path, on_progress: Callable[[Progress], None] | None) -> Corpus:
+    _check_place(store)
     judging, settings = whole.settings.judging(whole.ticks_per_quarter), whole.settings
     old = _earlier(store, judging)
     if old and old.same_settings(settings.to_dict()) and _unchanged(old, whole.listing, settings):
@@ -146,6 +190,18 @@ def _in_store(whole: Whole, store: Path, on_progress: Callable[[Progress], None]
         earlier = Earlier.at(store) if _earlier(store, judging) else None  # by now it may be another
         _make(whole, store, work, earlier, on_progress)
     return Corpus.open(store)
+
+
+def _check_place(store: Path) -> None:
+    """Raise `CorpusError` where no store can be, before any work is done."""
+    try:
+        what = "" if S_ISREG(os.stat(store).st_mode) else "is a folder" if os.path.isdir(store) else "is no file"
+    except FileNotFoundError:
+        what = ""
+    except OSError as error:
+        what = f"cannot be written ({error.strerror})"
+    if what or not store.name:
+        raise CorpusError(f"{store} {what or 'is no name'}; name a file for the store, such as songs.store")
 
 
 def _make(
@@ -194,7 +250,7 @@ def _save(path: Path, shard: Shard) -> None:
 
 def _earlier(store: Path, judging: str) -> Corpus | None:
     """The store of an earlier run, if its judgements will do for this one."""
-    if not store.exists():
+    if not os.path.exists(store):
         return None
     try:
         old = Corpus.open(store)
@@ -208,8 +264,11 @@ def _earlier(store: Path, judging: str) -> Corpus | None:
 
 def _is_ours(store: Path) -> bool:
     """Whether a file begins like a store, though it may be damaged or of another version."""
-    with store.open("rb") as file:
-        return file.read(len(KIND)) == KIND
+    try:
+        with store.open("rb") as file:
+            return file.read(len(KIND)) == KIND
+    except OSError:
+        return False
 
 
 def _unchanged(old: Corpus, listing: Listing, settings: PrepareSettings) -> bool:

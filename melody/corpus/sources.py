@@ -153,8 +153,8 @@ def listed(folder: Path, but: Path | None = None) -> Listing:
     """
     if _is_archive(folder):
         return _listed_archive(folder)
-    if not folder.is_dir():
-        what = "is a file" if folder.exists() else "is not there"
+    if not os.path.isdir(folder):
+        what = "is a file" if os.path.exists(folder) else "is not there"
         raise CorpusError(f"{folder}: the folder {what}; name a folder with MIDI files")
     listing = Listing(Chunks(folder))
     packed: list[str] = []
@@ -183,9 +183,12 @@ def _music(found: Iterable[tuple[str, int]], packed: list[str], listing: Listing
 
 def _but(found: Iterable[tuple[str, int]], folder: Path, but: Path | None) -> Iterable[tuple[str, int]]:
     """Without a store and its half-done work."""
-    if but is None or not but.resolve().is_relative_to(folder.resolve()):
+    if but is None:
         return found
-    ours = but.resolve().relative_to(folder.resolve()).as_posix()
+    real, within = Path(os.path.realpath(but)), os.path.realpath(folder)
+    if not real.is_relative_to(within):
+        return found
+    ours = real.relative_to(within).as_posix()
     return (file for file in found if file[0] != ours and not file[0].startswith(f"{ours}.work/"))
 
 
@@ -260,8 +263,8 @@ def alone(path: Path) -> Chunk:
     CorpusError
         If the path is a folder or an archive, or names what its archive does not hold.
     """
-    if path.is_dir() or _is_archive(path):
-        what = "a folder" if path.is_dir() else "an archive"
+    if os.path.isdir(path) or _is_archive(path):
+        what = "a folder" if os.path.isdir(path) else "an archive"
         raise CorpusError(f"{path} is {what}, not one file; write: melody prepare {path}")
     archive = next((outer for outer in path.parents if _is_archive(outer)), None)
     if archive is None:
@@ -275,7 +278,7 @@ def alone(path: Path) -> Chunk:
 
 
 def _is_archive(path: Path) -> bool:
-    return archives.is_archive(path.name) and path.is_file()
+    return archives.is_archive(path.name) and os.path.isfile(path)
 
 
 def _listed_archive(path: Path) -> Listing:

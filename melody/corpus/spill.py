@@ -6,6 +6,7 @@ process that looks at them. What is small stays in memory, where it costs less.
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -117,7 +118,7 @@ def room() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = tempfile.gettempdir()
+        where = tempfile.tempdir or os.environ.get("TMPDIR", "any place")
         raise FileError(
             f"cannot write temporary files to {where} ({error.strerror or error}); free some space there or set TMPDIR"
         ) from error

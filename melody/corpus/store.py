@@ -13,6 +13,7 @@ open at once, and nothing damaged is used. `Corpus.verify` looks at all of it.
 from __future__ import annotations
 
 import json
+import os
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -181,7 +182,7 @@ class Corpus:
             they are read.
         """
         try:
-            if Path(path).exists() and not Path(path).is_file():  # a pipe may never begin
+            if os.path.exists(path) and not os.path.isfile(path):  # a pipe may never begin
                 raise ValueError("it is no file")
             data = np.memmap(path, np.uint8, "r")
         except (OSError, ValueError) as error:

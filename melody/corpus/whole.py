@@ -7,6 +7,7 @@ that decides how a corpus is said; to count what a vocabulary is made of; and to
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -78,7 +79,7 @@ class Whole:
 
     def _header(self) -> dict[str, Any]:
         return {
-            "folder": self.folder.resolve().name,
+            "folder": Path(os.path.realpath(self.folder)).name,
             "settings": self.settings.to_dict(),
             "ticks_per_quarter": self.ticks_per_quarter,
             "judging": self.settings.judging(self.ticks_per_quarter),
