@@ -52,11 +52,27 @@ def test_every_file_gets_a_verdict_with_its_reason(folder):
 
 def test_explain_says_the_same_of_one_file(folder):
     whole = by_path(prepare(folder))
-    for name in ("tune00.mid", "short.mid", "broken.mid"):
-        alone = explain(folder / name)
-        assert (alone.status, alone.cause, alone.reason) == (whole[name].status, whole[name].cause, whole[name].reason)
+    for name, verdict in whole.items():
+        assert explain(folder / name, folder=folder) == verdict
+    assert {whole[name].cause for name in ("tune03.mid", "more/copy.MID")} == {"", "copy"}
+    assert explain(folder / "more" / "copy.MID").path == "copy.MID"
+    with pytest.raises(CorpusError, match="does not lie in"):
+        explain(folder / "tune00.mid", folder=folder / "more")
     assert "damaged" in explain(folder / "broken.mid").cause and "rejected" in explain(folder / "broken.mid").explained()[0]
     assert explain(folder / "not there.mid").status == "rejected"
+
+
+def test_explain_is_on_the_grid_of_the_folder(tmp_path):
+    """Performances among which one file is on a grid: all lie on the grid of the performances, this one, too."""
+    rng = np.random.default_rng(0)
+    for number in range(8):
+        piece = Piece(np.cumsum(rng.integers(20, 300, 60)), [20] * 60, rng.integers(40, 80, 60), ticks_per_quarter=480)
+        midi.write(piece, tmp_path / f"{number}.mid")
+    midi.write(tune(0), tmp_path / "score.mid")
+    corpus = prepare(tmp_path)
+    assert corpus.manifest["ticks_per_quarter"] > 24
+    for name, verdict in by_path(corpus).items():
+        assert explain(tmp_path / name) == verdict
 
 
 def test_rows_are_what_the_vocabulary_makes_of_each_file(folder):

@@ -19,6 +19,8 @@ from melody.corpus import SPLITS, Corpus, PrepareSettings, explain, prepare
 from melody.errors import CorpusError
 from melody.piece import Piece
 
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
@@ -85,23 +87,48 @@ def test_what_is_no_store_is_neither_opened_nor_overwritten(folder, tmp_path):
         Corpus.open(tmp_path / "nothing")
 
 
-def test_a_damaged_store_is_an_error_of_ours(folder, tmp_path):
+def test_a_damaged_store_is_an_error_of_ours_or_the_corpus_that_it_was():
+    command = [sys.executable, str(SCRIPTS / "fuzz_stores.py"), "--stores", "600", "--seed", "4"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_one_bit_anywhere_is_noticed_where_it_is_read(folder, tmp_path):
     prepare(folder, store=tmp_path / "store")
     whole = (tmp_path / "store").read_bytes()
     rng = np.random.default_rng(0)
-    for trial in range(60):
+    for at in rng.integers(0, len(whole), 100).tolist():
         data = bytearray(whole)
-        if trial % 2:
-            data = data[: rng.integers(0, len(data))]
-        else:
-            for at in rng.integers(len(data) - 3000, len(data), 3):
-                data[at] = rng.integers(256)
+        data[at] ^= 1 << int(rng.integers(8))
+        with pytest.raises(CorpusError):
+            Corpus.of_bytes(np.frombuffer(bytes(data), np.uint8)).verify()
+
+
+def test_damage_is_found_before_what_is_damaged_is_used_and_not_looked_for_elsewhere(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("melody.corpus.sums.BLOCK", 512)
+    prepare(folder, store=tmp_path / "store")
+    data = bytearray((tmp_path / "store").read_bytes())
+    data[600] ^= 1  # among the events of the first pieces
+    corpus = Corpus.of_bytes(np.frombuffer(bytes(data), np.uint8))
+    rows, damaged = corpus.rows("train"), 0
+    for number in range(len(rows)):
         try:
-            corpus = Corpus.of_bytes(np.frombuffer(bytes(data), np.uint8))
-            for side in SPLITS:
-                list(corpus.rows(side))
-        except CorpusError:
-            pass
+            assert len(rows[number]) == rows.sizes[number]
+        except CorpusError as error:
+            damaged += "check sum is wrong at byte 512" in str(error)
+    assert 0 < damaged < len(rows)
+
+
+@pytest.mark.parametrize("change", [b"melody corpus 1\n", b"melody corpus 2\n"])
+def test_a_store_that_is_damaged_or_of_another_version_is_made_again(folder, tmp_path, change):
+    store = tmp_path / "store"
+    prepare(folder, store=store)
+    whole = store.read_bytes()
+    store.write_bytes(change + whole[16:100] + bytes(50) + whole[150:])
+    with pytest.raises(CorpusError, match="run prepare to make it again"):
+        Corpus.open(store).verify()
+    prepare(folder, store=store)
+    assert store.read_bytes() == whole
 
 
 RUN = """
@@ -183,7 +210,7 @@ def test_archives_are_read_in_place(folder, tmp_path, name):
 
 
 def test_a_bomb_is_refused_and_costs_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr("melody.corpus.sources.MAX_UNPACKED", 20_000_000)
+    monkeypatch.setattr("melody.corpus.archives.MAX_UNPACKED", 20_000_000)
     midi.write(tune(0), tmp_path / "a.mid")
     block = bytes(1_000_000)
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:

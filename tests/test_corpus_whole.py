@@ -352,7 +352,7 @@ def test_names_that_are_no_text_are_read_and_shown(tmp_path):
     except OSError:
         pytest.skip("this system takes no such names")
     (verdict,) = prepare(tmp_path).verdicts
-    assert verdict.status == "kept" and verdict.path == "\\udcff\n.mid"
+    assert verdict.status == "kept" and verdict.path == "\\udcff\\n.mid"
 
 
 # Events of several pieces

@@ -86,7 +86,7 @@ def prepare(
         Path | None, typer.Option(help="JSON file to write: an object for each file, with its verdict.", show_default=False)
     ] = None,
     explain: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Say what would become of this one file.", show_default=False)
+        Path | None, typer.Option(metavar="FILE", help="Say what becomes of this one file, and why.", show_default=False)
     ] = None,
     part: Part = "all",
     drums: Drums = True,
@@ -109,7 +109,7 @@ def prepare(
     if explain is not None:
         if not explain.exists() and not any(path.is_file() for path in explain.parents):
             raise CorpusError(f"{explain} is not there; name a file, or one in an archive: songs.zip/tune.mid")
-        for line in explain_file(explain, settings).explained():
+        for line in explain_file(explain, settings, folder=folder).explained():
             say(line)
         return
     if folder is None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,9 +24,9 @@ from melody.corpus.settings import PrepareSettings
 from melody.corpus.shard import CAUSES, STATUSES, Judgement, Shard, line_of
 from melody.corpus.sources import Chunk, is_score
 from melody.corpus.verdict import Cause, Status
-from melody.errors import CorpusError, MelodyError, MidiError, ScoreError
+from melody.errors import CorpusError, MelodyError, MidiError
 from melody.midi.packed import PackedSource, packed, unpacked
-from melody.midi.source import Source, to_piece
+from melody.midi.source import Source, source_of, to_piece
 from melody.piece import Part, Piece
 from melody.tokens.usage import part_keys
 
@@ -155,7 +154,7 @@ class _Desk:
             if found:
                 self._remember(file, *found)
             elif is_score(path):
-                self._judge(file, _read_score(path, data), [])
+                self._judge_score(file, data)
             else:
                 self._midi.append((file, data))
         except MelodyError as error:
@@ -212,9 +211,19 @@ class _Desk:
         except MelodyError as error:
             file.refuse(error)
 
-    def _judge(self, file: _File, piece: Piece, repairs: list[str]) -> None:
+    def _judge_score(self, file: _File, data: bytes) -> None:
+        from melody.score import bounded
+
+        limits = self._settings.limits
+        reading = bounded.read(data, PurePosixPath(file.path).suffix.lower())
+        piece, repairs = reading.piece, list(reading.repairs)
+        limits.check("notes", piece.num_notes, limits.max_notes)
+        limits.check("parts", len(piece.parts), limits.max_tracks)
         if piece.ticks_per_quarter != self._grid:
-            piece = piece.resolution(self._grid)
+            piece, _ = to_piece(source_of(piece), self._grid, repairs)
+        self._judge(file, piece, repairs)
+
+    def _judge(self, file: _File, piece: Piece, repairs: list[str]) -> None:
         try:
             piece, file.part = parts.taken(piece, self._settings.part, self._settings.drums)
         except CorpusError as error:
@@ -284,22 +293,3 @@ def _of_all(pieces: Events, ticks_per_quarter: int) -> tuple[NDArray[np.uint8], 
 
 _FOUND = ("part_piece", "part_kind", "part_monophonic", "part_notes", "part_rests", "line_piece", "sketches")
 _NOTHING = (*(np.zeros(0, kind) for kind in (int, int, bool, int, int, int)), np.zeros((0, SKETCH), np.uint32))
-
-
-def _read_score(path: str, data: bytes) -> Piece:
-    """The piece in the bytes of a score; it is read from a file of its own, as it may lie in an archive.
-
-    Raises
-    ------
-    ScoreError
-        As `read_score`, without the name of that file.
-    """
-    from melody.score.reading import read_score
-
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / f"score{PurePosixPath(path).suffix.lower()}"
-        file.write_bytes(data)
-        try:
-            return read_score(file)
-        except ScoreError as error:
-            raise ScoreError(str(error).removeprefix(file.name).lstrip(": ")) from error

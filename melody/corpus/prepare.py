@@ -10,12 +10,13 @@ one after another. With a store, the shards lie beside it until it is finished, 
 from __future__ import annotations
 
 import os
-import shutil
+import tempfile
 from array import array
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
+from stat import S_ISREG
 from time import monotonic
 
 import numpy as np
@@ -23,14 +24,15 @@ import numpy as np
 from melody import files
 from melody.corpus import grid
 from melody.corpus.judge import Task, hashed, judged
+from melody.corpus.lock import work_folder
 from melody.corpus.settings import PrepareSettings
-from melody.corpus.shard import Shard
-from melody.corpus.sources import Listing, alone, listed
-from melody.corpus.store import Corpus
+from melody.corpus.shard import Judgement, Shard
+from melody.corpus.sources import Chunk, Listing, alone, listed, printable
+from melody.corpus.store import KIND, Corpus
 from melody.corpus.verdict import Verdict
 from melody.corpus.whole import Whole
 from melody.corpus.workers import Earlier, worked
-from melody.errors import CorpusError
+from melody.errors import CorpusError, MidiError
 
 AT_HAND = 8  # shards that are kept in memory besides being written
 
@@ -90,20 +92,61 @@ def prepare(
     return _in_store(whole, Path(store), on_progress)
 
 
-def explain(path: str | os.PathLike[str], settings: PrepareSettings | None = None) -> Verdict:
-    """The verdict on one file by itself: without copies, versions and split. It may lie in an archive: `songs.zip/a.mid`.
+def explain(
+    path: str | os.PathLike[str],
+    settings: PrepareSettings | None = None,
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Verdict:
+    """The verdict on one file that `prepare` comes to: on the grid of its folder, and with the copies and versions in it.
+
+    A file that is rejected for itself costs no more than reading it; for any other the whole folder is prepared.
+
+    Parameters
+    ----------
+    path
+        Of the file; it may lie in an archive: `songs.zip/a.mid`.
+    settings, on_progress
+        As for `prepare`.
+    folder
+        The folder or archive that it is looked at with; by default the one that it lies in.
 
     Raises
     ------
     CorpusError
-        If the path is a folder or an archive, or names what its archive does not hold.
+        If the path is a folder or an archive, names what its archive does not hold, or does not lie in `folder`.
     """
-    settings = settings or PrepareSettings()
-    chunk = alone(Path(path))
+    settings, chunk = settings or PrepareSettings(), alone(Path(path))
+    where = Path(folder) if folder else Path(chunk.folder, chunk.archive)
+    shown = chunk.shown(chunk.names[0]) if folder is None else _name_within(Path(path), where)
+    others = _others(where)
     ticks_per_quarter = settings.ticks_per_quarter
     if ticks_per_quarter == "auto":
-        ticks_per_quarter, _ = grid.chosen([chunk], settings.limits)
-    return judged(Task(chunk, settings, ticks_per_quarter)).judgements[0].verdict
+        ticks_per_quarter, _ = grid.chosen(others or [chunk], settings.limits)
+    verdict = judged(Task(chunk, settings, ticks_per_quarter)).judgements[0].verdict
+    if verdict.status != "rejected" and others:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+            corpus = prepare(where, settings, store=Path(scratch) / "store", on_progress=on_progress)
+            verdict = next((found for found in corpus.verdicts if found.path == shown), verdict)
+            del corpus  # which Windows would not remove
+    return replace(verdict, path=shown)
+
+
+def _others(where: Path) -> Sequence[Chunk]:
+    """The music that a file is looked at with; none where it lies among none."""
+    try:
+        return listed(where).chunks
+    except CorpusError:
+        return []
+
+
+def _name_within(path: Path, folder: Path) -> str:
+    real, within = Path(os.path.realpath(path)), os.path.realpath(folder)
+    if not real.is_relative_to(within):
+        raise CorpusError(f"{path} does not lie in {folder}; name the folder that it lies in, or none")
+    name = real.relative_to(within).as_posix()
+    return printable(f"{folder.name}/{name}" if os.path.isfile(folder) else name)
 
 
 def _parts_told(settings: PrepareSettings) -> str:
@@ -137,13 +180,34 @@ def _tasks(whole: Whole, numbers: Iterable[int] | None = None) -> Iterator[tuple
 
 
 def _in_store(whole: Whole, store: Path, on_progress: Callable[[Progress], None] | None) -> Corpus:
-    old = _earlier(store, whole.settings.judging(whole.ticks_per_quarter))
-    if old and old.same_settings(whole.settings.to_dict()) and _unchanged(old, whole.listing, whole.settings):
+    _check_place(store)
+    judging, settings = whole.settings.judging(whole.ticks_per_quarter), whole.settings
+    old = _earlier(store, judging)
+    if old and old.same_settings(settings.to_dict()) and _unchanged(old, whole.listing, settings):
         return old
-    earlier = Earlier.at(store) if old else None
     del old  # a file that is mapped cannot be replaced on Windows
-    work = store.with_name(store.name + ".work")
-    work.mkdir(parents=True, exist_ok=True)
+    with work_folder(store) as work:
+        earlier = Earlier.at(store) if _earlier(store, judging) else None  # by now it may be another
+        _make(whole, store, work, earlier, on_progress)
+    return Corpus.open(store)
+
+
+def _check_place(store: Path) -> None:
+    """Raise `CorpusError` where no store can be, before any work is done."""
+    try:
+        what = "" if S_ISREG(os.stat(store).st_mode) else "is a folder" if os.path.isdir(store) else "is no file"
+    except FileNotFoundError:
+        what = ""
+    except OSError as error:
+        what = f"cannot be written ({error.strerror})"
+    if what or not store.name:
+        raise CorpusError(f"{store} {what or 'is no name'}; name a file for the store, such as songs.store")
+
+
+def _make(
+    whole: Whole, store: Path, work: Path, earlier: Earlier | None, on_progress: Callable[[Progress], None] | None
+) -> None:
+    """Write the store, from the shards that are there and those that are not yet."""
     progress = _Counted(whole.listing.files, on_progress)
     to_do = array("L")
     for number, task in _tasks(whole):
@@ -165,8 +229,6 @@ def _in_store(whole: Whole, store: Path, on_progress: Callable[[Progress], None]
 
     with files.replacing(store) as temporary, temporary.open("wb") as file:
         whole.write(file, shards)
-    shutil.rmtree(work)
-    return Corpus.open(store)
 
 
 def _at(work: Path, number: int) -> Path:
@@ -188,10 +250,25 @@ def _save(path: Path, shard: Shard) -> None:
 
 def _earlier(store: Path, judging: str) -> Corpus | None:
     """The store of an earlier run, if its judgements will do for this one."""
-    if not store.exists():
+    if not os.path.exists(store):
         return None
-    old = Corpus.open(store)  # never overwrite what is no store
+    try:
+        old = Corpus.open(store)
+        old.verify()
+    except CorpusError:
+        if not _is_ours(store):  # never overwrite what is no store
+            raise
+        return None
     return old if old.judging == judging else None
+
+
+def _is_ours(store: Path) -> bool:
+    """Whether a file begins like a store, though it may be damaged or of another version."""
+    try:
+        with store.open("rb") as file:
+            return file.read(len(KIND)) == KIND
+    except OSError:
+        return False
 
 
 def _unchanged(old: Corpus, listing: Listing, settings: PrepareSettings) -> bool:
@@ -202,10 +279,17 @@ def _unchanged(old: Corpus, listing: Listing, settings: PrepareSettings) -> bool
     for chunk in listing.chunks:
         for name, data in zip(chunk.names, chunk.read(settings.limits.max_bytes)):
             judgement = old.verdicts.judgement(number)
-            if judgement.verdict.path != chunk.shown(name) or judgement.source != hashed(data):
+            if judgement.verdict.path != chunk.shown(name) or not _is_of(judgement, data):
                 return False
             number += 1
-    return [v.path for v in old.verdicts[number:]] == [name for name, _ in listing.refused]
+    return [(v.path, v.reason) for v in old.verdicts[number:]] == listing.refused
+
+
+def _is_of(judgement: Judgement, data: bytes | MidiError) -> bool:
+    """Whether a judgement is of these bytes, or says why there are none."""
+    if isinstance(data, MidiError):
+        return not judgement.source and judgement.verdict.reason == str(data)
+    return judgement.source == hashed(data)
 
 
 def _done(path: Path, task: Task) -> Shard | None:
@@ -219,8 +303,8 @@ def _done(path: Path, task: Task) -> Shard | None:
     names = [task.chunk.shown(name) for name in task.chunk.names]
     if shard.key != task.key or [j.verdict.path for j in shard.judgements] != names:
         return None
-    sources = (hashed(data) for data in task.chunk.read(task.settings.limits.max_bytes))
-    return shard if all(j.source == source for j, source in zip(shard.judgements, sources)) else None
+    contents = task.chunk.read(task.settings.limits.max_bytes)
+    return shard if all(map(_is_of, shard.judgements, contents)) else None
 
 
 class _Counted:

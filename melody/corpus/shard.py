@@ -58,6 +58,7 @@ class Judgement:
         data = dict(data)
         names = {int(k): str(v) for k, v in data.pop("names", {}).items()}
         source, exact = str(data.pop("source", "")), bool(data.pop("exact", True))
+        int(source or "0", 16)
         return cls(Verdict(**data | {"repairs": tuple(data.get("repairs", ()))}), source, names, exact)
 
 

@@ -1,21 +1,17 @@
 """Where the music is: files of a folder, of its folders, and of zip and tar archives in it, read in place.
 
 Names are below the folder, with `/` on every system; a file in an archive is `archive.zip/file.mid`. They are taken in
-the order of their names, those in archives last. Archives come from strangers: one that would unpack to far more than it
-is, or has too many members, is refused as a whole, and nothing is ever unpacked to where its names say.
+the order of their names, those in archives last. Files whose names begin with a dot are no music: they belong to systems
+and programs, and what a killed one left half-written is among them.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import tarfile
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from heapq import merge
 from itertools import islice
 from pathlib import Path
@@ -25,17 +21,15 @@ from typing import overload
 import numpy as np
 
 from melody import midi
+from melody.corpus import archives
 from melody.corpus.spill import Column, room
 from melody.errors import CorpusError, MidiError
 from melody.files import FileError
 
 SCORES = (".xml", ".musicxml", ".mxl", ".abc", ".krn")
-ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 CHUNK_FILES, CHUNK_BYTES = 256, 16_000_000  # files that are judged together
 PACKED_FILES = 4096  # of a compressed tar archive, which has to be read from its start each time
 ENTRIES = 1 << 16  # of one folder, that are sorted in memory
-MAX_MEMBERS = 1_000_000
-MAX_UNPACKED, MAX_RATIO = 1_000_000_000, 100  # an archive is refused if it is over both
 
 
 @dataclass(frozen=True)
@@ -59,7 +53,7 @@ class Chunk:
     def shown(self, name: str) -> str:
         """The name below the folder, in characters that every screen and file takes."""
         whole = f"{self.archive}/{name}" if self.archive else name
-        return whole.encode("utf-8", "backslashreplace").decode()
+        return printable(whole)
 
     def read(self, max_bytes: int) -> Iterator[bytes | MidiError]:
         """The bytes of each file, or why there are none."""
@@ -67,7 +61,7 @@ class Chunk:
             below = os.path.join(self.folder, "")
             return (_read(below + name, max_bytes) for name in self.names)
         path = os.path.join(self.folder, self.archive)
-        return _zipped(path, self.names, max_bytes) if _is_zip(path) else _tarred(path, self.names, max_bytes)
+        return archives.read(path, self.names, max_bytes)
 
 
 class Chunks(Sequence[Chunk]):
@@ -125,10 +119,21 @@ class Listing:
         """How many files will be judged."""
         return self.chunks.files
 
+    def refuse(self, found: Iterable[tuple[str, str]]) -> None:
+        """What could not be listed, as (name, reason)."""
+        self.refused += [(printable(name), printable(reason)) for name, reason in found]
+
+
+def printable(text: str) -> str:
+    """The text without what a screen would obey or a file could not hold: that is written as `\\x1b`."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
 
 def is_music(name: str) -> bool:
     """Whether the name ends like music that can be read."""
-    return name.lower().endswith((*midi.SUFFIXES, *SCORES))
+    return name.lower().endswith((*midi.SUFFIXES, *SCORES)) and not name.rpartition("/")[2].startswith(".")
 
 
 def is_score(name: str) -> bool:
@@ -148,13 +153,13 @@ def listed(folder: Path, but: Path | None = None) -> Listing:
     """
     if _is_archive(folder):
         return _listed_archive(folder)
-    if not folder.is_dir():
-        what = "is a file" if folder.exists() else "is not there"
+    if not os.path.isdir(folder):
+        what = "is a file" if os.path.exists(folder) else "is not there"
         raise CorpusError(f"{folder}: the folder {what}; name a folder with MIDI files")
     listing = Listing(Chunks(folder))
-    archives: list[str] = []
-    listing.chunks.add("", _music(_but(_walk(folder, listing), folder, but), archives, listing), CHUNK_FILES)
-    for name in archives:
+    packed: list[str] = []
+    listing.chunks.add("", _music(_but(_walk(folder, listing), folder, but), packed, listing), CHUNK_FILES)
+    for name in packed:
         _list_archive(folder, name, listing)
     if not listing.chunks and not listing.refused:
         raise _no_music(folder)
@@ -165,22 +170,25 @@ def _no_music(folder: Path) -> CorpusError:
     return CorpusError(f"{folder}: no music in it ({', '.join((*midi.SUFFIXES, *SCORES))}); name a folder with MIDI files")
 
 
-def _music(found: Iterable[tuple[str, int]], archives: list[str], listing: Listing) -> Iterator[tuple[str, int]]:
+def _music(found: Iterable[tuple[str, int]], packed: list[str], listing: Listing) -> Iterator[tuple[str, int]]:
     """The music among what was found; archives and others are told apart."""
     for name, size in found:
         if is_music(name):
             yield name, size
-        elif name.lower().endswith(ARCHIVES):
-            archives.append(name)
+        elif archives.is_archive(name):
+            packed.append(name)
         else:
             listing.others += 1
 
 
 def _but(found: Iterable[tuple[str, int]], folder: Path, but: Path | None) -> Iterable[tuple[str, int]]:
     """Without a store and its half-done work."""
-    if but is None or not but.resolve().is_relative_to(folder.resolve()):
+    if but is None:
         return found
-    ours = but.resolve().relative_to(folder.resolve()).as_posix()
+    real, within = Path(os.path.realpath(but)), os.path.realpath(folder)
+    if not real.is_relative_to(within):
+        return found
+    ours = real.relative_to(within).as_posix()
     return (file for file in found if file[0] != ours and not file[0].startswith(f"{ours}.work/"))
 
 
@@ -212,7 +220,7 @@ def _entries(folder: Path, below: str, seen: set[int], listing: Listing) -> Iter
         raise
     except OSError as error:
         reason = f"cannot be opened ({error.strerror}); check its permissions"
-        listing.refused.append((below.rstrip("/") or ".", reason))
+        listing.refuse([(below.rstrip("/") or ".", reason)])
         return iter(())
 
 
@@ -255,8 +263,8 @@ def alone(path: Path) -> Chunk:
     CorpusError
         If the path is a folder or an archive, or names what its archive does not hold.
     """
-    if path.is_dir() or _is_archive(path):
-        what = "a folder" if path.is_dir() else "an archive"
+    if os.path.isdir(path) or _is_archive(path):
+        what = "a folder" if os.path.isdir(path) else "an archive"
         raise CorpusError(f"{path} is {what}, not one file; write: melody prepare {path}")
     archive = next((outer for outer in path.parents if _is_archive(outer)), None)
     if archive is None:
@@ -270,7 +278,7 @@ def alone(path: Path) -> Chunk:
 
 
 def _is_archive(path: Path) -> bool:
-    return path.name.lower().endswith(ARCHIVES) and path.is_file()
+    return archives.is_archive(path.name) and os.path.isfile(path)
 
 
 def _listed_archive(path: Path) -> Listing:
@@ -283,87 +291,19 @@ def _listed_archive(path: Path) -> Listing:
     """
     listing = Listing(Chunks(path.parent))
     _list_archive(path.parent, path.name, listing)
-    if listing.refused:
+    if listing.refused and not listing.chunks:
         raise CorpusError(f"{path} {listing.refused[0][1]}")
     if not listing.chunks:
         raise _no_music(path)
     return listing
 
 
-def _is_zip(path: str) -> bool:
-    return path.lower().endswith(".zip")
-
-
 def _list_archive(folder: Path, name: str, listing: Listing) -> None:
-    path = str(folder / name)
-    try:
-        members = _members_of_zip(path) if _is_zip(path) else _members_of_tar(path)
-    except (OSError, tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, ValueError, CorpusError) as error:
-        reason = str(error).partition("\n")[0].rstrip(":")  # tarfile tells of every method that it tried
-        listing.refused.append((name, f"is an archive that cannot be read ({reason}); pack it again"))
-        return
-    music = sorted((member, size) for member, size in members.items() if is_music(member))
-    listing.others += len(members) - len(music)
-    most = CHUNK_FILES if path.lower().endswith((".zip", ".tar")) else PACKED_FILES
-    listing.chunks.add(name, music, most)
-
-
-def _check_bomb(path: str, unpacked: int, members: int) -> None:
-    size = max(os.path.getsize(path), 1)
-    if unpacked > MAX_UNPACKED and unpacked > MAX_RATIO * size:
-        raise CorpusError(f"{size / 1e6:.1f} MB would unpack to more than {unpacked / 1e6:,.0f} MB")
-    if members > MAX_MEMBERS:
-        raise CorpusError(f"it has more than {MAX_MEMBERS:,} members")
-
-
-def _members_of_zip(path: str) -> dict[str, int]:
-    infos = [info for info in _zip(path).infolist() if not info.is_dir()]
-    _check_bomb(path, sum(info.file_size for info in infos), len(infos))
-    return {info.filename: info.file_size for info in infos}
-
-
-def _members_of_tar(path: str) -> dict[str, int]:
-    members: dict[str, int] = {}
-    with tarfile.open(path) as archive:
-        for member in archive:
-            _check_bomb(path, member.offset_data + member.size, len(members))
-            if member.isfile():
-                members[member.name] = member.size
-            archive.members = []  # type: ignore[attr-defined]  # tarfile keeps all it has seen
-    return members
-
-
-@lru_cache(maxsize=1)
-def _zip(path: str) -> zipfile.ZipFile:
-    """Kept open: reading the table of contents of a large archive takes long."""
-    return zipfile.ZipFile(path)
-
-
-def _zipped(path: str, names: Sequence[str], max_bytes: int) -> Iterator[bytes | MidiError]:
-    for name in names:
-        try:
-            with _zip(path).open(name) as file:
-                yield _bounded(file.read(max_bytes + 1), max_bytes)
-        except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
-            yield MidiError(f"cannot be unpacked ({error}); pack it again, without a password")
-
-
-def _tarred(path: str, names: Sequence[str], max_bytes: int) -> Iterator[bytes | MidiError]:
-    found: dict[str, bytes | MidiError] = {}
-    wanted = set(names)
-    try:
-        with tarfile.open(path) as archive:
-            for member in archive:
-                file = archive.extractfile(member) if member.isfile() and member.name in wanted else None
-                if file is not None:
-                    found[member.name] = _bounded(file.read(max_bytes + 1), max_bytes)
-                archive.members = []  # type: ignore[attr-defined]
-    except (OSError, tarfile.TarError, zlib.error, EOFError) as error:
-        missing: bytes | MidiError = MidiError(f"cannot be unpacked ({error}); pack it again")
-    else:
-        missing = MidiError("is no longer in the archive; begin again")
-    for name in names:
-        yield found.pop(name, missing)
+    held = archives.contents(str(folder / name), is_music)
+    listing.refuse(archives.names_of(held.refused, name))
+    listing.others += held.others
+    most = CHUNK_FILES if name.lower().endswith((".zip", ".tar")) else PACKED_FILES
+    listing.chunks.add(name, sorted(held.members.items()), most)
 
 
 _OPEN = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)  # a pipe would wait for its other end
@@ -376,16 +316,10 @@ def _read(path: str, max_bytes: int) -> bytes | MidiError:
             status = os.fstat(handle)
             if not S_ISREG(status.st_mode):  # a pipe or a device may never end
                 return MidiError("is no file; take it out of the folder")
-            return _bounded(os.read(handle, min(status.st_size, max_bytes) + 1), max_bytes)
+            return archives.bounded(os.read(handle, min(status.st_size, max_bytes) + 1), max_bytes)
         finally:
             os.close(handle)
     except FileNotFoundError:
         return MidiError("is not there: gone by now, or a link to nothing; take it out of the folder")
     except OSError as error:
         return MidiError(f"cannot be read ({error.strerror or error}); check its permissions")
-
-
-def _bounded(data: bytes, max_bytes: int) -> bytes | MidiError:
-    if len(data) > max_bytes:
-        return MidiError(f"has more than {max_bytes / 1e6:g} MB; the limit is that; set another or leave it out")
-    return data

@@ -6,12 +6,13 @@ process that looks at them. What is small stays in memory, where it costs less.
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -24,6 +25,12 @@ PART = 1 << 20  # bytes of rows that are sorted at once
 NEAR = 16  # rows read for each that is wanted, up to which they are read all at once
 SMALL = 1 << 20  # bytes of a column or a table that stay in memory
 Keys = NDArray[np.uint64]  # (rows, columns)
+
+
+class Writable(Protocol):
+    """What bytes can be written to."""
+
+    def write(self, data: bytes, /) -> object: ...
 
 
 class Column:
@@ -85,7 +92,7 @@ class Column:
         found, place = np.unique(numbers, return_inverse=True)
         return np.frombuffer(b"".join([self._read(number, 1) for number in found.tolist()]), self.kind)[place]
 
-    def copy_to(self, file: IO[bytes]) -> None:
+    def copy_to(self, file: Writable) -> None:
         """Write all of it."""
         self._file.seek(0)
         shutil.copyfileobj(self._file, file)
@@ -111,7 +118,7 @@ def room() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = tempfile.gettempdir()
+        where = tempfile.tempdir or os.environ.get("TMPDIR", "any place")
         raise FileError(
             f"cannot write temporary files to {where} ({error.strerror or error}); free some space there or set TMPDIR"
         ) from error

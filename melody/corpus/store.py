@@ -2,14 +2,19 @@
 
 Layout, all numbers little-endian: the mark `MARK`; the events, one packed record each, only of the fields that have more
 than one token, each in the smallest type that holds it; then one line of JSON for each file (a `Judgement`); then the
-arrays of `SECTIONS`, these and the lines from multiples of 8 bytes on; then a header in JSON, its length (8 bytes) and
-`MARK` again. The file is mapped into memory, not read: a corpus may be larger than memory. It says nothing of when, where
-or by how many processes it was made.
+arrays of `SECTIONS`, these and the lines from multiples of 8 bytes on; then check sums of all that (`sums`), a header in
+JSON, its check sum and its length (8 bytes each) and `MARK` again. The file is mapped into memory, not read: a corpus may be
+larger than memory. It says nothing of when, where or by how many processes it was made.
+
+Header and index are checked when it is opened, events and lines when they are first read, in blocks: a store of any size is
+open at once, and nothing damaged is used. `Corpus.verify` looks at all of it.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, overload
@@ -20,22 +25,23 @@ from numpy.typing import NDArray
 from melody.corpus import encoding
 from melody.corpus.events import Events
 from melody.corpus.shard import Judgement
+from melody.corpus.sums import Bytes, Checked
 from melody.corpus.verdict import SPLITS, Split, Verdict, summary
 from melody.errors import CorpusError, MelodyError
 from melody.piece import Ints
 from melody.tokens.vocabulary import FIELDS, Rows, Vocabulary
 
-FORMAT = 1
-MARK = b"melody corpus 1\n"
+FORMAT = 2
+MARK = b"melody corpus 2\n"
+KIND = b"melody corpus "  # of any version
 SECTIONS = {"line_starts": "<u8", "piece_starts": "<u8", "piece_file": "<u4", "piece_split": "u1", "sources": "<u8"}
-Bytes = NDArray[np.uint8]
 
 
 class Pieces(Sequence[Rows]):
     """The events of some pieces of a store, END included, each (events, 5); made when they are asked for."""
 
-    def __init__(self, vocabulary: Vocabulary, records: NDArray[Any], starts: Ints, numbers: Ints) -> None:
-        self._vocabulary, self._records, self._starts, self._numbers = vocabulary, records, starts, numbers
+    def __init__(self, records: Records, starts: Ints, numbers: Ints) -> None:
+        self._records, self._starts, self._numbers = records, starts, numbers
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -46,9 +52,9 @@ class Pieces(Sequence[Rows]):
     def __getitem__(self, index: slice) -> Pieces: ...
     def __getitem__(self, index: int | slice) -> Rows | Pieces:
         if isinstance(index, slice):
-            return Pieces(self._vocabulary, self._records, self._starts, self._numbers[index])
+            return Pieces(self._records, self._starts, self._numbers[index])
         number = self._numbers[index]
-        return unpacked(self._records[int(self._starts[number]) : int(self._starts[number + 1])])
+        return self._records.rows(int(self._starts[number]), int(self._starts[number + 1]))
 
     @property
     def sizes(self) -> Ints:
@@ -56,11 +62,42 @@ class Pieces(Sequence[Rows]):
         return (self._starts[self._numbers + 1] - self._starts[self._numbers]).astype(np.int64)
 
 
+class Records:
+    """The events of all pieces, one after another.
+
+    Parameters
+    ----------
+    data
+        The store.
+    place
+        Where they begin and end.
+    kinds
+        As `record` says of the vocabulary.
+    """
+
+    def __init__(self, data: Checked, place: tuple[int, int], vocabulary: Vocabulary) -> None:
+        self._data, self._start = data, place[0]
+        self._kind = np.dtype(record(vocabulary))
+        self._sizes = np.array(vocabulary.sizes)
+        self.number = (place[1] - place[0]) // max(self._kind.itemsize, 1)
+
+    def rows(self, start: int, stop: int) -> Rows:
+        """Some of them, (events, 5)."""
+        at = self._start + start * self._kind.itemsize
+        data = self._data.bytes(at, at + (stop - start) * self._kind.itemsize)
+        rows = unpacked(data.view(self._kind), stop - start)
+        if len(rows) and (rows.max(0) >= self._sizes).any():
+            raise CorpusError(
+                "the store is damaged (an event that its vocabulary does not have); run prepare to make it again"
+            )
+        return rows
+
+
 class Verdicts(Sequence[Verdict]):
     """The verdicts of a store, made when they are asked for."""
 
-    def __init__(self, lines: Bytes, starts: Ints) -> None:
-        self._lines, self._starts = lines, starts
+    def __init__(self, data: Checked, place: tuple[int, int], starts: Ints) -> None:
+        self._data, self._start, self._starts = data, place[0], starts
 
     def __len__(self) -> int:
         return len(self._starts) - 1
@@ -77,8 +114,11 @@ class Verdicts(Sequence[Verdict]):
     def judgement(self, index: int) -> Judgement:
         """All that is known of a file."""
         index = range(len(self))[index]
-        line = self._lines[int(self._starts[index]) : int(self._starts[index + 1])].tobytes()
-        return Judgement.from_dict(json.loads(line))
+        start, stop = (self._start + int(at) for at in self._starts[index : index + 2])
+        try:
+            return Judgement.from_dict(json.loads(self._data.bytes(start, stop).tobytes()))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise CorpusError(f"the store is damaged ({error}); run prepare to make it again") from error
 
 
 class Corpus:
@@ -94,19 +134,42 @@ class Corpus:
         Lines on what was chosen for the whole corpus: the grid, the parts.
     """
 
-    def __init__(self, data: Bytes, header: dict[str, Any]) -> None:
-        self._data, self._header = np.asarray(data), header
+    def __init__(self, data: Checked, header: dict[str, Any]) -> None:
+        self._data, self._header = data, header
         self.vocabulary = Vocabulary.from_dict(header["vocabulary"])
-        self.remarks: tuple[str, ...] = tuple(header["remarks"])
-        self._at = {name: self._section(name, dtype) for name, dtype in SECTIONS.items()}
-        start, stop = header["sections"]["lines"]
-        self.verdicts = Verdicts(self._data[start:stop], self._at["line_starts"])
-        start, stop = header["sections"]["records"]
-        self._records = self._data[start:stop].view(np.dtype([(name, kind) for name, kind in header["record"]]))
+        self.remarks: tuple[str, ...] = tuple(map(str, header["remarks"]))
+        places = {name: (int(start), int(stop)) for name, (start, stop) in header["sections"].items()}
+        self._at = {name: data.bytes(*places[name]).view(dtype) for name, dtype in SECTIONS.items()}
+        self.verdicts = Verdicts(data, places["lines"], self._at["line_starts"])
+        self._records = Records(data, places["records"], self.vocabulary)
+        self._check(places["lines"])
 
-    def _section(self, name: str, dtype: str) -> NDArray[Any]:
-        start, stop = self._header["sections"][name]
-        return self._data[start:stop].view(dtype)
+    def _check(self, lines: tuple[int, int]) -> None:
+        """Raise `ValueError` unless the index fits what it points to."""
+        at, files = self._at, len(self._at["sources"])
+        pieces = len(at["piece_file"])
+        ends = (("line_starts", files, lines[1] - lines[0]), ("piece_starts", pieces, self._records.number))
+        for name, number, end in ends:
+            starts = at[name]
+            if len(starts) != number + 1 or starts[0] != 0 or starts[-1] != end or (starts[1:] < starts[:-1]).any():
+                raise ValueError(f"{name} make no sense")
+        if len(at["piece_split"]) != pieces or at["piece_split"].max(initial=0) >= len(SPLITS):
+            raise ValueError("the split makes no sense")
+        if at["piece_file"].max(initial=0) >= max(files, 1) or (np.diff(at["piece_file"].astype(np.int64)) <= 0).any():
+            raise ValueError("the files of the pieces make no sense")
+        counts, causes = self._header["counts"], self._header["causes"]
+        numbers = [counts[name] for name in ("files", "kept", "repaired", "notes", "groups", *SPLITS)]
+        if not all(type(number) is int for number in (*numbers, *causes.values())):
+            raise ValueError("the counts make no sense")
+        for name, kind in (
+            ("format", int),
+            ("folder", str),
+            ("settings", dict),
+            ("ticks_per_quarter", int),
+            ("judging", str),
+        ):
+            if not isinstance(self._header[name], kind):
+                raise ValueError(f"{name} makes no sense")
 
     @classmethod
     def open(cls, path: str | Path) -> Corpus:
@@ -115,31 +178,45 @@ class Corpus:
         Raises
         ------
         CorpusError
-            If the file is missing, no store, damaged or of another version.
+            If the file is missing, no store, damaged or of another version. Damage to events and lines is found when
+            they are read.
         """
         try:
+            if os.path.exists(path) and not os.path.isfile(path):  # a pipe may never begin
+                raise ValueError("it is no file")
             data = np.memmap(path, np.uint8, "r")
         except (OSError, ValueError) as error:
-            raise CorpusError(f"{path}: cannot be opened ({error}); run prepare to make it") from error
+            why = getattr(error, "strerror", None) or error
+            raise CorpusError(f"{path}: cannot be opened ({why}); run prepare to make it") from error
         return cls.of_bytes(data, str(path))
 
     @classmethod
     def of_bytes(cls, data: Bytes, name: str = "the store") -> Corpus:
         """The corpus in the bytes of a store (see `open`)."""
         try:
-            size = len(MARK)
-            if data[:size].tobytes() != MARK or data[-size:].tobytes() != MARK:
-                raise ValueError("it does not begin and end like one")
-            length = int(np.frombuffer(data[-size - 8 : -size].tobytes(), "<u8")[0])
-            header = json.loads(data[-size - 8 - length : -size - 8].tobytes())
-            return cls(data, header)
-        except (ValueError, KeyError, TypeError, IndexError, MelodyError) as error:
+            header = _header(np.asarray(data))
+            start, stop = header["sections"]["sums"]
+            sums = np.asarray(data)[start:stop]
+            if type(start) is not int or not 0 <= start <= stop or zlib.crc32(sums.data) != header["sums"]:
+                raise ValueError("the check sums are damaged")
+            return cls(Checked(np.asarray(data)[:start], sums.view("<u4")), header)
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, MelodyError) as error:
             raise CorpusError(f"{name}: is no whole corpus ({error}); run prepare to make it again") from error
+
+    def verify(self) -> None:
+        """Look at all of it.
+
+        Raises
+        ------
+        CorpusError
+            If anything is damaged.
+        """
+        self._data.bytes(0, len(self._data))
 
     def rows(self, split: Split) -> Pieces:
         """The events of each piece of a split, END included, each (events, 5), in the order of `names`."""
         numbers = np.flatnonzero(self._at["piece_split"] == SPLITS.index(split))
-        return Pieces(self.vocabulary, self._records, self._at["piece_starts"], numbers)
+        return Pieces(self._records, self._at["piece_starts"], numbers)
 
     def names(self, split: Split) -> list[str]:
         """The paths of the pieces of a split."""
@@ -181,6 +258,8 @@ class Corpus:
 
     def find(self, source: str) -> tuple[Judgement, int] | None:
         """See `judge.Known`; copies and pieces that had to be fitted are not known, as others decide on them."""
+        if not source:  # nothing was read of that file, and nothing of a file that is stored so
+            return None
         if not hasattr(self, "_order"):
             self._order = np.argsort(self._at["sources"], kind="stable")
             self._sorted = self._at["sources"][self._order]
@@ -192,12 +271,14 @@ class Corpus:
             judgement = self.verdicts.judgement(file)
             if judgement.source == source and judgement.exact and judgement.verdict.cause not in ("copy", "not encodable"):
                 piece = int(np.searchsorted(self._at["piece_file"], file))
-                return judgement, -1 if judgement.verdict.status == "rejected" else piece
+                is_there = piece < len(self._at["piece_file"]) and int(self._at["piece_file"][piece]) == file
+                if is_there != (judgement.verdict.status == "rejected"):
+                    return judgement, piece if is_there else -1
         return None
 
     def pieces(self, numbers: Sequence[int]) -> Events:
         """The events of those pieces."""
-        rows = [unpacked(self._records[slice(*self._at["piece_starts"][n : n + 2].tolist())]) for n in numbers]
+        rows = [self._records.rows(*self._at["piece_starts"][n : n + 2].tolist()) for n in numbers]
         starts = np.cumsum([0, *(len(r) for r in rows)])
         return encoding.decode(self.vocabulary, np.concatenate(rows), starts)
 
@@ -219,9 +300,26 @@ def packed(rows: Rows, kinds: Sequence[tuple[str, str]]) -> NDArray[Any]:
     return records
 
 
-def unpacked(records: NDArray[Any]) -> Rows:
-    """Records as events, (events, 5)."""
-    rows = np.zeros((len(records), len(FIELDS)), np.int64)
+def unpacked(records: NDArray[Any], number: int) -> Rows:
+    """So many records as events, (events, 5)."""
+    rows = np.zeros((number, len(FIELDS)), np.int64)
     for name in records.dtype.names or ():
         rows[:, FIELDS.index(name)] = records[name]
     return rows
+
+
+def _header(data: Bytes) -> dict[str, Any]:
+    size = len(MARK)
+    begins, ends = data[:size].tobytes(), data[-size:].tobytes()
+    if begins != MARK and begins.startswith(KIND):
+        raise ValueError(f"it is of another version, {begins[len(KIND) :].decode('latin-1').strip()!r}")
+    if begins != MARK or ends != MARK:
+        raise ValueError("it does not begin and end like one")
+    total, length = (int.from_bytes(data[-size - at : -size - at + 8].tobytes(), "little") for at in (16, 8))
+    text = data[max(len(data) - size - 16 - length, 0) : -size - 16].tobytes()
+    if zlib.crc32(text) != total:
+        raise ValueError("its header is damaged")
+    header = json.loads(text)
+    if not isinstance(header, dict):
+        raise ValueError("its header makes no sense")
+    return header

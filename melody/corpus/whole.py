@@ -7,6 +7,7 @@ that decides how a corpus is said; to count what a vocabulary is made of; and to
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -25,7 +26,7 @@ from melody.corpus.spill import Column, table
 from melody.corpus.survey import Originals, Places, Survey
 from melody.corpus.verdict import Verdict
 from melody.corpus.writer import Entries, Writer
-from melody.errors import CorpusError, VocabularyError
+from melody.errors import CorpusError, MelodyError
 from melody.piece import Ints
 from melody.tokens.fitting import fit
 from melody.tokens.usage import Parts, Usage
@@ -78,7 +79,7 @@ class Whole:
 
     def _header(self) -> dict[str, Any]:
         return {
-            "folder": self.folder.resolve().name,
+            "folder": Path(os.path.realpath(self.folder)).name,
             "settings": self.settings.to_dict(),
             "ticks_per_quarter": self.ticks_per_quarter,
             "judging": self.settings.judging(self.ticks_per_quarter),
@@ -150,7 +151,7 @@ class _Finisher:
         try:
             fitted, changes = fit(vocabulary, events.to_piece(run, place, vocabulary.ticks_per_quarter))
             rows = vocabulary.encode(fitted)
-        except VocabularyError as error:
+        except MelodyError as error:  # of the vocabulary, or of a piece that no longer is legal once it is fitted
             told = replace(verdict, status="rejected", cause="not encodable", reason=str(error), split="", group="")
             return replace(judgement, verdict=told, exact=False), np.zeros((0, len(FIELDS)), np.int64)
         told = replace(verdict, status="repaired", notes=fitted.num_notes, repairs=verdict.repairs + changes)

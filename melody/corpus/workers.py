@@ -80,7 +80,7 @@ def _in_processes(tasks: Iterable[tuple[int, Task]], workers: int, store: Earlie
     left = iter(tasks)
     running: dict[Future[bytes], int] = {}
     try:
-        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        with ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_with_the_parent) as pool:
             while True:
                 for number, task in islice(left, AHEAD * workers - len(running)):
                     running[pool.submit(work, task, store)] = number
@@ -93,6 +93,21 @@ def _in_processes(tasks: Iterable[tuple[int, Task]], workers: int, store: Earlie
             "a worker process died: out of memory, killed, or the script calls prepare outside of "
             "`if __name__ == '__main__':`; run again with workers=1, finished work is kept"
         ) from error
+
+
+def _leave_with_the_parent() -> None:
+    """A worker whose parent is killed would wait for ever for its next task, and hold what the parent had open."""
+    from multiprocessing import connection, parent_process
+    from threading import Thread
+
+    parent = parent_process()
+    assert parent is not None
+
+    def leave() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    Thread(target=leave, daemon=True).start()
 
 
 def _on_dask(tasks: Iterable[tuple[int, Task]], address: str, store: Earlier | None) -> Iterator[tuple[int, Shard]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from melody.corpus.shard import CAUSES, REJECTED, STATUSES, Judgement, Shard, line_of
 from melody.corpus.spill import Column
 from melody.corpus.store import FORMAT, MARK, SECTIONS, packed, record
+from melody.corpus.sums import Summed
 from melody.corpus.verdict import SPLITS
 from melody.piece import Ints
 from melody.tokens.vocabulary import Rows, Vocabulary
@@ -89,7 +91,7 @@ class Writer:
 
     def __init__(self, file: BinaryIO, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
-        self._file, self._kinds = file, record(vocabulary)
+        self._file, self._kinds = Summed(file), record(vocabulary)
         self._lines = Column("u1")
         self._columns = {name: Column(kind) for name, kind in SECTIONS.items()}
         for name in ("line_starts", "piece_starts"):
@@ -97,7 +99,7 @@ class Writer:
         self._rows = 0
         self._causes: dict[str, int] = {}
         self._counts = dict.fromkeys(("files", "kept", "repaired", "notes", "groups", *SPLITS), 0)
-        file.write(MARK)
+        self._file.write(MARK)
 
     def add_pieces(self, rows: Rows, sizes: Ints) -> None:
         """The events of the next pieces; `add_files` has to be told of each."""
@@ -137,8 +139,12 @@ class Writer:
             start = self._file.tell()
             column.copy_to(self._file)
             sections[name] = (start, self._file.tell())
+        sums = self._file.sums.tobytes()
+        sections["sums"] = (self._file.tell(), self._file.tell() + len(sums))
+        self._file.write(sums)
         self._counts["groups"] = groups
         header = {"format": FORMAT, **header, "counts": self._counts, "causes": self._causes, "sections": sections}
-        header |= {"record": self._kinds, "vocabulary": self.vocabulary.to_dict()}
+        header |= {"record": self._kinds, "vocabulary": self.vocabulary.to_dict(), "sums": zlib.crc32(sums)}
         text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
-        self._file.write(text + len(text).to_bytes(8, "little") + MARK)
+        ends = zlib.crc32(text).to_bytes(8, "little") + len(text).to_bytes(8, "little")
+        self._file.write(text + ends + MARK)

@@ -27,9 +27,9 @@ from typing import NamedTuple
 import numpy as np
 
 from melody.errors import MidiError
-from melody.midi import chunks
+from melody.midi import chunks, encodings
 from melody.midi.limits import Deadline, ReadLimits, counted
-from melody.midi.source import END, PART, PITCH, START, Source, clean_text
+from melody.midi.source import END, PART, PITCH, START, Source
 from melody.piece import Ints, Part
 
 _DATA_BYTES = {0x8: 2, 0x9: 2, 0xA: 2, 0xB: 2, 0xC: 1, 0xD: 1, 0xE: 2}  # of a channel message, by its high four bits
@@ -41,7 +41,7 @@ _NEVER = -1
 _MAX_TEXTS = 1000
 
 # The faults, in the order in which they are told.
-_STRAY, _BROKEN, _SYSTEM, _CUT, _AFTER_END, _SHORT, _ODD_TEXT, _MANY_TEXTS, _ORPHAN, _STUCK = range(10)
+_STRAY, _BROKEN, _SYSTEM, _CUT, _AFTER_END, _SHORT, _MANY_TEXTS, _ORPHAN, _STUCK = range(9)
 _TOLD = {
     _STRAY: ("byte", "without a status byte skipped"),
     _BROKEN: ("message", "broken off by another left out"),
@@ -49,7 +49,6 @@ _TOLD = {
     _CUT: ("track", "broken off before the end: what is whole is kept"),
     _AFTER_END: ("track", "with bytes after the end of track: they are left out"),
     _SHORT: ("tempo, time or key signature", "of too few bytes left out"),
-    _ODD_TEXT: ("text", "not in UTF-8 read as Windows-1252"),
     _MANY_TEXTS: ("text", f"after the first {_MAX_TEXTS:,} left out"),
     _ORPHAN: ("end", "of no note left out"),
     _STUCK: ("note", "never ended: ended where the part goes on"),
@@ -125,9 +124,10 @@ def _salvaged(data: bytes, music: _Music, repairs: list[str]) -> Source:
     notes = np.array(music.notes, np.int64).reshape(-1, 5).T.copy()
     _end_the_endless(notes, per_quarter)
     repairs += [f"{counted(music.faults[f], _TOLD[f][0])} {_TOLD[f][1]}" for f in _TOLD if music.faults[f]]
+    parts, title, texts = encodings.readable(music.parts, music.title, music.texts, repairs)
     tempi = music.tempi if head.division > 0 else []
-    frame = (music.time_signatures, tempi, music.keys, music.title, tuple(music.texts))
-    return Source(per_quarter, notes, music.parts, *frame)
+    frame = (music.time_signatures, tempi, music.keys, title, tuple(texts))
+    return Source(per_quarter, notes, parts, *frame)
 
 
 def _grid(division: int, repairs: list[str]) -> tuple[int, int]:
@@ -221,7 +221,7 @@ def _gather(music: _Music, events: Iterator[_Event], is_first: bool) -> int:
         if status == _META:
             at_head = at_head and tick == 0
             if kind == _NAME:
-                name = _decoded(body, music.faults)
+                name = encodings.kept(body)
                 music.title = music.title or name * at_head
             elif kind == _TEXT and at_head:
                 _add_text(music, body)
@@ -266,17 +266,9 @@ def _number_parts(music: _Music, notes: list[list[int]], name: str, port: int) -
 
 def _add_text(music: _Music, body: bytes) -> None:
     if len(music.texts) < _MAX_TEXTS:
-        music.texts.append(_decoded(body, music.faults))
+        music.texts.append(encodings.kept(body))
     else:
         music.faults[_MANY_TEXTS] += 1
-
-
-def _decoded(body: bytes, faults: Counter[int]) -> str:
-    try:
-        return clean_text(body.decode())
-    except UnicodeDecodeError:
-        faults[_ODD_TEXT] += 1
-        return clean_text(body.decode("cp1252", errors="replace"))
 
 
 def _add_change(music: _Music, tick: int, kind: int, body: bytes) -> None:

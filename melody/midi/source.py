@@ -23,7 +23,7 @@ from melody.piece import (
 from melody.signatures import check_time_signature, time_signature_of
 
 START, END, PITCH, VELOCITY, PART = range(5)  # rows of `Source.notes`
-_MAX_TEXT = 4096
+MAX_TEXT = 4096
 _Change = TypeVar("_Change", TimeSignature, Tempo, Key)
 _Said = TypeVar("_Said", tuple[int, int], tuple[int, int, int])
 
@@ -56,11 +56,20 @@ class Source:
     texts: tuple[str, ...] = ()
 
 
+def source_of(piece: Piece) -> Source:
+    """A piece as a source, so that `to_piece` puts it on another grid and says what had to give way."""
+    notes = np.array([piece.onset, piece.end, piece.pitch, piece.velocity, piece.part], np.int64)
+    keys = [(key.onset, key.fifths, int(key.mode == "minor")) for key in piece.keys]
+    return Source(
+        piece.ticks_per_quarter, notes, piece.parts, piece.time_signatures, piece.tempi, keys, piece.title, piece.texts
+    )
+
+
 def clean_text(text: str) -> str:
     """Text from a file, without what no screen and no MIDI event should get."""
-    if text.isprintable() and len(text) <= _MAX_TEXT:
+    if text.isprintable() and len(text) <= MAX_TEXT:
         return text
-    return "".join(c if c.isprintable() else " " * c.isspace() for c in text[:_MAX_TEXT])
+    return "".join(c if c.isprintable() else " " * c.isspace() for c in text[:MAX_TEXT])
 
 
 def check_limits(source: Source, limits: ReadLimits) -> None:

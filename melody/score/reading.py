@@ -50,19 +50,34 @@ def read_score(path: str | PathLike[str]) -> Piece:
 
 def read_score_file(path: str | PathLike[str]) -> Reading:
     """Like `read_score`, with what had to be repaired."""
+    from melody.score import bounded  # it reads in a child process what is not small, by `parse`
+
     path = Path(path)
-    form = READS.get(path.suffix.lower())
-    if form is None:
+    if path.suffix.lower() not in READS:
         raise ScoreError(f"{path.name!r} has the suffix {path.suffix!r}; a score can be read from {', '.join(READS)}")
     content = _read_bytes(path)
-    found: Counter[str] = Counter()
     try:
-        if form == "musicxml":
-            piece, repairs = read_musicxml(content)
-            return Reading(piece, tuple(repairs))
-        piece = read_abc(content, found) if form == "abc" else read_kern(content, found)
+        return bounded.read(content, path.suffix.lower(), one_of_many=False)
     except MelodyError as error:
         raise ScoreError(f"{path.name}: {error}") from error
+
+
+def parse(content: bytes, suffix: str) -> Reading:
+    """What the bytes of a score say; `suffix` is one of `READS`.
+
+    It is not bounded in time and memory: see `bounded.read`.
+
+    Raises
+    ------
+    MelodyError
+        As `read_score`, without a name.
+    """
+    form = READS[suffix]
+    if form == "musicxml":
+        piece, repairs = read_musicxml(content)
+        return Reading(piece, tuple(repairs))
+    found: Counter[str] = Counter()
+    piece = read_abc(content, found) if form == "abc" else read_kern(content, found)
     return Reading(piece, tuple(f"{times} times: {what}" if times > 1 else what for what, times in found.items()))
 
 

@@ -431,7 +431,10 @@ class Vocabulary:
         found: tuple[list[tuple[int, Any]], ...] = ([], [], [])
         kinds, values = columns[KIND].take(rows), columns[VALUE].take(rows)
         for at, kind, value in zip(tick.take(rows).tolist(), kinds.tolist(), values.tolist()):
-            found[kind].append((at, tables[kind][value - self.value_starts[kind]]))
+            place = value - self.value_starts[kind]
+            if not 0 <= place < len(tables[kind]):
+                raise VocabularyError(f"token {value} is no value of a change of kind {kind}")
+            found[kind].append((at, tables[kind][place]))
         return found
 
 
