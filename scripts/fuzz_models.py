@@ -95,7 +95,7 @@ def described_otherwise(arrays: Arrays, texts: Texts, rng: np.random.Generator) 
         data = json.loads(texts[name])
     except (KeyError, ValueError, RecursionError):  # damaged before
         return
-    for _ in range(rng.integers(1, 4)):
+    for _ in range(rng.integers(1, 4) if isinstance(data, (dict, list)) else 0):
         change(data, rng)
     texts[name] = json.dumps(data)
     if rng.random() < 0.7:
