@@ -235,10 +235,19 @@ def carried_over(file: modelfile.ModelFile) -> str:
     return "" if finite else "FAILED: weights that are no numbers are carried over"
 
 
+def prepare() -> None:
+    """Do all that is done to a file to one that is whole."""
+    arrays, texts = base(np.random.default_rng(0))
+    vocabulary, settings = Vocabulary.from_dict(json.loads(texts["vocabulary"])), json.loads(texts["settings"])
+    file = modelfile.ModelFile(arrays, vocabulary, settings)
+    carried_over(file)
+    Model(file).tunes(1, bars=1)
+
+
 def _one_line(what: str, error: MelodyError) -> str:
     said = str(error)
     return what if said.isprintable() and len(said) < 600 else f"FAILED: says {said[:300]!r}"
 
 
 if __name__ == "__main__":
-    sys.exit(main(outcome, "model files", 2000))
+    sys.exit(main(outcome, "model files", 2000, prepare))
