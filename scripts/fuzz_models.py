@@ -237,6 +237,7 @@ def carried_over(file: modelfile.ModelFile) -> str:
 
 def prepare() -> None:
     """Do all that is done to a file to one that is whole."""
+    torch.set_num_threads(1)  # what is computed here is too small for more
     arrays, texts = base(np.random.default_rng(0))
     vocabulary, settings = Vocabulary.from_dict(json.loads(texts["vocabulary"])), json.loads(texts["settings"])
     file = modelfile.ModelFile(arrays, vocabulary, settings)
