@@ -95,7 +95,7 @@ def described_otherwise(arrays: Arrays, texts: Texts, rng: np.random.Generator) 
         data = json.loads(texts[name])
     except (KeyError, ValueError, RecursionError):  # damaged before
         return
-    for _ in range(rng.integers(1, 4)):
+    for _ in range(rng.integers(1, 4) if isinstance(data, (dict, list)) else 0):
         change(data, rng)
     texts[name] = json.dumps(data)
     if rng.random() < 0.7:
@@ -235,10 +235,20 @@ def carried_over(file: modelfile.ModelFile) -> str:
     return "" if finite else "FAILED: weights that are no numbers are carried over"
 
 
+def prepare() -> None:
+    """Do all that is done to a file to one that is whole."""
+    torch.set_num_threads(1)  # what is computed here is too small for more
+    arrays, texts = base(np.random.default_rng(0))
+    vocabulary, settings = Vocabulary.from_dict(json.loads(texts["vocabulary"])), json.loads(texts["settings"])
+    file = modelfile.ModelFile(arrays, vocabulary, settings)
+    carried_over(file)
+    Model(file).tunes(1, bars=1)
+
+
 def _one_line(what: str, error: MelodyError) -> str:
     said = str(error)
     return what if said.isprintable() and len(said) < 600 else f"FAILED: says {said[:300]!r}"
 
 
 if __name__ == "__main__":
-    sys.exit(main(outcome, "model files", 2000))
+    sys.exit(main(outcome, "model files", 2000, prepare))

@@ -127,6 +127,14 @@ def outcome(seed: int, number: int) -> str:
         return judged(path)
 
 
+def prepare() -> None:
+    """Play one that is whole."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "font.sf2"
+        path.write_bytes(font(np.random.default_rng(0)))
+        judged(path)
+
+
 def judged(path: Path) -> str:
     """What becomes of a soundfont."""
     try:
@@ -143,4 +151,4 @@ def judged(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(outcome, "soundfonts", 3000))
+    sys.exit(main(outcome, "soundfonts", 3000, prepare))

@@ -38,7 +38,7 @@ class Found:
         self.slowest = max(self.slowest, other.slowest)
 
 
-def main(outcome: Outcome, what: str, usual: int) -> int:
+def main(outcome: Outcome, what: str, usual: int, prepare: Callable[[], object]) -> int:
     """Run as the command line says, print a summary; 1 if anything failed."""
     parser = argparse.ArgumentParser(description=f"Mutated {what}: each is refused in one line, or does what it should.")
     parser.add_argument("--files", type=int, default=usual, help="how many")
@@ -46,7 +46,7 @@ def main(outcome: Outcome, what: str, usual: int) -> int:
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
     start = time.perf_counter()
-    found = fuzz(outcome, args.files, args.seed, args.workers)
+    found = fuzz(outcome, prepare, args.files, args.seed, args.workers)
     print(f"{args.files:,} mutated {what} in {time.perf_counter() - start:.0f} s, seed {args.seed}")
     print(", ".join(f"{name}: {count:,}" for name, count in found.counts.most_common()))
     print(f"slowest: number {found.slowest[1]}, {found.slowest[0]:.2f} s")
@@ -55,14 +55,22 @@ def main(outcome: Outcome, what: str, usual: int) -> int:
     return 1 if found.failures else 0
 
 
-def fuzz(outcome: Outcome, files: int, seed: int, workers: int = 2, bounds: Bounds | None = None, each: int = 250) -> Found:
-    """What becomes of the cases 0 to `files` - 1."""
+def fuzz(
+    outcome: Outcome,
+    prepare: Callable[[], object],
+    files: int,
+    seed: int,
+    workers: int = 2,
+    bounds: Bounds | None = None,
+    each: int = 250,
+) -> Found:
+    """What becomes of the cases 0 to `files` - 1; `prepare` loads the libraries, not at the cost of the first case."""
     bounds, found = bounds or Bounds(), Found(Counter(), [], (0.0, -1))
     waiting = [range(first, min(first + each, files)) for first in range(0, files, each)][::-1]
     running: list[_Run] = []
     while waiting or running:
         while waiting and len(running) < workers:
-            running.append(_Run(outcome, seed, waiting.pop(), bounds))
+            running.append(_Run(outcome, prepare, seed, waiting.pop(), bounds))
         time.sleep(0.05)
         for run in running[:]:
             result = run.poll()
@@ -73,8 +81,10 @@ def fuzz(outcome: Outcome, files: int, seed: int, workers: int = 2, bounds: Boun
     return found
 
 
-def _child(outcome: Outcome, seed: int, numbers: range, at: Any, results: Any, bounds: Bounds) -> None:
-    outcome(seed, 0)  # the libraries are loaded now, not at the cost of the first case
+def _child(
+    outcome: Outcome, prepare: Callable[[], object], seed: int, numbers: range, at: Any, results: Any, bounds: Bounds
+) -> None:
+    prepare()
     _bound_memory(bounds.megabytes)
     found, parent = Found(Counter(), [], (0.0, -1)), multiprocessing.parent_process()
     for number in numbers:
@@ -105,12 +115,12 @@ def _bound_memory(megabytes: int) -> None:
 class _Run:
     """A child at work on a range of cases; `rest` is what is left to be done after it died."""
 
-    def __init__(self, outcome: Outcome, seed: int, numbers: range, bounds: Bounds) -> None:
+    def __init__(self, outcome: Outcome, prepare: Callable[[], object], seed: int, numbers: range, bounds: Bounds) -> None:
         spawn = multiprocessing.get_context("spawn")
         self._numbers, self._bounds, self.rest = numbers, bounds, list[range]()
         self._at, self._results = spawn.Value("q", -1), spawn.Queue()
         self._since, self._last = time.monotonic(), -1
-        arguments = (outcome, seed, numbers, self._at, self._results, bounds)
+        arguments = (outcome, prepare, seed, numbers, self._at, self._results, bounds)
         self._process = spawn.Process(target=_child, args=arguments, daemon=True)
         self._process.start()
 

@@ -189,6 +189,8 @@ VALUES = {
     "half a character": ({"parts": [{"program": 1, "is_drum": False, "name": "\ud800"}]}, "without control characters"),
     "a bar of no length": ({"ticks_per_quarter": 1, "time_signatures": [[1, 64]]}, "1/64 is no whole number"),
     "no velocity": ({"velocities": [], "durations": []}, "values missing"),
+    "a bar of no metre": ({"time_signatures": [[4, 0]]}, "denominator of a time signature is 0"),
+    "a bar that is endless": ({"ticks_per_quarter": 32767, "time_signatures": [[255, 1]]}, "from 1 to 1000000"),
     "pitches": ({"pitches": [60, 200]}, "impossible pitches"),
 }
 

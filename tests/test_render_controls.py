@@ -98,6 +98,15 @@ def test_volume_changes_while_a_note_sounds_without_a_click(settings: RenderSett
 def test_volume_that_is_set_with_a_note_holds_from_its_first_sample(settings: RenderSettings) -> None:
     late = heard(f"00 B0 07 00 30 B0 07 64 00 {A} 30 80 45 40", settings)
     np.testing.assert_array_equal(late, heard(f"30 {A} 30 80 45 40", settings))
+    late = heard(f"00 B0 07 00 30 B0 07 64 00 {A} 30 B0 07 40 30 80 45 40", settings)
+    np.testing.assert_allclose(late, heard(f"30 {A} 30 B0 07 40 30 80 45 40", settings), atol=1e-6)
+
+
+def test_a_glide_goes_on_in_the_next_block(settings: RenderSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    events = f"00 {A} 60 B0 07 20 00 B0 0A 70 60 80 45 40"
+    whole = heard(events, settings)
+    monkeypatch.setattr(mixing, "BLOCK", RATE + 30)  # the change comes after a second
+    np.testing.assert_allclose(heard(events, settings)[: RATE + 200], whole[: RATE + 200], atol=1e-4)
 
 
 def test_a_file_whose_volume_is_0_is_silent_and_one_whose_font_is_silent_is_an_error(settings: RenderSettings) -> None:
@@ -106,8 +115,10 @@ def test_a_file_whose_volume_is_0_is_silent_and_one_whose_font_is_silent_is_an_e
     assert len(sound) > RATE and not sound.any() and is_silenced(found.performance, found.reading.piece)
     assert not is_silenced(read("00 B0 07 00" + BOTH).performance, found.reading.piece)
     high = read("00 90 7F 01 01 80 7F 40").reading.piece
-    with pytest.raises(RenderError, match="no note of the piece can be heard"):
-        render(replace(high, parts=(Part(0, is_drum=True),)), replace(settings, soundfont=_silent(settings)))
+    drums, silent = replace(high, parts=(Part(0, is_drum=True),)), replace(settings, soundfont=_silent(settings))
+    for performance in (None, read("00 B9 07 7F 00 99 7F 01 01 89 7F 40").performance):
+        with pytest.raises(RenderError, match="no note of the piece can be heard"):
+            render(drums, silent, performance)
 
 
 def _silent(settings: RenderSettings) -> Path:

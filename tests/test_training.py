@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -482,12 +483,31 @@ def test_the_nearest_meaning() -> None:
     assert len(FIELDS) == 5
 
 
+def test_the_nearest_meaning_is_the_first_of_the_least_distance() -> None:
+    """As by looking at all of them, one by one."""
+    rng = np.random.default_rng(5)
+    for _ in range(200):
+        places = sorted({Fraction(int(n), 24) for n in rng.integers(0, 200, rng.integers(0, 30))})
+        metres = sorted({(int(d), int(n)) for d, n in rng.integers(1, 9, (5, 2))})
+        known = [("none",), *(("time", place) for place in places), *(("metre", d, n) for d, n in metres)]
+        for meaning in (
+            ("time", Fraction(int(rng.integers(0, 2000)), 480)),
+            ("metre", 4, int(rng.integers(1, 12))),
+            ("x", 1),
+        ):
+            alike = [k for k in known if k[0] == meaning[0]]
+            distances = [(k[1:-1] != meaning[1:-1], abs(k[-1] - meaning[-1])) for k in alike]
+            expected = alike[min(range(len(alike)), key=distances.__getitem__)] if alike else None
+            assert transfer.nearest(meaning, known) == expected
+
+
 # Several processes
 
 SHARED = """
 import sys
 sys.path.insert(0, {here!r})
 from dataclasses import replace
+from fractions import Fraction
 from conftest import small_corpus
 from test_training import WHOLE
 from melody.training.run import fit

@@ -46,6 +46,7 @@ from melody.tokens.usage import FIRST_PART, METRE, TEMPO, Parts, Usage, next_in_
 FIELDS = ("time", "kind", "value", "duration", "velocity")
 TIME, KIND, VALUE, DURATION, VELOCITY = range(5)
 END = 0  # in the time field
+MAX_BAR = 1_000_000  # ticks; a model has weights for each place in a bar
 Rows = NDArray[np.int64]  # (events, 5)
 
 
@@ -188,6 +189,7 @@ class Vocabulary:
             probe(tempi=(Tempo(0, tempo),))
         for fifths, mode in self.keys:
             probe(keys=(Key(0, fifths, mode),))
+        check_range("ticks of the longest bar", self.longest_bar, 1, MAX_BAR)
 
     # Numbers
 

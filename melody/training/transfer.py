@@ -11,8 +11,10 @@ number. A table is what the rows of one layer mean: columns by their names, each
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Hashable, Sequence
 from fractions import Fraction
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -138,14 +140,40 @@ def _intervals() -> list[Meaning]:
     return _numbered("interval", INTERVALS - 1)
 
 
+class Known:
+    """Meanings that are known, in their order, among which the nearest to any other is found, however many they are."""
+
+    def __init__(self, known: Sequence[Meaning]) -> None:
+        self._known = set(known)
+        self._alike: dict[tuple[int, Hashable], list[tuple[Fraction, Meaning]]] = {}
+        self._lines: dict[Meaning, list[tuple[Fraction, Meaning]]] = {}  # those that differ in their number alone
+        for meaning in known:
+            number = _number(meaning)
+            if number is not None:
+                self._alike.setdefault((len(meaning), meaning[0]), []).append((number, meaning))
+                self._lines.setdefault(meaning[:-1], []).append((number, meaning))
+        for line in self._lines.values():
+            line.sort(key=itemgetter(0))
+
+    def nearest(self, meaning: Meaning) -> Meaning | None:
+        """The same one if it is known; else of its kind the one that has most in common and is next; None if none is."""
+        if meaning in self._known:
+            return meaning
+        wanted = _number(meaning)
+        if wanted is None:
+            return None
+        line = self._lines.get(meaning[:-1])
+        if line:
+            place = bisect_left(line, wanted, key=itemgetter(0))
+            return min(line[max(place - 1, 0) : place + 1], key=lambda entry: abs(entry[0] - wanted))[1]
+        alike = self._alike.get((len(meaning), meaning[0]), [])
+        ranked = ((_differing(other, meaning), abs(number - wanted), other) for number, other in alike)
+        return min(ranked, key=lambda entry: entry[:2], default=(0, 0, None))[2]
+
+
 def nearest(meaning: Meaning, known: Sequence[Meaning]) -> Meaning | None:
     """The same one among those that are known; else of the same kind the one that has most in common and is next."""
-    if meaning in known:
-        return meaning
-    wanted = _number(meaning)
-    alike = [(k, number) for k in known if len(k) == len(meaning) and k[0] == meaning[0] for number in [_number(k)]]
-    ranked = [(_differing(k, meaning), abs(number - wanted), k) for k, number in alike if number is not None is not wanted]
-    return min(ranked, key=lambda entry: entry[:2])[-1] if ranked else None
+    return Known(known).nearest(meaning)
 
 
 def _number(meaning: Meaning) -> Fraction | None:
@@ -242,8 +270,9 @@ def _matched(before: Table, after: Table) -> Rows:
             if source in left:
                 left.remove(source)
             known = {meaning: starts[source] + i for i, meaning in enumerate(before[source])}
+            others = Known(list(known))
             for i, meaning in enumerate(meanings):
-                near = nearest(meaning, list(known))
+                near = others.nearest(meaning)
                 if near is not None:
                     rows.to.append(start + i)
                     rows.source.append(known[near])
@@ -258,11 +287,13 @@ def _height(table: Table) -> int:
 
 def _told(before: Table, after: Table) -> str:
     tokens = [(column, meaning) for column, meanings in after.items() for meaning in meanings]
-    new = [(column, meaning) for column, meaning in tokens if meaning not in before[column]]
+    known = {column: Known(meanings) for column, meanings in before.items()}
+    found = {(column, meaning): known[column].nearest(meaning) for column, meaning in tokens}
+    new = [(column, meaning) for column, meaning in tokens if found[column, meaning] != meaning]
     if not new:
         return f"all {len(tokens):,} tokens of this music are known to the model it starts from"
     named = ", ".join(_named(meaning) for _, meaning in new[:4]) + (", ..." if len(new) > 4 else "")
-    lost = sum(nearest(meaning, before[column]) is None for column, meaning in new)
+    lost = sum(found[each] is None for each in new)
     fresh = f", {lost:,} from nothing" if lost else ""
     return (
         f"{len(tokens) - len(new):,} of {len(tokens):,} tokens are known to the model it starts from; {len(new) - lost:,} "
