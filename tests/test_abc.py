@@ -187,7 +187,9 @@ def test_a_tie_joins_equal_pitches_alone() -> None:
 
 def test_an_overlay_begins_at_the_bar_line() -> None:
     assert rows(read("C4 & E2 G2 | c4 |")) == [(0, 4, 60), (0, 2, 64), (2, 2, 67), (4, 4, 72)]
-    assert [o for o, _, _ in rows(read("C2 & E2G2 & c4 | D4"))] == [0, 0, 0, 2, 4]
+    assert [o for o, _, _ in rows(read("C4 & E2G2 & c2 | D4"))] == [0, 0, 0, 2, 4]
+    assert [o for o, _, _ in rows(read("C4 & E2c4 | D4"))] == [0, 0, 2, 6]  # the bar is as long as its longest voice
+    assert [o for o, _, _ in rows(read("C4 & E2 | D4"))] == [0, 0, 4]
 
 
 def test_the_unit_follows_the_metre_of_the_header() -> None:
