@@ -326,7 +326,7 @@ def test_old_chords_are_chords() -> None:
         ("CD [EF", "not closed"),
         ("C>D/ EF", "unequal"),
         ("m:~n=n{o}n\nCDEF", "macros"),
-        ("CDEF\n\nfree text", "1 lines after"),
+        ("CDEF\n\nfree text", "after the empty line"),
         ("CDEF g''''''''''", "pitches of MIDI"),
         ('CD "Am EF', 'left out "Am'),
     ],

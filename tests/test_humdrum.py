@@ -170,7 +170,7 @@ def test_remarks_reference_records_and_line_ends() -> None:
         ("4c\n4d", "line 1: '4c' stands in no spine"),
         ("**text\nla\n*-", "no notes"),
         ("**kern\n4r\n*-", "no notes"),
-        ("**kern **kern\n4c", "line 2: 1 tokens for 2 spines"),
+        ("**kern **kern\n4c", "line 2: the number of tokens is 1, that of spines 2"),
         ("**kern\n4h", "'4h' is no note"),
         ("**kern\n4ce", "'4ce' is no note"),
         ("**kern\n4c8", "'4c8' is no note"),
