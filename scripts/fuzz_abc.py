@@ -40,7 +40,8 @@ KERN = [
 TOKENS = [  # what readers stumble over, one a word
     word.encode("latin-1").decode("unicode_escape").encode("latin-1")
     for word in r"""| :: |: [1 [V:9] [M:255/64] (9:99:9 & >>> - ^^ c99999 /99 c0 Z9999 K:C#loc \nL:1/512\n \nM:1000000/1\n "
-    { [ ! < $ %%MIDI\ttranspose\t60\n \n\n \nX:5\nK:C\n \\ \xff\xfe \0 \t *^ *v *x *- *+ **kern = 4c 000cc 9999%9999g 4....a ] _
+    { [ ! < $
+    %%MIDI\ttranspose\t60\n \n\n \nX:5\nK:C\n \\ \xff\xfe \0 \t *^ *v *x *- *+ **kern = 4c 000cc 9999%9999g 4....a ] _
     q r . *M99999/4 *MM0 *k[ +: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy (((((((((((((((((((((( \n m:~= \nV:a\n""".split()  # noqa: SIM905
 ]
 

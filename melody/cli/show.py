@@ -23,15 +23,18 @@ def read_tune(path: Path) -> Piece:
     from melody.cli.screen import say
 
     if path.suffix.lower() in SCORES:
-        from melody.score.reading import read_score
+        from melody.score.reading import read_score_file
 
-        return read_score(path)
-    from melody import midi
+        score = read_score_file(path)
+        piece, repairs = score.piece, score.repairs
+    else:
+        from melody import midi
 
-    reading = midi.read_file(path)
-    for repair in reading.repairs:
+        reading = midi.read_file(path)
+        piece, repairs = reading.piece, reading.repairs
+    for repair in repairs:
         say(f"{path.name}: {repair}")
-    return reading.piece
+    return piece
 
 
 def _read_performed(path: Path, fluidsynth: bool) -> tuple[Piece, Performance | None]:

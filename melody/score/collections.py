@@ -18,6 +18,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree
@@ -144,9 +145,11 @@ def _sources(name: str) -> Iterator[tuple[str, Callable[[], Piece]]]:
 
 
 def _folder(name: str) -> Path:
-    from music21 import common
-
-    folder = Path(common.getCorpusFilePath()) / _FOLDERS[name]
+    """Where music21 keeps a book. Only its files are needed: to import it takes longer than to read them."""
+    found = find_spec("music21")
+    if found is None or not found.origin:
+        raise CorpusError("the collections lie in the package music21, which is not installed: pip install music21")
+    folder = Path(found.origin).parent / "corpus" / _FOLDERS[name]
     if not folder.is_dir():
         raise CorpusError(f"music21 has no folder {folder}; install it with its corpus: pip install music21")
     return folder

@@ -133,7 +133,9 @@ class _Kern:
         if not self.spines:
             raise ValueError(f"{plain(fields[0])[:20]!r} stands in no spine; a Humdrum file begins with **kern")
         if len(fields) != len(self.spines):
-            raise ValueError(f"{len(fields)} tokens for {len(self.spines)} spines; each record needs one a spine")
+            raise ValueError(
+                f"the number of tokens is {len(fields)}, that of spines {len(self.spines)}; a record needs one a spine"
+            )
         if fields[0].startswith("*"):
             self._interpretation(fields)
         elif fields[0].startswith("="):

@@ -55,7 +55,7 @@ def read_lines(tune: Tune) -> Score:
         else:
             reader.music(line.text)
     if tune.ignored:
-        reader.repairs[f"left out {tune.ignored} lines after the empty line that ends the tune"] += 1
+        reader.repairs["left out the text after the empty line that ends the tune"] += 1
     return reader.score()
 
 
@@ -155,33 +155,33 @@ class _Reader:
         kind = symbol.kind
         if kind == "field":
             self.field(chr(symbol.numbers[0]), symbol.text)
-            return
-        if kind == "decoration":
+        elif kind == "unknown":
+            self._repair(f"left out {plain(symbol.text) or 'a sign'}, which has no meaning")
+        elif kind == "decoration":
             if len(symbol.text) == 1 and symbol.text not in self.user_letters:
                 self._repair(f"left out the sign {symbol.text}, which has no meaning")
-            return
-        voice = self._now()
-        if kind == "note" or kind == "rest":
-            self._note(voice, symbol)
-        elif kind == "bar":
+        elif kind in ("note", "rest"):
+            self._note(self._now(), symbol)
+        else:
+            self._timing(self._now(), symbol)
+
+    def _timing(self, voice: Voice, symbol: Symbol) -> None:
+        """What stands between the notes."""
+        kind = symbol.kind
+        if kind == "bar":
             voice.bar_line(symbol.text != "|")
-        elif kind == "broken":
-            if not voice.broken(symbol.numbers[0]):
-                self._repair("left out a > or < that follows no note")
+        elif kind == "ending":
+            voice.begin_ending(symbol.text)
         elif kind == "tie":
             voice.tie()
         elif kind == "tuplet":
             self._tuplet(voice, symbol.numbers)
         elif kind == "overlay":
             voice.rewind()
-        elif kind == "ending":
-            voice.bar_line(strong=True)
-            numbers = re.findall(r"\d+", symbol.text[:40])
-            voice.measure.ending = int(numbers[0][:4]) if numbers else 0
         elif kind == "bar_rest":
             voice.rest_bars(symbol.length.over)
-        else:
-            self._repair(f"left out {plain(symbol.text) or 'a sign'}, which has no meaning")
+        elif not voice.broken(symbol.numbers[0]):
+            self._repair("left out a > or < that follows no note")
 
     def _note(self, voice: Voice, symbol: Symbol) -> None:
         if not all(length.over and length.under for length in (symbol.length, *(tone.length for tone in symbol.tones))):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -220,6 +221,12 @@ class Voice:
         self._accidentals.clear()
         self.unequal += self._broken != 0
         self._last, self._broken = None, 0
+
+    def begin_ending(self, numbers: str) -> None:
+        """A variant ending, of numbers such as "1", "1,3" or "2-4"."""
+        self.bar_line(strong=True)
+        first = re.search(r"\d{1,4}", numbers)
+        self.measure.ending = int(first[0]) if first else 0
 
     def rewind(self, overlay: bool = True) -> None:
         """Go back to the last bar line for an overlay; or out of all overlays, to the end of the longest."""
