@@ -234,6 +234,8 @@ def test_bars_are_aligned_across_parts() -> None:
     )
     assert sounds(over)[-2:] == [(11.5, 65), (11.5, 65)]
     assert over.time_signatures == ((0, 4, 4), (96, 9, 8), (204, 4, 4))
+    below = read([attributes(2, "2/4") + notes("C4 D4", 2)] * 2, [attributes(2, "2/4") + notes("C3 D3 E3", 2)] * 2)
+    assert sounds(below)[5:7] == [(3, 60), (3, 48)] and below.time_signatures == (TimeSignature(0, 3, 4),)
     empty = read([attributes() + full, "", full], [attributes() + full, "", full])
     assert sounds(empty)[8][0] == 8
     fewer = read([attributes() + full], [attributes() + full, full])
@@ -346,8 +348,9 @@ TUNE = document([attributes() + notes(SCALE)]).replace("Part P1", "Clarinète Ж
 )
 def test_every_encoding(encoding: str, declared: str, name: str) -> None:
     line = f'<?xml version="1.0" encoding="{declared}"?>' if declared else ""
-    piece, _ = read_musicxml((line + TUNE).encode(encoding, "replace"))
+    piece, repairs = read_musicxml((line + TUNE).encode(encoding, "replace"))
     assert piece.parts[0].name == name and piece.num_notes == 4
+    assert bool(repairs) == ((encoding, declared) == ("latin-1", "UTF-8"))
 
 
 def archive(members: dict[str, str | bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
@@ -402,6 +405,7 @@ def test_a_damaged_bar_loses_no_other() -> None:
     damages = ("</note>", "<note", "&x; <", "]]>", "<measure", "\0\0", '<a b="', "<!--")
     damaged = [whole[: at + 60] + damage + whole[at + 60 :] for damage in damages]
     damaged += [whole.replace("</measure>", "", 2), whole.replace("</part>", "", 1)]
+    damaged.append(whole[: at + 60] + whole[whole.index('<measure number="3">') :])
     for text in damaged:
         piece, _ = repaired(text)
         found = sounds(piece)

@@ -10,37 +10,33 @@ on one note is played out. What cannot be read is left out by itself and counted
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import lru_cache
 from math import floor
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
 from melody.errors import ScoreError
-from melody.score.musicxml import DRUMS
-from melody.score.names import semitones
-from melody.signatures import Key, TimeSignature, time_signature_of
+from melody.score.musicxml_values import (
+    LONGEST,
+    VELOCITY,
+    drum_of,
+    key_of,
+    metre_of,
+    number,
+    offset_of,
+    pitch_of,
+    stroke_of,
+    tempo_of,
+    ties_of,
+    units_of,
+    velocity_of,
+    written_units,
+)
+from melody.signatures import Key, TimeSignature
 
-UNITS = 17_297_280  # 2^7 3^3 5 7 11 13
-LONGEST = 255 * UNITS  # the longest bar of a time signature in quarters; no note is longer
 MAX_NOTES = 200_000
-VELOCITY = 90  # of a note whose loudness nobody says; MusicXML counts loudness in hundredths of it
-_SNARE = 38
-_DRUM_AT = {place: drum for drum, place in DRUMS.items()}
-_VALUES: dict[str, Fraction | int] = {
-    "maxima": 32,
-    "long": 16,
-    "breve": 8,
-    "whole": 4,
-    "half": 2,
-    "quarter": 1,
-    "eighth": Fraction(1, 2),
-}
-_VALUES |= {f"{2**n}{'nd' if n == 5 else 'th'}": Fraction(4, 2**n) for n in range(4, 11)}
-_MINOR = ("minor", "aeolian", "dorian", "phrygian")
 
 
 class Note(NamedTuple):
@@ -115,23 +111,6 @@ class Player:
         return next(iter(self.instruments.values()), Instrument())
 
 
-@lru_cache(maxsize=4096)
-def number(text: str | None, low: float, high: float) -> Fraction | None:
-    """A decimal number from `low` to `high`; None for anything else."""
-    if text is None or not (found := re.fullmatch(r"\s*([+-]?\d{1,15}(?:\.\d{0,15})?|[+-]?\.\d{1,15})\s*", text, re.ASCII)):
-        return None
-    value = Fraction(found[1])
-    return value if low <= value <= high else None
-
-
-@lru_cache(maxsize=4096)
-def _units(text: str | None, divisions: Fraction) -> int | None:
-    """A duration in units; None if it is none, or longer than `LONGEST`."""
-    value = number(text, 0, 1e15)
-    units = None if value is None else round(value / divisions * UNITS)
-    return units if units is not None and units <= LONGEST else None
-
-
 class PartReader:
     """Reads the bars of one part in their order."""
 
@@ -171,14 +150,14 @@ class PartReader:
 
     def _backup(self, element: Element) -> None:
         text = element.findtext("duration")
-        back = _units(text, self._divisions)
+        back = units_of(text, self._divisions)
         if back is None and number(text, 0, 1e15) is None:
             self._trouble("steps back that cannot be read", damage=True)
             back = 0
         self._position = max(self._position - back, 0) if back is not None else 0  # too far is to the start of the bar
 
     def _forward(self, element: Element) -> None:
-        step = _units(element.findtext("duration"), self._divisions)
+        step = units_of(element.findtext("duration"), self._divisions)
         if step is None or self._position + step > LONGEST:
             self._trouble("steps forward that cannot be read or lead beyond the longest bar", damage=True)
         else:
@@ -186,9 +165,8 @@ class PartReader:
 
     def _duration(self, parts: dict[str, Element]) -> int | None:
         if "duration" in parts:
-            return _units(parts["duration"].text, self._divisions)
-        value = _VALUES.get((parts["type"].text or "").strip()) if "type" in parts else None
-        return None if value is None else round(value * UNITS * (2 - Fraction(1, 2 ** ("dot" in parts))) * _tuplet(parts))
+            return units_of(parts["duration"].text, self._divisions)
+        return written_units(parts)
 
     # Notes
 
@@ -203,7 +181,7 @@ class PartReader:
         onset = self._last_onset if "chord" in parts else self._position
         if "chord" not in parts:
             self._last_onset, self._position = onset, onset + duration
-            self._stroke = _stroke(parts) if "notations" in parts else 0
+            self._stroke = stroke_of(parts) if "notations" in parts else 0
         rest, bar = parts.get("rest"), self._bar
         if rest is not None and rest.get("measure") == "yes":
             bar.resting = max(bar.resting, onset + duration)
@@ -220,15 +198,15 @@ class PartReader:
         instrument = self._instrument(parts.get("instrument"))
         is_drum = "unpitched" in parts or instrument.channel == 10
         semitones_up, doubled = (0, 0) if is_drum else self._transposition(parts)
-        pitch = _pitch(parts.get("pitch"))
+        pitch = pitch_of(parts.get("pitch"))
         if is_drum:
-            pitch = instrument.drum if instrument.drum is not None else _drum(parts) if "unpitched" in parts else pitch
+            pitch = instrument.drum if instrument.drum is not None else drum_of(parts) if "unpitched" in parts else pitch
         if pitch is None or not 0 <= pitch + semitones_up <= 127:
             self._trouble("notes without a pitch that can be played")
             return
-        tied, tied_on = _ties(element, parts)
+        tied, tied_on = ties_of(element, parts)
         loudness = number(element.get("dynamics"), 0, 1000)
-        velocity = self._velocity if loudness is None else _velocity(loudness)
+        velocity = self._velocity if loudness is None else velocity_of(loudness)
         for octave in {0, doubled}:
             if 0 <= (sounding := pitch + semitones_up + 12 * octave) <= 127:
                 self._strike(Note(onset, duration, sounding, velocity, tied, tied_on, is_drum))
@@ -265,7 +243,7 @@ class PartReader:
                 self._trouble("numbers of divisions that cannot be read", damage=True)
             self._divisions = divisions or self._divisions
         for time in element.findall("time")[:1]:
-            self._metre = self._bar.metre = _metre(time)
+            self._metre = self._bar.metre = metre_of(time)
             if self._metre is None and time.find("senza-misura") is None:
                 self._trouble("time signatures that no bar can have")
         moved = element.findall("transpose")
@@ -273,7 +251,7 @@ class PartReader:
             self._transpose(transpose)
         keys = element.findall("key")
         if keys:
-            self._key = _key(keys[0])
+            self._key = key_of(keys[0])
         if self._key is not None and (keys or moved):
             sounding = self._key.transpose(self._transposition({})[0])
             self._bar.keys.append((self._position, sounding))
@@ -293,20 +271,20 @@ class PartReader:
     def _direction(self, element: Element) -> None:
         sound = element.find("sound")
         offset = element.find("offset")
-        moved = _offset(offset, self._divisions) if offset is not None and offset.get("sound") == "yes" else 0
+        moved = offset_of(offset, self._divisions) if offset is not None and offset.get("sound") == "yes" else 0
         if sound is not None:
             self._heed(sound, moved)
         if sound is None or sound.get("tempo") is None:
-            tempi = [_metronome(found) for found in element.iterfind("direction-type/metronome")]
+            tempi = [tempo_of(found) for found in element.iterfind("direction-type/metronome")]
             self._bar.tempi += [(max(self._position + moved, 0), tempo) for tempo in tempi if tempo]
 
     def _heed(self, sound: Element, moved: int = 0) -> None:
         tempo, loudness = number(sound.get("tempo"), 0.01, 1e6), number(sound.get("dynamics"), 0, 1000)
-        moved += _offset(sound.find("offset"), self._divisions)
+        moved += offset_of(sound.find("offset"), self._divisions)
         if tempo:
             self._bar.tempi.append((max(self._position + moved, 0), float(tempo)))
         if loudness is not None:
-            self._velocity = _velocity(loudness)
+            self._velocity = velocity_of(loudness)
         for said in sound.findall("midi-instrument"):
             self.player.hear(said)
 
@@ -319,94 +297,3 @@ _TAKES: dict[str, Callable[[PartReader, Element], None]] = {
     "direction": PartReader._direction,
     "sound": PartReader._heed,
 }
-
-
-def _tuplet(parts: dict[str, Element]) -> Fraction:
-    ratio = parts.get("time-modification")
-    if ratio is None:
-        return Fraction(1)
-    actual, normal = number(ratio.findtext("actual-notes"), 1, 1000), number(ratio.findtext("normal-notes"), 1, 1000)
-    return normal / actual if actual and normal else Fraction(1)
-
-
-def _stroke(parts: dict[str, Element]) -> int:
-    """The length of each note of a tremolo on one note or chord; 0 if there is none."""
-    for tremolo in parts["notations"].iterfind("ornaments/tremolo"):
-        marks = number(tremolo.text, 1, 6)
-        value = _VALUES.get((parts["type"].text or "").strip(), 1) if "type" in parts else 1
-        if tremolo.get("type", "single") == "single" and marks:
-            return round(min(value, 1) * UNITS / 2 ** int(marks) * _tuplet(parts))
-    return 0
-
-
-def _offset(element: Element | None, divisions: Fraction) -> int:
-    value = number(element.text, -1e9, 1e9) if element is not None else None
-    return max(min(round(value / divisions * UNITS), LONGEST), -LONGEST) if value else 0
-
-
-def _velocity(loudness: Fraction) -> int:
-    return min(max(round(loudness * VELOCITY / 100), 1), 127)
-
-
-def _pitch(element: Element | None) -> int | None:
-    if element is None:
-        return None
-    step, octave = (element.findtext("step") or "").strip(), number(element.findtext("octave"), -1, 12)
-    alter = number(element.findtext("alter") or "0", -12, 12)
-    if step not in tuple("ABCDEFG") or octave is None or alter is None:
-        return None
-    return 12 * (floor(octave) + 1) + semitones(step) + int(alter)  # of a quarter tone the half nearer to the letter
-
-
-def _drum(parts: dict[str, Element]) -> int:
-    where = parts["unpitched"]
-    place = f"{(where.findtext('display-step') or '').strip()}{(where.findtext('display-octave') or '').strip()}"
-    head = (parts["notehead"].text or "").strip() if "notehead" in parts else "normal"
-    return _DRUM_AT.get((place, head), _SNARE)
-
-
-def _ties(element: Element, parts: dict[str, Element]) -> tuple[bool, bool]:
-    """Whether it is tied to the note before and to the next; drawn ties (`tied`) count where sounding ones are missing."""
-    if "tie" in parts:
-        kinds = {tie.get("type") for tie in element.findall("tie")}
-    elif "notations" in parts:
-        kinds = {tie.get("type") for tie in element.iterfind("notations/tied")}
-    else:
-        return False, False
-    both = "continue" in kinds
-    return both or "stop" in kinds, both or "start" in kinds
-
-
-def _metre(time: Element) -> TimeSignature | None:
-    """The time signature; None for none, or for one that no bar can have."""
-    pairs = list(_beats(time))
-    if len(pairs) == 1:
-        beats, unit = pairs[0]
-        if 1 <= beats <= 255 and unit in (1, 2, 4, 8, 16, 32, 64):
-            return TimeSignature(0, int(beats), int(unit))
-    sixtyfourths = sum((beats * 64 / unit for beats, unit in pairs), Fraction(0))
-    whole = sixtyfourths.denominator == 1 and 1 <= sixtyfourths <= 255 * 16
-    return time_signature_of(0, int(sixtyfourths), 16) if whole else None
-
-
-def _beats(time: Element) -> Iterator[tuple[Fraction, Fraction]]:
-    for beats, unit in zip(time.findall("beats"), time.findall("beat-type")):
-        counts = [number(count, 1, 1e9) for count in (beats.text or "").split("+")[:64]]
-        of = number(unit.text, 1, 1e9)
-        yield (sum((c for c in counts if c), Fraction(0)) if None not in counts else Fraction(0)), of or Fraction(1)
-
-
-def _key(element: Element) -> Key | None:
-    fifths = number(element.findtext("fifths"), -7, 7)
-    minor = (element.findtext("mode") or "").strip().lower() in _MINOR
-    return None if fifths is None else Key(0, int(fifths), "minor" if minor else "major")
-
-
-def _metronome(element: Element) -> float | None:
-    """Quarter notes a minute; None if it is no number of beats."""
-    value, dots, beat = element.findtext("beat-unit"), len(element.findall("beat-unit-dot")), element.findtext("per-minute")
-    found = re.search(r"\d{1,4}(\.\d{1,6})?", beat or "")
-    unit = _VALUES.get((value or "").strip())
-    if unit is None or not found or dots > 4:
-        return None
-    return float(unit * (2 - Fraction(1, 2**dots)) * Fraction(found[0]))

@@ -161,10 +161,11 @@ class _Reader:
         self.builder.start(tag, attributes)
 
     def _inside(self, tag: str, attributes: dict[str, str], parser: expat.XMLParserType) -> None:
-        if tag == self.inner and self.depth == 4:  # the bar before was not closed
-            self.builder.end(tag)
-            self._close()
-            self.unclosed += 1
+        if tag == self.inner and self.within == self.inner:  # the bar before was not closed
+            if self.depth == 4:  # but all that is in it was
+                self.builder.end(tag)
+                self._close()
+                self.unclosed += 1
             raise _Resume(parser.CurrentByteIndex)
         if tag in _UNREAD or (self.depth == 4 and self.within == self.inner and tag not in _IN_BARS):
             self.skipping = 1
