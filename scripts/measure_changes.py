@@ -126,7 +126,7 @@ def nats_from(model: Model, piece: Piece, tick: int) -> float:
 
 
 def measure_variations(model: Model, folder: Path, most: int) -> None:
-    """Bars 5-8 of held-out tunes, in several ways."""
+    """The fifth to the eighth bar of held-out tunes, in several ways."""
     ways = {"what follows ignored": VarySettings(1, 0)}
     ways |= {f"{n} candidates": VarySettings(n, 0) for n in (16, 64, 320)}
     ways |= {f"{n} candidates, {r} round": VarySettings(n, r) for n, r in ((16, 1), (64, 1), (64, 3))}
@@ -140,7 +140,7 @@ def measure_variations(model: Model, folder: Path, most: int) -> None:
     print(f"{len(pieces)} tunes, nats per note\n{'as it was':>28} {sum(original) / sum(notes):.3f}")
     for name, how in ways.items():
         started = time.process_time()
-        made = [vary(model, piece, 5, 8, how=how)[0] for piece in pieces]
+        made = [vary(model, p, p.first_bar + 4, p.first_bar + 7, how=how)[0] for p in pieces]
         seconds = (time.process_time() - started) / len(pieces)
         nats = [nats_from(model, v.piece, v.first_tick) for v in made]
         same = np.mean([unchanged(v.piece, p, v.first_tick, v.last_tick) for v, p in zip(made, pieces)])

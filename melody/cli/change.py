@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from melody.cli import app
-from melody.cli.make import ModelName, Part, find_model
+from melody.cli.make import ModelName, Part, find_model, span_of
 from melody.cli.options import Drawing, Writing, grouped, temperature_option, whole
 from melody.cli.show import SCORES, Tune, read_tune
 from melody.cli.writing import Made, targets_of, write_page, write_tunes
-from melody.errors import SamplingError
 from melody.limits import Limits
 from melody.sampling.choice import VOICES_TEMPERATURE
 from melody.sampling.vary import VarySettings
@@ -43,7 +42,9 @@ def vary(
     tune: Tune,
     drawing: Drawing,
     writing: Writing,
-    bars: Annotated[str, typer.Option(metavar="FIRST-LAST", help="The bars to rewrite, as 5-8.", show_default=False)],
+    bars: Annotated[
+        str, typer.Option(metavar="FIRST-LAST", help="The bars to rewrite, as 5-8; a pick-up is bar 0.", show_default=False)
+    ],
     part: Part = None,
     candidates: Candidates = str(_HOW.candidates),
     rounds: Annotated[str, typer.Option(metavar="NUMBER", help="How often bar by bar is weighed again.")] = str(_HOW.rounds),
@@ -56,12 +57,12 @@ def vary(
     """
     from melody.cli.screen import say
 
-    settings, span = drawing.settings, _first_and_last(bars)
+    settings, span = drawing.settings, span_of("bars", bars)
     how = VarySettings(whole("candidates", candidates) or 0, whole("rounds", rounds) or 0)
     loaded = find_model(model, drawing.runner)
     targets = targets_of(writing.out, f"{tune.stem}-varied-{settings.seed}", writing.number)
     varied = _varied(loaded, tune, span, part=part, count=writing.number, how=how, settings=settings)
-    for remark in varied[0].made.remarks:
+    for remark in dict.fromkeys(remark for one in varied for remark in one.made.remarks):
         say(f"{tune.name}: {remark}")
     made = [Made(path, v.made.piece, remarks=v.made.remarks, data=v.data) for path, v in zip(targets, varied)]
     write_tunes(made, writing, Limits())
@@ -102,13 +103,6 @@ def harmonize(
     write_tunes(made, writing, Limits())
     if writing.html:
         write_page(made, f"{melody.stem}, set by {loaded.file.name}", loaded, settings, Limits())
-
-
-def _first_and_last(bars: str) -> tuple[int, int]:
-    first, dash, last = bars.partition("-")
-    if not (first.isdecimal() and (last.isdecimal() or not dash) and len(bars) < 20):
-        raise SamplingError(f"--bars is '{bars[:40]}'; write the first and the last bar, as 5-8")
-    return int(first), int(last if dash else first)
 
 
 def _varied(model: Model, tune: Path, bars: tuple[int, int], **options: Any) -> list[Varied]:

@@ -99,7 +99,9 @@ def continue_(
     prompt_bars: Annotated[
         str | None,
         typer.Option(
-            metavar="FIRST-LAST", help="Only these bars of the prompt, as 1-4, in a file of their own.", show_default=False
+            metavar="FIRST-LAST",
+            help="Only these bars of the prompt, as 1-4 (a pick-up is bar 0), in a file of their own.",
+            show_default=False,
         ),
     ] = None,
     only_new: Annotated[
@@ -185,16 +187,22 @@ def _typed(model: Model, notes: str, limits: Limits) -> Piece:
 
 
 def _bars_of(piece: Piece, bars: str | None) -> Piece:
-    """Bars FIRST-LAST of a piece, counted from 1."""
-    if bars is None:
-        return piece
+    """Bars FIRST-LAST of a piece, counted as in a score."""
+    return piece if bars is None else piece.bars(*span_of("prompt-bars", bars))
+
+
+def span_of(option: str, bars: str) -> tuple[int, int]:
+    """The first and the last bar that an option names, as 5-8, or 5 for one bar.
+
+    Raises
+    ------
+    SamplingError
+        If it does not.
+    """
     first, dash, last = bars.partition("-")
-    if not (first.isdigit() and (last.isdigit() or not dash)):
-        raise SamplingError(f"--prompt-bars is '{bars}'; write the first and the last bar, as 1-4")
-    start, stop = int(first) - 1, int(last if dash else first)
-    if not 0 <= start < stop <= piece.num_bars:
-        raise SamplingError(f"--prompt-bars is '{bars}'; the prompt has bars 1 to {piece.num_bars}")
-    return piece.bars(start, stop)
+    if not (first.isdecimal() and (last.isdecimal() or not dash) and len(bars) < 20):
+        raise SamplingError(f"--{option} is '{bars[:40]}'; write the first and the last bar, as 1-4; a pick-up is bar 0")
+    return int(first), int(last if dash else first)
 
 
 def find_model(name: str, engine: EngineName = "numpy") -> Model:

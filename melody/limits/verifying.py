@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from melody.limits.chords import Chord
 from melody.limits.instruments import instrument_name
@@ -67,8 +68,12 @@ class _Seen:
 
     @cached_property
     def bars(self) -> Ints:
-        """The bar in which each note of the piece begins."""
-        return self.piece.bar_and_position(self.piece.onset)[0]
+        """The number of the bar in which each note of the piece begins, as in a score."""
+        return self.bars_at(self.piece.onset)
+
+    def bars_at(self, ticks: ArrayLike) -> Ints:
+        """The number of the bar of each of those ticks, as in a score: see `Piece.first_bar`."""
+        return self.piece.bar_and_position(ticks)[0] + self.piece.first_bar
 
     def say(self, note: int) -> str:
         """A note and where it begins."""
@@ -78,15 +83,14 @@ class _Seen:
             if self.piece.parts[self.piece.part[note]].is_drum
             else pitch_name(pitch, flats=self.limits.flats)
         )
-        return f"{name} in bar {self.bars[note] + 1}"
+        return f"{name} in bar {self.bars[note]}"
 
 
 def _first_bar(piece: Piece, start: int) -> int:
     """The first bar line at `start` or later; the second of the piece if its first bar is a pick-up."""
     lines = piece.bar_starts(max(piece.length, start) + piece.time_signatures[-1].bar_ticks(piece.ticks_per_quarter) + 1)
     if start == 0:
-        pickup = lines[1] <= 2 * piece.onset[0] < 2 * lines[1]
-        return int(lines[int(pickup)])
+        return int(lines[int(piece.has_pickup)])
     return int(lines[np.searchsorted(lines, start)])
 
 
@@ -152,22 +156,21 @@ def _crowds(seen: _Seen) -> Iterator[str]:
     for tick in np.unique(piece.onset[seen.tones]).tolist() if limits.max_polyphony else ():
         sounding = int(np.searchsorted(begun, tick, "right") - np.searchsorted(ended, tick, "right"))
         if limits.max_polyphony and sounding > limits.max_polyphony:
-            bar = int(piece.bar_and_position([tick])[0][0])
-            yield f"{sounding} notes sound at once in bar {bar + 1}, more than {limits.max_polyphony}"
+            yield f"{sounding} notes sound at once in bar {seen.bars_at([tick])[0]}, more than {limits.max_polyphony}"
     bars, counts = np.unique(seen.bars[seen.judged], return_counts=True)
     for bar, count in zip(bars.tolist(), counts.tolist()):
         if limits.max_density and count > limits.max_density:
-            yield f"{count} notes begin in bar {bar + 1}, more than {limits.max_density}"
+            yield f"{count} notes begin in bar {bar}, more than {limits.max_density}"
 
 
 def _rhythm(seen: _Seen) -> Iterator[str]:
     piece, grid = seen.piece, seen.limits.grid
     whole, steps = 4 * piece.ticks_per_quarter, ", ".join(map(str, grid))
     for name, ticks in (("begins", piece.onset), ("ends", piece.end)) if grid else ():
-        bars, positions = piece.bar_and_position(ticks[seen.judged])
+        bars, positions = seen.bars_at(ticks[seen.judged]), piece.bar_and_position(ticks[seen.judged])[1]
         for note, bar, position in zip(seen.judged.tolist(), bars.tolist(), positions.tolist()):
             if all(position % (step * whole) for step in grid):
-                yield f"{seen.say(note)} {name} {position} ticks into bar {bar + 1}, off the grid of {steps}"
+                yield f"{seen.say(note)} {name} {position} ticks into bar {bar}, off the grid of {steps}"
 
 
 def _ending(seen: _Seen) -> Iterator[str]:
@@ -196,14 +199,14 @@ def _harmony(seen: _Seen) -> Iterator[str]:
     for note, low, high in zip(tones.tolist(), first.tolist(), beyond.tolist()):
         for tick, bar, chord in points[low:high]:
             if int(piece.pitch[note]) % 12 not in chord.pitch_classes:
-                yield f"{seen.say(note)} sounds at tick {tick} in bar {bar + 1} but is not in the chord {chord.name}"
+                yield f"{seen.say(note)} sounds at tick {tick} in bar {bar} but is not in the chord {chord.name}"
 
 
 def _chord_points(seen: _Seen) -> Iterator[tuple[int, int, Chord]]:
-    """Tick, bar of the piece and chord of each beat and of each beginning of a chord."""
+    """Tick, number of the bar and chord of each beat and of each beginning of a chord."""
     piece, chords = seen.piece, seen.limits.chords
     lines = [tick for tick in piece.bar_starts().tolist() if tick >= seen.first_bar] if chords else []
-    before = piece.num_bars - len(lines)
+    before = piece.first_bar + piece.num_bars - len(lines)
     for number, line in enumerate(lines):
         metre = piece.time_signature_at(line)
         ticks, beat = metre.bar_ticks(piece.ticks_per_quarter), metre.beat_ticks(piece.ticks_per_quarter)

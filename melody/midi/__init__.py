@@ -18,7 +18,7 @@ kept by `splice`, which exchanges the notes of one part in the bytes of a file.
 from melody.midi.limits import ReadLimits
 from melody.midi.performance import Performance, Performed, parse_performed, read_performed
 from melody.midi.pretty import from_pretty_midi, to_pretty_midi
-from melody.midi.reading import SUFFIXES, Reading, parse, read, read_file, scan, skim, skim_together
+from melody.midi.reading import SUFFIXES, Reading, bytes_of, parse, read, read_file, scan, skim, skim_together
 from melody.midi.splicing import Place, Spliced, annotated, places, replace_part, splice
 from melody.midi.writing import to_bytes, write
 
@@ -31,6 +31,7 @@ __all__ = [
     "Reading",
     "Spliced",
     "annotated",
+    "bytes_of",
     "from_pretty_midi",
     "parse",
     "parse_performed",

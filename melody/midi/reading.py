@@ -73,16 +73,30 @@ def read_file(
     path: str | PathLike[str], limits: ReadLimits | None = None, ticks_per_quarter: int = TICKS_PER_QUARTER
 ) -> Reading:
     """Like `read`, with what had to be repaired, on a grid of `ticks_per_quarter`."""
-    limits = limits or ReadLimits()
+    data = bytes_of(path, limits)
     try:
-        return parse(bytes_of(path, limits), limits, ticks_per_quarter)
+        return parse(data, limits, ticks_per_quarter)
+    except MidiError as error:
+        raise MidiError(f"{path}: {error}") from error
+
+
+def bytes_of(path: str | PathLike[str], limits: ReadLimits | None = None) -> bytes:
+    """The bytes of a file, for `parse` and for whoever writes them back with a change.
+
+    Raises
+    ------
+    MidiError
+        If the file is missing, no file or over a limit. The message begins with its name.
+    """
+    try:
+        return _bytes_of(path, limits or ReadLimits())
     except OSError as error:
         raise MidiError(f"{path}: cannot be read ({error.strerror or error}); check the path") from error
     except MidiError as error:
         raise MidiError(f"{path}: {error}") from error
 
 
-def bytes_of(path: str | PathLike[str], limits: ReadLimits) -> bytes:
+def _bytes_of(path: str | PathLike[str], limits: ReadLimits) -> bytes:
     # Not to wait for ever for a pipe that nobody writes to; Windows has no such flag, but one for binary files.
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:

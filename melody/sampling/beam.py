@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from melody.engine import AnyEngine, Floats
 from melody.errors import SamplingError
 from melody.sampling.choice import SamplingSettings
+from melody.sampling.cutoff import going_on
 from melody.sampling.limiter import Limiter
 from melody.sampling.streams import Drawn, Start, says_no_change
 from melody.sampling.usual import Usual
@@ -166,6 +167,8 @@ class _Next:
             return
         silent = ~self._beam._vocabulary.said(self._events)[:, field] if field > TIME else np.zeros(len(mask), bool)
         logits = self._beam._engine.logits(field, self._trunks[self._parents], self._events, self._conditions.array)
+        if field == TIME:
+            logits = going_on(logits, mask, self._grammar.beyond())
         if field == VALUE:
             self._beam._usual.prefer(logits, self._events, self._beginning())
         wide = self._grammar.wide if isinstance(self._grammar, Limiter) else mask

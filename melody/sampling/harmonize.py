@@ -22,6 +22,7 @@ from melody.sampling.filling import Filling
 from melody.sampling.given import aligned, decoded, given, timed
 from melody.sampling.particles import Particles
 from melody.sampling.prompt import understood
+from melody.sampling.provenance import provenance
 from melody.sampling.voices import StrictVoices
 from melody.score.keys import likeliest_keys
 from melody.signatures import Key
@@ -30,7 +31,7 @@ from melody.tokens.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from melody.sampling.model import Model
 
-MAX_NOTES = 2_000
+MAX_NOTES, MAX_QUARTERS = 2_000, 2_000
 _TUNES, _EVENTS = 8, 48  # that show where the model's first part sings
 
 
@@ -48,6 +49,10 @@ class Harmony:
 
     piece: Piece
     remarks: tuple[str, ...] = ()
+
+    def with_text(self, text: str) -> Harmony:
+        """The same with one more text in its piece."""
+        return replace(self, piece=replace(self.piece, texts=(*self.piece.texts, text)))
 
 
 def harmonize(
@@ -67,7 +72,7 @@ def harmonize(
     model
         Of music in several parts.
     melody
-        One part, one note at a time, at most 2,000 notes.
+        One part, one note at a time, at most 2,000 notes and 2,000 quarters.
     key
         Such as 'Dm'; without it the piece's own, or if it names none the one under which the melody is likeliest.
     strict
@@ -82,7 +87,8 @@ def harmonize(
     Raises
     ------
     SamplingError
-        If the melody has no notes, several parts or too many notes, the model one part only, or no way leads through.
+        If the melody has no notes, several parts or too many notes, is drums or too long, the model knows one part only, or
+        no way leads through.
     melody.errors.VocabularyError
         If the model cannot understand the melody; the message says why.
     """
@@ -90,7 +96,10 @@ def harmonize(
         raise SamplingError(f"{candidates:,} candidates were asked for; ask for 1 to 1,000")
     settings = settings or SamplingSettings(temperature=VOICES_TEMPERATURE)
     setting, kind = _Setting(model, melody, key), StrictVoices if strict else Filling
-    return [setting.sung(kind, candidates, settings, np.random.default_rng([settings.seed, n])) for n in range(count)]
+    sung = [setting.sung(kind, candidates, settings, np.random.default_rng([settings.seed, n])) for n in range(count)]
+    parallels = "" if strict else " parallels=allowed"
+    said = f"candidates={candidates}{parallels}, voices under the melody"
+    return [harmony.with_text(provenance(model.file, settings, n, said)) for n, harmony in enumerate(sung)]
 
 
 class _Setting:
@@ -158,8 +167,12 @@ def _check(vocabulary: Vocabulary, melody: Piece) -> None:
         raise SamplingError("the melody holds no notes; give a file with at least one")
     if len(set(melody.part.tolist())) > 1:
         raise SamplingError(f"the melody has {len(set(melody.part.tolist()))} parts; give a file with the melody alone")
+    if melody.is_drum.any():
+        raise SamplingError("the melody is played by drums, which have no pitch to set voices under; give a melody")
     if melody.num_notes > MAX_NOTES:
         raise SamplingError(f"the melody has {melody.num_notes:,} notes; give at most {MAX_NOTES:,} at once")
+    if (quarters := (melody.length - int(melody.onset[0])) // melody.ticks_per_quarter) > MAX_QUARTERS:
+        raise SamplingError(f"the melody is {quarters:,} quarter notes long; give at most {MAX_QUARTERS:,} at once")
 
 
 def _named_keys(vocabulary: Vocabulary, melody: Piece, key: str | None) -> tuple[Key, ...]:

@@ -78,8 +78,21 @@ class Limiter(Limited):
         late = legal & (self._tick[:, None] + self._shifts >= self._start)
         legal = late | (legal & ~late.any(axis=1, keepdims=True))
         end = self.wide[:, 0] & self._may_end()
+        self._come_to_the_tonic(options.notes, np.flatnonzero(~end & legal[:, 0] & ~legal[:, 1:].any(axis=1)))
         legal &= ~(end & self._closing)[:, None]
         return np.concatenate([end[:, None], legal], axis=1)
+
+    def _come_to_the_tonic(self, notes: Mask, streams: NDArray[np.int64]) -> None:
+        """Where nothing more can come but at this tick, and END not yet, at once the tonic below all else; in place.
+
+        Or notes would be heaped on the last onset until it happens to come.
+        """
+        if not self._limits.end_on_tonic or not len(streams):
+            return
+        below = self._is_tonic & (np.arange(len(self._class)) < self.lowest_at(self._tick[:, None])[streams])
+        ending = notes[streams, 0] & below[:, None] & ~self._drums[:, None]  # (streams, parts, pitches)
+        ready = ending.any(axis=(1, 2))
+        notes[streams[ready], 0] = ending[ready]
 
     def _may_end(self) -> Mask:
         end = (self._bar >= 0) & ~self._held.any(axis=1) & self.ends_well()

@@ -81,7 +81,7 @@ class Heard:
     remarks: tuple[str, ...] = ()
 
 
-def heard(piece: Piece, part: str | None, check: Check, *, alone: bool = False) -> Heard:
+def heard(piece: Piece, part: str | None, check: Check, *, alone: bool = False, top_line: bool = False) -> Heard:
     """The whole piece if the model understands it, else one part of it alone.
 
     Parameters
@@ -95,6 +95,9 @@ def heard(piece: Piece, part: str | None, check: Check, *, alone: bool = False) 
         Raises `VocabularyError` for a piece that the model does not understand.
     alone
         Whether a part that is named is heard without the others even if the model would understand them.
+    top_line
+        Whether of a part in which several notes sound at once the top line may be heard alone, if the model understands
+        no part as it is.
 
     Raises
     ------
@@ -114,18 +117,58 @@ def heard(piece: Piece, part: str | None, check: Check, *, alone: bool = False) 
     except VocabularyError:
         if len(playing) == 1:
             raise
+    candidates = [number] if number is not None else _most_melodic_first(piece, playing)
+    chosen, refused = _first_understood(piece, candidates, check, lambda only: only)
+    if chosen is None and top_line:
+        pitched = [candidate for candidate in candidates if not piece.parts[candidate].is_drum]
+        chosen, _ = _first_understood(piece, pitched, check, top_line_of)
+        if chosen:
+            line = "the top line of " + (_name(piece, chosen.chosen[0]) if len(playing) > 1 else "the chords")
+            return replace(chosen, remarks=(f"the model hears {line} alone, one note at a time",))
+    if chosen is None:
+        assert refused
+        raise refused
+    told = (f"the model hears {_name(piece, chosen.chosen[0])} alone",) if len(playing) > 1 else ()
+    return replace(chosen, remarks=told)
+
+
+def _first_understood(
+    piece: Piece, candidates: Sequence[int], check: Check, how: Callable[[Piece], Piece]
+) -> tuple[Heard | None, VocabularyError | None]:
+    """The first part that is understood, heard like that; why the first of them is not, if none is."""
     refused = None
-    for candidate in [number] if number is not None else _most_melodic_first(piece, playing):
-        only = piece.select(piece.part == candidate)
+    for candidate in candidates:
+        only = how(piece.select(piece.part == candidate))
         try:
             check(only)
         except VocabularyError as error:
             refused = refused or error
         else:
-            told = (f"the model hears {_name(piece, candidate)} alone",) if len(playing) > 1 else ()
-            return Heard(only, (candidate,), told)
-    assert refused
-    raise refused
+            return Heard(only, (candidate,)), None
+    return None, refused
+
+
+def top_line_of(part: Piece) -> Piece:
+    """The highest notes of a part, one at a time ("skyline", Uitdenbogerd and Zobel 1999).
+
+    A note that begins below one that still sounds is left out; one that begins above ends it. The last one lasts as long as
+    the part does, so that what follows the line follows the part.
+
+    >>> top_line_of(Piece([0, 0, 24, 48], [48, 96, 24, 48], [72, 60, 64, 67])).pitch
+    array([72, 67])
+    """
+    kept: list[int] = []
+    order = np.lexsort((-part.pitch, part.onset)).tolist()
+    for note in order:
+        last = kept[-1] if kept else None
+        below = last is not None and part.end[last] > part.onset[note] and part.pitch[last] > part.pitch[note]
+        if not below and (last is None or part.onset[last] < part.onset[note]):
+            kept.append(note)
+    line = part.select(sorted(kept))
+    until = np.append(line.onset[1:], part.length)
+    duration = np.minimum(line.duration, until - line.onset)
+    duration[-1:] = until[-1:] - line.onset[-1:]
+    return replace(line, duration=duration)
 
 
 def with_notes(data: bytes, notes: Piece, parts: Sequence[int], first: int, last: int | None) -> Exchanged:

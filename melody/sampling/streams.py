@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from melody.engine import AnyEngine, Floats, State
 from melody.sampling.choice import SamplingSettings, choose, choose_surely
+from melody.sampling.cutoff import going_on
 from melody.sampling.limiter import Limiter
 from melody.sampling.loops import Loops
 from melody.sampling.usual import Usual
@@ -195,6 +196,7 @@ class Streams:
             if field not in self._engine.predicted:
                 return
             logits = self._logits(field, trunks, events, conditions.array, all_)
+            logits = going_on(logits, mask, beyond) if field == TIME else logits
             if self._weigh:
                 weighed.append((field, logits, grammar.wide if isinstance(grammar, Limiter) else mask, mask))
             logits = self._without_loops(field, logits, events, all_)
@@ -204,9 +206,10 @@ class Streams:
                 for i in np.split(all_[matters], matters.sum()) if matters.any() else ():
                     heard = self._logits(field, alone.trunks(int(i[0])), events[i], conditions.array[i], i)
                     heard = self._without_loops(field, heard, events[i], i)
+                    heard = going_on(heard, mask[i], beyond[i]) if field == TIME else heard
                     events[i, field] = choose(heard, mask[i], chance[i, field], self._settings, field)
 
-        times = grammar.times()
+        times, beyond = grammar.times(), grammar.beyond()
         pick(TIME, times)
         conditions.place(events)
         pick(KIND, grammar.kinds(events[:, TIME]))

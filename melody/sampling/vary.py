@@ -27,14 +27,16 @@ from melody.sampling.given import Given, aligned, decoded, given, timed
 from melody.sampling.particles import Particles
 from melody.sampling.parts import New, heard
 from melody.sampling.prompt import Understood, understood, with_key
+from melody.sampling.provenance import provenance
 from melody.tokens.usage import METRE
 from melody.tokens.vocabulary import END, TIME, Rows, Vocabulary
 
 if TYPE_CHECKING:
     from melody.sampling.model import Model
 
-MAX_GAP = 64  # bars
+MAX_GAP, MAX_QUARTERS = 64, 1_024  # bars, and how long they may be in all
 MAX_CANDIDATES = 10_000
+DRAWS = 4  # until the bars are others than those that stood there
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,9 @@ class Variation:
     first_tick, last_tick
         The bars, in ticks of `piece`.
     parts
-        Which parts were rewritten.
+        Which parts were rewritten; none if nothing could be.
     remarks
-        What the model heard otherwise than it stands there, one sentence each.
+        What the model heard otherwise than it stands there, one sentence each, and why if the bars are as they were.
     """
 
     piece: Piece
@@ -58,6 +60,10 @@ class Variation:
     last_tick: int
     parts: tuple[int, ...]
     remarks: tuple[str, ...] = ()
+
+    def with_text(self, text: str) -> Variation:
+        """The same with one more text in its piece."""
+        return replace(self, piece=replace(self.piece, texts=(*self.piece.texts, text)))
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,9 @@ def vary(
     how: VarySettings | None = None,
     settings: SamplingSettings | None = None,
 ) -> list[Variation]:
-    """`count` different ways to go through bars `first_bar` to `last_bar`, counted from 1.
+    """`count` different ways to go through bars `first_bar` to `last_bar`, both included.
+
+    Bars that come out as they were are drawn anew, a few times; if they still are as they were, the remarks say so.
 
     Parameters
     ----------
@@ -102,7 +110,7 @@ def vary(
     piece
         The music; what the model does not understand is left out of what it hears, and stays.
     first_bar, last_bar
-        A pick-up is bar 1.
+        Counted as in a score: the first full bar is 1, a pick-up 0 (`Piece.first_bar`).
     part
         See `melody.sampling.parts.heard`.
     count
@@ -119,7 +127,12 @@ def vary(
     """
     gap = _Gap(model, piece, first_bar, last_bar, part)
     how, settings = how or VarySettings(), settings or SamplingSettings()
-    return [gap.varied(how, settings, np.random.default_rng([settings.seed, number])) for number in range(count)]
+    made = []
+    for number in range(count):
+        said = f"candidates={how.candidates} rounds={how.rounds}, bars {first_bar}-{last_bar} rewritten"
+        variation = gap.other_than_it_was(how, settings, number)
+        made.append(variation.with_text(provenance(model.file, settings, number, said)) if variation.parts else variation)
+    return made
 
 
 class _Gap:
@@ -131,10 +144,11 @@ class _Gap:
         self._own = piece.resolution(lcm(piece.ticks_per_quarter, grid)) if piece.ticks_per_quarter % grid else piece
         self._scale = self._own.ticks_per_quarter // grid
         music = self._own.resolution(grid) if self._scale > 1 else self._own
-        lines = _bar_lines(music, first_bar, last_bar)
+        lines = _bar_lines(music, self._own.first_bar, first_bar, last_bar)
         start, stop = _of_one_metre(music, self._vocabulary, int(lines[0]), int(lines[-1]))
         most = model.longest_piece * len(music.parts)
         start, stop = (start + _near(music.slice(start, stop), self._vocabulary, lines[[0, -1]] - start, most)).tolist()
+        self._check_there_is_music(music, music.slice(start, stop), first_bar, last_bar)
         chosen = heard(music.slice(start, stop), part, self._understood)
         near = start + _near(chosen.piece, self._vocabulary, lines[[0, -1]] - start, model.longest_piece)
         around = chosen.piece.slice(*(near - start).tolist())
@@ -152,6 +166,26 @@ class _Gap:
 
     def _understood(self, piece: Piece) -> Understood:
         return understood(self._vocabulary, piece, keep_rhythm=True)
+
+    def _check_there_is_music(self, music: Piece, around: Piece, first_bar: int, last_bar: int) -> None:
+        if around.num_notes == 0:
+            playing = np.unique(music.bar_and_position(music.onset)[0] + self._own.first_bar)
+            nearest = int(playing[np.abs(playing - first_bar).argmin()])
+            raise SamplingError(
+                f"{_named(first_bar, last_bar)} empty, and the nearest notes, in bar {nearest}, are further away than any "
+                "rest that this model knows; choose bars beside notes"
+            )
+
+    def other_than_it_was(self, how: VarySettings, settings: SamplingSettings, number: int) -> Variation:
+        """The first of a few ways that is not what stood there; the last one of them, which says so, if none is."""
+        for draw in range(DRAWS):
+            made = self.varied(how, settings, np.random.default_rng([settings.seed, number, *[draw] * (draw > 0)]))
+            if not made.parts or not _has_the_notes_of(made.piece, self._own):
+                return made
+        why = (
+            f"came out as they were each time that they were drawn, {DRAWS} times; try a higher temperature or another seed"
+        )
+        return replace(made, remarks=(*made.remarks, f"the bars {why}"))
 
     def varied(self, how: VarySettings, settings: SamplingSettings, random: np.random.Generator) -> Variation:
         """One way to go through the bars."""
@@ -195,7 +229,8 @@ class _Gap:
         """The own piece with the new notes of the bars; with none of them as it was."""
         first, last = ((self._start + self._lines[[0, -1]]) * self._scale).tolist()
         if piece is None:
-            return Variation(self._own, first, last, self._wanted, self.remarks)
+            why = "nothing is rewritten: what sounds when the bars begin lasts to their end"
+            return Variation(self._own, first, last, (), (*self.remarks, why))
         new = self._free[piece.part] & (piece.onset >= self._lines[0]) & (piece.onset < self._lines[-1])
         notes = New(
             (piece.onset[new] + self._start) * self._scale,
@@ -210,19 +245,37 @@ class _Gap:
         return Variation(notes.into(self._own.select(~gone)), first, last, self._wanted, self.remarks)
 
 
-def _bar_lines(piece: Piece, first_bar: int, last_bar: int) -> Ints:
-    """The bar lines before, within and after bars that are counted from 1."""
+def _has_the_notes_of(made: Piece, own: Piece) -> bool:
+    """Whether two pieces have the same notes, however loud."""
+    return all(np.array_equal(getattr(made, n), getattr(own, n)) for n in ("onset", "duration", "pitch", "part"))
+
+
+def _named(first_bar: int, last_bar: int) -> str:
+    return f"bar {first_bar} is" if first_bar == last_bar else f"bars {first_bar} to {last_bar} are"
+
+
+def _bar_lines(piece: Piece, number: int, first_bar: int, last_bar: int) -> Ints:
+    """The bar lines before, within and after bars, of a piece whose first one has that number."""
     if piece.num_notes == 0:
         raise SamplingError("the music holds no notes; give a file with at least one")
-    if not 1 <= first_bar <= last_bar <= piece.num_bars:
-        raise SamplingError(f"bars {first_bar} to {last_bar} are to be rewritten; the music has bars 1 to {piece.num_bars}")
+    last = number + piece.num_bars - 1
+    if not number <= first_bar <= last_bar <= last:
+        raise SamplingError(
+            f"{_named(first_bar, last_bar)} to be rewritten; the music has bars {number} to {last}"
+            + (", of which 0 is its pick-up" if number == 0 else "")
+        )
     if last_bar - first_bar >= MAX_GAP:
         raise SamplingError(
             f"{last_bar - first_bar + 1} bars are to be rewritten at once; choose at most {MAX_GAP}, the others after them"
         )
     metre = piece.time_signature_at(piece.length - 1)
     lines = piece.bar_starts(piece.length + metre.bar_ticks(piece.ticks_per_quarter))
-    return lines[first_bar - 1 : last_bar + 1]
+    lines = lines[first_bar - number : last_bar - number + 2]
+    if (quarters := int(lines[-1] - lines[0]) // piece.ticks_per_quarter) > MAX_QUARTERS:
+        raise SamplingError(
+            f"{quarters:,} quarter notes are to be rewritten at once; choose bars of at most {MAX_QUARTERS:,}"
+        )
+    return lines
 
 
 def _of_one_metre(piece: Piece, vocabulary: Vocabulary, first: int, last: int) -> tuple[int, int]:

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from melody import midi
-from melody.errors import SamplingError
+from melody.errors import MidiError, SamplingError
 from melody.limits import Limits
 from melody.limits.numbers import MAX_BARS
 from melody.piece import Piece
@@ -62,12 +61,23 @@ class Continued:
 
 def vary_file(model: Model, path: str | PathLike[str], first_bar: int, last_bar: int, **options: Any) -> list[Varied]:
     """Bars of a MIDI file rewritten; parameters and errors as of `melody.sampling.vary.vary`."""
-    piece, data = _read(model.vocabulary, path)
+    reading, data = _read(model.vocabulary, path)
     made = []
-    for variation in vary(model, piece, first_bar, last_bar, **options):
+    for variation in vary(model, reading.piece, first_bar, last_bar, **options):
         written = with_notes(data, variation.piece, variation.parts, variation.first_tick, variation.last_tick)
-        made.append(Varied(written.data, replace(variation, remarks=(*variation.remarks, *written.remarks))))
+        if variation.parts and variation.piece.num_notes and not written.anew:
+            texts = variation.piece.texts[len(reading.piece.texts) :]
+            written = replace(written, data=midi.annotated(written.data, _playing(variation), texts))
+        remarks = (*reading.repairs, *variation.remarks, *written.remarks)
+        made.append(Varied(written.data, replace(variation, remarks=remarks)))
     return made
+
+
+def _playing(variation: Variation) -> int:
+    """The number of a rewritten part among those that the file has now: a part that has lost all its notes is none."""
+    left = np.unique(variation.piece.part)
+    rewritten = [part for part in variation.parts if part in left]
+    return int(np.searchsorted(left, rewritten[0])) if rewritten else 0
 
 
 def continue_file(
@@ -106,8 +116,8 @@ def continue_file(
         new bars would stand.
     """
     limits = limits or Limits()
-    reading = midi.read_file(path, ticks_per_quarter=model.vocabulary.ticks_per_quarter)
-    piece, data = reading.piece, Path(path).read_bytes()
+    reading, data = _read(model.vocabulary, path)
+    piece = reading.piece
     chosen = heard_of(model, piece, part, limits)
     _check_nothing_changes_later(piece, chosen.piece.length, limits)
     chosen = replace(chosen, piece=_without_later_changes(chosen.piece))
@@ -122,7 +132,7 @@ def heard_of(model: Model, piece: Piece, part: str | None, limits: Limits) -> He
     def check(music: Piece) -> None:
         understood(model.vocabulary, music.resolution(model.vocabulary.ticks_per_quarter), keep_rhythm=True)
 
-    chosen = heard(piece, part, check, alone=part is not None)
+    chosen = heard(piece, part, check, alone=part is not None, top_line=True)
     if chosen.piece.keys or limits.key is None:
         return chosen
     return replace(chosen, piece=replace(chosen.piece, keys=(limits.key,)))
@@ -148,17 +158,21 @@ def _check_nothing_changes_later(piece: Piece, end: int, limits: Limits) -> None
     for what, onsets in changes.items():
         later = [onset for onset in onsets if max(end, 1) <= onset < until]
         if later:
-            bar, ended = (int(bars[0]) + 1 for bars in (piece.bar_and_position([t])[0] for t in (later[0], max(end - 1, 0))))
+            bar, ended = (piece.bar_and_position([later[0], max(end - 1, 0)])[0] + piece.first_bar).tolist()
+            alone = f"--prompt-bars {piece.first_bar}-{ended}"
             raise SamplingError(
                 f"the file changes its {what} in bar {bar}, where the new music would stand: what is gone on with ends in "
-                f"bar {ended}; go on with a part that lasts longer, or with some bars alone (--prompt-bars 1-{ended})"
+                f"bar {ended}; go on with a part that lasts longer, or with some bars alone ({alone})"
             )
 
 
-def _read(vocabulary: Vocabulary, path: str | PathLike[str]) -> tuple[Piece, bytes]:
-    """A MIDI file on the vocabulary's grid, and its bytes."""
-    piece = midi.read_file(path, ticks_per_quarter=vocabulary.ticks_per_quarter).piece
-    return piece, Path(path).read_bytes()
+def _read(vocabulary: Vocabulary, path: str | PathLike[str]) -> tuple[midi.Reading, bytes]:
+    """A MIDI file on the vocabulary's grid, and the bytes that this was read from."""
+    data = midi.bytes_of(path)
+    try:
+        return midi.parse(data, ticks_per_quarter=vocabulary.ticks_per_quarter), data
+    except MidiError as error:
+        raise MidiError(f"{path}: {error}") from error
 
 
 def _in_file(data: bytes, piece: Piece, chosen: Heard, made: Continuation, vocabulary: Vocabulary) -> Continued:

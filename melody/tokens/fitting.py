@@ -83,6 +83,8 @@ def _fit_parts(vocabulary: Vocabulary, piece: Piece, changes: list[str]) -> Piec
     for number in np.flatnonzero(~np.array(exact)):
         part = parts[number]
         free = [instrument for instrument in room if room[instrument] > 0 and instrument[1] == part.is_drum]
+        if part.is_drum and not any(of.is_drum for of in vocabulary.parts):
+            raise VocabularyError("drums play, and this model knows none; leave them out")
         if not free:
             raise VocabularyError(
                 f"the music has more parts than this model knows ({describe(part)} is one too many); "

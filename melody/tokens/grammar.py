@@ -146,6 +146,17 @@ class Grammar:
             end &= (self._length > self._until - self._bar_ticks) | no_way_on
         return np.concatenate([(end | no_way_on)[:, None], legal], axis=1)
 
+    def beyond(self) -> Mask:
+        """Which times are illegal in the last bar since no note could begin there before the end, (streams, times).
+
+        None where one note at a time is said without its duration: there nothing can pile up.
+        """
+        if self._bars is None or self._legato.all():
+            return np.zeros((len(self._tick), 1 + len(self._shifts)), bool)
+        late = self._tick[:, None] + self._shifts + self._least.min() > self._until[:, None]
+        late &= (self._until - self._tick <= self._bar_ticks)[:, None] & (self._shifts > 0)
+        return np.concatenate([np.zeros((len(late), 1), bool), late], axis=1)
+
     def kinds(self, time: NDArray[np.int64]) -> Mask:
         """Which kinds are legal after those time tokens (not END), (streams, kinds)."""
         return (self._ahead or self._look_ahead()).at(time).kinds

@@ -1,0 +1,38 @@
+"""Where music comes from, in words that are kept in its file: program, model, seed and what differs from the defaults."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from melody import __version__
+from melody.modelfile import ModelFile
+from melody.sampling.choice import SamplingSettings
+
+
+def provenance(file: ModelFile, settings: SamplingSettings, number: int, *words: str, **said: Any) -> str:
+    """Where one of several tunes comes from.
+
+    Parameters
+    ----------
+    file
+        Of the model.
+    settings
+        How it was drawn.
+    number
+        Which of the tunes it is, from 0.
+    words
+        What else there is to say, such as the limits.
+    said
+        Other settings, by name; those that are None are not said.
+
+    Examples
+    --------
+    `melody 0.1.0, model fiddle 1a2b3c4d5e6f, seed 0, tune 1, temperature=0.8 bars=8`
+    """
+    default = asdict(SamplingSettings())
+    drawn = {k: v for k, v in asdict(settings).items() if k == "temperature" or v != default[k]}
+    drawn |= {name: value for name, value in said.items() if value is not None}
+    told = " ".join([*(f"{k}={v}" for k, v in drawn.items() if k not in ("seed", "max_notes")), *words])
+    name = file.name or "melody"
+    return f"melody {__version__}, model {name} {file.fingerprint}, seed {settings.seed}, tune {number + 1}, {told}"
