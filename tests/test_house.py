@@ -15,7 +15,7 @@ FLOORS = [
     {"midi", "score", "tokens"},
     {"corpus", "model", "engine", "ngram", "limits"},
     {"modelfile", "dataset"},
-    {"export"},
+    {"export", "models"},
     {"heldout", "sampling"},
     {"evaluation"},
     {"training"},

@@ -12,7 +12,7 @@ from melody.cli import app
 from melody.cli.options import Choosing, Keeping, Writing, grouped
 from melody.cli.show import SCORES
 from melody.cli.writing import Made, targets_of, write_page, write_tunes
-from melody.errors import ModelFileError, SamplingError
+from melody.errors import SamplingError
 
 if TYPE_CHECKING:
     from melody.limits import Limits
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from melody.sampling.whole import Continued
 
 ModelName = Annotated[
-    str, typer.Argument(metavar="MODEL", help="A model file, or the name of one in checkpoints/.", show_default=False)
+    str,
+    typer.Argument(metavar="MODEL", help="A model: its name, as melody models lists them, or its file.", show_default=False),
 ]
 Part = Annotated[
     str | None,
@@ -191,16 +192,8 @@ def _bars_of(piece: Piece, bars: str | None) -> Piece:
 
 
 def find_model(name: str, engine: EngineName = "numpy") -> Model:
-    """The model of that path, or of that name in checkpoints/, here or where the program is installed."""
-    from melody.modelfile import SUFFIX
+    """The model of that path or name, see `melody.models.find`."""
+    from melody import models
     from melody.sampling import load
 
-    if Path(name).exists() or name.endswith(SUFFIX):
-        return load(name, engine)
-    folders = [Path("checkpoints"), Path(__file__).parents[2] / "checkpoints"]
-    for folder in folders:
-        if (folder / f"{name}{SUFFIX}").exists():
-            return load(folder / f"{name}{SUFFIX}", engine)
-    known = sorted({path.name.removesuffix(SUFFIX) for folder in folders for path in folder.glob(f"*{SUFFIX}")})
-    there = f"there are {', '.join(known)}" if known else "there is none yet: train one with melody train FOLDER"
-    raise ModelFileError(f"no model '{name}'; {there}")
+    return load(models.find(name), engine)
