@@ -10,6 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "melody"
 FLOORS = [
     {"errors", "threads"},
+    {"arguments", "extras"},
     {"files", "signatures"},
     {"piece"},
     {"midi", "score", "tokens"},

@@ -156,7 +156,7 @@ class Choosing(Drawing):
         return super().settings if penalty is None else replace(super().settings, repetition_penalty=penalty)
 
     @property
-    def search(self) -> dict[str, int | None]:
+    def search(self) -> dict[str, Any]:
         """How tunes are looked for, as `Model.tunes` takes it."""
         return {"best_of": whole("best-of", self.best_of), "beam": whole("beam", self.beam)}
 

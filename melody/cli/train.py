@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -11,7 +13,17 @@ import typer
 from melody.cli import app
 from melody.cli.learn import Drums, Part, read_folder
 from melody.dataset import BatchSettings
-from melody.training.settings import Alarm, Epoch, Logger, Paths, Plan, Precision, Result, TrainingSettings
+from melody.training.settings import (
+    Alarm,
+    Epoch,
+    Logger,
+    Paths,
+    Plan,
+    Precision,
+    Result,
+    TrainingSettings,
+    default_out,
+)
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -33,8 +45,14 @@ Folder = Annotated[
 Out = Annotated[
     Path | None, typer.Option(help="Model file to write. Default: checkpoints/FOLDER.safetensors.", show_default=False)
 ]
-MaxMinutes = Annotated[float, _option(_TIME, "End within this time.", min=0.05)]
+MaxMinutes = Annotated[float, _option(_TIME, "End within this time.", "--max-minutes", "--minutes", min=0.05)]
 Epochs = Annotated[int | None, _option(_TIME, "Passes over the music. Default: planned.", min=1, shown=False)]
+EpochShare = Annotated[
+    float,
+    _option(
+        _TIME, "How much of the music an epoch sees. Default: all, or what the time allows.", min=0.0, max=1.0, shown=False
+    ),
+]
 Patience = Annotated[float, _option(_TIME, "Stop when so large a share of the epochs brought nothing.", min=0.0, max=1.0)]
 PlanOnly = Annotated[bool, _option(_TIME, "Say what would be done and how long it takes, and stop.", "--plan")]
 Resume = Annotated[bool, _option(_TIME, "Go on with a run that was interrupted.", "--resume")]
@@ -48,7 +66,9 @@ LearningRate = Annotated[
 WeightDecay = Annotated[float | None, _option(_MODEL, "Of AdamW. Default: by the music.", min=0.0, shown=False)]
 BatchSize = Annotated[int, _option(_MODEL, "Pieces side by side.", min=1)]
 Window = Annotated[int, _option(_MODEL, "Most notes between two steps of the optimizer.", min=2)]
-Seed = Annotated[int, _option(_MODEL, "Random number: the same one trains the same model.", min=0)]
+Seed = Annotated[
+    int, _option(_MODEL, "Random number: the same one trains the same model, for the same epochs and precision.", min=0)
+]
 Half = Annotated[bool, _option(_MODEL, "Weights of 16 bits: half the file, hardly another model.", "--half")]
 Samples = Annotated[int, _option(_MACHINE, "Sample tunes along the way.", min=0)]
 WhichLogger = Annotated[Logger, _option(_MACHINE, "Write the losses for TensorBoard, too.", "--logger")]
@@ -67,6 +87,7 @@ def train(
     drums: Drums = True,
     max_minutes: MaxMinutes = _DEFAULTS.max_minutes,
     epochs: Epochs = None,
+    epoch_share: EpochShare = _DEFAULTS.epoch_share,
     patience: Patience = _DEFAULTS.patience,
     plan: PlanOnly = False,
     resume: Resume = False,
@@ -98,6 +119,7 @@ def train(
     settings = TrainingSettings(
         max_minutes=max_minutes,
         epochs=epochs,
+        epoch_share=epoch_share,
         learning_rate=learning_rate,
         weight_decay=weight_decay,
         patience=patience,
@@ -116,6 +138,50 @@ def train(
     _train(folder, out, Taken(part, drums), settings, plan, resume, start)
 
 
+class _Command(NamedTuple):
+    """What was typed, for a command that trains the same model whatever the clock says."""
+
+    folder: Path
+    out: Path | None
+    taken: Taken
+    start: str | None
+
+    def again(self, settings: TrainingSettings, result: Result) -> list[str]:
+        """The command that trains the same model again, if it is not the one that was typed; or why there is none."""
+        if result.ending not in ("finished", "stopped early") or result.repeating == settings:
+            return []
+        command = shlex.join(["melody", "train", str(self.folder), *self._options(), *_options(result.repeating)])
+        if result.is_as_planned:
+            return [f"the same model again, on a machine like this one: {command}"]
+        return [
+            "the plan was cut short under way, as the machine was slower than planned: no command trains this model again",
+            f"one as long, and the same each time: {command}",
+        ]
+
+    def _options(self) -> list[str]:
+        out = [] if self.out is None else ["--out", str(self.out)]
+        part = [] if self.taken.part == "all" else ["--part", self.taken.part]
+        drums = [] if self.taken.drums else ["--no-drums"]
+        return [*out, *part, *drums, *([] if self.start is None else ["--from", self.start])]
+
+
+_NAMES = {"num_layers": "layers"}  # of settings whose option is called otherwise
+_ALWAYS = ("epochs", "precision", "seed")  # said whatever the default
+
+
+def _options(settings: TrainingSettings) -> list[str]:
+    """The settings as options: what differs from the usual, and what decides which model it will be."""
+    words: list[str] = []
+    values = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    usual = {field.name: getattr(_DEFAULTS, field.name) for field in fields(settings)}
+    for group, defaults in ((values, usual), (vars(settings.batch), vars(_DEFAULTS.batch))):
+        for name, value in group.items():
+            if name in _ALWAYS or (value != defaults[name] and name != "batch"):
+                option = f"--{_NAMES.get(name, name).replace('_', '-')}"
+                words += [option] if value is True else [option, f"{value:.9g}" if isinstance(value, float) else str(value)]
+    return words
+
+
 class Taken(NamedTuple):
     """What is taken of each piece."""
 
@@ -129,7 +195,9 @@ def _train(
     from melody.cli.make import find_model
     from melody.cli.screen import console, say
     from melody.corpus import PrepareSettings
+    from melody.extras import need
 
+    need("training", "torch", "pytorch_lightning")  # before the folder is read
     console.quiet = _helps()
     adapted = find_model(start).file if start else None
     grid: Any = adapted.vocabulary.ticks_per_quarter if adapted else "auto"
@@ -138,8 +206,7 @@ def _train(
     if plan:
         _show_plan(prepared, settings, adapted)
     else:
-        out = out or Path("checkpoints") / f"{folder.resolve().name}.safetensors"
-        _fit(prepared, out, settings, resume, adapted)
+        _fit(prepared, out or default_out(folder), settings, resume, adapted, _Command(folder, out, taken, start))
 
 
 def _helps() -> bool:
@@ -159,7 +226,9 @@ def _show_plan(prepared: Corpus, settings: TrainingSettings, adapted: ModelFile 
         say(f"alarm: {alarm.sentence}")
 
 
-def _fit(prepared: Corpus, out: Path, settings: TrainingSettings, resume: bool, adapted: ModelFile | None) -> None:
+def _fit(
+    prepared: Corpus, out: Path, settings: TrainingSettings, resume: bool, adapted: ModelFile | None, command: _Command
+) -> None:
     from melody.cli.screen import progress, say
     from melody.training.run import fit
 
@@ -172,6 +241,8 @@ def _fit(prepared: Corpus, out: Path, settings: TrainingSettings, resume: bool, 
     if _helps():
         return
     _tell(result)
+    for line in command.again(settings, result):
+        say(line)
     say(f"losses: {paths.csv}{drawn}" + (f"; sample tunes: {paths.samples}" if paths.samples.exists() else ""))
     print(result.path)
 

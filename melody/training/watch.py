@@ -24,7 +24,7 @@ import torch
 from melody import files
 from melody.errors import TrainingError
 from melody.training import alarms
-from melody.training.settings import Alarm, Epoch, since_best
+from melody.training.settings import Alarm, Epoch, counted, seconds, since_best
 
 if TYPE_CHECKING:
     from melody.training.run import Run
@@ -121,9 +121,10 @@ class Watcher(pl.Callback):
         epochs = trainer.strategy.broadcast(done + max(int(left / per_epoch), 0))
         if run.settings.epochs is not None or epochs >= run.plan.epochs or done >= run.plan.epochs:
             return
-        told = f"an epoch takes {per_epoch:.0f} s, not {run.plan.seconds_per_epoch:.0f} s: "
-        told += f"{max(epochs, done + 1)} epochs are planned now, not {run.plan.epochs}"
-        run.plan = replace(run.plan, epochs=max(epochs, done + 1))
+        took, planned = seconds(per_epoch), seconds(run.plan.seconds_per_epoch)
+        told = f"an epoch takes {took}, not {planned}" if took != planned else "the time is running out"
+        told += f": {counted(max(epochs, done + 1), 'epoch')} planned now, not {run.plan.epochs}"
+        run.plan = replace(run.plan, epochs=max(epochs, done + 1), epochs_by="time")
         trainer.fit_loop.max_epochs, module.steps = run.plan.epochs, run.steps()
         self.alarm([Alarm("slower", told)])
 
