@@ -122,7 +122,7 @@ class Model:
         self._engine, self._runs_by = _engine(file, engine), engine
         self.usual = Usual.of(file.vocabulary, file.training)
 
-    @keywords(Choosing, Ending, Keeping, **DEFAULTS)
+    @keywords(Drawing, Choosing, Ending, Pitched, Keeping, **DEFAULTS)
     def generate(
         self,
         *,
@@ -153,7 +153,7 @@ class Model:
         """
         return self.tunes(1, bars=bars, limits=limits, settings=settings, **given)[0].piece
 
-    @keywords(Choosing, Ending, Keeping, **DEFAULTS)
+    @keywords(Drawing, Choosing, Ending, Pitched, Keeping, **DEFAULTS)
     def generate_many(
         self,
         count: int,
@@ -179,7 +179,7 @@ class Model:
         """
         return [tune.piece for tune in self.tunes(count, bars=bars, limits=limits, settings=settings, **given)]
 
-    @keywords(Choosing, Ending, Keeping, **DEFAULTS)
+    @keywords(Drawing, Choosing, Ending, Pitched, Keeping, **DEFAULTS)
     @one_thread()
     def tunes(
         self,
@@ -226,7 +226,7 @@ class Model:
         ]
         return _best([_ranked(t, t.piece, 0, d) for t, d in zip(tunes, drawn)], search.count) if search.ranks else tunes
 
-    @keywords(Choosing, Keeping, **DEFAULTS)
+    @keywords(Drawing, Choosing, Pitched, Keeping, **DEFAULTS)
     def continue_(
         self,
         prompt: Music,
@@ -264,7 +264,7 @@ class Model:
         how: dict[str, Any] = {"bars": bars, "part": part, "only_new": only_new, "limits": limits, "settings": settings}
         return self.continue_many(prompt, 1, **how, **given)[0].piece
 
-    @keywords(Choosing, Keeping, **DEFAULTS)
+    @keywords(Drawing, Choosing, Pitched, Keeping, **DEFAULTS)
     @one_thread()
     def continue_many(
         self,
