@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,10 +13,7 @@ import typer
 from melody.cli import app
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
-    from rich.progress import TaskID
-
-    from melody.corpus import Corpus, PrepareSettings, Progress
+    from melody import corpus as corpora
 
 _SHOWN = 20  # rejected files on the screen
 
@@ -32,7 +30,7 @@ def corpus(
     Example: **melody corpus fiddle --out data/fiddle**
     """
     from melody import files, midi
-    from melody.cli.screen import progress, say, table
+    from melody.cli.screen import Progress, say, show, table
     from melody.errors import CorpusError
     from melody.score.collections import COLLECTIONS, load
 
@@ -47,11 +45,10 @@ def corpus(
     written = out if out.exists() else out.with_name(f"{out.name}.part")  # a new folder appears whole or not at all
     files.make_folder(written)
     skipped: list[str] = []
-    with progress(f"writing {name}") as bar:
-        task = bar.add_task("", total=None)
+    with Progress(f"writing {name}", "tunes") as update:
         pieces = load(
             name,
-            on_progress=lambda done, total: bar.update(task, completed=done, total=total),
+            on_progress=update,
             on_skip=lambda stem, reason: skipped.append(f"left out {stem}: {reason}"),
         )
         count = 0
@@ -63,7 +60,7 @@ def corpus(
     for line in skipped:
         say(line)
     say(f"{count:,} tunes written; train on them with: melody train {out}")
-    print(out)
+    show(out)
 
 
 Part = Annotated[
@@ -100,7 +97,7 @@ def prepare(
     Example: **melody prepare my-songs --report verdicts.json**
     """
     from melody import files
-    from melody.cli.screen import say, table
+    from melody.cli.screen import say, show, table
     from melody.corpus import PrepareSettings
     from melody.corpus import explain as explain_file
     from melody.errors import CorpusError
@@ -123,12 +120,14 @@ def prepare(
         files.write_bytes(report, json.dumps(prepared.report(), indent=1, ensure_ascii=False).encode())
     for path in (out, report):
         if path is not None:
-            print(path)
+            show(path)
 
 
-def read_folder(folder: Path, settings: PrepareSettings, store: Path | None = None, with_split: bool = True) -> Corpus:
+def read_folder(
+    folder: Path, settings: corpora.PrepareSettings, store: Path | None = None, with_split: bool = True
+) -> corpora.Corpus:
     """The corpus of a folder, with a progress bar, and in a few lines what was kept and chosen, and how it was split."""
-    from melody.cli.screen import progress, say
+    from melody.cli.screen import Progress, say
     from melody.corpus import Corpus
     from melody.corpus import prepare as prepare_folder
 
@@ -137,15 +136,13 @@ def read_folder(folder: Path, settings: PrepareSettings, store: Path | None = No
         for line in prepared.summary() if with_split else prepared.summary()[:1]:
             say(line)
         return prepared
-    with progress(f"reading {folder}") as bar:
-        task = bar.add_task("", total=None)
-        update = partial(_update, bar, task)
-        prepared = prepare_folder(folder, settings, store=store, on_progress=update)
+    with Progress(f"reading {folder}", "files") as update:
+        prepared = prepare_folder(folder, settings, store=store, on_progress=partial(_update, update))
     for line in (*(prepared.summary() if with_split else prepared.summary()[:1]), *prepared.remarks):
         say(line)
     return prepared
 
 
-def _update(bar: Bar, task: TaskID, done: Progress) -> None:
+def _update(update: Callable[..., None], done: corpora.Progress) -> None:
     rate = f"{done.done / done.seconds:,.0f} files/s, {done.notes / done.seconds:,.0f} notes/s" if done.seconds else ""
-    bar.update(task, completed=done.done, total=done.files, description=rate)
+    update(done.done, done.files, rate)

@@ -45,7 +45,7 @@ def evaluate(
     from melody import files
     from melody.cli.learn import read_folder
     from melody.cli.make import find_model
-    from melody.cli.screen import progress, say
+    from melody.cli.screen import Progress, say, show
     from melody.heldout import settings_for
 
     file = find_model(model).file
@@ -53,14 +53,13 @@ def evaluate(
     say("loading torch ...")
     from melody.evaluation import evaluate as evaluate_model
 
-    with progress("measuring") as bar:
-        task = bar.add_task("", total=1.0)
-        found = evaluate_model(file, corpus, split, on_progress=lambda share: bar.update(task, completed=share))
+    with Progress(f"measuring {file.name}") as update:
+        found = evaluate_model(file, corpus, split, on_progress=lambda share: update(share, 1.0))
     _tell(found)
     if json_file is not None:
         data = {"folder": folder.name, **found.to_dict()}
         files.write_bytes(json_file, json.dumps(data, indent=1, ensure_ascii=False).encode())
-        print(json_file)
+        show(json_file)
 
 
 def _tell(found: Evaluation) -> None:

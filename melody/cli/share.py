@@ -46,7 +46,7 @@ def export(
     from melody import export as exporting
     from melody import files
     from melody.cli.make import find_model
-    from melody.cli.screen import say
+    from melody.cli.screen import say, show
 
     loaded = find_model(model)
     out = out or Path(f"{loaded.file.name}{'.int8' if to == 'int8' else ''}.onnx")
@@ -58,7 +58,7 @@ def export(
     say(f"{len(data) / 1e6:.1f} MB; the weights are {exporting.bytes_in_full(loaded.file) / 1e6:.1f} MB in 32 bits")
     where = f"{len(pieces):,} {'tunes that it wrote itself' if evaluate is None else 'test pieces'}"
     say(f"nats per note on {where}: {cost.before:.4f} as it is, {cost.after:.4f} exported ({cost.after - cost.before:+.4f})")
-    print(out)
+    show(out)
 
 
 def _own_tunes(model: Model) -> list[Rows]:

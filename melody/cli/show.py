@@ -49,13 +49,14 @@ def render(
 
     Example: **melody render tunes/fiddle-0-01.mid --play**
     """
+    from melody.cli.screen import show
     from melody.render import RenderSettings, render_wav
 
     out = out or tune.with_suffix(".wav")
     settings = RenderSettings(soundfont=soundfont, synthesizer="fluidsynth" if fluidsynth else "melody")
     piece = read_tune(tune)
     render_wav(piece, out, settings)
-    print(out)
+    show(out)
     if play:
         from melody.render import play as play_audio
         from melody.render import render as render_audio
@@ -77,6 +78,7 @@ def plot(
 
     Example: **melody plot tunes/fiddle-0-01.mid --out roll.svg**
     """
+    from melody.cli.screen import say, show
     from melody.report.roll import contact_sheet, write_plot
 
     if not tune.is_dir():
@@ -85,7 +87,6 @@ def plot(
     else:
         out = out or tune / "sheet.png"
         from melody import midi
-        from melody.cli.screen import say
 
         pieces = []
         for path in sorted(p for p in tune.rglob("*") if p.suffix.lower() in midi.SUFFIXES):
@@ -98,7 +99,7 @@ def plot(
         shown = contact_sheet(pieces, out)
         if shown < len(pieces):
             say(f"the first {shown} of {len(pieces):,} tunes are on the sheet")
-    print(out)
+    show(out)
 
 
 @app.command()
@@ -116,11 +117,11 @@ def score(
 
     Example: **melody score tunes/fiddle-0-01.mid --out tune.pdf**
     """
-    from melody.cli.screen import say
+    from melody.cli.screen import say, show
     from melody.score.engraving import write_score
 
     written = write_score(read_tune(tune), out or tune.with_suffix(".pdf"))
     for remark in written.remarks:
         say(f"{tune.name}: {remark}")
     for path in written.paths:
-        print(path)
+        show(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -14,8 +15,6 @@ from melody.dataset import BatchSettings
 from melody.training.settings import Alarm, Epoch, Logger, Paths, Plan, Precision, Result, TrainingSettings
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
-
     from melody.corpus import Corpus
     from melody.modelfile import ModelFile
 
@@ -127,10 +126,11 @@ def _train(
     folder: Path, out: Path | None, taken: Taken, settings: TrainingSettings, plan: bool, resume: bool, start: str | None
 ) -> None:
     from melody.cli.make import find_model
-    from melody.cli.screen import console, say
+    from melody.cli.screen import say, silence
     from melody.corpus import PrepareSettings
 
-    console.quiet = _helps()
+    if _helps():
+        silence()
     adapted = find_model(start).file if start else None
     grid: Any = adapted.vocabulary.ticks_per_quarter if adapted else "auto"
     prepared = read_folder(folder, PrepareSettings(part=taken.part, drums=taken.drums, workers=0, ticks_per_quarter=grid))
@@ -160,20 +160,20 @@ def _show_plan(prepared: Corpus, settings: TrainingSettings, adapted: ModelFile 
 
 
 def _fit(prepared: Corpus, out: Path, settings: TrainingSettings, resume: bool, adapted: ModelFile | None) -> None:
-    from melody.cli.screen import progress, say
+    from melody.cli.screen import Progress, say, show
     from melody.training.run import fit
 
     paths = Paths(out)
-    with progress("training") as bar:
+    with Progress("training") as update:
         try:
-            result = fit(prepared, out, settings, start=adapted, resume=resume, **_shown(bar))
+            result = fit(prepared, out, settings, start=adapted, resume=resume, **_shown(update))
         finally:
             drawn = _draw(paths) if paths.csv.exists() and not _helps() else ""
     if _helps():
         return
     _tell(result)
     say(f"losses: {paths.csv}{drawn}" + (f"; sample tunes: {paths.samples}" if paths.samples.exists() else ""))
-    print(result.path)
+    show(result.path)
 
 
 def _draw(paths: Paths) -> str:
@@ -188,11 +188,9 @@ def _draw(paths: Paths) -> str:
     return f", {paths.png}"
 
 
-def _shown(bar: Bar) -> dict[str, Any]:
+def _shown(update: Callable[..., None]) -> dict[str, Any]:
     """What `fit` reports, on a progress bar with a line an epoch above it."""
     from melody.cli.screen import say
-
-    task = bar.add_task("", total=1.0)
 
     def on_plan(plan: Plan, carried: str) -> None:
         for line in (*plan.lines, carried):
@@ -213,7 +211,7 @@ def _shown(bar: Bar) -> dict[str, Any]:
         "on_plan": on_plan,
         "on_epoch": on_epoch,
         "on_alarm": on_alarm,
-        "on_step": lambda share: bar.update(task, completed=share),
+        "on_step": lambda share: update(share, 1.0),
     }
 
 
