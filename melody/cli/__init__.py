@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from melody.cli import screen, signals
 
@@ -26,6 +26,14 @@ class Command(TyperCommand):
         return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 
 
+class Commands(TyperGroup):
+    """All commands, what most people want first."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Their names, in the order of the help."""
+        return [name for name in _ORDER if name in self.commands]
+
+
 class App(typer.Typer):
     """The commands."""
 
@@ -36,6 +44,7 @@ class App(typer.Typer):
 
 app = App(
     name="melody",
+    cls=Commands,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
@@ -58,14 +67,17 @@ def version(
 
 # Where each command is: only the module of the one that was asked for is loaded, which shortens every start.
 COMMANDS = {
-    "learn": ("corpus", "prepare"),
-    "train": ("train",),
     "make": ("generate", "continue"),
+    "train": ("train",),
+    "listing": ("models",),
     "change": ("vary", "harmonize"),
+    "show": ("render", "plot", "score"),
+    "learn": ("corpus", "prepare"),
     "measure": ("evaluate",),
     "share": ("export",),
-    "show": ("render", "plot", "score", "models"),
 }
+_ORDER = [word for words in COMMANDS.values() for word in words]
+typed: list[str] = []  # the words of the command that runs
 _COMPLETING = "_MELODY_COMPLETE"  # set by the shell that asks what a word may become
 
 
@@ -88,13 +100,14 @@ def _run(arguments: list[str]) -> int:
 
     wait_shortly()
     screen.begin()
+    typed[:] = arguments
     asked = _asked(arguments)
     if asked != "train":
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's products here are too small for more
     try:
         for name in _modules(asked):
             import_module(f"melody.cli.{name}")
-        code = app(arguments, prog_name="melody", standalone_mode=False, obj=arguments) or 0
+        code = app(arguments, prog_name="melody", standalone_mode=False) or 0
         screen.end()
         return code
     except MelodyError as error:
@@ -133,7 +146,7 @@ def _modules(asked: str) -> list[str]:
     found = [name for name, words in COMMANDS.items() if asked in words]
     if found or not asked or asked.startswith("-") or _COMPLETING in os.environ:
         return found or list(COMMANDS)
-    near = _near(asked, [word for words in COMMANDS.values() for word in words])
+    near = _near(asked, _ORDER)
     raise MelodyError(f"there is no command '{asked}'{near} (see melody --help)")
 
 

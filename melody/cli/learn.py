@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from melody.cli import app
+from melody.cli.options import Force
 
 if TYPE_CHECKING:
     from melody import corpus as corpora
@@ -21,7 +22,10 @@ _SHOWN = 20  # rejected files on the screen
 @app.command()
 def corpus(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Which collection to write; none lists them.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder to write to. Default: data/NAME.", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Folder to write to. Default: data/NAME.", show_default=False)
+    ] = None,
+    force: Force = False,
 ) -> None:
     """List the music that comes with the program, or write one collection as a folder of MIDI files.
 
@@ -39,9 +43,9 @@ def corpus(
         table(("name", "collection", "years", "pieces", "notes"), rows)
         say("write one with: melody corpus NAME --out FOLDER")
         return
-    out = out or Path("data") / name
     if name not in COLLECTIONS:
         raise CorpusError(f"there is no collection '{name}'; there are {', '.join(COLLECTIONS)}")
+    out = _folder(out, name, force)
     written = out if out.exists() else out.with_name(f"{out.name}.part")  # a new folder appears whole or not at all
     files.make_folder(written)
     skipped: list[str] = []
@@ -63,9 +67,24 @@ def corpus(
     show(out)
 
 
+def _folder(out: Path | None, name: str, force: bool) -> Path:
+    """The folder for a collection: one that was named, or data/NAME, where no file is that would be replaced."""
+    from melody.cli.targets import free
+    from melody.files import FileError
+
+    if out is None:
+        return free(Path("data") / name, force)
+    if out.is_dir() and any(out.iterdir()) and not force:
+        raise FileError(f"{out} is there already and holds files; name another folder, or replace them with --force")
+    return out
+
+
 Part = Annotated[
     str,
-    typer.Option(help="Take of each piece: all, highest, melodic (most like a melody), a number from 1, a track's name."),
+    typer.Option(
+        metavar="PART",
+        help="Take of each piece: all, highest, melodic (most like a melody), a number from 1, a track's name.",
+    ),
 ]
 Drums = Annotated[bool, typer.Option("--drums/--no-drums", help="Keep drum parts.")]
 
@@ -77,10 +96,17 @@ def prepare(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Store to write, NAME.store. Without it only the verdicts.", show_default=False),
+        typer.Option(
+            metavar="FILE",
+            help="Store to write, NAME.store, or to bring up to date. Without it only the verdicts.",
+            show_default=False,
+        ),
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(help="JSON file to write: an object for each file, with its verdict.", show_default=False)
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="JSON file to write: an object for each file, with its verdict.", show_default=False
+        ),
     ] = None,
     explain: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Say what would become of this one file.", show_default=False)
@@ -89,6 +115,7 @@ def prepare(
     drums: Drums = True,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 for one a core.")] = 0,
     dask: Annotated[str, typer.Option(metavar="ADDRESS", help="Let a Dask cluster do the work.", show_default=False)] = "",
+    force: Force = False,
 ) -> None:
     """Look through a folder of music: a verdict for every file, copies and versions found, a split that does not leak.
 
@@ -98,6 +125,7 @@ def prepare(
     """
     from melody import files
     from melody.cli.screen import say, show, table
+    from melody.cli.targets import named
     from melody.corpus import PrepareSettings
     from melody.corpus import explain as explain_file
     from melody.errors import CorpusError
@@ -111,6 +139,8 @@ def prepare(
         return
     if folder is None:
         raise CorpusError("no folder was named; write: melody prepare FOLDER, or melody prepare --explain FILE")
+    if report is not None:
+        named(report, force, source=folder)
     prepared = read_folder(folder, settings, out)
     rejected = [v for v in prepared.verdicts if v.status == "rejected"]
     table(("not used", "why"), [(v.path, v.reason) for v in rejected[:_SHOWN]] or [("none", "")])

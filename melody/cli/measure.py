@@ -11,6 +11,7 @@ import typer
 
 from melody.cli import app
 from melody.cli.make import ModelName
+from melody.cli.options import Force
 
 if TYPE_CHECKING:
     from melody.evaluation import Evaluation
@@ -34,6 +35,7 @@ def evaluate(
         Path | None,
         typer.Option("--json", metavar="FILE", help="Write all numbers, and those of each piece.", show_default=False),
     ] = None,
+    force: Force = False,
 ) -> None:
     """Measure how well a model predicts music: nats and bits, and how often it is right.
 
@@ -46,8 +48,11 @@ def evaluate(
     from melody.cli.learn import read_folder
     from melody.cli.make import find_model
     from melody.cli.screen import Progress, say, show
+    from melody.cli.targets import named
     from melody.heldout import settings_for
 
+    if json_file is not None:
+        named(json_file, force)
     file = find_model(model).file
     corpus = read_folder(folder, settings_for(file), with_split=False)
     say("loading torch ...")

@@ -2,7 +2,7 @@
 
 Paths of what was written go to stdout, one a line, so that they can be piped; all else goes to stderr. Names of files,
 titles and other text of strangers are shown and never interpreted: what would move the cursor, colour the screen, turn the
-direction of writing or break the line is shown as an escape, as \\x1b, and nothing is taken for markup, an emoji or a format.
+direction of writing or break the line is shown as an escape, and nothing is taken for markup, an emoji or a format.
 """
 
 from __future__ import annotations

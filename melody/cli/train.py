@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -11,7 +12,9 @@ import typer
 
 from melody.cli import app
 from melody.cli.learn import Drums, Part, read_folder
+from melody.cli.options import Force
 from melody.dataset import BatchSettings
+from melody.modelfile import SUFFIX
 from melody.training.settings import Alarm, Epoch, Logger, Paths, Plan, Precision, Result, TrainingSettings
 
 if TYPE_CHECKING:
@@ -30,7 +33,8 @@ Folder = Annotated[
     Path, typer.Argument(metavar="FOLDER", help="Folder of music, or a store that melody prepare wrote.", show_default=False)
 ]
 Out = Annotated[
-    Path | None, typer.Option(help="Model file to write. Default: checkpoints/FOLDER.safetensors.", show_default=False)
+    Path | None,
+    typer.Option(metavar="FILE", help="Model file to write. Default: checkpoints/FOLDER.safetensors.", show_default=False),
 ]
 MaxMinutes = Annotated[float, _option(_TIME, "End within this time.", min=0.05)]
 Epochs = Annotated[int | None, _option(_TIME, "Passes over the music. Default: planned.", min=1, shown=False)]
@@ -84,6 +88,7 @@ def train(
     devices: Devices = _DEFAULTS.devices,
     strategy: Strategy = _DEFAULTS.strategy,
     precision: WhichPrecision = _DEFAULTS.precision,
+    force: Force = False,
 ) -> None:
     """Train a model on a folder of MIDI files.
 
@@ -112,7 +117,29 @@ def train(
         strategy=strategy,
         precision=precision,
     )
-    _train(folder, out, Taken(part, drums), settings, plan, resume, start)
+    out = None if plan else _out(folder, out, resume, force)
+    _train(folder, out, Taken(part, drums), settings, resume, start)
+
+
+def _out(folder: Path, out: Path | None, resume: bool, force: bool) -> Path:
+    """The model file: the one that was named, or checkpoints/FOLDER; of an interrupted run that goes on, the latest's."""
+    from melody.cli.targets import free, named
+
+    if out is None:
+        usual = Path("checkpoints") / f"{folder.resolve().name}{SUFFIX}"
+        if not resume:
+            return free(usual, force, _beside)
+        runs = (usual, *usual.parent.glob(f"{escape(usual.stem)}-[0-9]*{SUFFIX}"))
+        return max(runs, key=lambda path: Paths(path).resume.stat().st_mtime if Paths(path).resume.is_file() else 0.0)
+    for path in () if resume else (out, *_beside(out)):
+        named(path, force)
+    return out
+
+
+def _beside(model: Path) -> tuple[Path, ...]:
+    """What training writes beside a model file."""
+    paths = Paths(model)
+    return paths.csv, paths.png, paths.samples
 
 
 class Taken(NamedTuple):
@@ -123,8 +150,9 @@ class Taken(NamedTuple):
 
 
 def _train(
-    folder: Path, out: Path | None, taken: Taken, settings: TrainingSettings, plan: bool, resume: bool, start: str | None
+    folder: Path, out: Path | None, taken: Taken, settings: TrainingSettings, resume: bool, start: str | None
 ) -> None:
+    """Train, or where there is no file to write to show the plan."""
     from melody.cli.make import find_model
     from melody.cli.screen import say, silence
     from melody.corpus import PrepareSettings
@@ -135,10 +163,9 @@ def _train(
     grid: Any = adapted.vocabulary.ticks_per_quarter if adapted else "auto"
     prepared = read_folder(folder, PrepareSettings(part=taken.part, drums=taken.drums, workers=0, ticks_per_quarter=grid))
     say("loading torch and Lightning ...")
-    if plan:
+    if out is None:
         _show_plan(prepared, settings, adapted)
     else:
-        out = out or Path("checkpoints") / f"{folder.resolve().name}.safetensors"
         _fit(prepared, out, settings, resume, adapted)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from os import PathLike
@@ -143,6 +143,32 @@ class Model:
         """
         settings, limits = settings or SamplingSettings(), _with_bars(limits, bars)
         search = Search(count, best_of, beam)
+        drawn = list(self._new(search, limits, settings))
+        tunes = [self._tune(d, number, search, limits, settings) for number, d in enumerate(drawn)]
+        return _best([_ranked(t, t.piece, 0, d) for t, d in zip(tunes, drawn)], count) if search.ranks else tunes
+
+    def each_tune(
+        self,
+        count: int = 1,
+        *,
+        bars: int | None = None,
+        limits: Limits | None = None,
+        settings: SamplingSettings | None = None,
+    ) -> Iterator[Tune]:
+        """The tunes of `tunes` one by one, each as soon as it and those before it are made; raises the same."""
+        settings, limits, search = settings or SamplingSettings(), _with_bars(limits, bars), Search(count)
+        drawn = iter(self._new(search, limits, settings))
+
+        def each() -> Iterator[Tune]:
+            for number in range(count):
+                with one_thread():
+                    tune = self._tune(next(drawn), number, search, limits, settings)
+                yield tune
+
+        return each()
+
+    def _new(self, search: Search, limits: Limits, settings: SamplingSettings) -> Iterable[Drawn]:
+        """The events of new tunes."""
         grammar = Grammar(self.vocabulary, 1, bars=limits.bars, count_pickup=False)
         start = Start(Context(self.vocabulary), grammar, self._engine.begin(1), begin(self.vocabulary))
         if limits.more_than_bars:
@@ -151,16 +177,12 @@ class Model:
         may_choose = not (search.ranks or settings.any_ending or settings.temperature == 0)
         most = self._most_events(settings, limits.bars)
         worth = partial(self._ending_of, is_forced=limits.bars is not None) if may_choose else None
-        drawn = self._sample(start, search, settings, most, self.usual, worth)
-        told = [self._told(settings, number, limits, search) for number in range(len(drawn))]
-        tunes = [
-            Tune(
-                with_headers(self.vocabulary.decode(tune.rows, title=self._title(settings, i), texts=(told[i],)), limits),
-                tune.removed,
-            )
-            for i, tune in enumerate(drawn)
-        ]
-        return _best([_ranked(t, t.piece, 0, d) for t, d in zip(tunes, drawn)], count) if search.ranks else tunes
+        return self._sample(start, search, settings, most, self.usual, worth)
+
+    def _tune(self, drawn: Drawn, number: int, search: Search, limits: Limits, settings: SamplingSettings) -> Tune:
+        texts = (self._told(settings, number, limits, search),)
+        piece = self.vocabulary.decode(drawn.rows, title=self._title(settings, number), texts=texts)
+        return Tune(with_headers(piece, limits), drawn.removed)
 
     def continue_(
         self,
@@ -210,7 +232,7 @@ class Model:
         if limits.more_than_bars:
             start = limited(self.vocabulary, understood, start, limits)
         most = self._most_events(settings, limits.bars)
-        drawn = self._sample(start, search, settings, most, self.usual.at_any_pitch())
+        drawn = list(self._sample(start, search, settings, most, self.usual.at_any_pitch()))
         made = []
         for number, tune in enumerate(drawn):
             told = self._told(settings, number, limits, search)
@@ -313,7 +335,7 @@ class Model:
         most: int,
         usual: Usual,
         worth: Callable[[Drawn], float] | None = None,
-    ) -> list[Drawn]:
+    ) -> Iterable[Drawn]:
         """As many streams as the search wants, the new events with what is known of them.
 
         One that is not worth 1 is drawn anew, a few times, and the best one taken.
@@ -322,7 +344,7 @@ class Model:
             check_nothing_is_drawn(settings)
             return [Beam(self.vocabulary, self._engine, start, search.beam, usual, most).run()]
         streams = Streams(self.vocabulary, self._engine, start, settings, usual, most, weigh=search.ranks)
-        return Draws(streams, search.drawn, _streams_at_once(start.grammar, self.vocabulary), worth).run()
+        return Draws(streams, search.drawn, _streams_at_once(start.grammar, self.vocabulary), worth).each()
 
 
 def _engine(file: modelfile.ModelFile, name: EngineName) -> AnyEngine:
