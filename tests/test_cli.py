@@ -92,17 +92,12 @@ def test_a_folder_is_judged_and_a_store_is_trained_on(folder: Path, tmp_path: Pa
 
 def test_generate_writes_sound_roll_and_page(trained: Path, tmp_path: Path) -> None:
     done = melody("generate", trained, "--count", 2, "--bars", 2, "--wav", "--png", "--html", "--out", "new", cwd=tmp_path)
-    assert sorted(Path(line).suffix for line in done.stdout.split()) == [
-        ".html",
-        ".mid",
-        ".mid",
-        ".png",
-        ".png",
-        ".wav",
-        ".wav",
-    ]
-    page = (tmp_path / "new" / "index.html").read_text()
+    suffixes = [Path(line).suffix for line in done.stdout.split()]
+    assert suffixes == [".mid", ".wav", ".png", ".mid", ".wav", ".png", ".html", ".html"]
+    *_, shown, listed = (tmp_path / line for line in done.stdout.split())
+    page = shown.read_text()
     assert page.count("<audio") >= 2 and "rules" in page and "seed" in page
+    assert listed.name == "index.html" and shown.name in listed.read_text()
 
 
 def test_render_plot_and_score(tmp_path: Path) -> None:
@@ -153,7 +148,7 @@ def test_collections_are_listed_and_unknown_ones_refused(tmp_path: Path) -> None
         ("generate", "MODEL", "--bars", "10000000"),
         ("generate", "MODEL", "--count", "0"),
         ("generate", "MODEL", "--count", "2", "--out", "one.mid"),
-        ("generate", "MODEL", "--out", "tune.xyz"),
+        ("generate", "MODEL", "--out", "tune.wav"),
         ("generate", "MODEL", "--colour", "red"),
         ("generate",),
         ("continue", "MODEL", "nothing.mid"),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Callable
 from dataclasses import fields
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -12,7 +14,9 @@ import typer
 
 from melody.cli import app
 from melody.cli.learn import Drums, Part, read_folder
+from melody.cli.options import Force
 from melody.dataset import BatchSettings
+from melody.modelfile import SUFFIX
 from melody.training.settings import (
     Alarm,
     Epoch,
@@ -26,8 +30,6 @@ from melody.training.settings import (
 )
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
-
     from melody.corpus import Corpus
     from melody.modelfile import ModelFile
 
@@ -43,7 +45,8 @@ Folder = Annotated[
     Path, typer.Argument(metavar="FOLDER", help="Folder of music, or a store that melody prepare wrote.", show_default=False)
 ]
 Out = Annotated[
-    Path | None, typer.Option(help="Model file to write. Default: checkpoints/FOLDER.safetensors.", show_default=False)
+    Path | None,
+    typer.Option(metavar="FILE", help="Model file to write. Default: checkpoints/FOLDER.safetensors.", show_default=False),
 ]
 MaxMinutes = Annotated[float, _option(_TIME, "End within this time.", "--max-minutes", "--minutes", min=0.05)]
 Epochs = Annotated[int | None, _option(_TIME, "Passes over the music. Default: planned.", min=1, shown=False)]
@@ -106,6 +109,7 @@ def train(
     devices: Devices = _DEFAULTS.devices,
     strategy: Strategy = _DEFAULTS.strategy,
     precision: WhichPrecision = _DEFAULTS.precision,
+    force: Force = False,
 ) -> None:
     """Train a model on a folder of MIDI files.
 
@@ -135,14 +139,35 @@ def train(
         strategy=strategy,
         precision=precision,
     )
-    _train(folder, out, Taken(part, drums), settings, plan, resume, start)
+    out = None if plan else _out(folder, out, resume, force)
+    _train(folder, out, Taken(part, drums), settings, resume, start)
+
+
+def _out(folder: Path, out: Path | None, resume: bool, force: bool) -> Path:
+    """The model file: the one that was named, or checkpoints/FOLDER; of an interrupted run that goes on, the latest's."""
+    from melody.cli.targets import free, named
+
+    if out is None:
+        usual = default_out(folder)
+        if not resume:
+            return free(usual, force, _beside)
+        runs = (usual, *usual.parent.glob(f"{escape(usual.stem)}-[0-9]*{SUFFIX}"))
+        return max(runs, key=lambda path: Paths(path).resume.stat().st_mtime if Paths(path).resume.is_file() else 0.0)
+    for path in () if resume else (out, *_beside(out)):
+        named(path, force)
+    return out
+
+
+def _beside(model: Path) -> tuple[Path, ...]:
+    """What training writes beside a model file."""
+    paths = Paths(model)
+    return paths.csv, paths.png, paths.samples
 
 
 class _Command(NamedTuple):
     """What was typed, for a command that trains the same model whatever the clock says."""
 
     folder: Path
-    out: Path | None
     taken: Taken
     start: str | None
 
@@ -159,10 +184,9 @@ class _Command(NamedTuple):
         ]
 
     def _options(self) -> list[str]:
-        out = [] if self.out is None else ["--out", str(self.out)]
         part = [] if self.taken.part == "all" else ["--part", self.taken.part]
         drums = [] if self.taken.drums else ["--no-drums"]
-        return [*out, *part, *drums, *([] if self.start is None else ["--from", self.start])]
+        return [*part, *drums, *([] if self.start is None else ["--from", self.start])]
 
 
 _NAMES = {"num_layers": "layers"}  # of settings whose option is called otherwise
@@ -190,23 +214,25 @@ class Taken(NamedTuple):
 
 
 def _train(
-    folder: Path, out: Path | None, taken: Taken, settings: TrainingSettings, plan: bool, resume: bool, start: str | None
+    folder: Path, out: Path | None, taken: Taken, settings: TrainingSettings, resume: bool, start: str | None
 ) -> None:
+    """Train, or where there is no file to write to show the plan."""
     from melody.cli.make import find_model
-    from melody.cli.screen import console, say
+    from melody.cli.screen import say, silence
     from melody.corpus import PrepareSettings
     from melody.extras import need
 
     need("training", "torch", "pytorch_lightning")  # before the folder is read
-    console.quiet = _helps()
+    if _helps():
+        silence()
     adapted = find_model(start).file if start else None
     grid: Any = adapted.vocabulary.ticks_per_quarter if adapted else "auto"
     prepared = read_folder(folder, PrepareSettings(part=taken.part, drums=taken.drums, workers=0, ticks_per_quarter=grid))
     say("loading torch and Lightning ...")
-    if plan:
+    if out is None:
         _show_plan(prepared, settings, adapted)
     else:
-        _fit(prepared, out or default_out(folder), settings, resume, adapted, _Command(folder, out, taken, start))
+        _fit(prepared, out, settings, resume, adapted, _Command(folder, taken, start))
 
 
 def _helps() -> bool:
@@ -229,13 +255,13 @@ def _show_plan(prepared: Corpus, settings: TrainingSettings, adapted: ModelFile 
 def _fit(
     prepared: Corpus, out: Path, settings: TrainingSettings, resume: bool, adapted: ModelFile | None, command: _Command
 ) -> None:
-    from melody.cli.screen import progress, say
+    from melody.cli.screen import Progress, say, show
     from melody.training.run import fit
 
     paths = Paths(out)
-    with progress("training") as bar:
+    with Progress("training") as update:
         try:
-            result = fit(prepared, out, settings, start=adapted, resume=resume, **_shown(bar))
+            result = fit(prepared, out, settings, start=adapted, resume=resume, **_shown(update))
         finally:
             drawn = _draw(paths) if paths.csv.exists() and not _helps() else ""
     if _helps():
@@ -244,7 +270,7 @@ def _fit(
     for line in command.again(settings, result):
         say(line)
     say(f"losses: {paths.csv}{drawn}" + (f"; sample tunes: {paths.samples}" if paths.samples.exists() else ""))
-    print(result.path)
+    show(result.path)
 
 
 def _draw(paths: Paths) -> str:
@@ -259,11 +285,9 @@ def _draw(paths: Paths) -> str:
     return f", {paths.png}"
 
 
-def _shown(bar: Bar) -> dict[str, Any]:
+def _shown(update: Callable[..., None]) -> dict[str, Any]:
     """What `fit` reports, on a progress bar with a line an epoch above it."""
     from melody.cli.screen import say
-
-    task = bar.add_task("", total=1.0)
 
     def on_plan(plan: Plan, carried: str) -> None:
         for line in (*plan.lines, carried):
@@ -284,7 +308,7 @@ def _shown(bar: Bar) -> dict[str, Any]:
         "on_plan": on_plan,
         "on_epoch": on_epoch,
         "on_alarm": on_alarm,
-        "on_step": lambda share: bar.update(task, completed=share),
+        "on_step": lambda share: update(share, 1.0),
     }
 
 

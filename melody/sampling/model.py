@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from os import PathLike
@@ -206,6 +206,50 @@ class Model:
         """
         settings, limits = settings_of(given, settings), _with_bars(limits_of(given, None, limits), whole("bars", bars))
         search = Search(whole("count", count) or 0, **search_of(given))
+        drawn = list(self._new(search, limits, settings))
+        tunes = [self._tune(d, number, search, limits, settings) for number, d in enumerate(drawn)]
+        return _best([_ranked(t, t.piece, 0, d) for t, d in zip(tunes, drawn)], search.count) if search.ranks else tunes
+
+    @keywords(Drawing, Choosing, Ending, Pitched, Keeping, **DEFAULTS)
+    def each_tune(
+        self,
+        count: int = 1,
+        *,
+        bars: int | str | None = None,
+        limits: Limits | None = None,
+        settings: SamplingSettings | None = None,
+        **given: Unpack[NewTune],
+    ) -> Iterator[Tune]:
+        """The tunes of `tunes` one by one, each as soon as it and those before it are made.
+
+        Parameters
+        ----------
+        count
+            How many, 1 to 1,000,000.
+        bars, limits, settings
+            As of `generate`; but nothing is ranked, so that `best_of` and `beam` are refused.
+
+        Raises
+        ------
+        SamplingError
+            If something cannot be read or is out of its range, or the limits cannot be kept.
+        """
+        told, kept = settings_of(given, settings), _with_bars(limits_of(given, None, limits), whole("bars", bars))
+        search = Search(whole("count", count) or 0, **search_of(given))
+        if search.ranks:
+            raise SamplingError("tunes that come one by one cannot be ranked; leave out best_of and beam, or call tunes()")
+        drawn = iter(self._new(search, kept, told))
+
+        def each() -> Iterator[Tune]:
+            for number in range(search.count):
+                with one_thread():
+                    tune = self._tune(next(drawn), number, search, kept, told)
+                yield tune
+
+        return each()
+
+    def _new(self, search: Search, limits: Limits, settings: SamplingSettings) -> Iterable[Drawn]:
+        """The events of new tunes."""
         grammar = Grammar(self.vocabulary, 1, bars=limits.bars, count_pickup=False)
         start = Start(Context(self.vocabulary), grammar, self._engine.begin(1), begin(self.vocabulary))
         if limits.more_than_bars:
@@ -214,17 +258,12 @@ class Model:
         may_choose = not (search.ranks or settings.any_ending or settings.temperature == 0)
         most = self._most_events(settings, limits.bars)
         worth = partial(self._ending_of, is_forced=limits.bars is not None) if may_choose else None
-        drawn = self._sample(start, search, settings, most, self.usual, worth)
-        told = [self._told(settings, number, limits, search) for number in range(len(drawn))]
-        tunes = [
-            Tune(
-                with_headers(self.vocabulary.decode(tune.rows, title=self._title(settings, i), texts=(told[i],)), limits),
-                tune.removed,
-                seed=settings.seed,
-            )
-            for i, tune in enumerate(drawn)
-        ]
-        return _best([_ranked(t, t.piece, 0, d) for t, d in zip(tunes, drawn)], search.count) if search.ranks else tunes
+        return self._sample(start, search, settings, most, self.usual, worth)
+
+    def _tune(self, drawn: Drawn, number: int, search: Search, limits: Limits, settings: SamplingSettings) -> Tune:
+        texts = (self._told(settings, number, limits, search),)
+        piece = self.vocabulary.decode(drawn.rows, title=self._title(settings, number), texts=texts)
+        return Tune(with_headers(piece, limits), drawn.removed, seed=settings.seed)
 
     @keywords(Drawing, Choosing, Pitched, Keeping, **DEFAULTS)
     def continue_(
@@ -307,7 +346,7 @@ class Model:
         if limits.more_than_bars:
             start = limited(self.vocabulary, understood, start, limits)
         most = self._most_events(settings, limits.bars)
-        drawn = self._sample(start, search, settings, most, self.usual.at_any_pitch())
+        drawn = list(self._sample(start, search, settings, most, self.usual.at_any_pitch()))
         made = []
         for number, tune in enumerate(drawn):
             told = self._told(settings, number, limits, search)
@@ -577,7 +616,7 @@ class Model:
         most: int,
         usual: Usual,
         worth: Callable[[Drawn], float] | None = None,
-    ) -> list[Drawn]:
+    ) -> Iterable[Drawn]:
         """As many streams as the search wants, the new events with what is known of them.
 
         One that is not worth 1 is drawn anew, a few times, and the best one taken.
@@ -586,7 +625,7 @@ class Model:
             check_nothing_is_drawn(settings)
             return [Beam(self.vocabulary, self._engine, start, search.beam, usual, most).run()]
         streams = Streams(self.vocabulary, self._engine, start, settings, usual, most, weigh=search.ranks)
-        return Draws(streams, search.drawn, _streams_at_once(start.grammar, self.vocabulary), worth).run()
+        return Draws(streams, search.drawn, _streams_at_once(start.grammar, self.vocabulary), worth).each()
 
 
 def _engine(file: modelfile.ModelFile, name: EngineName) -> AnyEngine:

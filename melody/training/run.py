@@ -259,6 +259,8 @@ class Run:
             if len(self.history) < self.plan.epochs and not (self.has_valid and since_best(self.history) >= self.patience):
                 self._train(trainer, watcher)
         ending = watcher.stopped_because or ("finished" if len(self.history) >= self.plan.epochs else "stopped early")
+        if not self.history and ending == "interrupted":
+            raise TrainingError("interrupted before the first epoch was finished, so there is no model yet")
         if not self.history:
             raise TrainingError("not even one epoch was finished, so there is no model yet; give it more --max-minutes")
         return self._result(ending, trainer.is_global_zero)

@@ -14,7 +14,7 @@ import math
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -179,18 +179,27 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def interruptible(watcher: Watcher) -> Iterator[None]:
-    """Ctrl-C ends the run after the window in hand; a second one ends the program."""
+    """Ctrl-C and SIGTERM end the run after the window in hand; a second Ctrl-C ends the program.
+
+    Whoever handled the signal before, the command line as a rule, is called, and only kept from ending the run at once.
+    """
+    before: dict[int, Any] = {}
 
     def interrupt(number: int, frame: Any) -> None:
         watcher.interrupted = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if number == signal.SIGINT:
+            signal.signal(number, signal.default_int_handler)
+        if callable(before[number]):
+            with suppress(KeyboardInterrupt):
+                before[number](number, frame)
 
-    try:
-        before = signal.signal(signal.SIGINT, interrupt)
-    except ValueError:  # only the main thread may; elsewhere Ctrl-C is not ours to catch
-        yield
-        return
+    with suppress(ValueError):  # only the main thread may; elsewhere signals are not ours to catch
+        for each in (int(signal.SIGINT), int(signal.SIGTERM)):
+            before[each] = signal.getsignal(each)
+            signal.signal(each, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for each, handler in before.items():
+            with suppress(ValueError):
+                signal.signal(each, handler)
