@@ -6,6 +6,10 @@ come one after the other so that the model can carry its state across them (trun
 Williams and Peng 1990). A batch begins at the beginning of its pieces, where the state is reset. The longest piece stands
 first: a window holds the pieces that have not ended before it, so a state is carried on by taking its first rows, and what
 stands after the end of a piece within a window is masked. Everything follows from (seed, epoch).
+
+Features are worked out when a piece's turn comes, in the smallest integers that hold them, so that a corpus may be larger
+than memory: of each piece only its length and its possible transpositions are kept, and the features of as many pieces as
+`CACHE_BYTES` hold, which spares small corpora from working them out again each epoch.
 """
 
 from __future__ import annotations
@@ -18,9 +22,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.tokens.features import columns, context, pitched_told
+from melody.tokens.features import columns, condition_sizes, context, feature_sizes, pitched_told
 from melody.tokens.usage import FIRST_PART, KEY
 from melody.tokens.vocabulary import END, KIND, TIME, VALUE, Rows, Vocabulary
+
+CACHE_BYTES = 128_000_000
 
 
 @dataclass(frozen=True)
@@ -77,9 +83,17 @@ class Transposer:
         self._pitches = [pitches.start + i for pitches in self._columns.pitches for i in pitched_told(vocabulary)]
 
     def possible(self, rows: Rows) -> list[int]:
-        """The transpositions that keep every pitch and key of the events in the vocabulary."""
-        values = np.unique(rows[self._moves(rows), VALUE])
-        return [t for t, table in self._tables.items() if np.all(table[values] >= 0)] or [0]
+        """The transpositions that keep every pitch and key of the events in the vocabulary; 0 if none does."""
+        return self.chosen(self.keeping(rows))
+
+    def keeping(self, rows: Rows) -> NDArray[np.bool_]:
+        """For each transposition, from the lowest on, whether it keeps every pitch and key in the vocabulary."""
+        values = np.flatnonzero(np.bincount(rows[self._moves(rows), VALUE]))
+        return np.array([np.all(table[values] >= 0) for table in self._tables.values()])
+
+    def chosen(self, keeping: NDArray[np.bool_]) -> list[int]:
+        """The transpositions that `keeping` names; 0 if it names none."""
+        return [t for t, keeps in zip(self._tables, keeping.tolist()) if keeps] or [0]
 
     def __call__(self, events: NDArray[np.int64], semitones: int) -> NDArray[np.int64]:
         """The events with their features, `semitones` higher."""
@@ -130,17 +144,27 @@ class Batches:
     def __init__(
         self, vocabulary: Vocabulary, pieces: Sequence[Rows], settings: BatchSettings, seed: int = 0, training: bool = True
     ) -> None:
-        self._pieces = [with_features(vocabulary, np.asarray(rows, np.int64)) for rows in pieces]
-        self._lengths = np.array([len(p) - 1 for p in self._pieces], np.int64)
+        self._vocabulary, self._pieces = vocabulary, pieces
         self._transposer = Transposer(vocabulary, *settings.transpositions)
-        self._possible = [self._transposer.possible(np.asarray(rows)) for rows in pieces] if training else []
         self._settings = settings
         self._seed = seed
         self._training = training
         self._matched = columns(vocabulary).matched
+        sizes = (*vocabulary.sizes, *feature_sizes(vocabulary), *condition_sizes(vocabulary))
+        self._kind = np.min_scalar_type(max(sizes) - 1)  # the smallest that holds every column
+        self._kept: dict[int, NDArray] = {}
+        self._room = CACHE_BYTES
+        surveyed = [self._surveyed(np.asarray(rows, np.int64)) for rows in pieces]
+        self._lengths = np.array([events for events, _, _ in surveyed], np.int64)
+        self._keeping = np.array([keeping for _, _, keeping in surveyed], bool)  # (pieces, transpositions)
         self.num_events = int(self._lengths.sum())
         self.longest = int(self._lengths.max(initial=0))  # events
-        self.num_notes = int(sum(vocabulary.is_note(np.asarray(r)).sum() for r in pieces))
+        self.num_notes = sum(notes for _, notes, _ in surveyed)
+
+    def _surveyed(self, rows: Rows) -> tuple[int, int, NDArray[np.bool_]]:
+        """Events and notes of a piece, and the transpositions that are possible."""
+        keeping = self._transposer.keeping(rows) if self._training else np.zeros(0, bool)
+        return len(rows), int(self._vocabulary.is_note(rows).sum()), keeping
 
     def epoch(self, number: int, groups: int | None = None) -> Iterator[Batch]:
         """The windows of epoch `number`, or of its first `groups` groups of pieces."""
@@ -165,21 +189,34 @@ class Batches:
         groups = [order[i : i + self._settings.batch_size] for i in range(0, len(order), self._settings.batch_size)]
         return [groups[i] for i in rng.permutation(len(groups))] if self._training else groups
 
-    def _piece(self, index: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    def _piece(self, index: int, rng: np.random.Generator) -> NDArray[np.integer]:
         if not self._training:
-            return self._pieces[index]
-        piece = self._transposer(self._pieces[index], int(rng.choice(self._possible[index])))
+            return self._featured(index)
+        semitones = int(rng.choice(self._transposer.chosen(self._keeping[index])))
+        piece = self._featured(index)
+        if semitones:
+            piece = self._transposer(piece.astype(np.int64), semitones).astype(self._kind)
         return self._without_match(piece) if rng.random() < self._settings.without_match else piece
 
-    def _without_match(self, piece: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _featured(self, index: int) -> NDArray[np.integer]:
+        """A piece with its features, (1 + events, fields + features + conditions)."""
+        found = self._kept.get(index)
+        if found is None:
+            found = with_features(self._vocabulary, np.asarray(self._pieces[index], np.int64)).astype(self._kind)
+            if found.nbytes <= self._room:
+                self._room -= found.nbytes
+                self._kept[index] = found
+        return found
+
+    def _without_match(self, piece: NDArray[np.integer]) -> NDArray[np.integer]:
         piece = piece.copy()  # one that is not transposed is the stored one
         piece[:, self._matched] = 0
         return piece
 
-    def _windows(self, pieces: list[NDArray[np.int64]]) -> Iterator[Batch]:
+    def _windows(self, pieces: list[NDArray[np.integer]]) -> Iterator[Batch]:
         longest = max(len(p) for p in pieces)
         pieces = sorted(pieces, key=len, reverse=True)
-        padded = np.zeros((len(pieces), longest, pieces[0].shape[1]), np.int64)
+        padded = np.zeros((len(pieces), longest, pieces[0].shape[1]), self._kind)
         mask = np.zeros((len(pieces), longest - 1), bool)
         for i, piece in enumerate(pieces):
             padded[i, : len(piece)] = piece
@@ -187,5 +224,5 @@ class Batches:
         borders = np.linspace(0, longest - 1, -(-(longest - 1) // self._settings.window) + 1).astype(int)
         for start, stop in pairwise(borders):
             going = int(mask[:, start].sum())
-            real = mask[:going, start:stop]
-            yield Batch(padded[:going, start:stop], padded[:going, start + 1 : stop + 1], real, bool(start == 0))
+            events = padded[:going, start : stop + 1].astype(np.int64)
+            yield Batch(events[:, :-1], events[:, 1:], mask[:going, start:stop], bool(start == 0))

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from melody.tokens.vocabulary import FIELDS, Rows, Vocabulary
 
+MOST_EVENTS = 500_000  # to count n-grams on: some 2 million tokens and half a gigabyte
+_TOGETHER = 64  # pieces that are scored at a time
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -81,7 +83,8 @@ class NGram:
     def score(self, pieces: Sequence[Rows]) -> Score:
         """Nats of `pieces`, END included."""
         notes = sum(int(self._vocabulary.is_note(np.asarray(rows)).sum()) for rows in pieces)
-        return Score(float(self.token_nats(pieces).sum()), notes)
+        some = (pieces[i : i + _TOGETHER] for i in range(0, len(pieces), _TOGETHER))
+        return Score(sum(float(self.token_nats(each).sum()) for each in some), notes)
 
     def token_nats(self, pieces: Sequence[Rows]) -> NDArray[np.float64]:
         """Nats of each token of `pieces`, one after the other, (tokens,)."""
@@ -120,5 +123,11 @@ def _pair(tokens: NDArray, contexts: NDArray) -> NDArray:
 
 def best_ngram(vocabulary: Vocabulary, train: Sequence[Rows], valid: Sequence[Rows], orders: Sequence[int]) -> NGram:
     """The n-gram of the order that is best on `valid`."""
-    models = [NGram(vocabulary, train, order) for order in orders]
-    return min(models, key=lambda model: model.score(valid).nats)
+    nats = [NGram(vocabulary, train, order).score(valid).nats for order in orders]  # one in memory at a time
+    return NGram(vocabulary, train, orders[int(np.argmin(nats))])
+
+
+def some_of(pieces: Sequence[Rows], most: int = MOST_EVENTS) -> Sequence[Rows]:
+    """All pieces, or of more than `most` events every n-th, so that what counting takes in memory has a bound."""
+    events = sum(len(rows) for rows in pieces)
+    return pieces[:: -(-events // most)] if events > most else pieces

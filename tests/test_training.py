@@ -215,6 +215,7 @@ def test_a_loss_that_is_no_number_ends_with_a_clear_line(tmp_path: Path) -> None
 def test_the_sentence_says_what_happened_and_what_to_try() -> None:
     def result(**facts: object) -> Result:
         usual = {"epochs": 9, "best_epoch": 5, "valid": 1.0, "test": 1.0, "unigram": 3.0, "ngram": 2.0, "ngram_order": 6}
+        usual |= {"ngram_pieces": 80}
         return Result(Path("m"), **usual | {"measured_on": "test", "minutes": 1.0, "ending": "finished"} | facts)
 
     assert "50 %" in result().sentence

@@ -7,7 +7,6 @@ instead. Numbers are taken as text, so that what is no number is refused in our 
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property, wraps
@@ -19,6 +18,7 @@ import typer
 from melody.errors import SamplingError
 from melody.limits import Limits
 from melody.sampling import SamplingSettings
+from melody.sampling.keywords import new_seed
 from melody.sampling.model import ENGINES, EngineName
 from melody.sampling.search import MAX_COUNT
 
@@ -55,7 +55,6 @@ def _option(panel: str | None, text: str, metavar: str | None = None, *names: st
 # What beginners need stands first, in the panel that has no name of its own; what few need stands last.
 _LIMITS, _FILES, ADVANCED = "What the music keeps to", "What is written", "Advanced"
 Force = Annotated[bool, typer.Option("--force", help="Replace files that are there already.", rich_help_panel=_FILES)]
-_MOST_SEEDS = 1_000_000  # of those that are drawn: they have to be typed again
 
 
 def temperature_option(default: float) -> Any:
@@ -128,7 +127,7 @@ class Drawing:
             If it is no whole number.
         """
         given = whole("seed", self.seed)
-        return int.from_bytes(os.urandom(8), "big") % _MOST_SEEDS if given is None else given
+        return new_seed() if given is None else given
 
     @property
     def is_new(self) -> bool:

@@ -266,7 +266,7 @@ def _fit(
             drawn = _draw(paths) if paths.csv.exists() and not _helps() else ""
     if _helps():
         return
-    _tell(result)
+    _tell(result, len(prepared.rows("train")))
     for line in command.again(settings, result):
         say(line)
     say(f"losses: {paths.csv}{drawn}" + (f"; sample tunes: {paths.samples}" if paths.samples.exists() else ""))
@@ -312,12 +312,13 @@ def _shown(update: Callable[..., None]) -> dict[str, Any]:
     }
 
 
-def _tell(result: Result) -> None:
+def _tell(result: Result, pieces: int) -> None:
     from melody.cli.screen import say, table
 
+    counted = f", counted on {result.ngram_pieces:,} pieces" if result.ngram_pieces < pieces else ""
     rows = [
         ("LSTM", f"{result.test:.3f}"),
-        (f"n-gram of {result.ngram_order} tokens", f"{result.ngram:.3f}"),
+        (f"n-gram of {result.ngram_order} tokens{counted}", f"{result.ngram:.3f}"),
         ("unigram", f"{result.unigram:.3f}"),
     ]
     table((f"nats per note on the {result.measured_on} pieces", "lower is better"), rows)

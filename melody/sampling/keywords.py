@@ -22,7 +22,7 @@ from melody.limits import Limits
 from melody.sampling.choice import SamplingSettings
 from melody.signatures import Key
 
-MAX_SEED = 1_000_000_000  # of those that are drawn: short enough to be typed again
+MAX_SEED = 1_000_000  # of those that are drawn: they have to be typed again
 
 
 class Drawing(TypedDict, total=False):

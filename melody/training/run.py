@@ -34,7 +34,7 @@ from melody.errors import TrainingError
 from melody.evaluation import ORDERS, nats_per_note, restored
 from melody.model import MelodyLSTM, ModelSettings
 from melody.modelfile import ModelFile
-from melody.ngram import NGram, best_ngram
+from melody.ngram import NGram, best_ngram, some_of
 from melody.sampling import Model, SamplingSettings, ranking
 from melody.tokens.usage import FIRST_PART, KEY
 from melody.tokens.vocabulary import END, KIND, TIME, VALUE, Rows, Vocabulary
@@ -47,6 +47,7 @@ from melody.training.transfer import carried
 from melody.training.watch import Listener, Stop, Watcher, interruptible, quiet
 
 Split = Literal["train", "valid", "test"]
+MOST_VALID = 200_000  # events to choose the model on, a few seconds an epoch; of very large corpora every n-th piece
 SAMPLE_EVENTS = 600  # of a sample tune, at most: an early model does not know how to end one
 
 
@@ -71,12 +72,13 @@ def first_keys(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[int]:
 
 def part_pitches(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[list[int]]:
     """The lowest and the highest MIDI pitch of each part, (parts, 2); all of them for one that never plays."""
-    found = []
-    for kind in range(FIRST_PART, vocabulary.sizes[KIND]):
-        values = [rows[vocabulary.is_note(rows) & (rows[:, KIND] == kind), VALUE] for rows in map(np.asarray, pieces)]
-        pitches = np.concatenate(values) - vocabulary.first_pitch + vocabulary.pitches[0]
-        found.append([int(pitches.min()), int(pitches.max())] if len(pitches) else list(vocabulary.pitches))
-    return found
+    parts, low = vocabulary.sizes[KIND] - FIRST_PART, vocabulary.pitches[0]
+    plays = np.zeros((parts, vocabulary.num_pitches), bool)
+    for rows in map(np.asarray, pieces):
+        notes = rows[vocabulary.is_note(rows)]
+        plays[notes[:, KIND] - FIRST_PART, notes[:, VALUE] - vocabulary.first_pitch] = True
+    found = [low + np.flatnonzero(played) for played in plays]
+    return [[int(pitches[0]), int(pitches[-1])] if len(pitches) else list(vocabulary.pitches) for pitches in found]
 
 
 def plan(corpus: Prepared, settings: TrainingSettings | None = None, start: ModelFile | None = None) -> Plan:
@@ -149,15 +151,16 @@ class Run:
         saved = self._saved() if resume else None
         self.settings = settings = settings.resumed(saved["settings"]) if saved else settings
         self._started_from = saved["started_from"] if saved else f"{start.name} {start.fingerprint}" if start else ""
-        self._rows: list[Rows] = list(corpus.rows("train"))
+        self._rows = corpus.rows("train")  # perhaps more than memory holds: never all at once
         if not self._rows:
             raise TrainingError("there is not one piece to train on; give a folder with more music")
-        valid = list(corpus.rows("valid"))
+        valid = some_of(corpus.rows("valid"), MOST_VALID)
         self.has_valid = bool(valid)
         self._valid_rows = valid or self._rows
         self.train = Batches(corpus.vocabulary, self._rows, settings.batch, settings.seed)
         self.valid = Batches(corpus.vocabulary, self._valid_rows, settings.batch, training=False)
-        self.unigram = NGram(corpus.vocabulary, self._rows, 1).score(self._valid_rows).nats_per_note
+        self._counted = some_of(self._rows)
+        self.unigram = NGram(corpus.vocabulary, self._counted, 1).score(self._valid_rows).nats_per_note
         if saved and saved["music"] != self._music:
             raise TrainingError("the folder has changed since the run began; train without --resume")
         pl.seed_everything(settings.seed, verbose=False)
@@ -295,8 +298,8 @@ class Run:
         """Measure the best model beside the baselines, and write what was found into its file."""
         best = modelfile.load(self.paths.model)
         measured_on: Split = "test" if self.corpus.rows("test") else "valid" if self.has_valid else "train"
-        rows, vocabulary = list(self.corpus.rows(measured_on)), self.corpus.vocabulary
-        ngram = best_ngram(vocabulary, self._rows, self._valid_rows, ORDERS)
+        rows, vocabulary = self.corpus.rows(measured_on), self.corpus.vocabulary
+        ngram = best_ngram(vocabulary, self._counted, self._valid_rows, ORDERS)
         best_epoch = min(self.history, key=lambda h: h["valid"])
         result = Result(
             path=self.paths.model,
@@ -304,9 +307,10 @@ class Run:
             best_epoch=best_epoch["epoch"],
             valid=best_epoch["valid"],
             test=nats_per_note(restored(best), vocabulary, rows),
-            unigram=NGram(vocabulary, self._rows, 1).score(rows).nats_per_note,
+            unigram=NGram(vocabulary, self._counted, 1).score(rows).nats_per_note,
             ngram=ngram.score(rows).nats_per_note,
             ngram_order=ngram.order,
+            ngram_pieces=len(self._counted),
             measured_on=measured_on,
             minutes=(time.monotonic() - self.started) / 60,
             ending=ending,

@@ -295,6 +295,8 @@ class Result:
         The split that stands in the table: 'test'; 'valid' or 'train' in a corpus too small for it.
     ngram_order
         Longest n-gram in tokens, chosen on valid.
+    ngram_pieces
+        Training pieces that n-gram and unigram were counted on; of a very large corpus not all (`melody.ngram.some_of`).
     minutes
         Taken by this run.
     ending
@@ -317,6 +319,7 @@ class Result:
     unigram: float
     ngram: float
     ngram_order: int
+    ngram_pieces: int
     measured_on: str
     minutes: float
     ending: str
