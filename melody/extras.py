@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from importlib.util import find_spec
 
-from melody.errors import MissingError
+from melody.errors import MelodyError, MissingError
 
 _PACKAGES = {"pytorch_lightning": "pytorch-lightning"}  # where a package has another name than its module
 
 
-def need(what: str, *modules: str) -> None:
+def need(what: str, *modules: str, error: type[MelodyError] = MissingError) -> None:
     """Go on if these modules are installed; they are not loaded.
 
     Parameters
@@ -23,16 +23,25 @@ def need(what: str, *modules: str) -> None:
         Is not possible without them: begins the message.
     modules
         By the names they are imported by.
+    error
+        Of whom the caller expects errors.
 
     Raises
     ------
     MissingError
-        If one is not; the message names all that are missing, and how to get them.
+        Or what `error` says, if one is not; the message names all that are missing, and how to get them.
     """
-    missing = [_PACKAGES.get(name, name) for name in modules if find_spec(name) is None]
+    missing = [_PACKAGES.get(name, name) for name in modules if not _is_there(name)]
     if missing:
         command = " ".join(_quoted(_wanted().get(package, package)) for package in missing)
-        raise MissingError(f"{what} needs {' and '.join(missing)}; install with: pip install {command}")
+        raise error(f"{what} needs {' and '.join(missing)}; install with: pip install {command}")
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):  # hidden from us, or half loaded
+        return False
 
 
 def _wanted() -> dict[str, str]:

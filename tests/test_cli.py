@@ -252,16 +252,14 @@ def test_a_plain_script_prepares_many_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("package", "arguments", "extra"),
+    ("package", "arguments"),
     [
-        ("matplotlib", ("plot", "tune.mid"), "plot"),
-        ("verovio", ("score", "tune.mid"), "score"),
-        ("typst", ("score", "tune.mid"), "score"),
+        ("matplotlib", ("plot", "tune.mid")),
+        ("verovio", ("score", "tune.mid")),
+        ("typst", ("score", "tune.mid")),
     ],
 )
-def test_without_an_extra_the_command_says_which_to_install(
-    tmp_path: Path, package: str, arguments: tuple[str, ...], extra: str
-) -> None:
+def test_without_an_extra_the_command_says_what_to_install(tmp_path: Path, package: str, arguments: tuple[str, ...]) -> None:
     """The package is hidden from the process as if it were not installed."""
     midi.write(folk_tune(0), tmp_path / "tune.mid")
     code = (
@@ -274,7 +272,7 @@ def test_without_an_extra_the_command_says_which_to_install(
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
-    assert done.stderr.count("\n") == 1 and f"pip install 'melody[{extra}]'" in done.stderr
+    assert done.stderr.count("\n") == 1 and "pip install" in done.stderr and package in done.stderr
 
 
 def test_a_collection_becomes_a_folder_of_legal_files(tmp_path: Path) -> None:

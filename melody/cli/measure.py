@@ -49,7 +49,10 @@ def evaluate(
     from melody.cli.make import find_model
     from melody.cli.screen import Progress, say, show
     from melody.cli.targets import named
+    from melody.extras import need
     from melody.heldout import settings_for
+
+    need("measuring a model", "torch")  # before the folder is read
 
     if json_file is not None:
         named(json_file, force)

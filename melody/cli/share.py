@@ -51,7 +51,9 @@ def export(
     from melody.cli.make import find_model
     from melody.cli.screen import say, show
     from melody.cli.targets import free, named
+    from melody.extras import need
 
+    need("an ONNX file and its measurement", "onnx", "onnxruntime")
     loaded = find_model(model)
     usual = Path(f"{loaded.file.name}{'.int8' if to == 'int8' else ''}.onnx")
     out = free(usual, force) if out is None else named(out, force)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import os
-from importlib import import_module
 from pathlib import Path
 
 from melody import files
 from melody.errors import RenderError
+from melody.extras import need
 
 _INK, _GREY, _RULE = "#1f2937", "#6b7280", "#e5e7eb"
 _TRAIN, _VALID = "#d97706", "#2563eb"
@@ -33,10 +33,7 @@ def write_curves(table: str | os.PathLike[str], out: str | os.PathLike[str]) -> 
     melody.files.FileError
         If it cannot be written.
     """
-    try:
-        import_module("matplotlib")
-    except ImportError as error:
-        raise RenderError("matplotlib is not installed; pip install 'melody[plot]'") from error
+    need("a picture", "matplotlib", error=RenderError)
     from matplotlib.figure import Figure
 
     columns = _columns(Path(table))

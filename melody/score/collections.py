@@ -23,6 +23,7 @@ from typing import Literal
 from xml.etree import ElementTree
 
 from melody.errors import CorpusError, MelodyError, ScoreError
+from melody.extras import need
 from melody.piece import TICKS_PER_QUARTER, Key, Part, Piece, Tempo
 from melody.score.bars import UNITS, Note, Segment, to_piece
 from melody.score.tunes import read_tune, title_of
@@ -144,6 +145,7 @@ def _sources(name: str) -> Iterator[tuple[str, Callable[[], Piece]]]:
 
 
 def _folder(name: str) -> Path:
+    need("the music that comes with music21", "music21", error=CorpusError)
     from music21 import common
 
     folder = Path(common.getCorpusFilePath()) / _FOLDERS[name]

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from melody import files
 from melody.errors import RenderError, ScoreError
+from melody.extras import need
 from melody.piece import Piece
 from melody.score.abc import abc_of
 from melody.score.musicxml import musicxml_of
@@ -101,10 +102,8 @@ def svg_of(notation: Notation, settings: EngravingSettings, crop: bool = True) -
 
 
 def _extra(module: str) -> Any:
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise RenderError(f"{module} is not installed; pip install 'melody[score]'") from error
+    need("engraving", module, error=RenderError)
+    return import_module(module)
 
 
 def _printable(svg: str) -> str:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from melody.errors import MelodyError, ScoreError
+from melody.extras import need
 from melody.piece import TICKS_PER_QUARTER, Key, Part, Piece, Tempo, TimeSignature
 from melody.score.musicxml import DRUMS
 from melody.signatures import time_signature_of
@@ -92,6 +93,7 @@ def _unzipped(content: bytes, name: str) -> bytes:
 
 
 def _parse(content: bytes, form: str) -> music21.stream.Stream:
+    need("reading a score", "music21", error=ScoreError)
     from music21 import converter, stream
 
     with warnings.catch_warnings():

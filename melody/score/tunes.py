@@ -22,6 +22,7 @@ from functools import lru_cache
 from typing import Any
 
 from melody.errors import ScoreError
+from melody.extras import need
 from melody.piece import TICKS_PER_QUARTER, Key, Part, Piece, Tempo
 from melody.score.bars import UNITS, Note, Segment, to_piece
 
@@ -47,6 +48,7 @@ def read_tune(abc: str, texts: tuple[str, ...] = ()) -> Piece:
     >>> tune.onset, tune.pitch
     (array([ 48,  72,  96, 120, 144]), array([62, 67, 69, 71, 74]))
     """
+    need("reading ABC", "music21", error=ScoreError)
     from music21.abcFormat import ABCHandler
     from music21.exceptions21 import Music21Exception
 
