@@ -19,7 +19,7 @@ import melody
 from melody import midi
 from melody.arguments import checked, keywords
 from melody.cli import app, main
-from melody.errors import ArgumentError, MelodyError, SamplingError
+from melody.errors import ArgumentError, MelodyError, SamplingError, VocabularyError
 from melody.limits import Limits
 from melody.piece import Piece
 from melody.sampling import Model, SamplingSettings
@@ -144,7 +144,10 @@ def test_python_and_the_command_line_write_the_same_notes(
     limits = ["--key", "D", "--range", "D4:B5", "--max-leap", "9", "--density", "8"]
     keeping: dict[str, Any] = {"key": "D", "range": ("D4", "B5"), "max_leap": 9, "density": "8"}
     made = {
-        "generate": (["generate", name, *drawn, *limits, "--bars", "4"], model.generate(bars=4, **how, **keeping)),
+        "generate": (
+            ["generate", name, *drawn, *limits, "--bars", "2", "--any-ending"],
+            model.generate(bars=2, any_ending=True, **how, **keeping),
+        ),
         "continue": (
             ["continue", name, "prompt.mid", *drawn, "--bars", "4"],
             model.continue_("prompt.mid", bars="4", **how),
@@ -200,11 +203,14 @@ def test_texts_and_values_mean_the_same(text: dict[str, Any], value: dict[str, A
 
 
 def test_settings_and_limits_as_objects_are_taken_and_keywords_change_them(model: Model) -> None:
-    settings, limits = SamplingSettings(seed=5, temperature=0.7), Limits.parse(key="D", bars=2, velocity="1:100")
+    settings, limits = (
+        SamplingSettings(seed=5, temperature=0.7, any_ending=True),
+        Limits.parse(key="D", bars=2, velocity="1:100"),
+    )
     whole = model.generate(settings=settings, limits=limits)
-    assert whole == model.generate(seed=5, temperature=0.7, key="D", bars=2, velocity=(1, 100))
+    assert whole == model.generate(seed=5, temperature=0.7, any_ending=True, key="D", bars=2, velocity=(1, 100))
     other = model.generate(settings=settings, limits=limits, seed=6, key="G", bars=3)
-    assert other == model.generate(seed=6, temperature=0.7, key="G", bars=3, velocity=(1, 100)) != whole
+    assert other == model.generate(seed=6, temperature=0.7, any_ending=True, key="G", bars=3, velocity=(1, 100)) != whole
     dorian = kinds.limits_of({"scale": "dorian"}, None, Limits.parse(key="D"))
     assert dorian.tonic == 2 and dorian.scale is not None
 
@@ -235,10 +241,12 @@ def test_a_part_of_a_song_is_gone_on_with(model: Model, prompt: Piece) -> None:
         parts=(Part(40, name="Fiddle"), Part(32, name="Bass")),
     )
     alone = model.continue_(prompt, bars=2, seed=1)
-    for part in ("Fiddle", 1, "1", "melodic", None):
+    for part in ("Fiddle", 1, "1", "melodic"):
         assert model.continue_(song, bars=2, seed=1, part=part).pitch.tolist() == alone.pitch.tolist()
     with pytest.raises(SamplingError, match="part"):
         model.continue_(song, bars=2, part="Flute")
+    with pytest.raises(VocabularyError, match=r"parts.*; choose one of them: part 1 or 2, melodic, highest, or a name"):
+        model.continue_(song, bars=2)
 
 
 def test_a_stream_takes_keywords(model: Model) -> None:

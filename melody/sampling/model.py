@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from melody import __version__, modelfile
 from melody.arguments import keywords, path_of
 from melody.engine import AnyEngine, Engine
-from melody.errors import SamplingError
+from melody.errors import SamplingError, VocabularyError
 from melody.limits import Limits, check
 from melody.limits.limits import written
 from melody.limits.numbers import MAX_BARS
@@ -286,8 +286,8 @@ class Model:
         bars
             How many are added, 1 to 10,000; None for as many as the model wants.
         part
-            The part to go on with: a number from 1, a track's name, 'melodic' or 'highest'. None for all of them, or, if the
-            model does not understand them together, for the most melodic one that it understands.
+            The part to go on with, alone: a number from 1, a track's name, 'melodic' or 'highest'. None for all of them, which
+            the model has to understand together.
         only_new
             Give the new music alone.
         limits, settings
@@ -338,10 +338,11 @@ class Model:
             raise SamplingError("the prompt holds no notes; give one with at least one note")
         if music.num_notes > MAX_PROMPT:
             raise SamplingError(f"the prompt has {music.num_notes:,} notes; give at most {MAX_PROMPT:,}, some of its bars")
-        from melody.sampling.whole import heard_of  # new tunes do not need it
-
-        chosen = heard_of(self, music, None if part is None else str(part), limits)
-        understood = Prompt(self, chosen.piece)
+        music, remarks = self._part_of(music, part, limits)
+        try:
+            understood = Prompt(self, music)
+        except VocabularyError as error:
+            raise _with_advice(error, music) from error
         start = understood.start(limits.bars)
         if limits.more_than_bars:
             start = limited(self.vocabulary, understood, start, limits)
@@ -351,9 +352,18 @@ class Model:
         for number, tune in enumerate(drawn):
             told = self._told(settings, number, limits, search)
             joined = understood.joined(tune.rows, alone, told, limits.key)
-            made.append(replace(joined, removed=tune.removed, remarks=(*chosen.remarks, *joined.remarks)))
+            made.append(replace(joined, removed=tune.removed, remarks=(*remarks, *joined.remarks)))
         count = search.count
         return _best([_ranked(m, m.piece, m.prompt_end, d) for m, d in zip(made, drawn)], count) if search.ranks else made
+
+    def _part_of(self, music: Piece, part: int | str | None, limits: Limits) -> tuple[Piece, tuple[str, ...]]:
+        """What is gone on with, in the key of the limits if it names none, and what is to be told of the choice."""
+        if part is not None:
+            from melody.sampling.whole import heard_of  # new tunes do not need it
+
+            chosen = heard_of(self, music, str(part), limits)
+            return chosen.piece, chosen.remarks
+        return (music if music.keys or limits.key is None else replace(music, keys=(limits.key,))), ()
 
     @keywords(Drawing, **DEFAULTS)
     def vary(
@@ -376,7 +386,8 @@ class Model:
         bars
             The first and the last one: '5-8', (5, 8), or one alone, 5. The first full bar is 1, a pick-up 0.
         part
-            The part that is rewritten: a number from 1, a track's name, 'melodic' or 'highest'; None as of `continue_`.
+            The part that is rewritten: a number from 1, a track's name, 'melodic' or 'highest'. None for all of them, or, if
+            the model does not understand them together, for the most melodic one that it understands.
         candidates
             How many are weighed against one another, 1 to 10,000: more is slower and better.
         rounds
@@ -641,6 +652,16 @@ def _engine(file: modelfile.ModelFile, name: EngineName) -> AnyEngine:
 def _music(music: Music, what: str) -> Piece:
     """A piece, or that in a file."""
     return music if isinstance(music, Piece) else Piece.read(path_of(music, what))
+
+
+def _with_advice(error: VocabularyError, music: Piece) -> VocabularyError:
+    """What to do where a model may understand one of several parts."""
+    parts = len(music.parts)
+    if len(np.unique(music.part)) < 2:
+        return error
+    return VocabularyError(
+        f"{error}; choose one of them: part 1 {'or' if parts == 2 else 'to'} {parts}, melodic, highest, or a name"
+    )
 
 
 def _with_bars(limits: Limits | None, bars: int | None) -> Limits:
