@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from functools import wraps
+from functools import cache, wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from melody.errors import ArgumentError
@@ -44,9 +44,8 @@ def keywords(*kinds: type, **defaults: object) -> Callable[[_Function], _Functio
         Of keywords whose default is not None.
     """
     from inspect import Parameter, Signature, signature
-    from typing import get_type_hints
 
-    hints = {name: hint for kind in kinds for name, hint in get_type_hints(kind).items()}
+    hints = {name: hint for kind in kinds for name, hint in _hints(kind).items()}
     more = [Parameter(n, Parameter.KEYWORD_ONLY, default=defaults.get(n), annotation=hint) for n, hint in hints.items()]
 
     def shown(function: _Function) -> _Function:
@@ -126,6 +125,14 @@ def _real(annotation: Any, function: Callable[..., Any]) -> Any:
         return eval(annotation, getattr(function, "__globals__", {}))  # our own source, not a user's text
     except NameError:
         return annotation
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    """The keys of a kind, and their types."""
+    from typing import get_type_hints
+
+    return get_type_hints(kind)
 
 
 def _text(doc: str | None) -> str:

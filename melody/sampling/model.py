@@ -286,8 +286,8 @@ class Model:
         bars
             How many are added, 1 to 10,000; None for as many as the model wants.
         part
-            The part to go on with, alone: a number from 1, a track's name, 'melodic' or 'highest'. None for all of them, which
-            the model has to understand together.
+            The part to go on with, alone: a number from 1, a track's name, 'melodic' or 'highest'. None for all of them,
+            which the model has to understand together.
         only_new
             Give the new music alone.
         limits, settings
