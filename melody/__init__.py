@@ -1,69 +1,200 @@
-"""melody: train an LSTM on a folder of MIDI files, write new tunes in its style, continue a melody.
+"""melody: train an LSTM on a folder of music, write new tunes in its style, continue a melody.
 
 import melody
-model = melody.train("my-folder", out="mine.safetensors")
-tune = model.generate(bars=16)
-longer = model.continue_(melody.read("mine.mid"), bars=8)
+model = melody.load("fiddle")                    # or melody.train("my-folder", minutes=10)
+tune = model.generate(bars=16, key="Dm", seed=7)
+longer = model.continue_("mine.mid", bars=8)
 longer.write("longer.mid")
 """
 
 from __future__ import annotations
 
-import os
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from melody.errors import MelodyError
+from melody.arguments import checked, path_of, shown
+from melody.errors import ArgumentError, MelodyError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Literal
+
+    from melody.modelfile import ModelFile
     from melody.piece import Piece
     from melody.sampling import Model
+    from melody.sampling.model import EngineName
+    from melody.training.settings import Alarm, Epoch
 
 __version__ = "0.1.0"
 __all__ = ["MelodyError", "Piece", "load", "read", "train"]
 
 
-def train(folder: str | os.PathLike[str], *, out: str | os.PathLike[str], resume: bool = False, **settings: Any) -> Model:
-    """Train a model on a folder of MIDI files, write it to `out`, and load it.
+@checked
+def train(
+    folder: str | PathLike[str],
+    *,
+    out: str | PathLike[str] | None = None,
+    minutes: float = 20.0,
+    part: str | int = "all",
+    drums: bool = True,
+    from_: str | PathLike[str] | Model | None = None,
+    resume: bool = False,
+    epochs: int | None = None,
+    epoch_share: float = 1.0,
+    patience: float = 0.2,
+    hidden_size: int | None = None,
+    layers: int | None = None,
+    dropout: float | None = None,
+    learning_rate: float | None = None,
+    weight_decay: float | None = None,
+    batch_size: int = 16,
+    window: int = 64,
+    seed: int = 0,
+    half: bool = False,
+    samples: int = 5,
+    logger: Literal["none", "tensorboard"] = "none",
+    devices: int = 1,
+    strategy: str = "auto",
+    precision: Literal["auto", "32", "bf16"] = "auto",
+    max_minutes: float | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    on_alarm: Callable[[Alarm], None] | None = None,
+) -> Model:
+    """Train a model on a folder of music, write it, and load it.
+
+    The parameters are the options of `melody train`. What happened stands in `model.file.training`.
 
     Parameters
     ----------
     folder
-        Searched with its subfolders.
+        Searched with its subfolders for MIDI, MusicXML, ABC and Humdrum files; or a store that `melody prepare` wrote.
     out
-        The model file.
+        The model file; None is checkpoints/FOLDER.safetensors, so that `melody.load("FOLDER")` finds it.
+    minutes
+        The run is planned to end within this time, above 0.
+    part
+        What is taken of each piece: 'all', 'highest', 'melodic' (most like a melody), a number from 1, a track's name.
+    drums
+        Whether drum parts are kept.
+    from_
+        A trained model that is adapted: its name, its file, or itself.
     resume
-        Go on with an interrupted run.
-    settings
-        Of `melody.training.settings.TrainingSettings`, such as `max_minutes=10`.
+        Go on with a run that was interrupted.
+    epochs
+        Passes over the music; None plans them from the music, the minutes and the speed of this machine.
+    epoch_share
+        How much of the music an epoch sees, above 0 to 1; of a very large folder a plan may take less by itself.
+    patience
+        Training stops when so large a share of the epochs brought nothing, 0 to 1.
+    hidden_size, layers, dropout
+        Of the LSTM; None goes by the music.
+    learning_rate
+        The highest one; None is 0.002, with `from_` 0.0002.
+    weight_decay
+        Of AdamW; None goes by the music.
+    batch_size, window
+        Pieces side by side, and most notes between two steps of the optimizer.
+    seed
+        Random number: the same one trains the same model.
+    half
+        Weights of 16 bits: half the file, hardly another model.
+    samples
+        Sample tunes along the way; 0 for none.
+    logger
+        'tensorboard' writes the losses for TensorBoard, too.
+    devices, strategy
+        GPUs, or processes where there is none, and the name of Lightning's strategy for them.
+    precision
+        Of the products; 'auto' takes bf16 where it is much faster.
+    max_minutes
+        The command line's name for `minutes`.
+    on_epoch, on_alarm
+        Called with each epoch's losses, and with what goes wrong; `on_epoch=print` shows them.
 
     Raises
     ------
     MelodyError
-        If the folder holds nothing to train on, or a file cannot be written.
+        If the folder holds nothing to train on, something makes no sense, a file cannot be written, or PyTorch and
+        Lightning are not installed. Ctrl-C ends training and gives the best model so far.
     """
+    from pathlib import Path
+
     from melody.threads import wait_shortly
 
     wait_shortly()
-    from melody.corpus import prepare
+    from melody.corpus import Corpus, PrepareSettings, prepare
+    from melody.dataset import BatchSettings
+    from melody.extras import need
+    from melody.training.settings import TrainingSettings, default_out
+
+    source = Path(path_of(folder, "folder"))
+    target = default_out(source) if out is None else Path(path_of(out, "out"))
+    settings = TrainingSettings(
+        max_minutes=minutes if max_minutes is None else max_minutes,
+        epochs=epochs,
+        epoch_share=epoch_share,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        patience=patience,
+        batch=BatchSettings(batch_size=batch_size, window=window),
+        hidden_size=hidden_size,
+        num_layers=layers,
+        dropout=dropout,
+        seed=seed,
+        half=half,
+        samples=samples,
+        logger=logger,
+        devices=devices,
+        strategy=strategy,
+        precision=precision,
+    )
+    need("training", "torch", "pytorch_lightning")
+    start = None if from_ is None else _file(from_)
+    grid: int | Literal["auto"] = start.vocabulary.ticks_per_quarter if start else "auto"
+    taken = PrepareSettings(part=str(part), drums=drums, ticks_per_quarter=grid)
+    is_store = source.suffix == ".store" and source.is_file()
+    corpus = Corpus.open(source) if is_store else prepare(source, taken)
     from melody.training.run import fit
-    from melody.training.settings import TrainingSettings
 
-    result = fit(prepare(folder), os.fspath(out), TrainingSettings(**settings), resume=resume)
-    return load(result.path)
+    return load(fit(corpus, target, settings, start=start, resume=resume, on_epoch=on_epoch, on_alarm=on_alarm).path)
 
 
-def load(path: str | os.PathLike[str]) -> Model:
-    """The model in a file (see `melody.sampling.load`)."""
-    from melody import sampling
+def _file(model: str | PathLike[str] | Model) -> ModelFile:
+    """The file of a model, or of the one that is named."""
+    if isinstance(model, (str, PathLike)):
+        return load(model).file
+    if hasattr(model, "file"):
+        return model.file
+    raise ArgumentError(f"from_ is {shown(model)}; it must be a model, its name or its file")
 
-    return sampling.load(path)
+
+@checked
+def load(model: str | PathLike[str], engine: EngineName = "numpy") -> Model:
+    """The model of a name, such as 'fiddle', or in a file.
+
+    Parameters
+    ----------
+    model
+        A file, or the name of one in checkpoints/, or of a model that comes with melody: see `melody models`.
+    engine
+        What runs it: 'numpy'; or ONNX Runtime, which has to be installed: 'onnx', or 'int8' with weights of 8 bits.
+
+    Raises
+    ------
+    melody.errors.ModelFileError
+        If there is none, or it is damaged or of another version; the message lists the models there are.
+    """
+    from melody import models, sampling
+
+    return sampling.load(models.find(path_of(model, "the model")), engine)
 
 
-def read(path: str | os.PathLike[str]) -> Piece:
-    """The piece in a MIDI file (see `melody.midi.read`)."""
-    from melody import midi
+@checked
+def read(path: str | PathLike[str]) -> Piece:
+    """The piece in a MIDI, MusicXML (.musicxml .xml .mxl), ABC (.abc) or Humdrum (.krn) file (see `Piece.read`)."""
+    from melody.piece import Piece
 
-    return midi.read(path)
+    return Piece.read(path)
 
 
 def __getattr__(name: str) -> Any:

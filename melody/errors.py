@@ -9,6 +9,14 @@ class MelodyError(Exception):
     """Base of every error this package raises on purpose."""
 
 
+class ArgumentError(MelodyError, TypeError):
+    """A call that no function takes: a keyword that it has not, a value of no type that it reads."""
+
+
+class MissingError(MelodyError, ImportError):
+    """A library that is not installed and comes with an extra."""
+
+
 class PieceError(MelodyError, ValueError):
     """Music that no `Piece` can hold: a pitch of 128, a note of no length, a time signature in mid-bar."""
 

@@ -414,16 +414,28 @@ class Piece:
 
     @classmethod
     def read(cls, path: str | PathLike[str]) -> Piece:
-        """The piece in a MIDI file (see `melody.midi.read`)."""
-        from melody import midi
+        """The piece in a file: MusicXML, ABC or Humdrum if its suffix says so, else MIDI.
 
-        return midi.read(path)
+        Raises
+        ------
+        melody.errors.ScoreError, melody.errors.MidiError
+            If it cannot be read (`melody.score.reading.read_score`, `melody.midi.read`).
+        """
+        from pathlib import Path
+
+        from melody import midi
+        from melody.arguments import path_of
+        from melody.score.reading import READS, read_score
+
+        found = Path(path_of(path, "the file"))
+        return read_score(found) if found.suffix.lower() in READS else midi.read(found)
 
     def write(self, path: str | PathLike[str]) -> None:
         """Write a MIDI file, whole or not at all (see `melody.midi.write`)."""
         from melody import midi
+        from melody.arguments import path_of
 
-        midi.write(self, path)
+        midi.write(self, path_of(path, "the file"))
 
     def plot(self) -> Figure:
         """A piano roll, as a matplotlib figure (see `melody.report.roll.plot`)."""

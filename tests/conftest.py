@@ -43,6 +43,18 @@ def small_corpus(tunes: int = 120) -> SmallCorpus:
     return SmallCorpus(vocabulary, {"valid": rows[:tenth], "test": rows[tenth : 2 * tenth], "train": rows[2 * tenth :]})
 
 
+@pytest.fixture(autouse=True)
+def seeds(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who names no seed gets 0 here, so that a test sees the same music each time; but for those that are about that."""
+    if "seeds_are_drawn" not in request.fixturenames:
+        monkeypatch.setattr("melody.sampling.keywords.new_seed", lambda: 0)
+
+
+@pytest.fixture
+def seeds_are_drawn() -> None:
+    """For tests of music without a seed."""
+
+
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of a model trained until it knows the rules on such a corpus."""

@@ -92,17 +92,12 @@ def test_a_folder_is_judged_and_a_store_is_trained_on(folder: Path, tmp_path: Pa
 
 def test_generate_writes_sound_roll_and_page(trained: Path, tmp_path: Path) -> None:
     done = melody("generate", trained, "--count", 2, "--bars", 2, "--wav", "--png", "--html", "--out", "new", cwd=tmp_path)
-    assert sorted(Path(line).suffix for line in done.stdout.split()) == [
-        ".html",
-        ".mid",
-        ".mid",
-        ".png",
-        ".png",
-        ".wav",
-        ".wav",
-    ]
-    page = (tmp_path / "new" / "index.html").read_text()
+    suffixes = [Path(line).suffix for line in done.stdout.split()]
+    assert suffixes == [".mid", ".wav", ".png", ".mid", ".wav", ".png", ".html", ".html"]
+    *_, shown, listed = (tmp_path / line for line in done.stdout.split())
+    page = shown.read_text()
     assert page.count("<audio") >= 2 and "rules" in page and "seed" in page
+    assert listed.name == "index.html" and shown.name in listed.read_text()
 
 
 def test_render_plot_and_score(tmp_path: Path) -> None:
@@ -153,7 +148,7 @@ def test_collections_are_listed_and_unknown_ones_refused(tmp_path: Path) -> None
         ("generate", "MODEL", "--bars", "10000000"),
         ("generate", "MODEL", "--count", "0"),
         ("generate", "MODEL", "--count", "2", "--out", "one.mid"),
-        ("generate", "MODEL", "--out", "tune.xyz"),
+        ("generate", "MODEL", "--out", "tune.wav"),
         ("generate", "MODEL", "--colour", "red"),
         ("generate",),
         ("continue", "MODEL", "nothing.mid"),
@@ -233,11 +228,11 @@ def test_python_in_five_lines(folder: Path, tmp_path: Path) -> None:
     """The README's lines."""
     code = (
         "import melody\n"
-        f"model = melody.train({str(folder)!r}, out='m.safetensors', max_minutes=0.1)\n"
-        "tune = model.generate(bars=4)\n"
+        f"model = melody.train({str(folder)!r}, out='m.safetensors', minutes=0.1)\n"
+        "tune = model.generate(bars=4, seed=1)\n"
         "longer = model.continue_(tune, bars=4)\n"
         "longer.write('longer.mid')\n"
-        "assert melody.load('m.safetensors').generate(bars=4) == tune\n"
+        "assert melody.load('m.safetensors').generate(bars=4, seed=1) == tune\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
@@ -257,16 +252,14 @@ def test_a_plain_script_prepares_many_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("package", "arguments", "extra"),
+    ("package", "arguments"),
     [
-        ("matplotlib", ("plot", "tune.mid"), "plot"),
-        ("verovio", ("score", "tune.mid"), "score"),
-        ("typst", ("score", "tune.mid"), "score"),
+        ("matplotlib", ("plot", "tune.mid")),
+        ("verovio", ("score", "tune.mid")),
+        ("typst", ("score", "tune.mid")),
     ],
 )
-def test_without_an_extra_the_command_says_which_to_install(
-    tmp_path: Path, package: str, arguments: tuple[str, ...], extra: str
-) -> None:
+def test_without_an_extra_the_command_says_what_to_install(tmp_path: Path, package: str, arguments: tuple[str, ...]) -> None:
     """The package is hidden from the process as if it were not installed."""
     midi.write(folk_tune(0), tmp_path / "tune.mid")
     code = (
@@ -279,7 +272,7 @@ def test_without_an_extra_the_command_says_which_to_install(
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
-    assert done.stderr.count("\n") == 1 and f"pip install 'melody[{extra}]'" in done.stderr
+    assert done.stderr.count("\n") == 1 and "pip install" in done.stderr and package in done.stderr
 
 
 def test_a_collection_becomes_a_folder_of_legal_files(tmp_path: Path) -> None:

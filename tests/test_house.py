@@ -10,13 +10,14 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "melody"
 FLOORS = [
     {"errors", "text", "threads"},
+    {"arguments", "extras"},
     {"files", "signatures"},
     {"piece"},
     {"midi", "score", "tokens"},
     {"shape"},
     {"corpus", "model", "engine", "ngram", "limits"},
     {"modelfile", "dataset"},
-    {"export"},
+    {"export", "models"},
     {"heldout", "sampling"},
     {"evaluation"},
     {"training"},

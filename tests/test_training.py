@@ -3,6 +3,8 @@
 import csv
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from conftest import SmallCorpus, small_corpus
 from music import folk_tune
 
 from melody import midi, modelfile
+from melody.cli import main
 from melody.dataset import BatchSettings
 from melody.errors import TrainingError
 from melody.evaluation import nats_per_note, restored
@@ -29,6 +32,7 @@ from melody.tokens import Vocabulary
 from melody.tokens.features import condition_sizes, feature_sizes
 from melody.tokens.vocabulary import FIELDS, VALUE
 from melody.training import alarms, transfer
+from melody.training import plan as planning
 from melody.training.plan import regularised
 from melody.training.run import fit, plan
 from melody.training.settings import Alarm, Epoch, Paths, Plan, Result, TrainingSettings
@@ -218,10 +222,97 @@ def test_the_sentence_says_what_happened_and_what_to_try() -> None:
 
     assert "50 %" in result().sentence
     assert "more music" in result(test=2.5).sentence
-    assert "--max-minutes" in result(best_epoch=9).sentence
+    learning = {"best_epoch": 9, "max_minutes": 10.0}
+    assert "--max-minutes 20" in result(**learning, epochs_by="time").sentence
+    for epochs_by in ("music", "you"):  # more time would change nothing
+        assert "--epochs 18" in result(**learning, epochs_by=epochs_by).sentence
+        assert "minutes" not in result(**learning, epochs_by=epochs_by, test=2.5).sentence
     assert "--resume" in result(ending="interrupted").sentence
     assert "by itself" in result(ending="stopped early").sentence
     assert not np.isnan(result().valid)
+
+
+# The same command trains the same model, or says why not
+
+
+def test_a_plan_made_by_the_clock_says_which_settings_make_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock decides about epochs, how much an epoch sees and precision; what decided is asked for the second time."""
+    corpus, timed = small_corpus(40), TrainingSettings(max_minutes=2.0, model=TINY, batch=SETTINGS.batch, samples=0)
+    events = plan(corpus, replace(timed, epochs=1)).events
+    with monkeypatch.context() as slow:
+        slow.setattr(planning, "SMALL", 8)
+        slow.setattr(planning, "LEAST_EPOCHS", 3)
+        seconds = {"32": 150 / events, "bf16": 100 / events}  # far slower than it is, so that the clock never cuts it
+        slow.setattr(planning, "seconds_per_event", lambda model, batches, precision: (seconds[precision],) * 2)
+        first = fit(corpus, tmp_path / "first.safetensors", timed)
+    assert first.is_as_planned and first.epochs_by == "time" and first.epochs == 3
+    again = first.repeating
+    assert (again.epochs, again.precision) == (3, "bf16") and 0 < again.epoch_share < 1
+    told = plan(corpus, again)
+    assert f"through {100 * again.epoch_share:.2g} % of the music" in " ".join(told.lines)
+    second = fit(corpus, tmp_path / "second.safetensors", again)
+    assert _weights(tmp_path / "first.safetensors") == _weights(tmp_path / "second.safetensors")
+    assert second.repeating == again
+
+
+def test_a_plan_cut_short_under_way_says_that_it_cannot_be_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "seconds_per_event", lambda model, batches, precision: (1e-9, 1e-9))
+    heard: list[Alarm] = []
+    settings = TrainingSettings(max_minutes=0.05, model=TINY, batch=SETTINGS.batch, samples=0)
+    result = fit(small_corpus(40), tmp_path / "m.safetensors", settings, on_alarm=heard.append)
+    assert not result.is_as_planned and result.epochs_by == "time"
+    told = next(alarm.sentence for alarm in heard if alarm.kind == "slower")
+    took, planned = re.search(r"takes (.*), not (.*?):", told).groups()  # type: ignore[union-attr]
+    assert took != planned and " 0 s" not in told
+
+
+def test_the_command_that_trains_the_same_model_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my songs").mkdir()
+    for number in range(24):
+        midi.write(folk_tune(number), Path("my songs") / f"{number:02}.mid")
+    words = ["train", "my songs", "--max-minutes", "2", "--samples", "0", "--batch-size", "8", "--part", "melodic"]
+    with monkeypatch.context() as slow:
+        slow.setattr(planning, "seconds_per_event", lambda model, batches, precision: (0.025, 0.025))
+        assert main([*words, "--out", "a.safetensors"]) == 0
+    told = " ".join(capsys.readouterr().err.split()).partition("on a machine like this one: melody ")[2]
+    command = shlex.split(told.partition(" losses:")[0])
+    assert command[:4] == ["train", "my songs", "--part", "melodic"] and "--epochs" in command
+    assert main([*command, "--out", "b.safetensors"]) == 0
+    assert "the same model again" not in capsys.readouterr().err  # the command is the one
+    assert _weights(Path("a.safetensors")) == _weights(Path("b.safetensors"))
+
+
+class Crash(Exception):
+    """Ends a run as a power cut would."""
+
+
+def _crashed(out: Path, corpus: SmallCorpus, settings: TrainingSettings, after: int) -> None:
+    def crash(epoch: Epoch) -> None:
+        if epoch.number > after:
+            raise Crash
+
+    with pytest.raises(Crash):
+        fit(corpus, out, settings, on_epoch=crash)
+
+
+def test_a_run_goes_on_with_the_settings_that_it_began_with(tmp_path: Path) -> None:
+    corpus, begun = small_corpus(40), replace(SETTINGS, seed=3, learning_rate=0.01, samples=0)
+    fit(corpus, tmp_path / "whole.safetensors", begun)
+    out = tmp_path / "m.safetensors"
+    _crashed(out, corpus, begun, after=2)
+    with pytest.raises(TrainingError, match=r"begun with seed 3, not 4; leave it out, or train without --resume"):
+        fit(corpus, out, replace(begun, seed=4), resume=True)
+    with pytest.raises(TrainingError, match="begun with batch"):
+        fit(corpus, out, replace(begun, batch=BatchSettings(batch_size=9)), resume=True)
+    with pytest.raises(TrainingError, match=r"other parts of it|folder has changed"):
+        fit(small_corpus(41), out, begun, resume=True)
+    fit(corpus, out, TrainingSettings(max_minutes=7), resume=True)  # all else is left out
+    assert _weights(out) == _weights(tmp_path / "whole.safetensors")
+    with pytest.raises(TrainingError, match=r"no interrupted run to resume .* has ended: train anew, with more"):
+        fit(corpus, out, begun, resume=True)
 
 
 # What stands beside the model
@@ -272,6 +363,17 @@ def test_what_the_user_asks_for_is_planned(tmp_path: Path) -> None:
     "wrong",
     [
         {"max_minutes": 0},
+        {"max_minutes": "ten"},
+        {"epoch_share": 0.0},
+        {"epochs": 2.5},
+        {"epochs": True},
+        {"seed": -1},
+        {"seed": 2**31},
+        {"patience": 1.5},
+        {"precision": "16"},
+        {"half": "yes"},
+        {"strategy": None},
+        {"batch": BatchSettings(window="64")},
         {"epochs": 0},
         {"learning_rate": -1.0},
         {"learning_rate": float("nan")},
@@ -355,6 +457,27 @@ def test_real_trainings_raise_them(tmp_path: Path, settings: dict, kind: str) ->
     assert modelfile.load(tmp_path / "model.safetensors").training["alarms"][kind] == told
 
 
+def test_advice_fits_who_adapts_a_model() -> None:
+    """It is not told to do so, nor to take another size, which an adapted model cannot."""
+    anew = plan(small_corpus(8), TrainingSettings(epochs=20, model=TINY))
+    assert "--from" in alarms.before(anew)[0].sentence and alarms.before(replace(anew, adapts=True)) == []
+    history = [_entry(1, 7.0, 5.0), _entry(2, 4.0, 3.5), *(_entry(3 + i, 3.0 - 0.2 * i, 3.7 + 0.2 * i) for i in range(3))]
+    for adapts, word in ((False, "--hidden-size"), (True, "--epochs")):
+        told = [alarm.sentence for alarm in alarms.after(history, replace(anew, adapts=adapts), 4)]
+        assert len(told) == 1 and word in told[0]
+        assert (word == "--hidden-size") == ("--hidden-size" in told[0])
+
+
+def test_one_is_one() -> None:
+    planned = replace(
+        plan(small_corpus(8), TrainingSettings(epochs=1, model=TINY)), pieces=1, notes=1, tokens=1, valid_pieces=1
+    )
+    told = " ".join(planned.lines)
+    assert "1 piece, 1 note, 1 token to train on, 1 piece to choose" in told and "1 epoch of" in told
+    assert "1 piece with 1 note is little" in alarms.before(planned)[0].sentence
+    assert "the same to choose the model on" in replace(planned, valid_pieces=0).lines[0]
+
+
 def test_too_little_data_is_told_first(tmp_path: Path) -> None:
     heard: list[Alarm] = []
     fit(small_corpus(8), tmp_path / "model.safetensors", replace(SETTINGS, epochs=1), on_alarm=heard.append)
@@ -402,7 +525,7 @@ def test_a_disk_that_fills_up_leaves_the_last_good_model_whole(tmp_path: Path) -
     before, limits = out.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(len(before) * 1.3), limits[1]))
-        with pytest.raises(FileError, match=r"cannot write .*resume: .*free some space"):
+        with pytest.raises(FileError, match=r"cannot write .*resume: File too large; .*name another place"):
             fit(corpus, out, replace(SETTINGS, seed=1))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -8,14 +8,43 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-app = typer.Typer(
+from melody.cli import screen, signals
+
+
+class Command(TyperCommand):
+    """A command whose usage line says MODEL, where typer writes {MODEL}."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The words after the command's name."""
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+
+
+class Commands(TyperGroup):
+    """All commands, what most people want first."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Their names, in the order of the help."""
+        return [name for name in _ORDER if name in self.commands]
+
+
+class App(typer.Typer):
+    """The commands."""
+
+    def command(self, name: str | None = None, **facts: Any) -> Any:
+        """Declare a command, see `typer.Typer.command`."""
+        return super().command(name, cls=Command, **facts)
+
+
+app = App(
     name="melody",
-    add_completion=False,
+    cls=Commands,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
@@ -38,47 +67,128 @@ def version(
 
 # Where each command is: only the module of the one that was asked for is loaded, which shortens every start.
 COMMANDS = {
-    "learn": ("corpus", "prepare"),
-    "train": ("train",),
     "make": ("generate", "continue"),
+    "train": ("train",),
+    "listing": ("models",),
     "change": ("vary", "harmonize"),
+    "show": ("render", "plot", "score"),
+    "learn": ("corpus", "prepare"),
     "measure": ("evaluate",),
     "share": ("export",),
-    "show": ("render", "plot", "score"),
 }
+_ORDER = [word for words in COMMANDS.values() for word in words]
+typed: list[str] = []  # the words of the command that runs
+_COMPLETING = "_MELODY_COMPLETE"  # set by the shell that asks what a word may become
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 done, 2 the user can mend it, 130 interrupted."""
+    """Run one command and return its exit code.
+
+    0 done, 2 the user can mend it, 130 interrupted (Ctrl-C), 143 ended (SIGTERM).
+    """
+    with signals.noted():
+        try:
+            code = _run(sys.argv[1:] if arguments is None else arguments)
+        except KeyboardInterrupt:
+            code = _interrupted()
+        return _interrupted() if signals.received and not code else code
+
+
+def _run(arguments: list[str]) -> int:
     from melody.errors import MelodyError
     from melody.threads import wait_shortly
 
     wait_shortly()
-    asked = "".join((sys.argv[1:] if arguments is None else arguments)[:1])
+    screen.begin()
+    typed[:] = arguments
+    asked = _asked(arguments)
     if asked != "train":
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's products here are too small for more
-    for name in [name for name, words in COMMANDS.items() if asked in words] or COMMANDS:  # all of them for the help
-        import_module(f"melody.cli.{name}")
     try:
-        return app(arguments, prog_name="melody", standalone_mode=False) or 0
+        for name in _modules(asked):
+            import_module(f"melody.cli.{name}")
+        code = app(arguments, prog_name="melody", standalone_mode=False) or 0
+        screen.end()
+        return code
     except MelodyError as error:
-        return _fail(str(error))
-    except KeyboardInterrupt:
-        return _fail("interrupted", 130)
+        return _fail(str(error), signals.exit_code() if signals.received else 2)
     except BrokenPipeError:  # the reader of our output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        screen.give_up()
         return 0
+    except OSError as error:  # files are written elsewhere and speak for themselves
+        screen.give_up()
+        what = f"{error.filename}: {error.strerror}" if error.filename else f"cannot print ({error.strerror})"
+        return _fail(f"{what}{_stays()}")
+    except MemoryError:
+        return _fail(f"there is not enough memory for this; ask for less{_stays()}")
     except Exception as error:
-        if hasattr(error, "format_message"):  # the parser's own: an unknown option, a missing argument
-            context = getattr(error, "ctx", None)
-            return _fail(f"{error.format_message()} (see {context.command_path if context else 'melody'} --help)")
-        if type(error).__name__ in ("Abort", "Exit"):
-            return int(getattr(error, "exit_code", 130))
-        raise
+        return _refused(error, asked)
+
+
+def _asked(arguments: list[str]) -> str:
+    """The command that is asked for, or that is being typed."""
+    if _COMPLETING not in os.environ:
+        return "".join(arguments[:1])
+    words = os.environ.get("_TYPER_COMPLETE_ARGS", os.environ.get("COMP_WORDS", "")).split()
+    return "".join(words[1:2])
+
+
+def _modules(asked: str) -> list[str]:
+    """The modules that the command needs; all of them for the help.
+
+    Raises
+    ------
+    MelodyError
+        If there is no such command.
+    """
+    from melody.errors import MelodyError
+
+    found = [name for name, words in COMMANDS.items() if asked in words]
+    if found or not asked or asked.startswith("-") or _COMPLETING in os.environ:
+        return found or list(COMMANDS)
+    near = _near(asked, _ORDER)
+    raise MelodyError(f"there is no command '{asked}'{near} (see melody --help)")
+
+
+def _near(word: str, known: list[str]) -> str:
+    """What may have been meant, as part of a sentence."""
+    from difflib import get_close_matches
+
+    begun = [each for each in known if len(word) > 1 and each.startswith(word)]
+    near = begun or get_close_matches(word, known, n=1)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def _refused(error: Exception, asked: str) -> int:
+    """What the parser refuses: an unknown option, a missing argument."""
+    if type(error).__name__ == "Abort":  # what typer makes of KeyboardInterrupt
+        raise KeyboardInterrupt from error
+    if type(error).__name__ == "Exit":
+        return int(getattr(error, "exit_code", 2))
+    if not hasattr(error, "format_message"):
+        raise error
+    context, message = getattr(error, "ctx", None), str(error.format_message())
+    if context and hasattr(error, "option_name") and hasattr(error, "possibilities"):
+        known = [name for parameter in context.command.params for name in parameter.opts if name.startswith("--")]
+        message = f"there is no option {error.option_name}{_near(error.option_name, known)}"
+    return _fail(f"{message} (see {context.command_path if context else 'melody'} --help)")
+
+
+def _interrupted() -> int:
+    return _fail(f"interrupted{_stays() or '; nothing was written'}", signals.exit_code())
+
+
+def _stays() -> str:
+    """What has been written, as part of a sentence."""
+    paths = screen.written
+    more = f" and {screen.counted(len(paths) - 1, 'other file')}" if len(paths) > 1 else ""
+    return f"; what is written stays: {paths[-1]}{more}" if paths else ""
 
 
 def _fail(message: str, code: int = 2) -> int:
-    print(f"melody: {' '.join(message.split())}", file=sys.stderr)
+    with suppress(OSError):  # where nothing can be said, the exit code says it
+        if sys.stderr is not None:
+            print(f"melody: {screen.one_line(message)}", file=sys.stderr, flush=True)
     return code
 
 

@@ -10,9 +10,9 @@ import typer
 
 from melody.cli import app
 from melody.cli.make import ModelName, Part, find_model, span_of
-from melody.cli.options import Drawing, Writing, grouped, temperature_option, whole
+from melody.cli.options import ADVANCED, Drawing, Writing, grouped, temperature_option, whole
 from melody.cli.show import SCORES, Tune, read_tune
-from melody.cli.writing import Made, targets_of, write_page, write_tunes
+from melody.cli.writing import Made, Page, targets_of, write_tunes
 from melody.limits import Limits
 from melody.sampling.choice import VOICES_TEMPERATURE
 from melody.sampling.vary import VarySettings
@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 _HOW = VarySettings()
 Candidates = Annotated[
     str,
-    typer.Option(metavar="NUMBER", help="How many ways are weighed against one another; more is slower and better."),
+    typer.Option(
+        metavar="NUMBER",
+        help="How many ways are weighed against one another; more is slower and better.",
+        rich_help_panel=ADVANCED,
+    ),
 ]
 
 
@@ -40,14 +44,16 @@ class Singing(Drawing):
 def vary(
     model: ModelName,
     tune: Tune,
-    drawing: Drawing,
     writing: Writing,
+    drawing: Drawing,
     bars: Annotated[
         str, typer.Option(metavar="FIRST-LAST", help="The bars to rewrite, as 5-8; a pick-up is bar 0.", show_default=False)
     ],
     part: Part = None,
     candidates: Candidates = str(_HOW.candidates),
-    rounds: Annotated[str, typer.Option(metavar="NUMBER", help="How often bar by bar is weighed again.")] = str(_HOW.rounds),
+    rounds: Annotated[
+        str, typer.Option(metavar="NUMBER", help="How often bar by bar is weighed again.", rich_help_panel=ADVANCED)
+    ] = str(_HOW.rounds),
 ) -> None:
     """Rewrite some bars of a tune, with regard to what stands before and after them.
 
@@ -55,19 +61,19 @@ def vary(
 
     Example: **melody vary fiddle my-tune.mid --bars 5-8 --count 3**
     """
-    from melody.cli.screen import say
+    from melody.cli.screen import Progress, say
 
     settings, span = drawing.settings, span_of("bars", bars)
     how = VarySettings(whole("candidates", candidates) or 0, whole("rounds", rounds) or 0)
     loaded = find_model(model, drawing.runner)
-    targets = targets_of(writing.out, f"{tune.stem}-varied-{settings.seed}", writing.number)
-    varied = _varied(loaded, tune, span, part=part, count=writing.number, how=how, settings=settings)
+    targets = targets_of(writing, tune.stem, "varied", str(settings.seed))
+    with Progress(f"rewriting bars {bars}"):
+        varied = _varied(loaded, tune, span, part=part, count=writing.number, how=how, settings=settings)
     for remark in dict.fromkeys(remark for one in varied for remark in one.made.remarks):
         say(f"{tune.name}: {remark}")
-    made = [Made(path, v.made.piece, remarks=v.made.remarks, data=v.data) for path, v in zip(targets, varied)]
-    write_tunes(made, writing, Limits())
-    if writing.html:
-        write_page(made, f"{tune.stem}, bars {bars} by {loaded.file.name}", loaded, settings, Limits())
+    made = [Made(v.made.piece, remarks=v.made.remarks, data=v.data) for v in varied]
+    page = Page(f"{tune.stem}, bars {bars} by {loaded.file.name}", loaded, settings, Limits())
+    write_tunes(made, targets, drawing, writing, page)
 
 
 @app.command()
@@ -77,32 +83,35 @@ def harmonize(
     melody: Annotated[
         Path, typer.Argument(metavar="MELODY", help="MIDI, MusicXML, ABC, Humdrum; one part.", show_default=False)
     ],
-    drawing: Singing,
     writing: Writing,
+    drawing: Singing,
     key: Annotated[
         str | None, typer.Option(help="As Dm or Bb. Default: the file's, or the likeliest.", show_default=False)
     ] = None,
-    parallels: Annotated[bool, typer.Option("--parallels", help="Let voices move in parallel fifths and octaves.")] = False,
+    parallels: Annotated[
+        bool, typer.Option("--parallels", help="Let voices move in parallel fifths and octaves.", rich_help_panel=ADVANCED)
+    ] = False,
     candidates: Candidates = "64",
 ) -> None:
     """Set a melody: the model's other parts under it, the melody as it is.
 
     Example: **melody harmonize chorales hymn.mid --key G --out hymn-in-four.mid**
     """
-    from melody.cli.screen import say
+    from melody.cli.screen import Progress, say
     from melody.sampling.harmonize import harmonize
 
     settings, ways = drawing.settings, whole("candidates", candidates) or 0
     loaded = find_model(model, drawing.runner)
-    targets = targets_of(writing.out, f"{melody.stem}-harmonized-{settings.seed}", writing.number)
+    targets = targets_of(writing, melody.stem, "harmonized", str(settings.seed))
     how: dict[str, Any] = {"key": key, "strict": not parallels, "candidates": ways}
-    sung = harmonize(loaded, read_tune(melody), count=writing.number, settings=settings, **how)
+    piece = read_tune(melody)
+    with Progress("setting the melody"):
+        sung = harmonize(loaded, piece, count=writing.number, settings=settings, **how)
     for remark in sung[0].remarks:
         say(f"{melody.name}: {remark}")
-    made = [Made(path, harmony.piece, remarks=harmony.remarks) for path, harmony in zip(targets, sung)]
-    write_tunes(made, writing, Limits())
-    if writing.html:
-        write_page(made, f"{melody.stem}, set by {loaded.file.name}", loaded, settings, Limits())
+    made = [Made(harmony.piece, remarks=harmony.remarks) for harmony in sung]
+    page = Page(f"{melody.stem}, set by {loaded.file.name}", loaded, settings, Limits())
+    write_tunes(made, targets, drawing, writing, page)
 
 
 def _varied(model: Model, tune: Path, bars: tuple[int, int], **options: Any) -> list[Varied]:

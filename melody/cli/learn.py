@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,12 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from melody.cli import app
+from melody.cli.options import Force
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
-    from rich.progress import TaskID
-
-    from melody.corpus import Corpus, PrepareSettings, Progress
+    from melody import corpus as corpora
 
 _SHOWN = 20  # rejected files on the screen
 
@@ -23,7 +22,10 @@ _SHOWN = 20  # rejected files on the screen
 @app.command()
 def corpus(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Which collection to write; none lists them.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder to write to. Default: data/NAME.", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Folder to write to. Default: data/NAME.", show_default=False)
+    ] = None,
+    force: Force = False,
 ) -> None:
     """List the music that comes with the program, or write one collection as a folder of MIDI files.
 
@@ -32,7 +34,7 @@ def corpus(
     Example: **melody corpus fiddle --out data/fiddle**
     """
     from melody import files, midi
-    from melody.cli.screen import progress, say, table
+    from melody.cli.screen import Progress, say, show, table
     from melody.errors import CorpusError
     from melody.score.collections import COLLECTIONS, load
 
@@ -41,17 +43,16 @@ def corpus(
         table(("name", "collection", "years", "pieces", "notes"), rows)
         say("write one with: melody corpus NAME --out FOLDER")
         return
-    out = out or Path("data") / name
     if name not in COLLECTIONS:
         raise CorpusError(f"there is no collection '{name}'; there are {', '.join(COLLECTIONS)}")
+    out = _folder(out, name, force)
     written = out if out.exists() else out.with_name(f"{out.name}.part")  # a new folder appears whole or not at all
     files.make_folder(written)
     skipped: list[str] = []
-    with progress(f"writing {name}") as bar:
-        task = bar.add_task("", total=None)
+    with Progress(f"writing {name}", "tunes") as update:
         pieces = load(
             name,
-            on_progress=lambda done, total: bar.update(task, completed=done, total=total),
+            on_progress=update,
             on_skip=lambda stem, reason: skipped.append(f"left out {stem}: {reason}"),
         )
         count = 0
@@ -63,12 +64,27 @@ def corpus(
     for line in skipped:
         say(line)
     say(f"{count:,} tunes written; train on them with: melody train {out}")
-    print(out)
+    show(out)
+
+
+def _folder(out: Path | None, name: str, force: bool) -> Path:
+    """The folder for a collection: one that was named, or data/NAME, where no file is that would be replaced."""
+    from melody.cli.targets import free
+    from melody.files import FileError
+
+    if out is None:
+        return free(Path("data") / name, force)
+    if out.is_dir() and any(out.iterdir()) and not force:
+        raise FileError(f"{out} is there already and holds files; name another folder, or replace them with --force")
+    return out
 
 
 Part = Annotated[
     str,
-    typer.Option(help="Take of each piece: all, highest, melodic (most like a melody), a number from 1, a track's name."),
+    typer.Option(
+        metavar="PART",
+        help="Take of each piece: all, highest, melodic (most like a melody), a number from 1, a track's name.",
+    ),
 ]
 Drums = Annotated[bool, typer.Option("--drums/--no-drums", help="Keep drum parts.")]
 
@@ -80,10 +96,17 @@ def prepare(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Store to write, NAME.store. Without it only the verdicts.", show_default=False),
+        typer.Option(
+            metavar="FILE",
+            help="Store to write, NAME.store, or to bring up to date. Without it only the verdicts.",
+            show_default=False,
+        ),
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(help="JSON file to write: an object for each file, with its verdict.", show_default=False)
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="JSON file to write: an object for each file, with its verdict.", show_default=False
+        ),
     ] = None,
     explain: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Say what becomes of this one file, and why.", show_default=False)
@@ -92,6 +115,7 @@ def prepare(
     drums: Drums = True,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 for one a core.")] = 0,
     dask: Annotated[str, typer.Option(metavar="ADDRESS", help="Let a Dask cluster do the work.", show_default=False)] = "",
+    force: Force = False,
 ) -> None:
     """Look through a folder of music: a verdict for every file, copies and versions found, a split that does not leak.
 
@@ -100,7 +124,8 @@ def prepare(
     Example: **melody prepare my-songs --report verdicts.json**
     """
     from melody import files
-    from melody.cli.screen import say, table
+    from melody.cli.screen import say, show, table
+    from melody.cli.targets import named
     from melody.corpus import PrepareSettings
     from melody.corpus import explain as explain_file
     from melody.errors import CorpusError
@@ -114,6 +139,8 @@ def prepare(
         return
     if folder is None:
         raise CorpusError("no folder was named; write: melody prepare FOLDER, or melody prepare --explain FILE")
+    if report is not None:
+        named(report, force, source=folder)
     prepared = read_folder(folder, settings, out)
     rejected = [v for v in prepared.verdicts if v.status == "rejected"]
     table(("not used", "why"), [(v.path, v.reason) for v in rejected[:_SHOWN]] or [("none", "")])
@@ -123,12 +150,14 @@ def prepare(
         files.write_bytes(report, json.dumps(prepared.report(), indent=1, ensure_ascii=False).encode())
     for path in (out, report):
         if path is not None:
-            print(path)
+            show(path)
 
 
-def read_folder(folder: Path, settings: PrepareSettings, store: Path | None = None, with_split: bool = True) -> Corpus:
+def read_folder(
+    folder: Path, settings: corpora.PrepareSettings, store: Path | None = None, with_split: bool = True
+) -> corpora.Corpus:
     """The corpus of a folder, with a progress bar, and in a few lines what was kept and chosen, and how it was split."""
-    from melody.cli.screen import progress, say
+    from melody.cli.screen import Progress, say
     from melody.corpus import Corpus
     from melody.corpus import prepare as prepare_folder
 
@@ -137,15 +166,13 @@ def read_folder(folder: Path, settings: PrepareSettings, store: Path | None = No
         for line in prepared.summary() if with_split else prepared.summary()[:1]:
             say(line)
         return prepared
-    with progress(f"reading {folder}") as bar:
-        task = bar.add_task("", total=None)
-        update = partial(_update, bar, task)
-        prepared = prepare_folder(folder, settings, store=store, on_progress=update)
+    with Progress(f"reading {folder}", "files") as update:
+        prepared = prepare_folder(folder, settings, store=store, on_progress=partial(_update, update))
     for line in (*(prepared.summary() if with_split else prepared.summary()[:1]), *prepared.remarks):
         say(line)
     return prepared
 
 
-def _update(bar: Bar, task: TaskID, done: Progress) -> None:
+def _update(update: Callable[..., None], done: corpora.Progress) -> None:
     rate = f"{done.done / done.seconds:,.0f} files/s, {done.notes / done.seconds:,.0f} notes/s" if done.seconds else ""
-    bar.update(task, completed=done.done, total=done.files, description=rate)
+    update(done.done, done.files, rate)

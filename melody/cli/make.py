@@ -2,32 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from melody.cli import app
-from melody.cli.options import Choosing, Keeping, Writing, grouped
+from melody.cli.options import ADVANCED, Choosing, Keeping, Writing, grouped
 from melody.cli.show import SCORES
-from melody.cli.writing import Made, targets_of, write_page, write_tunes
-from melody.errors import ModelFileError, SamplingError
+from melody.cli.writing import Made, Page, targets_of, write_tunes
+from melody.errors import SamplingError
 
 if TYPE_CHECKING:
     from melody.limits import Limits
     from melody.piece import Piece
-    from melody.sampling import Model
-    from melody.sampling.model import EngineName
+    from melody.sampling import Model, SamplingSettings
+    from melody.sampling.model import EngineName, Tune
     from melody.sampling.prompt import Continuation
     from melody.sampling.whole import Continued
 
+
+def _names(incomplete: str) -> list[str]:
+    """Models whose names begin so, for the shell."""
+    from melody import models
+
+    return [name for name in map(models.name_of, models.available()) if name.startswith(incomplete)]
+
+
 ModelName = Annotated[
-    str, typer.Argument(metavar="MODEL", help="A model file, or the name of one in checkpoints/.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="A model: its name, as melody models lists them, or its file.",
+        show_default=False,
+        autocompletion=_names,
+    ),
 ]
 Part = Annotated[
     str | None,
     typer.Option(
+        metavar="PART",
         help="Which part: a number from 1, a track's name, melodic, highest. Default: all, or if the model does not know "
         "them together the most melodic one that it knows.",
         show_default=False,
@@ -35,13 +51,32 @@ Part = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class Composing(Choosing):
+    """How tokens of a new tune are chosen, and which tunes are kept."""
+
+    any_ending: Annotated[
+        bool,
+        typer.Option(
+            "--any-ending",
+            help="Take a tune as it ends. Otherwise up to 16 are drawn until one ends on a bar line and on the tonic chord.",
+            rich_help_panel=ADVANCED,
+        ),
+    ] = False
+
+    @property
+    def settings(self) -> SamplingSettings:
+        """As `Choosing.settings`, the ending among them."""
+        return replace(super().settings, any_ending=self.any_ending)
+
+
 @app.command()
 @grouped
 def generate(
     model: ModelName,
     keeping: Keeping,
-    choosing: Choosing,
     writing: Writing,
+    choosing: Composing,
     bars: Annotated[
         str | None,
         typer.Option(
@@ -50,33 +85,27 @@ def generate(
             show_default=False,
         ),
     ] = None,
-    any_ending: Annotated[
-        bool,
-        typer.Option(
-            "--any-ending",
-            help="Take a tune as it ends. Otherwise up to 16 are drawn until one ends on a bar line and on the tonic chord.",
-        ),
-    ] = False,
 ) -> None:
     """Write new tunes.
 
     Example: **melody generate fiddle --count 5 --bars 16 --key Dm --end-on-tonic --out tunes**
     """
-    from melody.cli.screen import say
-
-    settings, limits = replace(choosing.settings, any_ending=any_ending), keeping.limits(bars)
+    settings, limits, count = choosing.settings, keeping.limits(bars), writing.number
     loaded = find_model(model, choosing.runner)
-    targets = targets_of(writing.out, f"{loaded.file.name}-{settings.seed}", writing.number)
-    tunes = loaded.tunes(writing.number, limits=limits, settings=settings, **choosing.search)
-    made = [
-        Made(p, t.piece, removed=t.removed, nats=t.nats, faults=t.faults, remarks=t.remarks) for p, t in zip(targets, tunes)
-    ]
-    for tune in made:
-        for remark in tune.remarks:
-            say(f"{tune.path.name}: {remark}")
-    write_tunes(made, writing, limits)
-    if writing.html:
-        write_page(made, f"New tunes from {loaded.file.name}", loaded, settings, limits)
+    targets = targets_of(writing, loaded.file.name, str(settings.seed))
+    made = (
+        Made(t.piece, removed=t.removed, nats=t.nats, faults=(*t.faults, *t.remarks), remarks=t.remarks)
+        for t in _tunes(loaded, count, limits, choosing)
+    )
+    page = Page(f"New tunes from {loaded.file.name}", loaded, settings, limits)
+    write_tunes(made, targets, choosing, writing, page)
+
+
+def _tunes(model: Model, count: int, limits: Limits, choosing: Composing) -> Iterable[Tune]:
+    """Tunes one by one as they are made, but where the best of them are wanted."""
+    if any(value is not None for value in choosing.search.values()):
+        return model.tunes(count, limits=limits, settings=choosing.settings, **choosing.search)
+    return model.each_tune(count, limits=limits, settings=choosing.settings)
 
 
 @app.command(name="continue")
@@ -84,8 +113,8 @@ def generate(
 def continue_(
     model: ModelName,
     keeping: Keeping,
-    choosing: Choosing,
     writing: Writing,
+    choosing: Choosing,
     prompt: Annotated[
         Path | None,
         typer.Argument(metavar="TUNE", help="The tune to go on with: MIDI, MusicXML, ABC, Humdrum.", show_default=False),
@@ -122,42 +151,41 @@ def continue_(
     settings, limits = choosing.settings, keeping.limits(bars)
     loaded = find_model(model, choosing.runner)
     stem = prompt.stem if prompt else "notes"
-    targets = targets_of(writing.out, f"{stem}-{loaded.file.name}-{settings.seed}", writing.number)
+    targets = targets_of(writing, stem, loaded.file.name, str(settings.seed))
     options: dict[str, Any] = {"limits": limits, "settings": settings, **choosing.search}
     if prompt and prompt.suffix.lower() not in SCORES and not only_new and prompt_bars is None:
-        made = _in_its_file(loaded, prompt, part, targets, options)
+        made = _in_its_file(loaded, prompt, part, writing.number, options)
     else:
         given = _read(prompt) if prompt else _typed(loaded, notes or "", limits)
-        made = _in_a_file_of_its_own(loaded, _bars_of(given, prompt_bars), part, only_new, targets, options)
+        made = _in_a_file_of_its_own(loaded, _bars_of(given, prompt_bars), part, only_new, writing.number, options)
     for remark in made[0].remarks:
         say(f"the prompt: {remark}")
-    write_tunes(made, writing, limits)
-    if writing.html:
-        write_page(made, f"{stem}, gone on with by {loaded.file.name}", loaded, settings, limits)
+    page = Page(f"{stem}, gone on with by {loaded.file.name}", loaded, settings, limits)
+    write_tunes(made, targets, choosing, writing, page)
 
 
-def _in_its_file(model: Model, prompt: Path, part: str | None, targets: list[Path], options: dict[str, Any]) -> list[Made]:
+def _in_its_file(model: Model, prompt: Path, part: str | None, count: int, options: dict[str, Any]) -> list[Made]:
     """New notes put into the bytes of a MIDI file."""
     from melody.sampling.whole import continue_file
 
-    continued = continue_file(model, prompt, part=part, count=len(targets), **options)
-    return [_made(path, c.made, c) for path, c in zip(targets, continued)]
+    continued = continue_file(model, prompt, part=part, count=count, **options)
+    return [_made(c.made, c) for c in continued]
 
 
 def _in_a_file_of_its_own(
-    model: Model, prompt: Piece, part: str | None, only_new: bool, targets: list[Path], options: dict[str, Any]
+    model: Model, prompt: Piece, part: str | None, only_new: bool, count: int, options: dict[str, Any]
 ) -> list[Made]:
     """What the model hears of a prompt and the new music, or the new music alone."""
     from melody.sampling.whole import heard_of
 
     chosen = heard_of(model, prompt, part, options["limits"])
-    continued = model.continue_many(chosen.piece, len(targets), only_new=only_new, **options)
-    return [_made(path, replace(c, remarks=(*chosen.remarks, *c.remarks))) for path, c in zip(targets, continued)]
+    continued = model.continue_many(chosen.piece, count, only_new=only_new, **options)
+    return [_made(replace(c, remarks=(*chosen.remarks, *c.remarks))) for c in continued]
 
 
-def _made(path: Path, done: Continuation, in_file: Continued | None = None) -> Made:
+def _made(done: Continuation, in_file: Continued | None = None) -> Made:
     found = (done.piece, done.prompt_end, done.remarks, done.first_bar, done.removed, done.nats, done.faults)
-    return Made(path, *found, in_file=in_file)
+    return Made(*found, in_file=in_file)
 
 
 def _read(path: Path) -> Piece:
@@ -206,16 +234,8 @@ def span_of(option: str, bars: str) -> tuple[int, int]:
 
 
 def find_model(name: str, engine: EngineName = "numpy") -> Model:
-    """The model of that path, or of that name in checkpoints/, here or where the program is installed."""
-    from melody.modelfile import SUFFIX
+    """The model of that path or name, see `melody.models.find`."""
+    from melody import models
     from melody.sampling import load
 
-    if Path(name).exists() or name.endswith(SUFFIX):
-        return load(name, engine)
-    folders = [Path("checkpoints"), Path(__file__).parents[2] / "checkpoints"]
-    for folder in folders:
-        if (folder / f"{name}{SUFFIX}").exists():
-            return load(folder / f"{name}{SUFFIX}", engine)
-    known = sorted({path.name.removesuffix(SUFFIX) for folder in folders for path in folder.glob(f"*{SUFFIX}")})
-    there = f"there are {', '.join(known)}" if known else "there is none yet: train one with melody train FOLDER"
-    raise ModelFileError(f"no model '{name}'; {there}")
+    return load(models.find(name), engine)

@@ -11,6 +11,7 @@ import typer
 
 from melody.cli import app
 from melody.cli.make import ModelName
+from melody.cli.options import Force
 
 if TYPE_CHECKING:
     from melody.evaluation import Evaluation
@@ -34,6 +35,7 @@ def evaluate(
         Path | None,
         typer.Option("--json", metavar="FILE", help="Write all numbers, and those of each piece.", show_default=False),
     ] = None,
+    force: Force = False,
 ) -> None:
     """Measure how well a model predicts music: nats and bits, and how often it is right.
 
@@ -45,22 +47,27 @@ def evaluate(
     from melody import files
     from melody.cli.learn import read_folder
     from melody.cli.make import find_model
-    from melody.cli.screen import progress, say
+    from melody.cli.screen import Progress, say, show
+    from melody.cli.targets import named
+    from melody.extras import need
     from melody.heldout import settings_for
 
+    need("measuring a model", "torch")  # before the folder is read
+
+    if json_file is not None:
+        named(json_file, force)
     file = find_model(model).file
     corpus = read_folder(folder, settings_for(file), with_split=False)
     say("loading torch ...")
     from melody.evaluation import evaluate as evaluate_model
 
-    with progress("measuring") as bar:
-        task = bar.add_task("", total=1.0)
-        found = evaluate_model(file, corpus, split, on_progress=lambda share: bar.update(task, completed=share))
+    with Progress(f"measuring {file.name}") as update:
+        found = evaluate_model(file, corpus, split, on_progress=lambda share: update(share, 1.0))
     _tell(found)
     if json_file is not None:
         data = {"folder": folder.name, **found.to_dict()}
         files.write_bytes(json_file, json.dumps(data, indent=1, ensure_ascii=False).encode())
-        print(json_file)
+        show(json_file)
 
 
 def _tell(found: Evaluation) -> None:

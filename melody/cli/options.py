@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
-from functools import wraps
+from functools import cached_property, wraps
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
@@ -18,6 +18,7 @@ import typer
 from melody.errors import SamplingError
 from melody.limits import Limits
 from melody.sampling import SamplingSettings
+from melody.sampling.keywords import new_seed
 from melody.sampling.model import ENGINES, EngineName
 from melody.sampling.search import MAX_COUNT
 
@@ -51,12 +52,14 @@ def _option(panel: str | None, text: str, metavar: str | None = None, *names: st
     return typer.Option(*names, help=text, metavar=metavar, rich_help_panel=panel, show_default=False)
 
 
-_CHOICE, _LIMITS, _FILES = "How it chooses", "What it keeps to", "What is written"
+# What beginners need stands first, in the panel that has no name of its own; what few need stands last.
+_LIMITS, _FILES, ADVANCED = "What the music keeps to", "What is written", "Advanced"
+Force = Annotated[bool, typer.Option("--force", help="Replace files that are there already.", rich_help_panel=_FILES)]
 
 
 def temperature_option(default: float) -> Any:
     """`--temperature`, which not every command has the same default of."""
-    return _option(_CHOICE, f"1 as learned, lower is safer, 0 always the likeliest. Default: {default:g}.", "NUMBER")
+    return _option(None, f"1 as learned, lower is safer, 0 always the likeliest. Default: {default:g}.", "NUMBER")
 
 
 @dataclass(frozen=True)
@@ -64,29 +67,30 @@ class Drawing:
     """How tokens are drawn, and what runs the model."""
 
     seed: Annotated[
-        str, _option(_CHOICE, f"Random number: the same one writes the same tunes. Default: {_DEFAULTS.seed}.", "NUMBER")
-    ] = str(_DEFAULTS.seed)
+        str | None,
+        _option(None, "Random number: the same one writes the same again. Default: a new one, which is shown.", "NUMBER"),
+    ] = None
     temperature: Annotated[str, temperature_option(_DEFAULTS.temperature)] = str(_DEFAULTS.temperature)
     rhythm_temperature: Annotated[
-        str | None, _option(_CHOICE, "The same for rhythm alone: when notes begin and how long they last.", "NUMBER")
+        str | None, _option(ADVANCED, "The same for rhythm alone: when notes begin and how long they last.", "NUMBER")
     ] = None
-    pitch_temperature: Annotated[str | None, _option(_CHOICE, "The same for pitch alone.", "NUMBER")] = None
-    top_k: Annotated[str | None, _option(_CHOICE, "Choose among the so many likeliest only.", "NUMBER")] = None
+    pitch_temperature: Annotated[str | None, _option(ADVANCED, "The same for pitch alone.", "NUMBER")] = None
+    top_k: Annotated[str | None, _option(ADVANCED, "Choose among the so many likeliest only.", "NUMBER")] = None
     top_p: Annotated[
-        str | None, _option(_CHOICE, "Choose among the likeliest that have this probability together, as 0.95.", "NUMBER")
+        str | None, _option(ADVANCED, "Choose among the likeliest that have this probability together, as 0.95.", "NUMBER")
     ] = None
     min_p: Annotated[
         str | None,
-        _option(_CHOICE, "Leave out what is less than so many times as likely as the likeliest, as 0.05.", "NUMBER"),
+        _option(ADVANCED, "Leave out what is less than so many times as likely as the likeliest, as 0.05.", "NUMBER"),
     ] = None
     typical: Annotated[
         str | None,
-        _option(_CHOICE, "Choose among what is about as surprising as expected, with this probability, as 0.9.", "NUMBER"),
+        _option(ADVANCED, "Choose among what is about as surprising as expected, with this probability, as 0.9.", "NUMBER"),
     ] = None
     engine: Annotated[
         str,
         _option(
-            _CHOICE,
+            ADVANCED,
             "What computes: numpy, or ONNX Runtime: onnx, int8 (weights of 8 bits; may write other tunes). Default: numpy.",
             "NAME",
         ),
@@ -109,9 +113,26 @@ class Drawing:
             "top_p": _number("top-p", self.top_p),
             "min_p": _number("min-p", self.min_p),
             "typical": _number("typical", self.typical),
-            "seed": whole("seed", self.seed),
+            "seed": self.number,
         }
         return SamplingSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+
+    @cached_property
+    def number(self) -> int:
+        """The seed, drawn if none was given.
+
+        Raises
+        ------
+        SamplingError
+            If it is no whole number.
+        """
+        given = whole("seed", self.seed)
+        return new_seed() if given is None else given
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the seed was drawn."""
+        return self.seed is None
 
     @property
     def runner(self) -> EngineName:
@@ -135,18 +156,18 @@ class Choosing(Drawing):
     repetition_penalty: Annotated[
         str | None,
         _option(
-            _CHOICE,
+            ADVANCED,
             "Divide the odds of a note by it that would carry on what was heard four times in a row, as 2.",
             "NUMBER",
         ),
     ] = None
     best_of: Annotated[
         str | None,
-        _option(_CHOICE, "Draw so many and write the best: the fewest faults, then the likeliest.", "NUMBER"),
+        _option(ADVANCED, "Draw so many and write the best: the fewest faults, then the likeliest.", "NUMBER"),
     ] = None
     beam: Annotated[
         str | None,
-        _option(_CHOICE, "Write the likeliest of so many searched side by side, by no chance at all, as 8.", "WIDTH"),
+        _option(ADVANCED, "Write the likeliest of so many searched side by side, by no chance at all, as 8.", "WIDTH"),
     ] = None
 
     @property
@@ -156,7 +177,7 @@ class Choosing(Drawing):
         return super().settings if penalty is None else replace(super().settings, repetition_penalty=penalty)
 
     @property
-    def search(self) -> dict[str, int | None]:
+    def search(self) -> dict[str, Any]:
         """How tunes are looked for, as `Model.tunes` takes it."""
         return {"best_of": whole("best-of", self.best_of), "beam": whole("beam", self.beam)}
 
@@ -165,7 +186,7 @@ class Choosing(Drawing):
 class Keeping:
     """What the music has to keep to."""
 
-    key: Annotated[str | None, _option(_LIMITS, "Only its notes, and its signature: Dm, F#, 'Bb major'.", "KEY")] = None
+    key: Annotated[str | None, _option(None, "Only its notes, and its signature: Dm, F#, 'Bb major'.", "KEY")] = None
     scale: Annotated[
         str | None, _option(_LIMITS, "Only these notes: C,D,Eb,G,A with the tonic first, or a name: 'D dorian'.", "NOTES")
     ] = None
@@ -217,15 +238,21 @@ class Keeping:
 class Writing:
     """How many tunes are written, where, and as what."""
 
-    count: Annotated[str, _option(_FILES, "How many different ones. Default: 1.", "NUMBER")] = "1"
+    count: Annotated[str, _option(None, "How many different ones. Default: 1.", "NUMBER")] = "1"
     out: Annotated[
-        Path | None, _option(_FILES, "Folder to write to; for one tune also a file ending in .mid. Default: tunes.", "PATH")
+        Path | None, _option(None, "Folder to write to; for one tune also a file ending in .mid. Default: tunes.", "PATH")
     ] = None
     wav: Annotated[bool, _option(_FILES, "The sound of each tune as well.", None, "--wav")] = False
     png: Annotated[bool, _option(_FILES, "A piano roll of each tune as well.", None, "--png")] = False
     html: Annotated[
         bool, _option(_FILES, "One page with all the tunes as well: score, roll, player, downloads.", None, "--html")
     ] = False
+    force: Force = False
+
+    @property
+    def also(self) -> list[str]:
+        """Suffixes of what is written beside a tune."""
+        return [f".{name}" for name in ("wav", "png", "html") if getattr(self, name)]
 
     @property
     def number(self) -> int:

@@ -1,34 +1,203 @@
-"""What the commands show: rich on stderr, so that stdout holds nothing but the paths of what was written."""
+"""What the commands show: the one door through which text reaches the terminal.
+
+Paths of what was written go to stdout, one a line, so that they can be piped; all else goes to stderr. Names of files,
+titles and other text of strangers are shown and never interpreted: what would move the cursor, colour the screen, turn the
+direction of writing or break the line is shown as an escape, and nothing is taken for markup, an emoji or a format.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import re
+import sys
+import threading
+import unicodedata
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
 
-console = Console(stderr=True, highlight=False)
+_SECOND = 1.0  # what is done sooner shows no progress
+_WIDEST = 60  # columns of a table are not padded further
+_JOINERS = "\u200c\u200d"  # letters of Persian and Hindi and many an emoji need them, and they do nothing else
+
+written: list[str] = []  # what has been shown as written, for the last word of a command that is interrupted
+_quiet: list[bool] = []
+_live: list[Bar] = []
+
+
+def plain(text: str) -> str:
+    """Text with everything that a terminal would obey rather than show written as an escape.
+
+    >>> plain("Song [live]: caf\\u00e9 \\x1b[31m\\u202egpj.mid")
+    'Song [live]: café \\\\x1b[31m\\\\u202egpj.mid'
+    """
+    return text if text.isascii() and text.isprintable() else "".join(map(_shown, text))
+
+
+def _shown(character: str) -> str:
+    if character.isprintable() or character in _JOINERS or unicodedata.category(character) == "Zs":
+        return character
+    return character.encode("unicode_escape").decode()
+
+
+def one_line(text: str) -> str:
+    """A message as one plain line."""
+    return plain(re.sub(r"\s*\n\s*", " ", text.strip()))
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "note"), counted(2000, "note")
+    ('1 note', '2,000 notes')
+    """
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def say(line: str) -> None:
-    """One line."""
-    console.print(line, markup=False, soft_wrap=True)
+    """One line on stderr."""
+    if _quiet or sys.stderr is None:
+        return
+    if _live:
+        from rich.text import Text
+
+        _live[-1].console.print(Text(plain(line)), soft_wrap=True)
+    else:
+        print(plain(line), file=sys.stderr, flush=True)
+
+
+def show(path: str | os.PathLike[str]) -> None:
+    """The path of what was written, on stdout.
+
+    Raises
+    ------
+    OSError
+        If it cannot be printed.
+    """
+    written.append(os.fspath(path))
+    if sys.stdout is not None:
+        print(plain(os.fspath(path)), flush=True)
+
+
+def begin() -> None:
+    """Before a command: what the terminal's encoding lacks is written as an escape, too."""
+    written.clear()
+    _quiet.clear()
+    with suppress(AttributeError, OSError):  # a stream of another kind, or none
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def end() -> None:
+    """After a command: what is printed has arrived, or the OSError says why not."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def give_up() -> None:
+    """Print nothing more on stdout, which does not take it."""
+    with suppress(AttributeError, OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def silence() -> None:
+    """Say nothing from now on: another process speaks for this one."""
+    _quiet.append(True)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A plain table; columns after the first are set right if they hold numbers."""
-    drawn = Table(*header, box=None, pad_edge=False, header_style="bold")
-    for column, cells in zip(drawn.columns, zip(*rows)):
-        if all(cell.replace(",", "").replace(".", "").isdigit() for cell in cells):
-            column.justify = "right"
-    for row in rows:
-        drawn.add_row(*row)
-    console.print(drawn)
+    """A table without lines, no cell cut; columns are set right if they hold numbers."""
+    lines = [[plain(cell) for cell in row] for row in (header, *rows)]
+    columns = list(zip(*lines))
+    widths = [min(max(map(_width, cells)), _WIDEST) for cells in columns]
+    right = [all(re.fullmatch(r"[0-9][0-9.,]*", cell) for cell in cells[1:]) for cells in columns]
+    for line in lines:
+        padded = [(" " * max(w - _width(c), 0), c) for w, c in zip(widths, line)]
+        say("  ".join(f"{room}{c}" if r else f"{c}{room}" for (room, c), r in zip(padded, right)).rstrip())
 
 
-def progress(label: str) -> Progress:
-    """A progress bar with the time left, gone when the work is done."""
-    counted = MofNCompleteColumn() if label.startswith(("reading", "writing")) else TaskProgressColumn()
-    columns = (TextColumn(label), BarColumn(), counted, TextColumn("{task.description}"), TimeRemainingColumn())
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+def _width(text: str) -> int:
+    """Columns of a terminal that a text takes."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
+    return len(text) + wide - sum(unicodedata.combining(c) > 0 for c in text)
+
+
+class Progress:
+    """A bar on stderr for long work: there if it takes more than a second and a person looks on, gone when it is done.
+
+    Parameters
+    ----------
+    label
+        What is being done.
+    unit
+        What is counted, as 'files'; nothing for a share of 1.
+    """
+
+    def __init__(self, label: str, unit: str = "") -> None:
+        self._fields: dict[str, Any] = {"label": plain(label), "count": "", "text": ""}
+        self._unit = unit
+        self._done: tuple[float, float | None] = (0, None)
+        self._lock = threading.Lock()
+        self._bar: Bar | None = None
+        self._timer: threading.Timer | None = None
+
+    def __enter__(self) -> Callable[..., None]:
+        if not (_quiet or _live) and sys.stderr is not None and sys.stderr.isatty():
+            self._timer = threading.Timer(_SECOND, self._begin)
+            self._timer.daemon = True
+            self._timer.start()
+        return self.update
+
+    def update(self, completed: float, total: float | None = None, text: str = "") -> None:
+        """How far it is, of how much (None if that is not known), and what else there is to say."""
+        if self._timer is None:  # nobody looks on
+            return
+        with self._lock:
+            self._done = (completed, total)
+            self._fields["text"] = plain(text)
+            if self._unit:
+                self._fields["count"] = f"{completed:,}{'' if total is None else f'/{total:,}'} {self._unit}"
+            if self._bar:
+                self._bar.update(self._bar.task_ids[0], completed=completed, total=total, **self._fields)
+
+    def _begin(self) -> None:
+        with self._lock:
+            if self._timer is not None:  # it is not done yet
+                self._bar = _bar(bool(self._unit))
+                self._bar.add_task("", completed=int(self._done[0]), total=self._done[1], **self._fields)
+                self._bar.start()
+                _live.append(self._bar)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        with self._lock:
+            if self._timer:
+                self._timer.cancel()
+                self._timer = None
+            if self._bar:
+                self._bar.stop()
+                _live.remove(self._bar)
+                self._bar = None
+
+
+def _bar(is_counted: bool) -> Bar:
+    """A bar whose texts are taken for no markup, emoji or format."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    label, count, text = (TextColumn(f"{{task.fields[{name}]}}", markup=False) for name in ("label", "count", "text"))
+    columns = (
+        label,
+        BarColumn(),
+        count if is_counted else TaskProgressColumn(),
+        text,
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=Console(stderr=True, highlight=False, markup=False, emoji=False), transient=True)

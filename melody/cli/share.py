@@ -9,6 +9,7 @@ import typer
 
 from melody.cli import app
 from melody.cli.make import ModelName
+from melody.cli.options import Force
 
 if TYPE_CHECKING:
     from melody.modelfile import ModelFile
@@ -25,7 +26,8 @@ def export(
         Literal["onnx", "int8"], typer.Option(help="onnx with weights of 32 bits, int8 with weights of 8.")
     ] = "onnx",
     out: Annotated[
-        Path | None, typer.Option(help="File to write. Default: MODEL.onnx or MODEL.int8.onnx.", show_default=False)
+        Path | None,
+        typer.Option(metavar="FILE", help="File to write. Default: MODEL.onnx or MODEL.int8.onnx.", show_default=False),
     ] = None,
     evaluate: Annotated[
         Path | None,
@@ -36,6 +38,7 @@ def export(
             show_default=False,
         ),
     ] = None,
+    force: Force = False,
 ) -> None:
     """Write a model as an ONNX file that ONNX Runtime runs without this program: one step, state in and state out.
 
@@ -46,10 +49,14 @@ def export(
     from melody import export as exporting
     from melody import files
     from melody.cli.make import find_model
-    from melody.cli.screen import say
+    from melody.cli.screen import say, show
+    from melody.cli.targets import free, named
+    from melody.extras import need
 
+    need("an ONNX file and its measurement", "onnx", "onnxruntime")
     loaded = find_model(model)
-    out = out or Path(f"{loaded.file.name}{'.int8' if to == 'int8' else ''}.onnx")
+    usual = Path(f"{loaded.file.name}{'.int8' if to == 'int8' else ''}.onnx")
+    out = free(usual, force) if out is None else named(out, force)
     exporting.check_suffix(out)
     pieces = _own_tunes(loaded) if evaluate is None else _test_pieces(loaded.file, evaluate)
     data = exporting.to_onnx(loaded.file, to)
@@ -58,7 +65,7 @@ def export(
     say(f"{len(data) / 1e6:.1f} MB; the weights are {exporting.bytes_in_full(loaded.file) / 1e6:.1f} MB in 32 bits")
     where = f"{len(pieces):,} {'tunes that it wrote itself' if evaluate is None else 'test pieces'}"
     say(f"nats per note on {where}: {cost.before:.4f} as it is, {cost.after:.4f} exported ({cost.after - cost.before:+.4f})")
-    print(out)
+    show(out)
 
 
 def _own_tunes(model: Model) -> list[Rows]:

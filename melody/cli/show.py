@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from melody.cli import app
+from melody.cli.options import Force
 from melody.errors import MidiError, RenderError
 
 if TYPE_CHECKING:
@@ -54,29 +55,43 @@ def _read_performed(path: Path, fluidsynth: bool) -> tuple[Piece, Performance | 
     return reading.piece, performance
 
 
+def _out(source: Path, out: Path | None, suffix: str, force: bool, suffixes: tuple[str, ...] = ()) -> Path:
+    """The file that was named, or one beside the tune, where nothing is there that must not be replaced."""
+    from melody.cli.targets import free, named
+
+    return free(source.with_suffix(suffix), force) if out is None else named(out, force, source=source, suffixes=suffixes)
+
+
 @app.command()
 def render(
     tune: Tune,
-    out: Annotated[Path | None, typer.Option(help="WAV file. Default: beside the tune.", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="WAV file. Default: beside the tune.", show_default=False)
+    ] = None,
     play: Annotated[bool, typer.Option("--play", help="Play it as well.")] = False,
     soundfont: Annotated[
-        Path | None, typer.Option(help="SF2 file with the instruments. Default: the one in pretty_midi.", show_default=False)
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="SF2 file with the instruments. Default: the one in pretty_midi.", show_default=False
+        ),
     ] = None,
     fluidsynth: Annotated[
         bool, typer.Option("--fluidsynth", help="Let FluidSynth make the sound, if it is installed.")
     ] = False,
+    force: Force = False,
 ) -> None:
     """Make a tune sound: a WAV file with General MIDI instruments. The pedal, volume, pan and bend of a MIDI file are heard.
 
     Example: **melody render tunes/fiddle-0-01.mid --play**
     """
+    from melody.cli.screen import show
     from melody.render import RenderSettings, render_wav
 
-    out = out or tune.with_suffix(".wav")
+    out = _out(tune, out, ".wav", force, (".wav",))
     settings = RenderSettings(soundfont=soundfont, synthesizer="fluidsynth" if fluidsynth else "melody")
     piece, performance = _read_performed(tune, fluidsynth)
     render_wav(piece, out, settings, performance)
-    print(out)
+    show(out)
     if play:
         from melody.render import play as play_audio
         from melody.render import render as render_audio
@@ -92,22 +107,25 @@ def plot(
             metavar="TUNE", help="A tune, or a folder of MIDI files for one sheet of them all.", show_default=False
         ),
     ],
-    out: Annotated[Path | None, typer.Option(help="PNG or SVG file. Default: beside the tune.", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="PNG or SVG file. Default: beside the tune.", show_default=False)
+    ] = None,
+    force: Force = False,
 ) -> None:
     """Draw a tune as a piano roll, or a folder of tunes as one sheet.
 
     Example: **melody plot tunes/fiddle-0-01.mid --out roll.svg**
     """
+    from melody.cli.screen import say, show
     from melody.report.roll import MAX_PANELS, contact_sheet, write_plot
 
     if not tune.is_dir():
-        out = out or tune.with_suffix(".png")
+        out = _out(tune, out, ".png", force)
         write_plot(read_tune(tune), out)
-        print(out)
+        show(out)
     else:
-        out = out or tune / "sheet.png"
+        out = _out(tune / "sheet.png", out, ".png", force)
         from melody import midi
-        from melody.cli.screen import say
 
         pieces = []
         for path in sorted(p for p in tune.rglob("*") if p.suffix.lower() in midi.SUFFIXES):
@@ -120,7 +138,8 @@ def plot(
         pages = contact_sheet(pieces, out)
         if len(pieces) > MAX_PANELS:
             say(f"the first {MAX_PANELS} of {len(pieces):,} tunes are on the sheet")
-        print(*pages, sep="\n")
+        for page in pages:
+            show(page)
 
 
 @app.command()
@@ -129,20 +148,23 @@ def score(
     out: Annotated[
         Path | None,
         typer.Option(
+            metavar="FILE",
             help="File ending in .svg, .png, .pdf, .musicxml, .mxl or .abc. Default: a PDF beside the tune.",
             show_default=False,
         ),
     ] = None,
+    force: Force = False,
 ) -> None:
     """Engrave a tune as a score.
 
     Example: **melody score tunes/fiddle-0-01.mid --out tune.pdf**
     """
-    from melody.cli.screen import say
+    from melody.cli.screen import say, show
     from melody.score.engraving import write_score
 
-    written = write_score(read_tune(tune), out or tune.with_suffix(".pdf"))
+    out = _out(tune, out, ".pdf", force)
+    written = write_score(read_tune(tune), out)
     for remark in written.remarks:
         say(f"{tune.name}: {remark}")
     for path in written.paths:
-        print(path)
+        show(path)

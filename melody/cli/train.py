@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
+from collections.abc import Callable
+from dataclasses import fields
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -10,12 +14,22 @@ import typer
 
 from melody.cli import app
 from melody.cli.learn import Drums, Part, read_folder
+from melody.cli.options import Force
 from melody.dataset import BatchSettings
-from melody.training.settings import Alarm, Epoch, Logger, Paths, Plan, Precision, Result, TrainingSettings
+from melody.modelfile import SUFFIX
+from melody.training.settings import (
+    Alarm,
+    Epoch,
+    Logger,
+    Paths,
+    Plan,
+    Precision,
+    Result,
+    TrainingSettings,
+    default_out,
+)
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
-
     from melody.corpus import Corpus
     from melody.modelfile import ModelFile
 
@@ -31,10 +45,17 @@ Folder = Annotated[
     Path, typer.Argument(metavar="FOLDER", help="Folder of music, or a store that melody prepare wrote.", show_default=False)
 ]
 Out = Annotated[
-    Path | None, typer.Option(help="Model file to write. Default: checkpoints/FOLDER.safetensors.", show_default=False)
+    Path | None,
+    typer.Option(metavar="FILE", help="Model file to write. Default: checkpoints/FOLDER.safetensors.", show_default=False),
 ]
-MaxMinutes = Annotated[float, _option(_TIME, "End within this time.", min=0.05)]
+MaxMinutes = Annotated[float, _option(_TIME, "End within this time.", "--max-minutes", "--minutes", min=0.05)]
 Epochs = Annotated[int | None, _option(_TIME, "Passes over the music. Default: planned.", min=1, shown=False)]
+EpochShare = Annotated[
+    float,
+    _option(
+        _TIME, "How much of the music an epoch sees. Default: all, or what the time allows.", min=0.0, max=1.0, shown=False
+    ),
+]
 Patience = Annotated[float, _option(_TIME, "Stop when so large a share of the epochs brought nothing.", min=0.0, max=1.0)]
 PlanOnly = Annotated[bool, _option(_TIME, "Say what would be done and how long it takes, and stop.", "--plan")]
 Resume = Annotated[bool, _option(_TIME, "Go on with a run that was interrupted.", "--resume")]
@@ -48,7 +69,9 @@ LearningRate = Annotated[
 WeightDecay = Annotated[float | None, _option(_MODEL, "Of AdamW. Default: by the music.", min=0.0, shown=False)]
 BatchSize = Annotated[int, _option(_MODEL, "Pieces side by side.", min=1)]
 Window = Annotated[int, _option(_MODEL, "Most notes between two steps of the optimizer.", min=2)]
-Seed = Annotated[int, _option(_MODEL, "Random number: the same one trains the same model.", min=0)]
+Seed = Annotated[
+    int, _option(_MODEL, "Random number: the same one trains the same model, for the same epochs and precision.", min=0)
+]
 Half = Annotated[bool, _option(_MODEL, "Weights of 16 bits: half the file, hardly another model.", "--half")]
 Samples = Annotated[int, _option(_MACHINE, "Sample tunes along the way.", min=0)]
 WhichLogger = Annotated[Logger, _option(_MACHINE, "Write the losses for TensorBoard, too.", "--logger")]
@@ -67,6 +90,7 @@ def train(
     drums: Drums = True,
     max_minutes: MaxMinutes = _DEFAULTS.max_minutes,
     epochs: Epochs = None,
+    epoch_share: EpochShare = _DEFAULTS.epoch_share,
     patience: Patience = _DEFAULTS.patience,
     plan: PlanOnly = False,
     resume: Resume = False,
@@ -85,6 +109,7 @@ def train(
     devices: Devices = _DEFAULTS.devices,
     strategy: Strategy = _DEFAULTS.strategy,
     precision: WhichPrecision = _DEFAULTS.precision,
+    force: Force = False,
 ) -> None:
     """Train a model on a folder of MIDI files.
 
@@ -98,6 +123,7 @@ def train(
     settings = TrainingSettings(
         max_minutes=max_minutes,
         epochs=epochs,
+        epoch_share=epoch_share,
         learning_rate=learning_rate,
         weight_decay=weight_decay,
         patience=patience,
@@ -113,7 +139,71 @@ def train(
         strategy=strategy,
         precision=precision,
     )
-    _train(folder, out, Taken(part, drums), settings, plan, resume, start)
+    out = None if plan else _out(folder, out, resume, force)
+    _train(folder, out, Taken(part, drums), settings, resume, start)
+
+
+def _out(folder: Path, out: Path | None, resume: bool, force: bool) -> Path:
+    """The model file: the one that was named, or checkpoints/FOLDER; of an interrupted run that goes on, the latest's."""
+    from melody.cli.targets import free, named
+
+    if out is None:
+        usual = default_out(folder)
+        if not resume:
+            return free(usual, force, _beside)
+        runs = (usual, *usual.parent.glob(f"{escape(usual.stem)}-[0-9]*{SUFFIX}"))
+        return max(runs, key=lambda path: Paths(path).resume.stat().st_mtime if Paths(path).resume.is_file() else 0.0)
+    for path in () if resume else (out, *_beside(out)):
+        named(path, force)
+    return out
+
+
+def _beside(model: Path) -> tuple[Path, ...]:
+    """What training writes beside a model file."""
+    paths = Paths(model)
+    return paths.csv, paths.png, paths.samples
+
+
+class _Command(NamedTuple):
+    """What was typed, for a command that trains the same model whatever the clock says."""
+
+    folder: Path
+    taken: Taken
+    start: str | None
+
+    def again(self, settings: TrainingSettings, result: Result) -> list[str]:
+        """The command that trains the same model again, if it is not the one that was typed; or why there is none."""
+        if result.ending not in ("finished", "stopped early") or result.repeating == settings:
+            return []
+        command = shlex.join(["melody", "train", str(self.folder), *self._options(), *_options(result.repeating)])
+        if result.is_as_planned:
+            return [f"the same model again, on a machine like this one: {command}"]
+        return [
+            "the plan was cut short under way, as the machine was slower than planned: no command trains this model again",
+            f"one as long, and the same each time: {command}",
+        ]
+
+    def _options(self) -> list[str]:
+        part = [] if self.taken.part == "all" else ["--part", self.taken.part]
+        drums = [] if self.taken.drums else ["--no-drums"]
+        return [*part, *drums, *([] if self.start is None else ["--from", self.start])]
+
+
+_NAMES = {"num_layers": "layers"}  # of settings whose option is called otherwise
+_ALWAYS = ("epochs", "precision", "seed")  # said whatever the default
+
+
+def _options(settings: TrainingSettings) -> list[str]:
+    """The settings as options: what differs from the usual, and what decides which model it will be."""
+    words: list[str] = []
+    values = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    usual = {field.name: getattr(_DEFAULTS, field.name) for field in fields(settings)}
+    for group, defaults in ((values, usual), (vars(settings.batch), vars(_DEFAULTS.batch))):
+        for name, value in group.items():
+            if name in _ALWAYS or (value != defaults[name] and name != "batch"):
+                option = f"--{_NAMES.get(name, name).replace('_', '-')}"
+                words += [option] if value is True else [option, f"{value:.9g}" if isinstance(value, float) else str(value)]
+    return words
 
 
 class Taken(NamedTuple):
@@ -124,22 +214,25 @@ class Taken(NamedTuple):
 
 
 def _train(
-    folder: Path, out: Path | None, taken: Taken, settings: TrainingSettings, plan: bool, resume: bool, start: str | None
+    folder: Path, out: Path | None, taken: Taken, settings: TrainingSettings, resume: bool, start: str | None
 ) -> None:
+    """Train, or where there is no file to write to show the plan."""
     from melody.cli.make import find_model
-    from melody.cli.screen import console, say
+    from melody.cli.screen import say, silence
     from melody.corpus import PrepareSettings
+    from melody.extras import need
 
-    console.quiet = _helps()
+    need("training", "torch", "pytorch_lightning")  # before the folder is read
+    if _helps():
+        silence()
     adapted = find_model(start).file if start else None
     grid: Any = adapted.vocabulary.ticks_per_quarter if adapted else "auto"
     prepared = read_folder(folder, PrepareSettings(part=taken.part, drums=taken.drums, workers=0, ticks_per_quarter=grid))
     say("loading torch and Lightning ...")
-    if plan:
+    if out is None:
         _show_plan(prepared, settings, adapted)
     else:
-        out = out or Path("checkpoints") / f"{folder.resolve().name}.safetensors"
-        _fit(prepared, out, settings, resume, adapted)
+        _fit(prepared, out, settings, resume, adapted, _Command(folder, taken, start))
 
 
 def _helps() -> bool:
@@ -159,22 +252,26 @@ def _show_plan(prepared: Corpus, settings: TrainingSettings, adapted: ModelFile 
         say(f"alarm: {alarm.sentence}")
 
 
-def _fit(prepared: Corpus, out: Path, settings: TrainingSettings, resume: bool, adapted: ModelFile | None) -> None:
-    from melody.cli.screen import progress, say
+def _fit(
+    prepared: Corpus, out: Path, settings: TrainingSettings, resume: bool, adapted: ModelFile | None, command: _Command
+) -> None:
+    from melody.cli.screen import Progress, say, show
     from melody.training.run import fit
 
     paths = Paths(out)
     result: Result | None = None
-    with progress("training") as bar:
+    with Progress("training") as update:
         try:
-            result = fit(prepared, out, settings, start=adapted, resume=resume, **_shown(bar))
+            result = fit(prepared, out, settings, start=adapted, resume=resume, **_shown(update))
         finally:
             drawn = _draw(paths, result) if paths.csv.exists() and not _helps() else ""
     if _helps():
         return
     _tell(result, len(prepared.rows("train")))
+    for line in command.again(settings, result):
+        say(line)
     say(f"losses: {paths.csv}{drawn}" + (f"; sample tunes: {paths.samples}" if paths.samples.exists() else ""))
-    print(result.path)
+    show(result.path)
 
 
 def _draw(paths: Paths, result: Result | None) -> str:
@@ -190,11 +287,9 @@ def _draw(paths: Paths, result: Result | None) -> str:
     return f", {paths.png}"
 
 
-def _shown(bar: Bar) -> dict[str, Any]:
+def _shown(update: Callable[..., None]) -> dict[str, Any]:
     """What `fit` reports, on a progress bar with a line an epoch above it."""
     from melody.cli.screen import say
-
-    task = bar.add_task("", total=1.0)
 
     def on_plan(plan: Plan, carried: str) -> None:
         for line in (*plan.lines, carried):
@@ -215,7 +310,7 @@ def _shown(bar: Bar) -> dict[str, Any]:
         "on_plan": on_plan,
         "on_epoch": on_epoch,
         "on_alarm": on_alarm,
-        "on_step": lambda share: bar.update(task, completed=share),
+        "on_step": lambda share: update(share, 1.0),
     }
 
 

@@ -1,15 +1,19 @@
-"""What commands that make tunes have in common: tunes written, checked, told of and shown."""
+"""What commands that make tunes have in common: tunes written, checked, shown, and what is to be said of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from melody import files
-from melody.cli.options import Writing
-from melody.errors import MelodyError, SamplingError
+from melody.cli import typed
+from melody.cli.options import Drawing, Writing
+from melody.cli.screen import Progress, say, show
+from melody.cli.targets import Targets, for_tunes, short
+from melody.errors import MelodyError
 from melody.limits import Limits
 
 if TYPE_CHECKING:
@@ -18,24 +22,15 @@ if TYPE_CHECKING:
     from melody.sampling.whole import Continued
 
 
-def targets_of(out: Path | None, stem: str, count: int) -> list[Path]:
-    """One path a tune: the file that was named, or numbered files in the folder that was named."""
-    out = Path("tunes") if out is None else out
-    if out.suffix.lower() in (".mid", ".midi"):
-        if count > 1:
-            raise SamplingError(f"--out names one file, {out}, for {count} tunes; name a folder")
-        return [out]
-    if out.suffix and not out.is_dir():
-        raise SamplingError(f"--out is {out}; a tune is written as .mid: name a file ending in .mid, or a folder")
-    width = max(len(str(count)), 2)
-    return [out / f"{stem}-{i + 1:0{width}}.mid" for i in range(count)]
+def targets_of(writing: Writing, *words: str) -> Targets:
+    """Where tunes go; their names consist of the words."""
+    return for_tunes(writing.out, "-".join(map(short, words)), writing.number, writing.also, writing.force)
 
 
 @dataclass(frozen=True)
 class Made:
-    """A tune, where its file is to stand, and what is known of it."""
+    """A tune, and what is known of it."""
 
-    path: Path
     piece: Piece
     prompt_end: int = 0
     remarks: tuple[str, ...] = ()
@@ -47,25 +42,55 @@ class Made:
     data: bytes = b""  # the bytes to write, if they are not those of the piece alone
 
 
-def write_tunes(made: Sequence[Made], writing: Writing, limits: Limits) -> None:
-    """Write each tune, and its sound and picture if they are wanted; none if one breaks a limit."""
-    data = [_checked(tune, limits) for tune in made]
-    if made[0].path != writing.out:  # a folder was named, or none
-        files.make_folder(made[0].path.parent)
-    for tune, written in zip(made, data):
-        files.write_bytes(tune.path, written)
-        print(tune.path)
-        if writing.wav:
-            from melody.render import render_wav
+@dataclass(frozen=True)
+class Page:
+    """What stands at the top of the page that shows the tunes."""
 
-            render_wav(tune.piece, tune.path.with_suffix(".wav"))
-            print(tune.path.with_suffix(".wav"))
-        if writing.png:
-            from melody.report.roll import write_plot
+    heading: str
+    model: Model
+    settings: SamplingSettings
+    limits: Limits
 
-            write_plot(tune.piece, tune.path.with_suffix(".png"), prompt_end=tune.prompt_end)
-            print(tune.path.with_suffix(".png"))
-        _tell(tune, limits)
+
+def write_tunes(made: Iterable[Made], targets: Targets, drawing: Drawing, writing: Writing, page: Page) -> None:
+    """Write each tune as soon as it is made, its sound and picture if they are wanted, and at last the page."""
+    shown = []
+    for path, tune in zip(targets.paths, _told_of(made, targets, drawing)):
+        data = _checked(tune, page.limits)
+        if targets.folder:
+            files.make_folder(targets.folder)
+        files.write_bytes(path, data)
+        show(path)
+        _write_beside(path, tune, writing)
+        _tell(path, tune, page.limits)
+        shown += [(path, tune)] if writing.html else []
+    if shown:
+        _write_page(shown, targets, page)
+
+
+def _told_of(made: Iterable[Made], targets: Targets, drawing: Drawing) -> Iterator[Made]:
+    """The tunes with a bar for how many there are, and before the first of them which seed makes them again."""
+    count, replacing = len(targets.paths), [] if targets.folder or "--force" in typed else ["--force"]
+    with Progress("writing", "tunes") as update:
+        for number, tune in enumerate(made):
+            if number == 0 and drawing.is_new:
+                again = shlex.join(["melody", *typed, "--seed", str(drawing.number), *replacing])
+                say(f"seed {drawing.number}: {again} writes {'it' if count == 1 else 'them'} again")
+            yield tune
+            update(number + 1, count)
+
+
+def _write_beside(path: Path, tune: Made, writing: Writing) -> None:
+    if writing.wav:
+        from melody.render import render_wav
+
+        render_wav(tune.piece, path.with_suffix(".wav"))
+        show(path.with_suffix(".wav"))
+    if writing.png:
+        from melody.report.roll import write_plot
+
+        write_plot(tune.piece, path.with_suffix(".png"), prompt_end=tune.prompt_end)
+        show(path.with_suffix(".png"))
 
 
 def _checked(tune: Made, limits: Limits) -> bytes:
@@ -80,32 +105,49 @@ def _checked(tune: Made, limits: Limits) -> bytes:
         breaches = verify(piece, limits, start=tune.prompt_end, first_bar=tune.first_bar)
         if breaches:
             raise MelodyError(
-                f"the tune breaks a limit, which is a fault of this program ({breaches[0]}); nothing is written, report it"
+                f"the tune breaks a limit, which is a fault of this program ({breaches[0]}); it is not written, report it"
             )
     return data
 
 
-def _tell(tune: Made, limits: Limits) -> None:
+def _tell(path: Path, tune: Made, limits: Limits) -> None:
     """On stderr what there is to say of a tune: what the limits took, how likely it is, what is wrong with it."""
     told = [f"the limits took {tune.removed:.1%} of the probability"] if limits.more_than_bars else []
     told += [f"{tune.nats:.3f} nats a note"] if tune.nats == tune.nats else []
     told += [", ".join(tune.faults)] if tune.faults else []
     if told:
-        from melody.cli.screen import say
-
-        say(f"{tune.path.name}: {'; '.join(told)}")
+        say(f"{path.name}: {'; '.join(told)}")
 
 
-def write_page(made: Sequence[Made], heading: str, model: Model, settings: SamplingSettings, limits: Limits) -> None:
-    """One page with all the tunes, beside them."""
-    from melody.report import page
+def _write_page(shown: list[tuple[Path, Made]], targets: Targets, page: Page) -> None:
+    """One page with all the tunes, beside them; and in a folder the list of its pages and tunes."""
+    from melody.report.page import write_page
     from melody.report.tunes import page_tune
 
-    path = made[0].path.with_suffix(".html") if len(made) == 1 else made[0].path.parent / "index.html"
-    tunes = [page_tune(t.path.stem, t.piece, prompt_end=t.prompt_end, remarks=t.remarks) for t in made]
-    told = {"model": f"{model.file.name} {model.file.fingerprint}"} | {
-        k.replace("_", "-"): str(v) for k, v in asdict(settings).items() if v is not None
+    tunes = []
+    with Progress("making the page", "tunes") as update:
+        for path, tune in shown:
+            tunes.append(page_tune(path.stem, tune.piece, prompt_end=tune.prompt_end, remarks=tune.remarks))
+            update(len(tunes), len(shown))
+    write_page(targets.page, tunes, heading=page.heading, settings=_settings(page))
+    show(targets.page)
+    if targets.folder:
+        _write_index(targets.folder)
+
+
+def _write_index(folder: Path) -> None:
+    from melody.report.contents import write_contents
+
+    path = folder / "index.html"
+    if write_contents(folder, path):
+        show(path)
+    else:
+        say(f"{path} is another program's and stays as it is")
+
+
+def _settings(page: Page) -> dict[str, str]:
+    told = {"model": f"{page.model.file.name} {page.model.file.fingerprint}"} | {
+        k.replace("_", "-"): str(v) for k, v in asdict(page.settings).items() if v is not None
     }
-    told |= dict(word.split("=", 1) for word in limits.told.split(" ") if "=" in word) if limits.more_than_bars else {}
-    page.write_page(path, tunes, heading=heading, settings=told)
-    print(path)
+    words = page.limits.told.split(" ") if page.limits.more_than_bars else []
+    return told | dict(word.split("=", 1) for word in words if "=" in word)

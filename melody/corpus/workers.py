@@ -15,6 +15,7 @@ from melody.corpus.settings import PrepareSettings
 from melody.corpus.shard import Shard
 from melody.corpus.store import Corpus
 from melody.errors import CorpusError
+from melody.extras import need
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -111,10 +112,9 @@ def _leave_with_the_parent() -> None:
 
 
 def _on_dask(tasks: Iterable[tuple[int, Task]], address: str, store: Earlier | None) -> Iterator[tuple[int, Shard]]:
-    try:
-        from distributed import Client, as_completed
-    except ImportError as error:
-        raise CorpusError("the setting `dask` needs the package distributed: pip install melody[dask]") from error
+    need("work on a Dask cluster", "distributed")
+    from distributed import Client, as_completed
+
     try:
         client = Client(address, timeout=10)
     except (OSError, ValueError, TimeoutError) as error:

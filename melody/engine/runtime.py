@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from melody.engine.heads import Heads
 from melody.engine.state import Floats, State, silence
 from melody.errors import ModelFileError
+from melody.extras import need
 from melody.tokens.vocabulary import Vocabulary
 
 
@@ -59,10 +60,9 @@ class OnnxEngine:
 
 
 def _session(data: bytes) -> Any:
-    try:
-        import onnxruntime
-    except ImportError:
-        raise ModelFileError("ONNX Runtime is not installed; install it with: pip install 'melody[onnx]'") from None
+    need("this engine", "onnxruntime")
+    import onnxruntime
+
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = settings.inter_op_num_threads = 1
     settings.log_severity_level = 3

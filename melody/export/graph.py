@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.errors import ModelFileError
+from melody.extras import need
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -35,11 +35,10 @@ class Graph:
     """Nodes and weights as they are added; every method gives the name of its result."""
 
     def __init__(self, quantised: bool) -> None:
-        try:
-            import onnx
-            from onnx import helper, numpy_helper
-        except ImportError:
-            raise ModelFileError("the package onnx is not installed; install it with: pip install 'melody[onnx]'") from None
+        need("an ONNX file", "onnx")
+        import onnx
+        from onnx import helper, numpy_helper
+
         self._onnx, self._helper, self._from_array = onnx, helper, numpy_helper.from_array
         self._nodes: list[Any] = []
         self._weights: list[Any] = []

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from numbers import Real
 from typing import TypeVar
 
 from melody.errors import SamplingError
@@ -78,25 +79,29 @@ class Limits:
     def parse(
         cls,
         *,
-        key: str | None = None,
-        scale: str | None = None,
-        pitches: str | None = None,
+        key: Written | Key = None,
+        scale: Written | Sequence[str] = None,
+        pitches: Written | Sequence[Written] = None,
         max_leap: Written = None,
         max_polyphony: Written = None,
         density: Written = None,
-        grid: str | None = None,
-        metre: str | None = None,
+        grid: Written | Fraction | Sequence[str | Fraction] = None,
+        metre: Written | Sequence[Written] = None,
         tempo: Written = None,
         bars: Written = None,
         end_on_tonic: bool = False,
-        instruments: str | None = None,
-        velocity: str | None = None,
-        chords: str | None = None,
+        instruments: Written | Sequence[Written] = None,
+        velocity: Written | Sequence[Written] = None,
+        chords: Written | Sequence[str] = None,
     ) -> Limits:
         """The limits a musician has written, each as the parser of its kind says; None where nothing is asked for.
 
+        Numbers may be numbers, and what consists of several a sequence of them.
+
         >>> Limits.parse(key="Dm", pitches="C4:C6", max_leap=12).pitches
         (60, 84)
+        >>> Limits.parse(pitches=("C4", 84), metre=(3, 4), chords=["Dm G7", "C"]).told
+        'bars=None range=C4:C6 meter=3/4 chords=Dm,G7|C'
 
         Raises
         ------
@@ -106,19 +111,19 @@ class Limits:
         parsed_key = _parsed(parse_key, key)
         return cls(
             key=parsed_key,
-            scale=_parsed(lambda text: parse_scale(text, parsed_key), scale),
-            pitches=_parsed(numbers.parse_pitches, pitches),
+            scale=_parsed(lambda text: parse_scale(text, parsed_key), scale, ","),
+            pitches=_parsed(numbers.parse_pitches, pitches, ":"),
             max_leap=_whole("the largest leap in semitones", 1, 127, max_leap),
             max_polyphony=_whole("the number of notes at once", 1, 128, max_polyphony),
             max_density=_whole("the number of notes in a bar", 1, 10_000, density),
-            grid=_parsed(numbers.parse_grid, grid) or (),
-            metre=_parsed(numbers.parse_metre, metre),
+            grid=_parsed(numbers.parse_grid, grid, ",") or (),
+            metre=_parsed(numbers.parse_metre, metre, "/"),
             tempo_qpm=_parsed(numbers.parse_tempo, tempo),
             bars=_whole("the number of bars", 1, numbers.MAX_BARS, bars),
             end_on_tonic=end_on_tonic,
-            instruments=_parsed(parse_instruments, instruments) or (),
-            velocities=_parsed(numbers.parse_velocities, velocity),
-            chords=_parsed(parse_chords, chords) or (),
+            instruments=_parsed(parse_instruments, instruments, ",") or (),
+            velocities=_parsed(numbers.parse_velocities, velocity, ":"),
+            chords=_parsed(parse_chords, chords, " | ") or (),
         )
 
     @property
@@ -167,13 +172,40 @@ class Limits:
         return self.key is not None and self.key.fifths < 0
 
 
-def _parsed(parser: Callable[[str], _T], written: Written) -> _T | None:
-    if written is None:
+def written(value: object, between: str = "") -> str:
+    """A value as a musician writes it; what no limit can be stays recognisable, for the message of its parser.
+
+    >>> written((60, 84), ":"), written(Key(0, -1, "minor")), written((Fraction(1, 16), Fraction(1, 12)), ",")
+    ('60:84', 'Dm', '1/16,1/8t')
+
+    Parameters
+    ----------
+    value
+        What came.
+    between
+        What stands between several.
+    """
+    if isinstance(value, Key):
+        return value.name
+    if isinstance(value, Fraction):
+        is_triplet = value.denominator % 3 == 0
+        return f"{value * Fraction(3, 2)}t" if is_triplet else str(value)
+    if isinstance(value, (tuple, list)) and between and len(value) <= MAX_TEXT:
+        return between.join(written(one) for one in value)
+    if isinstance(value, int) and abs(value) >= 10**18:  # Python writes no more than 4,300 digits
+        return "a huge number"
+    is_plain = isinstance(value, (str, Real)) and not isinstance(value, bool)
+    return str(value) if is_plain else repr(value)
+
+
+def _parsed(parser: Callable[[str], _T], value: object, between: str = "") -> _T | None:
+    if value is None:
         return None
-    if len(str(written)) > MAX_TEXT:
-        raise SamplingError(f"a limit of {len(str(written)):,} characters; write at most {MAX_TEXT:,}")
-    return parser(str(written))
+    text = written(value, between)
+    if len(text) > MAX_TEXT:
+        raise SamplingError(f"a limit of {len(text):,} characters; write at most {MAX_TEXT:,}")
+    return parser(text)
 
 
-def _whole(what: str, low: int, high: int, written: Written) -> int | None:
-    return _parsed(lambda text: numbers.parse_whole(text, what, low, high), written)
+def _whole(what: str, low: int, high: int, value: Written) -> int | None:
+    return _parsed(lambda text: numbers.parse_whole(text, what, low, high), value)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from melody.errors import MidiError
+from melody.extras import need
 from melody.midi.source import Source, to_piece
 from melody.midi.writing import written_factor
 from melody.piece import TICKS_PER_QUARTER, Part, Piece
@@ -19,6 +21,7 @@ def to_pretty_midi(piece: Piece) -> pretty_midi.PrettyMIDI:
 
     `from_pretty_midi` gives the same piece back, except that pretty_midi has no title, and one name for enharmonic keys.
     """
+    need("an object of pretty_midi", "pretty_midi", error=MidiError)
     import pretty_midi
 
     factor = written_factor(piece.ticks_per_quarter)

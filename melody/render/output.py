@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.errors import RenderError
+from melody.extras import need
 from melody.files import replacing
 
 Floats = NDArray[np.float32]
@@ -107,10 +108,11 @@ def mp3_bytes(audio: Floats, sample_rate: int) -> bytes:
     RenderError
         If soundfile is not installed, or its libsndfile knows no MP3.
     """
+    need("MP3", "soundfile", error=RenderError)
     try:
         soundfile = import_module("soundfile")
-    except (ImportError, OSError) as error:  # OSError: the wheel without its libsndfile
-        raise RenderError("MP3 needs soundfile; pip install soundfile, or take WAV") from error
+    except OSError as error:  # the package without its libsndfile
+        raise RenderError("MP3 needs libsndfile; install it, or take WAV") from error
     if "MP3" not in soundfile.available_formats():
         raise RenderError(f"soundfile {soundfile.__version__} knows no MP3; update soundfile to 0.13, or take WAV")
     file = io.BytesIO()

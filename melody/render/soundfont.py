@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.errors import RenderError
+from melody.extras import need
 from melody.render.generators import BOTH_LEVELS, INSTRUMENT_ONLY, Gen
 
 DRUM_BANK = 128
@@ -96,6 +97,7 @@ def default_soundfont() -> Path:
     RenderError
         If pretty_midi is not installed, or without it.
     """
+    need("sound without a General MIDI .sf2 file of your own", "pretty_midi", error=RenderError)
     spec = find_spec("pretty_midi")  # finds it without importing it
     for folder in (spec.submodule_search_locations or []) if spec else []:
         path = Path(folder) / "TimGM6mb.sf2"

@@ -6,12 +6,12 @@ import csv
 import io
 import os
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from melody import files
 from melody.errors import RenderError
+from melody.extras import need
 from melody.report.roll import drawable
 
 if TYPE_CHECKING:
@@ -59,10 +59,7 @@ def plot_curves(table: str | os.PathLike[str], *, baselines: Mapping[str, float]
     RenderError
         If matplotlib is not installed, or the table is none of ours.
     """
-    try:
-        import_module("matplotlib")
-    except ImportError as error:
-        raise RenderError("matplotlib is not installed; pip install 'melody[plot]'") from error
+    need("a picture", "matplotlib", error=RenderError)
     from matplotlib.figure import Figure
 
     columns = _columns(Path(table))

@@ -15,7 +15,6 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Sequence
-from importlib import import_module
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.errors import RenderError
+from melody.extras import need
 from melody.files import write_bytes
 from melody.piece import Ints, Piece
 from melody.report.lanes import (
@@ -76,10 +76,7 @@ def _systems(piece: Piece, lines: Ints) -> list[tuple[int, int]]:
 
 
 def _check_installed() -> None:
-    try:
-        import_module("matplotlib")
-    except ImportError as error:
-        raise RenderError("matplotlib is not installed; pip install 'melody[plot]'") from error
+    need("a picture", "matplotlib", error=RenderError)
 
 
 def plot(piece: Piece, *, prompt_end: int = 0, title: str | None = None) -> Figure:

@@ -9,7 +9,7 @@ known whether they are needed, which costs little while there is room in the bat
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from melody.errors import SamplingError
 from melody.sampling.streams import Drawn, Job, Streams
@@ -50,11 +50,16 @@ class Draws:
         SamplingError
             If one comes to a dead end in each attempt.
         """
-        while len(self._found) < self._count:
-            self._fill()
-            for job, drawn in self._streams.step():
-                self._take(job, drawn)
-        return [self._found[number] for number in range(self._count)]
+        return list(self.each())
+
+    def each(self) -> Iterator[Drawn]:
+        """The same one by one, each as soon as it and those before it are made."""
+        for number in range(self._count):
+            while number not in self._found:
+                self._fill()
+                for job, drawn in self._streams.step():
+                    self._take(job, drawn)
+            yield self._found.pop(number)
 
     def _fill(self) -> None:
         jobs: list[Job] = []

@@ -24,6 +24,7 @@ from typing import Literal
 from xml.etree import ElementTree
 
 from melody.errors import CorpusError, MelodyError, ScoreError
+from melody.extras import need
 from melody.piece import TICKS_PER_QUARTER, Key, Part, Piece, Tempo
 from melody.score.bars import UNITS, Note, Segment, to_piece
 from melody.score.tunes import read_tune, title_of
@@ -147,8 +148,8 @@ def _sources(name: str) -> Iterator[tuple[str, Callable[[], Piece]]]:
 def _folder(name: str) -> Path:
     """Where music21 keeps a book. Only its files are needed: to import it takes longer than to read them."""
     found = find_spec("music21")
-    if found is None or not found.origin:
-        raise CorpusError("the collections lie in the package music21, which is not installed: pip install music21")
+    need("a collection of music21's", "music21", error=CorpusError)
+    assert found and found.origin
     folder = Path(found.origin).parent / "corpus" / _FOLDERS[name]
     if not folder.is_dir():
         raise CorpusError(f"music21 has no folder {folder}; install it with its corpus: pip install music21")

@@ -1,26 +1,41 @@
 """The key of music that names none, from how long each pitch class sounds.
 
-Temperley's profiles as music21 has them (D. Temperley, Music and Probability, 2007): the key whose profile correlates best
+The method of Krumhansl and Schmuckler (C. Krumhansl, Cognitive Foundations of Musical Pitch, 1990) with the profiles of
+Temperley from the Kostka-Payne corpus (D. Temperley, Music and Probability, 2007): the key whose profile correlates best
 with the durations. Of 36 Bach chorales the soprano alone tells key and mode in 27 cases, the signature in 31; Krumhansl's
-profiles find 21 and 23.
+own profiles find 21 and 23.
 """
 
 from __future__ import annotations
 
+import numpy as np
+
 from melody.piece import Key, Piece
+
+# How well each pitch class fits, from the tonic up; as in music21, which has them from humdrum's keycor.
+_PROFILES = {
+    "major": (0.748, 0.060, 0.488, 0.082, 0.670, 0.460, 0.096, 0.715, 0.104, 0.366, 0.057, 0.400),
+    "minor": (0.712, 0.084, 0.474, 0.618, 0.049, 0.460, 0.105, 0.747, 0.404, 0.067, 0.133, 0.330),
+}
 
 
 def likeliest_keys(piece: Piece) -> list[Key]:
-    """All keys, the likeliest for its notes first, drums aside.
+    """All 24 keys, the likeliest for its notes first, drums aside; spelled with the fewest accidentals.
 
     >>> likeliest_keys(Piece([0, 24, 48, 72], [24, 24, 24, 48], [62, 66, 69, 62]))[0].name
     'D'
     """
-    from music21 import note, stream
-    from music21.analysis import discrete
+    sounds = np.bincount(piece.pitch[~piece.is_drum] % 12, piece.duration[~piece.is_drum], 12)
+    fits = {
+        Key(0, 0 if mode == "major" else -3, mode).transpose(tonic): _correlation(np.roll(profile, tonic), sounds)
+        for mode, profile in _PROFILES.items()
+        for tonic in range(12)
+    }
+    return sorted(fits, key=lambda key: -fits[key])
 
-    heard = stream.Stream()
-    for pitch, duration in zip(piece.pitch[~piece.is_drum].tolist(), piece.duration[~piece.is_drum].tolist()):
-        heard.append(note.Note(pitch, quarterLength=duration / piece.ticks_per_quarter))
-    found = discrete.analyzeStream(heard, "TemperleyKostkaPayne")
-    return [Key(0, key.sharps, key.mode) for key in (found, *found.alternateInterpretations)]
+
+def _correlation(profile: np.ndarray, sounds: np.ndarray) -> float:
+    """Pearson's; 0 where all pitch classes sound equally long."""
+    a, b = profile - profile.mean(), sounds - sounds.mean()
+    size = float(np.sqrt((a @ a) * (b @ b)))
+    return float(a @ b) / size if size else 0.0

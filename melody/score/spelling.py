@@ -12,6 +12,8 @@ from math import ceil
 
 import numpy as np
 
+from melody.errors import ScoreError
+from melody.extras import need
 from melody.piece import Ints, Key, Piece
 
 STEPS = "FCGDAEB"
@@ -37,6 +39,7 @@ def find_key(piece: Piece) -> Key:
     weights = np.bincount(piece.pitch[~piece.is_drum] % 12, piece.duration[~piece.is_drum], 12)
     if not weights.any():
         return Key(0, 0, "major")
+    need("a score", "music21", error=ScoreError)
     from music21 import analysis, note, stream
 
     # The method reads nothing but how long each pitch class sounds, so twelve notes stand for any number.

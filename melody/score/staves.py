@@ -6,6 +6,8 @@ from bisect import bisect_right
 
 import numpy as np
 
+from melody.errors import ScoreError
+from melody.extras import need
 from melody.piece import Ints, Part
 from melody.score.grid import Sheet
 from melody.score.metre import GRID
@@ -48,6 +50,7 @@ def _name(part: Part, players: int) -> str:
         return plain(part.name)
     if part.is_drum:
         return "Drums"
+    need("a score", "music21", error=ScoreError)
     from music21 import instrument
 
     try:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from melody.errors import RenderError
+from melody.extras import need
 
 _SIGNS = (
     r'<text x="([\d.-]+)"( y="([\d.-]+)"[^>]*>(?:<tspan[^>]*>)*?)'
@@ -27,10 +28,8 @@ def extra(module: str) -> Any:
     RenderError
         If it is not installed.
     """
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise RenderError(f"{module} is not installed; pip install 'melody[score]'") from error
+    need("engraving", module, error=RenderError)
+    return import_module(module)
 
 
 def typeset(pages: list[str], title: str, form: str, dpi: int) -> bytes:

@@ -13,7 +13,7 @@ import numpy as np
 from melody.sampling.ranking import run_of
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import KIND, VALUE, Rows, Vocabulary
-from melody.training.settings import Alarm, History, Plan
+from melody.training.settings import Alarm, History, Plan, counted
 
 FEW_PIECES, FEW_NOTES = 20, 2_000
 SETTLED = 150  # optimizer steps after which a model must have learnt something; the warm-up takes up to 100
@@ -22,14 +22,15 @@ LONG_RUN = 16  # equal notes one after the other, where the music has half as ma
 
 
 def before(plan: Plan) -> list[Alarm]:
-    """What is wrong before training begins: too little data."""
-    if plan.pieces >= FEW_PIECES and plan.notes >= FEW_NOTES:
+    """What is wrong before training begins: too little data, unless a trained model is adapted to it."""
+    if plan.adapts or (plan.pieces >= FEW_PIECES and plan.notes >= FEW_NOTES):
         return []
+    are = "is" if plan.pieces == 1 else "are"
     return [
         Alarm(
             "too little data",
-            f"{plan.pieces:,} pieces with {plan.notes:,} notes are little to learn from: the model will soon know them by "
-            "heart; add music (a hundred pieces make a start), or begin from a trained model: --from fiddle",
+            f"{counted(plan.pieces, 'piece')} with {counted(plan.notes, 'note')} {are} little to learn from: the model will "
+            "soon know them by heart; add music (a hundred pieces make a start), or adapt a trained model: --from fiddle",
         )
     ]
 
@@ -40,7 +41,7 @@ def after(history: History, plan: Plan, longest_run: int) -> Iterator[Alarm]:
     `longest_run` is that of the training pieces (see `longest_run`); samples are compared with it.
     """
     yield from _collapse(history[-1], plan, longest_run)
-    yield from _overfitting(history)
+    yield from _overfitting(history, plan)
     yield from _too_high(history, plan)
     yield from _too_low(history, plan)
 
@@ -62,16 +63,17 @@ def _collapse(last: dict[str, Any], plan: Plan, longest: int) -> Iterator[Alarm]
         )
 
 
-def _overfitting(history: History) -> Iterator[Alarm]:
+def _overfitting(history: History, plan: Plan) -> Iterator[Alarm]:
     best = min(history, key=lambda entry: entry["valid"])
     since = history[history.index(best) + 1 :]
     worse = [entry for entry in since if entry["valid"] > 1.02 * best["valid"] and entry["train"] < best["train"]]
     if len(worse) >= 3 and worse[-1] is history[-1]:
+        less = "fewer --epochs" if plan.adapts else "a smaller --hidden-size"  # an adapted model keeps its size
         rise = 100 * (history[-1]["valid"] / best["valid"] - 1)
         yield Alarm(
             "overfitting",
             f"the model learns the training pieces by heart: on the others it has been getting worse since epoch "
-            f"{best['epoch']} (by {rise:.0f} %); more music helps most, then a higher --dropout or a smaller --hidden-size; "
+            f"{best['epoch']} (by {rise:.0f} %); more music helps most, then a higher --dropout or {less}; "
             f"the model of epoch {best['epoch']} is kept",
         )
 

@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 import torch
 
 from melody.errors import TrainingError
+from melody.extras import need
 from melody.training.settings import Paths, Plan, TrainingSettings
 
 _PRECISION: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed"}
@@ -45,9 +46,7 @@ def make_trainer(settings: TrainingSettings, plan: Plan, callback: pl.Callback, 
 
 
 def _logger(paths: Paths) -> Any:
+    need("a log for TensorBoard", "tensorboard", error=TrainingError)
     from pytorch_lightning.loggers import TensorBoardLogger
 
-    try:
-        return TensorBoardLogger(paths.tensorboard.parent, name=paths.tensorboard.name, version="")
-    except ModuleNotFoundError as error:
-        raise TrainingError("TensorBoard is not installed; pip install 'melody[tensorboard]'") from error
+    return TensorBoardLogger(paths.tensorboard.parent, name=paths.tensorboard.name, version="")

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
+from typing import Literal
 
 import numpy as np
 import torch
@@ -114,7 +115,7 @@ def make_plan(
     per_event /= settings.devices
     whole = per_event * (train.num_events + valid.num_events / 3)  # validation goes forward only
     budget = settings.max_minutes * 60 * SHARE
-    groups = train.num_groups
+    groups = asked = max(round(train.num_groups * settings.epoch_share), 1)
     if settings.epochs is None:
         longest = max(min(budget / LEAST_EPOCHS, LONGEST_EPOCH), 0.01)
         groups = min(groups, max(int(groups * longest / whole), 1))
@@ -122,6 +123,7 @@ def make_plan(
     wanted = np.clip(12_000_000 / max(train.num_events, 1), 30, 300) * train.num_groups / groups
     wanted = min(wanted, ADAPTING_EPOCHS) if start else wanted
     epochs = settings.epochs or max(min(int(wanted), int(budget / per_epoch)), 1)
+    by_time = epochs < int(wanted) or groups < asked
     decay = settings.weight_decay
     if not (start or settings.model):
         shape, fitting = regularised(shape, epochs * groups / train.num_groups)
@@ -149,10 +151,12 @@ def make_plan(
         events_per_second=1 / per_event,
         threads=torch.get_num_threads(),
         megabytes=_megabytes(),
+        share=settings.epoch_share if groups == asked else groups / train.num_groups,
+        epochs_by="you" if settings.epochs else "time" if by_time else "music",
     )
 
 
-def _fastest(model: MelodyLSTM, train: Batches, settings: TrainingSettings) -> tuple[float, str]:
+def _fastest(model: MelodyLSTM, train: Batches, settings: TrainingSettings) -> tuple[float, Literal["32", "bf16"]]:
     """Seconds an event, and the precision that was asked for or is worth it."""
     if settings.precision != "auto":
         return seconds_per_event(model, train, settings.precision)[0], settings.precision

@@ -11,6 +11,8 @@ Beside the model stand the losses as CSV and sample tunes of the way (`melody.tr
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import time
 import warnings
@@ -145,8 +147,11 @@ class Run:
     def __init__(
         self, corpus: Prepared, out: Path, settings: TrainingSettings, resume: bool, start: ModelFile | None = None
     ) -> None:
-        self.corpus, self.paths, self.settings, self._start = corpus, Paths(out), settings, start
+        self.corpus, self.paths, self._start = corpus, Paths(out), start
         self.started = time.monotonic()
+        saved = self._saved() if resume else None
+        self.settings = settings = settings.resumed(saved["settings"]) if saved else settings
+        self._started_from = saved["started_from"] if saved else f"{start.name} {start.fingerprint}" if start else ""
         self._rows = corpus.rows("train")  # perhaps more than memory holds: never all at once
         if not self._rows:
             raise TrainingError("there is not one piece to train on; give a folder with more music")
@@ -157,7 +162,8 @@ class Run:
         self.valid = Batches(corpus.vocabulary, self._valid_rows, settings.batch, training=False)
         self._counted = some_of(self._rows)
         self.unigram = NGram(corpus.vocabulary, self._counted, 1).score(self._valid_rows).nats_per_note
-        saved = self._saved() if resume else None
+        if saved and saved["music"] != self._music:
+            raise TrainingError("the folder has changed since the run began; train without --resume")
         pl.seed_everything(settings.seed, verbose=False)
         shape = settings_of(start.settings) if start else None
         self.plan = _plan_of(saved["plan"]) if saved else self._planned(shape)
@@ -208,7 +214,7 @@ class Run:
             "longest_run": self.longest_run,
             "first_keys": first_keys(self.corpus.vocabulary, self._rows),
             "part_pitches": part_pitches(self.corpus.vocabulary, self._rows),
-            "started_from": f"{self._start.name} {self._start.fingerprint}" if self._start else "",
+            "started_from": self._started_from,
         }
 
     @cached_property
@@ -217,21 +223,32 @@ class Run:
 
     def _kept(self) -> dict[str, Any]:
         """What `resume` needs besides the weights."""
-        kept = {"plan": asdict(self.plan), "history": self.history, "alarms": self.alarms}
+        kept = {"plan": asdict(self.plan), "history": self.history, "alarms": self.alarms, "music": self._music}
+        kept |= {"settings": asdict(self.settings), "started_from": self._started_from}
         return kept | {"vocabulary": self.corpus.vocabulary.to_dict()}
+
+    @cached_property
+    def _music(self) -> str:
+        """What names the pieces, so that a run goes on with those that it began with."""
+        facts = [self._manifest.get("files", dict(self._manifest)), self.train.num_events, self.valid.num_events]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     def _saved(self) -> dict[str, Any]:
         path = self.paths.resume
         if not path.exists():
-            raise TrainingError(f"there is no interrupted run to resume at {path}; train without --resume")
+            there = f"; the run of {self.paths.model} has ended: train anew, with more --max-minutes or --epochs"
+            instead = there if self.paths.model.exists() else "; train without --resume"
+            raise TrainingError(f"there is no interrupted run to resume at {path}{instead}")
         try:
             saved = torch.load(path, weights_only=True)
-            vocabulary = saved["vocabulary"]
+            vocabulary, _, _, _ = (saved[name] for name in ("vocabulary", "settings", "started_from", "music"))
             _plan_of(saved["plan"])
         except Exception as error:  # torch.load raises whatever a damaged file makes it raise
             raise TrainingError(f"{path} is damaged ({type(error).__name__}); train without --resume") from error
         if vocabulary != self.corpus.vocabulary.to_dict():
-            raise TrainingError("the folder has changed since the run began; train without --resume")
+            raise TrainingError(
+                "the run began with another folder, or took other parts of it; name both as then, or train without --resume"
+            )
         return saved
 
     def go(self, listener: Listener) -> Result:
@@ -242,10 +259,12 @@ class Run:
             warnings.simplefilter("ignore")
             trainer = make_trainer(self.settings, self.plan, watcher, self.paths)
             if trainer.is_global_zero:
-                watcher.alarm(before(self.plan) if self._start is None else [])
+                watcher.alarm(before(self.plan))
             if len(self.history) < self.plan.epochs and not (self.has_valid and since_best(self.history) >= self.patience):
                 self._train(trainer, watcher)
         ending = watcher.stopped_because or ("finished" if len(self.history) >= self.plan.epochs else "stopped early")
+        if not self.history and ending == "interrupted":
+            raise TrainingError("interrupted before the first epoch was finished, so there is no model yet")
         if not self.history:
             raise TrainingError("not even one epoch was finished, so there is no model yet; give it more --max-minutes")
         return self._result(ending, trainer.is_global_zero)
@@ -296,6 +315,12 @@ class Run:
             measured_on=measured_on,
             minutes=(time.monotonic() - self.started) / 60,
             ending=ending,
+            epochs_by=self.plan.epochs_by,
+            max_minutes=self.settings.max_minutes,
+            is_as_planned="slower" not in self.alarms,
+            repeating=replace(
+                self.settings, epochs=self.plan.epochs, epoch_share=self.plan.share, precision=self.plan.precision
+            ),
         )
         if writes:
             facts = {k: v for k, v in asdict(result).items() if k != "path"}

@@ -14,7 +14,7 @@ import math
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ import torch
 from melody import files
 from melody.errors import TrainingError
 from melody.training import alarms
-from melody.training.settings import Alarm, Epoch, since_best
+from melody.training.settings import Alarm, Epoch, counted, seconds, since_best
 
 if TYPE_CHECKING:
     from melody.training.run import Run
@@ -121,9 +121,10 @@ class Watcher(pl.Callback):
         epochs = trainer.strategy.broadcast(done + max(int(left / per_epoch), 0))
         if run.settings.epochs is not None or epochs >= run.plan.epochs or done >= run.plan.epochs:
             return
-        told = f"an epoch takes {per_epoch:.0f} s, not {run.plan.seconds_per_epoch:.0f} s: "
-        told += f"{max(epochs, done + 1)} epochs are planned now, not {run.plan.epochs}"
-        run.plan = replace(run.plan, epochs=max(epochs, done + 1))
+        took, planned = seconds(per_epoch), seconds(run.plan.seconds_per_epoch)
+        told = f"an epoch takes {took}, not {planned}" if took != planned else "the time is running out"
+        told += f": {counted(max(epochs, done + 1), 'epoch')} planned now, not {run.plan.epochs}"
+        run.plan = replace(run.plan, epochs=max(epochs, done + 1), epochs_by="time")
         trainer.fit_loop.max_epochs, module.steps = run.plan.epochs, run.steps()
         self.alarm([Alarm("slower", told)])
 
@@ -178,18 +179,27 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def interruptible(watcher: Watcher) -> Iterator[None]:
-    """Ctrl-C ends the run after the window in hand; a second one ends the program."""
+    """Ctrl-C and SIGTERM end the run after the window in hand; a second Ctrl-C ends the program.
+
+    Whoever handled the signal before, the command line as a rule, is called, and only kept from ending the run at once.
+    """
+    before: dict[int, Any] = {}
 
     def interrupt(number: int, frame: Any) -> None:
         watcher.interrupted = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if number == signal.SIGINT:
+            signal.signal(number, signal.default_int_handler)
+        if callable(before[number]):
+            with suppress(KeyboardInterrupt):
+                before[number](number, frame)
 
-    try:
-        before = signal.signal(signal.SIGINT, interrupt)
-    except ValueError:  # only the main thread may; elsewhere Ctrl-C is not ours to catch
-        yield
-        return
+    with suppress(ValueError):  # only the main thread may; elsewhere signals are not ours to catch
+        for each in (int(signal.SIGINT), int(signal.SIGTERM)):
+            before[each] = signal.getsignal(each)
+            signal.signal(each, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for each, handler in before.items():
+            with suppress(ValueError):
+                signal.signal(each, handler)

@@ -1,0 +1,43 @@
+"""Ctrl-C and SIGTERM: both end a command with the same words, whenever they come; the exit code is 128 and the signal."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+received: list[int] = []  # signals, the first first
+
+
+@contextmanager
+def noted() -> Iterator[None]:
+    """In here a signal is noted and raises KeyboardInterrupt.
+
+    Training puts a handler of its own before this one, which calls it and goes on to the end of what it is at.
+    """
+    received.clear()
+    process, before = os.getpid(), {}
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if os.getpid() != process:  # a fork of ours, which has nothing to say
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        received.append(number)
+        raise KeyboardInterrupt
+
+    with suppress(ValueError):  # only the main thread may; elsewhere signals are not ours to catch
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as for what runs in the background
+                before[number] = signal.signal(number, note)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def exit_code() -> int:
+    """128 and the signal, as shells have it: 130 for Ctrl-C, 143 for SIGTERM."""
+    return 128 + (received[0] if received else signal.SIGINT)
