@@ -215,6 +215,16 @@ def test_no_name_reaches_the_screen_as_more_than_text(tmp_path):
     assert "a.zip/\\x1b[31mred\\x07.mid" in found and "a\\nb.mid" in found
 
 
+def test_no_text_of_a_file_reaches_the_screen_as_more_than_text(tmp_path):
+    (tmp_path / "markup.mid").write_bytes(b"[/b]hello")
+    (tmp_path / "escape.mid").write_bytes(b"\x1b[2J\x9b\r\n")
+    (tmp_path / "escape.xml").write_bytes(b"<score-partwise>\x1b[2J&\x07</score-partwise>")
+    (tmp_path / "escape.abc").write_bytes(b"X:1\nM:\x1b[2J/4\nL:\x07\nK:\x1b]0;a\x07\n\x1bCDEF\n")
+    (tmp_path / "escape.krn").write_bytes(b"**kern\n4\x1b[2Jc\n*-\n")
+    found = reasons(tmp_path)
+    assert found["markup.mid"].startswith("is no MIDI file: it begins with '[/b]hello'") and len(found) == 6
+
+
 @pytest.mark.skipif(os.name == "nt", reason="the script bounds its time by a signal")
 def test_archives_damaged_by_chance_end_in_lines() -> None:
     command = [sys.executable, str(SCRIPTS / "fuzz_archives.py"), "--archives", "300", "--seed", "5"]

@@ -107,7 +107,7 @@ def test_folders_deeper_than_a_path_can_say_are_told(folder):
 
 
 def test_many_folders_in_one_another_are_gone_through(tmp_path):
-    folder = tmp_path.joinpath(*"d" * 900)
+    folder = tmp_path.joinpath(*"d" * 300)
     folder.mkdir(parents=True)
     midi.write(tune(5), folder / "deep.mid")
     assert prepare(tmp_path).counts["kept"] == 1

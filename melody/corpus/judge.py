@@ -22,7 +22,7 @@ from melody.corpus.fingerprint import SKETCH, Notes, Voices
 from melody.corpus.groups import song
 from melody.corpus.settings import PrepareSettings
 from melody.corpus.shard import CAUSES, STATUSES, Judgement, Shard, line_of
-from melody.corpus.sources import Chunk, is_score
+from melody.corpus.sources import Chunk, is_score, printable
 from melody.corpus.verdict import Cause, Status
 from melody.errors import CorpusError, MelodyError, MidiError
 from melody.midi.packed import PackedSource, packed, unpacked
@@ -91,6 +91,11 @@ def hashed(data: bytes | MidiError) -> str:
     return "" if isinstance(data, MidiError) else hashlib.sha256(data).hexdigest()[:32]
 
 
+def reason_of(error: Exception) -> str:
+    """What an error says, as one line of plain text."""
+    return printable(" ".join(str(error).split()))
+
+
 class Known(Protocol):
     """What was found out before."""
 
@@ -117,7 +122,8 @@ class _File:
 
     def refuse(self, error: MelodyError) -> None:
         """It is rejected because of that."""
-        self.cause, self.reason = "over a limit" if "the limit is" in str(error) else "damaged", str(error)
+        self.reason = reason_of(error)
+        self.cause = "over a limit" if "the limit is" in self.reason else "damaged"
 
     @property
     def status(self) -> Status:
@@ -216,7 +222,7 @@ class _Desk:
 
         limits = self._settings.limits
         reading = bounded.read(data, PurePosixPath(file.path).suffix.lower())
-        piece, repairs = reading.piece, list(reading.repairs)
+        piece, repairs = reading.piece, list(map(printable, reading.repairs))
         limits.check("notes", piece.num_notes, limits.max_notes)
         limits.check("parts", len(piece.parts), limits.max_tracks)
         if piece.ticks_per_quarter != self._grid:
@@ -227,7 +233,7 @@ class _Desk:
         try:
             piece, file.part = parts.taken(piece, self._settings.part, self._settings.drums)
         except CorpusError as error:
-            file.cause, file.reason = "no such part", str(error)
+            file.cause, file.reason = "no such part", reason_of(error)
             return
         self._describe(file, piece.parts, piece.num_notes, repairs)
         self._keep([file], events.of_piece(piece))

@@ -23,7 +23,7 @@ import numpy as np
 
 from melody import files
 from melody.corpus import grid
-from melody.corpus.judge import Task, hashed, judged
+from melody.corpus.judge import Task, hashed, judged, reason_of
 from melody.corpus.lock import work_folder
 from melody.corpus.settings import PrepareSettings
 from melody.corpus.shard import Judgement, Shard
@@ -142,7 +142,7 @@ def _others(where: Path) -> Sequence[Chunk]:
 
 
 def _name_within(path: Path, folder: Path) -> str:
-    real, within = Path(os.path.realpath(path)), os.path.realpath(folder)
+    real, within = Path(os.path.realpath(path.parent)) / path.name, os.path.realpath(folder)  # it may be a link itself
     if not real.is_relative_to(within):
         raise CorpusError(f"{path} does not lie in {folder}; name the folder that it lies in, or none")
     name = real.relative_to(within).as_posix()
@@ -288,7 +288,7 @@ def _unchanged(old: Corpus, listing: Listing, settings: PrepareSettings) -> bool
 def _is_of(judgement: Judgement, data: bytes | MidiError) -> bool:
     """Whether a judgement is of these bytes, or says why there are none."""
     if isinstance(data, MidiError):
-        return not judgement.source and judgement.verdict.reason == str(data)
+        return not judgement.source and judgement.verdict.reason == reason_of(data)
     return judgement.source == hashed(data)
 
 

@@ -209,11 +209,12 @@ def _walk(folder: Path, listing: Listing) -> Iterator[tuple[str, int]]:
 def _entries(folder: Path, below: str, seen: set[int], listing: Listing) -> Iterator[tuple[str, int]]:
     """Name and size of everything in one folder, in order; names of folders end with `/`."""
     where = os.path.join(folder, below)
-    real = hash(os.path.realpath(where))
-    if real in seen:  # a link to where we have been
-        return iter(())
-    seen.add(real)
     try:
+        status = os.stat(where)
+        here = hash((status.st_dev, status.st_ino))
+        if here in seen:  # a link to where we have been
+            return iter(())
+        seen.add(here)
         with os.scandir(where) as entries:
             return _in_order(_told(entry, below) for entry in entries)
     except FileError:  # of a temporary file, not of this folder

@@ -138,6 +138,7 @@ class _Child:
 
     def __init__(self, bounds: Bounds) -> None:
         self._bounds, self._read, self._grown, self._late = bounds, 0, 0, False
+        self._owner = os.getpid()
         command = [sys.executable, "-c", _START, json.dumps(sys.path)]
         pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
         environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # each takes address space
@@ -182,7 +183,9 @@ class _Child:
         return f"made the reader of scores end ({how}); it is damaged or made to harm: leave it out"
 
     def close(self) -> None:
-        """End it."""
+        """End it, but not from a copy that a fork made of the process that started it."""
+        if os.getpid() != self._owner:
+            return
         self._process.kill()
         for stream in (self._process.stdin, self._process.stdout):
             if stream:
