@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import sys
 import time
@@ -18,7 +19,7 @@ from music import folk_tune
 
 from melody import midi
 from melody.cli import main, screen
-from melody.piece import Part
+from melody.piece import Part, Piece
 
 # Markup, emoji and formats are text; what a terminal would obey is not.
 HARMLESS = [
@@ -148,5 +149,12 @@ def test_output_that_cannot_take_a_character_gets_an_escape(capfd: pytest.Captur
     assert done.stdout == "tune-\\xe9\\u266a.mid\n" and done.returncode == 0, done.stderr
 
 
-def test_one_thing_is_one_thing() -> None:
-    assert screen.counted(1, "tune") == "1 tune" and screen.counted(0, "tune") == "0 tunes"
+def test_one_note_is_one_note(somewhere: Path, capsys: pytest.CaptureFixture) -> None:
+    midi.write(Piece([0], [24], [60]), "one.mid")
+    out = said(capsys, "prepare", "--explain", "one.mid", code=0) + repr(midi.read("one.mid"))
+    midi.write(folk_tune(0), "folder.mid")
+    Path("songs").mkdir()
+    Path("folder.mid").rename("songs/only.mid")
+    out += said(capsys, "prepare", "songs", code=0)
+    assert "has 1 note;" in out and "<Piece 1 note, 1 bar of 4/4, 1 part>" in out and "kept 1 of 1 file, " in out
+    assert not re.search(r"\b1 \w+s\b(?! of)", out.replace("1 seconds", ""))

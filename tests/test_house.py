@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "melody"
 FLOORS = [
-    {"errors", "threads"},
+    {"errors", "threads", "wording"},
     {"files", "signatures"},
     {"piece"},
     {"midi", "score", "tokens"},

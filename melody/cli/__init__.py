@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from melody.cli import screen, signals
+from melody.wording import counted
 
 
 class Command(TyperCommand):
@@ -179,7 +180,7 @@ def _refused(error: Exception, asked: str) -> int:
 def _stays() -> str:
     """What has been written, as part of a sentence."""
     paths = screen.written
-    more = f" and {screen.counted(len(paths) - 1, 'other file')}" if len(paths) > 1 else ""
+    more = f" and {counted(len(paths) - 1, 'other file')}" if len(paths) > 1 else ""
     return f"; what is written stays: {paths[-1]}{more}" if paths else ""
 
 

@@ -53,15 +53,6 @@ def one_line(text: str) -> str:
     return plain(re.sub(r"\s*\n\s*", " ", text.strip()))
 
 
-def counted(number: int, thing: str) -> str:
-    """A number of things.
-
-    >>> counted(1, "note"), counted(2000, "note")
-    ('1 note', '2,000 notes')
-    """
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
-
-
 def say(line: str) -> None:
     """One line on stderr."""
     if _quiet or sys.stderr is None:

@@ -10,6 +10,7 @@ import typer
 from melody.cli import app
 from melody.cli.options import Force
 from melody.errors import MidiError, RenderError
+from melody.wording import counted
 
 if TYPE_CHECKING:
     from melody.piece import Piece
@@ -115,7 +116,7 @@ def plot(
             raise RenderError(f"{tune}: holds no MIDI file that can be read; name a folder of tunes")
         shown = contact_sheet(pieces, out)
         if shown < len(pieces):
-            say(f"the first {shown} of {len(pieces):,} tunes are on the sheet")
+            say(f"the first {shown} of {counted(len(pieces), 'tune')} are on the sheet")
     show(out)
 
 
