@@ -278,8 +278,7 @@ def test_in_a_file_nothing_but_the_notes_of_the_bars_changes(model: Model, tmp_p
     made = vary_file(model, path, 3, 4, how=FEW)[0]
     assert "part 2 of 2 ('Fiddle')" in " ".join(made.made.remarks)
     assert mido.MidiFile(file=BytesIO(made.data)).tracks[0] == mido.MidiFile(file=BytesIO(data)).tracks[0]
-    (_, told), *others = messages(made.data, 1, False)
-    assert "bars 3-4 rewritten" in told.text and others == messages(data, 1, False)
+    assert messages(made.data, 1, False) == messages(data, 1, False)
     bars = (2 * 1440, 4 * 1440)
     for at, message in messages(data, 1, True):
         if not bars[0] <= at <= bars[1]:
@@ -378,12 +377,11 @@ def test_parts_that_are_not_there_are_refused(model: Model, part: str) -> None:
 def test_the_command_line(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tune = tmp_path / "tune.mid"
     tune.write_bytes(sequenced(folk_tune(8)))
-    command = ["vary", str(trained), str(tune), "--bars", "3-4", "--candidates", "4", "--seed", "1"]
-    command += ["--out", str(tmp_path / "out.mid")]
+    command = ["vary", str(trained), str(tune), "--bars", "3-4", "--candidates", "4", "--out", str(tmp_path / "out.mid")]
     assert main(command) == 0
     first = (tmp_path / "out.mid").read_bytes()
     assert capsys.readouterr().out.split() == [str(tmp_path / "out.mid")]
-    assert main([*command, "--force"]) == 0
+    assert main(command) == 0
     assert (tmp_path / "out.mid").read_bytes() == first
     capsys.readouterr()
     for bars in ("8-9", "0", "x", "4-", "-3", "4-3"):

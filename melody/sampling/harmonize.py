@@ -41,7 +41,7 @@ class Harmony:
     Parameters
     ----------
     piece
-        Part 0 is the melody as it was, the others are the model's. The last of its texts says where they come from.
+        Part 0 is the melody as it was, the others are the model's.
     remarks
         What the model heard otherwise than it stands there, one sentence each.
     """
@@ -90,10 +90,7 @@ def harmonize(
         raise SamplingError(f"{candidates:,} candidates were asked for; ask for 1 to 1,000")
     settings = settings or SamplingSettings(temperature=VOICES_TEMPERATURE)
     setting, kind = _Setting(model, melody, key), StrictVoices if strict else Filling
-    made = [setting.sung(kind, candidates, settings, np.random.default_rng([settings.seed, n])) for n in range(count)]
-    done = f"harmonized, candidates={candidates}{'' if strict else ' parallels'}{f' key={key}' if key else ''}"
-    texts = [model.told_of(settings, number, done) for number in range(count)]
-    return [replace(h, piece=replace(h.piece, texts=(*h.piece.texts, text))) for h, text in zip(made, texts)]
+    return [setting.sung(kind, candidates, settings, np.random.default_rng([settings.seed, n])) for n in range(count)]
 
 
 class _Setting:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Literal, TypeVar, get_args
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from melody import modelfile
+from melody import __version__, modelfile
 from melody.engine import AnyEngine, Engine
 from melody.errors import SamplingError
 from melody.limits import Limits, check
@@ -24,7 +24,6 @@ from melody.sampling.draws import Draws
 from melody.sampling.headers import with_headers
 from melody.sampling.limiter import Limiter
 from melody.sampling.prompt import Continuation, Prompt
-from melody.sampling.provenance import provenance
 from melody.sampling.ranking import MOST_IN_A_ROW, ends_well, faults, longest_run
 from melody.sampling.search import Search
 from melody.sampling.streams import Drawn, Start, Streams, begin
@@ -279,10 +278,6 @@ class Model:
                 found[:, at] += np.where(said, log_sum - logits[np.arange(len(rows)), events[:, field]], 0.0)
         return found
 
-    def told_of(self, settings: SamplingSettings, number: int, done: str) -> str:
-        """Where bars or voices come from, for the text event of their file; `done` says what was done."""
-        return provenance(self.file, self._runs_by, settings, number, {}, done)
-
     @property
     def _name(self) -> str:
         return self.file.name or "melody"
@@ -292,7 +287,15 @@ class Model:
 
     def _told(self, settings: SamplingSettings, number: int, limits: Limits, search: Search) -> str:
         """Where a tune comes from, for the text event of its file."""
-        return provenance(self.file, self._runs_by, settings, number, search.words, limits.told)
+        default = asdict(SamplingSettings())
+        said = {k: v for k, v in asdict(settings).items() if k == "temperature" or v != default[k]}
+        said |= {"engine": self._runs_by} if self._runs_by != "numpy" else {}
+        said |= {k: v for k, v in (("beam", search.beam), ("best_of", search.best_of)) if v is not None}
+        words = " ".join(f"{k}={v}" for k, v in said.items() if k not in ("seed", "max_notes"))
+        return (
+            f"melody {__version__}, model {self._name} {self.file.fingerprint}, seed {settings.seed}, tune {number + 1}, "
+            f"{words} {limits.told}"
+        )
 
     def prime(self, rows: Rows, grammar: Grammar) -> Start:
         """Where one stream stands after `rows` (no END among them)."""

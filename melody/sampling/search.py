@@ -54,8 +54,3 @@ class Search:
     def drawn(self) -> int:
         """How many are drawn."""
         return self.best_of or self.count
-
-    @property
-    def words(self) -> dict[str, int]:
-        """What is not as usual, for the text event of a file."""
-        return {name: value for name, value in (("beam", self.beam), ("best_of", self.best_of)) if value is not None}

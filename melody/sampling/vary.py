@@ -44,8 +44,7 @@ class Variation:
     Parameters
     ----------
     piece
-        The whole piece; outside the bars every note as it was. If any is another, the last of its texts says where
-        they come from.
+        The whole piece; outside the bars every note as it was.
     first_tick, last_tick
         The bars, in ticks of `piece`.
     parts
@@ -120,14 +119,7 @@ def vary(
     """
     gap = _Gap(model, piece, first_bar, last_bar, part)
     how, settings = how or VarySettings(), settings or SamplingSettings()
-    made = [gap.varied(how, settings, np.random.default_rng([settings.seed, number])) for number in range(count)]
-    done = f"bars {first_bar}-{last_bar} rewritten, candidates={how.candidates} rounds={how.rounds}"
-    texts = [model.told_of(settings, number, done) for number in range(count)]
-    return [v if v.piece == gap._own else _with_text(v, text) for v, text in zip(made, texts)]
-
-
-def _with_text(variation: Variation, text: str) -> Variation:
-    return replace(variation, piece=replace(variation.piece, texts=(*variation.piece.texts, text)))
+    return [gap.varied(how, settings, np.random.default_rng([settings.seed, number])) for number in range(count)]
 
 
 class _Gap:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from melody import midi
-from melody.errors import MidiError, SamplingError
+from melody.errors import SamplingError
 from melody.limits import Limits
 from melody.limits.numbers import MAX_BARS
 from melody.piece import Piece
@@ -65,18 +65,9 @@ def vary_file(model: Model, path: str | PathLike[str], first_bar: int, last_bar:
     piece, data = _read(model.vocabulary, path)
     made = []
     for variation in vary(model, piece, first_bar, last_bar, **options):
-        told = _with_texts(data, variation.parts, variation.piece.texts[len(piece.texts) :])
-        written = with_notes(told, variation.piece, variation.parts, variation.first_tick, variation.last_tick)
+        written = with_notes(data, variation.piece, variation.parts, variation.first_tick, variation.last_tick)
         made.append(Varied(written.data, replace(variation, remarks=(*variation.remarks, *written.remarks))))
     return made
-
-
-def _with_texts(data: bytes, parts: Sequence[int], texts: Sequence[str]) -> bytes:
-    """The file with texts in the track of the first of the parts; one that cannot be edited stays, to be written anew."""
-    try:
-        return midi.annotated(data, parts[0], texts) if parts and texts else data
-    except MidiError:
-        return data
 
 
 def continue_file(
