@@ -8,7 +8,6 @@ checkpoints/pop.safetensors, and `pop` means that model from then on.
 from __future__ import annotations
 
 import os
-from difflib import get_close_matches
 from pathlib import Path
 
 from melody.errors import ModelFileError
@@ -58,6 +57,8 @@ def find(name: str | os.PathLike[str]) -> Path:
 
 def _no_model(name: str) -> str:
     """What came, what there is, and what to do."""
+    from difflib import get_close_matches
+
     known = [name_of(path) for path in available()]
     near = get_close_matches(name_of(name), known, n=1)
     what = f"'{name}' is a folder, no model" if os.path.isdir(name) else f"there is no model '{name}'"

@@ -28,6 +28,7 @@ from melody.signatures import (
     join_events,
     slice_events,
 )
+from melody.wording import counted
 
 if TYPE_CHECKING:
     import pretty_midi
@@ -188,8 +189,8 @@ class Piece:
         key = f", {self.keys[0].name}" if self.keys else ""
         metre = self.time_signatures[0]
         return (
-            f"<Piece {title}{self.num_notes} notes, {self.num_bars} bars of {metre.numerator}/{metre.denominator}{key}, "
-            f"{len(self.parts)} part{'s' if len(self.parts) != 1 else ''}>"
+            f"<Piece {title}{counted(self.num_notes, 'note')}, {counted(self.num_bars, 'bar')} of "
+            f"{metre.numerator}/{metre.denominator}{key}, {counted(len(self.parts), 'part')}>"
         )
 
     def _columns(self) -> tuple[Ints, ...]:

@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "melody"
 FLOORS = [
-    {"errors", "text", "threads"},
+    {"errors", "text", "threads", "wording"},
     {"arguments", "extras"},
     {"files", "signatures"},
     {"piece"},

@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from melody.cli import screen, signals
+from melody.wording import counted
 
 
 class Command(TyperCommand):
@@ -88,10 +89,9 @@ def main(arguments: list[str] | None = None) -> int:
     """
     with signals.noted():
         try:
-            code = _run(sys.argv[1:] if arguments is None else arguments)
+            return _run(sys.argv[1:] if arguments is None else arguments)
         except KeyboardInterrupt:
-            code = _interrupted()
-        return _interrupted() if signals.received and not code else code
+            return _fail(f"interrupted{_stays() or '; nothing was written'}", signals.exit_code())
 
 
 def _run(arguments: list[str]) -> int:
@@ -108,11 +108,13 @@ def _run(arguments: list[str]) -> int:
         for name in _modules(asked):
             import_module(f"melody.cli.{name}")
         code = app(arguments, prog_name="melody", standalone_mode=False) or 0
+        if signals.received or code == signals.CTRL_C:  # typer makes an exit code of KeyboardInterrupt, training a result
+            raise KeyboardInterrupt
         screen.end()
         return code
     except MelodyError as error:
         return _fail(str(error), signals.exit_code() if signals.received else 2)
-    except BrokenPipeError:  # the reader of our output has gone
+    except (screen.ReaderGone, BrokenPipeError):
         screen.give_up()
         return 0
     except OSError as error:  # files are written elsewhere and speak for themselves
@@ -154,9 +156,10 @@ def _near(word: str, known: list[str]) -> str:
     """What may have been meant, as part of a sentence."""
     from difflib import get_close_matches
 
-    begun = [each for each in known if len(word) > 1 and each.startswith(word)]
-    near = begun or get_close_matches(word, known, n=1)
-    return f"; did you mean {' or '.join(near)}?" if near else ""
+    bare = {name.lstrip("-"): name for name in known}
+    asked = word.lstrip("-")
+    near = [each for each in bare if len(asked) > 1 and each.startswith(asked)] or get_close_matches(asked, bare, n=1)
+    return f"; did you mean {' or '.join(bare[each] for each in near)}?" if near else ""
 
 
 def _refused(error: Exception, asked: str) -> int:
@@ -174,14 +177,10 @@ def _refused(error: Exception, asked: str) -> int:
     return _fail(f"{message} (see {context.command_path if context else 'melody'} --help)")
 
 
-def _interrupted() -> int:
-    return _fail(f"interrupted{_stays() or '; nothing was written'}", signals.exit_code())
-
-
 def _stays() -> str:
     """What has been written, as part of a sentence."""
     paths = screen.written
-    more = f" and {screen.counted(len(paths) - 1, 'other file')}" if len(paths) > 1 else ""
+    more = f" and {counted(len(paths) - 1, 'other file')}" if len(paths) > 1 else ""
     return f"; what is written stays: {paths[-1]}{more}" if paths else ""
 
 

@@ -12,6 +12,7 @@ import typer
 
 from melody.cli import app
 from melody.cli.options import Force
+from melody.wording import counted
 
 if TYPE_CHECKING:
     from melody import corpus as corpora
@@ -63,7 +64,7 @@ def corpus(
         written.replace(out)
     for line in skipped:
         say(line)
-    say(f"{count:,} tunes written; train on them with: melody train {out}")
+    say(f"{counted(count, 'tune')} written; train on them with: melody train {out}")
     show(out)
 
 

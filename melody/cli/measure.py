@@ -12,6 +12,7 @@ import typer
 from melody.cli import app
 from melody.cli.make import ModelName
 from melody.cli.options import Force
+from melody.wording import counted
 
 if TYPE_CHECKING:
     from melody.evaluation import Evaluation
@@ -76,10 +77,8 @@ def _tell(found: Evaluation) -> None:
     for remark in found.chosen.remarks:
         say(remark)
     tokens, hits = found.measured.tokens.sum(), found.accuracy
-    say(
-        f"{found.model}: {len(found.notes):,} pieces, {found.notes.sum():,} notes, {tokens:,} tokens, "
-        f"{found.bars.sum():,} bars; lower is better"
-    )
+    numbers = {"piece": len(found.notes), "note": found.notes.sum(), "token": tokens, "bar": found.bars.sum()}
+    say(f"{found.model}: {', '.join(counted(int(number), thing) for thing, number in numbers.items())}; lower is better")
     rates = {name: found.rates(nats) for name, nats in found.systems.items()}
     columns = ("nats_per_note", "nats_per_token", "nats_per_bar", "bits_per_note", "macro_nats_per_note")
     header = ("", "nats a note", "nats a token", "nats a bar", "bits a note", "macro nats a note")

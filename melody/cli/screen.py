@@ -15,7 +15,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -27,6 +27,10 @@ _JOINERS = "\u200c\u200d"  # letters of Persian and Hindi and many an emoji need
 written: list[str] = []  # what has been shown as written, for the last word of a command that is interrupted
 _quiet: list[bool] = []
 _live: list[Bar] = []
+
+
+class ReaderGone(Exception):
+    """Whoever read our output has gone, as head does when it has its lines."""
 
 
 def plain(text: str) -> str:
@@ -49,15 +53,6 @@ def one_line(text: str) -> str:
     return plain(re.sub(r"\s*\n\s*", " ", text.strip()))
 
 
-def counted(number: int, thing: str) -> str:
-    """A number of things.
-
-    >>> counted(1, "note"), counted(2000, "note")
-    ('1 note', '2,000 notes')
-    """
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
-
-
 def say(line: str) -> None:
     """One line on stderr."""
     if _quiet or sys.stderr is None:
@@ -67,7 +62,7 @@ def say(line: str) -> None:
 
         _live[-1].console.print(Text(plain(line)), soft_wrap=True)
     else:
-        print(plain(line), file=sys.stderr, flush=True)
+        _print(line, sys.stderr)
 
 
 def show(path: str | os.PathLike[str]) -> None:
@@ -75,12 +70,19 @@ def show(path: str | os.PathLike[str]) -> None:
 
     Raises
     ------
-    OSError
+    OSError, ReaderGone
         If it cannot be printed.
     """
     written.append(os.fspath(path))
     if sys.stdout is not None:
-        print(plain(os.fspath(path)), flush=True)
+        _print(os.fspath(path), sys.stdout)
+
+
+def _print(text: str, stream: TextIO) -> None:
+    try:
+        print(plain(text), file=stream, flush=True)
+    except BrokenPipeError:
+        raise ReaderGone from None  # of a BrokenPipeError typer makes an exit code of its own
 
 
 def begin() -> None:

@@ -10,6 +10,7 @@ import typer
 from melody.cli import app
 from melody.cli.make import ModelName
 from melody.cli.options import Force
+from melody.wording import counted
 
 if TYPE_CHECKING:
     from melody.modelfile import ModelFile
@@ -63,7 +64,9 @@ def export(
     cost = exporting.measure(loaded.file, to, pieces)
     files.write_bytes(out, data)
     say(f"{len(data) / 1e6:.1f} MB; the weights are {exporting.bytes_in_full(loaded.file) / 1e6:.1f} MB in 32 bits")
-    where = f"{len(pieces):,} {'tunes that it wrote itself' if evaluate is None else 'test pieces'}"
+    where = (
+        f"{counted(len(pieces), 'tune')} that it wrote itself" if evaluate is None else counted(len(pieces), "test piece")
+    )
     say(f"nats per note on {where}: {cost.before:.4f} as it is, {cost.after:.4f} exported ({cost.after - cost.before:+.4f})")
     show(out)
 

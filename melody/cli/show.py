@@ -10,6 +10,7 @@ import typer
 from melody.cli import app
 from melody.cli.options import Force
 from melody.errors import MidiError, RenderError
+from melody.wording import counted
 
 if TYPE_CHECKING:
     from melody.midi import Performance
@@ -137,7 +138,7 @@ def plot(
             raise RenderError(f"{tune}: holds no MIDI file that can be read; name a folder of tunes")
         pages = contact_sheet(pieces, out)
         if len(pieces) > MAX_PANELS:
-            say(f"the first {MAX_PANELS} of {len(pieces):,} tunes are on the sheet")
+            say(f"the first {MAX_PANELS} of {counted(len(pieces), 'tune')} are on the sheet")
         for page in pages:
             show(page)
 

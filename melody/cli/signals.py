@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
+CTRL_C = 128 + signal.SIGINT  # the exit code
 received: list[int] = []  # signals, the first first
 
 
@@ -40,4 +41,4 @@ def noted() -> Iterator[None]:
 
 def exit_code() -> int:
     """128 and the signal, as shells have it: 130 for Ctrl-C, 143 for SIGTERM."""
-    return 128 + (received[0] if received else signal.SIGINT)
+    return 128 + received[0] if received else CTRL_C

@@ -29,6 +29,7 @@ from melody.midi.packed import PackedSource, packed, unpacked
 from melody.midi.source import Source, source_of, to_piece
 from melody.piece import Part, Piece
 from melody.tokens.usage import part_keys
+from melody.wording import counted
 
 NAME_LENGTH = 64  # of a part
 
@@ -245,7 +246,7 @@ class _Desk:
             file.names = {kind: part.name[:NAME_LENGTH] for kind, part in zip(kinds, players) if part.name}
         if notes < self._settings.min_notes:
             file.cause = "too short"
-            file.reason = f"has {notes} notes; at least {self._settings.min_notes} are wanted"
+            file.reason = f"has {counted(notes, 'note')}; at least {self._settings.min_notes} are wanted"
 
     def _keep(self, files: Sequence[_File], pieces: Events) -> None:
         """Those of the files that are not rejected have these pieces."""

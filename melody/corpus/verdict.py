@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from melody.wording import counted
+
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 Status = Literal["kept", "repaired", "rejected"]
@@ -58,7 +60,7 @@ class Verdict:
 
     def explained(self) -> list[str]:
         """The verdict in plain lines."""
-        lines = [f"{self.path}: {self.status}" + (f", {self.notes:,} notes" if self.notes else "")]
+        lines = [f"{self.path}: {self.status}" + (f", {counted(self.notes, 'note')}" if self.notes else "")]
         lines += [f"  {self.reason}"] if self.reason else []
         lines += [f"  {repair}" for repair in self.repairs]
         lines += [f"  {self.part}"] if self.part else []
@@ -71,11 +73,10 @@ def summary(counts: Mapping[str, int], causes: Mapping[str, int]) -> list[str]:
 
     `counts` of files, kept, repaired, notes, groups and each split; `causes` of the rejected ones.
     """
-    files = "file" if counts["files"] == 1 else "files"
-    told = [f"kept {counts['kept']:,} of {counts['files']:,} {files}, {counts['notes']:,} notes"]
+    told = [f"kept {counts['kept']:,} of {counted(counts['files'], 'file')}, {counted(counts['notes'], 'note')}"]
     told += [f"{n:,} {'copies' if cause == 'copy' and n > 1 else cause}" for cause, n in causes.items()]
     told += [f"{counts['repaired']:,} repaired"] if counts["repaired"] else []
     sizes = ", ".join(f"{name} {counts[name]:,}" for name in SPLITS)
-    versions = f" (versions of one piece stay together: {counts['groups']:,} groups)"
+    versions = f" (versions of one piece stay together: {counted(counts['groups'], 'group')})"
     alone = "" if counts["valid"] else "; nothing is left to choose the model on"
     return ["; ".join(told), f"pieces: {sizes}{versions if counts['groups'] < counts['kept'] else ''}{alone}"]

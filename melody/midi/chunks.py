@@ -13,7 +13,8 @@ from collections.abc import Container
 from typing import NamedTuple
 
 from melody.errors import MidiError
-from melody.midi.limits import Deadline, counted
+from melody.midi.limits import Deadline
+from melody.wording import counted
 
 END_OF_TRACK = b"\xff\x2f\x00"
 MAX_NUMBER = 2**28 - 1

@@ -16,8 +16,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from melody.midi.limits import counted
 from melody.midi.source import MAX_TEXT, clean_text
+from melody.wording import counted
 from melody.piece import Part
 
 _NAMES = {"cp932": "Shift-JIS", "cp1251": "Windows-1251", "gbk": "GBK", "cp1252": "Windows-1252"}

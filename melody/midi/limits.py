@@ -53,12 +53,3 @@ class Deadline:
         """Raise `MidiError` once the time is over."""
         if monotonic() > self._end:
             raise MidiError(f"takes longer than {self._seconds:g} seconds to read; it is damaged or made to harm")
-
-
-def counted(number: int, noun: str) -> str:
-    """A number of things in plain words.
-
-    >>> counted(1, "note"), counted(2000, "note")
-    ('1 note', '2,000 notes')
-    """
-    return f"{number:,} {noun}{'s' * (number != 1)}"

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from melody.errors import MidiError, PieceError
-from melody.midi.limits import ReadLimits, counted
+from melody.midi.limits import ReadLimits
 from melody.piece import (
     MAX_TICK,
     Ints,
@@ -21,6 +21,7 @@ from melody.piece import (
     TimeSignature,
 )
 from melody.signatures import check_time_signature, time_signature_of
+from melody.wording import counted
 
 START, END, PITCH, VELOCITY, PART = range(5)  # rows of `Source.notes`
 MAX_TEXT = 4096

@@ -1,0 +1,199 @@
+"""How commands end: interrupted at any time, with output that cannot be printed, with what is not there."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from music import folk_tune
+
+from melody import midi, modelfile
+from melody.cli import main, screen
+
+posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals and devices")
+
+
+def begun(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
+    """A command that runs."""
+    command = [sys.executable, "-m", "melody", *map(str, arguments)]
+    return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str, list[str]]:
+    """Its exit code, and what it printed and said since."""
+    out, err = process.communicate(timeout=120)
+    assert "Traceback" not in err, err
+    return process.returncode, out, err.splitlines()
+
+
+def songs(folder: Path) -> Path:
+    folder.mkdir()
+    for number in range(12):
+        midi.write(folk_tune(number), folder / f"{number}.mid")
+    return folder
+
+
+@posix
+def test_ctrl_c_says_what_stays_and_the_tunes_that_are_made_are_written(tmp_path: Path) -> None:
+    """A hundred thousand tunes are written one by one, and begin to be at once."""
+    process = begun("generate", "fiddle", "--any-ending", "--bars", 1, "--count", 100_000, "--seed", 5, cwd=tmp_path)
+    assert process.stdout
+    first = process.stdout.readline().strip()
+    process.send_signal(signal.SIGINT)
+    code, out, lines = ended(process)
+    paths = [first, *out.splitlines()]
+    assert code == 130 and first == "tunes/fiddle-5-000001.mid"
+    assert lines[-1].startswith(f"melody: interrupted; what is written stays: {paths[-1]}")
+    assert sorted(paths) == sorted(str(p.relative_to(tmp_path)) for p in (tmp_path / "tunes").iterdir())
+    assert all(midi.read(tmp_path / path).num_notes for path in paths)
+
+
+@posix
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_while_torch_is_loading_ends_with_the_same_words(tmp_path: Path, number: int, code: int) -> None:
+    process = begun("train", songs(tmp_path / "songs"), cwd=tmp_path)
+    assert process.stderr
+    while "loading torch" not in process.stderr.readline():
+        pass
+    process.send_signal(number)
+    assert ended(process)[::2] == (code, ["melody: interrupted; nothing was written"])
+    assert not (tmp_path / "checkpoints").exists()
+
+
+@posix
+def test_an_interrupted_training_keeps_its_best_model_and_does_not_exit_with_0(tmp_path: Path) -> None:
+    small = ("--hidden-size", 8, "--layers", 1, "--epochs", 1000, "--samples", 0)
+    process = begun("train", songs(tmp_path / "songs"), *small, cwd=tmp_path)
+    assert process.stderr
+    while "epoch   1/" not in process.stderr.readline():
+        pass
+    process.send_signal(signal.SIGINT)
+    code, out, lines = ended(process)
+    assert code == 130 and out.strip() == "checkpoints/songs.safetensors"
+    assert lines[-1] == "melody: interrupted; what is written stays: checkpoints/songs.safetensors"
+    assert modelfile.load(tmp_path / out.strip()).training["result"]["ending"] == "interrupted"
+
+
+@posix
+@pytest.mark.parametrize(
+    "arguments", [["generate", "fiddle", "--bars", "1"], ["--version"], ["--help"], ["generate", "--help"]]
+)
+def test_what_cannot_be_printed_is_told_in_one_line(tmp_path: Path, arguments: list[str]) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no such device here")
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "melody", *arguments]
+        done = subprocess.run(command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    *_, last = done.stderr.splitlines()
+    assert done.returncode == 2 and last.startswith("melody: cannot print (No space left on device)")
+    assert "Exception" not in done.stderr
+    if arguments[0] == "generate" and "--help" not in arguments:
+        (tune,) = (tmp_path / "tunes").iterdir()
+        assert last.endswith(f"what is written stays: tunes/{tune.name}") and midi.read(tune).num_notes
+
+
+@posix
+def test_a_reader_that_has_gone_and_a_closed_stderr_are_no_failures(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m melody generate fiddle --any-ending --bars 1 --seed 1"
+    piped = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command} --count 300 | head -1"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (piped.returncode, piped.stdout, piped.stderr) == (0, "tunes/fiddle-1-001.mid\n", "")
+    closed = subprocess.run(["bash", "-c", f"{command} --out x.mid 2>&-"], cwd=tmp_path, capture_output=True, text=True)
+    assert (closed.returncode, closed.stdout) == (0, "x.mid\n")
+    refused = subprocess.run(["bash", "-c", f"{command} --out x.mid 2>&-"], cwd=tmp_path, capture_output=True, text=True)
+    assert (refused.returncode, refused.stdout) == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["gen"], "there is no command 'gen'; did you mean generate?"),
+        (["contineu"], "did you mean continue?"),
+        (["xyz"], "there is no command 'xyz' (see melody --help)"),
+        (["generate", "fiddle", "--temprature", "1"], "there is no option --temprature; did you mean --temperature?"),
+        (["generate", "fiddle", "--top", "1"], "did you mean --top-k or --top-p?"),
+        (["train", "x", "--max-minuts", "1"], "did you mean --max-minutes?"),
+        (["generate", "fiddle", "--xyz"], "there is no option --xyz (see melody generate --help)"),
+        (["generate", "fidle"], "did you mean fiddle?"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_near_misses_are_suggested(capsys: pytest.CaptureFixture, arguments: list[str], told: str) -> None:
+    assert main(arguments) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_what_the_system_refuses_is_one_line(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: str) -> None:
+        raise OSError(13, "Permission denied", "some/file")
+
+    monkeypatch.setattr(screen, "begin", lambda: None)
+    monkeypatch.setattr("melody.cli._modules", refuse)
+    assert main(["models"]) == 2
+    assert capsys.readouterr().err == "melody: some/file: Permission denied\n"
+
+
+def help_of(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, *command: str) -> str:
+    monkeypatch.setenv("COLUMNS", "120")
+    assert main([*command, "--help"]) == 0
+    return capsys.readouterr().out
+
+
+def test_beginners_see_a_few_options_first_and_samplers_last(
+    capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = help_of(capsys, monkeypatch, "generate")
+    assert "melody generate [OPTIONS] MODEL\n" in "".join(line.rstrip() + "\n" for line in text.splitlines())
+    panels = ["Options", "What the music keeps to", "What is written", "Advanced"]
+    places = [text.index(f"─ {panel} ─") for panel in panels]
+    assert places == sorted(places)
+    first, last = text[places[0] : places[1]], text[places[3] :]
+    for name in ("bars", "key", "count", "out", "seed", "temperature"):
+        assert f"--{name} " in first
+    assert first.count("--") == 7  # these and --help
+    for name in ("top-k", "top-p", "min-p", "typical", "beam", "best-of", "engine", "any-ending"):
+        assert f"--{name} " in last
+    everything = help_of(capsys, monkeypatch)
+    assert everything.index("generate") < everything.index("train") < everything.index("evaluate")
+    for command in ("train", "continue", "vary", "harmonize", "evaluate", "export", "render", "plot", "score", "corpus"):
+        assert "{" not in help_of(capsys, monkeypatch, command)
+
+
+@posix
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (["melody", "ge"], ["generate"]),
+        (["melody", "generate", "fi"], ["fiddle"]),
+        (["melody", "vary", "c"], ["chorales"]),
+        (["melody", "generate", "fiddle", "--tem"], ["--tempo", "--temperature"]),
+    ],
+    ids=lambda words: " ".join(words),
+)
+def test_the_shell_completes_commands_models_and_options(tmp_path: Path, words: list[str], offered: list[str]) -> None:
+    environment = os.environ | {
+        "COMP_WORDS": " ".join(words),
+        "COMP_CWORD": str(len(words) - 1),
+        "_MELODY_COMPLETE": "complete_bash",
+    }
+    command = [sys.executable, "-c", "from melody.cli import run; run()"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == offered and not done.stderr
+
+
+def test_models_are_listed_with_what_they_learned_and_a_damaged_one_with_the_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "broken.safetensors").write_bytes(b"not a model")
+    assert main(["models"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split()[0] for line in lines[1:5]] == ["broken", "chorales", "fiddle", "jsb"]
+    assert "is no model file" in lines[1] and "4,140" in lines[3] and "1.575" in lines[3] and "2.811" in lines[3]
+    assert "fiddle.safetensors" in lines[3] and "licence" in lines[-1]
