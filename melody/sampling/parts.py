@@ -115,7 +115,7 @@ def heard(piece: Piece, part: str | None, check: Check, *, alone: bool = False, 
             check(piece)
             return Heard(piece, tuple(playing) if number is None else (number,))
     except VocabularyError:
-        if len(playing) == 1:
+        if len(playing) == 1 and not top_line:
             raise
     candidates = [number] if number is not None else _most_melodic_first(piece, playing)
     chosen, refused = _first_understood(piece, candidates, check, lambda only: only)

@@ -261,7 +261,8 @@ def _bar_lines(piece: Piece, number: int, first_bar: int, last_bar: int) -> Ints
     last = number + piece.num_bars - 1
     if not number <= first_bar <= last_bar <= last:
         raise SamplingError(
-            f"{_named(first_bar, last_bar)} to be rewritten; the music has bars {number} to {last}"
+            f"{_named(first_bar, last_bar)} to be rewritten; the music has "
+            + (f"bars {number} to {last}" if last > number else f"bar {number} alone")
             + (", of which 0 is its pick-up" if number == 0 else "")
         )
     if last_bar - first_bar >= MAX_GAP:
