@@ -109,7 +109,8 @@ def test_the_melody_stays_and_the_voices_begin_and_end_with_it(model: Model, see
         assert notes(piece) == notes(rested)
         assert piece.onset.min() == 72 + 96 * seed and piece.length <= rested.length
         assert len(piece.parts) == 3 and set(piece.velocity.tolist()) == {77}
-        assert (piece.title, piece.texts, piece.tempi) == ("Mine", ("by me",), rested.tempi)
+        assert (piece.title, piece.texts[0], piece.tempi) == ("Mine", "by me", rested.tempi)
+        assert len(piece.texts) == 2 and f"tune {number + 1}," in piece.texts[1]
         for part in range(3):
             assert piece.select(piece.part == part).is_monophonic
         assert number < 2

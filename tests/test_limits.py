@@ -461,6 +461,24 @@ def test_a_pickup_is_no_bar_and_has_no_chord() -> None:
     assert verify(early, Limits.parse(bars=2)) != ()
 
 
+def test_breaches_name_bars_as_a_score_counts_them() -> None:
+    """A pick-up is bar 0; without one the first bar is 1."""
+    whole = Piece([0, 24, 96, 120, 192], [24] * 5, [61, 60, 63, 60, 66])
+    for late, first in ((0, 1), (72, 0)):
+        onset = np.where(np.arange(5) < 2, np.maximum(whole.onset + late - 24 * (late > 0), 0), whole.onset)
+        piece = replace(whole, onset=onset)
+        assert piece.first_bar == first
+        said = verify(piece, Limits.parse(key="C", density=1, max_polyphony=1, grid="1/4", velocity="1:80"))
+        assert sum(f" in bar {first} is not in C major" in breach for breach in said) == 1
+        assert sum(f" in bar {first + 2} is not in C major" in breach for breach in said) == 1
+        assert any(breach == f"2 notes begin in bar {first + 1}, more than 1" for breach in said)
+        assert not any(f"bar {first + 3}" in breach or f"bar {first - 1}" in breach for breach in said)
+    chorded = verify(Piece([72, 96, 192], [24, 96, 96], [61, 61, 67]), Limits.parse(chords="C G"))
+    assert any("C#4 in bar 1 sounds at tick 96 in bar 1" in breach for breach in chorded)
+    rough = verify(Piece([73, 97, 192], [20, 90, 96], [60, 60, 67]), Limits.parse(grid="1/4"))
+    assert any("begins 73 ticks into bar 0" in breach for breach in rough)
+
+
 def test_the_prompt_is_not_judged() -> None:
     piece = Piece([0, 24, 48, 96, 120], [24, 24, 24, 24, 24], [61, 63, 66, 60, 64])
     limits = Limits.parse(key="C", bars=1, chords="C", density=2)

@@ -149,7 +149,7 @@ class Grammar:
     def beyond(self) -> Mask:
         """Which times are illegal in the last bar since no note could begin there before the end, (streams, times).
 
-        None where one note at a time is said without its duration: there nothing can pile up.
+        None where all parts are said without durations: a rest before the end can always follow, and nothing piles up.
         """
         if self._bars is None or self._legato.all():
             return np.zeros((len(self._tick), 1 + len(self._shifts)), bool)
