@@ -62,8 +62,6 @@ def generate(
 
     Example: **melody generate fiddle --count 5 --bars 16 --key Dm --end-on-tonic --out tunes**
     """
-    from melody.cli.screen import say
-
     settings, limits = replace(choosing.settings, any_ending=any_ending), keeping.limits(bars)
     loaded = find_model(model, choosing.runner)
     targets = targets_of(writing.out, f"{loaded.file.name}-{settings.seed}", writing.number)
@@ -71,12 +69,19 @@ def generate(
     made = [
         Made(p, t.piece, removed=t.removed, nats=t.nats, faults=t.faults, remarks=t.remarks) for p, t in zip(targets, tunes)
     ]
-    for tune in made:
-        for remark in tune.remarks:
-            say(f"{tune.path.name}: {remark}")
+    _say_remarks(made)
     write_tunes(made, writing, limits)
     if writing.html:
         write_page(made, f"New tunes from {loaded.file.name}", loaded, settings, limits)
+
+
+def _say_remarks(made: list[Made]) -> None:
+    """What there is to say of how tunes came to be; mostly nothing, and then what shows it is not loaded."""
+    for tune in made:
+        for remark in tune.remarks:
+            from melody.cli.screen import say
+
+            say(f"{tune.path.name}: {remark}")
 
 
 @app.command(name="continue")
