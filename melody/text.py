@@ -32,6 +32,23 @@ def _seen(character: str) -> str:
     return "" if unicodedata.category(character) == "Cf" else " "
 
 
+def for_terminal(text: str) -> str:
+    """Text as one line of a terminal, from which it can still be told what stands there.
+
+    Spaces of all widths stay; what a terminal would obey, or cannot show, is written as an escape.
+
+    >>> print(for_terminal("Song [live] \\x1b[31m\\u202egpj.mid"))
+    Song [live] \\x1b[31m\\u202egpj.mid
+    """
+    return text if text.isprintable() else "".join(map(_escaped, text))
+
+
+def _escaped(character: str) -> str:
+    if character.isprintable() or character in _JOINERS or unicodedata.category(character) == "Zs":
+        return character
+    return character.encode("unicode_escape").decode()
+
+
 def for_html(text: str) -> str:
     """Text as HTML, between tags or in a quoted attribute.
 

@@ -20,6 +20,7 @@ from music import folk_tune
 from melody import midi
 from melody.cli import main, screen
 from melody.piece import Part, Piece
+from melody.text import for_terminal
 
 # Markup, emoji and formats are text; what a terminal would obey is not.
 HARMLESS = [
@@ -49,7 +50,7 @@ def obeyed(text: str) -> list[str]:
 
 @given(st.text(st.characters(codec=None), max_size=40))
 def test_nothing_is_obeyed_and_what_is_harmless_stays(text: str) -> None:
-    shown = screen.plain(text)
+    shown = for_terminal(text)
     assert not obeyed(shown) and "\n" not in shown
     if text.isprintable():
         assert shown == text
@@ -72,7 +73,7 @@ def said(capsys: pytest.CaptureFixture, *arguments: str, code: int) -> str:
 
 @pytest.mark.parametrize("name", NAMES, ids=ascii)
 def test_names_are_shown_as_they_are_by_every_command(somewhere: Path, capsys: pytest.CaptureFixture, name: str) -> None:
-    shown = screen.plain(name)
+    shown = for_terminal(name)
     folder, tune = Path(f"in {name}"), Path(f"in {name}", f"x{name}.mid")
     folder.mkdir()
     for number in range(2):
@@ -95,7 +96,7 @@ def test_names_are_shown_as_they_are_by_every_command(somewhere: Path, capsys: p
 
 @pytest.mark.parametrize("name", ["Song [live]" + "\x1b[31m\n\u202e" + ":heart:{x}"], ids=ascii)
 def test_titles_and_targets_are_shown_as_they_are_too(somewhere: Path, capsys: pytest.CaptureFixture, name: str) -> None:
-    shown = screen.plain(name)
+    shown = for_terminal(name)
     tune = folk_tune(0)
     two = replace(tune, part=(tune.onset >= 96).astype(int), parts=(Part(0, False, name), Part(40, False, f"other{name}")))
     midi.write(two, Path(f"{name}.mid"))

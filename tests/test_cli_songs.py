@@ -142,7 +142,9 @@ def test_bars_varied_in_a_song_leave_all_else(tmp_path: Path) -> None:
     before, after = mido.MidiFile(song), mido.MidiFile(out)
     assert [after.tracks[n] == before.tracks[n] for n in (0, 2, 3)] == [True] * 3
     old, new = events(before.tracks[1]), events(after.tracks[1])
-    assert [e for e in new if not is_note(e[1])] == [e for e in old if not is_note(e[1])]
+    (told,) = (m.text for _, m in new if m.type == "text")
+    assert "model fiddle" in told and "bars 3-4 rewritten" in told
+    assert [e for e in new if not is_note(e[1]) and e[1].type != "text"] == [e for e in old if not is_note(e[1])]
     outside = [[e for e in es if is_note(e[1]) and not 2 * BAR <= e[0] <= 4 * BAR] for es in (old, new)]
     assert outside[0] == outside[1] and out.with_suffix(".wav").exists()
 

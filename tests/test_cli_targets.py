@@ -43,6 +43,7 @@ def refused(capsys: pytest.CaptureFixture, *arguments: str) -> str:
     return err
 
 
+@pytest.mark.usefixtures("seeds_are_drawn")
 def test_without_a_seed_one_is_drawn_that_writes_the_same_again(capsys: pytest.CaptureFixture) -> None:
     (one,), said = printed(capsys, *GENERATE)
     (other,), _ = printed(capsys, *GENERATE)

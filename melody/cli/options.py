@@ -17,8 +17,7 @@ import typer
 
 from melody.errors import SamplingError
 from melody.limits import Limits
-from melody.sampling import SamplingSettings
-from melody.sampling.keywords import new_seed
+from melody.sampling import SamplingSettings, keywords
 from melody.sampling.model import ENGINES, EngineName
 from melody.sampling.search import MAX_COUNT
 
@@ -127,7 +126,7 @@ class Drawing:
             If it is no whole number.
         """
         given = whole("seed", self.seed)
-        return new_seed() if given is None else given
+        return keywords.new_seed() if given is None else given
 
     @property
     def is_new(self) -> bool:

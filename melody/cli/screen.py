@@ -17,12 +17,13 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
+from melody.text import for_terminal
+
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
 _SECOND = 1.0  # what is done sooner shows no progress
 _WIDEST = 60  # columns of a table are not padded further
-_JOINERS = "\u200c\u200d"  # letters of Persian and Hindi and many an emoji need them, and they do nothing else
 
 written: list[str] = []  # what has been shown as written, for the last word of a command that is interrupted
 _quiet: list[bool] = []
@@ -33,24 +34,9 @@ class ReaderGone(Exception):
     """Whoever read our output has gone, as head does when it has its lines."""
 
 
-def plain(text: str) -> str:
-    """Text with everything that a terminal would obey rather than show written as an escape.
-
-    >>> plain("Song [live]: caf\\u00e9 \\x1b[31m\\u202egpj.mid")
-    'Song [live]: café \\\\x1b[31m\\\\u202egpj.mid'
-    """
-    return text if text.isascii() and text.isprintable() else "".join(map(_shown, text))
-
-
-def _shown(character: str) -> str:
-    if character.isprintable() or character in _JOINERS or unicodedata.category(character) == "Zs":
-        return character
-    return character.encode("unicode_escape").decode()
-
-
 def one_line(text: str) -> str:
     """A message as one plain line."""
-    return plain(re.sub(r"\s*\n\s*", " ", text.strip()))
+    return for_terminal(re.sub(r"\s*\n\s*", " ", text.strip()))
 
 
 def say(line: str) -> None:
@@ -60,7 +46,7 @@ def say(line: str) -> None:
     if _live:
         from rich.text import Text
 
-        _live[-1].console.print(Text(plain(line)), soft_wrap=True)
+        _live[-1].console.print(Text(for_terminal(line)), soft_wrap=True)
     else:
         _print(line, sys.stderr)
 
@@ -80,7 +66,7 @@ def show(path: str | os.PathLike[str]) -> None:
 
 def _print(text: str, stream: TextIO) -> None:
     try:
-        print(plain(text), file=stream, flush=True)
+        print(for_terminal(text), file=stream, flush=True)
     except BrokenPipeError:
         raise ReaderGone from None  # of a BrokenPipeError typer makes an exit code of its own
 
@@ -114,7 +100,7 @@ def silence() -> None:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table without lines, no cell cut; columns are set right if they hold numbers."""
-    lines = [[plain(cell) for cell in row] for row in (header, *rows)]
+    lines = [[for_terminal(cell) for cell in row] for row in (header, *rows)]
     columns = list(zip(*lines))
     widths = [min(max(map(_width, cells)), _WIDEST) for cells in columns]
     right = [all(re.fullmatch(r"[0-9][0-9.,]*", cell) for cell in cells[1:]) for cells in columns]
@@ -143,7 +129,7 @@ class Progress:
     """
 
     def __init__(self, label: str, unit: str = "") -> None:
-        self._fields: dict[str, Any] = {"label": plain(label), "count": "", "text": ""}
+        self._fields: dict[str, Any] = {"label": for_terminal(label), "count": "", "text": ""}
         self._unit = unit
         self._done: tuple[float, float | None] = (0, None)
         self._lock = threading.Lock()
@@ -163,7 +149,7 @@ class Progress:
             return
         with self._lock:
             self._done = (completed, total)
-            self._fields["text"] = plain(text)
+            self._fields["text"] = for_terminal(text)
             if self._unit:
                 self._fields["count"] = f"{completed:,}{'' if total is None else f'/{total:,}'} {self._unit}"
             if self._bar:

@@ -22,12 +22,13 @@ from melody.corpus.fingerprint import SKETCH, Notes, Voices
 from melody.corpus.groups import song
 from melody.corpus.settings import PrepareSettings
 from melody.corpus.shard import CAUSES, STATUSES, Judgement, Shard, line_of
-from melody.corpus.sources import Chunk, is_score, printable
+from melody.corpus.sources import Chunk, is_score
 from melody.corpus.verdict import Cause, Status
 from melody.errors import CorpusError, MelodyError, MidiError
 from melody.midi.packed import PackedSource, packed, unpacked
 from melody.midi.source import Source, source_of, to_piece
 from melody.piece import Part, Piece
+from melody.text import for_terminal
 from melody.tokens.usage import part_keys
 from melody.wording import counted
 
@@ -94,7 +95,7 @@ def hashed(data: bytes | MidiError) -> str:
 
 def reason_of(error: Exception) -> str:
     """What an error says, as one line of plain text."""
-    return printable(" ".join(str(error).split()))
+    return for_terminal(" ".join(str(error).split()))
 
 
 class Known(Protocol):
@@ -223,7 +224,7 @@ class _Desk:
 
         limits = self._settings.limits
         reading = bounded.read(data, PurePosixPath(file.path).suffix.lower())
-        piece, repairs = reading.piece, list(map(printable, reading.repairs))
+        piece, repairs = reading.piece, list(map(for_terminal, reading.repairs))
         limits.check("notes", piece.num_notes, limits.max_notes)
         limits.check("parts", len(piece.parts), limits.max_tracks)
         if piece.ticks_per_quarter != self._grid:

@@ -27,12 +27,13 @@ from melody.corpus.judge import Task, hashed, judged, reason_of
 from melody.corpus.lock import work_folder
 from melody.corpus.settings import PrepareSettings
 from melody.corpus.shard import Judgement, Shard
-from melody.corpus.sources import Chunk, Listing, alone, listed, printable
+from melody.corpus.sources import Chunk, Listing, alone, listed
 from melody.corpus.store import KIND, Corpus
 from melody.corpus.verdict import Verdict
 from melody.corpus.whole import Whole
 from melody.corpus.workers import Earlier, worked
 from melody.errors import CorpusError, MidiError
+from melody.text import for_terminal
 
 AT_HAND = 8  # shards that are kept in memory besides being written
 
@@ -146,7 +147,7 @@ def _name_within(path: Path, folder: Path) -> str:
     if not real.is_relative_to(within):
         raise CorpusError(f"{path} does not lie in {folder}; name the folder that it lies in, or none")
     name = real.relative_to(within).as_posix()
-    return printable(f"{folder.name}/{name}" if os.path.isfile(folder) else name)
+    return for_terminal(f"{folder.name}/{name}" if os.path.isfile(folder) else name)
 
 
 def _parts_told(settings: PrepareSettings) -> str:

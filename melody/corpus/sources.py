@@ -25,6 +25,7 @@ from melody.corpus import archives
 from melody.corpus.spill import Column, room
 from melody.errors import CorpusError, MidiError
 from melody.files import FileError
+from melody.text import for_terminal
 
 SCORES = (".xml", ".musicxml", ".mxl", ".abc", ".krn")
 CHUNK_FILES, CHUNK_BYTES = 256, 16_000_000  # files that are judged together
@@ -53,7 +54,7 @@ class Chunk:
     def shown(self, name: str) -> str:
         """The name below the folder, in characters that every screen and file takes."""
         whole = f"{self.archive}/{name}" if self.archive else name
-        return printable(whole)
+        return for_terminal(whole)
 
     def read(self, max_bytes: int) -> Iterator[bytes | MidiError]:
         """The bytes of each file, or why there are none."""
@@ -121,14 +122,7 @@ class Listing:
 
     def refuse(self, found: Iterable[tuple[str, str]]) -> None:
         """What could not be listed, as (name, reason)."""
-        self.refused += [(printable(name), printable(reason)) for name, reason in found]
-
-
-def printable(text: str) -> str:
-    """The text without what a screen would obey or a file could not hold: that is written as `\\x1b`."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+        self.refused += [(for_terminal(name), for_terminal(reason)) for name, reason in found]
 
 
 def is_music(name: str) -> bool:

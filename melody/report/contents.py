@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from html import escape, unescape
+from html import unescape
 from pathlib import Path
 from urllib.parse import quote
 
 from melody.files import write_bytes
 from melody.midi import SUFFIXES
+from melody.text import for_html
 
 _MARK = '<meta name="generator" content="melody: contents of a folder">'
 _HEAD = 100_000  # bytes of a page in which its title is looked for
@@ -49,7 +50,7 @@ def contents(folder: Path, own: str = "index.html") -> str:
         sections.append((page.name, f"<h2>{_link(page, _title(page))}</h2>\n{_list(tunes)}"))
     shown = "".join(section for _, section in sorted(sections))
     rest = f"<h2>Other tunes</h2>\n{_list(left)}" if left else ""
-    title = f"Tunes in {_text(folder.resolve().name)}"
+    title = f"Tunes in {for_html(folder.resolve().name)}"
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -79,7 +80,7 @@ def _list(tunes: list[Path]) -> str:
 
 
 def _link(path: Path, text: str) -> str:
-    return f'<a href="./{quote(os.fsencode(path.name))}">{_text(text)}</a>'
+    return f'<a href="./{quote(os.fsencode(path.name))}">{for_html(text)}</a>'
 
 
 def _title(page: Path) -> str:
@@ -96,7 +97,3 @@ def _head(page: Path) -> str:
             return file.read(_HEAD).decode("utf-8", "replace")
     except OSError:
         return ""
-
-
-def _text(text: str) -> str:
-    return escape("".join(c if c.isprintable() else " " for c in text), quote=True)
