@@ -95,10 +95,11 @@ def test_a_limit_is_told_as_such(folder):
 
 
 def test_pieces_with_rare_values_are_fitted_and_told(folder):
-    corpus = prepare(folder, PrepareSettings(max_values=2))
+    corpus = prepare(folder, PrepareSettings(max_values=6))
     fitted = [v for v in corpus.verdicts if any("moved or lengthened" in r for r in v.repairs)]
     assert fitted and all(v.status == "repaired" for v in fitted)
-    assert len(corpus.vocabulary.shifts) == 2
+    assert len(corpus.vocabulary.shifts) == 6
+    assert not any("model" in line for v in corpus.verdicts for line in (*v.repairs, v.reason))  # there is none
 
 
 @pytest.mark.parametrize(

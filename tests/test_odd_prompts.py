@@ -136,7 +136,7 @@ def test_a_pickup_is_bar_0_to_prompt_bars(tmp_path: Path, capsys: pytest.Capture
     midi.write(with_pickup(), tmp_path / "tune.mid")
     command = ["continue", str(ROOT / "checkpoints" / "fiddle.safetensors"), str(tmp_path / "tune.mid"), "--bars", "1"]
     for bars, pitches in (("0-1", [62, *TUNE[:8]]), ("1-2", [*TUNE]), ("2", [*TUNE[8:]])):
-        assert main([*command, "--prompt-bars", bars, "--out", str(tmp_path / "out.mid")]) == 0
+        assert main([*command, "--prompt-bars", bars, "--force", "--out", str(tmp_path / "out.mid")]) == 0
         written = midi.read(tmp_path / "out.mid")
         assert written.pitch[: len(pitches)].tolist() == pitches
         assert written.num_bars == len(pitches) // 8 + 1 + (bars == "0-1")

@@ -140,7 +140,7 @@ def test_a_rest_of_many_bars_is_made_shorter_by_whole_bars_and_that_is_said() ->
     piece = Piece([0, 36, 36 + 96 * 7], [36, 12, 24], [60, 62, 64], parts=PARTS[:1])
     fitted, changes = fit(knows(12, legato=True), piece)
     assert fitted.onset.tolist() == [0, 36, 36 + 2 * 96]  # two bars are known, seven not
-    assert changes == ("rests longer than any that the model knows made shorter by whole bars",)
+    assert changes == ("rests longer than any that this model knows made shorter by whole bars",)
 
 
 def test_metres_stay_on_their_bar_lines_and_tempi_go_along() -> None:
@@ -164,7 +164,7 @@ def test_what_cannot_be_reached_is_left_out_with_all_before_it() -> None:
     piece = Piece([0, 12, 96, 108, 144], [12, 12, 12, 36, 12], [60, 62, 64, 65, 67], np.arange(5) + 1, parts=PARTS)
     fitted, changes = fit(vocabulary, piece)
     assert fitted.velocity.tolist() == [3, 4, 5] and fitted.onset.tolist() == [0, 12, 48]
-    assert changes == ("1 bar at the beginning left out, whose rhythm the model does not know",)
+    assert changes == ("1 bar at the beginning left out, whose rhythm this model does not know",)
     vocabulary.encode(fitted)
     with pytest.raises(VocabularyError, match="rhythm is too far"):
         fit(knows(12, legato=False, longest=12), Piece([0, 60], [12, 12], [60, 62], parts=PARTS))

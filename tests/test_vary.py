@@ -399,7 +399,8 @@ def test_the_command_line(trained: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert main(command) == 0
     first = (tmp_path / "out.mid").read_bytes()
     assert capsys.readouterr().out.split() == [str(tmp_path / "out.mid")]
-    assert main(command) == 0
+    assert main(command) == 2  # it is there
+    assert main([*command, "--force"]) == 0
     assert (tmp_path / "out.mid").read_bytes() == first
     capsys.readouterr()
     for bars in ("8-9", "0", "x", "4-", "-3", "4-3"):

@@ -32,6 +32,8 @@ from melody.tokens.fitting import fit
 from melody.tokens.usage import Parts, Usage
 from melody.tokens.vocabulary import FIELDS, Rows, Vocabulary
 
+_KNOWS = "the vocabulary of this folder"
+
 
 @dataclass(frozen=True)
 class Whole:
@@ -149,7 +151,7 @@ class _Finisher:
         """The piece as the vocabulary can say it; no rows if it cannot."""
         verdict, vocabulary = judgement.verdict, self.writer.vocabulary
         try:
-            fitted, changes = fit(vocabulary, events.to_piece(run, place, vocabulary.ticks_per_quarter))
+            fitted, changes = fit(vocabulary, events.to_piece(run, place, vocabulary.ticks_per_quarter), who=_KNOWS)
             rows = vocabulary.encode(fitted)
         except MelodyError as error:  # of the vocabulary, or of a piece that no longer is legal once it is fitted
             told = replace(verdict, status="rejected", cause="not encodable", reason=str(error), split="", group="")

@@ -18,12 +18,15 @@ from melody.tokens.vocabulary import Vocabulary, describe
 
 _CHANGES = ("time_signatures", "tempi", "keys")
 _TRIES = 50
-_TOO_FAR = "its rhythm is too far from any that this model knows; take a model of such music"
+_MODEL = "this model"
+_TOO_FAR = "its rhythm is too far from any that this model knows"
 _TOGETHER = "several notes sound at once in a part, and this model knows one at a time; give one voice"
 
 
-def fit(vocabulary: Vocabulary, piece: Piece) -> tuple[Piece, tuple[str, ...]]:
+def fit(vocabulary: Vocabulary, piece: Piece, *, who: str = _MODEL) -> tuple[Piece, tuple[str, ...]]:
     """The piece as the vocabulary can say it, and one sentence for each thing that had to be changed.
+
+    `who` is said to know only this or that, in these sentences and in errors: the vocabulary may be no model's.
 
     Instruments go to the nearest part, pitches outside the range move by octaves, times, velocities and tempi go to the
     nearest known ones, unknown keys and changes that the vocabulary never saw within a piece are left out.
@@ -35,6 +38,14 @@ def fit(vocabulary: Vocabulary, piece: Piece) -> tuple[Piece, tuple[str, ...]]:
         other music of it.
     """
     changes: list[str] = []
+    try:
+        fitted = _fitted(vocabulary, piece, changes)
+    except VocabularyError as error:
+        raise VocabularyError(str(error).replace(_MODEL, who)) from error
+    return fitted, tuple(change.replace(_MODEL, who) for change in changes)
+
+
+def _fitted(vocabulary: Vocabulary, piece: Piece, changes: list[str]) -> Piece:
     if piece.ticks_per_quarter != vocabulary.ticks_per_quarter:
         piece = piece.resolution(vocabulary.ticks_per_quarter)
         changes.append(f"moved to the grid of {vocabulary.ticks_per_quarter} ticks a quarter")
@@ -45,7 +56,7 @@ def fit(vocabulary: Vocabulary, piece: Piece) -> tuple[Piece, tuple[str, ...]]:
         piece = _fit_velocities(vocabulary, piece, changes)
         _check_voices(vocabulary, piece)
         piece = _fit_times(vocabulary, piece, changes)
-    return piece, tuple(changes)
+    return piece
 
 
 def _fit_signatures(vocabulary: Vocabulary, piece: Piece, changes: list[str]) -> Piece:
@@ -67,7 +78,7 @@ def _fit_signatures(vocabulary: Vocabulary, piece: Piece, changes: list[str]) ->
             changes.append(f"changes of {'tempo' if name == 'tempi' else 'key'} left out")
     known_keys = tuple(k for k in piece.keys if k[1:] in vocabulary.keys)
     if vocabulary.keys and len(known_keys) < len(piece.keys):
-        changes.append("a key that the model has never seen left out")
+        changes.append("a key that this model has never seen left out")
     tempi = tuple(Tempo(t.onset, int(_nearest(vocabulary.tempi, [t.microseconds])[0])) for t in piece.tempi)
     return replace(piece, keys=known_keys, tempi=tempi)
 
@@ -106,7 +117,7 @@ def _fit_pitches(vocabulary: Vocabulary, piece: Piece, changes: list[str]) -> Pi
     down, up = -(-np.maximum(piece.pitch - high, 0) // 12), -(-np.maximum(low - piece.pitch, 0) // 12)
     pitch = np.clip(piece.pitch + 12 * (up - down), low, high)
     changes.append(
-        f"{_count(int(outside.sum()), 'note')} outside the model's range (pitch {low} to {high}) moved by octaves"
+        f"{_count(int(outside.sum()), 'note')} outside the range of this model (pitch {low} to {high}) moved by octaves"
     )
     return _without_overlaps(piece, piece.onset, piece.duration, pitch)
 
@@ -114,7 +125,7 @@ def _fit_pitches(vocabulary: Vocabulary, piece: Piece, changes: list[str]) -> Pi
 def _fit_velocities(vocabulary: Vocabulary, piece: Piece, changes: list[str]) -> Piece:
     velocity = _nearest(vocabulary.velocities, piece.velocity)
     if len(vocabulary.velocities) > 1 and np.any(velocity != piece.velocity):
-        changes.append(f"velocities moved by up to {np.abs(velocity - piece.velocity).max()} to ones the model knows")
+        changes.append(f"velocities moved by up to {np.abs(velocity - piece.velocity).max()} to ones that this model knows")
     return replace(piece, velocity=velocity)
 
 
@@ -171,7 +182,7 @@ def _places(vocabulary: Vocabulary, piece: Piece, ticks: Ints, metres: list[int]
     if np.isin(np.diff(ticks, prepend=0), vocabulary.shifts).all():
         return ticks, np.zeros_like(ticks)
     if len(vocabulary.shifts) == 1:
-        raise VocabularyError("this model knows one onset only; take a model of such music")
+        raise VocabularyError("this model knows one onset only")
     begins = np.union1d(piece.onset, [e.onset for name in _CHANGES for e in getattr(piece, name)])
     shorter, gone = without_long_steps(vocabulary.shifts, piece, ticks, ~np.isin(ticks, begins))
     weights = weights_of(piece, ticks)
@@ -235,12 +246,12 @@ def _from_its_bar(piece: Piece, tick: int) -> tuple[Piece, int]:
 
 def _told(bars: int, quick: int, timed: _Timed, piece: Piece) -> list[str]:
     """In words what was done to the rhythm."""
-    told = [f"{_count(bars, 'bar')} at the beginning left out, whose rhythm the model does not know"] * (bars > 0)
-    told += [f"{_count(quick, 'note')} left out, too quick for the model"] * (quick > 0)
+    told = [f"{_count(bars, 'bar')} at the beginning left out, whose rhythm this model does not know"] * (bars > 0)
+    told += [f"{_count(quick, 'note')} left out, too quick for this model"] * (quick > 0)
     if timed.gone.any():
-        told.append("rests longer than any that the model knows made shorter by whole bars")
+        told.append("rests longer than any that this model knows made shorter by whole bars")
     moved = int(np.sum((timed.onset + timed.gone != piece.onset) | (timed.duration != piece.duration)))
-    return told + [f"{_count(moved, 'note')} moved or lengthened to rhythms that the model knows"] * (moved > 0)
+    return told + [f"{_count(moved, 'note')} moved or lengthened to rhythms that this model knows"] * (moved > 0)
 
 
 def _count(number: int, name: str) -> str:
