@@ -282,3 +282,18 @@ def test_a_collection_becomes_a_folder_of_legal_files(tmp_path: Path) -> None:
     assert len(written) == 365 and [p.name for p in tmp_path.iterdir()] == ["bach"]
     assert all(legal(path) > 0 for path in written[::40])
     assert midi.read(written[0]).title and len(midi.read(written[0]).parts) == 4
+
+
+def test_some_bars_are_drawn_and_engraved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Counted as in a score: a pick-up is bar 0; what is asked for and not there is refused with what there is."""
+    from melody.cli import main
+    from melody.piece import Piece
+
+    tune = Piece([72, 96, 192, 288], [24, 96, 96, 96], [67, 72, 74, 76])
+    midi.write(tune, tmp_path / "tune.mid")
+    for command, out in (("score", "some.abc"), ("plot", "some.png")):
+        assert main([command, str(tmp_path / "tune.mid"), "--bars", "1-2", "--out", str(tmp_path / out)]) == 0
+        assert main([command, str(tmp_path / "tune.mid"), "--bars", "1-4", "--out", str(tmp_path / f"x{out}")]) == 2
+        assert "the piece has bars 0 to 3" in capsys.readouterr().err
+    text = (tmp_path / "some.abc").read_text("utf-8")
+    assert "c" in text and "d" in text and "e4" not in text and "e8" not in text

@@ -20,7 +20,7 @@ from melody.report.strip import strip
 from melody.score import typeset
 from melody.score.abc import to_abc
 from melody.score.engraving import to_svg
-from melody.score.metre import counted
+from melody.score.metre import tempo_unit
 from melody.score.musicxml import to_musicxml
 from melody.score.notation import notate
 from melody.score.sections import section_ends
@@ -90,7 +90,7 @@ def test_a_tempo_counts_what_the_metre_counts(
 
 @given(st.integers(1, 30), st.sampled_from([1, 2, 4, 8, 16, 32, 64]))
 def test_every_metre_counts_something(numerator: int, denominator: int) -> None:
-    name, dots, ticks = counted(numerator, denominator)
+    name, dots, ticks = tempo_unit(numerator, denominator)
     whole = {"whole": 96, "half": 48, "quarter": 24, "eighth": 12, "16th": 6}[name]
     assert ticks == whole * (3 if dots else 2) // 2
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from melody.piece import Piece
 
 Tune = Annotated[Path, typer.Argument(metavar="TUNE", help="A MIDI, MusicXML, ABC or Humdrum file.", show_default=False)]
+Bars = Annotated[
+    str | None,
+    typer.Option(metavar="FIRST-LAST", help="Only these bars, as 1-16; a pick-up is bar 0.", show_default=False),
+]
 SCORES = (".xml", ".musicxml", ".mxl", ".abc", ".krn")
 
 
@@ -37,6 +41,12 @@ def read_tune(path: Path) -> Piece:
     for repair in repairs:
         say(f"{path.name}: {repair}")
     return piece
+
+
+def _bars_of(piece: Piece, bars: str | None) -> Piece:
+    from melody.sampling.keywords import span_of
+
+    return piece if bars is None else piece.bars(*span_of(bars))
 
 
 def _read_performed(path: Path, fluidsynth: bool) -> tuple[Piece, Performance | None]:
@@ -111,9 +121,10 @@ def plot(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="PNG or SVG file. Default: beside the tune.", show_default=False)
     ] = None,
+    bars: Bars = None,
     force: Force = False,
 ) -> None:
-    """Draw a tune as a piano roll, or a folder of tunes as one sheet.
+    """Draw a tune as a piano roll, or a folder of tunes as sheets of 24.
 
     Example: **melody plot tunes/fiddle-0-01.mid --out roll.svg**
     """
@@ -122,9 +133,11 @@ def plot(
 
     if not tune.is_dir():
         out = _out(tune, out, ".png", force)
-        write_plot(read_tune(tune), out)
+        write_plot(_bars_of(read_tune(tune), bars), out)
         show(out)
     else:
+        if bars is not None:
+            raise RenderError(f"--bars {bars[:40]} is of one tune, and {tune} is a folder; name a tune")
         out = _out(tune / "sheet.png", out, ".png", force)
         from melody import midi
 
@@ -154,6 +167,7 @@ def score(
             show_default=False,
         ),
     ] = None,
+    bars: Bars = None,
     force: Force = False,
 ) -> None:
     """Engrave a tune as a score.
@@ -164,7 +178,7 @@ def score(
     from melody.score.engraving import write_score
 
     out = _out(tune, out, ".pdf", force)
-    written = write_score(read_tune(tune), out)
+    written = write_score(_bars_of(read_tune(tune), bars), out)
     for remark in written.remarks:
         say(f"{tune.name}: {remark}")
     for path in written.paths:

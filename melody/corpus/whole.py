@@ -31,6 +31,7 @@ from melody.piece import Ints
 from melody.tokens.fitting import fit
 from melody.tokens.usage import Parts, Usage
 from melody.tokens.vocabulary import FIELDS, Rows, Vocabulary
+from melody.wording import counted
 
 _KNOWS = "the vocabulary of this folder"
 
@@ -93,7 +94,7 @@ class Whole:
         told = [f"{v.path}: {v.reason}" for v in islice(verdicts, 3)]
         told += [f"{name}: {why}" for name, why in self.listing.refused[:3]]
         total = self.listing.files + len(self.listing.refused)
-        return f"{self.folder}: nothing could be kept of {total:,} files; {'; '.join(told[:3])}"
+        return f"{self.folder}: nothing could be kept of {counted(total, 'file')}; {'; '.join(told[:3])}"
 
 
 class _Finisher:

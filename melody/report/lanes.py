@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from melody.errors import RenderError
 from melody.piece import Ints, Piece
-from melody.score.metre import GRID, counted
+from melody.score.metre import GRID, tempo_unit
 
 MAX_QUARTERS = 4096
 MAX_NOTES = 50_000
@@ -76,7 +76,7 @@ def facts(piece: Piece) -> str:
     """
     keys = [f"{k.name.removesuffix('m')} {k.mode}" for k in piece.keys if k.onset < piece.length]
     metres = [f"{s.numerator}/{s.denominator}" for s in piece.time_signatures if s.onset < piece.length]
-    value, dots, ticks = counted(*piece.time_signatures[0][1:])
+    value, dots, ticks = tempo_unit(*piece.time_signatures[0][1:])
     speeds = sorted(round(t.qpm * GRID / ticks) for t in piece.tempi if t.onset < max(piece.length, 1))
     beat = {"quarter": "♩", "eighth": "♪"}.get(value, f"{value} note") + "." * dots
     tempo = f"{beat} = {speeds[0]}" + (f"–{speeds[-1]}" if speeds[-1] != speeds[0] else "")
@@ -161,8 +161,8 @@ def bar_lines(piece: Piece) -> Ints:
         raise RenderError("the piece has no notes; a piano roll shows one or more, so give it a piece with some")
     if quarters > MAX_QUARTERS or piece.num_notes > MAX_NOTES:
         raise RenderError(
-            f"the piece has {piece.num_notes} notes in {quarters:.0f} quarter notes of time; a piano roll shows up to "
-            f"{MAX_NOTES} in {MAX_QUARTERS}; cut it with Piece.bars or Piece.slice"
+            f"the piece has {piece.num_notes:,} notes in {quarters:,.0f} quarter notes of time; a piano roll shows up to "
+            f"{MAX_NOTES:,} in {MAX_QUARTERS:,}; take some bars (--bars 1-100, in Python piece.bars(1, 100))"
         )
     starts = piece.bar_starts()
     last = int(starts[-1])

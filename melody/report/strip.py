@@ -27,6 +27,7 @@ from melody.report.lanes import (
     widths,
 )
 from melody.text import for_html
+from melody.wording import counted
 
 STRIP_TOP = 18  # pixels above a strip, for its bar numbers
 
@@ -63,7 +64,7 @@ def strip(piece: Piece, *, prompt_end: int = 0) -> Strip:
         + _notes(piece, lanes, scale, unit)
     )
     head = f'<path class="head" d="M0 0V{tall:.0f}" stroke="#b91c1c" stroke-width="2" visibility="hidden"/>'
-    label = for_html(f"Piano roll: {piece.num_notes} notes, {facts(piece)}")
+    label = for_html(f"Piano roll: {counted(piece.num_notes, 'note')}, {facts(piece)}")
     svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" height="{tall:.0f}" font-size="10" font-family="sans-serif" fill="#6b7280"'
     )

@@ -22,6 +22,7 @@ from melody.sampling.parts import Exchanged, Heard, New, heard, with_notes
 from melody.sampling.prompt import Continuation, understood
 from melody.sampling.vary import Variation, vary
 from melody.tokens.vocabulary import Vocabulary
+from melody.wording import counted
 
 if TYPE_CHECKING:
     from melody.sampling.model import Model
@@ -193,7 +194,9 @@ def _written(data: bytes, piece: Piece, whole: Piece, parts: Sequence[int], end:
     """The file with the new notes from the tick `end` on in some parts, and where they come from as texts."""
     added = len(whole.parts) - len(piece.parts)
     if added:
-        anew = f"written anew, without its controllers, lyrics and markers, since the model adds {added} parts to it"
+        anew = (
+            f"written anew, without its controllers, lyrics and markers, since the model adds {counted(added, 'part')} to it"
+        )
         return Exchanged(midi.to_bytes(whole), (anew,), True)
     written = with_notes(data, whole, parts, end, None)
     if written.anew or not parts:

@@ -26,7 +26,7 @@ MAX_BARS = 2_000
 @dataclass(frozen=True)
 class Bar:
     """A bar of the page: [start, end) in ticks, where it would begin if it were whole, what is written at its start,
-    what its tempo counts (see `metre.counted`), and whether a double bar line ends it."""
+    what its tempo counts (see `metre.tempo_unit`), and whether a double bar line ends it."""
 
     start: int
     end: int
@@ -53,7 +53,8 @@ def _bar_lines(piece: Piece) -> list[tuple[int, int, TimeSignature]]:
         at += max(count, 0) * bar
         if len(lines) > MAX_BARS:
             raise ScoreError(
-                f"the piece has over {MAX_BARS} bars, more than a score holds; take some: piece.bars(1, {MAX_BARS})"
+                f"the piece has over {MAX_BARS} bars, more than a score holds; take some (--bars 1-{MAX_BARS}, in Python "
+                f"piece.bars(1, {MAX_BARS}))"
             )
     return lines
 

@@ -88,12 +88,12 @@ def metre_of(numerator: int, denominator: int) -> Metre:
     return _metre(unique, min(GRID, 4 * GRID // denominator), beats, min(whole, beats), compound)
 
 
-def counted(numerator: int, denominator: int) -> tuple[str, int, int]:
+def tempo_unit(numerator: int, denominator: int) -> tuple[str, int, int]:
     """What a tempo counts in a metre: the name of a written value, its dots and its ticks.
 
     The denominator's note, so half notes in 2/2; dotted ones where eighths or shorter go by threes.
 
-    >>> counted(2, 2), counted(6, 8), counted(4, 4)
+    >>> tempo_unit(2, 2), tempo_unit(6, 8), tempo_unit(4, 4)
     (('half', 0, 48), ('quarter', 1, 36), ('quarter', 0, 24))
     """
     if denominator > 16:

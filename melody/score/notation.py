@@ -21,11 +21,12 @@ import numpy as np
 from melody.errors import ScoreError
 from melody.piece import Ints, Key, Part, Piece, TimeSignature
 from melody.score.grid import Bar, Sheet
-from melody.score.metre import counted, metre_of
+from melody.score.metre import metre_of, tempo_unit
 from melody.score.sections import section_ends
 from melody.score.spelling import find_key, spell
 from melody.score.staves import layouts
 from melody.score.values import Fragment, slices_of, staff_bar
+from melody.wording import counted
 
 MAX_NOTES = 50_000
 
@@ -78,7 +79,8 @@ def notate(piece: Piece, *, short_score: bool = False) -> Notation:
         raise ScoreError("the piece has no notes, so there is nothing to put on a page; give one with notes")
     if piece.num_notes > MAX_NOTES:
         raise ScoreError(
-            f"the piece has {piece.num_notes} notes; a score holds {MAX_NOTES}; take some bars: piece.bars(1, 100)"
+            f"the piece has {piece.num_notes:,} notes; a score holds {MAX_NOTES:,}; take some bars (--bars 1-100, in Python "
+            "piece.bars(1, 100))"
         )
     sheet = Sheet(piece)
     keys = piece.keys or (find_key(piece),)
@@ -106,10 +108,10 @@ def _losses(sheet: Sheet) -> list[str]:
     said = []
     if sheet.moved:
         said.append(
-            f"{len(sheet.moved)} of {sheet.piece.num_notes} notes do not lie on written values; the page shows the nearest"
+            f"{len(sheet.moved)} of {counted(sheet.piece.num_notes, 'note')} not on written values; the nearest shown"
         )
     if sheet.lost:
-        said.append(f"{len(sheet.lost)} notes are too short and close for the page and were left out")
+        said.append(f"{counted(len(sheet.lost), 'note')} too short and close for the page left out")
     return said
 
 
@@ -137,7 +139,7 @@ def _bars(sheet: Sheet, keys: Sequence[Key]) -> tuple[tuple[Bar, ...], list[str]
     for i, (start, end, (whole, _, signature)) in enumerate(zip(starts, ends, lines)):
         metre = metre_of(signature.numerator, signature.denominator)
         new = signature if i == 0 or signature != lines[i - 1][2] else None
-        number, beat = sheet.piece.first_bar + i, counted(*signature[1:])
+        number, beat = sheet.piece.first_bar + i, tempo_unit(*signature[1:])
         double = i in sections or i + 1 in key_at or _metre_settles(lines, i)
         bars.append(Bar(start, end, whole, metre, number, new, key_at.get(i), tempi.get(i), beat, double))
     return tuple(bars), remarks
