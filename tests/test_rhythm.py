@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from melody.errors import VocabularyError
-from melody.piece import Part, Piece, Tempo, TimeSignature
+from melody.piece import Key, Part, Piece, Tempo, TimeSignature
 from melody.sampling import Model, load
 from melody.sampling.prompt import understood
 from melody.tokens import Vocabulary
@@ -156,6 +156,16 @@ def test_metres_stay_on_their_bar_lines_and_tempi_go_along() -> None:
     assert fitted.time_signatures == metres and fitted.onset[-2:].tolist() == [96, 120]
     assert [tempo.onset for tempo in fitted.tempi] == [0, 108]
     vocabulary.encode(fitted)
+
+
+def test_a_key_that_comes_later_is_heard_from_the_beginning_by_a_model_without_changes() -> None:
+    vocabulary = replace(knows(12, legato=True), keys=((0, "major"), (1, "major")))
+    piece = Piece([0, 24, 48], [24] * 3, [60, 62, 64], parts=PARTS[:1], keys=(Key(24, 1, "major"),))
+    fitted, changes = fit(vocabulary, piece)
+    assert fitted.keys == (Key(0, 1, "major"),) and changes == ("the key heard from the beginning on",)
+    two, changes = fit(vocabulary, replace(piece, keys=(Key(12, 0, "major"), Key(24, 1, "major"))))
+    assert two.keys == (Key(0, 0, "major"),) and changes == ("changes of key left out",)
+    vocabulary.encode(two)
 
 
 def test_what_cannot_be_reached_is_left_out_with_all_before_it() -> None:

@@ -69,13 +69,15 @@ def _fit_signatures(vocabulary: Vocabulary, piece: Piece, changes: list[str]) ->
             )
     for i, name in enumerate(("time_signatures", "tempi", "keys")):
         events = getattr(piece, name)
-        if not vocabulary.changes[i] and len(events) > 1:
+        if not vocabulary.changes[i] and any(event.onset > 0 for event in events):
             if name == "time_signatures":
                 raise VocabularyError(
                     "the metre changes within the music, which this model has never seen; give one part of it"
                 )
-            piece = replace(piece, **{name: events[:1]})
-            changes.append(f"changes of {'tempo' if name == 'tempi' else 'key'} left out")
+            first: dict[str, Any] = {name: (events[0]._replace(onset=0),)}
+            piece = replace(piece, **first)
+            what = "tempo" if name == "tempi" else "key"
+            changes.append(f"changes of {what} left out" if len(events) > 1 else f"the {what} heard from the beginning on")
     known_keys = tuple(k for k in piece.keys if k[1:] in vocabulary.keys)
     if vocabulary.keys and len(known_keys) < len(piece.keys):
         changes.append("a key that this model has never seen left out")
