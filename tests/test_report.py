@@ -177,10 +177,10 @@ def test_a_roll_opens_no_window_and_a_page_needs_no_matplotlib(tmp_path: Path) -
     ("make", "says"),
     [
         (lambda p: plot(Piece([], [], [])), "no notes"),
-        (lambda p: plot(Piece([0], [2**31 - 1], [60])), "4096"),
+        (lambda p: plot(Piece([0], [2**31 - 1], [60])), "4,096"),
         (
             lambda p: plot(Piece([2**31 - 2], [1], [60], time_signatures=[TimeSignature(0, 1, 64)], ticks_per_quarter=16)),
-            "4096",
+            "4,096",
         ),
         (lambda p: plot(tune(1), prompt_end=-1), "prompt_end"),
         (lambda p: write_plot(tune(1), p / "a.jpg"), r"\.png or \.svg"),
