@@ -11,6 +11,7 @@ stay where the music has them. Notes are sorted by onset, part, pitch. Nothing h
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -110,12 +111,16 @@ class Piece:
     ticks_per_quarter: int = TICKS_PER_QUARTER
 
     def __post_init__(self) -> None:
+        self._check_kinds()
         columns = [np.asarray(getattr(self, name)).reshape(-1) for name in _COLUMNS]
         notes = len(columns[0])
         columns[3:] = [c if len(c) else np.full(notes, default) for c, default in zip(columns[3:], (90, 0))]
         if len({len(c) for c in columns}) > 1:
             raise PieceError(f"the columns of a piece have {[len(c) for c in columns]} notes; they must be equally long")
-        table = np.array(columns, np.int64)  # (5, notes)
+        try:
+            table = np.array(columns, np.int64)  # (5, notes)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise PieceError(f"the columns of a piece are whole numbers, pitches as 60 for C4 ({error})") from None
         check_range("ticks_per_quarter", self.ticks_per_quarter, 1, 32767)
         check_range("number of parts", len(self.parts), 0, 2**16)
         for part in self.parts:
@@ -132,6 +137,24 @@ class Piece:
         object.__setattr__(self, "texts", tuple(self.texts))
         self._check_overlaps()
         self._check_signatures()
+
+    def _check_kinds(self) -> None:
+        """That what is no column is of the right type, so that a mistake is told here and not when the piece is written."""
+        for name, kind in (("parts", Part), ("texts", str)):
+            given = getattr(self, name)
+            if not isinstance(given, (tuple, list)) or not all(isinstance(one, kind) for one in given):
+                raise PieceError(f"{name} is {str(given)[:60]!r}; it must be a tuple of {kind.__name__}")
+        for part in self.parts:
+            if not isinstance(part.program, Integral) or not isinstance(part.name, str):
+                raise PieceError(f"{str(part)[:80]} is no part; its program is a number from 0 to 127, its name a text")
+        for name, size, of in (("time_signatures", 3, "TimeSignature"), ("tempi", 2, "Tempo"), ("keys", 3, "Key")):
+            given = getattr(self, name)
+            if not isinstance(given, (tuple, list)) or not all(isinstance(e, tuple) and len(e) == size for e in given):
+                raise PieceError(f"{name} is {str(given)[:60]!r}; it must be a tuple of {of}")
+        if not isinstance(self.title, str) or not isinstance(self.ticks_per_quarter, Integral):
+            raise PieceError(
+                f"title is {self.title!r}, ticks_per_quarter {self.ticks_per_quarter!r}; they must be a text and a whole number"
+            )
 
     def _check_ranges(self, table: Ints) -> None:
         if not table.shape[1]:

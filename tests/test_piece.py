@@ -264,3 +264,27 @@ def test_beats() -> None:
         36,
         48,
     ]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"pitch": ["C4"]},
+        {"onset": [None]},
+        {"parts": ("violin",)},
+        {"parts": Part()},
+        {"parts": (Part(program="violin"),)},  # type: ignore[arg-type]
+        {"parts": (Part(name=5),)},  # type: ignore[arg-type]
+        {"time_signatures": ("3/4",)},
+        {"tempi": (120,)},
+        {"tempi": 120},
+        {"keys": ("D",)},
+        {"title": 5},
+        {"texts": [5]},
+        {"texts": "remark"},
+        {"ticks_per_quarter": "x"},
+    ],
+)
+def test_what_is_of_the_wrong_kind_is_refused_when_the_piece_is_made(wrong: dict) -> None:
+    with pytest.raises(PieceError):
+        Piece(**{"onset": [0], "duration": [24], "pitch": [60]} | wrong)

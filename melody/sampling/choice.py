@@ -6,11 +6,13 @@ stays, and but for typical sampling the likeliest does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from numbers import Real
 
 import numpy as np
 from numpy.typing import NDArray
 
+from melody.arguments import shown
 from melody.engine import Floats
 from melody.errors import SamplingError
 from melody.tokens.grammar import Mask
@@ -73,6 +75,10 @@ class SamplingSettings:
     max_notes: int | None = None
 
     def __post_init__(self) -> None:
+        for what in fields(self):
+            value = getattr(self, what.name)
+            if (value is None and "None" not in str(what.type)) or not (value is None or isinstance(value, Real)):
+                raise SamplingError(f"{what.name} is {shown(value)}; it must be a number")
         for what in ("temperature", "rhythm_temperature", "pitch_temperature"):
             value, name = getattr(self, what), what.replace("_", " ")
             if value is not None and not 0 <= value <= 100:

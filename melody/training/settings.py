@@ -106,6 +106,11 @@ class TrainingSettings:
                 )
         if not isinstance(self.strategy, str):
             raise TrainingError(f"strategy is {shown(self.strategy)}; it must be a name, such as 'auto' or 'ddp'")
+        for name in ("max_minutes", "learning_rate", "dropout", "averaging", "patience", "epoch_share", "weight_decay"):
+            value = getattr(self, name)
+            may_be_none = name in ("learning_rate", "dropout", "weight_decay")
+            if isinstance(value, bool) or not (isinstance(value, Real) or (value is None and may_be_none)):
+                raise TrainingError(f"{name} is {shown(value)}; it must be a number")
         if not self.max_minutes > 0:
             raise TrainingError(f"max_minutes is {self.max_minutes}; it must be above 0")
         if self.learning_rate is not None and not 0 < self.learning_rate <= 1:
