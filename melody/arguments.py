@@ -96,8 +96,8 @@ def path_of(value: object, what: str) -> str:
     ArgumentError
         If it is none.
     """
-    if isinstance(value, (str, os.PathLike)):
-        return os.fsdecode(value)
+    if isinstance(value, (str, os.PathLike)) and value != "" and "\0" not in (path := os.fsdecode(value)):
+        return path
     raise ArgumentError(f"{what} is {shown(value)}; it must be a path, as text or a Path")
 
 

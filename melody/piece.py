@@ -117,6 +117,8 @@ class Piece:
         columns[3:] = [c if len(c) else np.full(notes, default) for c, default in zip(columns[3:], (90, 0))]
         if len({len(c) for c in columns}) > 1:
             raise PieceError(f"the columns of a piece have {[len(c) for c in columns]} notes; they must be equally long")
+        if any(c.dtype.kind == "f" and not np.array_equal(c, np.floor(c)) for c in columns):
+            raise PieceError("a piece has whole ticks and pitches; multiply quarters by ticks_per_quarter and round them")
         try:
             table = np.array(columns, np.int64)  # (5, notes)
         except (TypeError, ValueError, OverflowError) as error:
@@ -153,7 +155,7 @@ class Piece:
                 raise PieceError(f"{name} is {str(given)[:60]!r}; it must be a tuple of {of}")
         if not isinstance(self.title, str) or not isinstance(self.ticks_per_quarter, Integral):
             raise PieceError(
-                f"title is {self.title!r}, ticks_per_quarter {self.ticks_per_quarter!r}; they must be a text and a whole number"
+                f"title is {self.title!r}, ticks_per_quarter {self.ticks_per_quarter!r}; a text and a number are wanted"
             )
 
     def _check_ranges(self, table: Ints) -> None:
@@ -334,7 +336,7 @@ class Piece:
 
     def select(self, notes: ArrayLike) -> Piece:
         """The same piece with only those notes, given as a mask or as indices."""
-        notes = np.asarray(notes)
+        notes = np.asarray(notes) if np.size(notes) else np.zeros(0, np.int64)
         return replace(self, **{n: getattr(self, n)[notes] for n in ("onset", "duration", "pitch", "velocity", "part")})
 
     def transpose(self, semitones: int) -> Piece:
@@ -455,11 +457,27 @@ class Piece:
         return read_score(found) if found.suffix.lower() in READS else midi.read(found)
 
     def write(self, path: str | PathLike[str]) -> None:
-        """Write a MIDI file, whole or not at all (see `melody.midi.write`)."""
+        """Write a MIDI file, whole or not at all (see `melody.midi.write`).
+
+        Raises
+        ------
+        PieceError
+            If the name is that of another kind of file.
+        melody.files.FileError
+            If the system refuses.
+        """
         from melody import midi
         from melody.arguments import path_of
 
-        midi.write(self, path_of(path, "the file"))
+        name = path_of(path, "the file")
+        if name.lower().endswith(
+            (".wav", ".mp3", ".png", ".svg", ".pdf", ".xml", ".musicxml", ".mxl", ".abc", ".krn", ".html")
+        ):
+            raise PieceError(
+                f"{name}: a piece is written as MIDI; name a file ending in .mid (melody.render makes sound, "
+                "melody.score.engraving scores, melody.report pictures)"
+            )
+        midi.write(self, name)
 
     def plot(self) -> Figure:
         """A piano roll, as a matplotlib figure (see `melody.report.roll.plot`)."""

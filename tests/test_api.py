@@ -422,3 +422,33 @@ def test_training_from_python_takes_the_parts_it_is_told_to(tmp_path: Path, monk
     assert model.file.manifest["settings"]["part"] == "melodic" and len(epochs) == 1
     adapted = melody.train("songs", out="b.safetensors", from_=model, epochs=1, samples=0)
     assert adapted.file.training["started_from"].startswith("songs ")
+
+
+@pytest.mark.parametrize("name", ["tempo", "max_leap", "range", "meter", "scale", "key", "grid", "chords", "velocity"])
+@pytest.mark.parametrize("value", [0, False])
+def test_a_limit_that_is_nothing_is_refused_and_not_left_out(name: str, value: object) -> None:
+    with pytest.raises(MelodyError):
+        melody.load("fiddle").generate(bars=1, seed=1, **{name: value})
+
+
+def test_arrays_of_numpy_are_taken_like_lists() -> None:
+    model = melody.load("fiddle")
+    for limits in ({"meter": np.array([6, 8])}, {"velocity": np.array([40, 100])}, {"chords": np.array(["Dm", "C"])}):
+        lists = {name: value.tolist() for name, value in limits.items()}
+        assert model.generate(bars=2, seed=1, **limits) == model.generate(bars=2, seed=1, **lists)
+
+
+@pytest.mark.parametrize("wrong", [{"layers": 1000}, {"hidden_size": 10**7}, {"minutes": None}, {"out": "tune.mid"}])
+def test_what_cannot_be_trained_is_refused_before_anything_is_written(wrong: dict, tmp_path: Path) -> None:
+    songs = tmp_path / "songs"
+    songs.mkdir()
+    for n in range(3):
+        folk_tune(n).write(songs / f"{n}.mid")
+    before = folk_tune(9)
+    before.write(tmp_path / "tune.mid")
+    out = tmp_path / str(wrong.get("out", "model.safetensors"))
+    with pytest.raises(MelodyError):
+        melody.train(songs, **({"epochs": 1, "samples": 0} | wrong | {"out": out}))
+    assert not (tmp_path / "model.safetensors").exists() and melody.read(tmp_path / "tune.mid") == before
+    with pytest.raises(MelodyError):
+        melody.train("")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -288,3 +289,15 @@ def test_beats() -> None:
 def test_what_is_of_the_wrong_kind_is_refused_when_the_piece_is_made(wrong: dict) -> None:
     with pytest.raises(PieceError):
         Piece(**{"onset": [0], "duration": [24], "pitch": [60]} | wrong)
+
+
+def test_what_a_piece_would_not_be_is_not_made_of_it(tmp_path: Path) -> None:
+    """Beats given as fractions of a tick, and other kinds of files, are refused and not cut or misnamed."""
+    with pytest.raises(PieceError, match="whole ticks"):
+        Piece([0, 0.5, 1.2], [1, 1, 1], [60, 62, 64])
+    assert Piece([0.0, 24.0], [24, 24], [60, 62]).onset.tolist() == [0, 24]
+    piece = Piece([0], [24], [60])
+    assert piece.select([]).num_notes == 0
+    with pytest.raises(PieceError, match=r"ending in \.mid"):
+        piece.write(tmp_path / "tune.musicxml")
+    assert not list(tmp_path.iterdir())

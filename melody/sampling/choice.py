@@ -75,14 +75,14 @@ class SamplingSettings:
     max_notes: int | None = None
 
     def __post_init__(self) -> None:
-        for what in fields(self):
-            value = getattr(self, what.name)
-            if (value is None and "None" not in str(what.type)) or not (value is None or isinstance(value, Real)):
-                raise SamplingError(f"{what.name} is {shown(value)}; it must be a number")
+        for setting in fields(self):
+            value, may_be_none = getattr(self, setting.name), "None" in str(setting.type)
+            if not isinstance(value, Real) and not (value is None and may_be_none):
+                raise SamplingError(f"{setting.name} is {shown(value)}; it must be a number")
         for what in ("temperature", "rhythm_temperature", "pitch_temperature"):
-            value, name = getattr(self, what), what.replace("_", " ")
-            if value is not None and not 0 <= value <= 100:
-                raise SamplingError(f"the {name} is {value:g}; it must be from 0 (safest) to 100, usually 0.7 to 1.2")
+            degree, name = getattr(self, what), what.replace("_", " ")
+            if degree is not None and not 0 <= degree <= 100:
+                raise SamplingError(f"the {name} is {degree:g}; it must be from 0 (safest) to 100, usually 0.7 to 1.2")
         if self.top_k is not None and self.top_k < 1:
             raise SamplingError(f"top-k is {self.top_k}; it must be 1 or more, or be left out")
         for what, name in (("top_p", "top-p"), ("typical", "typical")):

@@ -209,7 +209,7 @@ def limits_of(given: Mapping[str, Any], bars: object, limits: Limits | None) -> 
         raise ArgumentError(f"limits is {shown(limits)}; it must be Limits")
     said = {name: given.get(name) for name in Keeping.__annotations__}
     said = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in said.items()}
-    asked = {name: value for name, value in said.items() if value is not None and value is not False}
+    asked = {name: value for name, value in said.items() if value is not None and (name, value) != ("end_on_tonic", False)}
     if "end_on_tonic" in asked:
         flag("end_on_tonic", asked["end_on_tonic"])
     if bars is not None:

@@ -88,6 +88,8 @@ class Stream(Iterator[Note]):
     """Music as it is made; see the conventions of the module and `stream`."""
 
     def __init__(self, model: Model, prompt: Piece | None, settings: SamplingSettings, endless: bool) -> None:
+        if prompt is not None and prompt.num_notes == 0:
+            raise SamplingError("the prompt holds no notes; give one with at least one note, or none at all")
         self._model, self._vocabulary, self._engine = model, model.vocabulary, model._engine
         self._usual = model.usual if prompt is None else model.usual.at_any_pitch()
         self.settings = settings

@@ -17,7 +17,7 @@ from melody.dataset import Batches
 from melody.errors import TrainingError
 from melody.evaluation import said_tokens
 from melody.model import MelodyLSTM, ModelSettings
-from melody.shape import weight_shapes
+from melody.shape import MAX_CELLS, MAX_LAYERS, weight_shapes
 from melody.tokens.vocabulary import FIELDS, Rows, Vocabulary
 from melody.training.module import Loader, window_loss
 from melody.training.settings import Plan, TrainingSettings
@@ -30,7 +30,7 @@ SEEN_LITTLE, SEEN_OFTEN = 10, 200  # epochs at which regularisation begins, and 
 LONGEST_EPOCH = 300  # seconds: what is lost at most when the machine goes down
 SHARE = 0.9  # of the minutes that are planned away; the rest is for reading, measuring, samples
 WINDOWS, AMONG, SECONDS = 10, 80, 4.0  # to measure the speed on, at most, spread over so many, in so long
-MOST_PARAMETERS, MOST_LAYERS = 400_000_000, 64  # a model file holds 2 GB
+MOST_PARAMETERS = 400_000_000  # a model file holds 2 GB
 WORTH_IT = 1.15  # times faster that bf16 must be
 SMALL = 128  # cells of a layer up to which bf16 is not even tried
 
@@ -93,10 +93,10 @@ def shape_for(settings: TrainingSettings, events: int, start: ModelSettings | No
 def _check_size(vocabulary: Vocabulary, shape: ModelSettings) -> None:
     """That the weights fit a model file, before they are made."""
     parameters = sum(math.prod(weights) for weights in weight_shapes(vocabulary, shape).values())
-    if shape.num_layers > MOST_LAYERS or parameters > MOST_PARAMETERS:
+    if shape.num_layers > MAX_LAYERS or shape.hidden_size > MAX_CELLS or parameters > MOST_PARAMETERS:
         raise TrainingError(
-            f"{shape.num_layers:,} layers of {shape.hidden_size:,} are {parameters / 1e6:,.0f} million parameters; at most "
-            f"{MOST_LAYERS} layers and {MOST_PARAMETERS / 1e6:,.0f} million fit a model file (--hidden-size, --layers)"
+            f"{shape.num_layers:,} layers of {shape.hidden_size:,} have {parameters / 1e6:,.0f} million parameters; at most "
+            f"{MAX_LAYERS} of {MAX_CELLS:,} with {MOST_PARAMETERS / 1e6:,.0f} million fit a file (--layers, --hidden-size)"
         )
 
 

@@ -133,7 +133,7 @@ def fit(
     """
     settings = settings or TrainingSettings()
     paths = Paths(Path(out))
-    if paths.model in (paths.csv, paths.png, paths.samples):
+    if paths.model.suffix != modelfile.SUFFIX:
         raise TrainingError(f"the model would be written to {out}; name a file ending in {modelfile.SUFFIX}")
     run = Run(corpus, Path(out), settings, resume, start)
     if on_plan:
