@@ -36,6 +36,7 @@ COMMON, JIG, WALTZ = (4, 4), (6, 8), (3, 4)
 
 
 def main() -> None:
+    """One line for each setting."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="only those whose name holds this word")
     parser.add_argument("--seconds", action="store_true", help="with the time of each, which is not the same twice")
@@ -47,6 +48,7 @@ def main() -> None:
 
 
 def digest(job: Job) -> str:
+    """What stands for the notes of a job, or the kind of error that it is refused with."""
     try:
         return hashlib.sha256(repr(job()).encode()).hexdigest()[:24]
     except MelodyError as error:
@@ -63,6 +65,7 @@ def notes(piece: Piece) -> Notes:
 
 @cache
 def model(name: str, engine: Any = "numpy") -> Model:
+    """A shipped model, loaded once."""
     return find_model(name, engine)
 
 
