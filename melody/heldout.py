@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 
 from melody.corpus import SPLITS, Corpus, PrepareSettings
-from melody.errors import CorpusError, VocabularyError
+from melody.errors import CorpusError, PieceError, VocabularyError
 from melody.modelfile import ModelFile
 from melody.tokens.fitting import fit
 from melody.tokens.vocabulary import Rows, Vocabulary
@@ -133,7 +133,7 @@ class _Reader:
         try:
             fitted, changes = fit(self._models, self._ours.decode(piece.rows))
             rows = self._models.encode(fitted)
-        except VocabularyError as error:
+        except (VocabularyError, PieceError) as error:
             self.left_out[piece.path] = str(error)
             return None
         if changes:

@@ -403,7 +403,11 @@ class Piece:
         return replace(self, **columns, **events, parts=parts)
 
     def resolution(self, ticks_per_quarter: int) -> Piece:
-        """The same music on another grid, each onset and end at the nearest tick (exact if the new grid is a multiple)."""
+        """The same music on another grid, each onset and end at the nearest tick (exact if the new grid is a multiple).
+
+        On a coarser grid a note ends where the next one of its part and pitch begins, and of two that come to one tick the
+        longer stays.
+        """
         up, down = ticks_per_quarter, self.ticks_per_quarter
 
         def on_grid(ticks: Any) -> Any:
@@ -413,10 +417,20 @@ class Piece:
             return tuple(e._replace(onset=int(on_grid(e.onset))) for e in events)
 
         onset = on_grid(self.onset)
+        duration, voice = np.maximum(on_grid(self.end) - onset, 1), self.part << 7 | self.pitch
+        order = np.lexsort((-duration, onset, voice))
+        first = np.diff(voice[order] << 32 | onset[order], prepend=-1) > 0  # of those at one tick
+        order = order[first]
+        gap = np.where(np.diff(voice[order]) == 0, np.diff(onset[order]), MAX_TICK)
+        duration[order[:-1]] = np.minimum(duration[order[:-1]], gap)
+        kept = np.sort(order)
         return replace(
             self,
-            onset=onset,
-            duration=np.maximum(on_grid(self.end) - onset, 1),
+            onset=onset[kept],
+            duration=duration[kept],
+            pitch=self.pitch[kept],
+            velocity=self.velocity[kept],
+            part=self.part[kept],
             time_signatures=moved(self.time_signatures),
             tempi=moved(self.tempi),
             keys=moved(self.keys),

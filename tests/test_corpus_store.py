@@ -296,3 +296,15 @@ def test_what_is_refused_is_told_in_one_line_of_its_own(tmp_path):
     assert not any("\n" in reason for reason in reasons.values())
     with pytest.raises(CorpusError, match="is an archive that cannot be read"):
         prepare(tmp_path / "bad.tar")
+
+
+def test_a_store_of_another_folder_is_not_replaced(tmp_path: Path) -> None:
+    for name, first in (("one", 0), ("two", 20)):
+        (tmp_path / name).mkdir()
+        for seed in range(first, first + 3):
+            midi.write(tune(seed), tmp_path / name / f"{seed}.mid")
+    prepare(tmp_path / "one", store=tmp_path / "songs.store")
+    before = (tmp_path / "songs.store").read_bytes()
+    with pytest.raises(CorpusError, match="was made of another folder, one; "):
+        prepare(tmp_path / "two", store=tmp_path / "songs.store")
+    assert (tmp_path / "songs.store").read_bytes() == before

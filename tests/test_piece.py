@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -301,3 +302,14 @@ def test_what_a_piece_would_not_be_is_not_made_of_it(tmp_path: Path) -> None:
     with pytest.raises(PieceError, match=r"ending in \.mid"):
         piece.write(tmp_path / "tune.musicxml")
     assert not list(tmp_path.iterdir())
+
+
+@given(pieces(), st.integers(1, 24))
+@LAW
+def test_a_coarser_grid_loses_notes_at_most_and_is_never_refused_for_them(piece: Piece, ticks: int) -> None:
+    """Of each part and pitch the onsets are those of the notes, rounded, each once; none sounds into the next."""
+    piece = replace(piece, time_signatures=piece.time_signatures[:1], ticks_per_quarter=24 * ticks)
+    piece = replace(piece, time_signatures=(TimeSignature(0, 4, 4),), tempi=piece.tempi[:1], keys=piece.keys[:1])
+    coarse = piece.resolution(24)
+    rounded = {(p, q, (2 * o + ticks) // (2 * ticks)) for p, q, o in zip(piece.part, piece.pitch, piece.onset)}
+    assert sorted(rounded) == sorted(zip(coarse.part, coarse.pitch, coarse.onset))

@@ -178,3 +178,12 @@ def test_what_cannot_be_reached_is_left_out_with_all_before_it() -> None:
     vocabulary.encode(fitted)
     with pytest.raises(VocabularyError, match="rhythm is too far"):
         fit(knows(12, legato=False, longest=12), Piece([0, 60], [12, 12], [60, 62], parts=PARTS))
+
+
+def test_a_note_too_short_for_any_known_duration_goes_and_overlaps_nothing() -> None:
+    """All known notes last a quarter; of two equal pitches an eighth apart the first cannot, whatever else sounds."""
+    vocabulary = Vocabulary.build([Piece([0, 12, 24, 36, 36, 48], [24] * 6, [60, 64, 67, 60, 72, 64], parts=PARTS[:1])])
+    piece = Piece([0, 0, 12, 12, 36], [24, 12, 24, 12, 24], [64, 60, 67, 60, 72], parts=PARTS[:1])
+    fitted, changes = fit(vocabulary, piece)
+    assert [(o, p) for o, p in zip(fitted.onset.tolist(), fitted.pitch.tolist()) if p == 60] == [(12, 60)]
+    assert fitted.num_notes == 4 and any("left out" in change for change in changes)

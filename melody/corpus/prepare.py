@@ -184,6 +184,11 @@ def _in_store(whole: Whole, store: Path, on_progress: Callable[[Progress], None]
     _check_place(store)
     judging, settings = whole.settings.judging(whole.ticks_per_quarter), whole.settings
     old = _earlier(store, judging)
+    made_of, folder = old.manifest["folder"] if old else "", Path(os.path.realpath(whole.folder)).name
+    if made_of and made_of != folder:
+        raise CorpusError(
+            f"{store} was made of another folder, {made_of}; name another file for {folder}, or delete that one"
+        )
     if old and old.same_settings(settings.to_dict()) and _unchanged(old, whole.listing, settings):
         return old
     del old  # a file that is mapped cannot be replaced on Windows

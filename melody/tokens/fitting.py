@@ -222,7 +222,7 @@ def _lost(vocabulary: Vocabulary, piece: Piece, timed: _Timed) -> NDArray[np.boo
     lost = timed.duration <= 0
     same = np.diff(voice[order]) == 0
     lost[order[1:][same & (np.diff(timed.onset[order]) == 0)]] = True
-    late = same & (timed.onset + timed.duration)[order[:-1]] > timed.onset[order[1:]]
+    late = same & ((timed.onset + timed.duration)[order[:-1]] > timed.onset[order[1:]])
     lost[order[:-1][late & ~lost[order[1:]]]] = True
     return lost
 
