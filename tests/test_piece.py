@@ -308,8 +308,8 @@ def test_what_a_piece_would_not_be_is_not_made_of_it(tmp_path: Path) -> None:
 @LAW
 def test_a_coarser_grid_loses_notes_at_most_and_is_never_refused_for_them(piece: Piece, ticks: int) -> None:
     """Of each part and pitch the onsets are those of the notes, rounded, each once; none sounds into the next."""
-    piece = replace(piece, time_signatures=piece.time_signatures[:1], ticks_per_quarter=24 * ticks)
-    piece = replace(piece, time_signatures=(TimeSignature(0, 4, 4),), tempi=piece.tempi[:1], keys=piece.keys[:1])
+    frame = {"time_signatures": (TimeSignature(0, 4, 4),), "tempi": piece.tempi[:1], "keys": ()}
+    piece = replace(piece, ticks_per_quarter=24 * ticks, **frame)
     coarse = piece.resolution(24)
     rounded = {(p, q, (2 * o + ticks) // (2 * ticks)) for p, q, o in zip(piece.part, piece.pitch, piece.onset)}
     assert sorted(rounded) == sorted(zip(coarse.part, coarse.pitch, coarse.onset))
