@@ -214,3 +214,18 @@ def test_one_file_for_several_tunes_is_refused_and_a_long_name_is_made_short() -
     with pytest.raises(MelodyError, match="name a folder"):
         targets.for_tunes(Path("a.mid"), "x", 2, [], False)
     assert len(targets.short("é" * 250).encode()) <= 120 and targets.short("Song [live]") == "Song [live]"
+
+
+@pytest.mark.parametrize("command", [["continue", "fiddle"], ["vary", "fiddle", "--bars", "1"], ["harmonize", "chorales"]])
+def test_the_tune_that_is_read_is_never_replaced(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not even with --force, nor by another name of the same file."""
+    tune, link = tmp_path / "tune.mid", tmp_path / "link.mid"
+    tune.write_bytes((Path(__file__).parents[1] / "data" / "ode-to-joy.mid").read_bytes())
+    link.symlink_to(tune)
+    before = tune.read_bytes()
+    for out in (tune, link):
+        assert main([*command[:2], str(tune), *command[2:], "--out", str(out), "--force"]) == 2
+        assert "which is the file that is read" in capsys.readouterr().err
+        assert tune.read_bytes() == before

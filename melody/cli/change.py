@@ -66,7 +66,7 @@ def vary(
     settings, span = drawing.settings, span_of("bars", bars)
     how = VarySettings(whole("candidates", candidates) or 0, whole("rounds", rounds) or 0)
     loaded = find_model(model, drawing.runner)
-    targets = targets_of(writing, tune.stem, "varied", str(settings.seed))
+    targets = targets_of(writing, tune.stem, "varied", str(settings.seed), source=tune)
     with Progress(f"rewriting bars {bars}"):
         varied = _varied(loaded, tune, span, part=part, count=writing.number, how=how, settings=settings)
     for remark in dict.fromkeys(remark for one in varied for remark in one.made.remarks):
@@ -102,7 +102,7 @@ def harmonize(
 
     settings, ways = drawing.settings, whole("candidates", candidates) or 0
     loaded = find_model(model, drawing.runner)
-    targets = targets_of(writing, melody.stem, "harmonized", str(settings.seed))
+    targets = targets_of(writing, melody.stem, "harmonized", str(settings.seed), source=melody)
     how: dict[str, Any] = {"key": key, "strict": not parallels, "candidates": ways}
     piece = read_tune(melody)
     with Progress("setting the melody"):

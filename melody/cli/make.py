@@ -151,7 +151,7 @@ def continue_(
     settings, limits = choosing.settings, keeping.limits(bars)
     loaded = find_model(model, choosing.runner)
     stem = prompt.stem if prompt else "notes"
-    targets = targets_of(writing, stem, loaded.file.name, str(settings.seed))
+    targets = targets_of(writing, stem, loaded.file.name, str(settings.seed), source=prompt)
     options: dict[str, Any] = {"limits": limits, "settings": settings, **choosing.search}
     if prompt and prompt.suffix.lower() not in SCORES and not only_new and prompt_bars is None:
         made = _in_its_file(loaded, prompt, part, writing.number, options)

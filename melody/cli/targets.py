@@ -80,7 +80,9 @@ class Targets:
     folder: Path | None = None
 
 
-def for_tunes(out: Path | None, stem: str, count: int, also: Collection[str], force: bool) -> Targets:
+def for_tunes(
+    out: Path | None, stem: str, count: int, also: Collection[str], force: bool, source: Path | None = None
+) -> Targets:
     """One path a tune: the file that was named, or numbered files in the folder that was named.
 
     Parameters
@@ -95,11 +97,13 @@ def for_tunes(out: Path | None, stem: str, count: int, also: Collection[str], fo
         Suffixes of what is written beside the tunes.
     force
         Whether files may be replaced.
+    source
+        The file that is read, which is never replaced.
 
     Raises
     ------
     FileError
-        If a file is there.
+        If a file is there, or is the source.
     MelodyError
         If one file was named for several tunes, or a file of another kind.
     """
@@ -109,7 +113,7 @@ def for_tunes(out: Path | None, stem: str, count: int, also: Collection[str], fo
         if count > 1:
             raise MelodyError(f"--out names one file, {out}, for {count:,} tunes; name a folder")
         for path in (out, *(out.with_suffix(each) for each in also)):
-            named(path, force)
+            named(path, force, source=source)
         return Targets([out], out.with_suffix(".html"))
     if not os.path.isdir(out) and suffix in _INSTEAD:
         instead = f"; {_INSTEAD[suffix]}" if _INSTEAD[suffix] else ""

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from melody.sampling.whole import Continued
 
 
-def targets_of(writing: Writing, *words: str) -> Targets:
-    """Where tunes go; their names consist of the words."""
-    return for_tunes(writing.out, "-".join(map(short, words)), writing.number, writing.also, writing.force)
+def targets_of(writing: Writing, *words: str, source: Path | None = None) -> Targets:
+    """Where tunes go, never over `source`, the file that is read; their names consist of the words."""
+    return for_tunes(writing.out, "-".join(map(short, words)), writing.number, writing.also, writing.force, source)
 
 
 @dataclass(frozen=True)
