@@ -71,7 +71,7 @@ def train(
     out
         The model file; None is checkpoints/FOLDER.safetensors, so that `melody.load("FOLDER")` finds it.
     minutes
-        The run is planned to end within this time, above 0.
+        The run is planned to end within this time, above 0; it is not heeded where `epochs` are given.
     part
         What is taken of each piece: 'all', 'highest', 'melodic' (most like a melody), a number from 1, a track's name.
     drums

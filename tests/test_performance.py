@@ -135,3 +135,14 @@ def test_the_pedal_holds_notes(which: str) -> None:
     held = found.performance.held(found.reading.piece)
     assert (held.end // scale).tolist() == ends
     assert [onset for onset, _, _ in notes(held)] == [onset for onset, _, _ in notes(found.reading.piece)]
+
+
+@pytest.mark.parametrize("content", [None, b"no music at all"], ids=["missing", "no MIDI"])
+def test_a_file_that_cannot_be_read_is_named_once(content: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "tune.mid"
+    if content is not None:
+        path.write_bytes(content)
+    for read in (midi.read, midi.read_performed):
+        with pytest.raises(MidiError) as error:
+            read(path)
+        assert str(error.value).count("tune.mid") == 1

@@ -161,10 +161,9 @@ def read_performed(path: str | PathLike[str], limits: ReadLimits | None = None) 
         As `melody.midi.read`.
     """
     limits = limits or ReadLimits(max_seconds=_SECONDS)
+    data = bytes_of(path, limits)
     try:
-        return parse_performed(bytes_of(path, limits), limits)
-    except OSError as error:
-        raise MidiError(f"{path}: cannot be read ({error.strerror or error}); check the path") from error
+        return parse_performed(data, limits)
     except MidiError as error:
         raise MidiError(f"{path}: {error}") from error
 
