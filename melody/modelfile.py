@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from melody import files
 from melody.errors import ModelFileError, VocabularyError
-from melody.shape import settings_of, weight_shapes
+from melody.network.settings import settings_of, weight_shapes
 from melody.tokens.vocabulary import Vocabulary
 
 FORMAT = "melody-lstm 2"
@@ -214,7 +214,7 @@ def _finite(digits: str) -> float:
 
 
 def _check_facts(training: Mapping[str, Any]) -> None:
-    """What generating goes by; what else it looks at is passed over if it makes no sense (`melody.sampling.usual`)."""
+    """What generating goes by; what else it looks at is passed over if it makes no sense (`melody.sampling.prior`)."""
     for name in ("longest_piece", "longest_run"):
         value = training.get(name, 0)
         if type(value) is not int or not 0 <= value <= MAX_EVENTS:

@@ -33,9 +33,9 @@ from numpy.typing import NDArray
 
 from melody import export
 from melody.cli.make import find_model
-from melody.engine import AnyEngine, Engine
-from melody.model import MelodyLSTM, ModelSettings
 from melody.modelfile import ModelFile
+from melody.network import AnyEngine, Engine
+from melody.network.model import MelodyLSTM, ModelSettings
 from melody.sampling import Model, SamplingSettings
 from melody.tokens.features import context, feature_sizes
 from melody.tokens.vocabulary import FIELDS, Vocabulary

@@ -25,10 +25,10 @@ import numpy as np
 
 from melody import files, modelfile
 from melody.dataset import BatchSettings, Transposer, with_features
-from melody.evaluation import mixed_nats, restored, said_tokens, token_nats
-from melody.ngram import NGram, best_ngram
+from melody.evaluation.evaluate import mixed_nats, restored, said_tokens, token_nats
+from melody.evaluation.ngram import NGram, best_ngram
+from melody.network.settings import Intervals, ModelSettings
 from melody.piece import Part, Piece
-from melody.shape import Intervals, ModelSettings
 from melody.tokens import Vocabulary
 from melody.tokens.vocabulary import FIELDS
 from melody.training.run import fit

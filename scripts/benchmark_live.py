@@ -1,4 +1,4 @@
-"""How long a player waits for a note: the time of `melody.sampling.live` for each note, its median and 99th percentile.
+"""How long a player waits for a note: the time of `sampling.tasks.live` for each note, its median and 99th percentile.
 
     python scripts/benchmark_live.py MODEL... [--notes 2000] [--feed]
 
@@ -23,7 +23,7 @@ import numpy as np
 
 from melody.errors import SamplingError
 from melody.sampling import Model, load
-from melody.sampling.live import stream
+from melody.sampling.tasks.live import stream
 
 WARM_UP = 50
 

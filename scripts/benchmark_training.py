@@ -37,7 +37,7 @@ from torch import nn
 
 from melody.corpus import Corpus, PrepareSettings, prepare
 from melody.dataset import Batches
-from melody.model import MelodyLSTM, ModelSettings
+from melody.network.model import MelodyLSTM, ModelSettings
 from melody.training.module import Loader, Tensors, window_loss
 from melody.training.run import fit
 from melody.training.settings import TrainingSettings

@@ -27,11 +27,11 @@ from safetensors.numpy import save
 
 from melody import modelfile
 from melody.errors import MelodyError, ModelFileError
-from melody.evaluation import restored
-from melody.model import MelodyLSTM
+from melody.evaluation.evaluate import restored
+from melody.network.model import MelodyLSTM
+from melody.network.settings import ModelSettings, settings_of, weight_shapes
 from melody.piece import Key, Part, Piece, Tempo, TimeSignature
 from melody.sampling import Model, SamplingSettings
-from melody.shape import ModelSettings, settings_of, weight_shapes
 from melody.tokens.vocabulary import Vocabulary
 from melody.training.transfer import carried
 

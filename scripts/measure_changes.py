@@ -24,8 +24,8 @@ import numpy as np
 from melody import midi
 from melody.piece import Piece
 from melody.sampling import Model, SamplingSettings, load
-from melody.sampling.harmonize import harmonize
-from melody.sampling.vary import VarySettings, vary
+from melody.sampling.tasks.harmonize import harmonize
+from melody.sampling.tasks.infill import VarySettings, vary
 from melody.tokens.vocabulary import TIME
 
 PERFECT = {7: "fifths", 0: "octaves"}

@@ -26,10 +26,10 @@ import numpy as np
 
 from melody import files
 from melody.corpus import prepare
-from melody.heldout import settings_for
+from melody.evaluation.heldout import settings_for
 from melody.piece import Piece
 from melody.sampling import Model, SamplingSettings, load
-from melody.sampling.ranking import longest_run
+from melody.sampling.quality import longest_run
 
 MOST = 8  # equal pitches in a row
 

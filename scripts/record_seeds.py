@@ -25,8 +25,8 @@ from melody.errors import MelodyError
 from melody.limits import Limits
 from melody.piece import Key, Part, Piece, Tempo, TimeSignature
 from melody.sampling import Model, SamplingSettings
-from melody.sampling.harmonize import harmonize
-from melody.sampling.vary import VarySettings, vary
+from melody.sampling.tasks.harmonize import harmonize
+from melody.sampling.tasks.infill import VarySettings, vary
 from melody.score.notes_text import read_notes
 
 Notes = Sequence[tuple[int, ...]]

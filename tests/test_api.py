@@ -24,7 +24,7 @@ from melody.limits import Limits
 from melody.piece import Piece
 from melody.sampling import Model, SamplingSettings
 from melody.sampling import keywords as kinds
-from melody.sampling.vary import VarySettings
+from melody.sampling.tasks.infill import VarySettings
 from melody.signatures import Key
 from melody.tokens import Vocabulary
 from melody.training.settings import TrainingSettings

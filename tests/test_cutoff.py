@@ -11,7 +11,7 @@ from untrained import untrained
 from melody.limits import Limits
 from melody.piece import Part, Piece
 from melody.sampling import Model, SamplingSettings
-from melody.sampling.cutoff import going_on
+from melody.sampling.constraints.cutoff import going_on
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Grammar
 from melody.tokens.vocabulary import KIND, TIME, VALUE

@@ -14,9 +14,9 @@ from music import folk_tune
 from melody.errors import SamplingError
 from melody.limits import Limits
 from melody.sampling import Model, SamplingSettings, load
-from melody.sampling.draws import ATTEMPTS, ENDINGS, Draws
-from melody.sampling.limiter import Limiter
-from melody.sampling.streams import Drawn, Job, Streams
+from melody.sampling.constraints.user import Limiter
+from melody.sampling.strategies.ancestral import Drawn, Job, Streams
+from melody.sampling.strategies.rejection import ATTEMPTS, ENDINGS, Draws
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Grammar
 

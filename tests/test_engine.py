@@ -9,8 +9,8 @@ from conftest import small_corpus
 from music import folk_tune
 
 from melody import export, modelfile
-from melody.engine import AnyEngine, Engine
 from melody.modelfile import ModelFile
+from melody.network import AnyEngine, Engine
 from melody.sampling import Model, SamplingSettings
 from melody.tokens.features import context, feature_sizes
 from melody.tokens.vocabulary import FIELDS

@@ -17,7 +17,7 @@ from melody import midi, modelfile
 from melody.corpus import Corpus, PrepareSettings, prepare
 from melody.dataset import BatchSettings
 from melody.errors import CorpusError, ModelFileError
-from melody.evaluation import (
+from melody.evaluation.evaluate import (
     Evaluation,
     Measured,
     evaluate,
@@ -29,9 +29,9 @@ from melody.evaluation import (
     said_tokens,
     token_nats,
 )
-from melody.heldout import Chosen, choose, settings_for
-from melody.model import MelodyLSTM, ModelSettings
-from melody.ngram import NGram, flat_tokens
+from melody.evaluation.heldout import Chosen, choose, settings_for
+from melody.evaluation.ngram import NGram, flat_tokens
+from melody.network.model import MelodyLSTM, ModelSettings
 from melody.piece import Piece, TimeSignature
 from melody.sampling import Model
 from melody.tokens import Vocabulary

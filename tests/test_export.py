@@ -12,9 +12,9 @@ from music import folk_tune, random_piece
 
 from melody import export, modelfile
 from melody.cli import main
-from melody.engine import Engine
 from melody.errors import ModelFileError
 from melody.modelfile import ModelFile
+from melody.network import Engine
 from melody.tokens import Vocabulary
 from melody.tokens.features import context
 from melody.tokens.vocabulary import FIELDS
@@ -32,7 +32,7 @@ def several() -> ModelFile:
     """A model of music in several parts, which the value's head tells apart; it has learned nothing."""
     import torch
 
-    from melody.model import MelodyLSTM, ModelSettings
+    from melody.network.model import MelodyLSTM, ModelSettings
 
     vocabulary = Vocabulary.build([random_piece(n) for n in range(12)])
     torch.manual_seed(0)
@@ -159,7 +159,7 @@ def test_another_suffix_is_refused(trained: Path, tmp_path: Path, capsys: pytest
 
 
 def test_what_is_no_onnx_file_is_refused(file: ModelFile) -> None:
-    from melody.engine import OnnxEngine
+    from melody.network import OnnxEngine
 
     with pytest.raises(ModelFileError, match="cannot run"):
         OnnxEngine(file.vocabulary, file.weights, b"MThd")

@@ -14,10 +14,10 @@ from melody.cli import main
 from melody.errors import SamplingError, VocabularyError
 from melody.piece import Key, Part, Piece, TimeSignature
 from melody.sampling import Model, SamplingSettings
-from melody.sampling.choice import VOICES_TEMPERATURE
-from melody.sampling.given import given
-from melody.sampling.harmonize import harmonize
-from melody.sampling.voices import StrictVoices
+from melody.sampling.constraints.counterpoint import StrictVoices
+from melody.sampling.constraints.observations import given
+from melody.sampling.settings import VOICES_TEMPERATURE
+from melody.sampling.tasks.harmonize import harmonize
 from melody.tokens import Vocabulary
 from melody.tokens.usage import FIRST_PART
 
@@ -70,7 +70,7 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from conftest import SmallCorpus
 
     from melody.dataset import BatchSettings
-    from melody.model import ModelSettings
+    from melody.network.model import ModelSettings
     from melody.training.run import fit
     from melody.training.settings import TrainingSettings
 

@@ -18,10 +18,10 @@ from melody.limits import Limits, check, verify
 from melody.limits.lookups import chord_pitches, is_chord_point
 from melody.piece import Key, Part, Piece, TimeSignature
 from melody.sampling import Model, SamplingSettings, load
-from melody.sampling.endings import LastBars
-from melody.sampling.headers import fitting_keys, with_headers
-from melody.sampling.limiter import Limiter
-from melody.sampling.places import NEVER, Places
+from melody.sampling.constraints.endings import LastBars
+from melody.sampling.constraints.headers import fitting_keys, with_headers
+from melody.sampling.constraints.places import NEVER, Places
+from melody.sampling.constraints.user import Limiter
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Grammar
 from melody.tokens.vocabulary import DURATION, END, KIND, TIME, VALUE, VELOCITY

@@ -13,7 +13,7 @@ from untrained import untrained
 from melody.errors import SamplingError
 from melody.piece import Piece
 from melody.sampling import Model, SamplingSettings, load
-from melody.sampling.live import Note, Stream, stream
+from melody.sampling.tasks.live import Note, Stream, stream
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Grammar
 from melody.tokens.vocabulary import KIND, TIME, VALUE
@@ -202,6 +202,6 @@ def test_it_works_without_torch() -> None:
     import subprocess
     import sys
 
-    code = "import sys, melody.sampling.live, melody.sampling.harmonize, melody.sampling.whole; print(*sys.modules)"
+    code = "import sys\nfrom melody.sampling.tasks import harmonize, live, midi_edit\nprint(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "pytorch_lightning", "music21", "symusic", "scipy", "matplotlib"} & set(loaded)

@@ -8,10 +8,10 @@ import torch
 from music import folk_tune, random_piece
 
 from melody.dataset import Batches, BatchSettings, with_features
-from melody.engine import Engine
-from melody.model import MelodyLSTM, ModelSettings
+from melody.network import Engine
+from melody.network.model import MelodyLSTM, ModelSettings
+from melody.network.settings import Intervals
 from melody.piece import Piece
-from melody.shape import Intervals
 from melody.tokens import FIELDS, Vocabulary
 from melody.tokens.features import BEAT, FIRST_PLACE, METRE_IN_FORCE, POSITION, columns, feature_sizes
 from melody.tokens.usage import FIRST_PART

@@ -14,14 +14,15 @@ from safetensors.numpy import save
 from untrained import SMALL, untrained
 
 from melody import modelfile
-from melody.engine import Engine, arrays
 from melody.errors import ModelFileError, SamplingError
-from melody.model import MelodyLSTM
 from melody.modelfile import ModelFile
+from melody.network import Engine
+from melody.network import engine as arrays
+from melody.network.model import MelodyLSTM
+from melody.network.settings import ModelSettings, settings_of, weight_shapes
 from melody.piece import Part, Piece
 from melody.sampling import Model
 from melody.sampling import model as sampling_model
-from melody.shape import ModelSettings, settings_of, weight_shapes
 from melody.tokens import Vocabulary
 from scripts import script
 

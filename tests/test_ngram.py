@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from music import folk_tune, random_piece
 
-from melody.ngram import NGram, best_ngram, flat_tokens, some_of
+from melody.evaluation.ngram import NGram, best_ngram, flat_tokens, some_of
 from melody.tokens import Vocabulary
 from melody.tokens.vocabulary import VALUE
 

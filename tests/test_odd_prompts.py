@@ -16,10 +16,10 @@ from melody.cli import main
 from melody.errors import MelodyError, SamplingError
 from melody.piece import Key, Part, Piece, TimeSignature
 from melody.sampling import Model, SamplingSettings, load
-from melody.sampling.harmonize import harmonize
-from melody.sampling.parts import top_line_of
-from melody.sampling.vary import VarySettings, vary
-from melody.sampling.whole import continue_file, vary_file
+from melody.sampling.tasks.harmonize import harmonize
+from melody.sampling.tasks.infill import VarySettings, vary
+from melody.sampling.tasks.midi_edit import continue_file, vary_file
+from melody.sampling.tasks.part_choice import top_line_of
 
 ROOT = Path(__file__).parents[1]
 FIDDLE = (Part(40),)

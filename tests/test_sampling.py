@@ -12,11 +12,12 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from melody import midi
 from melody.errors import SamplingError, VocabularyError
 from melody.piece import Key, Part, Piece, Tempo, TimeSignature
-from melody.sampling import Model, SamplingSettings, choice, choose, load
-from melody.sampling.choice import DOUBT, choose_surely
-from melody.sampling.loops import Loops
-from melody.sampling.ranking import ends_well, faults
-from melody.sampling.streams import Streams
+from melody.sampling import Model, SamplingSettings, load
+from melody.sampling import choose as choosing
+from melody.sampling.choose import DOUBT, choose, choose_surely
+from melody.sampling.quality import ends_well, faults
+from melody.sampling.repetition import Loops
+from melody.sampling.strategies.ancestral import Streams
 from melody.tokens import Vocabulary
 from melody.tokens.vocabulary import DURATION, KIND, TIME, VALUE, VELOCITY
 
@@ -145,7 +146,7 @@ def test_a_choice_that_hangs_on_the_last_bits_is_made_by_what_is_heard_alone(
     """With every choice in doubt all are, and the tunes are still those of one at a time."""
     settings = SamplingSettings(seed=11)
     alone = [model.generate_many(number + 1, bars=4, settings=settings)[number] for number in range(3)]
-    monkeypatch.setattr(choice, "DOUBT", 1e3)
+    monkeypatch.setattr(choosing, "DOUBT", 1e3)
     assert model.generate_many(3, bars=4, settings=settings) == alone
 
 

@@ -23,9 +23,9 @@ from melody import midi, modelfile
 from melody.cli import main
 from melody.dataset import BatchSettings
 from melody.errors import TrainingError
-from melody.evaluation import nats_per_note, restored
+from melody.evaluation.evaluate import nats_per_note, restored
 from melody.files import FileError
-from melody.model import MelodyLSTM, ModelSettings
+from melody.network.model import MelodyLSTM, ModelSettings
 from melody.piece import Part
 from melody.report.curves import write_curves
 from melody.tokens import Vocabulary

@@ -13,9 +13,9 @@ from untrained import untrained
 from melody.limits import Limits
 from melody.piece import Key, Part, Piece, TimeSignature
 from melody.sampling import Model, SamplingSettings, load
-from melody.sampling.harmonize import harmonize
-from melody.sampling.streams import Drawn
-from melody.sampling.usual import Usual
+from melody.sampling.prior import Usual
+from melody.sampling.strategies.ancestral import Drawn
+from melody.sampling.tasks.harmonize import harmonize
 from melody.tokens import Vocabulary
 from melody.training.run import part_pitches
 

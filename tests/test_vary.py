@@ -17,10 +17,10 @@ from melody.cli import main
 from melody.errors import SamplingError, VocabularyError
 from melody.piece import Part, Piece, TimeSignature
 from melody.sampling import Model, SamplingSettings, load
-from melody.sampling.given import aligned, given, timed
-from melody.sampling.particles import Particles
-from melody.sampling.vary import DRAWS, Variation, VarySettings, vary
-from melody.sampling.whole import continue_file, vary_file
+from melody.sampling.constraints.observations import aligned, given, timed
+from melody.sampling.strategies.smc import Particles
+from melody.sampling.tasks.infill import DRAWS, Variation, VarySettings, vary
+from melody.sampling.tasks.midi_edit import continue_file, vary_file
 from melody.tokens import Vocabulary
 from melody.tokens.vocabulary import END, TIME
 
@@ -225,7 +225,7 @@ def test_what_comes_out_as_it_was_is_drawn_anew(opinionated: Model, monkeypatch:
     piece, how = in_quarters([(36, 12, 62)]), VarySettings(8, 0)
     same, told = {}, {}
     for draws in (DRAWS, 1):
-        monkeypatch.setattr("melody.sampling.vary.DRAWS", draws)
+        monkeypatch.setattr("melody.sampling.tasks.infill.DRAWS", draws)
         each = (SamplingSettings(temperature=1, seed=seed) for seed in range(30))
         made = [vary(opinionated, piece, 2, 2, how=how, settings=settings)[0] for settings in each]
         same[draws] = sum(rows(m.piece, m.piece.onset >= 0) == rows(piece, piece.onset >= 0) for m in made)
@@ -235,7 +235,7 @@ def test_what_comes_out_as_it_was_is_drawn_anew(opinionated: Model, monkeypatch:
 
 def test_bars_that_are_heard_again_later_are_found(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bar 6 of these tunes comes again as bar 8, but for its end: with what follows it is known, without it is not."""
-    monkeypatch.setattr("melody.sampling.vary.DRAWS", 1)  # to find it is what is wanted here
+    monkeypatch.setattr("melody.sampling.tasks.infill.DRAWS", 1)  # to find it is what is wanted here
     recovered = {}
     for candidates in (1, 64):
         same = []

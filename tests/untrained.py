@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from melody.model import MelodyLSTM, ModelSettings
 from melody.modelfile import ModelFile
+from melody.network.model import MelodyLSTM, ModelSettings
 from melody.sampling import Model
 from melody.tokens import Vocabulary
 

@@ -14,12 +14,12 @@ from melody.cli.options import ADVANCED, Drawing, Writing, grouped, temperature_
 from melody.cli.show import SCORES, Tune, read_tune
 from melody.cli.writing import Made, Page, targets_of, write_tunes
 from melody.limits import Limits
-from melody.sampling.choice import VOICES_TEMPERATURE
-from melody.sampling.vary import VarySettings
+from melody.sampling.settings import VOICES_TEMPERATURE
+from melody.sampling.tasks.infill import VarySettings
 
 if TYPE_CHECKING:
     from melody.sampling import Model
-    from melody.sampling.whole import Varied
+    from melody.sampling.tasks.midi_edit import Varied
 
 _HOW = VarySettings()
 Candidates = Annotated[
@@ -98,7 +98,7 @@ def harmonize(
     Example: **melody harmonize chorales hymn.mid --key G --out hymn-in-four.mid**
     """
     from melody.cli.screen import Progress, say
-    from melody.sampling.harmonize import harmonize
+    from melody.sampling.tasks.harmonize import harmonize
 
     settings, ways = drawing.settings, whole("candidates", candidates) or 0
     loaded = find_model(model, drawing.runner)
@@ -117,8 +117,8 @@ def harmonize(
 def _varied(model: Model, tune: Path, bars: tuple[int, int], **options: Any) -> list[Varied]:
     """MIDI files keep all that is in them, other files become MIDI files."""
     from melody import midi
-    from melody.sampling.vary import vary
-    from melody.sampling.whole import Varied, vary_file
+    from melody.sampling.tasks.infill import vary
+    from melody.sampling.tasks.midi_edit import Varied, vary_file
 
     if tune.suffix.lower() not in SCORES:
         return vary_file(model, tune, *bars, **options)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from melody.sampling import Model, SamplingSettings
     from melody.sampling.model import EngineName, Tune
     from melody.sampling.prompt import Continuation
-    from melody.sampling.whole import Continued
+    from melody.sampling.tasks.midi_edit import Continued
 
 
 def _names(incomplete: str) -> list[str]:
@@ -166,7 +166,7 @@ def continue_(
 
 def _in_its_file(model: Model, prompt: Path, part: str | None, count: int, options: dict[str, Any]) -> list[Made]:
     """New notes put into the bytes of a MIDI file."""
-    from melody.sampling.whole import continue_file
+    from melody.sampling.tasks.midi_edit import continue_file
 
     continued = continue_file(model, prompt, part=part, count=count, **options)
     return [_made(c.made, c) for c in continued]
@@ -176,7 +176,7 @@ def _in_a_file_of_its_own(
     model: Model, prompt: Piece, part: str | None, only_new: bool, count: int, options: dict[str, Any]
 ) -> list[Made]:
     """What the model hears of a prompt and the new music, or the new music alone."""
-    from melody.sampling.whole import heard_of
+    from melody.sampling.tasks.midi_edit import heard_of
 
     chosen = heard_of(model, prompt, part, options["limits"])
     continued = model.continue_many(chosen.piece, count, only_new=only_new, **options)

@@ -15,7 +15,7 @@ from melody.cli.options import Force
 from melody.wording import counted
 
 if TYPE_CHECKING:
-    from melody.evaluation import Evaluation
+    from melody.evaluation.evaluate import Evaluation
 
 
 @app.command()
@@ -50,8 +50,8 @@ def evaluate(
     from melody.cli.make import find_model
     from melody.cli.screen import Progress, say, show
     from melody.cli.targets import named
+    from melody.evaluation.heldout import settings_for
     from melody.extras import need
-    from melody.heldout import settings_for
 
     need("measuring a model", "torch")  # before the folder is read
 
@@ -60,7 +60,7 @@ def evaluate(
     file = find_model(model).file
     corpus = read_folder(folder, settings_for(file), with_split=False)
     say("loading torch ...")
-    from melody.evaluation import evaluate as evaluate_model
+    from melody.evaluation.evaluate import evaluate as evaluate_model
 
     with Progress(f"measuring {file.name}") as update:
         found = evaluate_model(file, corpus, split, on_progress=lambda share: update(share, 1.0))

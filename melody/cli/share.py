@@ -82,7 +82,7 @@ def _own_tunes(model: Model) -> list[Rows]:
 def _test_pieces(file: ModelFile, folder: Path) -> list[Rows]:
     from melody.cli.learn import read_folder
     from melody.cli.screen import say
-    from melody.heldout import choose, settings_for
+    from melody.evaluation.heldout import choose, settings_for
 
     chosen = choose(file, read_folder(folder, settings_for(file)))
     for remark in chosen.remarks:

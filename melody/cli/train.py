@@ -48,7 +48,9 @@ Out = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Model file to write. Default: checkpoints/FOLDER.safetensors.", show_default=False),
 ]
-MaxMinutes = Annotated[float, _option(_TIME, "End within this time, unless --epochs is given.", "--max-minutes", "--minutes", min=0.05)]
+MaxMinutes = Annotated[
+    float, _option(_TIME, "End within this time, unless --epochs is given.", "--max-minutes", "--minutes", min=0.05)
+]
 Epochs = Annotated[int | None, _option(_TIME, "Passes over the music. Default: planned.", min=1, shown=False)]
 EpochShare = Annotated[
     float,

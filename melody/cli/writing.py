@@ -19,7 +19,7 @@ from melody.limits import Limits
 if TYPE_CHECKING:
     from melody.piece import Piece
     from melody.sampling import Model, SamplingSettings
-    from melody.sampling.whole import Continued
+    from melody.sampling.tasks.midi_edit import Continued
 
 
 def targets_of(writing: Writing, *words: str, source: Path | None = None) -> Targets:

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from melody.engine import AnyEngine, Engine
 from melody.export.step import Form, engine
 from melody.modelfile import ModelFile
+from melody.network import AnyEngine, Engine
 from melody.tokens.features import context, feature_sizes
 from melody.tokens.vocabulary import FIELDS, Rows, Vocabulary
 

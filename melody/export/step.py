@@ -10,12 +10,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.engine import OnnxEngine
-from melody.engine.heads import related_of
-from melody.engine.tables import starts
 from melody.errors import ModelFileError
 from melody.export.graph import Graph, Tensor
 from melody.modelfile import ModelFile
+from melody.network import OnnxEngine
+from melody.network.head_arrays import related_of
+from melody.network.tables import starts
 from melody.tokens.features import MAX_INTERVAL, Voices, condition_sizes, feature_sizes, told_sizes
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, Vocabulary

@@ -19,7 +19,7 @@ import numpy as np
 from melody.arguments import shown
 from melody.errors import ArgumentError, SamplingError
 from melody.limits import Limits
-from melody.sampling.choice import SamplingSettings
+from melody.sampling.settings import SamplingSettings
 from melody.signatures import Key
 
 MAX_SEED = 1_000_000  # of those that are drawn: they have to be typed again

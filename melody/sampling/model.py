@@ -13,17 +13,14 @@ from numpy.typing import NDArray
 
 from melody import modelfile
 from melody.arguments import keywords, path_of
-from melody.engine import AnyEngine, Engine
 from melody.errors import SamplingError, VocabularyError
 from melody.limits import Limits, check
 from melody.limits.limits import written
 from melody.limits.numbers import MAX_BARS
+from melody.network import AnyEngine, Engine
 from melody.piece import Piece
-from melody.sampling.beam import Beam, check_nothing_is_drawn
-from melody.sampling.choice import VOICES_TEMPERATURE, SamplingSettings
-from melody.sampling.continuing import limited
-from melody.sampling.draws import Draws
-from melody.sampling.headers import with_headers
+from melody.sampling.constraints.headers import with_headers
+from melody.sampling.constraints.user import Limiter
 from melody.sampling.keywords import (
     DEFAULTS,
     Choosing,
@@ -41,13 +38,16 @@ from melody.sampling.keywords import (
     span_of,
     whole,
 )
-from melody.sampling.limiter import Limiter
+from melody.sampling.prior import Usual
 from melody.sampling.prompt import Continuation, Prompt
 from melody.sampling.provenance import provenance
-from melody.sampling.ranking import MOST_IN_A_ROW, ends_well, faults, longest_run
+from melody.sampling.quality import MOST_IN_A_ROW, ends_well, faults, longest_run
 from melody.sampling.search import Search
-from melody.sampling.streams import Drawn, Start, Streams, begin
-from melody.sampling.usual import Usual
+from melody.sampling.settings import VOICES_TEMPERATURE, SamplingSettings
+from melody.sampling.strategies.ancestral import Drawn, Start, Streams, begin
+from melody.sampling.strategies.beam import Beam, check_nothing_is_drawn
+from melody.sampling.strategies.rejection import Draws
+from melody.sampling.tasks.continuation import limited
 from melody.threads import one_thread
 from melody.tokens.context import Conditions, Context
 from melody.tokens.grammar import Grammar
@@ -56,9 +56,9 @@ from melody.tokens.vocabulary import END, TIME, Rows, Vocabulary
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from melody.sampling.harmonize import Harmony
-    from melody.sampling.live import Stream
-    from melody.sampling.vary import Variation
+    from melody.sampling.tasks.harmonize import Harmony
+    from melody.sampling.tasks.infill import Variation
+    from melody.sampling.tasks.live import Stream
     from melody.signatures import Key
 
 Music = Piece | str | PathLike[str]  # a piece, or the file of one
@@ -103,7 +103,7 @@ class Tune:
     nats
         Negative log likelihood of its notes, rests and end, a note; NaN if it was not asked for.
     faults
-        What is wrong with it, if the best of many were wanted, see `melody.sampling.ranking`.
+        What is wrong with it, if the best of many were wanted, see `melody.sampling.quality`.
     remarks
         Plain sentences on how it came to be.
     seed
@@ -366,7 +366,7 @@ class Model:
     def _part_of(self, music: Piece, part: int | str | None, limits: Limits) -> tuple[Piece, tuple[str, ...]]:
         """What is gone on with, in the key of the limits if it names none, and what is to be told of the choice."""
         if part is not None:
-            from melody.sampling.whole import heard_of  # new tunes do not need it
+            from melody.sampling.tasks.midi_edit import heard_of  # new tunes do not need it
 
             chosen = heard_of(self, music, str(part), limits)
             return chosen.piece, chosen.remarks
@@ -440,7 +440,7 @@ class Model:
         SamplingError, melody.errors.VocabularyError
             As of `vary`.
         """
-        from melody.sampling.vary import VarySettings, vary
+        from melody.sampling.tasks.infill import VarySettings, vary
 
         how = VarySettings(whole("candidates", candidates) or 0, whole("rounds", rounds) or 0)
         first, last = span_of(bars)
@@ -511,7 +511,7 @@ class Model:
         SamplingError, melody.errors.VocabularyError
             As of `harmonize`.
         """
-        from melody.sampling.harmonize import harmonize
+        from melody.sampling.tasks.harmonize import harmonize
 
         options: dict[str, Any] = {"key": None if key is None else written(key), "strict": not flag("parallels", parallels)}
         options |= {"candidates": whole("candidates", candidates) or 0, "count": Search(whole("count", count) or 0).count}
@@ -527,7 +527,7 @@ class Model:
         settings: SamplingSettings | None = None,
         **given: Unpack[Streaming],
     ) -> Stream:
-        """New music, or what follows a prompt, note by note, to be fed and steered meanwhile: `melody.sampling.live.stream`.
+        """New music, or what follows a prompt, note by note, to be fed and steered meanwhile (`sampling.tasks.live.stream`).
 
         Parameters
         ----------
@@ -543,7 +543,7 @@ class Model:
         SamplingError, melody.errors.VocabularyError
             If the prompt is empty, something cannot be read, or the model does not understand it.
         """
-        from melody.sampling import live  # files of tunes do not need it
+        from melody.sampling.tasks import live  # files of tunes do not need it
 
         music = None if prompt is None else _music(prompt, "the prompt")
         begun = live.stream(self, music, settings=settings_of(given, settings), endless=flag("endless", endless))

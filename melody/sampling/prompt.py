@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.piece import Key, Part, Piece
-from melody.sampling.given import any_rhythm
-from melody.sampling.streams import Start
+from melody.sampling.constraints.observations import any_rhythm
+from melody.sampling.strategies.ancestral import Start
 from melody.signatures import join_events
 from melody.tokens.fitting import fit
 from melody.tokens.grammar import Grammar
@@ -42,7 +42,7 @@ class Continuation:
     nats
         Negative log likelihood of the new notes, rests and end, a note; NaN if it was not asked for.
     faults
-        What is wrong with it, if the best of many were wanted, see `melody.sampling.ranking`.
+        What is wrong with it, if the best of many were wanted, see `melody.sampling.quality`.
     """
 
     piece: Piece

@@ -7,7 +7,7 @@ from typing import Any
 
 from melody import __version__
 from melody.modelfile import ModelFile
-from melody.sampling.choice import SamplingSettings
+from melody.sampling.settings import SamplingSettings
 
 
 def provenance(file: ModelFile, settings: SamplingSettings, number: int, *words: str, **said: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from melody.errors import SamplingError
-from melody.sampling.beam import check_width
+from melody.sampling.strategies.beam import check_width
 
 MAX_COUNT = 1_000_000
 
@@ -19,7 +19,7 @@ class Search:
     count
         How many are wanted, 1 to 1,000,000.
     best_of
-        Of how many drawn they are the best, see `melody.sampling.ranking`; None for as many as are wanted.
+        Of how many drawn they are the best, see `melody.sampling.quality`; None for as many as are wanted.
     beam
         The width of a beam search for the likeliest one; None to draw them by chance.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from melody.sampling.ranking import run_of
+from melody.sampling.quality import run_of
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import KIND, VALUE, Rows, Vocabulary
 from melody.training.settings import Alarm, History, Plan, counted

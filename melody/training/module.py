@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from melody.dataset import Batch
-from melody.model import MelodyLSTM, State
+from melody.network.model import MelodyLSTM, State
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import KIND, VALUE, Vocabulary
 from melody.training.settings import Plan

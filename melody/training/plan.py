@@ -15,9 +15,9 @@ import torch
 
 from melody.dataset import Batches
 from melody.errors import TrainingError
-from melody.evaluation import said_tokens
-from melody.model import MelodyLSTM, ModelSettings
-from melody.shape import MAX_CELLS, MAX_LAYERS, weight_shapes
+from melody.evaluation.evaluate import said_tokens
+from melody.network.model import MelodyLSTM, ModelSettings
+from melody.network.settings import MAX_CELLS, MAX_LAYERS, weight_shapes
 from melody.tokens.vocabulary import FIELDS, Rows, Vocabulary
 from melody.training.module import Loader, window_loss
 from melody.training.settings import Plan, TrainingSettings

@@ -31,12 +31,12 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from melody import __version__, files, midi, modelfile
 from melody.dataset import Batches
 from melody.errors import TrainingError
-from melody.evaluation import ORDERS, nats_per_note, restored
-from melody.model import MelodyLSTM, ModelSettings
+from melody.evaluation.evaluate import ORDERS, nats_per_note, restored
+from melody.evaluation.ngram import NGram, best_ngram, some_of
 from melody.modelfile import ModelFile
-from melody.ngram import NGram, best_ngram, some_of
-from melody.sampling import Model, SamplingSettings, ranking
-from melody.shape import settings_of
+from melody.network.model import MelodyLSTM, ModelSettings
+from melody.network.settings import settings_of
+from melody.sampling import Model, SamplingSettings, quality
 from melody.tokens.usage import FIRST_PART, KEY
 from melody.tokens.vocabulary import END, KIND, TIME, VALUE, Rows, Vocabulary
 from melody.training.alarms import before, longest_run
@@ -293,7 +293,7 @@ class Run:
         tune = model.generate(settings=SamplingSettings(seed=self.settings.seed, any_ending=True, max_notes=most))
         files.make_folder(self.paths.samples)
         midi.write(tune, self.paths.samples / f"epoch-{number:03d}.mid")
-        return ranking.longest_run(tune)
+        return quality.longest_run(tune)
 
     def _result(self, ending: str, writes: bool) -> Result:
         """Measure the best model beside the baselines, and write what was found into its file."""

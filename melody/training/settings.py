@@ -14,7 +14,7 @@ from melody.dataset import BatchSettings
 from melody.errors import TrainingError
 
 if TYPE_CHECKING:
-    from melody.model import ModelSettings
+    from melody.network.model import ModelSettings
 
 Logger = Literal["none", "tensorboard"]
 Precision = Literal["auto", "32", "bf16"]
@@ -301,7 +301,7 @@ class Result:
     ngram_order
         Longest n-gram in tokens, chosen on valid.
     ngram_pieces
-        Training pieces that n-gram and unigram were counted on; of a very large corpus not all (`melody.ngram.some_of`).
+        Training pieces that n-gram and unigram were counted on; of a very large corpus not all (`ngram.some_of`).
     minutes
         Taken by this run.
     ending

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from melody.model import MelodyLSTM
+from melody.network.model import MelodyLSTM
 from melody.tokens.features import FIRST_PLACE, INTERVALS, LOOKBACKS, LOOKED_AT, PHASES, SECTIONS, parts_told
 from melody.tokens.matches import LENGTHS, TIMES
 from melody.tokens.usage import part_keys

@@ -1,7 +1,7 @@
 """Whether there is a way on from each option: to a later bar, and to the ending that was asked for.
 
 A way to the ending is looked for in one part at a time: the part that plays goes on by itself, or another part begins at the
-same tick or later and goes on by itself; `melody.sampling.endings` knows from where that leads to the end.
+same tick or later and goes on by itself; `melody.sampling.constraints.endings` knows from where that leads to the end.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from melody.limits import Limits
 from melody.piece import Ints
-from melody.sampling.endings import Endings, LastBars
-from melody.sampling.places import Places
+from melody.sampling.constraints.endings import Endings, LastBars
+from melody.sampling.constraints.places import Places
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Mask
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, KIND, TIME, VALUE, Rows
 
 if TYPE_CHECKING:
-    from melody.sampling.limited import Limited
+    from melody.sampling.constraints.tracking import Limited
 
 
 class Options(NamedTuple):

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.engine.state import Floats
-from melody.engine.tables import starts, sums
+from melody.network.state import Floats
+from melody.network.tables import starts, sums
 from melody.tokens.features import MAX_INTERVAL, Voices, related, told_sizes
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, VALUE, Vocabulary

@@ -1,7 +1,7 @@
 """The rule of strict part-writing: no two voices move from one perfect fifth, or octave, to another.
 
 It is kept by masks: a pitch is not to be chosen if a voice that has moved at the same tick would go in parallel with it. The
-weights of `melody.sampling.particles` count what masks take away, so this is what the model would write under the rule.
+weights of `melody.sampling.strategies.smc` count what masks take away, so this is what the model would write under the rule.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.sampling.filling import Filling
-from melody.sampling.given import Given
+from melody.sampling.constraints.observations import Given
+from melody.sampling.constraints.observed import Filling
 from melody.tokens.grammar import Mask
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import KIND, VALUE, Rows, Vocabulary

@@ -14,9 +14,9 @@ from melody.errors import SamplingError
 from melody.limits import Limits, check
 from melody.limits.lookups import allowed_parts, allowed_pitches
 from melody.piece import Ints, Piece
-from melody.sampling.limiter import Limiter
+from melody.sampling.constraints.user import Limiter
 from melody.sampling.prompt import Prompt
-from melody.sampling.streams import Start
+from melody.sampling.strategies.ancestral import Start
 from melody.score.names import pitch_name
 from melody.signatures import Tempo
 from melody.tokens import Vocabulary

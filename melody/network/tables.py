@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.engine.state import Floats
+from melody.network.state import Floats
 
 _CHUNK = 4  # streams whose rows are looked up at once: more would not stay in the cache
 _PAD = 16  # rows a power of two apart share a place in the cache, which makes their transposition five times slower

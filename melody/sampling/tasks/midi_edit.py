@@ -18,9 +18,9 @@ from melody.errors import MidiError, SamplingError
 from melody.limits import Limits
 from melody.limits.numbers import MAX_BARS
 from melody.piece import Piece
-from melody.sampling.parts import Exchanged, Heard, New, heard, with_notes
 from melody.sampling.prompt import Continuation, understood
-from melody.sampling.vary import Variation, vary
+from melody.sampling.tasks.infill import Variation, vary
+from melody.sampling.tasks.part_choice import Exchanged, Heard, New, heard, with_notes
 from melody.tokens.vocabulary import Vocabulary
 from melody.wording import counted
 
@@ -61,7 +61,7 @@ class Continued:
 
 
 def vary_file(model: Model, path: str | PathLike[str], first_bar: int, last_bar: int, **options: Any) -> list[Varied]:
-    """Bars of a MIDI file rewritten; parameters and errors as of `melody.sampling.vary.vary`."""
+    """Bars of a MIDI file rewritten; parameters and errors as of `melody.sampling.tasks.infill.vary`."""
     reading, data = _read(model.vocabulary, path)
     made = []
     for variation in vary(model, reading.piece, first_bar, last_bar, **options):
@@ -128,7 +128,7 @@ def continue_file(
 
 
 def heard_of(model: Model, piece: Piece, part: str | None, limits: Limits) -> Heard:
-    """What a model hears of a prompt (see `melody.sampling.parts.heard`), in the key of the limits if it names none."""
+    """What a model hears of a prompt (see `part_choice.heard`), in the key of the limits if it names none."""
 
     def check(music: Piece) -> None:
         understood(model.vocabulary, music.resolution(model.vocabulary.ticks_per_quarter), keep_rhythm=True)

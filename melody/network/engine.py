@@ -17,9 +17,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.engine.heads import Heads
-from melody.engine.state import Floats, State, silence
-from melody.engine.tables import starts, sums
+from melody.network.head_arrays import Heads
+from melody.network.state import Floats, State, silence
+from melody.network.tables import starts, sums
 from melody.tokens.features import feature_sizes
 from melody.tokens.vocabulary import Vocabulary
 

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from melody.errors import SamplingError
-from melody.sampling.streams import Drawn, Job, Streams
+from melody.sampling.strategies.ancestral import Drawn, Job, Streams
 
 ATTEMPTS = 20  # at a tune that comes to dead ends
 ENDINGS = 16  # tunes drawn until one is worth 1

@@ -13,7 +13,7 @@ import numpy as np
 
 from melody.limits import Limits
 from melody.piece import Ints
-from melody.sampling.places import NEVER, Places
+from melody.sampling.constraints.places import NEVER, Places
 from melody.tokens.grammar import Mask
 
 _MOST_ONSETS = 12  # told apart of those left in a bar; no tonic is more leaps away

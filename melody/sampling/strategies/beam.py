@@ -13,13 +13,13 @@ from dataclasses import asdict
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.engine import AnyEngine, Floats
 from melody.errors import SamplingError
-from melody.sampling.choice import SamplingSettings
-from melody.sampling.cutoff import going_on
-from melody.sampling.limiter import Limiter
-from melody.sampling.streams import Drawn, Start, says_no_change
-from melody.sampling.usual import Usual
+from melody.network import AnyEngine, Floats
+from melody.sampling.constraints.cutoff import going_on
+from melody.sampling.constraints.user import Limiter
+from melody.sampling.prior import Usual
+from melody.sampling.settings import SamplingSettings
+from melody.sampling.strategies.ancestral import Drawn, Start, says_no_change
 from melody.tokens.context import Conditions
 from melody.tokens.grammar import Mask
 from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.sampling.given import REST, SPEAKS, Given, known_steps
+from melody.sampling.constraints.observations import REST, SPEAKS, Given, known_steps
 from melody.tokens.grammar import Grammar, Mask
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, END, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary

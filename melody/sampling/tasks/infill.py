@@ -22,12 +22,12 @@ import numpy as np
 
 from melody.errors import SamplingError
 from melody.piece import Ints, Piece
-from melody.sampling.choice import SamplingSettings
-from melody.sampling.given import Given, aligned, decoded, given, timed
-from melody.sampling.particles import Particles
-from melody.sampling.parts import New, heard
+from melody.sampling.constraints.observations import Given, aligned, decoded, given, timed
 from melody.sampling.prompt import Understood, understood, with_key
 from melody.sampling.provenance import provenance
+from melody.sampling.settings import SamplingSettings
+from melody.sampling.strategies.smc import Particles
+from melody.sampling.tasks.part_choice import New, heard
 from melody.tokens.usage import METRE
 from melody.tokens.vocabulary import END, TIME, Rows, Vocabulary
 
@@ -112,7 +112,7 @@ def vary(
     first_bar, last_bar
         Counted as in a score: the first full bar is 1, a pick-up 0 (`Piece.first_bar`).
     part
-        See `melody.sampling.parts.heard`.
+        See `melody.sampling.tasks.part_choice.heard`.
     count
         Each has a random stream of its own, so the third is the same whether three are asked for or ten.
     how, settings

@@ -9,8 +9,8 @@ import numpy as np
 from melody.limits import Limits
 from melody.limits.lookups import allowed_metres, allowed_parts, allowed_pitches, allowed_velocities
 from melody.piece import Ints
-from melody.sampling.headers import fitting_keys, nearest_tempi
-from melody.sampling.places import NEVER, Places
+from melody.sampling.constraints.headers import fitting_keys, nearest_tempi
+from melody.sampling.constraints.places import NEVER, Places
 from melody.tokens.grammar import Grammar, Mask
 from melody.tokens.usage import FIRST_PART, KEY, METRE, TEMPO
 from melody.tokens.vocabulary import END, KIND, TIME, VALUE, Rows

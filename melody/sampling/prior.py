@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.engine import Floats
+from melody.network import Floats
 from melody.tokens.grammar import Mask
 from melody.tokens.usage import FIRST_PART, KEY
 from melody.tokens.vocabulary import KIND, Rows, Vocabulary

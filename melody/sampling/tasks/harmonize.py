@@ -1,8 +1,8 @@
 """Voices under a given melody, with a model of several parts of which the first is the melody's, as in chorales.
 
-The melody's events are given, the other parts are free from its first note to its last, and many ways are sampled side by
-side (`melody.sampling.particles`): those that make the melody's next note unlikely die out, so that the harmony leads to
-what comes. The melody itself is never changed. If the model has no rhythm for it, the voices are written to the nearest
+The melody's events are given, the other parts are free from its first note to its last, and many ways are sampled side
+by side (`melody.sampling.strategies.smc`): those that make the melody's next note unlikely die out, so that the
+harmony leads to what comes. The melody itself is never changed. If the model has no rhythm for it, the voices are written to the nearest
 rhythm that it has, and then stretched to the melody's own.
 """
 
@@ -17,13 +17,13 @@ import numpy as np
 from melody.errors import SamplingError
 from melody.limits import Limits
 from melody.piece import Ints, Piece
-from melody.sampling.choice import VOICES_TEMPERATURE, SamplingSettings
-from melody.sampling.filling import Filling
-from melody.sampling.given import aligned, decoded, given, timed
-from melody.sampling.particles import Particles
+from melody.sampling.constraints.counterpoint import StrictVoices
+from melody.sampling.constraints.observations import aligned, decoded, given, timed
+from melody.sampling.constraints.observed import Filling
 from melody.sampling.prompt import understood
 from melody.sampling.provenance import provenance
-from melody.sampling.voices import StrictVoices
+from melody.sampling.settings import VOICES_TEMPERATURE, SamplingSettings
+from melody.sampling.strategies.smc import Particles
 from melody.score.keys import likeliest_keys
 from melody.signatures import Key
 from melody.tokens.vocabulary import Vocabulary
@@ -76,7 +76,7 @@ def harmonize(
     key
         Such as 'Dm'; without it the piece's own, or if it names none the one under which the melody is likeliest.
     strict
-        Whether no two voices may move in parallel fifths or octaves (`melody.sampling.voices`).
+        Whether no two voices may move in parallel fifths or octaves (`melody.sampling.constraints.counterpoint`).
     candidates
         How many ways are sampled side by side, 1 to 1,000.
     count

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from melody.engine import Floats
+from melody.network import Floats
 from melody.tokens.grammar import Mask
 
 

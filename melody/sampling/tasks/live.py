@@ -23,17 +23,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from melody.engine import Floats
 from melody.errors import SamplingError
 from melody.limits import Limits
 from melody.limits.checking import check
 from melody.limits.lookups import allowed_pitches
+from melody.network import Floats
 from melody.piece import Piece
-from melody.sampling.choice import SamplingSettings, choose
-from melody.sampling.given import decoded
+from melody.sampling.choose import choose
+from melody.sampling.constraints.live import Steered
+from melody.sampling.constraints.observations import decoded
 from melody.sampling.prompt import Prompt
-from melody.sampling.steered import Steered
-from melody.sampling.streams import Start, begin
+from melody.sampling.settings import SamplingSettings
+from melody.sampling.strategies.ancestral import Start, begin
 from melody.threads import one_thread
 from melody.tokens.context import Conditions, Context
 from melody.tokens.grammar import Mask

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from melody.corpus import Corpus
 from melody.dataset import Batches, BatchSettings, Transposer, with_features
 from melody.errors import ModelFileError
-from melody.heldout import Chosen, Which, choose
-from melody.model import MelodyLSTM, ModelSettings
+from melody.evaluation.heldout import Chosen, Which, choose
+from melody.evaluation.ngram import NGram, best_ngram, flat_tokens
 from melody.modelfile import ModelFile
-from melody.ngram import NGram, best_ngram, flat_tokens
+from melody.network.model import MelodyLSTM, ModelSettings
 from melody.tokens.vocabulary import FIELDS, VALUE, Rows, Vocabulary
 
 ORDERS = (4, 6, 8, 10, 12)  # of the n-gram, in tokens; the best on valid is taken
@@ -285,7 +285,7 @@ def evaluate(
     corpus
         The folder, prepared as `settings_for` says; with another grid or vocabulary the pieces are fitted, and told.
     which
-        See `melody.heldout.choose`.
+        See `melody.evaluation.heldout.choose`.
     on_progress
         Called with the share done.
 

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.engine import Floats
 from melody.errors import SamplingError
-from melody.sampling.choice import SamplingSettings, choose
-from melody.sampling.filling import Filling
-from melody.sampling.given import Given, timed
-from melody.sampling.streams import Start
-from melody.sampling.usual import Usual
+from melody.network import Floats
+from melody.sampling.choose import choose
+from melody.sampling.constraints.observations import Given, timed
+from melody.sampling.constraints.observed import Filling
+from melody.sampling.prior import Usual
+from melody.sampling.settings import SamplingSettings
+from melody.sampling.strategies.ancestral import Start
 from melody.threads import one_thread
 from melody.tokens.context import Conditions, Context
 from melody.tokens.grammar import Mask

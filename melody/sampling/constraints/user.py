@@ -2,7 +2,8 @@
 
 Every mask is that of `Grammar` without what would break a limit, now or later: a time is legal only if something may come
 there, a kind only if one of its notes may, a note only if it can end on the grid before a chord that lacks it, and if from
-it the tune can still end as it has to (`melody.sampling.endings`). A note of a legato part sounds until the part's next
+it the tune can still end as it has to (`melody.sampling.constraints.endings`).
+A note of a legato part sounds until the part's next
 event, so the beat of a chord that lacks it is a deadline for that event; parts that are due come in their order.
 
 What a limit is, `melody.limits.Limits` says. The masks are stricter in two places where the definition would need more than
@@ -18,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.piece import Ints
-from melody.sampling.limited import Limited
-from melody.sampling.onward import Onward, Options
-from melody.sampling.places import NEVER
+from melody.sampling.constraints.places import NEVER
+from melody.sampling.constraints.reachability import Onward, Options
+from melody.sampling.constraints.tracking import Limited
 from melody.tokens.grammar import Grammar, Mask
 from melody.tokens.usage import FIRST_PART, KEY
 from melody.tokens.vocabulary import KIND, TIME, VALUE, Rows

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.engine import Floats
+from melody.network import Floats
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, KIND, TIME, VALUE, Rows, Vocabulary
 

@@ -8,9 +8,9 @@ never changed once it has been given out, so that it can be kept and gone on wit
 each other.
 """
 
-from melody.engine.arrays import Engine
-from melody.engine.runtime import OnnxEngine
-from melody.engine.state import Floats, State
+from melody.network.engine import Engine
+from melody.network.onnx_engine import OnnxEngine
+from melody.network.state import Floats, State
 
 AnyEngine = Engine | OnnxEngine
 

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from melody.shape import ModelSettings
+from melody.network.settings import ModelSettings
 from melody.tokens.features import BEAT, MAX_INTERVAL, METRE_IN_FORCE, POSITION, Voices, feature_sizes, related, told_sizes
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, VALUE, Vocabulary

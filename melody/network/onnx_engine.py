@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.engine.heads import Heads
-from melody.engine.state import Floats, State, silence
 from melody.errors import ModelFileError
 from melody.extras import need
+from melody.network.head_arrays import Heads
+from melody.network.state import Floats, State, silence
 from melody.tokens.vocabulary import Vocabulary
 
 

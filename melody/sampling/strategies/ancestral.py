@@ -15,12 +15,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.engine import AnyEngine, Floats, State
-from melody.sampling.choice import SamplingSettings, choose, choose_surely
-from melody.sampling.cutoff import going_on
-from melody.sampling.limiter import Limiter
-from melody.sampling.loops import Loops
-from melody.sampling.usual import Usual
+from melody.network import AnyEngine, Floats, State
+from melody.sampling.choose import choose, choose_surely
+from melody.sampling.constraints.cutoff import going_on
+from melody.sampling.constraints.user import Limiter
+from melody.sampling.prior import Usual
+from melody.sampling.repetition import Loops
+from melody.sampling.settings import SamplingSettings
 from melody.tokens.context import Conditions, Context
 from melody.tokens.features import feature_sizes
 from melody.tokens.grammar import Grammar, Mask

@@ -1,0 +1,1 @@
+"""How well music is predicted: the measure, the baselines, the pieces that were held out."""
