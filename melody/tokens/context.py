@@ -9,6 +9,7 @@ from copy import copy
 import numpy as np
 from numpy.typing import NDArray
 
+from melody.piece import Ints
 from melody.signatures import Key, TimeSignature
 from melody.tokens.features import (
     BEGUN,
@@ -24,12 +25,13 @@ from melody.tokens.features import (
     SOUNDING,
     code_of,
     condition_sizes,
+    feature_sizes,
     parts_told,
     stride,
 )
 from melody.tokens.matches import Matcher
 from melody.tokens.usage import FIRST_PART, KEY, METRE
-from melody.tokens.vocabulary import FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
+from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
 
 
 class Context:
@@ -176,27 +178,85 @@ def _interval(pitch: int, other: int) -> int:
     return min(max(other - pitch, -MAX_INTERVAL), MAX_INTERVAL) + MAX_INTERVAL + 1 if pitch and other else 0
 
 
-class Conditions:
-    """The conditions of the next event of several pieces, filled in as its fields are chosen.
+class Contexts:
+    """The contexts of several pieces side by side, all at their beginning.
 
     Parameters
     ----------
     vocabulary
         Of the events.
+    streams
+        How many pieces.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, streams: int) -> None:
+        self.vocabulary = vocabulary
+        self._contexts = [Context(vocabulary) for _ in range(streams)]
+
+    def __len__(self) -> int:
+        return len(self._contexts)
+
+    @property
+    def tick(self) -> Ints:
+        """Of the last event of each piece, 0 before the first, (streams,)."""
+        return np.array([context.tick for context in self._contexts], np.int64)
+
+    @property
+    def metre(self) -> Ints:
+        """Number of the time signature in force in each piece, (streams,)."""
+        return np.array([context.metre for context in self._contexts], np.int64)
+
+    def push(self, rows: Rows, active: NDArray[np.bool_] | None = None) -> Ints:
+        """Take in one event a stream, (streams, 5), and give its features, (streams, features), as `context` would.
+
+        Streams that are not `active`, or whose event is END, stay as they are; their features are zeros.
+        """
+        going = rows[:, TIME] != END if active is None else active & (rows[:, TIME] != END)
+        features = np.zeros((len(rows), len(feature_sizes(self.vocabulary))), np.int64)
+        for stream in np.flatnonzero(going).tolist():
+            time, kind, value, duration, velocity = rows[stream].tolist()
+            features[stream] = self._contexts[stream].push((time, kind, value, duration, velocity))
+        return features
+
+    def take(self, streams: Ints) -> Contexts:
+        """Those streams alone, in that order, independent of these; one may be named more than once."""
+        taken = copy(self)
+        taken._contexts = [self._contexts[stream].copy() for stream in streams.tolist()]
+        return taken
+
+    def put(self, streams: Ints, other: Contexts) -> None:
+        """Let the streams of other contexts be these."""
+        for stream, context in zip(streams.tolist(), other._contexts):
+            self._contexts[stream] = context.copy()
+
+    def join(self, other: Contexts) -> Contexts:
+        """These streams, and behind them those of another, independent of both."""
+        joined = copy(self)
+        joined._contexts = [context.copy() for context in (*self._contexts, *other._contexts)]
+        return joined
+
+
+class Conditions:
+    """The conditions of the next event of several pieces, filled in as its fields are chosen.
+
+    Parameters
+    ----------
     contexts
-        Of the pieces.
+        Of the pieces; they must not be changed meanwhile.
 
     Attributes
     ----------
     array
-        What an engine's heads are told, (pieces, conditions).
+        What an engine's heads read, (streams, conditions).
     """
 
-    def __init__(self, vocabulary: Vocabulary, contexts: Sequence[Context]) -> None:
-        self._contexts, self._of_part = list(contexts), 1 + parts_told(vocabulary)
-        width = contexts[0].num_conditions if contexts else 0
-        self.array = np.zeros((len(contexts), width), np.int64)
-        self.array[:, :FIRST_PLACE] = [context.match for context in contexts]
+    def __init__(self, contexts: Contexts | Vocabulary, pieces: Sequence[Context] = ()) -> None:
+        # A vocabulary and contexts of one piece each, until all that samples has `Contexts`.
+        vocabulary = contexts.vocabulary if isinstance(contexts, Contexts) else contexts
+        self._contexts = contexts._contexts[:] if isinstance(contexts, Contexts) else list(pieces)
+        self._of_part = 1 + parts_told(vocabulary)
+        self.array = np.zeros((len(self._contexts), len(condition_sizes(vocabulary))), np.int64)
+        self.array[:, :FIRST_PLACE] = np.array([c.match for c in self._contexts], np.int64).reshape(-1, FIRST_PLACE)
 
     def place(self, events: Rows) -> None:
         """What is known of the place where events will stand once their times are chosen."""
