@@ -11,7 +11,7 @@ from music import band, canonical, folk_tune, random_piece
 from melody.errors import VocabularyError
 from melody.piece import Key, Part, Piece, Tempo, TimeSignature
 from melody.tokens import Vocabulary
-from melody.tokens.context import Conditions, Context, Contexts
+from melody.tokens.context import Conditions, Contexts
 from melody.tokens.features import (
     FIRST_LOOKBACK,
     INTERVAL,
@@ -257,13 +257,13 @@ def test_features_are_the_same_whole_and_event_by_event(number: int) -> None:
     piece = random_piece(number)
     vocabulary = Vocabulary.build([piece])
     rows = vocabulary.encode(piece)
-    one_by_one = Context(vocabulary)
+    contexts = Contexts(vocabulary, 1)
     got = []
     for row in rows[:-1]:
-        conditions = Conditions(vocabulary, [one_by_one])
+        conditions = Conditions(contexts)
         conditions.place(row[None])
         conditions.part(row[None])
-        got.append([*one_by_one.push(tuple(row.tolist())), *conditions.array[0]])
+        got.append(np.concatenate([contexts.push(row[None]), conditions.array], axis=1)[0])
     whole = context(vocabulary, rows)
     assert np.array_equal(got, whole[:-1])
     assert (whole < feature_sizes(vocabulary) + condition_sizes(vocabulary)).all()
