@@ -14,16 +14,24 @@ from numpy.typing import NDArray
 from melody.piece import Ints
 from melody.signatures import Key, TimeSignature
 from melody.tokens.features import (
+    BEAT,
+    DEGREE,
     ENDING,
     FIRST_LEFT,
     FIRST_LOOKBACK,
     FIRST_PLACE,
     FIRST_STATUS,
     HELD,
+    INTERVAL,
+    KEY_IN_FORCE,
     LOOKBACKS,
     LOOKED_AT,
     MAX_INTERVAL,
+    METRE_IN_FORCE,
+    PHASE,
     PHASES,
+    POSITION,
+    SECTION,
     SECTIONS,
     condition_sizes,
     feature_sizes,
@@ -105,16 +113,17 @@ class Contexts:
         time, kind, value, duration, _ = rows.T
         features = np.zeros((len(rows), tables.num_features), np.int64)
         self.tick = tick = self.tick + tables.shifts[time]
-        if kind.min(initial=FIRST_PART) < FIRST_PART:
+        if np.logical_or.reduce(kind < FIRST_PART):
             self._take_changes(kind, value)
         bar, position = np.divmod(tick - self._bar_start, self._bar_ticks)
         bar += self._bars_before
         section, phase = np.divmod(bar, PHASES)
         pitch = tables.pitch_of[value]
         before = self._take_notes(kind, pitch, duration)
-        place = (position, position % tables.beat, phase, np.minimum(section, SECTIONS - 1), self.metre)
-        of_note = (tables.interval[before, pitch], self.key, tables.degree[self.key, tables.pitched[kind], value])
-        features[:, :FIRST_LOOKBACK] = np.array([*place, *of_note]).T
+        features[:, POSITION], features[:, BEAT], features[:, PHASE] = position, position % tables.beat, phase
+        features[:, SECTION], features[:, METRE_IN_FORCE] = np.minimum(section, SECTIONS - 1), self.metre
+        features[:, INTERVAL], features[:, KEY_IN_FORCE] = tables.interval[before, pitch], self.key
+        features[:, DEGREE] = tables.degree[self.key, tables.pitched[kind], value]
         self._history.push(rows, tick)
         self._add_lookbacks(features[:, FIRST_LOOKBACK:FIRST_LEFT])
         self._add_parts(features[:, FIRST_LEFT:], kind, pitch)
@@ -132,7 +141,7 @@ class Contexts:
         at = self.tables.kinds * np.arange(len(kind)) + kind
         onset, end, last = (array.reshape(-1) for array in (self.onset, self.end, self.pitch))  # views
         before = last[at]
-        if pitch.all():
+        if np.logical_and.reduce(pitch):
             onset[at], end[at], last[at] = self.tick, self._ends(kind, duration), pitch
             return before
         note = pitch > 0

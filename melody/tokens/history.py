@@ -43,7 +43,9 @@ class History:
         self._vocabulary, self._stride = vocabulary, stride(vocabulary)
         self._span = (MAX_TICK + 1) * self._stride
         self._count = np.zeros(streams, np.int64)
-        self._first = np.arange(streams)  # where each piece begins, if all stand one behind the other; here of no room
+        # A number for an event that counts as the same in a match, and its order within a tick, both sums of its tokens.
+        of_code = code_of(vocabulary, *np.eye(len(FIELDS), dtype=np.int64)[:VELOCITY])
+        self._weights = np.stack([of_code, [0, vocabulary.sizes[VALUE], 1, 0, 0]], axis=1)
         codes = int(np.prod([1, *vocabulary.sizes[:VELOCITY]], dtype=object))
         self._codes = np.zeros((streams, 0), np.int32 if codes < 2**31 else np.int64)
         self._keys, self._runs = np.zeros((streams, 0), np.int64), np.zeros((streams, 0), np.int8)
@@ -65,20 +67,17 @@ class History:
             self._runs = np.concatenate([self._runs, np.zeros(more, np.int8)], axis=1)
             tokens = np.zeros((*more, len(FIELDS)), self._tokens.dtype)
             self._tokens = np.concatenate([self._tokens, tokens], axis=1)
-        self._first = np.arange(streams) * self._room
+        self._first, self._offset = np.arange(streams) * self._room, np.arange(streams) * self._span
 
     def push(self, rows: Rows, ticks: Ints) -> None:
         """Take in one event a piece, (streams, 5), and its tick, (streams,)."""
         if len(rows) and self._count.max() == self._room:
             self._make_room(2 * self._room)
-        time, kind, value, duration, _ = rows.T
-        code = code_of(self._vocabulary, time, kind, value, duration).astype(self._codes.dtype)
-        self._runs = extended(self._runs, self._codes, code)
+        code, order = (rows @ self._weights).T
+        self._runs = extended(self._runs, self._codes, code.astype(self._codes.dtype))
+        self._last_key = ticks * self._stride + order + self._offset
         place = self._first + self._count
-        self._codes.reshape(-1)[place] = code
-        self._last_key = ticks * self._stride + kind * self._vocabulary.sizes[VALUE] + value
-        self._last_key += np.arange(len(rows)) * self._span
-        self._keys.reshape(-1)[place] = self._last_key
+        self._codes.reshape(-1)[place], self._keys.reshape(-1)[place] = code, self._last_key
         self._tokens.reshape(-1, len(FIELDS))[place] = rows + 1
         self._count = self._count + 1
 
