@@ -32,4 +32,6 @@ def test_the_cumulated_probability_passes_chance() -> None:
     logits = np.log(np.array([[0.2, 0.3, 0.5]], np.float32))
     for chance, token in ((0.0, 0), (0.19, 0), (0.21, 1), (0.49, 1), (0.51, 2), (0.99, 2)):
         assert choose_surely(logits, None, np.array([chance]), SamplingSettings(temperature=1))[0].tolist() == [token]
-    assert choose_surely(logits, np.array([[True, False, True]]), np.array([0.3]), SamplingSettings(temperature=1))[0].tolist() == [2]
+    assert choose_surely(logits, np.array([[True, False, True]]), np.array([0.3]), SamplingSettings(temperature=1))[
+        0
+    ].tolist() == [2]

@@ -48,7 +48,7 @@ def _one_by_one(pieces: list[list[int]]) -> list[list[tuple[int, ...]]]:
         codes[:, at] = code
         for piece, own, match in zip(pieces, found, np.stack(longest(runs[:, : at + 1]), axis=1).tolist()):
             if at < len(piece):
-                own.append(tuple(match))
+                own.append(tuple(match if match[0] else (0, 0, NOWHERE)))
     return found
 
 

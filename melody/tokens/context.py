@@ -157,8 +157,7 @@ class Contexts:
 
     def _add_lookbacks(self, features: Ints) -> None:
         ticks = self.tables.lookbacks[self.metre]  # (streams, lookbacks)
-        found = self._history.after(ticks)[:, :, : len(LOOKED_AT)] * (self.tick[:, None] >= ticks)[:, :, None]
-        features[:] = found.reshape(features.shape)
+        features[:] = self._history.after(ticks)[:, :, : len(LOOKED_AT)].reshape(features.shape)
 
     def _add_parts(self, features: Ints, kind: Ints, pitch: Ints) -> None:
         """What still sounds of each part, its last pitch, what is repeated, and the distances from the note."""

@@ -92,17 +92,17 @@ def extended(runs: NDArray[np.int8], codes: NDArray[np.integer], code: NDArray[n
 
 
 def longest(runs: NDArray[np.int8]) -> Match:
-    """The match after the last event of each piece, (streams,) each, as `matches` would give it.
+    """The match after the last event of each piece, (streams,) each; the place is 0 where there is none.
 
     Parameters
     ----------
     runs
         As `extended` gives them, (streams, events).
     """
-    length = _LENGTH_OF[runs.max(axis=1, initial=0)]
-    if not length.any():
-        return Match(length, length, length + NOWHERE)
+    length = _LENGTH_OF[np.maximum.reduce(runs, axis=1, initial=0)]
+    if not np.logical_or.reduce(length):
+        return Match(length, length, length)
     same = runs >= _LEAST[length][:, None]
     times = np.minimum(np.count_nonzero(same, axis=1), TIMES - 1)
     place = same.shape[1] - same[:, ::-1].argmax(axis=1)
-    return Match(length, times, np.where(length > 0, place, NOWHERE))
+    return Match(length, times, place * (length > 0))
