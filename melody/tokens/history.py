@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from melody.piece import MAX_TICK, Ints
 from melody.tokens.features import code_of, stride
-from melody.tokens.matches import NO_CODE, Match, extended, longest
-from melody.tokens.vocabulary import FIELDS, VALUE, VELOCITY, Rows, Vocabulary
+from melody.tokens.matches import LENGTHS, NO_CODE, Match, extended, longest
+from melody.tokens.vocabulary import FIELDS, TIME, VALUE, VELOCITY, Rows, Vocabulary
 
 _ROOM = 128  # events, at first
 
@@ -84,6 +84,19 @@ class History:
         self._codes.reshape(-1)[place], self._keys.reshape(-1)[place] = code, self._last_key
         self._tokens.reshape(-1, len(FIELDS))[place] = rows + 1
         self._count, self._used = self._count + 1, self._used + 1
+
+    def fill(self, rows: Rows) -> None:
+        """Take in the events so far of the only piece, (events, 5), where it has none yet."""
+        if not len(rows):
+            return
+        self._make_room(2 * len(rows))
+        end = 1 + len(rows)
+        code, order = (rows @ self._weights).T
+        keys = np.cumsum(np.array(self._vocabulary.shifts)[rows[:, TIME] - 1]) * self._stride + order
+        self._codes[0, 1:end], self._keys[0, 1:end], self._tokens[0, 1:end] = code, keys, rows + 1
+        for at in range(max(end - LENGTHS[-1], 1), end):
+            self._runs[:, :at] = extended(self._runs[:, :at], self._codes[:, :at], self._codes[:, at])
+        self._last_key, self._count, self._used = keys[-1:], self._count + len(rows), end
 
     def after(self, ticks: Ints) -> NDArray[np.unsignedinteger]:
         """The event that came next so many ticks before the last one, (streams, n) -> (streams, n, 5), tokens each + 1.

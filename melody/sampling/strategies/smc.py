@@ -125,7 +125,7 @@ class Particles:
         """One more event for each of these; ways that lead nowhere go."""
         hidden, state = self._engine.step(self._inputs[ways], self._state.take(ways))
         grammar = self._grammar.take(ways)
-        draw = _Draw(self._vocabulary, self._contexts.without_history(ways))
+        draw = _Draw(self._vocabulary, self._contexts, ways)
         self._draw(draw, self._engine.trunks(hidden), grammar, self._led(ways))
         alive = np.isfinite(draw.gained)
         grammar.push(draw.events)
@@ -216,10 +216,11 @@ class _Draw:
         Log probability of all that was possible, and of what was chosen, (ways,).
     """
 
-    def __init__(self, vocabulary: Vocabulary, contexts: Contexts) -> None:
+    def __init__(self, vocabulary: Vocabulary, contexts: Contexts, ways: NDArray[np.int64]) -> None:
         self._vocabulary = vocabulary
-        self.events = np.zeros((len(contexts), len(FIELDS)), np.int64)
+        self.events = np.zeros((len(ways), len(FIELDS)), np.int64)
         self.conditions = Conditions(contexts)
+        self.conditions.take(ways)
         self._possible = np.zeros(self.events.shape)
         self._chosen = np.zeros(self.events.shape)
 
