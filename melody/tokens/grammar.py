@@ -387,17 +387,18 @@ class Grammar:
         kind, value = row[:, KIND], row[:, VALUE]
         self._kind[going], self._value[going] = kind, value
         speaks = kind >= FIRST_PART
-        if not speaks.all():
+        if not np.logical_and.reduce(speaks):
             self._push_changes(going, row)
             going, row, tick, kind, value = going[speaks], row[speaks], tick[speaks], kind[speaks], value[speaks]
         part = kind - FIRST_PART
-        legato = self._legato[part]
-        note = ~legato | (value != self._vocabulary.rest)
-        self._held[going, part] = legato & note
-        self._length[going] = np.where(note, self._length[going], tick)
+        implied = self._legato[part]
+        rest = implied & (value == self._vocabulary.rest)
+        self._held[going, part] = implied & ~rest
         if not self._all_implied:
-            self._push_ends(going[~legato], row[~legato], tick[~legato])
-        playing = going[note]
+            self._push_ends(going[~implied], row[~implied], tick[~implied])
+        playing = going
+        if np.logical_or.reduce(rest):
+            self._length[going[rest]], playing = tick[rest], going[~rest]
         if not self._count_pickup:
             self._push_pickups(playing)
         self._begun[playing] = True
