@@ -49,7 +49,7 @@ def choose_surely(
     exact = logits.astype(np.float64)
     if mask is not None:
         some: Mask = np.any(mask, axis=1)
-        exact[~(mask if some.all() else mask | ~some[:, None])] = -np.inf
+        exact = np.where(mask if some.all() else mask | ~some[:, None], exact, -np.inf)
     if temperature == 0:
         second, first = np.partition(exact, -2, axis=1)[:, -2:].T if exact.shape[1] > 1 else (-np.inf, exact[:, 0])
         return exact.argmax(axis=1), first - second > DOUBT

@@ -187,7 +187,7 @@ class Grammar:
         if self._start:
             late: Mask = legal & (self._tick[:, None] + self._shifts >= self._start)
             legal = np.where(late.any(axis=1, keepdims=True), late, legal)
-        end = self._begun & ~self._held.any(axis=1)
+        end = self._begun & ~np.logical_or.reduce(self._held, axis=1)
         no_way_on: Mask = ~np.logical_or.reduce(legal, axis=1)
         if self._bars is not None:
             end &= (self._length > self._until - self._bar_ticks) | no_way_on
@@ -206,7 +206,10 @@ class Grammar:
 
     def kinds(self, time: NDArray[np.int64]) -> Mask:
         """Which kinds are legal after those time tokens (not END), (streams, kinds)."""
-        return (self._ahead or self._look_ahead()).kinds[np.arange(len(time)), np.maximum(time - 1, 0)]
+        kinds = (self._ahead or self._look_ahead()).kinds
+        if len(time) == 1:  # by plain numbers, which cost a fifth of arrays of one
+            return kinds[:, max(int(time[0]) - 1, 0)].copy()
+        return kinds[np.arange(len(time)), np.maximum(time - 1, 0)]
 
     def values(self, time: NDArray[np.int64], kind: NDArray[np.int64]) -> Mask:
         """Which values are legal after those time and kind tokens, (streams, values)."""
@@ -229,6 +232,9 @@ class Grammar:
     def _values_of_implied(self, time: NDArray[np.int64], kind: NDArray[np.int64]) -> Mask:
         """`values` where the durations of all parts are implied: none plays or rests again at one tick."""
         _, may_play, may_rest = self._ahead or self._look_ahead()
+        if len(time) == 1:
+            number, speaker = int(kind[0]), (0, max(int(time[0]) - 1, 0), max(int(kind[0]) - FIRST_PART, 0))
+            return self._values_if[[number], [int(may_play[speaker]) + 2 * int(may_rest[speaker])]]
         at = np.arange(len(time)), np.maximum(time - 1, 0), np.maximum(kind - FIRST_PART, 0)
         return self._values_if[kind, may_play[at] + 2 * may_rest[at]]
 
@@ -374,11 +380,26 @@ class Grammar:
     def push(self, rows: Rows, active: Mask | None = None) -> None:
         """Take in one event a stream, (streams, 5); streams that ended, or are not `active`, are left as they are."""
         self._forget()
+        if len(rows) == 1 and active is None and self._push_one(*rows[0].tolist()):
+            return
         going = rows[:, TIME] != END if active is None else active & (rows[:, TIME] != END)
         if going.all():
             self._push(np.arange(len(rows)), rows)
         else:
             self._push(np.flatnonzero(going), rows[going])
+
+    def _push_one(self, time: int, kind: int, value: int, *_: int) -> bool:
+        """Take in a note or rest of the only stream, if its duration is implied and it does not begin the piece."""
+        if time == END or kind < FIRST_PART or not self._all_implied or not self._begun[0]:
+            return False
+        self._tick[0] += self._shifts[time - 1]
+        self._kind[0], self._value[0] = kind, value
+        if value == self._vocabulary.rest:
+            self._held[0, kind - FIRST_PART], self._length[0] = False, self._tick[0]
+        else:
+            self._held[0, kind - FIRST_PART] = True
+            self._notes[0] += 1
+        return True
 
     def _push(self, going: NDArray[np.int64], row: Rows) -> None:
         """Take in the events of those streams."""
