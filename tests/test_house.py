@@ -13,7 +13,7 @@ FLOORS = [
     {"arguments", "extras"},
     {"files", "signatures"},
     {"piece"},
-    {"midi", "score", "tokens"},
+    {"midi", "score", "statistics", "tokens"},
     {"corpus", "limits", "network"},
     {"modelfile", "dataset"},
     {"export", "models"},
