@@ -31,6 +31,12 @@ def random_piece(seed: int, *, monophonic: bool = False, changes: bool = True) -
     return Piece(*notes, parts=parts, time_signatures=tuple(signatures), tempi=tuple(tempi), keys=tuple(keys))
 
 
+def band(rng: np.random.Generator) -> Piece:
+    """Ten players, more than are told of one by one: lines with and without gaps, and a drum kit."""
+    parts = (*(Part(8 * i) for i in range(9)), Part(0, is_drum=True))
+    return Piece(*_voices(rng, 10), parts=parts, keys=(Key(0, 0, "major"),))
+
+
 def _metre(rng: np.random.Generator) -> tuple[int, int]:
     return [(4, 4), (3, 4), (6, 8), (7, 8), (2, 2), (5, 16)][rng.integers(6)]
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from music import canonical, folk_tune, random_piece
+from music import band, canonical, folk_tune, random_piece
 
 from melody.errors import VocabularyError
 from melody.piece import Key, Part, Piece, Tempo, TimeSignature
 from melody.tokens import Vocabulary
-from melody.tokens.context import Conditions, Context
+from melody.tokens.context import Conditions, Contexts
 from melody.tokens.features import (
     FIRST_LOOKBACK,
     INTERVAL,
@@ -257,16 +257,64 @@ def test_features_are_the_same_whole_and_event_by_event(number: int) -> None:
     piece = random_piece(number)
     vocabulary = Vocabulary.build([piece])
     rows = vocabulary.encode(piece)
-    one_by_one = Context(vocabulary)
+    contexts = Contexts(vocabulary, 1)
     got = []
     for row in rows[:-1]:
-        conditions = Conditions(vocabulary, [one_by_one])
+        conditions = Conditions(contexts)
         conditions.place(row[None])
         conditions.part(row[None])
-        got.append([*one_by_one.push(tuple(row.tolist())), *conditions.array[0]])
+        got.append(np.concatenate([contexts.push(row[None]), conditions.array], axis=1)[0])
     whole = context(vocabulary, rows)
     assert np.array_equal(got, whole[:-1])
     assert (whole < feature_sizes(vocabulary) + condition_sizes(vocabulary)).all()
+
+
+@given(seeds)
+@settings(max_examples=60)
+def test_features_of_streams_that_come_and_go_are_those_of_the_whole_piece(number: int) -> None:
+    """Through random taking, joining and putting, whatever each stream has gone through."""
+    rng = np.random.default_rng(number)
+    pieces = [random_piece(int(n)) for n in rng.integers(0, 2**32, 3)]
+    vocabulary = Vocabulary.build([*pieces, band(rng)] if rng.random() < 0.3 else pieces)
+    events = [vocabulary.encode(piece) for piece in pieces]
+    whole = [context(vocabulary, rows) for rows in events]
+    width = len(feature_sizes(vocabulary))
+    contexts, of, at = Contexts(vocabulary, 3), np.arange(3), np.zeros(3, np.int64)  # which piece, which event is next
+    for _ in range(max(map(len, events)) + 10):
+        number = rng.integers(8)
+        if number == 0:
+            kept = rng.integers(0, len(of), rng.integers(1, 5))
+            contexts, of, at = contexts.take(kept), of[kept], at[kept]
+        elif number == 1 and len(of) < 5:
+            fresh = rng.integers(0, 3, 2)
+            contexts = contexts.join(Contexts(vocabulary, 2))
+            of, at = np.concatenate([of, fresh]), np.concatenate([at, [0, 0]])
+        elif number == 2:
+            kept = rng.choice(len(of), rng.integers(1, len(of) + 1), replace=False)
+            part = contexts.take(kept)
+            rows = np.stack([events[piece][i] for piece, i in zip(of[kept], at[kept])])
+            part.push(rows)
+            contexts.put(kept, part)
+            at[kept] += rows[:, TIME] != END
+        rows = np.stack([events[piece][i] for piece, i in zip(of, at)])
+        active = rng.random(len(of)) < 0.8
+        conditions = Conditions(contexts)
+        conditions.place(rows)
+        conditions.part(rows)
+        named = rng.integers(0, len(of), 4)
+        twin = Conditions(contexts)
+        twin.take(named)
+        twin.place(rows[named])
+        twin.part(rows[named])
+        assert np.array_equal(twin.array, conditions.array[named])
+        got = contexts.push(rows, active)
+        active &= rows[:, TIME] != END
+        expected = np.stack([whole[piece][i] for piece, i in zip(of, at)])
+        assert np.array_equal(got, np.where(active[:, None], expected[:, :width], 0))
+        assert np.array_equal(conditions.array[active], expected[active, width:])
+        at[active] += 1
+        tick = [np.array(vocabulary.shifts)[events[p][:i, TIME] - 1].sum() for p, i in zip(of, at)]
+        assert contexts.tick.tolist() == tick
 
 
 @given(seeds)

@@ -49,7 +49,7 @@ from melody.sampling.strategies.beam import Beam, check_nothing_is_drawn
 from melody.sampling.strategies.rejection import Draws
 from melody.sampling.tasks.continuation import limited
 from melody.threads import one_thread
-from melody.tokens.context import Conditions, Context
+from melody.tokens.context import Conditions, Contexts
 from melody.tokens.grammar import Grammar
 from melody.tokens.vocabulary import END, TIME, Rows, Vocabulary
 
@@ -256,7 +256,7 @@ class Model:
     def _new(self, search: Search, limits: Limits, settings: SamplingSettings) -> Iterable[Drawn]:
         """The events of new tunes."""
         grammar = Grammar(self.vocabulary, 1, bars=limits.bars, count_pickup=False)
-        start = Start(Context(self.vocabulary), grammar, self._engine.begin(1), begin(self.vocabulary))
+        start = Start(Contexts(self.vocabulary, 1), grammar, self._engine.begin(1), begin(self.vocabulary))
         if limits.more_than_bars:
             check(limits, self.vocabulary)
             start = replace(start, grammar=Limiter(grammar, limits))
@@ -560,16 +560,16 @@ class Model:
 
     def _event_nats(self, rows: Sequence[Rows]) -> NDArray[np.float64]:
         """The same of each event, (sequences, events)."""
-        contexts = [Context(self.vocabulary) for _ in rows]
+        contexts = Contexts(self.vocabulary, len(rows))
         state, inputs = self._engine.begin(len(rows)), np.repeat(begin(self.vocabulary), len(rows), axis=0)
         found = np.zeros((len(rows), len(rows[0])))
         for at, events in enumerate(np.stack(rows, axis=1)):
             hidden, state = self._engine.step(inputs, state)
             trunks = self._engine.trunks(hidden)
-            conditions = Conditions(self.vocabulary, contexts)
+            conditions = Conditions(contexts)
             conditions.place(events)
             conditions.part(events)
-            inputs = np.array([[*e, *c.push(tuple(e))] for e, c in zip(events.tolist(), contexts)])
+            inputs = np.concatenate([events, contexts.push(events)], axis=1)
             for field in self._engine.predicted:
                 said = self.vocabulary.said(events)[:, field]
                 logits = self._engine.logits(field, trunks, events, conditions.array).astype(np.float64)
@@ -592,10 +592,10 @@ class Model:
 
     def prime(self, rows: Rows, grammar: Grammar) -> Start:
         """Where one stream stands after `rows` (no END among them)."""
-        context, state, inputs = Context(self.vocabulary), self._engine.begin(1), begin(self.vocabulary)
+        context, state, inputs = Contexts(self.vocabulary, 1), self._engine.begin(1), begin(self.vocabulary)
         for row in rows:
             _, state = self._engine.step(inputs, state)
-            inputs = np.array([[*row, *context.push(tuple(row.tolist()))]])
+            inputs = np.concatenate([row[None], context.push(row[None])], axis=1)
             grammar.push(row[None])
         return Start(context, grammar, state, inputs)
 

@@ -22,7 +22,7 @@ from melody.sampling.constraints.user import Limiter
 from melody.sampling.prior import Usual
 from melody.sampling.repetition import Loops
 from melody.sampling.settings import SamplingSettings
-from melody.tokens.context import Conditions, Context
+from melody.tokens.context import Conditions, Contexts
 from melody.tokens.features import feature_sizes
 from melody.tokens.grammar import Grammar, Mask
 from melody.tokens.usage import FIRST_PART
@@ -35,7 +35,7 @@ _TO_CLOSE = 200  # events in which a tune under limits has to come to its end
 class Start:
     """Where all streams of a batch begin: one stream's context, grammar, state and last event with its features."""
 
-    context: Context
+    context: Contexts
     grammar: Grammar
     state: State
     inputs: NDArray[np.int64]  # (1, fields + features)
@@ -75,7 +75,6 @@ class _Stream:
 
     job: Job
     random: np.random.Generator
-    context: Context
     rows: list[list[int]] = field(default_factory=list)
 
 
@@ -114,6 +113,7 @@ class Streams:
         self._usual, self._most, self._is_limited = usual, most, isinstance(start.grammar, Limiter)
         self._streams: list[_Stream] = []
         self._grammar, self._state, self._inputs = start.grammar.take(none), start.state.take(none), start.inputs[none]
+        self._contexts = start.context.take(none)
         self._weigh = weigh or self._is_limited
         self._weights = np.zeros((0, 3))  # of each stream: nats, and of the share that limits took the sum and the tokens
         penalty = settings.repetition_penalty
@@ -128,8 +128,9 @@ class Streams:
         first, start = np.zeros(len(jobs), np.int64), self._start
         for job in jobs:
             seed = [self._settings.seed, job.number, *([job.attempt] if job.attempt else [])]
-            self._streams.append(_Stream(job, np.random.default_rng(seed), start.context.copy()))
+            self._streams.append(_Stream(job, np.random.default_rng(seed)))
         self._grammar = self._grammar.join(start.grammar.take(first))
+        self._contexts = self._contexts.join(start.context.take(first))
         self._state = self._state.join(start.state.take(first))
         self._inputs = np.concatenate([self._inputs, start.inputs[first]])
         self._weights = np.concatenate([self._weights, np.zeros((len(jobs), 3))])
@@ -172,6 +173,7 @@ class Streams:
         number = np.array(going, np.int64)
         self._streams = [self._streams[i] for i in going]
         self._grammar, self._state = self._grammar.take(number), self._state.take(number)
+        self._contexts = self._contexts.take(number)
         self._inputs, self._weights = self._inputs[number], self._weights[number]
         if self._loops:
             self._loops.take(number)
@@ -181,15 +183,14 @@ class Streams:
         if self._loops:
             self._loops.push(events)
         if self._streams:
-            rows = zip(events.tolist(), self._streams)
-            self._inputs = np.array([[*event, *stream.context.push(tuple(event))] for event, stream in rows])
+            self._inputs = np.concatenate([events, self._contexts.push(events)], axis=1)
 
     def _events(self, trunks: Floats) -> tuple[Rows, Mask]:
         """The next event of each stream, field by field, and for which there is none."""
         grammar = self._grammar
         chance = np.array([stream.random.random(len(FIELDS)) for stream in self._streams])  # (streams, fields)
         events = np.zeros((len(trunks), len(FIELDS)), np.int64)
-        conditions = Conditions(self._vocabulary, [stream.context for stream in self._streams])
+        conditions = Conditions(self._contexts)
         weighed: list[tuple[int, Floats, Mask, Mask]] = []  # field, logits, masks without and with limits
         all_, alone = np.arange(len(trunks)), _Alone(self)
 
@@ -231,7 +232,7 @@ class Streams:
         """The logits of a field for some of the streams that are alive."""
         logits = self._engine.logits(field, trunks, events, conditions)
         if field == VALUE:
-            self._usual.prefer(logits, events, np.array([self._streams[i].context.tick == 0 for i in streams.tolist()]))
+            self._usual.prefer(logits, events, self._contexts.tick[streams] == 0)
         return logits
 
     def _without_loops(self, field: int, logits: Floats, events: Rows, streams: NDArray[np.int64]) -> Floats:
@@ -239,10 +240,11 @@ class Streams:
 
     def heard_alone(self, stream: int) -> Floats:
         """What the heads make of one of the streams, computed by itself from its beginning."""
-        context, state, inputs = self._start.context.copy(), self._start.state, self._start.inputs
+        context, state, inputs = self._start.context.take(np.zeros(1, np.int64)), self._start.state, self._start.inputs
         for row in self._streams[stream].rows:
             _, state = self._engine.step(inputs, state)
-            inputs = np.array([[*row, *context.push((row[0], row[1], row[2], row[3], row[4]))]])
+            event = np.array([row])
+            inputs = np.concatenate([event, context.push(event)], axis=1)
         return self._engine.trunks(self._engine.step(inputs, state)[0])
 
     def _weigh_in(

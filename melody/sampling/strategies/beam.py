@@ -84,7 +84,7 @@ class Beam:
         self._vocabulary, self._engine, self._width, self._most = vocabulary, engine, width, most
         self._usual = usual
         self._grammar, self._state, self._inputs = start.grammar.take(np.zeros(1, np.int64)), start.state, start.inputs
-        self._contexts = [start.context.copy()]
+        self._contexts = start.context.take(np.zeros(1, np.int64))
         self._tunes: list[list[list[int]]] = [[]]
         self._said = np.zeros(1)  # log likelihood of each beginning
         self._nats = np.zeros(1)  # of its notes, rests and end, negative
@@ -131,10 +131,10 @@ class Beam:
         self._said, self._nats = next_.said[going], nats[going]
         self._removed, self._tokens = self._removed[going], self._tokens[going]
         self._tunes = [tunes[number] for number in going.tolist()]
-        self._contexts = [self._contexts[parent].copy() for parent in parents.tolist()]
+        self._contexts = self._contexts.take(parents)
         self._grammar, self._state = self._grammar.take(parents), self._state.take(parents)
         self._grammar.push(events)
-        self._inputs = np.array([[*e, *c.push(tuple(e))] for e, c in zip(events.tolist(), self._contexts)])
+        self._inputs = np.concatenate([events, self._contexts.push(events)], axis=1)
 
 
 class _Next:
@@ -144,7 +144,7 @@ class _Next:
         self._beam, self._trunks = beam, trunks
         self._parents = np.arange(len(trunks))
         self._events = np.zeros((len(trunks), len(FIELDS)), np.int64)
-        self._conditions = Conditions(beam._vocabulary, beam._contexts)
+        self._conditions = Conditions(beam._contexts)
         self._grammar = beam._grammar
         self.said, self.removed, self.tokens = beam._said, beam._removed, beam._tokens
 
@@ -185,7 +185,7 @@ class _Next:
         self.said, self._events[:, field] = total[kept], kept % mask.shape[1]
 
     def _beginning(self) -> Mask:
-        return np.array([self._beam._contexts[parent].tick == 0 for parent in self._parents.tolist()], bool)
+        return self._beam._contexts.tick[self._parents] == 0
 
     def _go_on_with(self, kept: NDArray[np.int64]) -> None:
         self._grammar = self._grammar.take(kept)

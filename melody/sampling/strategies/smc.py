@@ -26,7 +26,7 @@ from melody.sampling.prior import Usual
 from melody.sampling.settings import SamplingSettings
 from melody.sampling.strategies.ancestral import Start
 from melody.threads import one_thread
-from melody.tokens.context import Conditions, Context
+from melody.tokens.context import Conditions, Contexts
 from melody.tokens.grammar import Mask
 from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
 
@@ -88,7 +88,7 @@ class Particles:
         assert isinstance(grammar, Filling)
         self._grammar = grammar
         self._state, self._inputs = start.state.take(zeros), start.inputs[zeros]
-        self._contexts = [start.context.copy() for _ in range(count)]
+        self._contexts = start.context.take(zeros)
         self.weights, self.nats = np.zeros(count), np.zeros(count)
         self.paths: list[list[list[int]]] = [[] for _ in range(count)]
 
@@ -125,7 +125,7 @@ class Particles:
         """One more event for each of these; ways that lead nowhere go."""
         hidden, state = self._engine.step(self._inputs[ways], self._state.take(ways))
         grammar = self._grammar.take(ways)
-        draw = _Draw(self._vocabulary, [self._contexts[way] for way in ways])
+        draw = _Draw(self._vocabulary, self._contexts.without_history(ways))
         self._draw(draw, self._engine.trunks(hidden), grammar, self._led(ways))
         alive = np.isfinite(draw.gained)
         grammar.push(draw.events)
@@ -136,9 +136,15 @@ class Particles:
         for way, event in zip(ways[alive].tolist(), draw.events[alive].tolist()):
             self.paths[way].append(event)
             if event[TIME] != END:
-                self._inputs[way] = [*event, *self._contexts[way].push(tuple(event))]
+                self._inputs[way, : len(FIELDS)] = event
+        self._take_in(ways[alive], draw.events[alive])
         if not alive.all():
             self._keep_living(np.delete(np.arange(len(self.paths)), ways[~alive]))
+
+    def _take_in(self, ways: NDArray[np.int64], events: Rows) -> None:
+        all_, active = np.zeros((len(self._inputs), len(FIELDS)), np.int64), np.zeros(len(self._inputs), bool)
+        all_[ways], active[ways] = events, events[:, TIME] != END
+        self._inputs[active, len(FIELDS) :] = self._contexts.push(all_, active)[active]
 
     def _led(self, ways: NDArray[np.int64]) -> NDArray[np.int64] | None:
         """The event that the first of these ways is to take, if it is the one with a leader."""
@@ -197,10 +203,7 @@ class Particles:
         """These ways, each of which may be named more than once."""
         self._grammar, self._state = self._grammar.take(ways), self._state.take(ways)
         self._inputs, self.weights, self.nats = self._inputs[ways], self.weights[ways], self.nats[ways]
-        first = set(np.unique(ways, return_index=True)[1].tolist())
-        self._contexts = [
-            self._contexts[way] if i in first else self._contexts[way].copy() for i, way in enumerate(ways.tolist())
-        ]
+        self._contexts = self._contexts.take(ways)
         self.paths = [self.paths[way][:] for way in ways.tolist()]
 
 
@@ -213,10 +216,10 @@ class _Draw:
         Log probability of all that was possible, and of what was chosen, (ways,).
     """
 
-    def __init__(self, vocabulary: Vocabulary, contexts: list[Context]) -> None:
+    def __init__(self, vocabulary: Vocabulary, contexts: Contexts) -> None:
         self._vocabulary = vocabulary
         self.events = np.zeros((len(contexts), len(FIELDS)), np.int64)
-        self.conditions = Conditions(vocabulary, contexts)
+        self.conditions = Conditions(contexts)
         self._possible = np.zeros(self.events.shape)
         self._chosen = np.zeros(self.events.shape)
 

@@ -45,7 +45,7 @@ def limited(vocabulary: Vocabulary, prompt: Prompt, start: Start, limits: Limits
     grammar = Limiter(
         start.grammar,
         limits,
-        metre=start.context.metre,
+        metre=int(start.context.metre[0]),
         origin=prompt.heard_end,
         parts=allowed_parts(limits, heard),
         before=before,

@@ -36,7 +36,7 @@ from melody.sampling.prompt import Prompt
 from melody.sampling.settings import SamplingSettings
 from melody.sampling.strategies.ancestral import Start, begin
 from melody.threads import one_thread
-from melody.tokens.context import Conditions, Context
+from melody.tokens.context import Conditions, Contexts
 from melody.tokens.grammar import Mask
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows
@@ -110,7 +110,7 @@ class Stream(Iterator[Note]):
     def _beginning(self, endless: bool) -> Start:
         if self._prompt is None:
             grammar = Steered(self._vocabulary, 1, count_pickup=False)
-            start = Start(Context(self._vocabulary), grammar, self._engine.begin(1), begin(self._vocabulary))
+            start = Start(Contexts(self._vocabulary, 1), grammar, self._engine.begin(1), begin(self._vocabulary))
         else:
             start = self._prompt.start(None, Steered)
         assert isinstance(start.grammar, Steered)
@@ -122,7 +122,7 @@ class Stream(Iterator[Note]):
     @property
     def tick(self) -> int:
         """Where the stream stands: the tick of its last event."""
-        return self._context.tick + self._shift[0]
+        return int(self._context.tick[0]) + self._shift[0]
 
     @property
     def ticks_per_quarter(self) -> int:
@@ -313,7 +313,7 @@ class Stream(Iterator[Note]):
         if event[TIME] == END:
             self._ended = True
             return
-        self._inputs = np.array([[*event, *self._context.push((event[0], event[1], event[2], event[3], event[4]))]])
+        self._inputs = np.concatenate([np.array([event]), self._context.push(np.array([event]))], axis=1)
         self._trunks = None
         if event[KIND] >= FIRST_PART:
             self._sound(event, fed)
@@ -363,13 +363,13 @@ class Stream(Iterator[Note]):
         trunks, vocabulary, grammar = self._listen(), self._vocabulary, self._grammar
         chance = self._random.random(len(FIELDS))
         event = np.zeros((1, len(FIELDS)), np.int64)
-        conditions = Conditions(vocabulary, [self._context])
+        conditions = Conditions(self._context)
 
         def pick(field: int, mask: Mask) -> None:
             if field in self._engine.predicted:
                 logits = self._engine.logits(field, trunks, event, conditions.array)
                 if field == VALUE:
-                    self._usual.prefer(logits, event, np.array([self._context.tick == 0]))
+                    self._usual.prefer(logits, event, self._context.tick == 0)
                 event[:, field] = choose(logits, mask, chance[[field]], self.settings, field)
 
         pick(TIME, grammar.times())

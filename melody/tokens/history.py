@@ -1,0 +1,134 @@
+"""The events of several pieces so far, and what is looked up among them: what came bars ago, and what is repeated.
+
+Conventions
+-----------
+All pieces stand in the same arrays, (streams, room), each from the left; room is doubled when the longest has filled it. A
+piece is taken along, or copied, with its row. Sort keys of different pieces are a span apart, so that all rows one behind
+the other ascend, and one binary search serves all pieces at once.
+
+A repeat is found by run lengths: of every earlier event it is kept how many events up to it are the same as the last ones.
+That is one comparison an earlier event, of all pieces at once, and nothing to copy but a byte an event.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.piece import MAX_TICK, Ints
+from melody.tokens.features import code_of, stride
+from melody.tokens.matches import NO_CODE, Match, extended, longest
+from melody.tokens.vocabulary import FIELDS, VALUE, VELOCITY, Rows, Vocabulary
+
+_ROOM = 128  # events, at first
+
+
+class History:
+    """What several pieces have had so far, none of them anything at first.
+
+    Parameters
+    ----------
+    vocabulary
+        Of the events.
+    streams
+        How many pieces.
+    """
+
+    _per_stream: ClassVar[tuple[str, ...]] = ("_count", "_keys", "_codes", "_runs", "_tokens")
+
+    def __init__(self, vocabulary: Vocabulary, streams: int) -> None:
+        self._vocabulary, self._stride = vocabulary, stride(vocabulary)
+        self._span = (MAX_TICK + 1) * self._stride
+        self._count = np.zeros(streams, np.int64)
+        self._first = np.arange(streams)  # where each piece begins, if all stand one behind the other; here of no room
+        codes = int(np.prod([1, *vocabulary.sizes[:VELOCITY]], dtype=object))
+        self._codes = np.zeros((streams, 0), np.int32 if codes < 2**31 else np.int64)
+        self._keys, self._runs = np.zeros((streams, 0), np.int64), np.zeros((streams, 0), np.int8)
+        self._tokens = np.zeros((streams, 0, len(FIELDS)), np.min_scalar_type(1 + max(vocabulary.sizes)))  # each + 1
+        self._make_room(_ROOM)
+
+    @property
+    def _room(self) -> int:
+        return self._keys.shape[1]
+
+    def _make_room(self, room: int) -> None:
+        """For so many events of each piece, if there is less."""
+        streams, before = self._keys.shape
+        if room > before:
+            more = (streams, room - before)
+            last = np.broadcast_to(self._span * np.arange(1, streams + 1)[:, None] - 1, more)  # behind all that comes
+            self._keys = np.concatenate([self._keys, last], axis=1)
+            self._codes = np.concatenate([self._codes, np.full(more, NO_CODE, self._codes.dtype)], axis=1)
+            self._runs = np.concatenate([self._runs, np.zeros(more, np.int8)], axis=1)
+            tokens = np.zeros((*more, len(FIELDS)), self._tokens.dtype)
+            self._tokens = np.concatenate([self._tokens, tokens], axis=1)
+        self._first = np.arange(streams) * self._room
+
+    def push(self, rows: Rows, ticks: Ints) -> None:
+        """Take in one event a piece, (streams, 5), and its tick, (streams,)."""
+        if len(rows) and self._count.max() == self._room:
+            self._make_room(2 * self._room)
+        time, kind, value, duration, _ = rows.T
+        code = code_of(self._vocabulary, time, kind, value, duration).astype(self._codes.dtype)
+        self._runs = extended(self._runs, self._codes, code)
+        place = self._first + self._count
+        self._codes.reshape(-1)[place] = code
+        self._last_key = ticks * self._stride + kind * self._vocabulary.sizes[VALUE] + value
+        self._last_key += np.arange(len(rows)) * self._span
+        self._keys.reshape(-1)[place] = self._last_key
+        self._tokens.reshape(-1, len(FIELDS))[place] = rows + 1
+        self._count = self._count + 1
+
+    def after(self, ticks: Ints) -> NDArray[np.unsignedinteger]:
+        """The event that came next so many ticks before the last one, (streams, n) -> (streams, n, 5), tokens each + 1.
+
+        Next is the first that is later than the last event would be there, by its tick, kind and value.
+        """
+        keys = self._last_key[:, None] - ticks * self._stride
+        return self._tokens.reshape(-1, len(FIELDS))[np.searchsorted(self._keys.reshape(-1), keys, side="right")]
+
+    def match(self) -> tuple[Match, NDArray[np.unsignedinteger]]:
+        """What is being repeated, (streams,) each, and the tokens that followed there, each + 1, (streams, 5), or zeros."""
+        used = int(self._count.max(initial=0))
+        match = longest(self._runs[:, :used])
+        followed = self._tokens.reshape(-1, len(FIELDS))[self._first + match.place]
+        return match, followed * (match.length > 0)[:, None]
+
+    # Pieces that come and go
+
+    def take(self, streams: Ints) -> History:
+        """Those pieces alone, in that order, independent of these; one may be named more than once."""
+        taken = copy(self)
+        for name in self._per_stream:
+            setattr(taken, name, getattr(self, name)[streams])
+        taken._keys += ((np.arange(len(streams)) - streams) * self._span)[:, None]
+        taken._make_room(0)
+        return taken
+
+    def put(self, streams: Ints, other: History) -> None:
+        """Let the pieces of another history be these."""
+        other = other._as_wide_as(self)
+        self._make_room(other._room)
+        for name in self._per_stream:
+            getattr(self, name)[streams] = getattr(other, name)
+        self._keys[streams] += ((streams - np.arange(len(streams))) * self._span)[:, None]
+
+    def join(self, other: History) -> History:
+        """These pieces, and behind them those of another, independent of both."""
+        joined, other = copy(self._as_wide_as(other)), other._as_wide_as(self)
+        for name in self._per_stream:
+            setattr(joined, name, np.concatenate([getattr(joined, name), getattr(other, name)]))
+        joined._keys[len(self._count) :] += len(self._count) * self._span
+        joined._make_room(0)
+        return joined
+
+    def _as_wide_as(self, other: History) -> History:
+        """This, with as much room as another has."""
+        if self._room >= other._room:
+            return self
+        wider = copy(self)
+        wider._make_room(other._room)
+        return wider

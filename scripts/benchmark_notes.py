@@ -1,0 +1,182 @@
+"""What a written note costs beside the engine's step, and where the rest goes, in one run, on one thread.
+
+    python scripts/benchmark_notes.py [MODEL] [--notes 2000] [--tunes 100] [--only-tunes]
+
+A note is timed where it is made: one stream is endless live music; 64 are tunes side by side, each of which is followed by
+another as soon as it ends, so that there are always 64. The step is `engine.step` alone on events of tunes that MODEL
+(default: fiddle) writes, as `scripts/benchmark_engine.py` measures it. Both are measured in turns, `ROUNDS` times, and
+medians given, in time of the processor, so that what else the machine does disturbs both alike. The stages are timed in one
+more run by a clock around each of their functions, which costs a little itself. At last so many tunes, as `melody generate`
+makes them, the wall-clock time of each of `ROUNDS` runs.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from melody.cli.make import find_model
+from melody.network.engine import Engine
+from melody.sampling import Model, SamplingSettings
+from melody.sampling.strategies import ancestral
+from melody.sampling.strategies.ancestral import Job, Start, Streams, begin
+from melody.sampling.tasks import live
+from melody.tokens import features
+from melody.tokens.context import Conditions, Contexts
+from melody.tokens.features import feature_sizes
+from melody.tokens.grammar import Grammar
+from melody.tokens.vocabulary import FIELDS
+
+ROUNDS, MANY, EVENTS = 5, 64, 200
+STAGES: dict[str, tuple[tuple[Any, str], ...]] = {
+    "engine step": ((Engine, "step"),),
+    "heads": ((Engine, "trunks"), (Engine, "logits")),
+    "grammar": tuple(
+        (Grammar, name) for name in ("times", "beyond", "kinds", "values", "lengths", "velocities", "push", "take", "join")
+    ),
+    "context": (
+        (Contexts, "push"),
+        (Contexts, "take"),
+        (Contexts, "join"),
+        (Conditions, "__init__"),
+        (Conditions, "place"),
+        (Conditions, "part"),
+    ),
+    "choice": ((ancestral, "choose_surely"), (live, "choose")),
+}
+
+
+def seconds(run: Callable[[], int]) -> float:
+    """Of the processor for each of the things that a run says it made."""
+    start = time.process_time()
+    made = run()
+    return (time.process_time() - start) / made
+
+
+def write_live(model: Model, notes: int) -> int:
+    """So many notes of one stream."""
+    return len(list(islice(live.stream(model, endless=True), notes)))
+
+
+def write_side_by_side(model: Model, notes: int) -> int:
+    """Notes of 64 tunes, each followed by another, until there are enough or more."""
+    vocabulary, engine, settings = model.vocabulary, model._engine, SamplingSettings(seed=1, any_ending=True)
+    start = Start(Contexts(vocabulary, 1), Grammar(vocabulary, 1), engine.begin(1), begin(vocabulary))
+    streams = Streams(vocabulary, engine, start, settings, model.usual, 5_000)
+    streams.begin([Job(number, 0) for number in range(MANY)])
+    made, number = 0, MANY
+    while made < notes:
+        ended = streams.step()
+        made += sum(int(vocabulary.is_note(drawn.rows).sum()) for _, drawn in ended if drawn)
+        if ended:
+            streams.begin([Job(number + i, 0) for i in range(len(ended))])
+            number += len(ended)
+    return made + sum(int(vocabulary.is_note(np.array(s.rows, np.int64).reshape(-1, 5)).sum()) for s in streams._streams)
+
+
+def step(model: Model, streams: int) -> int:
+    """The engine's step alone; gives events."""
+    tunes = _events(model)[:, np.arange(streams) % 8]
+    state = model._engine.begin(streams)
+    for event in tunes:
+        _, state = model._engine.step(event, state)
+    return EVENTS * streams
+
+
+_KNOWN: dict[int, np.ndarray] = {}
+
+
+def _events(model: Model) -> np.ndarray:
+    """Events of eight tunes with their features, (events, 8, fields + features)."""
+    if id(model) not in _KNOWN:
+        width = len(FIELDS) + len(feature_sizes(model.vocabulary))
+        tunes = model.generate_many(8, bars=64, settings=SamplingSettings(any_ending=True))
+        rows = [model.vocabulary.encode(tune) for tune in tunes]
+        known = [np.concatenate([r, features.context(model.vocabulary, r)], axis=1)[:EVENTS, :width] for r in rows]
+        _KNOWN[id(model)] = np.stack(known, axis=1)
+    return _KNOWN[id(model)]
+
+
+@contextmanager
+def clocks() -> Iterator[dict[str, float]]:
+    """The seconds of each stage, meanwhile, without those of stages within it."""
+    taken, before = dict.fromkeys(STAGES, 0.0), []
+    inside = [0.0]
+
+    def timed(stage: str, function: Callable[..., Any], *given: Any, **named: Any) -> Any:
+        inside.append(0.0)
+        start = time.perf_counter()
+        try:
+            return function(*given, **named)
+        finally:
+            all_ = time.perf_counter() - start
+            taken[stage] += all_ - inside.pop()
+            inside[-1] += all_
+
+    for stage, functions in STAGES.items():
+        for owner, name in functions:
+            function = getattr(owner, name)
+            before.append((owner, name, function))
+            wrapped = partial(timed, stage, function)
+            setattr(owner, name, _method(wrapped) if isinstance(owner, type) else wrapped)
+    try:
+        yield taken
+    finally:
+        for owner, name, function in before:
+            setattr(owner, name, function)
+
+
+def _method(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *given, **named: function(*given, **named)
+
+
+def show(model: Model, streams: int, write: Callable[[], int]) -> None:
+    """A note, the step, and the stages."""
+    write(), step(model, streams)
+    pairs = [(seconds(write), seconds(partial(step, model, streams))) for _ in range(ROUNDS)]
+    note, alone = (1e6 * statistics.median(times) for times in zip(*pairs))
+    ratio = statistics.median(n / s for n, s in pairs)
+    print(f"{streams} stream{'s' * (streams > 1)}: {note:.1f} us a note, {alone:.1f} us a step, {ratio:.2f} times")
+    with clocks() as taken:
+        start = time.perf_counter()
+        made = write()
+        everything = time.perf_counter() - start
+    for stage, took in {**taken, "the rest": everything - sum(taken.values())}.items():
+        print(f"    {stage:12} {1e6 * took / made:7.1f} us a note {took / everything:5.0%}")
+
+
+def main() -> None:
+    """Parse, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", nargs="?", default="fiddle")
+    parser.add_argument("--notes", type=int, default=2000, help="of one stream; ten times as many of 64")
+    parser.add_argument("--tunes", type=int, default=100)
+    parser.add_argument("--only-tunes", action="store_true")
+    asked = parser.parse_args()
+    model = find_model(asked.model)
+    if not asked.only_tunes:
+        show(model, 1, partial(write_live, model, asked.notes))
+        show(model, MANY, partial(write_side_by_side, model, 10 * asked.notes))
+    took = []
+    for _ in range(ROUNDS if asked.tunes else 0):
+        start = time.perf_counter()
+        model.generate_many(asked.tunes, settings=SamplingSettings(seed=1))
+        took.append(time.perf_counter() - start)
+    if took:
+        print(f"{asked.tunes} tunes: {statistics.median(took):.2f} s, {min(took):.2f} to {max(took):.2f}")
+
+
+if __name__ == "__main__":
+    main()
