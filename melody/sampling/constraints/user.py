@@ -173,7 +173,7 @@ class Limiter(Limited):
     def _changes_allowed(self, ticks: Ints) -> Mask:
         """Which of metre, tempo and key may be said, (streams, times, 3)."""
         header = (ticks == 0) & ~self._begun[:, None]
-        later = [not self._steady, self._limits.tempo_qpm is None, self._limits.key is None]
+        later = [not self._steady, self._limits.tempo is None, self._limits.key is None]
         return header[:, :, None] | np.array(later)
 
     def _without_idle_changes(self, options: Options, ticks: Ints) -> Options:
