@@ -95,7 +95,7 @@ def wander(vocabulary: Vocabulary, limits: Limits, tunes: int, most: int, seed: 
 
 
 WRITTEN = [
-    {"scale": "C,D,Eb,G,A", "pitches": "C4:C6"},
+    {"scale": "C,D,Eb,G,A", "range": "C4:C6"},
     {"max_leap": 2},
     {"max_polyphony": 1},
     {"max_polyphony": 2, "density": 3},
@@ -203,7 +203,7 @@ def _can_end(left: int, pitch: int, room: int, vocabulary: Vocabulary, limits: L
 
 def _room_at(left: int, after: int, room: int, limits: Limits, bar: int) -> int:
     """How many onsets the bar there still has."""
-    return room if -(-left // bar) == -(-after // bar) else limits.max_density or 99
+    return room if -(-left // bar) == -(-after // bar) else limits.density or 99
 
 
 def _can_go_on(left: int, before: int, room: int, vocabulary: Vocabulary, limits: Limits, bar: int) -> bool:
@@ -283,7 +283,7 @@ def test_the_script_sees_what_is_wrong(tmp_path: Path) -> None:
 
 def test_a_limit_that_removes_nothing_removes_no_probability_and_changes_no_tune(model: Model) -> None:
     free = model.tunes(3)
-    for written in ({"pitches": "C-1:G9"}, {"metre": "6/8"}, {"grid": "1/8"}, {"max_polyphony": 1}, {"velocity": "1:127"}):
+    for written in ({"range": "C-1:G9"}, {"metre": "6/8"}, {"grid": "1/8"}, {"max_polyphony": 1}, {"velocity": "1:127"}):
         under = model.tunes(3, limits=Limits.parse(**written))
         assert [tune.removed for tune in under] == pytest.approx([0, 0, 0], abs=1e-12)
         for one, other in zip(free, under):
@@ -316,7 +316,7 @@ def test_the_file_tells_the_limits(model: Model) -> None:
 def test_what_follows_a_prompt_keeps_the_limits_and_the_prompt_need_not(model: Model) -> None:
     prompt = folk_tune(100).bars(1, 4)
     for written in (
-        {"scale": "C# pentatonic", "pitches": "C#4:C#6"},
+        {"scale": "C# pentatonic", "range": "C#4:C#6"},
         {"chords": "G C D G", "max_leap": 7},
         {"scale": "G major", "end_on_tonic": True, "density": 2, "max_leap": 4},
         {"grid": "1/8", "max_polyphony": 1, "tempo": 120, "metre": "6/8"},
@@ -332,7 +332,7 @@ def test_what_follows_a_prompt_keeps_the_limits_and_the_prompt_need_not(model: M
 def test_limits_are_about_the_octave_and_the_instrument_that_sound(model: Model) -> None:
     tune = folk_tune(102).bars(1, 4).transpose(24)
     prompt = Piece(tune.onset, tune.duration, tune.pitch, parts=(Part(73),), time_signatures=tune.time_signatures)
-    limits = Limits.parse(pitches="C6:C7", instruments="flute", bars=4)
+    limits = Limits.parse(range="C6:C7", instruments="flute", bars=4)
     made = model.continue_many(prompt, 1, limits=limits)[0]
     assert made.piece.num_notes > prompt.num_notes
     assert verify(made.piece, limits, start=made.prompt_end, first_bar=made.first_bar) == ()
@@ -353,7 +353,7 @@ def test_another_key_is_written_where_the_new_music_begins(model: Model) -> None
     [
         ({"metre": "3/4"}, "the prompt is in 6/8"),
         ({"tempo": 60}, "the prompt ends at 120 quarters"),
-        ({"pitches": "C#6:D#6", "max_leap": 2}, "the prompt ends on"),
+        ({"range": "C#6:D#6", "max_leap": 2}, "the prompt ends on"),
         ({"instruments": "drums"}, "never heard"),
     ],
 )

@@ -153,7 +153,7 @@ def test_steering_takes_hold_from_the_next_note_on(mixed: Model) -> None:
     live = stream(mixed, settings=SamplingSettings(seed=1, temperature=3), endless=True)
     list(islice(live, 10))
     drums = {n for n, part in enumerate(mixed.vocabulary.parts) if part.is_drum}
-    live.steer(scale="C,E,G", pitches="C4:C6")
+    live.steer(scale="C,E,G", range="C4:C6")
     standing = live.tick
     fresh = [note for note in islice(live, 60) if note.onset > standing]
     assert all(note.part in drums or (note.pitch % 12 in (0, 4, 7) and 60 <= note.pitch <= 84) for note in fresh)
@@ -188,7 +188,7 @@ def test_what_cannot_be_is_refused_in_words(model: Model, mixed: Model) -> None:
         lambda: live.steer(silent=[0]),
         lambda: live.steer(temperature=-1),
         lambda: live.steer(key="H"),
-        lambda: live.steer(pitches="C9:C9"),
+        lambda: live.steer(range="C9:C9"),
     ):
         with pytest.raises(SamplingError):
             wrong()

@@ -61,7 +61,7 @@ def test_new_tunes_stay_where_the_corpus_is(model: Model, how: dict) -> None:
 
 def test_what_is_asked_for_goes_before_what_is_usual(model: Model) -> None:
     narrow = _with(model, part_pitches=[[62, 66]])
-    for tune in narrow.tunes(4, limits=Limits.parse(pitches="A4:D5")):
+    for tune in narrow.tunes(4, limits=Limits.parse(range="A4:D5")):
         assert tune.piece.pitch.min() >= 69 and tune.piece.pitch.max() <= 74
 
 

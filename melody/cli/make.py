@@ -205,7 +205,7 @@ def _typed(model: Model, notes: str, limits: Limits) -> Piece:
     wanted = [part for part in players if any(instrument.plays(part) for instrument in limits.instruments)]
     return read_notes(
         notes,
-        tempo_qpm=limits.tempo_qpm or min(tempi, key=lambda qpm: abs(qpm - 120)),
+        tempo_qpm=limits.tempo or min(tempi, key=lambda qpm: abs(qpm - 120)),
         metre=metre,
         key=limits.key,
         part=(wanted or players)[0],

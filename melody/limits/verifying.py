@@ -100,8 +100,8 @@ def _signatures(seen: _Seen) -> Iterator[str]:
         if limits.metre and metre[1:] != limits.metre:
             yield f"the metre is {metre.numerator}/{metre.denominator}, not {limits.metre[0]}/{limits.metre[1]}"
     for tempo in _in_force(piece.tempi, seen.start):
-        if limits.tempo_qpm and tempo.microseconds != Tempo.from_qpm(0, limits.tempo_qpm).microseconds:
-            yield f"the tempo is {tempo.qpm:.4g} quarters a minute, not {limits.tempo_qpm:g}"
+        if limits.tempo and tempo.microseconds != Tempo.from_qpm(0, limits.tempo).microseconds:
+            yield f"the tempo is {tempo.qpm:.4g} quarters a minute, not {limits.tempo:g}"
     for key in _in_force(piece.keys, seen.start):
         if limits.key and (key.tonic, key.mode) != (limits.key.tonic, limits.key.mode):
             yield f"the key signature is that of {key.name}, not of {limits.key.name}"
@@ -114,7 +114,7 @@ def _in_force(events: tuple[_Event, ...], start: int) -> list[_Event]:
 
 
 def _notes(seen: _Seen) -> Iterator[str]:
-    scale, pitches = seen.limits.notes, seen.limits.pitches
+    scale, pitches = seen.limits.notes, seen.limits.range
     for note in seen.tones.tolist():
         pitch = int(seen.piece.pitch[note])
         if scale and pitch % 12 not in scale.pitch_classes:
@@ -124,7 +124,7 @@ def _notes(seen: _Seen) -> Iterator[str]:
 
 
 def _players(seen: _Seen) -> Iterator[str]:
-    piece, wanted, velocities = seen.piece, seen.limits.instruments, seen.limits.velocities
+    piece, wanted, velocities = seen.piece, seen.limits.instruments, seen.limits.velocity
     for number in np.unique(piece.part[seen.judged]).tolist():
         if wanted and not any(instrument.plays(piece.parts[number]) for instrument in wanted):
             yield f"{instrument_name(piece.parts[number])} plays, which is none of {', '.join(i.name for i in wanted)}"
@@ -159,8 +159,8 @@ def _crowds(seen: _Seen) -> Iterator[str]:
             yield f"{sounding} notes sound at once in bar {seen.bars_at([tick])[0]}, more than {limits.max_polyphony}"
     bars, counts = np.unique(seen.bars[seen.judged], return_counts=True)
     for bar, count in zip(bars.tolist(), counts.tolist()):
-        if limits.max_density and count > limits.max_density:
-            yield f"{count} notes begin in bar {bar}, more than {limits.max_density}"
+        if limits.density and count > limits.density:
+            yield f"{count} notes begin in bar {bar}, more than {limits.density}"
 
 
 def _rhythm(seen: _Seen) -> Iterator[str]:

@@ -550,7 +550,7 @@ class Model:
         asked = [(given.get("key"), ""), (given.get("scale"), ","), (given.get("range"), ":")]
         key, scale, pitches = (None if value is None else written(value, between) for value, between in asked)
         if (key, scale, pitches) != (None, None, None):
-            begun.steer(key=key, scale=scale, pitches=pitches)
+            begun.steer(key=key, scale=scale, range=pitches)
         return begun
 
     @one_thread()

@@ -75,6 +75,7 @@ class Grammar:
         "_tick",
         "_kind",
         "_value",
+        "_metre",
         "_metre_start",
         "_bars_before",
         "_bar_ticks",
@@ -117,6 +118,7 @@ class Grammar:
         self._tick = np.zeros(streams, np.int64)
         self._kind = np.full(streams, -1, np.int64)  # of the last event at this tick, -1 if none
         self._value = np.full(streams, -1, np.int64)
+        self._metre = np.zeros(streams, np.int64)  # number of the one in force
         self._metre_start = np.zeros(streams, np.int64)
         self._bars_before = np.zeros(streams, np.int64)
         self._bar_ticks = np.full(streams, self._bar_lengths[0])
@@ -331,5 +333,6 @@ class Grammar:
         since = self._tick[changing] - self._metre_start[changing]
         self._bars_before[changing] += since // self._bar_ticks[changing]
         self._metre_start[changing] = self._tick[changing]
+        self._metre[changing] = row[changes, VALUE]
         self._bar_ticks[changing] = self._bar_lengths[row[changes, VALUE]]
         self._set_until()

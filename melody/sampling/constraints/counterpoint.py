@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from melody.sampling.constraints.observations import Given
 from melody.sampling.constraints.observed import Filling
-from melody.tokens.grammar import Mask
+from melody.tokens.grammar import Grammar, Mask
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import KIND, VALUE, Rows, Vocabulary
 
@@ -62,3 +62,14 @@ class StrictVoices(Filling):
         self.before[speaks, part] = np.where(moved, last, _SILENT)
         self.sounding[speaks, part] = np.where(value >= self._vocabulary.first_pitch, value, _SILENT)
         super().push(rows, active)
+
+
+class Counterpoint:
+    """No parallel fifths and octaves between parts with one pitched note at a time."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+
+    def over(self, grammar: Grammar) -> Grammar:
+        assert isinstance(grammar, Filling)
+        return StrictVoices(self._vocabulary, len(grammar._tick), grammar._frame)

@@ -73,9 +73,9 @@ class LastBars:
         bars = limits.bars or 1
         self._places, self._metre, self.bar_ticks = places, metre, int(places.bar_ticks[metre])
         self._window = limits.max_leap
-        self.room = 1 if limits.max_density is None else min(limits.max_density, _MOST_ONSETS) + 1
-        self._dense = limits.max_density is None
-        self._after_one = min((limits.max_density or 1) - 1, self.room - 1)
+        self.room = 1 if limits.density is None else min(limits.density, _MOST_ONSETS) + 1
+        self._dense = limits.density is None
+        self._after_one = min((limits.density or 1) - 1, self.room - 1)
         self.horizon = self.bar_ticks * min(bars + 1, self._bars_needed(limits))
         left = np.arange(self.horizon + 1)
         since = (bars * self.bar_ticks - left)[None]
@@ -90,7 +90,7 @@ class LastBars:
         """How many bars before the end a tune must begin to look at it: enough for all leaps to the tonic."""
         leaps = -(-11 // limits.max_leap) + 1 if limits.end_on_tonic and limits.max_leap else 1
         onsets = int(self._places.on_grid[self._metre, : self.bar_ticks].sum())
-        return min(3 - (-leaps // max(min(limits.max_density or onsets, onsets), 1)), _MOST_BARS)
+        return min(3 - (-leaps // max(min(limits.density or onsets, onsets), 1)), _MOST_BARS)
 
     def of_part(self, *, legato: bool, is_drum: bool) -> Endings:
         """The endings for a kind of part; drums have no pitch."""

@@ -18,9 +18,9 @@ from melody.tokens.grammar import Mask
 def nearest_tempi(limits: Limits, vocabulary: Vocabulary) -> Mask:
     """The tempo that is nearest to the one asked for, all of them if none is, (tempi,)."""
     tempi = np.array(vocabulary.tempi, np.float64)
-    if limits.tempo_qpm is None:
+    if limits.tempo is None:
         return np.ones(len(tempi), bool)
-    far = np.abs(np.log(60e6 / tempi / limits.tempo_qpm))
+    far = np.abs(np.log(60e6 / tempi / limits.tempo))
     return np.arange(len(tempi)) == far.argmin()
 
 
@@ -43,5 +43,5 @@ def fitting_keys(limits: Limits, vocabulary: Vocabulary) -> Mask:
 
 def with_headers(piece: Piece, limits: Limits) -> Piece:
     """The piece with tempo and key just as asked for: a model knows only the nearest tempo, and perhaps no keys."""
-    tempi = piece.tempi if limits.tempo_qpm is None else (Tempo.from_qpm(0, limits.tempo_qpm),)
+    tempi = piece.tempi if limits.tempo is None else (Tempo.from_qpm(0, limits.tempo),)
     return replace(piece, tempi=tempi, keys=piece.keys if limits.key is None else (limits.key,))

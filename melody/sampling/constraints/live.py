@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,10 +31,36 @@ class Steered(Grammar):
 
     def __init__(self, vocabulary: Vocabulary, streams: int, **how: object) -> None:
         super().__init__(vocabulary, streams, **how)  # type: ignore[arg-type]
-        self.pitches = np.ones((len(vocabulary.parts), vocabulary.num_pitches), bool)
-        self.silent = np.zeros(len(vocabulary.parts), bool)
-        self.played = np.zeros(len(vocabulary.parts), bool)
-        self.endless = self.free = False
+        self.steering = Steering.nothing(vocabulary)
+        self.free = False
+
+    @property
+    def pitches(self) -> Mask:
+        return self.steering.pitches
+
+    @pitches.setter
+    def pitches(self, pitches: Mask) -> None:
+        self.steering.pitches = pitches
+
+    @property
+    def silent(self) -> Mask:
+        return self.steering.silent
+
+    @silent.setter
+    def silent(self, silent: Mask) -> None:
+        self.steering.silent = silent
+
+    @property
+    def played(self) -> Mask:
+        return self.steering.played
+
+    @property
+    def endless(self) -> bool:
+        return self.steering.endless
+
+    @endless.setter
+    def endless(self, endless: bool) -> None:
+        self.steering.endless = endless
 
     @property
     def has_begun(self) -> bool:
@@ -75,3 +103,44 @@ class Steered(Grammar):
                 found.append(int(time))
         self.free = False
         return np.array(found, np.int64)
+
+
+@dataclass
+class Steering:
+    """What the model may choose from just now; changed at any time, for all streams.
+
+    Parameters
+    ----------
+    pitches
+        Which pitches each part may play, (parts, pitches).
+    silent
+        Parts in which the model begins no notes, (parts,).
+    played
+        Parts that hold a note of a player's, which is not the model's to end if the part is silent, (parts,).
+    endless
+        END only if there is nothing else.
+    """
+
+    pitches: Mask
+    silent: Mask
+    played: Mask
+    endless: bool = False
+
+    @classmethod
+    def nothing(cls, vocabulary: Vocabulary) -> Steering:
+        """Every part may play every pitch."""
+        parts = len(vocabulary.parts)
+        return cls(np.ones((parts, vocabulary.num_pitches), bool), np.zeros(parts, bool), np.zeros(parts, bool))
+
+
+class Live:
+    """What is steered, as a constraint."""
+
+    def __init__(self, vocabulary: Vocabulary, steering: Steering) -> None:
+        self._vocabulary, self._steering = vocabulary, steering
+
+    def over(self, grammar: Grammar) -> Grammar:
+        steered = Steered(self._vocabulary, len(grammar._tick))
+        vars(steered).update({**vars(steered), **vars(grammar)})
+        steered.steering = self._steering
+        return steered

@@ -119,3 +119,13 @@ class Filling(Grammar):
         came = ended | ((tick == self._at[due]) & (rows[:, KIND] == self._given[due, KIND]))
         super().push(rows, active)
         self.said = np.where(came, due + 1, self.said)
+
+
+class Observed:
+    """Observed events, between which the free parts play."""
+
+    def __init__(self, vocabulary: Vocabulary, observations: Given) -> None:
+        self._vocabulary, self._observations = vocabulary, observations
+
+    def over(self, grammar: Grammar) -> Grammar:
+        return Filling(self._vocabulary, len(grammar._tick), self._observations)

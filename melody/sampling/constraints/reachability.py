@@ -119,7 +119,7 @@ class Onward:
 
     def _to_later_bars(self, music: Limited, ticks: Ints, options: Options, where: Mask) -> Options:
         """Without the notes that fill a bar at a place from which no time token leads out of it."""
-        if self._limits.max_density is None:
+        if self._limits.density is None:
             return options
         stuck = where & ~self._places.leaves[music.metre[:, None], music.position(ticks)] & (music.room(ticks) <= 1)
         return options._replace(notes=options.notes & ~stuck[:, :, None, None])

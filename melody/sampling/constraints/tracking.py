@@ -72,7 +72,7 @@ class Limited(Grammar):
         vars(self).update(vars(grammar))
         vocabulary = self._vocabulary
         self._limits, self._origin, self._places = limits, origin, Places(vocabulary, limits)
-        self._steady = bool(limits.metre or self._bars or limits.grid or limits.chords or limits.max_density)
+        self._steady = bool(limits.metre or self._bars or limits.grid or limits.chords or limits.density)
         self._set_pitches(allowed_parts(limits, vocabulary) if parts is None else parts)
         starts = vocabulary.value_starts
         self._values = np.ones(starts[-1], bool)
@@ -193,6 +193,6 @@ class Limited(Grammar):
 
     def room(self, ticks: Ints) -> Ints:
         """How many more notes may begin in the bar there."""
-        if self._limits.max_density is None:
+        if self._limits.density is None:
             return np.full_like(ticks, NEVER)
-        return self._limits.max_density - np.where(self._bars_at(ticks) == self._bar[:, None], self._count[:, None], 0)
+        return self._limits.density - np.where(self._bars_at(ticks) == self._bar[:, None], self._count[:, None], 0)

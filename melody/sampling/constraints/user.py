@@ -18,10 +18,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from melody.limits import Limits
 from melody.piece import Ints
+from melody.sampling.constraints.base import Constraint
 from melody.sampling.constraints.places import NEVER
 from melody.sampling.constraints.reachability import Onward, Options
 from melody.sampling.constraints.tracking import Limited
+from melody.tokens import Vocabulary
 from melody.tokens.grammar import Grammar, Mask
 from melody.tokens.usage import FIRST_PART, KEY
 from melody.tokens.vocabulary import KIND, TIME, VALUE, Rows
@@ -170,7 +173,7 @@ class Limiter(Limited):
     def _changes_allowed(self, ticks: Ints) -> Mask:
         """Which of metre, tempo and key may be said, (streams, times, 3)."""
         header = (ticks == 0) & ~self._begun[:, None]
-        later = [not self._steady, self._limits.tempo_qpm is None, self._limits.key is None]
+        later = [not self._steady, self._limits.tempo is None, self._limits.key is None]
         return header[:, :, None] | np.array(later)
 
     def _without_idle_changes(self, options: Options, ticks: Ints) -> Options:
@@ -260,3 +263,40 @@ class Limiter(Limited):
         notes = options.notes & (far == far.min(axis=(1, 2, 3), keepdims=True)) & ~done[:, None, None, None]
         rests = options.rests & done[:, None, None]
         return options._replace(controls=np.zeros_like(options.controls), rests=rests, notes=notes)
+
+
+class _Over:
+    """Limits as a constraint."""
+
+    def __init__(self, limits: Limits, named: dict[str, Any]) -> None:
+        self._limits, self._named = limits, named
+
+    def over(self, grammar: Grammar) -> Grammar:
+        return Limiter(grammar, self._limits, metre=int(grammar._metre[0]), **self._named)
+
+
+def user_limits(
+    vocabulary: Vocabulary,
+    limits: Limits,
+    *,
+    origin: int | None = None,
+    parts: Mask | None = None,
+    before: tuple[Mask, Ints] | None = None,
+) -> list[Constraint]:
+    """What `limits`, which have been checked, ask for, each as a constraint.
+
+    Parameters
+    ----------
+    vocabulary
+        Of the events.
+    limits
+        Those of `melody.limits`.
+    origin
+        The tick of the bar that chords are counted from; None for the first bar of a piece, a pick-up not counted.
+    parts
+        Which parts may play, (parts,); by default those that the limits allow.
+    before
+        Which pitches are within a leap of what each part began last, (parts, pitches), and the nearest of them to it,
+        (parts,); None if nothing came before.
+    """
+    return [_Over(limits, {"origin": origin, "parts": parts, "before": before})]

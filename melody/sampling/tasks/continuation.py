@@ -39,7 +39,7 @@ def limited(vocabulary: Vocabulary, prompt: Prompt, start: Start, limits: Limits
         parts[number] = own.parts[player]
     limits = _in_octave(limits, vocabulary, prompt.octaves)
     heard = replace(vocabulary, parts=tuple(parts))
-    check(replace(limits, metre=metre if limits.grid else None, tempo_qpm=None), heard)
+    check(replace(limits, metre=metre if limits.grid else None, tempo=None), heard)
     before = _last_pitches(vocabulary, prompt, limits)
     _check_reach(heard, limits, own, prompt, before[0])
     grammar = Limiter(
@@ -59,7 +59,7 @@ def _check_frame(prompt: Piece, metre: tuple[int, int], limits: Limits) -> None:
             f"the prompt is in {metre[0]}/{metre[1]}, and what follows stays in it; leave the metre out, or write it so"
         )
     tempo = prompt.tempi[-1]
-    if limits.tempo_qpm and Tempo.from_qpm(0, limits.tempo_qpm).microseconds != tempo.microseconds:
+    if limits.tempo and Tempo.from_qpm(0, limits.tempo).microseconds != tempo.microseconds:
         raise SamplingError(
             f"the prompt ends at {tempo.qpm:.4g} quarters a minute, and what follows stays at it; leave the tempo out"
         )
@@ -67,10 +67,10 @@ def _check_frame(prompt: Piece, metre: tuple[int, int], limits: Limits) -> None:
 
 def _in_octave(limits: Limits, vocabulary: Vocabulary, octaves: int) -> Limits:
     """The range as the model has to see it; no note may leave MIDI's on its way back."""
-    low, high = limits.pitches or (0, 127)
+    low, high = limits.range or (0, 127)
     low, high = low + 12 * octaves, high + 12 * octaves
     within = low <= vocabulary.pitches[0] and vocabulary.pitches[1] <= high
-    return replace(limits, pitches=None if limits.pitches is None and within else (low, high))
+    return replace(limits, range=None if limits.range is None and within else (low, high))
 
 
 def _last_pitches(vocabulary: Vocabulary, prompt: Prompt, limits: Limits) -> tuple[Mask, Ints]:

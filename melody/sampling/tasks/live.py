@@ -254,7 +254,7 @@ class Stream(Iterator[Note]):
         temperature: float | None = None,
         key: str | None = None,
         scale: str | None = None,
-        pitches: str | None = None,
+        range: str | None = None,
         silent: Iterable[int] | None = None,
     ) -> None:
         """Change from the next note on what is given; all else stays.
@@ -263,7 +263,7 @@ class Stream(Iterator[Note]):
         ----------
         temperature
             As in `SamplingSettings`; `settings` can be set as a whole as well.
-        key, scale, pitches
+        key, scale, range
             As `Limits.parse` reads them: 'Dm', 'C,D,Eb,G,A', 'C4:C6'. Together they replace those that were given before;
             all of them '' lifts them.
         silent
@@ -276,8 +276,8 @@ class Stream(Iterator[Note]):
         """
         settings = self.settings if temperature is None else replace(self.settings, temperature=temperature)
         allowed, quiet = self._grammar.pitches, self._grammar.silent
-        if (key, scale, pitches) != (None, None, None):
-            limits = Limits.parse(key=key or None, scale=scale or None, pitches=pitches or None)
+        if (key, scale, range) != (None, None, None):
+            limits = Limits.parse(key=key or None, scale=scale or None, range=range or None)
             check(limits, self._vocabulary)
             drums = np.array([part.is_drum for part in self._vocabulary.parts])
             allowed = self._own_pitches(limits) | drums[:, None]

@@ -148,7 +148,7 @@ def _without_later_changes(piece: Piece) -> Piece:
 
 def _check_nothing_changes_later(piece: Piece, end: int, limits: Limits) -> None:
     changes = {"metre": [event.onset for event in piece.time_signatures]}
-    if limits.tempo_qpm is not None:
+    if limits.tempo is not None:
         changes["tempo"] = [event.onset for event in piece.tempi]
     if limits.key is not None:
         changes["key"] = [event.onset for event in piece.keys]
