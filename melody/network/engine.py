@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.network.head_arrays import Heads
-from melody.network.state import Floats, State, silence
+from melody.network.state import Floats, State
 from melody.network.tables import starts, sums
 from melody.tokens.features import feature_sizes
 from melody.tokens.vocabulary import Vocabulary
@@ -84,7 +84,8 @@ class Engine:
 
     def begin(self, streams: int) -> State:
         """The state before the first event."""
-        return silence(len(self._layers) * self.hidden_size, streams)
+        cells = len(self._layers) * self.hidden_size
+        return State({name: np.zeros((cells, streams), np.float32) for name in ("h", "c")})
 
     def step(self, inputs: NDArray[np.int64], state: State) -> tuple[Floats, State]:
         """Take in one event a stream, (streams, fields + features); gives what the heads see and the new state.
@@ -106,7 +107,7 @@ class Engine:
             )  # the layer below is new there, this one still old
             gates += bias
             _advance(gates, h[i * size : (i + 1) * size], c[i * size : (i + 1) * size])
-        return np.concatenate([h[-size:], embedded]).T, State(h, c)
+        return np.concatenate([h[-size:], embedded]).T, State({"h": h, "c": c})
 
     def trunks(self, hidden: Floats) -> Floats:
         """What all heads make of what they see, (streams, heads x head size); computed once a step."""

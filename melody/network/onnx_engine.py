@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from melody.errors import ModelFileError
 from melody.extras import need
 from melody.network.head_arrays import Heads
-from melody.network.state import Floats, State, silence
+from melody.network.state import Floats, State
 from melody.tokens.vocabulary import Vocabulary
 
 
@@ -42,13 +42,13 @@ class OnnxEngine:
 
     def begin(self, streams: int) -> State:
         """The state before the first event."""
-        return silence(self._cells, streams)
+        return State({name: np.zeros((self._cells, streams), np.float32) for name in ("h", "c")})
 
     def step(self, inputs: NDArray[np.int64], state: State) -> tuple[Floats, State]:
         """Take in one event a stream, (streams, fields + features); gives what the heads see and the new state."""
         given = {"event": inputs, "h": np.ascontiguousarray(state.h.T), "c": np.ascontiguousarray(state.c.T)}
         seen, h, c = self._session.run(["seen", "h_next", "c_next"], given)
-        return seen, State(h.T, c.T)
+        return seen, State({"h": h.T, "c": c.T})
 
     def trunks(self, hidden: Floats) -> Floats:
         """What all heads make of what they see, (streams, heads x head size); computed once a step."""

@@ -130,7 +130,7 @@ class Particles:
         alive = np.isfinite(draw.gained)
         grammar.push(draw.events)
         self._grammar.put(ways, grammar)
-        self._state.h[:, ways], self._state.c[:, ways] = state.h, state.c
+        self._state.put(ways, state)
         self.weights[ways] += draw.gained
         self.nats[ways] -= draw.said
         for way, event in zip(ways[alive].tolist(), draw.events[alive].tolist()):
