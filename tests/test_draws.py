@@ -14,7 +14,8 @@ from music import folk_tune
 from melody.errors import SamplingError
 from melody.limits import Limits
 from melody.sampling import Model, SamplingSettings, load
-from melody.sampling.constraints.user import Limiter
+from melody.sampling.constraints.base import Masks
+from melody.sampling.constraints.user import user_limits
 from melody.sampling.strategies.ancestral import Drawn, Job, Streams
 from melody.sampling.strategies.rejection import ATTEMPTS, ENDINGS, Draws
 from melody.tokens import Vocabulary
@@ -154,9 +155,9 @@ def test_streams_that_are_dropped_leave_the_others_alone(model: Model) -> None:
 def test_streams_of_two_grammars_can_be_joined_and_put(seed: int, limited: bool) -> None:
     """Five streams that have come to different places, put together from two grammars, allow what they did before."""
     vocabulary = Vocabulary.build([folk_tune(number) for number in range(20)])
-    grammar: Grammar = Grammar(vocabulary, 5, bars=4, count_pickup=False)
-    if limited:
-        grammar = Limiter(grammar, Limits.parse(key="G", bars=4, end_on_tonic=True, max_leap=7))
+    limits = Limits.parse(key="G", bars=4, end_on_tonic=True, max_leap=7)
+    constraints = user_limits(vocabulary, limits) if limited else []
+    grammar = Masks(Grammar(vocabulary, 5, bars=4, count_pickup=False), constraints)
     rows = [vocabulary.encode(folk_tune(seed + number))[:8] for number in range(5)]
     for events in zip(*rows):
         grammar.push(np.array(events))

@@ -17,7 +17,7 @@ from melody.cli import main
 from melody.errors import SamplingError, VocabularyError
 from melody.piece import Part, Piece, TimeSignature
 from melody.sampling import Model, SamplingSettings, load
-from melody.sampling.constraints.observations import aligned, given, timed
+from melody.sampling.constraints.observations import aligned, observe, timed
 from melody.sampling.strategies.smc import Particles
 from melody.sampling.tasks.infill import DRAWS, Variation, VarySettings, vary
 from melody.sampling.tasks.midi_edit import continue_file, vary_file
@@ -186,7 +186,7 @@ def opinionated() -> Model:
 def test_ways_are_weighed_as_bayes_says(opinionated: Model) -> None:
     """Each filling weighs as much as its share of the likelihood, and the mean weight is the sum of all of them."""
     vocabulary = opinionated.vocabulary
-    frame = given(vocabulary, in_quarters([]), np.array([True]), 24, 48, to_the_end=True)
+    frame = observe(vocabulary, in_quarters([]), np.array([True]), 24, 48, to_the_end=True)
     ways = Particles(opinionated, frame, 4000, SamplingSettings(temperature=1), np.random.default_rng(0))
     ways.run()
     before = timed(vocabulary, frame.rows[: frame.prefix], frame.tick[: frame.prefix])
@@ -208,7 +208,7 @@ def test_ways_are_weighed_as_bayes_says(opinionated: Model) -> None:
 def test_drawing_again_with_a_leader_keeps_the_distribution(opinionated: Model) -> None:
     """Few candidates, of which one is the way it was: many rounds of that visit each filling as often as Bayes says."""
     vocabulary, random = opinionated.vocabulary, np.random.default_rng(1)
-    frame = given(vocabulary, in_quarters([]), np.array([True]), 24, 48, to_the_end=True)
+    frame = observe(vocabulary, in_quarters([]), np.array([True]), 24, 48, to_the_end=True)
     before = timed(vocabulary, frame.rows[: frame.prefix], frame.tick[: frame.prefix])
     leader, counts = None, dict.fromkeys(exact_shares(opinionated), 0)
     for _ in range(200):
@@ -343,7 +343,7 @@ def test_events_are_moved_to_the_nearest_known_rhythm() -> None:
     """By hand: eighths of 12 ticks known; a triplet of 8 goes to the eighths around it."""
     vocabulary = Vocabulary.build([Piece(np.arange(9) * 12, np.full(9, 12), np.full(9, 60))])
     piece = Piece([0, 8, 24, 36], [8, 16, 12, 12], [60, 60, 60, 60])
-    moved = aligned(vocabulary, given(vocabulary, piece, np.array([False]), 0, 0, to_the_end=True))
+    moved = aligned(vocabulary, observe(vocabulary, piece, np.array([False]), 0, 0, to_the_end=True))
     assert moved.tick[moved.rows[:, TIME] != END].tolist() == [0, 12, 24, 36, 48]
 
 

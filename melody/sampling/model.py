@@ -19,8 +19,9 @@ from melody.limits.limits import written
 from melody.limits.numbers import MAX_BARS
 from melody.network import AnyEngine, Engine
 from melody.piece import Piece
-from melody.sampling.constraints.headers import with_headers
-from melody.sampling.constraints.user import Limiter
+from melody.sampling.constraints.base import Masks
+from melody.sampling.constraints.user import user_limits
+from melody.sampling.constraints.user.headers import with_headers
 from melody.sampling.keywords import (
     DEFAULTS,
     Choosing,
@@ -256,10 +257,12 @@ class Model:
     def _new(self, search: Search, limits: Limits, settings: SamplingSettings) -> Iterable[Drawn]:
         """The events of new tunes."""
         grammar = Grammar(self.vocabulary, 1, bars=limits.bars, count_pickup=False)
-        start = Start(Context(self.vocabulary), grammar, self._engine.begin(1), begin(self.vocabulary))
+        constraints = []
         if limits.more_than_bars:
             check(limits, self.vocabulary)
-            start = replace(start, grammar=Limiter(grammar, limits))
+            constraints = user_limits(self.vocabulary, limits)
+        masks = Masks(grammar, constraints)
+        start = Start(Context(self.vocabulary), masks, self._engine.begin(1), begin(self.vocabulary))
         may_choose = not (search.ranks or settings.any_ending or settings.temperature == 0)
         most = self._most_events(settings, limits.bars)
         worth = partial(self._ending_of, is_forced=limits.bars is not None) if may_choose else None
@@ -590,7 +593,7 @@ class Model:
         searched = {"engine": engine, "beam": search.beam, "best_of": search.best_of}
         return provenance(self.file, settings, number, limits.told, **searched)
 
-    def prime(self, rows: Rows, grammar: Grammar) -> Start:
+    def prime(self, rows: Rows, grammar: Masks) -> Start:
         """Where one stream stands after `rows` (no END among them)."""
         context, state, inputs = Context(self.vocabulary), self._engine.begin(1), begin(self.vocabulary)
         for row in rows:
@@ -639,7 +642,7 @@ class Model:
             check_nothing_is_drawn(settings)
             return [Beam(self.vocabulary, self._engine, start, search.beam, usual, most).run()]
         streams = Streams(self.vocabulary, self._engine, start, settings, usual, most, weigh=search.ranks)
-        return Draws(streams, search.drawn, _streams_at_once(start.grammar, self.vocabulary), worth).each()
+        return Draws(streams, search.drawn, _streams_at_once(start.grammar), worth).each()
 
 
 def _engine(file: modelfile.ModelFile, name: EngineName) -> AnyEngine:
@@ -675,10 +678,9 @@ def _with_bars(limits: Limits | None, bars: int | None) -> Limits:
     return limits
 
 
-def _streams_at_once(grammar: Grammar, vocabulary: Vocabulary) -> int:
+def _streams_at_once(masks: Masks) -> int:
     """As many as there is memory for: each has a mask of all times and parts, under limits of all pitches as well."""
-    size = len(vocabulary.shifts) * len(vocabulary.parts) * (vocabulary.num_pitches if isinstance(grammar, Limiter) else 1)
-    return min(max(_MASK_BYTES // size, 1), _STREAMS)
+    return min(max(_MASK_BYTES // masks.entries, 1), _STREAMS)
 
 
 _Made = TypeVar("_Made", Tune, Continuation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.piece import Key, Part, Piece
+from melody.sampling.constraints.base import Constraint, Masks
 from melody.sampling.constraints.observations import any_rhythm
 from melody.sampling.strategies.ancestral import Start
 from melody.signatures import join_events
@@ -152,15 +154,16 @@ class Prompt:
         self._fitted_end = _bar_line(fitted, fitted.length)
         self._ends_elsewhere = self._fitted_end - fitted.length != self._end - self._prompt.length
 
-    def start(self, bars: int | None, kind: type[Grammar] = Grammar) -> Start:
-        """The state after the prompt, and a grammar of that kind set to go on for so many bars."""
+    def start(self, bars: int | None, constraints: Sequence[Constraint] = ()) -> Start:
+        """The state after the prompt, and masks set to go on for so many bars under those constraints."""
         heard = self._heard()
         end = _bar_line(heard, heard.length)
         total = None if bars is None else int(np.sum(heard.bar_starts(end) < end)) + bars
         begin = end if self._ends_elsewhere else heard.length
         rows = self._without_last_rests(self._vocabulary.encode(heard)[:-1])
         self._primed, self._heard_start, self.heard_end = rows, self._fitted_end - end, end
-        return self._model.prime(rows, kind(self._vocabulary, 1, bars=total, start=begin, steady=True))
+        grammar = Grammar(self._vocabulary, 1, bars=total, start=begin, steady=True)
+        return self._model.prime(rows, Masks(grammar, constraints))
 
     @property
     def own(self) -> Piece:

@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 
 from melody.network import AnyEngine, Floats, State
 from melody.sampling.choose import choose, choose_surely
+from melody.sampling.constraints.base import Masks
 from melody.sampling.constraints.cutoff import going_on
-from melody.sampling.constraints.user import Limiter
 from melody.sampling.prior import Usual
 from melody.sampling.repetition import Loops
 from melody.sampling.settings import SamplingSettings
 from melody.tokens.context import Conditions, Context
 from melody.tokens.features import feature_sizes
-from melody.tokens.grammar import Grammar, Mask
+from melody.tokens.grammar import Mask
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
 
@@ -36,7 +36,7 @@ class Start:
     """Where all streams of a batch begin: one stream's context, grammar, state and last event with its features."""
 
     context: Context
-    grammar: Grammar
+    grammar: Masks
     state: State
     inputs: NDArray[np.int64]  # (1, fields + features)
 
@@ -87,7 +87,7 @@ class Streams:
     vocabulary, engine
         Of the model.
     start
-        Where all of them begin; a `Limiter` as its grammar keeps them to limits.
+        Where all of them begin; its masks may keep them to limits.
     settings
         How tokens are chosen.
     usual
@@ -111,7 +111,7 @@ class Streams:
     ) -> None:
         none = np.zeros(0, np.int64)
         self._vocabulary, self._engine, self._settings, self._start = vocabulary, engine, settings, start
-        self._usual, self._most, self._is_limited = usual, most, isinstance(start.grammar, Limiter)
+        self._usual, self._most, self._is_limited = usual, most, start.grammar.may_dead_end
         self._streams: list[_Stream] = []
         self._grammar, self._state, self._inputs = start.grammar.take(none), start.state.take(none), start.inputs[none]
         self._weigh = weigh or self._is_limited
@@ -144,8 +144,8 @@ class Streams:
 
     def step(self) -> list[tuple[Job, Drawn | None]]:
         """One more event for each tune; those that have ended so, None for one that came to a dead end under limits."""
-        if isinstance(self._grammar, Limiter):
-            self._grammar.closing = np.array([len(stream.rows) >= self._most for stream in self._streams])
+        if self._is_limited:
+            self._grammar.must_close = np.array([len(stream.rows) >= self._most for stream in self._streams])
         hidden, self._state = self._engine.step(self._inputs, self._state)
         events, stuck = self._events(self._engine.trunks(hidden))
         for stream, event in zip(self._streams, events.tolist()):
@@ -199,7 +199,7 @@ class Streams:
             logits = self._logits(field, trunks, events, conditions.array, all_)
             logits = going_on(logits, mask, beyond) if field == TIME else logits
             if self._weigh:
-                weighed.append((field, logits, grammar.wide if isinstance(grammar, Limiter) else mask, mask))
+                weighed.append((field, logits, grammar.unconstrained, mask))
             logits = self._without_loops(field, logits, events, all_)
             events[:, field], sure = choose_surely(logits, mask, chance[:, field], self._settings, field)
             if not self._is_alone and not sure.all():
@@ -210,13 +210,13 @@ class Streams:
                     heard = going_on(heard, mask[i], beyond[i]) if field == TIME else heard
                     events[i, field] = choose(heard, mask[i], chance[i, field], self._settings, field)
 
-        times, beyond = grammar.times(), grammar.beyond()
+        times, beyond = grammar.times(), grammar.past_end()
         pick(TIME, times)
         conditions.place(events)
         pick(KIND, grammar.kinds(events[:, TIME]))
         conditions.part(events)
         pick(VALUE, grammar.values(events[:, TIME], events[:, KIND]))
-        pick(DURATION, grammar.lengths(events))
+        pick(DURATION, grammar.durations(events))
         pick(VELOCITY, grammar.velocities(events))
         said = self._vocabulary.said(events)
         events[~said] = 0

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from melody.errors import SamplingError
 from melody.network import AnyEngine, Floats
 from melody.sampling.constraints.cutoff import going_on
-from melody.sampling.constraints.user import Limiter
 from melody.sampling.prior import Usual
 from melody.sampling.settings import SamplingSettings
 from melody.sampling.strategies.ancestral import Drawn, Start, says_no_change
@@ -99,10 +98,10 @@ class Beam:
         SamplingError
             If limits leave none of the beginnings a way on.
         """
-        step, limited = 0, isinstance(self._grammar, Limiter)
+        step, limited = 0, self._grammar.may_dead_end
         while len(self._tunes) and len(self._ended) < self._width and step < self._most + (_TO_CLOSE if limited else 0):
-            if isinstance(self._grammar, Limiter):
-                self._grammar.closing = step >= self._most
+            if limited:
+                self._grammar.must_close = step >= self._most
             self._step()
             step += 1
         if not limited:
@@ -157,7 +156,7 @@ class _Next:
         self._take(KIND, self._grammar.kinds(self._events[:, TIME]))
         self._conditions.part(self._events)
         self._take(VALUE, self._grammar.values(self._events[:, TIME], self._events[:, KIND]))
-        self._take(DURATION, self._grammar.lengths(self._events))
+        self._take(DURATION, self._grammar.durations(self._events))
         self._take(VELOCITY, self._grammar.velocities(self._events))
         return self._parents, self._events
 
@@ -168,10 +167,10 @@ class _Next:
         silent = ~self._beam._vocabulary.said(self._events)[:, field] if field > TIME else np.zeros(len(mask), bool)
         logits = self._beam._engine.logits(field, self._trunks[self._parents], self._events, self._conditions.array)
         if field == TIME:
-            logits = going_on(logits, mask, self._grammar.beyond())
+            logits = going_on(logits, mask, self._grammar.past_end())
         if field == VALUE:
             self._beam._usual.prefer(logits, self._events, self._beginning())
-        wide = self._grammar.wide if isinstance(self._grammar, Limiter) else mask
+        wide = self._grammar.unconstrained
         gained = np.where(wide, logits.astype(np.float64), -np.inf)
         gained -= np.logaddexp.reduce(gained, axis=1, keepdims=True, initial=-1e300)
         self.removed = self.removed + np.where(silent, 0, 1 - np.exp(np.where(mask, gained, -np.inf)).sum(axis=1))

@@ -12,6 +12,7 @@ where parts keep to their usual range they are those of a model that does.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,14 +21,15 @@ from numpy.typing import NDArray
 from melody.errors import SamplingError
 from melody.network import Floats
 from melody.sampling.choose import choose
-from melody.sampling.constraints.observations import Given, timed
-from melody.sampling.constraints.observed import Filling
+from melody.sampling.constraints.base import Constraint, Masks
+from melody.sampling.constraints.observations import Observations, timed
+from melody.sampling.constraints.observed import Observed
 from melody.sampling.prior import Usual
 from melody.sampling.settings import SamplingSettings
 from melody.sampling.strategies.ancestral import Start
 from melody.threads import one_thread
 from melody.tokens.context import Conditions, Context
-from melody.tokens.grammar import Mask
+from melody.tokens.grammar import Grammar, Mask
 from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
 
 if TYPE_CHECKING:
@@ -53,8 +55,8 @@ class Particles:
         Events after the prefix that the first way takes instead of drawing its own, and keeps through all resampling:
         with it, drawing one way by weight at the end leaves the model's distribution as it was (Andrieu et al. 2010,
         "Particle Markov chain Monte Carlo methods").
-    kind
-        Of grammar.
+    also
+        What else the ways keep to.
     usual
         What keeps parts in their usual range; None where they may go anywhere.
 
@@ -71,22 +73,21 @@ class Particles:
     def __init__(
         self,
         model: Model,
-        frame: Given,
+        frame: Observations,
         count: int,
         settings: SamplingSettings,
         random: np.random.Generator,
         leader: Rows | None = None,
-        kind: type[Filling] = Filling,
+        also: Sequence[Constraint] = (),
         usual: Usual | None = None,
     ) -> None:
         self._vocabulary, self._engine = model.vocabulary, model._engine
         self._usual = usual
         self._frame, self._settings, self._random, self._count, self._leader = frame, settings, random, count, leader
-        start = primed(model, kind(model.vocabulary, 1, frame), frame)
+        masks = Masks(Grammar(model.vocabulary, 1), [Observed(model.vocabulary, frame), *also])
+        start = primed(model, masks, frame)
         zeros = np.zeros(count, np.int64)
-        grammar = start.grammar.take(zeros)
-        assert isinstance(grammar, Filling)
-        self._grammar = grammar
+        self._grammar = start.grammar.take(zeros)
         self._state, self._inputs = start.state.take(zeros), start.inputs[zeros]
         self._contexts = [start.context.copy() for _ in range(count)]
         self.weights, self.nats = np.zeros(count), np.zeros(count)
@@ -101,8 +102,8 @@ class Particles:
         SamplingError
             If no way leads through.
         """
-        while len(behind := np.flatnonzero(self._grammar.said < len(self._frame.rows))):
-            next_given = self._grammar.said[behind].min()
+        while len(behind := np.flatnonzero(self._grammar.observed_so_far < len(self._frame.rows))):
+            next_given = self._grammar.observed_so_far[behind].min()
             self._advance(int(next_given))
             if self._is_free(int(next_given)):
                 self._resample()
@@ -118,7 +119,7 @@ class Particles:
 
     def _advance(self, number: int) -> None:
         """All ways past the given event of that number."""
-        while len(behind := np.flatnonzero(self._grammar.said <= number)):
+        while len(behind := np.flatnonzero(self._grammar.observed_so_far <= number)):
             self._step(behind)
 
     def _step(self, ways: NDArray[np.int64]) -> None:
@@ -146,7 +147,7 @@ class Particles:
             return None
         return self._leader[len(self.paths[0])]
 
-    def _draw(self, draw: _Draw, trunks: Floats, grammar: Filling, led: NDArray[np.int64] | None) -> None:
+    def _draw(self, draw: _Draw, trunks: Floats, grammar: Masks, led: NDArray[np.int64] | None) -> None:
         """The next event of each way, field by field."""
         chance = self._random.random((len(draw.events), len(FIELDS)))
 
@@ -166,7 +167,7 @@ class Particles:
         pick(KIND, grammar.kinds(draw.events[:, TIME]))
         draw.conditions.part(draw.events)
         pick(VALUE, grammar.values(draw.events[:, TIME], draw.events[:, KIND]))
-        pick(DURATION, grammar.lengths(draw.events))
+        pick(DURATION, grammar.durations(draw.events))
         pick(VELOCITY, grammar.velocities(draw.events))
         draw.finish()
 
@@ -236,7 +237,7 @@ class _Draw:
         self.said = np.where(has, self._chosen, 0.0).sum(axis=1)
 
 
-def primed(model: Model, grammar: Filling, frame: Given) -> Start:
+def primed(model: Model, grammar: Masks, frame: Observations) -> Start:
     """Where one stream stands after the given events before all that is free."""
     rows = timed(model.vocabulary, frame.rows[: frame.prefix], frame.tick[: frame.prefix])
     return model.prime(rows, grammar)

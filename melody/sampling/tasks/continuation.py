@@ -14,7 +14,8 @@ from melody.errors import SamplingError
 from melody.limits import Limits, check
 from melody.limits.lookups import allowed_parts, allowed_pitches
 from melody.piece import Ints, Piece
-from melody.sampling.constraints.user import Limiter
+from melody.sampling.constraints.base import Masks
+from melody.sampling.constraints.user import user_limits
 from melody.sampling.prompt import Prompt
 from melody.sampling.strategies.ancestral import Start
 from melody.score.names import pitch_name
@@ -42,15 +43,9 @@ def limited(vocabulary: Vocabulary, prompt: Prompt, start: Start, limits: Limits
     check(replace(limits, metre=metre if limits.grid else None, tempo=None), heard)
     before = _last_pitches(vocabulary, prompt, limits)
     _check_reach(heard, limits, own, prompt, before[0])
-    grammar = Limiter(
-        start.grammar,
-        limits,
-        metre=start.context.metre,
-        origin=prompt.heard_end,
-        parts=allowed_parts(limits, heard),
-        before=before,
-    )
-    return replace(start, grammar=grammar)
+    plays = allowed_parts(limits, heard)
+    keeping = user_limits(vocabulary, limits, origin=prompt.heard_end, parts=plays, before=before)
+    return replace(start, grammar=Masks(start.grammar.grammar, keeping))
 
 
 def _check_frame(prompt: Piece, metre: tuple[int, int], limits: Limits) -> None:

@@ -8,6 +8,7 @@ rhythm that it has, and then stretched to the melody's own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import lcm
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,9 @@ import numpy as np
 from melody.errors import SamplingError
 from melody.limits import Limits
 from melody.piece import Ints, Piece
-from melody.sampling.constraints.counterpoint import StrictVoices
-from melody.sampling.constraints.observations import aligned, decoded, given, timed
-from melody.sampling.constraints.observed import Filling
+from melody.sampling.constraints.base import Constraint
+from melody.sampling.constraints.counterpoint import Counterpoint
+from melody.sampling.constraints.observations import aligned, decoded, observe, timed
 from melody.sampling.prompt import understood
 from melody.sampling.provenance import provenance
 from melody.sampling.settings import VOICES_TEMPERATURE, SamplingSettings
@@ -95,8 +96,8 @@ def harmonize(
     if not 1 <= candidates <= 1000:
         raise SamplingError(f"{candidates:,} candidates were asked for; ask for 1 to 1,000")
     settings = settings or SamplingSettings(temperature=VOICES_TEMPERATURE)
-    setting, kind = _Setting(model, melody, key), StrictVoices if strict else Filling
-    sung = [setting.sung(kind, candidates, settings, np.random.default_rng([settings.seed, n])) for n in range(count)]
+    setting, also = _Setting(model, melody, key), [Counterpoint(model.vocabulary)] if strict else []
+    sung = [setting.sung(also, candidates, settings, np.random.default_rng([settings.seed, n])) for n in range(count)]
     parallels = "" if strict else " parallels=allowed"
     said = f"candidates={candidates}{parallels}, voices under the melody"
     return [harmony.with_text(provenance(model.file, settings, n, said)) for n, harmony in enumerate(sung)]
@@ -124,12 +125,14 @@ class _Setting:
         lower = np.arange(len(self._vocabulary.parts)) > 0
         piece = self._music.piece
         first, last = int(piece.onset[0]), piece.length
-        self._given = given(self._vocabulary, piece, lower, first, last, to_the_end=True)
+        self._given = observe(self._vocabulary, piece, lower, first, last, to_the_end=True)
         self._frame = aligned(self._vocabulary, self._given)
 
-    def sung(self, kind: type[Filling], candidates: int, settings: SamplingSettings, random: np.random.Generator) -> Harmony:
+    def sung(
+        self, also: Sequence[Constraint], candidates: int, settings: SamplingSettings, random: np.random.Generator
+    ) -> Harmony:
         """One way to set the melody."""
-        ways = Particles(self._model, self._frame, candidates, settings, random, kind=kind, usual=self._model.usual)
+        ways = Particles(self._model, self._frame, candidates, settings, random, also=also, usual=self._model.usual)
         ways.run()
         frame = self._frame
         before = timed(self._vocabulary, frame.rows[: frame.prefix], frame.tick[: frame.prefix])

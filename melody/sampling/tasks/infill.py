@@ -22,7 +22,7 @@ import numpy as np
 
 from melody.errors import SamplingError
 from melody.piece import Ints, Piece
-from melody.sampling.constraints.observations import Given, aligned, decoded, given, timed
+from melody.sampling.constraints.observations import Observations, aligned, decoded, observe, timed
 from melody.sampling.prompt import Understood, understood, with_key
 from melody.sampling.provenance import provenance
 from melody.sampling.settings import SamplingSettings
@@ -200,20 +200,20 @@ class _Gap:
                     piece = self._filled(frame, how, settings, random, self._events(piece)[frame.prefix :])
         return self._variation(piece)
 
-    def _given(self, piece: Piece, first: int, last: int) -> Given:
-        frame = given(self._vocabulary, piece, self._free, int(first), int(last), to_the_end=self._to_the_end)
+    def _given(self, piece: Piece, first: int, last: int) -> Observations:
+        frame = observe(self._vocabulary, piece, self._free, int(first), int(last), to_the_end=self._to_the_end)
         return replace(frame, reaches=int(self._lines[-2]) if self._is_last else 0)
 
     def _events(self, piece: Piece) -> Rows:
         """All events of a piece that the model has a rhythm for, as they are given."""
-        whole = given(self._vocabulary, piece, np.zeros_like(self._free), 0, 0, to_the_end=self._to_the_end)
+        whole = observe(self._vocabulary, piece, np.zeros_like(self._free), 0, 0, to_the_end=self._to_the_end)
         rows = timed(self._vocabulary, whole.rows, whole.tick)
         rows[whole.rows[:, TIME] == END, TIME] = END
         return rows
 
     def _filled(
         self,
-        frame: Given,
+        frame: Observations,
         how: VarySettings,
         settings: SamplingSettings,
         random: np.random.Generator,

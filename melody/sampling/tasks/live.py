@@ -30,14 +30,15 @@ from melody.limits.lookups import allowed_pitches
 from melody.network import Floats
 from melody.piece import Piece
 from melody.sampling.choose import choose
-from melody.sampling.constraints.live import Steered
+from melody.sampling.constraints.base import Masks
+from melody.sampling.constraints.live import Live, Steering
 from melody.sampling.constraints.observations import decoded
 from melody.sampling.prompt import Prompt
 from melody.sampling.settings import SamplingSettings
 from melody.sampling.strategies.ancestral import Start, begin
 from melody.threads import one_thread
 from melody.tokens.context import Conditions, Context
-from melody.tokens.grammar import Mask
+from melody.tokens.grammar import Grammar, Mask
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows
 
@@ -96,8 +97,9 @@ class Stream(Iterator[Note]):
         self.settings = settings
         self._random = np.random.default_rng([settings.seed, 0])
         self._prompt = None if prompt is None else Prompt(model, prompt)
-        start = self._beginning(endless)
-        assert isinstance(start.grammar, Steered)
+        self._steering = Steering.nothing(self._vocabulary)
+        self._steering.endless = endless
+        start = self._beginning()
         self._context, self._grammar, self._state, self._inputs = start.context, start.grammar, start.state, start.inputs
         self._rows: list[list[int]] = []
         self._trunks: Floats | None = None
@@ -107,15 +109,11 @@ class Stream(Iterator[Note]):
         self._ended = False
         self._most = (settings.max_notes or model.longest_piece) if not endless else 0
 
-    def _beginning(self, endless: bool) -> Start:
+    def _beginning(self) -> Start:
         if self._prompt is None:
-            grammar = Steered(self._vocabulary, 1, count_pickup=False)
-            start = Start(Context(self._vocabulary), grammar, self._engine.begin(1), begin(self._vocabulary))
-        else:
-            start = self._prompt.start(None, Steered)
-        assert isinstance(start.grammar, Steered)
-        start.grammar.endless = endless
-        return start
+            masks = Masks(Grammar(self._vocabulary, 1, count_pickup=False), [Live(self._steering)])
+            return Start(Context(self._vocabulary), masks, self._engine.begin(1), begin(self._vocabulary))
+        return self._prompt.start(None, [Live(self._steering)])
 
     # Listening
 
@@ -223,7 +221,7 @@ class Stream(Iterator[Note]):
     def _time_for(self, kind: int, value: int, onset: int | None) -> int:
         """The time token with which an event comes nearest to `onset`."""
         wanted = self.tick if onset is None else max(onset, self.tick)
-        times = np.array([] if self._ended else self._grammar.legal_times(kind, value), np.int64)
+        times = np.array([] if self._ended else self._grammar.times_by_grammar(kind, value), np.int64)
         off = np.abs(self.tick + np.array(self._vocabulary.shifts)[times - 1] - wanted)
         if not len(times) or (onset is not None and off.min() > self.ticks_per_quarter):
             raise SamplingError(
@@ -234,12 +232,12 @@ class Stream(Iterator[Note]):
 
     def _nearest_duration(self, time: int, ticks: int) -> int:
         known = np.array(self._vocabulary.durations or (1,))
-        legal = self._grammar.durations(np.array([time]))[0]
+        legal = self._grammar.grammar.durations(np.array([time]))[0]
         return int(np.where(legal, np.abs(known - ticks), np.iinfo(np.int64).max).argmin())
 
     def _say_header(self) -> None:
         """Let the model say metre, tempo and key, if nothing has been said yet."""
-        while self._prompt is None and not self._grammar.has_begun:
+        while self._prompt is None and not self._grammar.has_begun[0]:
             event = self._next_event()
             if event[KIND] >= FIRST_PART:
                 break
@@ -275,7 +273,7 @@ class Stream(Iterator[Note]):
             If one of them makes no sense, leaves no note, or no part would be left to play.
         """
         settings = self.settings if temperature is None else replace(self.settings, temperature=temperature)
-        allowed, quiet = self._grammar.pitches, self._grammar.silent
+        allowed, quiet = self._steering.pitches, self._steering.silent
         if (key, scale, range) != (None, None, None):
             limits = Limits.parse(key=key or None, scale=scale or None, range=range or None)
             check(limits, self._vocabulary)
@@ -285,7 +283,7 @@ class Stream(Iterator[Note]):
             quiet = np.isin(np.arange(len(quiet)), list(silent))
             if quiet.all():
                 raise SamplingError("no part would be left to play; leave one that is not silent")
-        self.settings, self._grammar.pitches, self._grammar.silent = settings, allowed, quiet
+        self.settings, self._steering.pitches, self._steering.silent = settings, allowed, quiet
         self._drawn = None
 
     def _own_pitches(self, limits: Limits) -> Mask:
@@ -308,7 +306,7 @@ class Stream(Iterator[Note]):
     def _say(self, event: list[int], fed: bool = False) -> None:
         """An event comes to be; the model hears it."""
         self._listen()
-        self._grammar.push(np.array([event]))
+        self._grammar.push(np.array([event]), observed=fed)
         self._rows.append(event)
         if event[TIME] == END:
             self._ended = True
@@ -333,7 +331,7 @@ class Stream(Iterator[Note]):
         moved = pitch if self._vocabulary.parts[part].is_drum else pitch + semitones
         duration = 0 if legato else self._vocabulary.durations[event[DURATION]]
         note = Note(part, moved, self.tick, duration, self._vocabulary.velocities[event[VELOCITY]])
-        self._grammar.played[part] = fed and legato
+        self._steering.played[part] = fed and legato
         if legato:
             self._sounding[part] = note
         elif not fed:
@@ -342,9 +340,9 @@ class Stream(Iterator[Note]):
     def _end(self, part: int, tick: int) -> None:
         """What a legato part held is certain, if it is the model's."""
         note = self._sounding.pop(part, None)
-        if note is not None and not self._grammar.played[part]:
+        if note is not None and not self._steering.played[part]:
             self._certain.append(note._replace(duration=tick - note.onset))
-        self._grammar.played[part] = False
+        self._steering.played[part] = False
 
     def _listen(self) -> Floats:
         """What the heads make of all that has been said."""
@@ -377,7 +375,7 @@ class Stream(Iterator[Note]):
         pick(KIND, grammar.kinds(event[:, TIME]))
         conditions.part(event)
         pick(VALUE, grammar.values(event[:, TIME], event[:, KIND]))
-        pick(DURATION, grammar.lengths(event))
+        pick(DURATION, grammar.durations(event))
         pick(VELOCITY, grammar.velocities(event))
         event[~vocabulary.said(event)] = 0
         return event[0].tolist()
