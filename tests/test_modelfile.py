@@ -22,7 +22,7 @@ from melody.network.model import MelodyLSTM
 from melody.network.settings import ModelSettings, settings_of, weight_shapes
 from melody.piece import Part, Piece
 from melody.sampling import Model
-from melody.sampling import model as sampling_model
+from melody.sampling import source as sampling_source
 from melody.tokens import Vocabulary
 from scripts import script
 
@@ -246,7 +246,7 @@ def test_a_foreign_format_is_not_printed_whole(trained: Path, tmp_path: Path) ->
 
 
 def test_a_model_that_never_ends_is_broken_off_and_says_so(small: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sampling_model, "_LONGEST", 100)
+    monkeypatch.setattr(sampling_source, "LONGEST", 100)
     never = small.weights["heads.time.output_bias"].copy()
     never[0, 0] = -1e4
     weights = {**small.weights, "heads.time.output_bias": never}
@@ -255,8 +255,8 @@ def test_a_model_that_never_ends_is_broken_off_and_says_so(small: ModelFile, mon
     assert 50 < tune.piece.num_notes <= 100
     assert tune.remarks == ("the model did not end it: it was broken off after 100 events; ask for a number of bars",)
     assert model.tunes(bars=2)[0].remarks == ()  # it ends there because it must
-    monkeypatch.setattr(sampling_model, "_LONGEST", 1)
-    monkeypatch.setattr(sampling_model, "_MOST_IN_BAR", 1)
+    monkeypatch.setattr(sampling_source, "LONGEST", 1)
+    monkeypatch.setattr(sampling_source, "_MOST_IN_BAR", 1)
     with pytest.raises(SamplingError, match="has written 9 events and 8 bars are not full"):
         model.tunes(bars=8)
 

@@ -28,7 +28,7 @@ from melody.tokens.context import Conditions, Contexts
 from melody.tokens.features import feature_sizes
 from melody.tokens.grammar import Mask
 from melody.tokens.usage import FIRST_PART
-from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
+from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, Rows, Vocabulary
 
 
 class Frontier:
@@ -88,8 +88,19 @@ class Decoder:
 
     def at_any_pitch(self) -> Decoder:
         """The same for music that has begun somewhere else than the corpus does, and stays there."""
+        return self._with(self.prior.at_any_pitch())
+
+    def without_key_prior(self) -> Decoder:
+        """The same for music whose key is given."""
+        return self._with(self.prior.in_any_key())
+
+    def without_prior(self) -> Decoder:
+        """The same for music that is given but for a part of it."""
+        return self._with(self.prior.in_any_key().at_any_pitch())
+
+    def _with(self, prior: Usual) -> Decoder:
         made = copy(self)
-        made.prior = self.prior.at_any_pitch()
+        made.prior = prior
         return made
 
     def begin(self, masks: Masks) -> Frontier:
@@ -115,13 +126,13 @@ class Decoder:
         """The next events, of which nothing has been chosen yet."""
         return Step(self, frontier.contexts, trunks, frontier.masks)
 
-    def push(self, frontier: Frontier, events: Rows) -> None:
-        """Take in an event a stream, (streams, 5); a stream that has ended stays as it is."""
-        frontier.masks.push(events)
-        frontier.inputs = self._taken(frontier.contexts, events)
+    def push(self, frontier: Frontier, events: Rows, active: Mask | None = None, *, observed: bool = False) -> None:
+        """Take in an event a stream, (streams, 5); a stream that ends or is not `active` stays as it is.
 
-    def _taken(self, contexts: Contexts, events: Rows) -> Ints:
-        return np.concatenate([events, contexts.push(events)], axis=1)
+        `observed` events, such as a player's, are not the model's choice: they break no constraint.
+        """
+        frontier.masks.push(events, active, observed=observed)
+        frontier.inputs = np.concatenate([events, frontier.contexts.push(events, active)], axis=1)
 
     def score(self, rows: Sequence[Rows]) -> NDArray[np.float64]:
         """Negative log likelihood of each event of sequences that are equally long, in nats, (sequences, events).
@@ -134,7 +145,7 @@ class Decoder:
         for at, events in enumerate(np.stack(rows, axis=1)):
             hidden, state = self.engine.step(inputs, state)
             found[:, at] = self._nats(Step(self, contexts, self.engine.trunks(hidden)), events)
-            inputs = self._taken(contexts, events)
+            inputs = np.concatenate([events, contexts.push(events)], axis=1)
         return found
 
     def _nats(self, step: Step, events: Rows) -> NDArray[np.float64]:
@@ -192,7 +203,7 @@ class Step:
         events = self.events
         if field == TIME:
             times = masks.times()
-            self._past_end, self.has_next = masks.past_end(), times.any(axis=1)
+            self._past_end, self.has_next = masks.past_end(), np.asarray(times.any(axis=1))
             return times
         if field == KIND:
             return masks.kinds(events[:, TIME])

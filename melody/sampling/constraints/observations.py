@@ -24,13 +24,13 @@ from melody.tokens.grammar import Mask
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import END, KIND, TIME, VALUE, Rows, Vocabulary
 
-EXACT, REST, SPEAKS = range(3)
+EXACT, REST, ONSET_OR_REST = range(3)
 FARTHEST = 12  # ticks, by which a given event may be moved to where the model has a rhythm for it
 
 
 @dataclass(frozen=True)
-class Given:
-    """Given events, and where which parts are free.
+class Observations:
+    """Observations events, and where which parts are free.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class Given:
         return int(np.sum((self.tick < first) & (self.rows[:, TIME] != END)))
 
 
-def given(vocabulary: Vocabulary, piece: Piece, free: Mask, first: int, last: int, *, to_the_end: bool) -> Given:
+def observe(vocabulary: Vocabulary, piece: Piece, free: Mask, first: int, last: int, *, to_the_end: bool) -> Observations:
     """What is given of a piece if `free` parts are free in ticks [first, last).
 
     Notes of free parts that begin there go. One that began before sounds on to its end, and its part is free from there;
@@ -98,7 +98,7 @@ def given(vocabulary: Vocabulary, piece: Piece, free: Mask, first: int, last: in
         count = int(np.flatnonzero(vocabulary.is_note(rows)).max(initial=-1)) + 1
         rows, tick = rows[:count], tick[:count]
     form = np.full(len(rows), EXACT)
-    made = Given(tick, rows, form, free, since, last, _silent(vocabulary, rows, tick, until, last))
+    made = Observations(tick, rows, form, free, since, last, _silent(vocabulary, rows, tick, until, last))
     return _with_joints(vocabulary, made, until, speaks)
 
 
@@ -148,10 +148,10 @@ def _silent(vocabulary: Vocabulary, rows: Rows, tick: Ints, until: Ints, last: i
     return silent
 
 
-def _with_joints(vocabulary: Vocabulary, made: Given, until: Ints, speaks: list[int]) -> Given:
+def _with_joints(vocabulary: Vocabulary, made: Observations, until: Ints, speaks: list[int]) -> Observations:
     """The same with what legato parts must say where the gap begins and where it ends."""
     form = made.form.copy()
-    new = [(int(made.since[part]), part, SPEAKS) for part in speaks]
+    new = [(int(made.since[part]), part, ONSET_OR_REST) for part in speaks]
     for part in np.flatnonzero(made.free & np.array(vocabulary.legato)).tolist():
         own = np.flatnonzero((made.rows[:, KIND] == FIRST_PART + part) & (made.tick >= made.until))[:1]
         if len(own) and made.tick[own[0]] <= until[part]:
@@ -168,7 +168,7 @@ def _with_joints(vocabulary: Vocabulary, made: Given, until: Ints, speaks: list[
     return replace(made, tick=tick[order], rows=rows[order], form=form[order])
 
 
-def aligned(vocabulary: Vocabulary, made: Given, fixed: Sequence[int] = ()) -> Given:
+def aligned(vocabulary: Vocabulary, made: Observations, fixed: Sequence[int] = ()) -> Observations:
     """The same with each event where the model has a rhythm for it, moved as little as possible, over all of them.
 
     What stands at the `fixed` ticks stays there.

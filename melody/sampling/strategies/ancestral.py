@@ -162,7 +162,7 @@ class Streams:
         self, step: Step, field: int, mask: Mask, unsure: Ints, chance: NDArray[np.float64], alone: _Alone
     ) -> None:
         """Choose a field anew from what the model makes of each unsure stream by itself, where it matters."""
-        matters = self._decoder.vocabulary.said(step.events)[:, field] if field > TIME else mask.any(axis=1)
+        matters = self._decoder.vocabulary.said(step.events)[:, field] if field > TIME else np.asarray(mask.any(axis=1))
         for stream in unsure[matters[unsure]].tolist():
             one = np.array([stream])
             logits = self._without_loops(field, step.logits(field, mask, one, alone.trunks(stream)), step.events, one)
@@ -251,9 +251,7 @@ class _Alone:
         return self._found[stream]
 
 
-def _weights(
-    logits: Floats, wide: Mask, narrow: Mask, tokens: Ints, encoded: Mask, counted: Mask
-) -> NDArray[np.float64]:
+def _weights(logits: Floats, wide: Mask, narrow: Mask, tokens: Ints, encoded: Mask, counted: Mask) -> NDArray[np.float64]:
     """The nats of chosen tokens, where they are `counted`, and what constraints took from their field, (streams, 3)."""
     shares = np.where(wide | ~wide.any(axis=1, keepdims=True), logits.astype(np.float64), -np.inf)
     shares -= np.logaddexp.reduce(shares, axis=1, keepdims=True)

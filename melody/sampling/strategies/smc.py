@@ -110,7 +110,7 @@ class Particles:
         frontier = self._frontier.take(particles)
         gained, chosen, events = self._next(frontier, self._reference_event(particles))
         alive = np.isfinite(gained)
-        self._decoder.push(frontier, events)
+        self._decoder.push(frontier, events, alive)
         self._frontier.put(particles, frontier)
         self.weights[particles] += gained
         self.nats[particles] -= chosen

@@ -13,7 +13,7 @@ import numpy as np
 
 from melody.limits import Limits
 from melody.piece import Ints
-from melody.sampling.constraints.places import NEVER, Places
+from melody.sampling.constraints.user.places import NEVER, Places
 from melody.tokens.grammar import Mask
 
 _MOST_ONSETS = 12  # told apart of those left in a bar; no tonic is more leaps away
@@ -22,19 +22,21 @@ _MOST_BARS = 64
 
 @dataclass(frozen=True)
 class Endings:
-    """How notes of one kind of part lead to an ending. `left` is ticks to the end; `room` how many onsets the bar still has.
+    """How notes of one kind of part lead to an ending.
+
+    `left` is ticks to the end, and `notes_left` how many onsets the bar still has.
 
     Parameters
     ----------
     last
         Whether a note may be the last one as far as time and chords go, (left, pitches).
     followed
-        Whether it may be followed by one that leads to an ending, (left, room, pitches).
+        Whether it may be followed by one that leads to an ending, (left, notes_left, pitches).
     resumed
         Whether the part may go on from there to an ending at all if its last note, long ended, has that pitch, (left,
-        room, pitches + 1); the last one is for a part that has not begun.
+        notes_left, pitches + 1); the last one is for a part that has not begun.
     begins
-        Whether a note may begin there and leads to an ending, (left, room, pitches).
+        Whether a note may begin there and leads to an ending, (left, notes_left, pitches).
     """
 
     last: Mask
@@ -65,7 +67,7 @@ class LastBars:
         Of each bar.
     horizon
         So many ticks before the end are looked at; earlier, everything leads to an ending.
-    room
+    notes_left
         So many onsets left in a bar are told apart, from 0; more are as many.
     """
 
@@ -73,9 +75,9 @@ class LastBars:
         bars = limits.bars or 1
         self._places, self._metre, self.bar_ticks = places, metre, int(places.bar_ticks[metre])
         self._window = limits.max_leap
-        self.room = 1 if limits.density is None else min(limits.density, _MOST_ONSETS) + 1
+        self.notes_left = 1 if limits.density is None else min(limits.density, _MOST_ONSETS) + 1
         self._dense = limits.density is None
-        self._after_one = min((limits.density or 1) - 1, self.room - 1)
+        self._after_one = min((limits.density or 1) - 1, self.notes_left - 1)
         self.horizon = self.bar_ticks * min(bars + 1, self._bars_needed(limits))
         left = np.arange(self.horizon + 1)
         since = (bars * self.bar_ticks - left)[None]
@@ -101,13 +103,13 @@ class LastBars:
         shortest = (self._places.next_place if legato else self._places.least)[self._metre, self._position][:, None]
         tones &= shortest <= lasting
         last = tones & (self._shortest_to_last_bar(legato)[:, None] <= lasting)
-        followed = np.zeros((self.horizon + 1, self.room, tones.shape[1]), bool)
-        resumed = np.zeros((self.horizon + 1, self.room, tones.shape[1] + 1), bool)
+        followed = np.zeros((self.horizon + 1, self.notes_left, tones.shape[1]), bool)
+        resumed = np.zeros((self.horizon + 1, self.notes_left, tones.shape[1] + 1), bool)
         begins = np.zeros_like(followed)  # a note may begin there and leads to an ending
         for ticks in range(1, self.horizon + 1):
             if not self._on[ticks]:
                 continue
-            steps, leads = self._next_onsets(ticks, begins)  # (steps, room, pitches)
+            steps, leads = self._next_onsets(ticks, begins)  # (steps, notes_left, pitches)
             reached = leads if is_drum else self._within_reach(leads)
             resumed[ticks, :, :-1] = reached.any(axis=0)
             resumed[ticks, :, -1] = leads.any(axis=(0, 2))
@@ -118,12 +120,12 @@ class LastBars:
             begins[ticks] = tones[ticks] & (followed[ticks] | (last[ticks] & tonic))
         return Endings(last, followed & tones[:, None], resumed, begins)
 
-    def index(self, room: Ints) -> Ints:
+    def index(self, notes_left: Ints) -> Ints:
         """The number under which so many onsets left are told."""
-        return np.clip(room, 0, self.room - 1)
+        return np.clip(notes_left, 0, self.notes_left - 1)
 
     def next_onsets(self, left: int, endings: Endings, *, is_drum: bool) -> tuple[Ints, Mask]:
-        """The time tokens from there on, and whether each leads to an ending, (steps, room, pitches)."""
+        """The time tokens from there on, and whether each leads to an ending, (steps, notes_left, pitches)."""
         steps, leads = self._next_onsets(left, endings.begins)
         return steps, leads if is_drum else self._within_reach(leads)
 
@@ -138,14 +140,14 @@ class LastBars:
         return np.where(fits, lengths, NEVER).min(axis=1)
 
     def _after_rests(self, left: int, steps: Ints, resumed: Mask) -> Mask:
-        """Whether a rest after each of these steps leads to an ending, (steps, room, pitches)."""
+        """Whether a rest after each of these steps leads to an ending, (steps, notes_left, pitches)."""
         rests = resumed[left - steps] & self._on[left - steps, None, None]
         other_bar: Mask = np.not_equal((left - 1) // self.bar_ticks, (left - steps - 1) // self.bar_ticks)
         leads: Mask = np.where(other_bar[:, None, None], rests[:, -1:], rests)
         return leads
 
     def _next_onsets(self, left: int, begins: Mask) -> tuple[Ints, Mask]:
-        """The time tokens from there on, and what may begin after each of them, (steps, room, pitches)."""
+        """The time tokens from there on, and what may begin after each of them, (steps, notes_left, pitches)."""
         steps = self._places.steps[self._places.steps < left]
         leads = begins[left - steps]
         if not self._dense:
