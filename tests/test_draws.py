@@ -115,7 +115,7 @@ def test_tunes_are_the_same_however_many_are_made_side_by_side(
 
 
 def test_streams_that_come_later_are_what_they_would_have_been(model: Model) -> None:
-    grammar = Grammar(model.vocabulary, 1, count_pickup=False)
+    grammar = Masks(Grammar(model.vocabulary, 1, count_pickup=False))
     start = model.prime(np.zeros((0, 5), np.int64), grammar)
 
     def tunes(batches: list[list[Job]]) -> dict[Job, list]:
@@ -133,7 +133,7 @@ def test_streams_that_come_later_are_what_they_would_have_been(model: Model) -> 
 
 
 def test_streams_that_are_dropped_leave_the_others_alone(model: Model) -> None:
-    start = model.prime(np.zeros((0, 5), np.int64), Grammar(model.vocabulary, 1, count_pickup=False))
+    start = model.prime(np.zeros((0, 5), np.int64), Masks(Grammar(model.vocabulary, 1, count_pickup=False)))
     made = Streams(model.vocabulary, model._engine, start, SamplingSettings(), model.usual, 30)
     made.begin([Job(0, 0), Job(1, 0), Job(2, 0)])
     for _ in range(4):
