@@ -224,7 +224,7 @@ def test_the_ways_to_an_ending_are_found_by_trying_all_of_them() -> None:
     number = np.arange(vocabulary.pitches[0], vocabulary.pitches[1] + 1)
     fits = np.isin(number % 12, [0, 2, 4, 5, 7, 9, 11])
     found = LastBars(Places(vocabulary, limits), limits, 0, fits, vocabulary.pitches[0])
-    endings = found.of_part(legato=True, is_drum=False)
+    endings = found.of_part(implied=True, is_drum=False)
     for left, pitch, room in itertools.product(range(24, 217, 24), range(len(number)), range(2)):
         if fits[pitch]:
             expected = _can_end(left, int(number[pitch]), room, vocabulary, limits, 96)
@@ -357,7 +357,7 @@ def test_another_key_is_written_where_the_new_music_begins(model: Model) -> None
         ({"metre": "3/4"}, "the prompt is in 6/8"),
         ({"tempo": 60}, "the prompt ends at 120 quarters"),
         ({"range": "C#6:D#6", "max_leap": 2}, "the prompt ends on"),
-        ({"instruments": "drums"}, "never heard"),
+        ({"instruments": "drums"}, "never seen"),
     ],
 )
 def test_limits_against_the_prompt_are_refused(model: Model, written: dict, says: str) -> None:

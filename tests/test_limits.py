@@ -287,8 +287,8 @@ def test_what_can_be_kept_is_let_through(written: dict, fiddle: Vocabulary) -> N
     [
         ({"metre": "4/4"}, "has never seen 4/4; it knows 6/8"),
         ({"key": "Dm"}, "never seen the key of Dm"),
-        ({"instruments": "violin,flute"}, "never heard the instrument flute; it knows violin"),
-        ({"instruments": "drums"}, "never heard the instrument drums"),
+        ({"instruments": "violin,flute"}, "never seen the instrument flute; it knows violin"),
+        ({"instruments": "drums"}, "never seen the instrument drums"),
         ({"velocity": "1:10"}, "no velocity from 1 to 10; it knows 90"),
         ({"range": "C-1:C1"}, "no pitch from C-1 to C1"),
         ({"range": "C#4:C#4", "key": "C"}, "no note of C major lies from C#4 to C#4"),
@@ -343,7 +343,7 @@ def test_look_ups_are_the_sets_they_stand_for(band: Vocabulary) -> None:
 
 
 def test_metres_with_no_rhythm_on_the_grid_are_left_out() -> None:
-    """In 5/16 there is no way on from the last place of a grid of quarters: a sixteenth is never heard."""
+    """In 5/16 there is no way on from the last place of a grid of quarters: the model knows no sixteenth."""
     tune = Piece(np.arange(8) * 24, [24] * 8, [60] * 8)
     vocabulary = replace(Vocabulary.build([tune]), time_signatures=((4, 4), (5, 16), (3, 4)))
     assert allowed_metres(Limits.parse(grid="1/4"), vocabulary).tolist() == [True, False, True]

@@ -65,7 +65,7 @@ def _check_players(limits: Limits, vocabulary: Vocabulary) -> None:
     for instrument in limits.instruments:
         if not any(instrument.plays(part) for part in vocabulary.parts):
             known = _listed(list(dict.fromkeys(instrument_name(part) for part in vocabulary.parts)))
-            raise SamplingError(f"the model has never heard the instrument {instrument.name}; it knows {known}")
+            raise SamplingError(f"the model has never seen the instrument {instrument.name}; it knows {known}")
     if not allowed_velocities(limits, vocabulary).any():
         low, high = limits.velocity or (1, 127)
         raise SamplingError(

@@ -75,7 +75,7 @@ class _Seen:
         """The number of the bar of each of those ticks, as in a score: see `Piece.first_bar`."""
         return self.piece.bar_and_position(ticks)[0] + self.piece.first_bar
 
-    def say(self, note: int) -> str:
+    def named(self, note: int) -> str:
         """A note and where it begins."""
         pitch = int(self.piece.pitch[note])
         name = (
@@ -118,9 +118,9 @@ def _notes(seen: _Seen) -> Iterator[str]:
     for note in seen.tones.tolist():
         pitch = int(seen.piece.pitch[note])
         if scale and pitch % 12 not in scale.pitch_classes:
-            yield f"{seen.say(note)} is not in {scale.name}"
+            yield f"{seen.named(note)} is not in {scale.name}"
         if pitches and not pitches[0] <= pitch <= pitches[1]:
-            yield f"{seen.say(note)} is outside {pitch_name(pitches[0])} to {pitch_name(pitches[1])}"
+            yield f"{seen.named(note)} is outside {pitch_name(pitches[0])} to {pitch_name(pitches[1])}"
 
 
 def _players(seen: _Seen) -> Iterator[str]:
@@ -130,7 +130,7 @@ def _players(seen: _Seen) -> Iterator[str]:
             yield f"{instrument_name(piece.parts[number])} plays, which is none of {', '.join(i.name for i in wanted)}"
     for note in seen.judged.tolist():
         if velocities and not velocities[0] <= piece.velocity[note] <= velocities[1]:
-            yield f"{seen.say(note)} has velocity {piece.velocity[note]}, not {velocities[0]} to {velocities[1]}"
+            yield f"{seen.named(note)} has velocity {piece.velocity[note]}, not {velocities[0]} to {velocities[1]}"
 
 
 def _leaps(seen: _Seen) -> Iterator[str]:
@@ -146,7 +146,7 @@ def _leaps(seen: _Seen) -> Iterator[str]:
             now.append(pitch)
             leap = min((abs(pitch - before) for before in last), default=0)
             if tick >= seen.start and most is not None and leap > most:
-                yield f"{seen.say(note)} is a leap of {leap} semitones, more than {most}"
+                yield f"{seen.named(note)} is a leap of {leap} semitones, more than {most}"
 
 
 def _crowds(seen: _Seen) -> Iterator[str]:
@@ -170,7 +170,7 @@ def _rhythm(seen: _Seen) -> Iterator[str]:
         bars, positions = seen.bars_at(ticks[seen.judged]), piece.bar_and_position(ticks[seen.judged])[1]
         for note, bar, position in zip(seen.judged.tolist(), bars.tolist(), positions.tolist()):
             if all(position % (step * whole) for step in grid):
-                yield f"{seen.say(note)} {name} {position} ticks into bar {bar}, off the grid of {steps}"
+                yield f"{seen.named(note)} {name} {position} ticks into bar {bar}, off the grid of {steps}"
 
 
 def _ending(seen: _Seen) -> Iterator[str]:
@@ -186,7 +186,7 @@ def _ending(seen: _Seen) -> Iterator[str]:
         if lowest % 12 != limits.tonic:
             yield (
                 f"it ends on {class_name(lowest % 12, flats=limits.flats)}, not on the tonic "
-                f"{class_name(limits.tonic, flats=limits.flats)} ({seen.say(final)})"
+                f"{class_name(limits.tonic, flats=limits.flats)} ({seen.named(final)})"
             )
 
 
@@ -199,7 +199,7 @@ def _harmony(seen: _Seen) -> Iterator[str]:
     for note, low, high in zip(tones.tolist(), first.tolist(), beyond.tolist()):
         for tick, bar, chord in points[low:high]:
             if int(piece.pitch[note]) % 12 not in chord.pitch_classes:
-                yield f"{seen.say(note)} sounds at tick {tick} in bar {bar} but is not in the chord {chord.name}"
+                yield f"{seen.named(note)} sounds at tick {tick} in bar {bar} but is not in the chord {chord.name}"
 
 
 def _chord_points(seen: _Seen) -> Iterator[tuple[int, int, Chord]]:

@@ -269,10 +269,10 @@ class Masks:
         """
         if self._constraints:
             due, music = self._due(), self._music
-            given = np.full(len(rows), observed)
+            is_observed = np.full(len(rows), observed)
             if due is not None:
-                given |= due.exact & (due.time == rows[:, TIME] - 1) & (due.kind == rows[:, KIND])
-            event = music.event(rows, active, given)
+                is_observed |= due.exact & (due.time == rows[:, TIME] - 1) & (due.kind == rows[:, KIND])
+            event = music.event(rows, active, is_observed)
             for constraint in self._constraints:
                 constraint.push(music, event)
             music.push(event)

@@ -2,7 +2,7 @@
 
 Counted back from the end, for one part alone that goes on by itself: whether a note of a pitch, begun so many ticks before
 the end, may be the last one, or be followed by another from which the same holds. A tune that keeps to notes that lead to
-an ending always has a way on, whatever grid, chords, leaps, range and density ask for.
+an ending always has an event that may come next, whatever grid, chords, leaps, range and density ask for.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from melody.piece import Ints
 from melody.sampling.constraints.user.places import NEVER, Places
 from melody.tokens.grammar import Mask
 
-_MOST_ONSETS = 12  # told apart of those left in a bar; no tonic is more leaps away
+_MOST_ONSETS = 12  # distinguished of those left in a bar; no tonic is more leaps away
 _MOST_BARS = 64
 
 
@@ -51,7 +51,7 @@ class LastBars:
     Parameters
     ----------
     places
-        What limits say of each place in a bar.
+        The tables of each place in a bar.
     limits
         Of which bars, leaps, density, chords and final tonic are looked at. The first chord is that of the first bar.
     metre
@@ -68,7 +68,7 @@ class LastBars:
     horizon
         So many ticks before the end are looked at; earlier, everything leads to an ending.
     notes_left
-        So many onsets left in a bar are told apart, from 0; more are as many.
+        How many numbers of onsets left in a bar are distinguished, from 0; the last one stands for more.
     """
 
     def __init__(self, places: Places, limits: Limits, metre: int, pitches: Mask, lowest: int) -> None:
@@ -94,15 +94,15 @@ class LastBars:
         onsets = int(self._places.on_grid[self._metre, : self.bar_ticks].sum())
         return min(3 - (-leaps // max(min(limits.density or onsets, onsets), 1)), _MOST_BARS)
 
-    def of_part(self, *, legato: bool, is_drum: bool) -> Endings:
-        """The endings for a kind of part; drums have no pitch."""
+    def of_part(self, *, implied: bool, is_drum: bool) -> Endings:
+        """The endings for a kind of part: with implied durations or not, drums or not; drums have no pitch."""
         tones = self._on[:, None].copy() if is_drum else self._tones
         left = np.arange(self.horizon + 1)[:, None]
         lasting = left if is_drum else self._lasting
         tonic = np.ones(1, bool) if is_drum else self._tonic
-        shortest = (self._places.next_place if legato else self._places.least)[self._metre, self._position][:, None]
+        shortest = (self._places.next_place if implied else self._places.least)[self._metre, self._position][:, None]
         tones &= shortest <= lasting
-        last = tones & (self._shortest_to_last_bar(legato)[:, None] <= lasting)
+        last = tones & (self._shortest_to_last_bar(implied)[:, None] <= lasting)
         followed = np.zeros((self.horizon + 1, self.notes_left, tones.shape[1]), bool)
         resumed = np.zeros((self.horizon + 1, self.notes_left, tones.shape[1] + 1), bool)
         begins = np.zeros_like(followed)  # a note may begin there and leads to an ending
@@ -113,15 +113,15 @@ class LastBars:
             reached = leads if is_drum else self._within_reach(leads)
             resumed[ticks, :, :-1] = reached.any(axis=0)
             resumed[ticks, :, -1] = leads.any(axis=(0, 2))
-            in_time = steps[:, None] <= lasting[ticks] if legato else (steps >= shortest[ticks])[:, None]
+            in_time = steps[:, None] <= lasting[ticks] if implied else (steps >= shortest[ticks])[:, None]
             followed[ticks] = (reached & in_time[:, None]).any(axis=0)
-            if legato:  # a rest between, and then the next one
+            if implied:  # a rest between, and then the next one
                 followed[ticks] |= (self._after_rests(ticks, steps, resumed[:, :, :-1]) & in_time[:, None]).any(axis=0)
             begins[ticks] = tones[ticks] & (followed[ticks] | (last[ticks] & tonic))
         return Endings(last, followed & tones[:, None], resumed, begins)
 
     def index(self, notes_left: Ints) -> Ints:
-        """The number under which so many onsets left are told."""
+        """The index of so many onsets left."""
         return np.clip(notes_left, 0, self.notes_left - 1)
 
     def next_onsets(self, left: int, endings: Endings, *, is_drum: bool) -> tuple[Ints, Mask]:
@@ -129,9 +129,9 @@ class LastBars:
         steps, leads = self._next_onsets(left, endings.begins)
         return steps, leads if is_drum else self._within_reach(leads)
 
-    def _shortest_to_last_bar(self, legato: bool) -> Ints:
+    def _shortest_to_last_bar(self, implied: bool) -> Ints:
         """For each place the least number of ticks for a note from there to end in the last bar."""
-        lengths = self._places.steps if legato else self._places.durations
+        lengths = self._places.steps if implied else self._places.durations
         left = np.arange(self.horizon + 1)
         if not len(lengths):
             return np.full(len(left), NEVER)

@@ -124,10 +124,12 @@ class Lookahead(Constraint):
         options.one_more = np.ones_like(options.plays) if options.one_more is None else options.one_more
         options.others, options.lower = np.ones_like(options.plays), np.zeros(options.plays.shape, np.int64)
         stand = self._stand(music, music.ticks, _notes_left(music, options))
-        known = music.standing.pending != METRE
+        known, nearest = music.standing.pending != METRE, stand.left.min(axis=1)
         for metre in np.unique(music.standing.metre[known]).tolist():
-            own = np.flatnonzero(known & (music.standing.metre == metre))
-            options.put(own, self._reachability.to_the_end(stand.take(own), metre, options.take(own)))
+            near = nearest <= self._reachability.horizon(metre)  # earlier everything leads to the end
+            own = np.flatnonzero(known & near & (music.standing.metre == metre))
+            if len(own):
+                options.put(own, self._reachability.to_the_end(stand.take(own), metre, options.take(own)))
 
     def _to_later_bars(self, music: Music, options: Options) -> None:
         """Without the notes that fill a bar at a place from which no time token leads out of it."""

@@ -99,7 +99,7 @@ class Reachability:
             assert limits.bars is not None
             bars = LastBars(self._places, limits, number, self._tones, vocabulary.pitches[0])
             kinds = list(zip(vocabulary.legato, self._drums.tolist()))
-            made = {kind: bars.of_part(legato=kind[0], is_drum=kind[1]) for kind in set(kinds)}
+            made = {kind: bars.of_part(implied=kind[0], is_drum=kind[1]) for kind in set(kinds)}
             self._metres[number] = _Metre(bars, [made[kind] for kind in kinds])
         return self._metres[number]
 

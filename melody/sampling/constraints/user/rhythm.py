@@ -48,7 +48,7 @@ class Chords(Constraint):
     Parameters
     ----------
     places
-        What the chords say of each place.
+        The tables of each place in a bar.
     origin
         The tick of the bar that they are counted from; None for the first bar of a piece, a pick-up not counted.
     """
