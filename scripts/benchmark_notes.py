@@ -7,7 +7,7 @@ another as soon as it ends, so that there are always 64. The step is `engine.ste
 (default: fiddle) writes, as `scripts/benchmark_engine.py` measures it. Both are measured in turns, `ROUNDS` times, and
 medians given, in time of the processor, so that what else the machine does disturbs both alike. The stages are timed in one
 more run by a clock around each of their functions, which costs a little itself. At last so many tunes, as `melody generate`
-makes them, the wall-clock time of each of `ROUNDS` runs.
+makes them.
 """
 
 from __future__ import annotations
@@ -117,11 +117,11 @@ def clocks() -> Iterator[dict[str, float]]:
 
     def timed(stage: str, function: Callable[..., Any], *given: Any, **named: Any) -> Any:
         inside.append(0.0)
-        start = time.perf_counter()
+        start = time.process_time()
         try:
             return function(*given, **named)
         finally:
-            all_ = time.perf_counter() - start
+            all_ = time.process_time() - start
             taken[stage] += all_ - inside.pop()
             inside[-1] += all_
 
@@ -150,9 +150,9 @@ def show(model: Model, streams: int, write: Callable[[], int]) -> None:
     ratio = statistics.median(n / s for n, s in pairs)
     print(f"{streams} stream{'s' * (streams > 1)}: {note:.1f} us a note, {alone:.1f} us a step, {ratio:.2f} times")
     with clocks() as taken:
-        start = time.perf_counter()
+        start = time.process_time()
         made = write()
-        everything = time.perf_counter() - start
+        everything = time.process_time() - start
     for stage, took in {**taken, "the rest": everything - sum(taken.values())}.items():
         print(f"    {stage:12} {1e6 * took / made:7.1f} us a note {took / everything:5.0%}")
 
@@ -171,9 +171,9 @@ def main() -> None:
         show(model, MANY, partial(write_side_by_side, model, 10 * asked.notes))
     took = []
     for _ in range(ROUNDS if asked.tunes else 0):
-        start = time.perf_counter()
+        start = time.process_time()
         model.generate_many(asked.tunes, settings=SamplingSettings(seed=1))
-        took.append(time.perf_counter() - start)
+        took.append(time.process_time() - start)
     if took:
         print(f"{asked.tunes} tunes: {statistics.median(took):.2f} s, {min(took):.2f} to {max(took):.2f}")
 

@@ -1,13 +1,15 @@
 """The laws of matches: what is looked up is where the same events came last before, however it is computed."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from music import folk_tune, random_piece
 
+import melody.tokens.matches
 from melody.dataset import Transposer, with_features
 from melody.tokens import Vocabulary
-from melody.tokens.matches import LENGTHS, NO_CODE, NOWHERE, TIMES, extended, longest, matches
+from melody.tokens.matches import LENGTHS, NO_CODE, NOWHERE, TIMES, Matcher, extended, longest, matches
 
 events = st.lists(st.integers(0, 2), max_size=120)  # few different ones, so that much repeats
 
@@ -31,6 +33,32 @@ def test_a_match_is_the_longest_context_that_came_before(codes: list[int]) -> No
     assert _one_by_one([codes]) == [expected]
 
 
+@given(events)
+@settings(max_examples=60)
+def test_one_piece_alone_has_the_same_matches(codes: list[int]) -> None:
+    matcher = Matcher()
+    one_by_one = [matcher.push(code) for code in codes]
+    assert one_by_one == [_by_hand(codes[: end + 1]) for end in range(len(codes))]
+
+
+@pytest.mark.parametrize("shared", [0, 1000])
+@given(codes=events, more=events)
+@settings(max_examples=20)
+def test_a_copy_goes_its_own_way(shared: int, codes: list[int], more: list[int]) -> None:
+    """What it has in common with its original, a little or nearly everything, neither of the two spoils for the other."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(melody.tokens.matches, "SHARED", shared)
+        matcher, fresh = Matcher(), Matcher()
+        for code in codes:
+            matcher.push(code)
+            fresh.push(code)
+        twin = matcher.copy()
+        for code in more:
+            twin.push(2 - code)
+            assert matcher.push(code) == fresh.push(code)
+            assert matcher.copy().push(0) == fresh.copy().push(0)
+
+
 @given(st.lists(events, min_size=1, max_size=4))
 @settings(max_examples=20)
 def test_the_matches_of_pieces_side_by_side_are_those_of_each(pieces: list[list[int]]) -> None:
@@ -48,7 +76,7 @@ def _one_by_one(pieces: list[list[int]]) -> list[list[tuple[int, ...]]]:
         codes[:, at] = code
         for piece, own, match in zip(pieces, found, np.stack(longest(runs[:, : at + 1]), axis=1).tolist()):
             if at < len(piece):
-                own.append(tuple(match))
+                own.append(tuple(match if match[0] else (0, 0, NOWHERE)))
     return found
 
 

@@ -279,16 +279,18 @@ def test_features_of_streams_that_come_and_go_are_those_of_the_whole_piece(numbe
     events = [vocabulary.encode(piece) for piece in pieces]
     whole = [context(vocabulary, rows) for rows in events]
     width = len(feature_sizes(vocabulary))
-    contexts, of, at = Contexts(vocabulary, 3), np.arange(3), np.zeros(3, np.int64)  # which piece, which event is next
+    first = int(rng.integers(1, 4))
+    of, at = np.arange(first), np.zeros(first, np.int64)  # which piece, which event is next
+    contexts = Contexts(vocabulary, first)
     for _ in range(max(map(len, events)) + 10):
-        number = rng.integers(8)
+        number = rng.integers(8 if len(of) > 1 else 40)  # one alone is one for a while
         if number == 0:
             kept = rng.integers(0, len(of), rng.integers(1, 5))
             contexts, of, at = contexts.take(kept), of[kept], at[kept]
         elif number == 1 and len(of) < 5:
-            fresh = rng.integers(0, 3, 2)
-            contexts = contexts.join(Contexts(vocabulary, 2))
-            of, at = np.concatenate([of, fresh]), np.concatenate([at, [0, 0]])
+            fresh = rng.integers(0, 3, rng.integers(1, 3))
+            contexts = contexts.join(Contexts(vocabulary, len(fresh)))
+            of, at = np.concatenate([of, fresh]), np.concatenate([at, np.zeros(len(fresh), np.int64)])
         elif number == 2:
             kept = rng.choice(len(of), rng.integers(1, len(of) + 1), replace=False)
             part = contexts.take(kept)
@@ -315,6 +317,21 @@ def test_features_of_streams_that_come_and_go_are_those_of_the_whole_piece(numbe
         at[active] += 1
         tick = [np.array(vocabulary.shifts)[events[p][:i, TIME] - 1].sum() for p, i in zip(of, at)]
         assert contexts.tick.tolist() == tick
+
+
+@pytest.mark.parametrize("alone", [1, 20, 60])
+def test_a_repeat_that_began_while_a_piece_was_alone_is_known_when_others_join(alone: int) -> None:
+    pitches = [60, 62, 64, 67, 65, 62, 60, 59, 57, 60] * 10
+    tune = Piece(np.arange(100) * 12, np.full(100, 12), pitches)
+    vocabulary = Vocabulary.build([tune])
+    rows = vocabulary.encode(tune)[:-1]
+    contexts = Contexts(vocabulary, 1)
+    for row in rows[:alone]:
+        contexts.push(row[None])
+    contexts = contexts.take(np.zeros(2, np.int64))
+    expected = context(vocabulary, rows)[:, : len(feature_sizes(vocabulary))]
+    for row, features in zip(rows[alone:], expected[alone:]):
+        assert contexts.push(np.stack([row, row])).tolist() == [features.tolist()] * 2
 
 
 @given(seeds)

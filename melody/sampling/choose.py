@@ -42,8 +42,11 @@ def choose_surely(
     logits: Floats, mask: Mask | None, chance: Shares, settings: SamplingSettings, field: int | None = None
 ) -> tuple[NDArray[np.int64], Mask]:
     """As `choose`, and whether the token would be the same for any logits within `DOUBT / 2` of these, (streams,)."""
-    exact = logits.astype(np.float64)
     temperature = settings.temperature_of(field)
+    if len(logits) == 1 and temperature > 0 and not _cuts(settings):
+        token, is_sure = _choose_one(logits[0], None if mask is None else mask[0], float(chance[0]), temperature)
+        return np.array([token]), np.array([is_sure])
+    exact = logits.astype(np.float64)
     if mask is not None:
         some: Mask = np.any(mask, axis=1)
         exact[~(mask if some.all() else mask | ~some[:, None])] = -np.inf
@@ -65,6 +68,31 @@ def choose_surely(
         return token, sure
     last = share.shape[1] - 1 - (share[:, ::-1] > 0).argmax(axis=1)
     return np.minimum(token, last), sure
+
+
+def _cuts(settings: SamplingSettings) -> bool:
+    """Whether anything is cut off before a token is chosen."""
+    return settings.top_k is not None or settings.top_p < 1 or settings.min_p > 0 or settings.typical < 1
+
+
+def _choose_one(logits: Floats, mask: Mask | None, chance: float, temperature: float) -> tuple[int, bool]:
+    """What `choose_surely` gives for one row and no cuts, by the same sums, in a third of the time."""
+    exact = logits.astype(np.float64)
+    if mask is not None and np.logical_or.reduce(mask):
+        exact = np.where(mask, exact, -np.inf)
+    exact -= np.maximum.reduce(exact)
+    if temperature != 1:
+        exact /= temperature
+    cumulated = np.add.accumulate(np.exp(exact, out=exact))
+    total, doubt = float(cumulated[-1]), DOUBT / temperature
+    passed = chance * total
+    token = int(cumulated.searchsorted(passed, side="right"))
+    around = cumulated[max(token - 1, 0) : min(token + 1, len(cumulated) - 1)]
+    is_sure = True
+    if len(around) and min(abs(value - passed) for value in around.tolist()) <= doubt / 4 * total:
+        off, moved = np.abs(cumulated - passed)[:-1], doubt * cumulated * (1 - cumulated / total)
+        is_sure = bool((off > moved[:-1]).all())
+    return (token if passed < total else int(np.flatnonzero(exact)[-1])), is_sure
 
 
 def _kept(logits: Shares, settings: SamplingSettings, doubt: float) -> tuple[Shares, Mask]:

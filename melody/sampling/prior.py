@@ -80,7 +80,8 @@ class Usual:
             logits -= self.unheard[events[:, KIND]]
         if self.first_keys is not None:
             where = beginning & (events[:, KIND] == KEY)
-            logits[where, self.keys] = self.first_keys
+            if where.any():
+                logits[where, self.keys] = self.first_keys
 
 
 def _numbers(said: Any, shape: tuple[int, ...]) -> NDArray[np.float64] | None:

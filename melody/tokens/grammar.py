@@ -8,6 +8,7 @@ a way on. Asked for a number of bars, the music ends in the last of them and no 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import copy
 from typing import ClassVar, NamedTuple, TypeVar
 
@@ -19,6 +20,8 @@ from melody.tokens.usage import FIRST_PART, KEY, METRE, TEMPO
 from melody.tokens.vocabulary import DURATION, END, KIND, TIME, VALUE, Rows, Vocabulary
 
 Mask = NDArray[np.bool_]
+_State = tuple[int | bytes, ...]  # all that decides what may come next, where all durations are implied
+_KNOWN_BYTES = 2**24  # of what may come in states that are known
 _Own = TypeVar("_Own", bound="Grammar")
 
 
@@ -80,6 +83,38 @@ class Standing(NamedTuple):
     bar_ticks: NDArray[np.int64]
     pickup: NDArray[np.int64]
     pending: NDArray[np.int64]
+
+
+class _Known:
+    """What may come in each state that streams have been in, looked for once.
+
+    Where the durations of all parts are implied no note's end has to be known, and there are few different states: music of
+    any length goes through the same few hundred. Each is a row of these arrays, which nobody may change.
+    """
+
+    def __init__(self, row: int) -> None:
+        self._most = max(_KNOWN_BYTES // row, 1)  # states
+        self._numbers: dict[_State, int] = {}
+        self._masks: tuple[Mask, ...] = ()
+
+    def ahead(self, states: list[_State], look: Callable[[NDArray[np.int64]], tuple[Mask, ...]]) -> list[Mask]:
+        """The masks of streams in these states; `look` finds those of some of the streams."""
+        new = {state: stream for stream, state in enumerate(states) if state not in self._numbers}
+        if new and len(new) + len(self._numbers) > self._most:
+            self._numbers, self._masks, new = {}, (), {state: stream for stream, state in enumerate(states)}
+        if new:
+            self._learn(list(new), look(np.array(list(new.values()))))
+        if len(states) == 1:
+            number = self._numbers[states[0]]
+            return [mask[number : number + 1] for mask in self._masks]
+        numbers = [self._numbers[state] for state in states]
+        return [mask[numbers] for mask in self._masks]
+
+    def _learn(self, states: list[_State], masks: tuple[Mask, ...]) -> None:
+        self._numbers.update({state: len(self._numbers) + i for i, state in enumerate(states)})
+        self._masks = tuple(map(np.concatenate, zip(self._masks, masks))) if self._masks else masks
+        for mask in self._masks:
+            mask.flags.writeable = False
 
 
 class Grammar:
@@ -166,8 +201,19 @@ class Grammar:
         self._length = np.zeros(streams, np.int64)  # where the last note ends that is known to end
         self._until = np.full(streams, MAX_TICK)
         self._ahead: Ahead | None = None  # of the next event, once it has been looked for
+        self._times_ahead: Mask = np.zeros((streams, 0), bool)  # which times but END it leaves, with it
+        self._all_implied = bool(self._legato.all())
+        self._known = _Known(len(self._shifts) * (1 + self._values_of.shape[0] + 2 * len(vocabulary.parts)))
+        self._values_if = self._values_by_part() if self._all_implied else self._values_of
         if not vocabulary.is_said[METRE]:
             self._set_until()
+
+    def _values_by_part(self) -> Mask:
+        """Legal values of each kind, if the part neither plays nor rests, plays, rests, or both; (kinds, 4, values)."""
+        by_part = np.repeat(self._values_of[:, None], 4, axis=1)
+        by_part[FIRST_PART:, ::2] = False
+        by_part[FIRST_PART:, 2:, self._vocabulary.rest] = True
+        return by_part
 
     def _set_until(self) -> None:
         if self._bars is not None:
@@ -209,12 +255,13 @@ class Grammar:
 
     def times(self) -> Mask:
         """Which time tokens are legal, (streams, times). At least one always is."""
-        legal = self._look_ahead().kinds.any(axis=2)
+        self._look_ahead()
+        legal = self._times_ahead
         if self._start:
-            late = legal & (self._tick[:, None] + self._shifts >= self._start)
-            legal = late | (legal & ~np.any(late, axis=1)[:, None])
-        end = self._begun & (self._notes > 0) & ~self._held.any(axis=1)
-        no_way_on: Mask = ~np.any(legal, axis=1)
+            late: Mask = legal & (self._tick[:, None] + self._shifts >= self._start)
+            legal = np.where(late.any(axis=1, keepdims=True), late, legal)
+        end = self._begun & ~self._held.any(axis=1)
+        no_way_on: Mask = ~np.logical_or.reduce(legal, axis=1)
         if self._bars is not None:
             end &= (self._length > self._until - self._bar_ticks) | no_way_on
         return np.concatenate([(end | no_way_on)[:, None], legal], axis=1)
@@ -232,10 +279,12 @@ class Grammar:
 
     def kinds(self, time: NDArray[np.int64]) -> Mask:
         """Which kinds are legal after those time tokens (not END), (streams, kinds)."""
-        return (self._ahead or self._look_ahead()).at(time).kinds
+        return (self._ahead or self._look_ahead()).kinds[np.arange(len(time)), np.maximum(time - 1, 0)]
 
     def values(self, time: NDArray[np.int64], kind: NDArray[np.int64]) -> Mask:
         """Which values are legal after those time and kind tokens, (streams, values)."""
+        if self._all_implied:
+            return self._values_of_implied(time, kind)
         legal = self._values_of[kind]
         notes = np.flatnonzero(kind >= FIRST_PART)
         tick = self._ticks_of(time)
@@ -249,6 +298,12 @@ class Grammar:
         if len(again):
             legal[again] &= np.arange(legal.shape[1]) > self._value[again, None]
         return legal
+
+    def _values_of_implied(self, time: NDArray[np.int64], kind: NDArray[np.int64]) -> Mask:
+        """`values` where the durations of all parts are implied: none plays or rests again at one tick."""
+        _, may_play, may_rest = self._ahead or self._look_ahead()
+        at = np.arange(len(time)), np.maximum(time - 1, 0), np.maximum(kind - FIRST_PART, 0)
+        return self._values_if[kind, may_play[at] + 2 * may_rest[at]]
 
     def durations(self, time: NDArray[np.int64]) -> Mask:
         """Which durations are legal for a note at that time, if its part is not legato, (streams, durations)."""
@@ -275,10 +330,33 @@ class Grammar:
 
     def _look_ahead(self) -> Ahead:
         """What may come at each time."""
+        if self._all_implied and type(self)._parts is Grammar._parts and type(self)._kinds is Grammar._kinds:
+            masks = self._known.ahead(self._states(), lambda streams: self.take(streams)._masks_ahead())
+        else:
+            masks = [*self._masks_ahead()]
+        self._ahead, self._times_ahead = Ahead(*masks[:3]), masks[3]
+        return self._ahead
+
+    def _masks_ahead(self) -> tuple[Mask, Mask, Mask, Mask]:
+        """What may come at each time, and which times that leaves, (streams, shifts)."""
         ticks = self._tick[:, None] + self._shifts  # (streams, shifts)
         play, rest = self._parts(ticks)
-        self._ahead = Ahead(self._kinds(ticks, play | rest), play, rest)
-        return self._ahead
+        kinds = self._kinds(ticks, play | rest)
+        times: Mask = np.logical_or.reduce(kinds, axis=2)
+        return kinds, play, rest, times
+
+    def _states(self) -> list[_State]:
+        """All that the masks ahead depend on if all durations are implied, of each stream."""
+        far, told, held = int(self._shifts[-1]) + 1, self._told.tobytes(), self._held.tobytes()
+        parts = self._held.shape[1]
+        columns = (self._kind, self._begun, self._tick, self._until, self._metre_start, self._bar_ticks)
+        return [
+            (
+                *(kind, begun or tick > 0, min(until - tick, far), (tick - start) % bar, bar),
+                *(told[2 * i : 2 * i + 2], held[parts * i : parts * (i + 1)]),
+            )
+            for i, (kind, begun, tick, until, start, bar) in enumerate(zip(*(column.tolist() for column in columns)))
+        ]
 
     def _kinds(self, ticks: NDArray[np.int64], speaking: Mask) -> Mask:
         """Which kinds are legal at each of `ticks`, (streams, candidates) -> (streams, candidates, kinds).
@@ -369,32 +447,49 @@ class Grammar:
     def push(self, rows: Rows, active: Mask | None = None) -> None:
         """Take in one event a stream, (streams, 5); streams that ended, or are not `active`, are left as they are."""
         self._forget()
-        active = np.ones(len(rows), bool) if active is None else active
-        going = np.flatnonzero(active & (rows[:, TIME] != END))
-        row = rows[going]
-        tick = self._ticks_of(rows[:, TIME])[going]
-        self._tick[going], self._kind[going], self._value[going] = tick, row[:, KIND], row[:, VALUE]
-        note, rest = self._vocabulary.is_note(row), self._vocabulary.is_rest(row)
-        playing, part = going[note], row[note, KIND] - FIRST_PART
+        going = rows[:, TIME] != END if active is None else active & (rows[:, TIME] != END)
+        if going.all():
+            self._push(np.arange(len(rows)), rows)
+        else:
+            self._push(np.flatnonzero(going), rows[going])
+
+    def _push(self, going: NDArray[np.int64], row: Rows) -> None:
+        """Take in the events of those streams."""
+        self._tick[going] += self._shifts[row[:, TIME] - 1]
+        tick = self._tick[going]
+        kind, value = row[:, KIND], row[:, VALUE]
+        self._kind[going], self._value[going] = kind, value
+        speaks = kind >= FIRST_PART
+        if not speaks.all():
+            self._push_changes(going, row)
+            going, row, tick, kind, value = going[speaks], row[speaks], tick[speaks], kind[speaks], value[speaks]
+        part = kind - FIRST_PART
         legato = self._legato[part]
-        self._held[playing, part] = legato
-        self._held[going[rest], row[rest, KIND] - FIRST_PART] = False
-        self._length[going[rest]] = tick[rest]
-        if not legato.all():
-            pitch = row[note, VALUE] - self._vocabulary.first_pitch
-            ends = tick[note] + self._durations[row[note, DURATION]]
-            self._ends[playing[~legato], part[~legato], pitch[~legato]] = ends[~legato]
-            self._length[playing[~legato]] = np.maximum(self._length[playing[~legato]], ends[~legato])
+        note = ~legato | (value != self._vocabulary.rest)
+        self._held[going, part] = legato & note
+        self._length[going] = np.where(note, self._length[going], tick)
+        if not self._all_implied:
+            self._push_ends(going[~legato], row[~legato], tick[~legato])
+        playing = going[note]
         if not self._count_pickup:
-            late = ~self._begun[playing] & (self._tick[playing] < self._bar_ticks[playing])
-            late &= self._metre_start[playing] == 0  # or it is not the first bar
-            if late.any():
-                self._pickup[playing[late & (2 * self._tick[playing] >= self._bar_ticks[playing])]] = 1
-                self._set_until()
+            self._push_pickups(playing)
         self._begun[playing] = True
         self._notes[playing] += 1
-        if len(playing) + rest.sum() < len(going):
-            self._push_changes(going, row)
+
+    def _push_ends(self, going: NDArray[np.int64], row: Rows, tick: NDArray[np.int64]) -> None:
+        """Where notes end whose durations are encoded."""
+        ends = tick + self._durations[row[:, DURATION]]
+        self._ends[going, row[:, KIND] - FIRST_PART, row[:, VALUE] - self._vocabulary.first_pitch] = ends
+        self._length[going] = np.maximum(self._length[going], ends)
+
+    def _push_pickups(self, playing: NDArray[np.int64]) -> None:
+        """Whether the bar of a stream's first note is a pick-up."""
+        first = playing[~self._begun[playing]]
+        tick, bar = self._tick[first], self._bar_ticks[first]
+        late = (tick < bar) & (2 * tick >= bar) & (self._metre_start[first] == 0)  # or it is not the first bar
+        if late.any():
+            self._pickup[first[late]] = 1
+            self._set_until()
 
     def _push_changes(self, going: NDArray[np.int64], row: Rows) -> None:
         for kind in (METRE, TEMPO):

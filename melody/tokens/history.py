@@ -3,8 +3,9 @@
 Conventions
 -----------
 All pieces stand in the same arrays, (streams, room), each from the left; room is doubled when the longest has filled it. A
-piece is taken along, or copied, with its row. Sort keys of different pieces are a span apart, so that all rows one behind
-the other ascend, and one binary search serves all pieces at once.
+piece is taken along, or copied, with its row. Before its first event stands nothing, an event of zeros, which is what is
+found where nothing is. Sort keys of different pieces are a span apart, so that all rows one behind the other ascend, and one
+binary search serves all pieces at once.
 
 A repeat is found by run lengths: of every earlier event it is kept how many events up to it are the same as the last ones.
 That is one comparison an earlier event, of all pieces at once, and nothing to copy but a byte an event.
@@ -20,8 +21,8 @@ from numpy.typing import NDArray
 
 from melody.piece import MAX_TICK, Ints
 from melody.tokens.features import code_of, stride
-from melody.tokens.matches import NO_CODE, Match, extended, longest
-from melody.tokens.vocabulary import FIELDS, VALUE, VELOCITY, Rows, Vocabulary
+from melody.tokens.matches import LENGTHS, NO_CODE, Match, extended, longest
+from melody.tokens.vocabulary import FIELDS, TIME, VALUE, VELOCITY, Rows, Vocabulary
 
 _ROOM = 128  # events, at first
 
@@ -42,12 +43,15 @@ class History:
     def __init__(self, vocabulary: Vocabulary, streams: int) -> None:
         self._vocabulary, self._stride = vocabulary, stride(vocabulary)
         self._span = (MAX_TICK + 1) * self._stride
-        self._count = np.zeros(streams, np.int64)
-        self._first = np.arange(streams)  # where each piece begins, if all stand one behind the other; here of no room
+        # A number for an event that counts as the same in a match, and its order within a tick, both sums of its tokens.
+        of_code = code_of(vocabulary, *np.eye(len(FIELDS), dtype=np.int64)[:VELOCITY])
+        self._weights = np.stack([of_code, [0, vocabulary.sizes[VALUE], 1, 0, 0]], axis=1)
         codes = int(np.prod([1, *vocabulary.sizes[:VELOCITY]], dtype=object))
-        self._codes = np.zeros((streams, 0), np.int32 if codes < 2**31 else np.int64)
-        self._keys, self._runs = np.zeros((streams, 0), np.int64), np.zeros((streams, 0), np.int8)
-        self._tokens = np.zeros((streams, 0, len(FIELDS)), np.min_scalar_type(1 + max(vocabulary.sizes)))  # each + 1
+        self._codes = np.full((streams, 1), NO_CODE, np.int32 if codes < 2**31 else np.int64)
+        self._keys = np.arange(streams)[:, None] * self._span
+        self._runs = np.zeros((streams, 1), np.int8)
+        self._tokens = np.zeros((streams, 1, len(FIELDS)), np.min_scalar_type(1 + max(vocabulary.sizes)))  # each + 1
+        self._count = np.ones(streams, np.int64)  # events, with the one that is nothing
         self._make_room(_ROOM)
 
     @property
@@ -65,37 +69,48 @@ class History:
             self._runs = np.concatenate([self._runs, np.zeros(more, np.int8)], axis=1)
             tokens = np.zeros((*more, len(FIELDS)), self._tokens.dtype)
             self._tokens = np.concatenate([self._tokens, tokens], axis=1)
-        self._first = np.arange(streams) * self._room
+        self._first, self._offset = np.arange(streams) * self._room, np.arange(streams) * self._span
+        self._used = int(self._count.max(initial=0))
 
     def push(self, rows: Rows, ticks: Ints) -> None:
         """Take in one event a piece, (streams, 5), and its tick, (streams,)."""
-        if len(rows) and self._count.max() == self._room:
+        if self._used == self._room:
             self._make_room(2 * self._room)
-        time, kind, value, duration, _ = rows.T
-        code = code_of(self._vocabulary, time, kind, value, duration).astype(self._codes.dtype)
-        self._runs = extended(self._runs, self._codes, code)
+        code, order = (rows @ self._weights).T
+        used = slice(self._used)
+        self._runs[:, used] = extended(self._runs[:, used], self._codes[:, used], code.astype(self._codes.dtype))
+        self._last_key = ticks * self._stride + order + self._offset
         place = self._first + self._count
-        self._codes.reshape(-1)[place] = code
-        self._last_key = ticks * self._stride + kind * self._vocabulary.sizes[VALUE] + value
-        self._last_key += np.arange(len(rows)) * self._span
-        self._keys.reshape(-1)[place] = self._last_key
+        self._codes.reshape(-1)[place], self._keys.reshape(-1)[place] = code, self._last_key
         self._tokens.reshape(-1, len(FIELDS))[place] = rows + 1
-        self._count = self._count + 1
+        self._count, self._used = self._count + 1, self._used + 1
+
+    def fill(self, rows: Rows) -> None:
+        """Take in the events so far of the only piece, (events, 5), where it has none yet."""
+        if not len(rows):
+            return
+        self._make_room(2 * len(rows))
+        end = 1 + len(rows)
+        code, order = (rows @ self._weights).T
+        keys = np.cumsum(np.array(self._vocabulary.shifts)[rows[:, TIME] - 1]) * self._stride + order
+        self._codes[0, 1:end], self._keys[0, 1:end], self._tokens[0, 1:end] = code, keys, rows + 1
+        for at in range(max(end - LENGTHS[-1], 1), end):
+            self._runs[:, :at] = extended(self._runs[:, :at], self._codes[:, :at], self._codes[:, at])
+        self._last_key, self._count, self._used = keys[-1:], self._count + len(rows), end
 
     def after(self, ticks: Ints) -> NDArray[np.unsignedinteger]:
         """The event that came next so many ticks before the last one, (streams, n) -> (streams, n, 5), tokens each + 1.
 
-        Next is the first that is later than the last event would be there, by its tick, kind and value.
+        Next is the first that is later than the last event would be there, by its tick, kind and value. Zeros where that is
+        before the beginning.
         """
-        keys = self._last_key[:, None] - ticks * self._stride
+        keys = np.maximum(self._last_key[:, None] - ticks * self._stride, self._offset[:, None] - 1)
         return self._tokens.reshape(-1, len(FIELDS))[np.searchsorted(self._keys.reshape(-1), keys, side="right")]
 
     def match(self) -> tuple[Match, NDArray[np.unsignedinteger]]:
         """What is being repeated, (streams,) each, and the tokens that followed there, each + 1, (streams, 5), or zeros."""
-        used = int(self._count.max(initial=0))
-        match = longest(self._runs[:, :used])
-        followed = self._tokens.reshape(-1, len(FIELDS))[self._first + match.place]
-        return match, followed * (match.length > 0)[:, None]
+        match = longest(self._runs[:, : self._used])
+        return match, self._tokens.reshape(-1, len(FIELDS))[self._first + match.place]
 
     # Pieces that come and go
 
@@ -114,6 +129,7 @@ class History:
         self._make_room(other._room)
         for name in self._per_stream:
             getattr(self, name)[streams] = getattr(other, name)
+        self._used = int(self._count.max(initial=0))
         self._keys[streams] += ((streams - np.arange(len(streams))) * self._span)[:, None]
 
     def join(self, other: History) -> History:

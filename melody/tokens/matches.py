@@ -6,8 +6,8 @@ found at any distance and in any metre, where looking back some bars finds only 
 
 An event counts as the same if its time, kind, value and duration are; its velocity may differ.
 
-`matches` finds them for a whole piece at once, `extended` and `longest` event by event of several pieces;
-they agree exactly.
+`matches` finds them for a whole piece at once, `Matcher` event by event, `extended` and `longest` event by event of several
+pieces; they agree exactly.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 LENGTHS = (4, 8, 16, 32)  # events of a context, each twice the one before
 TIMES = 4  # how often a context has come before is counted up to 3
 NOWHERE = NO_CODE = -1
+SHARED = 1000  # contexts that a copy is given for itself, at most
+_Seen = dict[tuple[int, ...], tuple[int, int]]  # context -> how often it has come, and the event that followed the last time
 _LENGTH_OF = np.searchsorted(LENGTHS, np.arange(LENGTHS[-1] + 1), side="right")  # of a match, by its run length
 _LEAST = np.array([LENGTHS[-1] + 1, *LENGTHS], np.int8)  # run length of a match, by its length
 
@@ -92,17 +94,51 @@ def extended(runs: NDArray[np.int8], codes: NDArray[np.integer], code: NDArray[n
 
 
 def longest(runs: NDArray[np.int8]) -> Match:
-    """The match after the last event of each piece, (streams,) each, as `matches` would give it.
+    """The match after the last event of each piece, (streams,) each; the place is 0 where there is none.
 
     Parameters
     ----------
     runs
         As `extended` gives them, (streams, events).
     """
-    length = _LENGTH_OF[runs.max(axis=1, initial=0)]
-    if not length.any():
-        return Match(length, length, length + NOWHERE)
+    length = _LENGTH_OF[np.maximum.reduce(runs, axis=1, initial=0)]
+    if not np.logical_or.reduce(length):
+        return Match(length, length, length)
     same = runs >= _LEAST[length][:, None]
     times = np.minimum(np.count_nonzero(same, axis=1), TIMES - 1)
     place = same.shape[1] - same[:, ::-1].argmax(axis=1)
-    return Match(length, times, np.where(length > 0, place, NOWHERE))
+    return Match(length, times, place * (length > 0))
+
+
+class Matcher:
+    """The matches of events as they come, for one piece."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._recent: list[int] = []  # codes of the last events, as many as the longest context has
+        self._seen: _Seen = {}
+        self._before: _Seen = {}  # what copies have in common; never changed
+
+    def copy(self) -> Matcher:
+        """An independent one that has seen the same events; what a long piece has seen is shared."""
+        if len(self._seen) > SHARED:
+            self._before, self._seen = {**self._before, **self._seen}, {}
+        twin = Matcher()
+        twin._count, twin._recent = self._count, self._recent[:]
+        twin._seen, twin._before = self._seen.copy(), self._before
+        return twin
+
+    def push(self, code: int) -> tuple[int, int, int]:
+        """Take in the next event and give its match: length, times and place."""
+        self._count += 1
+        self._recent = [*self._recent[-LENGTHS[-1] + 1 :], code]
+        found = (0, 0, NOWHERE)
+        for number, length in enumerate(LENGTHS):
+            if self._count < length:
+                break
+            context = tuple(self._recent[-length:])
+            times, place = self._seen.get(context) or self._before.get(context, (0, NOWHERE))
+            if times:
+                found = (number + 1, min(times, TIMES - 1), place)
+            self._seen[context] = (times + 1, self._count)
+        return found

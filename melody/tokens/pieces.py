@@ -1,0 +1,294 @@
+"""What the model reads of events as they come, of several pieces side by side, as arrays; see `melody.tokens.context`."""
+
+from __future__ import annotations
+
+from copy import copy
+from functools import cached_property, lru_cache
+from typing import ClassVar
+
+import numpy as np
+
+from melody.piece import Ints
+from melody.signatures import Key, TimeSignature
+from melody.tokens.features import (
+    BEAT,
+    DEGREE,
+    ENDING,
+    FIRST_LEFT,
+    FIRST_LOOKBACK,
+    HELD,
+    INTERVAL,
+    KEY_IN_FORCE,
+    LOOKBACKS,
+    LOOKED_AT,
+    MAX_INTERVAL,
+    METRE_IN_FORCE,
+    PHASE,
+    PHASES,
+    POSITION,
+    SECTION,
+    SECTIONS,
+    condition_sizes,
+    feature_sizes,
+    parts_told,
+)
+from melody.tokens.history import History
+from melody.tokens.one_piece import OnePiece
+from melody.tokens.usage import FIRST_PART, KEY, METRE
+from melody.tokens.vocabulary import FIELDS, KIND, VALUE, Rows, Vocabulary
+
+
+class Pieces:
+    """What has come so far in several pieces side by side, all of them at their beginning at first.
+
+    Parameters
+    ----------
+    vocabulary
+        Of the events.
+    streams
+        How many pieces.
+
+    Attributes
+    ----------
+    tick
+        Of the last event of each piece, 0 before the first, (streams,).
+    metre
+        Number of the time signature in force, (streams,).
+    key
+        1 + number of the key in force, 0 if none, (streams,).
+    onset, end, pitch
+        Of the last note of each kind of event that is a part, -1, -1, 0 before the first, (streams, kinds); the pitch + 1,
+        from 1 for the lowest, and the end `HELD` while it is not known.
+    match
+        The tokens of the event that followed where what is being repeated came last, each + 1, (streams, fields).
+    """
+
+    _per_stream: ClassVar[tuple[str, ...]] = (
+        "tick",
+        "metre",
+        "key",
+        "onset",
+        "end",
+        "pitch",
+        "match",
+        "_bar_start",
+        "_bars_before",
+        "_bar_ticks",
+    )
+
+    def __init__(self, vocabulary: Vocabulary, streams: int) -> None:
+        self.tables, shape = tables_of(vocabulary), (streams, vocabulary.sizes[KIND])
+        self.tick, self.metre, self.key = (np.zeros(streams, np.int64) for _ in range(3))
+        self.onset, self.end, self.pitch = np.full(shape, -1), np.full(shape, -1), np.zeros(shape, np.int64)
+        self.match = np.zeros((streams, len(FIELDS)), np.int64)
+        self._bar_start, self._bars_before = np.zeros(streams, np.int64), np.zeros(streams, np.int64)
+        self._bar_ticks = np.full(streams, self.tables.bar_ticks[0])
+        self._history = History(vocabulary, streams)
+
+    def __len__(self) -> int:
+        return len(self.tick)
+
+    # What was chosen
+
+    def push(self, rows: Rows) -> Ints:
+        """Take in one event a piece (not END), (streams, 5), and give its features, (streams, features)."""
+        tables = self.tables
+        time, kind, value, duration, _ = rows.T
+        features = np.zeros((len(rows), tables.num_features), np.int64)
+        self.tick = tick = self.tick + tables.shifts[time]
+        if np.logical_or.reduce(kind < FIRST_PART):
+            self._take_changes(kind, value)
+        bar, position = np.divmod(tick - self._bar_start, self._bar_ticks)
+        bar += self._bars_before
+        section, phase = np.divmod(bar, PHASES)
+        pitch = tables.pitch_of[value]
+        before = self._take_notes(kind, pitch, duration)
+        features[:, POSITION], features[:, BEAT], features[:, PHASE] = position, position % tables.beat, phase
+        features[:, SECTION], features[:, METRE_IN_FORCE] = np.minimum(section, SECTIONS - 1), self.metre
+        features[:, INTERVAL], features[:, KEY_IN_FORCE] = tables.interval[before, pitch], self.key
+        features[:, DEGREE] = tables.degree[self.key, tables.pitched[kind], value]
+        self._history.push(rows, tick)
+        self._add_lookbacks(features[:, FIRST_LOOKBACK:FIRST_LEFT])
+        self._add_parts(features[:, FIRST_LEFT:], kind, pitch)
+        return features
+
+    def _take_changes(self, kind: Ints, value: Ints) -> None:
+        changes, keys = np.flatnonzero(kind == METRE), np.flatnonzero(kind == KEY)
+        self.key[keys] = value[keys] - self.tables.first_key + 1
+        self._bars_before[changes] += (self.tick - self._bar_start)[changes] // self._bar_ticks[changes]
+        self._bar_start[changes], self.metre[changes] = self.tick[changes], value[changes]
+        self._bar_ticks[changes] = self.tables.bar_ticks[value[changes]]
+
+    def _take_notes(self, kind: Ints, pitch: Ints, duration: Ints) -> Ints:
+        """Notes and rests are their parts' last; gives the pitch + 1 before each note, 0 if there is none."""
+        at = self.tables.kinds * np.arange(len(kind)) + kind
+        onset, end, last = (array.reshape(-1) for array in (self.onset, self.end, self.pitch))  # views
+        before = last[at]
+        if np.logical_and.reduce(pitch):
+            onset[at], end[at], last[at] = self.tick, self._ends(kind, duration), pitch
+            return before
+        note = pitch > 0
+        speaks = kind >= FIRST_PART
+        end[at[speaks]] = np.where(note, self._ends(kind, duration), self.tick)[speaks]
+        onset[at[note]], last[at[note]] = self.tick[note], pitch[note]
+        return before
+
+    def _ends(self, kind: Ints, duration: Ints) -> Ints:
+        if self.tables.all_implied:
+            return self.tables.held_of[kind]
+        return np.where(self.tables.implied[kind], HELD, self.tick + self.tables.durations[duration])
+
+    def _add_lookbacks(self, features: Ints) -> None:
+        ticks = self.tables.lookbacks[self.metre]  # (streams, lookbacks)
+        features[:] = self._history.after(ticks)[:, :, : len(LOOKED_AT)].reshape(features.shape)
+
+    def _add_parts(self, features: Ints, kind: Ints, pitch: Ints) -> None:
+        """What still sounds of each part, its last pitch, what is repeated, and the distances from the note."""
+        told = self.tables.told
+        if told:
+            features[:, :told], features[:, told : 2 * told] = self._left(), self.pitch[:, FIRST_PART:]
+            features[:, features.shape[1] - told :] = self.distances(kind, pitch)
+        match, followed = self._history.match()
+        self.match = followed.astype(np.int64)
+        first = 2 * told
+        features[:, first], features[:, first + 1] = match.length, match.times
+        features[:, first + 2 : first + 2 + len(FIELDS)] = self.match
+
+    def _left(self) -> Ints:
+        """How long each part still sounds, or has sounded if its durations are implied, (streams, parts)."""
+        end, tick = self.end[:, FIRST_PART:], self.tick[:, None]
+        implied = self.tables.implied[FIRST_PART:]
+        lasting = tick - self.onset[:, FIRST_PART:]
+        if not self.tables.all_implied:
+            lasting = np.where(implied, lasting, end - tick)
+        return self.tables.as_time(lasting) * (end > tick)
+
+    def distances(self, kind: Ints, pitch: Ints) -> Ints:
+        """From pitches + 1, of events of those kinds, to the last one of each part, as intervals, (streams, parts)."""
+        pitched = self.tables.pitched
+        distance = self.tables.interval[(pitch * pitched[kind])[:, None], self.pitch[:, FIRST_PART:]]
+        return distance if pitched[FIRST_PART:].all() else distance * pitched[FIRST_PART:]
+
+    # What is known of the next event
+
+    def place(self, time: Ints) -> Ints:
+        """The conditions of the place of the next event by its time token, (streams, position to pitch)."""
+        tables, told = self.tables, self.tables.told
+        tick = self.tick + tables.shifts[time]
+        position = (tick - self._bar_start) % self._bar_ticks
+        found = np.empty((len(tick), 3 + 3 * told), np.int64)
+        found[:, 0], found[:, 1], found[:, 2] = position, position % tables.beat, self.key
+        if told:
+            tick = tick[:, None]
+            onset, end = self.onset[:, FIRST_PART:], self.end[:, FIRST_PART:]
+            sounds = end > tick
+            found[:, 3 : 3 + told] = ENDING * (end >= tick) + sounds * (1 + (onset >= tick))
+            found[:, 3 + told : 3 + 2 * told] = tables.as_time(tick - onset) * sounds
+            found[:, 3 + 2 * told :] = self.pitch[:, FIRST_PART:]
+        return found
+
+    def part(self, kind: Ints) -> Ints:
+        """The conditions `own` and `distance` by the kind of the next event, (streams, 1 + parts)."""
+        own = self.pitch[np.arange(len(kind)), kind]
+        if not self.tables.told:
+            return own[:, None]
+        return np.concatenate([own[:, None], self.distances(kind, own)], axis=1)
+
+    # Pieces that come and go
+
+    @classmethod
+    def of(cls, vocabulary: Vocabulary, piece: OnePiece) -> Pieces:
+        """The same as of one piece."""
+        found = cls(vocabulary, 1)
+        found.tick[:], found.metre[:], found.key[:], found.match[:] = piece.tick, piece.metre, piece.key, piece.match
+        found._bar_start[:], found._bars_before[:] = piece.bar_start, piece.bars_before
+        found._bar_ticks[:] = found.tables.bar_ticks[piece.metre]
+        for number, note in enumerate(piece.last):
+            kind = FIRST_PART + number
+            found.onset[0, kind], found.end[0, kind], found.pitch[0, kind] = note
+        found._history.fill(np.array(piece.rows, np.int64).reshape(-1, len(FIELDS)))
+        return found
+
+    def take(self, streams: Ints) -> Pieces:
+        """Those pieces alone, in that order, independent of these; one may be named more than once."""
+        taken = self.without_history(streams)
+        taken._history = self._history.take(streams)
+        return taken
+
+    def without_history(self, streams: Ints) -> Pieces:
+        """Those pieces alone, as far as conditions need them; no event can be pushed."""
+        taken = copy(self)
+        for name in self._per_stream:
+            setattr(taken, name, getattr(self, name)[streams])
+        return taken
+
+    def put(self, streams: Ints, other: Pieces) -> None:
+        """Let the pieces of others be these."""
+        for name in self._per_stream:
+            getattr(self, name)[streams] = getattr(other, name)
+        self._history.put(streams, other._history)
+
+    def join(self, other: Pieces) -> Pieces:
+        """These pieces, and behind them those of others, independent of both."""
+        joined = copy(self)
+        for name in self._per_stream:
+            setattr(joined, name, np.concatenate([getattr(self, name), getattr(other, name)]))
+        joined._history = self._history.join(other._history)
+        return joined
+
+
+@lru_cache(maxsize=4)
+def tables_of(vocabulary: Vocabulary) -> Tables:
+    """The tables of a vocabulary, made once."""
+    return Tables(vocabulary)
+
+
+class Tables:
+    """What a vocabulary's tokens stand for, as arrays."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+        self.kinds, self.beat, self.first_key = (
+            vocabulary.sizes[KIND],
+            vocabulary.ticks_per_quarter,
+            vocabulary.value_starts[KEY],
+        )
+        self.told, self.num_features = parts_told(vocabulary), len(feature_sizes(vocabulary))
+        self.num_conditions = len(condition_sizes(vocabulary))
+        self.shifts = np.array([0, *vocabulary.shifts])  # by time token
+        self.durations = np.array(vocabulary.durations or (0,))
+        self.implied = np.array([False] * FIRST_PART + list(vocabulary.legato))  # (kinds,)
+        self.all_implied = all(vocabulary.legato)
+        self.held_of = np.where(self.implied, HELD, 0)
+        self.pitched = np.array([0] * FIRST_PART + [not part.is_drum for part in vocabulary.parts])  # 0 or 1, (kinds,)
+        metres = [TimeSignature(0, *t) for t in vocabulary.time_signatures]
+        self.bar_ticks = np.array([metre.bar_ticks(vocabulary.ticks_per_quarter) for metre in metres])
+        self.lookbacks = self.bar_ticks[:, None] * np.array(LOOKBACKS)  # ticks, (metres, lookbacks)
+        number = np.arange(vocabulary.sizes[VALUE])
+        self.pitch_of = np.maximum(number - vocabulary.first_pitch + 1, 0)  # pitch + 1 by value, 0 for what is none
+
+    @cached_property
+    def interval(self) -> Ints:
+        """From one pitch + 1 to another, 0 if there is not both, (1 + pitches, 1 + pitches)."""
+        number = np.arange(1 + self.vocabulary.num_pitches)
+        found = np.clip(number - number[:, None], -MAX_INTERVAL, MAX_INTERVAL) + MAX_INTERVAL + 1
+        found[0], found[:, 0] = 0, 0
+        return found
+
+    @cached_property
+    def degree(self) -> Ints:
+        """Of a value in a key as 1 + its number, of a part that is a drum kit or no part at all, or of one that is not:
+        (1 + keys, 2, values).
+        """
+        vocabulary = self.vocabulary
+        found = np.zeros((1 + len(vocabulary.keys), 2, vocabulary.sizes[VALUE]), np.int64)
+        pitch = np.arange(vocabulary.pitches[0], vocabulary.pitches[1] + 1)
+        for number, (fifths, mode) in enumerate(vocabulary.keys):
+            degree = 1 + (pitch - Key(0, fifths, mode).tonic) % 12 + 12 * (mode == "minor")
+            found[1 + number, 1, vocabulary.first_pitch :] = degree
+        return found
+
+    def as_time(self, ticks: Ints) -> Ints:
+        """1 + number of the shift that is not shorter, the last one if there is none."""
+        found: Ints = 1 + np.searchsorted(self.shifts[1:-1], ticks)
+        return found
