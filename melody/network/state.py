@@ -4,9 +4,9 @@ Which arrays there are, and of what shape, is the cell's own affair (`melody.net
 step to step takes, joins and puts streams without a look at them.
 
 An array of two axes, (cells, streams), is as large after any number of events. One of three, (steps, cells, streams), grows
-by a step an event, as what an attention remembers does: its last step is the latest one. Where streams of different ages come
-together, the younger ones are padded with zeros in front, so that the latest steps stand side by side; a cell that must tell
-padding from memory keeps the number of steps of each stream in an array of its own, (1, streams).
+by a step an event, as what an attention remembers does: its last step is the latest one. Where streams of different ages
+come together, the younger ones are padded with zeros in front, so that the latest steps stand side by side; a cell that must
+tell padding from memory keeps the number of steps of each stream in an array of its own, (1, streams).
 """
 
 from __future__ import annotations
@@ -41,14 +41,6 @@ class State:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._arrays)
-
-    @property
-    def h(self) -> Floats:
-        return self._arrays["h"]
-
-    @property
-    def c(self) -> Floats:
-        return self._arrays["c"]
 
     def take(self, streams: NDArray[np.int64]) -> State:
         """A state of those streams alone, in that order; a stream may be named more than once."""
