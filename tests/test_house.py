@@ -31,7 +31,7 @@ HOMES = {
     "torch": {"network", "evaluation", "training"},
     "pytorch_lightning": {"training"},
     "safetensors": {"modelfile"},
-    "onnx": {"export"},
+    "onnx": {"network"},
     "onnxruntime": {"network"},
     "matplotlib": {"report"},
     "soundfile": {"render"},

@@ -16,8 +16,6 @@ from untrained import SMALL, untrained
 from melody import modelfile
 from melody.errors import ModelFileError, SamplingError
 from melody.modelfile import ModelFile
-from melody.network import Engine
-from melody.network import engine as arrays
 from melody.network.model import MelodyLSTM
 from melody.network.settings import ModelSettings, settings_of, weight_shapes
 from melody.piece import Part, Piece
@@ -259,22 +257,6 @@ def test_a_model_that_never_ends_is_broken_off_and_says_so(small: ModelFile, mon
     monkeypatch.setattr(sampling_source, "_MOST_IN_BAR", 1)
     with pytest.raises(SamplingError, match="has written 9 events and 8 bars are not full"):
         model.tunes(bars=8)
-
-
-def test_an_engine_without_its_table_gives_the_same_numbers(small: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    rng, vocabulary = np.random.default_rng(3), small.vocabulary
-    with_table, without = Engine(vocabulary, small.weights), Engine(vocabulary, small.weights)
-    for streams in (1, 2, 5):
-        inputs = np.zeros((streams, len(with_table._input_offsets)), np.int64) + rng.integers(0, 2, (streams, 1))
-        state = with_table.begin(streams)
-        state = type(state)(*(rng.standard_normal(each.shape).astype(np.float32) for each in (state.h, state.c)))
-        expected = with_table.step(inputs, state)
-        monkeypatch.setattr(arrays, "_MAX_TABLE", 0)
-        found = without.step(inputs, state)
-        monkeypatch.undo()
-        for one, other in zip((expected[0], *expected[1]), (found[0], *found[1])):
-            np.testing.assert_allclose(one, other, atol=1e-5)
-    assert "_table" in vars(with_table) and "_table" not in vars(without)
 
 
 def test_settings_that_are_left_out_are_the_usual_ones() -> None:

@@ -42,14 +42,6 @@ class State:
     def __iter__(self) -> Iterator[str]:
         return iter(self._arrays)
 
-    @property
-    def h(self) -> Floats:
-        return self._arrays["h"]
-
-    @property
-    def c(self) -> Floats:
-        return self._arrays["c"]
-
     def take(self, streams: NDArray[np.int64]) -> State:
         """A state of those streams alone, in that order; a stream may be named more than once."""
         return State({name: array.take(streams, axis=-1) for name, array in self._arrays.items()})
