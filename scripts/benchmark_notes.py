@@ -2,12 +2,11 @@
 
     python scripts/benchmark_notes.py [MODEL] [--notes 2000] [--tunes 100] [--only-tunes]
 
-A note is timed where it is made: one stream is endless live music; 64 are tunes side by side, each of which is followed by
-another as soon as it ends, so that there are always 64. The step is `engine.step` alone on events of tunes that MODEL
-(default: fiddle) writes, as `scripts/benchmark_engine.py` measures it. Both are measured in turns, `ROUNDS` times, and
-medians given, in time of the processor, so that what else the machine does disturbs both alike. The stages are timed in one
-more run by a clock around each of their functions, which costs a little itself. At last so many tunes, as `melody generate`
-makes them.
+A note is timed where it is made: live music without end, and tunes side by side, each of which is followed by another as
+soon as it ends, so that there are always as many. The step is `engine.step` alone on events of tunes that MODEL (default:
+fiddle) writes, as `scripts/benchmark_engine.py` measures it. Both are measured in turns, `ROUNDS` times, and medians given,
+in time of the processor, so that what else the machine does disturbs both alike. The stages are timed in one more run by a
+clock around each of their functions, which costs a little itself. At last so many tunes, as `melody generate` makes them.
 """
 
 from __future__ import annotations
@@ -70,13 +69,13 @@ def write_live(model: Model, notes: int) -> int:
     return len(list(islice(live.stream(model, endless=True), notes)))
 
 
-def write_side_by_side(model: Model, notes: int) -> int:
-    """Notes of 64 tunes, each followed by another, until there are enough or more."""
+def write_side_by_side(model: Model, side_by_side: int, notes: int) -> int:
+    """Notes of so many tunes at once, each followed by another, until there are enough or more."""
     vocabulary, engine, settings = model.vocabulary, model._engine, SamplingSettings(seed=1, any_ending=True)
     start = Start(Contexts(vocabulary, 1), Grammar(vocabulary, 1), engine.begin(1), begin(vocabulary))
     streams = Streams(vocabulary, engine, start, settings, model.usual, 5_000)
-    streams.begin([Job(number, 0) for number in range(MANY)])
-    made, number = 0, MANY
+    streams.begin([Job(number, 0) for number in range(side_by_side)])
+    made, number = 0, side_by_side
     while made < notes:
         ended = streams.step()
         made += sum(int(vocabulary.is_note(drawn.rows).sum()) for _, drawn in ended if drawn)
@@ -142,13 +141,13 @@ def _method(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *given, **named: function(*given, **named)
 
 
-def show(model: Model, streams: int, write: Callable[[], int]) -> None:
+def show(model: Model, name: str, streams: int, write: Callable[[], int]) -> None:
     """A note, the step, and the stages."""
     write(), step(model, streams)
     pairs = [(seconds(write), seconds(partial(step, model, streams))) for _ in range(ROUNDS)]
     note, alone = (1e6 * statistics.median(times) for times in zip(*pairs))
     ratio = statistics.median(n / s for n, s in pairs)
-    print(f"{streams} stream{'s' * (streams > 1)}: {note:.1f} us a note, {alone:.1f} us a step, {ratio:.2f} times")
+    print(f"{name}: {note:.1f} us a note, {alone:.1f} us a step, {ratio:.2f} times")
     with clocks() as taken:
         start = time.process_time()
         made = write()
@@ -167,8 +166,9 @@ def main() -> None:
     asked = parser.parse_args()
     model = find_model(asked.model)
     if not asked.only_tunes:
-        show(model, 1, partial(write_live, model, asked.notes))
-        show(model, MANY, partial(write_side_by_side, model, 10 * asked.notes))
+        show(model, "live, one stream", 1, partial(write_live, model, asked.notes))
+        show(model, "one tune", 1, partial(write_side_by_side, model, 1, asked.notes))
+        show(model, f"{MANY} tunes", MANY, partial(write_side_by_side, model, MANY, 10 * asked.notes))
     took = []
     for _ in range(ROUNDS if asked.tunes else 0):
         start = time.process_time()

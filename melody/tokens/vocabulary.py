@@ -231,12 +231,21 @@ class Vocabulary:
 
     def said(self, rows: Rows) -> NDArray[np.bool_]:
         """Which fields each event has, (events, fields); of those it has not, the token is 0 and means nothing."""
+        number = (rows[..., TIME] != END) * self.sizes[KIND] + rows[..., KIND]
+        return self._fields_of[number * self.sizes[VALUE] + rows[..., VALUE]]
+
+    @cached_property
+    def _fields_of(self) -> NDArray[np.bool_]:
+        """The fields of END, then of other events, by kind and value, (2 x kinds x values, fields)."""
+        rows = np.zeros((2, *self.sizes[KIND:DURATION], len(FIELDS)), np.int64)
+        rows[1, ..., TIME] = 1
+        rows[..., KIND], rows[..., VALUE] = np.indices(rows.shape[1:3])
         fields = np.ones(rows.shape, bool)
         fields[rows[..., TIME] == END, KIND:] = False
         note = self.is_note(rows)
         fields[..., DURATION] = note & ~self.legato_kinds[rows[..., KIND]]
         fields[..., VELOCITY] = note
-        return fields
+        return fields.reshape(-1, len(FIELDS))
 
     @cached_property
     def sizes(self) -> tuple[int, int, int, int, int]:
