@@ -33,20 +33,24 @@ class Constraint(PerStream, ABC):
 
     Attributes
     ----------
+    follows
+        Whether what it allows depends on what came before, other than through the grammar.
     binds_observed
         Whether it forbids observed events like any others.
-    needs_pitches
-        Whether it may leave a part no pitch, so that it must be known for all times at once which pitches there are.
     may_dead_end
         Whether it may leave a stream nothing at all.
     so_far
         How many observed events each stream is past, (streams,); None if it is not about observed events.
     """
 
+    follows: ClassVar[bool] = True
     binds_observed: ClassVar[bool] = False
-    needs_pitches: ClassVar[bool] = True
     may_dead_end: ClassVar[bool] = True
     so_far: NDArray[np.int64] | None = None
+
+    def needs_pitches(self, music: Music) -> bool:
+        """Whether it may leave a part no pitch, so that it must be known for all times at once which pitches there are."""
+        return True
 
     def begin(self: _Own, streams: int) -> _Own:
         """The same for so many streams, of which nothing has come yet."""
@@ -59,8 +63,8 @@ class Constraint(PerStream, ABC):
     def look_ahead(self, music: Music, options: Options) -> None:
         """Take from the options, which all constraints have narrowed, what leads nowhere."""
 
-    def conclude(self, music: Music, options: Options) -> None:
-        """Decide whether streams end, when all else is known."""
+    def conclude(self, options: Options, times: Mask) -> None:
+        """Decide whether streams end, when all else is known: at which times anything may come, (streams, times)."""
 
     def due(self, music: Music) -> Due | None:
         """The observed events that may come next; None if it is not about observed events."""
@@ -95,21 +99,22 @@ class Masks:
         Where the streams stand; it moves on with them.
     constraints
         What they keep to besides, in any order; none for the grammar alone.
-
-    Attributes
-    ----------
-    unconstrained
-        The mask given last as it was before constraints narrowed it.
     """
 
-    unconstrained: Mask
+    _unconstrained: Mask
+    _before_kinds: NDArray[np.int64] | None  # the times after which kinds were asked for, their mask not yet looked for
     _options: Options | None  # of the next event, once they have been looked for
 
     def __init__(self, grammar: Grammar, constraints: Sequence[Constraint] = ()) -> None:
         self.grammar, self._music = grammar, Music(grammar)
         self._constraints = tuple(constraint.begin(self.streams) for constraint in constraints)
-        self._with_pitches = any(constraint.needs_pitches for constraint in constraints)
+        self._follows = any(constraint.follows for constraint in constraints)
         self._forget()
+
+    @property
+    def _observer(self) -> Constraint | None:
+        """The constraint that knows the observed events."""
+        return next((constraint for constraint in self._constraints if constraint.so_far is not None), None)
 
     @property
     def streams(self) -> int:
@@ -122,11 +127,26 @@ class Masks:
         return any(constraint.may_dead_end for constraint in self._constraints)
 
     @property
+    def _with_pitches(self) -> bool:
+        return any(constraint.needs_pitches(self._music) for constraint in self._constraints)
+
+    @property
     def entries(self) -> int:
         """How much memory the masks of one stream take, in bytes."""
         vocabulary = self.grammar.vocabulary
         size = len(vocabulary.shifts) * len(vocabulary.parts)
         return size * (vocabulary.num_pitches if self._with_pitches else 1)
+
+    @property
+    def unconstrained(self) -> Mask:
+        """The mask given last as it was before constraints narrowed it; to be asked for before streams go on."""
+        if self._before_kinds is not None:
+            self.unconstrained = self.grammar.kinds(self._before_kinds)
+        return self._unconstrained
+
+    @unconstrained.setter
+    def unconstrained(self, mask: Mask) -> None:
+        self._unconstrained, self._before_kinds = mask, None
 
     @property
     def must_close(self) -> Mask:
@@ -140,8 +160,8 @@ class Masks:
     @property
     def observed_so_far(self) -> Ints:
         """How many of the observed events each stream is past, (streams,)."""
-        found = (constraint.so_far for constraint in self._constraints if constraint.so_far is not None)
-        return next(found, np.zeros(self.streams, np.int64))
+        found = None if self._observer is None else self._observer.so_far
+        return np.zeros(self.streams, np.int64) if found is None else found
 
     @property
     def has_begun(self) -> Mask:
@@ -164,14 +184,17 @@ class Masks:
         if self.grammar.start:
             late = legal & (self._music.ticks >= self.grammar.start)
             legal = late | (legal & ~late.any(axis=1, keepdims=True))
+        for constraint in self._constraints:
+            constraint.conclude(options, legal)
         legal &= ~(options.ends & self._music.must_close)[:, None]
         return np.concatenate([options.ends[:, None], legal], axis=1)
 
     def kinds(self, time: NDArray[np.int64]) -> Mask:
         """Which kinds may come after those time tokens (not END), (streams, kinds)."""
-        self.unconstrained = self.grammar.kinds(time)
         if not self._constraints:
+            self.unconstrained = self.grammar.kinds(time)
             return self.unconstrained
+        self._before_kinds = time
         options, at = self._found, (np.arange(len(time)), np.maximum(time - 1, 0))
         return np.concatenate([options.controls[at], options.rests[at] | options.plays[at]], axis=1)
 
@@ -226,8 +249,7 @@ class Masks:
 
     def _due(self) -> Due | None:
         """The observed events that may come next."""
-        found = (constraint.due(self._music) for constraint in self._constraints)
-        return next((due for due in found if due is not None), None)
+        return None if self._observer is None else self._observer.due(self._music)
 
     def _narrowed(self, ends: Mask) -> Options:
         """What may come by the grammar, by all constraints, and by those that look ahead."""
@@ -246,8 +268,6 @@ class Masks:
             constraint.look_ahead(music, options)
         if due is not None and allowed is not None:
             options.spare(due, allowed, np.ones(self.streams, bool))
-        for constraint in self._constraints:
-            constraint.conclude(music, options)
         return options
 
     def times_by_grammar(self, kind: int, value: int) -> Ints:
@@ -267,7 +287,7 @@ class Masks:
 
         `observed` events, such as a player's, are not the model's choice: no constraint is broken by them.
         """
-        if self._constraints:
+        if self._follows:
             due, music = self._due(), self._music
             is_observed = np.full(len(rows), observed)
             if due is not None:

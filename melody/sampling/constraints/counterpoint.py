@@ -34,7 +34,6 @@ class Counterpoint(Constraint):
 
     per_stream: ClassVar[tuple[str, ...]] = ("_sounding", "_before")
     binds_observed: ClassVar[bool] = True
-    needs_pitches: ClassVar[bool] = False
     _sounding: Ints
     _before: Ints
 
@@ -42,6 +41,10 @@ class Counterpoint(Constraint):
         pairs = zip(vocabulary.legato, vocabulary.parts)
         self._strict = np.array([implied and not part.is_drum for implied, part in pairs], bool)
         self._pitches = np.arange(vocabulary.num_pitches)
+
+    def needs_pitches(self, music: Music) -> bool:
+        """As `Constraint.needs_pitches`."""
+        return False
 
     def begin(self, streams: int) -> Counterpoint:
         """As `Constraint.begin`."""

@@ -7,11 +7,14 @@ from typing import ClassVar
 
 import numpy as np
 
+from melody.piece import Ints
 from melody.sampling.constraints.base import Constraint
 from melody.sampling.constraints.music import Music
 from melody.sampling.constraints.options import Options
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Mask
+from melody.tokens.usage import FIRST_PART
+from melody.tokens.vocabulary import VALUE
 
 
 @dataclass
@@ -51,22 +54,36 @@ class Live(Constraint):
         It may be changed at any time, and holds for all streams from the next event on.
     """
 
+    follows: ClassVar[bool] = False
     may_dead_end: ClassVar[bool] = False
 
     def __init__(self, steering: Steering) -> None:
         self._steering = steering
 
+    def needs_pitches(self, music: Music) -> bool:
+        """As `Constraint.needs_pitches`."""
+        return not (music.monophonic.all() or self._steering.pitches.all())
+
     def narrow(self, music: Music, options: Options) -> None:
         """As `Constraint.narrow`."""
-        assert options.notes is not None
         steering = self._steering
-        options.notes &= steering.pitches
-        options.plays &= ~steering.silent
+        if options.notes is not None:
+            options.notes &= steering.pitches
+        options.plays &= steering.pitches.any(axis=1) & ~steering.silent
         options.rests &= ~(steering.silent & steering.played)
 
-    def conclude(self, music: Music, options: Options) -> None:
+    def values(self, music: Music, time: Ints, kind: Ints) -> Mask | None:
+        """As `Constraint.values`."""
+        if self._steering.pitches.all():
+            return None
+        legal = np.ones((len(time), music.vocabulary.sizes[VALUE]), bool)
+        notes = np.flatnonzero(kind >= FIRST_PART)
+        legal[notes, music.vocabulary.first_pitch :] = self._steering.pitches[kind[notes] - FIRST_PART]
+        return legal
+
+    def conclude(self, options: Options, times: Mask) -> None:
         """As `Constraint.conclude`."""
-        stuck = ~options.times().any(axis=1)
+        stuck = ~times.any(axis=1)
         if self._steering.endless:
             options.ends &= stuck
         options.ends |= stuck

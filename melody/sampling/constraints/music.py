@@ -89,8 +89,12 @@ class _Now:
     """Where the streams stand and what may come, found once for each event; (streams, times) where it is of candidates."""
 
     def __init__(self, grammar: Grammar, shifts: Ints) -> None:
-        self.standing = grammar.standing()
-        self._shifts = shifts
+        self._grammar, self._shifts = grammar, shifts
+
+    @cached_property
+    def standing(self) -> Standing:
+        """Where the grammar stands."""
+        return self._grammar.standing()
 
     @cached_property
     def ticks(self) -> Ints:

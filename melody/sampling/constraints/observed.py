@@ -48,7 +48,6 @@ class Observed(Constraint):
 
     per_stream: ClassVar[tuple[str, ...]] = ("so_far",)
     binds_observed: ClassVar[bool] = True
-    needs_pitches: ClassVar[bool] = False
 
     def __init__(self, vocabulary: Vocabulary, observations: Observations) -> None:
         tick, rows = observations.tick, observations.rows
@@ -70,6 +69,10 @@ class Observed(Constraint):
         for number in np.flatnonzero(self._is_note)[::-1].tolist():
             found[: number + 1, self._rows[number, KIND] - FIRST_PART] = number
         return found
+
+    def needs_pitches(self, music: Music) -> bool:
+        """As `Constraint.needs_pitches`."""
+        return False
 
     def begin(self, streams: int) -> Observed:
         """As `Constraint.begin`."""

@@ -44,11 +44,14 @@ class Velocities(Constraint):
         Which of the vocabulary's, (velocities,).
     """
 
-    needs_pitches: ClassVar[bool] = False
     may_dead_end: ClassVar[bool] = False
 
     def __init__(self, allowed: Mask) -> None:
         self._allowed = allowed
+
+    def needs_pitches(self, music: Music) -> bool:
+        """As `Constraint.needs_pitches`."""
+        return False
 
     def narrow(self, music: Music, options: Options) -> None:
         """Whatever may come may be as loud as is asked for."""
@@ -143,11 +146,13 @@ class Tonic(Constraint):
         Its pitch class, 0-11.
     """
 
-    needs_pitches: ClassVar[bool] = False
-
     def __init__(self, vocabulary: Vocabulary, tonic: int | None) -> None:
         pitch_class = (vocabulary.pitches[0] + np.arange(vocabulary.num_pitches)) % 12
         self._is_tonic = np.append(pitch_class == tonic, False)  # (pitches + 1,)
+
+    def needs_pitches(self, music: Music) -> bool:
+        """As `Constraint.needs_pitches`."""
+        return False
 
     def narrow(self, music: Music, options: Options) -> None:
         """As `Constraint.narrow`."""
