@@ -42,6 +42,7 @@ def train(
     epochs: int | None = None,
     epoch_share: float = 1.0,
     patience: float = 0.2,
+    cell: Literal["lstm", "gru"] | None = None,
     hidden_size: int | None = None,
     layers: int | None = None,
     dropout: float | None = None,
@@ -86,8 +87,10 @@ def train(
         How much of the music an epoch sees, above 0 to 1; of a very large folder a plan may take less by itself.
     patience
         Training stops when so large a share of the epochs brought nothing, 0 to 1.
+    cell
+        Kind of the recurrent layers; None is an LSTM, with `from_` that of the model.
     hidden_size, layers, dropout
-        Of the LSTM; None goes by the music.
+        Of these layers; None goes by the music.
     learning_rate
         The highest one; None is 0.002, with `from_` 0.0002.
     weight_decay
@@ -137,6 +140,7 @@ def train(
         weight_decay=weight_decay,
         patience=patience,
         batch=BatchSettings(batch_size=batch_size, window=window),
+        cell=cell,
         hidden_size=hidden_size,
         num_layers=layers,
         dropout=dropout,

@@ -36,7 +36,7 @@ ONE_BY_ONE = [
     ({"key": "Dm"}, {"notes": D_MINOR, "key": "Dm"}),
     ({"key": "G"}, {"notes": MAJOR["G"], "key": "G"}),
     ({"scale": "C,D,Eb,G,A"}, {"notes": [0, 2, 3, 7, 9]}),
-    ({"pitches": "C4:C6"}, {"range": (60, 84)}),
+    ({"range": "C4:C6"}, {"range": (60, 84)}),
     ({"max_leap": "4"}, {"leap": 4}),
     ({"max_polyphony": "2"}, {"polyphony": 2}),
     ({"density": "4"}, {"density": 4}),
@@ -64,7 +64,7 @@ TOGETHER = [
         {"notes": MAJOR["C"], "bars": 4, "density": 3, "leap": 2, "grid": [1 / 8], "tonic": 0},
     ),
     (
-        {"bars": "8", "chords": "C Em | F G", "grid": "1/8", "pitches": "C4:C6", "max_polyphony": "1"},
+        {"bars": "8", "chords": "C Em | F G", "grid": "1/8", "range": "C4:C6", "max_polyphony": "1"},
         {"bars": 8, "chords": [[C, EM], [F, G]], "grid": [1 / 8], "range": (60, 84), "polyphony": 1},
     ),
     (

@@ -186,7 +186,7 @@ def steered(name: str, count: int = 40) -> Job:
     def made() -> list[Notes]:
         stream = model(name).stream(settings=SamplingSettings(seed=3), endless=True)
         found = list(islice(_tuples(stream), count))
-        stream.steer(key="D", pitches="D4:D6", temperature=1.1)
+        stream.steer(key="D", range="D4:D6", temperature=1.1)
         return [found + list(islice(_tuples(stream), count))]
 
     return made
@@ -218,7 +218,7 @@ def _generated() -> dict[str, Job]:
     limits: dict[str, dict[str, Any]] = {
         "key": {"key": "Dm"},
         "scale": {"scale": "C,D,Eb,G,A"},
-        "range": {"pitches": "C4:C6"},
+        "range": {"range": "C4:C6"},
         "leap": {"max_leap": "4"},
         "polyphony": {"max_polyphony": "2"},
         "density": {"density": "4", "bars": "6"},
@@ -277,7 +277,7 @@ def _continued() -> dict[str, Job]:
     ways: dict[str, dict[str, Any]] = {
         "to the end": {"bars": None},
         "key": {"key": "G"},
-        "range and leap": {"pitches": "D4:D6", "max_leap": "5"},
+        "range and leap": {"range": "D4:D6", "max_leap": "5"},
         "chords": {"chords": "G D Em C"},
         "tonic": {"key": "G", "end_on_tonic": True},
         "grid and density": {"grid": "1/8", "density": "5"},

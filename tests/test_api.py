@@ -117,7 +117,7 @@ def test_the_kinds_of_keywords_are_those_of_settings_and_limits() -> None:
     }
     settings = set(SamplingSettings.__dataclass_fields__)
     assert settings == (set(kinds.Choosing.__annotations__) | {"any_ending"}) - {"best_of", "beam"}
-    limits = {kinds._FIELDS.get(name, name) for name in kinds.Keeping.__annotations__} | {"bars"}
+    limits = {*kinds.Keeping.__annotations__, "bars"}
     assert limits == set(Limits.__dataclass_fields__)
     how = inspect.signature(Model.vary).parameters
     assert (how["candidates"].default, how["rounds"].default) == (VarySettings().candidates, VarySettings().rounds)
@@ -180,7 +180,7 @@ ALIKE: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"scale": "D,E,F#,A"}, {"scale": ("D", "E", "F#", "A")}),
     ({"grid": "1/8,1/8t"}, {"grid": (Fraction(1, 8), "1/8t")}),
     ({"grid": "1/8t"}, {"grid": Fraction(1, 12)}),
-    ({"meter": "4/4"}, {"meter": (4, 4)}),
+    ({"metre": "4/4"}, {"metre": (4, 4)}),
     ({"tempo": "96"}, {"tempo": 96}),
     ({"tempo": "96.5"}, {"tempo": np.float64(96.5)}),
     ({"bars": "2"}, {"bars": 2}),
@@ -303,7 +303,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("generate", {"range": ("C4",)}, "write two ends"),
     ("generate", {"range": (84, 60)}, "ends below its beginning"),
     ("generate", {"range": (None, None)}, "is no pitch"),
-    ("generate", {"meter": (4, 4, 4)}, "is no metre"),
+    ("generate", {"metre": (4, 4, 4)}, "is no metre"),
     ("generate", {"tempo": "fast"}, "tempo is 'fast'"),
     ("generate", {"bars": 0}, "ask for 1 to"),
     ("generate", {"bars": 1.5}, "must be a whole number"),
@@ -424,7 +424,7 @@ def test_training_from_python_takes_the_parts_it_is_told_to(tmp_path: Path, monk
     assert adapted.file.training["started_from"].startswith("songs ")
 
 
-@pytest.mark.parametrize("name", ["tempo", "max_leap", "range", "meter", "scale", "key", "grid", "chords", "velocity"])
+@pytest.mark.parametrize("name", ["tempo", "max_leap", "range", "metre", "scale", "key", "grid", "chords", "velocity"])
 @pytest.mark.parametrize("value", [0, False])
 def test_a_limit_that_is_nothing_is_refused_and_not_left_out(name: str, value: object) -> None:
     with pytest.raises(MelodyError):
@@ -433,7 +433,7 @@ def test_a_limit_that_is_nothing_is_refused_and_not_left_out(name: str, value: o
 
 def test_arrays_of_numpy_are_taken_like_lists() -> None:
     model = melody.load("fiddle")
-    for limits in ({"meter": np.array([6, 8])}, {"velocity": np.array([40, 100])}, {"chords": np.array(["Dm", "C"])}):
+    for limits in ({"metre": np.array([6, 8])}, {"velocity": np.array([40, 100])}, {"chords": np.array(["Dm", "C"])}):
         lists = {name: value.tolist() for name, value in limits.items()}
         assert model.generate(bars=2, seed=1, **limits) == model.generate(bars=2, seed=1, **lists)
 

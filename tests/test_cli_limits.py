@@ -51,7 +51,7 @@ def test_pitch_limits_hold_in_the_files(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_rhythm_limits_hold_in_the_files(tmp_path: Path) -> None:
-    for notes in generate(tmp_path, "--meter", "3/4", "--grid", "1/8", "--density", "4", "--tempo", "96", "--bars", "4"):
+    for notes in generate(tmp_path, "--metre", "3/4", "--grid", "1/8", "--density", "4", "--tempo", "96", "--bars", "4"):
         assert all(onset * 2 == round(onset * 2) for onset, _ in notes)
         bars = [int(onset // 3) for onset, _ in notes]
         assert max(bars.count(bar) for bar in bars) <= 4
@@ -63,7 +63,7 @@ def test_rhythm_limits_hold_in_the_files(tmp_path: Path) -> None:
 
 def test_a_chord_a_bar_is_heard_on_every_beat(tmp_path: Path) -> None:
     chords = [{2, 5, 9}, {7, 11, 2, 5}, {0, 4, 7}]
-    for notes in generate(tmp_path, "--chords", "Dm G7 C", "--meter", "4/4", "--bars", "6", "--seed", "4"):
+    for notes in generate(tmp_path, "--chords", "Dm G7 C", "--metre", "4/4", "--bars", "6", "--seed", "4"):
         first = 4 if notes[0][0] >= 2 else 0  # a pick-up has no chord
         on_beats = [(onset - first, pitch) for onset, pitch in notes if onset == int(onset) and onset >= first]
         assert all(pitch % 12 in chords[int(onset // 4) % 3] for onset, pitch in on_beats)
@@ -71,7 +71,7 @@ def test_a_chord_a_bar_is_heard_on_every_beat(tmp_path: Path) -> None:
 
 def test_a_tune_as_text_is_gone_on_with(tmp_path: Path) -> None:
     out = tmp_path / "longer.mid"
-    asked = ["--notes", "D4/8 E F# G A/4 D5", "--meter", "4/4", "--key", "D", "--bars", "2", "--out", str(out)]
+    asked = ["--notes", "D4/8 E F# G A/4 D5", "--metre", "4/4", "--key", "D", "--bars", "2", "--out", str(out)]
     assert main(["continue", FIDDLE, *asked]) == 0
     assert [pitch for _, pitch in played(out)][:6] == [62, 64, 66, 67, 69, 74]
     assert len(played(out)) > 6
@@ -106,7 +106,7 @@ KEEPING = [
     ["--chords", ""],
     ["--instruments", "kazoo"],
     ["--instruments", "tuba"],
-    ["--meter", "29/16"],
+    ["--metre", "29/16"],
     ["--max-leap", "0"],
     ["--density", "none"],
     ["--velocity", "0:300"],

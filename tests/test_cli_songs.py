@@ -153,7 +153,7 @@ def test_time_that_limits_leave_empty_is_not_filled_with_changes_of_key_nor_coun
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     """One note a bar of 13/8 is most unlikely; but the file has one key, and the nats told are those of the notes."""
-    asked = ["--meter", "13/8", "--density", "1", "--bars", "2", "--count", "4", "--best-of", "4"]
+    asked = ["--metre", "13/8", "--density", "1", "--bars", "2", "--count", "4", "--best-of", "4"]
     written("generate", FIDDLE, "--out", tmp_path / "sparse", *asked)
     for path in (tmp_path / "sparse").glob("*.mid"):
         changes = [m for track in mido.MidiFile(path).tracks for m in track if m.type == "key_signature"]

@@ -14,7 +14,8 @@ from music import folk_tune
 from melody.errors import SamplingError
 from melody.limits import Limits
 from melody.sampling import Model, SamplingSettings, load
-from melody.sampling.constraints.user import Limiter
+from melody.sampling.constraints.base import Masks
+from melody.sampling.constraints.user import user_limits
 from melody.sampling.strategies.ancestral import Drawn, Job, Streams
 from melody.sampling.strategies.rejection import ATTEMPTS, ENDINGS, Draws
 from melody.tokens import Vocabulary
@@ -107,7 +108,7 @@ def test_tunes_are_the_same_however_many_are_made_side_by_side(
     settings, limits = SamplingSettings(seed=5, temperature=1.1, max_notes=60), Limits.parse(**written)
     expected = model.tunes(5, limits=limits, settings=settings)
     for together in (1, 2, 3):
-        monkeypatch.setattr("melody.sampling.model._STREAMS", together)
+        monkeypatch.setattr("melody.sampling.tasks.generate._STREAMS", together)
         for tune, other in zip(expected, model.tunes(5, limits=limits, settings=settings)):
             assert tune.piece == other.piece
             assert tune.removed == pytest.approx(other.removed, abs=1e-6)
@@ -115,10 +116,10 @@ def test_tunes_are_the_same_however_many_are_made_side_by_side(
 
 def test_streams_that_come_later_are_what_they_would_have_been(model: Model) -> None:
     grammar = Grammar(model.vocabulary, 1, count_pickup=False)
-    start = model.prime(np.zeros((0, 5), np.int64), grammar)
+    start = model.decoder.begin(Masks(grammar))
 
     def tunes(batches: list[list[Job]]) -> dict[Job, list]:
-        made = Streams(model.vocabulary, model._engine, start, SamplingSettings(repetition_penalty=2), model.usual, 30)
+        made = Streams(model.decoder, start, SamplingSettings(repetition_penalty=2), 30)
         found: dict[Job, list] = {}
         while batches or len(made):
             if batches:
@@ -132,8 +133,8 @@ def test_streams_that_come_later_are_what_they_would_have_been(model: Model) -> 
 
 
 def test_streams_that_are_dropped_leave_the_others_alone(model: Model) -> None:
-    start = model.prime(np.zeros((0, 5), np.int64), Grammar(model.vocabulary, 1, count_pickup=False))
-    made = Streams(model.vocabulary, model._engine, start, SamplingSettings(), model.usual, 30)
+    start = model.decoder.begin(Masks(Grammar(model.vocabulary, 1, count_pickup=False)))
+    made = Streams(model.decoder, start, SamplingSettings(), 30)
     made.begin([Job(0, 0), Job(1, 0), Job(2, 0)])
     for _ in range(4):
         made.step()
@@ -142,7 +143,7 @@ def test_streams_that_are_dropped_leave_the_others_alone(model: Model) -> None:
     while len(made):
         found |= dict(made.step())
     assert set(found) == {Job(1, 0), Job(2, 0)}
-    alone = Streams(model.vocabulary, model._engine, start, SamplingSettings(), model.usual, 30)
+    alone = Streams(model.decoder, start, SamplingSettings(), 30)
     alone.begin([Job(2, 0)])
     while len(alone):
         for job, drawn in alone.step():
@@ -154,9 +155,9 @@ def test_streams_that_are_dropped_leave_the_others_alone(model: Model) -> None:
 def test_streams_of_two_grammars_can_be_joined_and_put(seed: int, limited: bool) -> None:
     """Five streams that have come to different places, put together from two grammars, allow what they did before."""
     vocabulary = Vocabulary.build([folk_tune(number) for number in range(20)])
-    grammar: Grammar = Grammar(vocabulary, 5, bars=4, count_pickup=False)
-    if limited:
-        grammar = Limiter(grammar, Limits.parse(key="G", bars=4, end_on_tonic=True, max_leap=7))
+    limits = Limits.parse(key="G", bars=4, end_on_tonic=True, max_leap=7)
+    constraints = user_limits(vocabulary, limits) if limited else []
+    grammar = Masks(Grammar(vocabulary, 5, bars=4, count_pickup=False), constraints)
     rows = [vocabulary.encode(folk_tune(seed + number))[:8] for number in range(5)]
     for events in zip(*rows):
         grammar.push(np.array(events))

@@ -72,10 +72,10 @@ def test_streams_that_leave_take_nothing_with_them(file: ModelFile, engines: dic
 def test_a_state_can_be_gone_on_with_twice(file: ModelFile, engines: dict[str, AnyEngine], name: str) -> None:
     engine, events = engines[name], _known(file, 1)[..., : len(FIELDS) + len(feature_sizes(file.vocabulary))]
     _, state = engine.step(events[0], engine.begin(1))
-    kept = state.h.copy(), state.c.copy()
+    kept = state.copy()
     first, _ = engine.step(events[1], state)
     engine.step(events[2], state)
-    assert np.array_equal(state.h, kept[0]) and np.array_equal(state.c, kept[1])
+    assert all(np.array_equal(state[name], kept[name]) for name in state)
     assert np.array_equal(engine.step(events[1], state)[0], first)
 
 

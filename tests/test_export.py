@@ -125,7 +125,7 @@ def test_the_file_tells_how_it_is_used(file: ModelFile) -> None:
 
 
 def test_weights_are_rounded_to_half_a_step_of_their_own_row() -> None:
-    from melody.export.graph import quantise
+    from melody.network.graph import quantise
 
     rows = np.random.default_rng(0).standard_normal((50, 30)).astype(np.float32) * np.logspace(-3, 3, 50)[:, None]
     rows = np.concatenate([rows, np.zeros((1, 30))]).astype(np.float32)
@@ -136,7 +136,7 @@ def test_weights_are_rounded_to_half_a_step_of_their_own_row() -> None:
 
 def test_no_processor_can_overflow() -> None:
     """The largest sum of two products of what is multiplied fits 16 bits with its sign, as some processors add them up."""
-    from melody.export.graph import STEPS, ZERO
+    from melody.network.graph import STEPS, ZERO
 
     assert 2 * (ZERO + STEPS) * 127 < 2**15
 

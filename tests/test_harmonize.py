@@ -14,11 +14,12 @@ from melody.cli import main
 from melody.errors import SamplingError, VocabularyError
 from melody.piece import Key, Part, Piece, TimeSignature
 from melody.sampling import Model, SamplingSettings
-from melody.sampling.constraints.counterpoint import StrictVoices
-from melody.sampling.constraints.observations import given
+from melody.sampling.constraints.base import Masks
+from melody.sampling.constraints.counterpoint import Counterpoint
 from melody.sampling.settings import VOICES_TEMPERATURE
 from melody.sampling.tasks.harmonize import harmonize
 from melody.tokens import Vocabulary
+from melody.tokens.grammar import Grammar
 from melody.tokens.usage import FIRST_PART
 
 CHOIR = tuple(Part(52, name=name) for name in ("Soprano", "Alto", "Bass"))
@@ -142,18 +143,17 @@ def test_no_voices_move_in_parallel_fifths_or_octaves(model: Model) -> None:
 def test_the_mask_of_strict_voices_is_the_rule_of_the_books() -> None:
     """Soprano, alto and bass on C5, F4, C3; the soprano steps to D5. By hand, which notes may the others take then?"""
     vocabulary = Vocabulary.build(HYMNS)
-    everywhere = given(vocabulary, HYMNS[0], np.full(3, True), 0, HYMNS[0].length, to_the_end=True)
-    grammar = StrictVoices(vocabulary, 1, everywhere)
+    masks = Masks(Grammar(vocabulary, 1), [Counterpoint(vocabulary)])
 
     def sing(step: int, part: int, pitch: int) -> None:
         value = vocabulary.first_pitch + pitch - vocabulary.pitches[0]
-        grammar.push(np.array([[1 + vocabulary.shifts.index(step), FIRST_PART + part, value, 0, 0]]))
+        masks.push(np.array([[1 + vocabulary.shifts.index(step), FIRST_PART + part, value, 0, 0]]))
 
     def may_sing(part: int) -> set[int]:
-        legal = grammar.values(np.array([1]), np.array([FIRST_PART + part]))[0, vocabulary.first_pitch :]
+        legal = masks.values(np.array([1]), np.array([FIRST_PART + part]))[0, vocabulary.first_pitch :]
         return set((np.flatnonzero(legal) + vocabulary.pitches[0]).tolist())
 
-    grammar.push(everywhere.rows[:1])  # the key
+    masks.push(vocabulary.encode(HYMNS[0])[:1])  # the key
     for part, pitch in enumerate((72, 65, 48)):
         sing(0, part, pitch)
     sing(24, 0, 74)

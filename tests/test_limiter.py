@@ -18,10 +18,11 @@ from melody.limits import Limits, check, verify
 from melody.limits.lookups import chord_pitches, is_chord_point
 from melody.piece import Key, Part, Piece, TimeSignature
 from melody.sampling import Model, SamplingSettings, load
-from melody.sampling.constraints.endings import LastBars
-from melody.sampling.constraints.headers import fitting_keys, with_headers
-from melody.sampling.constraints.places import NEVER, Places
-from melody.sampling.constraints.user import Limiter
+from melody.sampling.constraints.base import Masks
+from melody.sampling.constraints.user import user_limits
+from melody.sampling.constraints.user.endings import LastBars
+from melody.sampling.constraints.user.headers import fitting_keys, with_headers
+from melody.sampling.constraints.user.places import NEVER, Places
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Grammar
 from melody.tokens.vocabulary import DURATION, END, KIND, TIME, VALUE, VELOCITY
@@ -59,15 +60,16 @@ def vocabulary(request: pytest.FixtureRequest) -> Vocabulary:
 def wander(vocabulary: Vocabulary, limits: Limits, tunes: int, most: int, seed: int = 0) -> list[Piece | None]:
     """Tunes drawn evenly among what is allowed, which is harder on masks than any model; None for a dead end."""
     rng = np.random.default_rng(seed)
-    grammar = Limiter(Grammar(vocabulary, tunes, bars=limits.bars, count_pickup=False), limits)
+    grammar = Grammar(vocabulary, tunes, bars=limits.bars, count_pickup=False)
+    masks = Masks(grammar, user_limits(vocabulary, limits))
     found: list[list[np.ndarray]] = [[] for _ in range(tunes)]
     alive, stuck = np.arange(tunes), set()
     for step in itertools.count():
-        grammar.closing = limits.bars is None and step > most
+        masks.must_close = limits.bars is None and step > most
         if step > most + 2000:
             return [None] * tunes
-        times = grammar.times()
-        assert not (times & ~grammar.wide).any()
+        times = masks.times()
+        assert not (times & ~masks.unconstrained).any()
         stuck |= set(alive[~times.any(axis=1)].tolist())
         rows = np.zeros((len(alive), 5), np.int64)
         going = np.flatnonzero(times.any(axis=1))
@@ -78,10 +80,10 @@ def wander(vocabulary: Vocabulary, limits: Limits, tunes: int, most: int, seed: 
             rows[:, field] = (rng.random(mask.shape) * mask).argmax(axis=1)
 
         pick(TIME, times)
-        pick(KIND, grammar.kinds(rows[:, TIME]))
-        pick(VALUE, grammar.values(rows[:, TIME], rows[:, KIND]))
-        pick(DURATION, grammar.lengths(rows))
-        pick(VELOCITY, grammar.velocities(rows))
+        pick(KIND, masks.kinds(rows[:, TIME]))
+        pick(VALUE, masks.values(rows[:, TIME], rows[:, KIND]))
+        pick(DURATION, masks.durations(rows))
+        pick(VELOCITY, masks.velocities(rows))
         rows[~vocabulary.said(rows)] = 0
         for number in going.tolist():
             found[alive[number]].append(rows[number])
@@ -90,12 +92,12 @@ def wander(vocabulary: Vocabulary, limits: Limits, tunes: int, most: int, seed: 
             return [
                 None if n in stuck else with_headers(vocabulary.decode(np.array(t)), limits) for n, t in enumerate(found)
             ]
-        grammar, alive = grammar.take(going), alive[going]
-        grammar.push(rows[going])
+        masks, alive = masks.take(going), alive[going]
+        masks.push(rows[going])
 
 
 WRITTEN = [
-    {"scale": "C,D,Eb,G,A", "pitches": "C4:C6"},
+    {"scale": "C,D,Eb,G,A", "range": "C4:C6"},
     {"max_leap": 2},
     {"max_polyphony": 1},
     {"max_polyphony": 2, "density": 3},
@@ -139,18 +141,19 @@ def test_without_limits_the_masks_are_those_of_the_grammar(vocabulary: Vocabular
     """On the events of pieces that it knows; only an END with nothing begun is told apart."""
     pieces = [folk_tune(1), four_voices(1), random_piece(1)]
     piece = next(piece for piece in pieces if _fits(vocabulary, piece))
-    limiter, grammar = Limiter(Grammar(vocabulary, 1), Limits()), Grammar(vocabulary, 1)
+    grammar = Grammar(vocabulary, 1)
+    limited = Masks(Grammar(vocabulary, 1), user_limits(vocabulary, Limits()))
     for row in vocabulary.encode(piece):
         events = row[None]
-        assert np.array_equal(limiter.times(), grammar.times())
+        assert np.array_equal(limited.times(), grammar.times())
         if row[TIME] == END:
             break
-        assert np.array_equal(limiter.kinds(events[:, TIME]), grammar.kinds(events[:, TIME]))
+        assert np.array_equal(limited.kinds(events[:, TIME]), grammar.kinds(events[:, TIME]))
         assert np.array_equal(
-            limiter.values(events[:, TIME], events[:, KIND]), grammar.values(events[:, TIME], events[:, KIND])
+            limited.values(events[:, TIME], events[:, KIND]), grammar.values(events[:, TIME], events[:, KIND])
         )
-        assert np.array_equal(limiter.lengths(events), grammar.lengths(events))
-        limiter.push(events)
+        assert np.array_equal(limited.durations(events), grammar.lengths(events))
+        limited.push(events)
         grammar.push(events)
 
 
@@ -203,7 +206,7 @@ def _can_end(left: int, pitch: int, room: int, vocabulary: Vocabulary, limits: L
 
 def _room_at(left: int, after: int, room: int, limits: Limits, bar: int) -> int:
     """How many onsets the bar there still has."""
-    return room if -(-left // bar) == -(-after // bar) else limits.max_density or 99
+    return room if -(-left // bar) == -(-after // bar) else limits.density or 99
 
 
 def _can_go_on(left: int, before: int, room: int, vocabulary: Vocabulary, limits: Limits, bar: int) -> bool:
@@ -221,7 +224,7 @@ def test_the_ways_to_an_ending_are_found_by_trying_all_of_them() -> None:
     number = np.arange(vocabulary.pitches[0], vocabulary.pitches[1] + 1)
     fits = np.isin(number % 12, [0, 2, 4, 5, 7, 9, 11])
     found = LastBars(Places(vocabulary, limits), limits, 0, fits, vocabulary.pitches[0])
-    endings = found.of_part(legato=True, is_drum=False)
+    endings = found.of_part(implied=True, is_drum=False)
     for left, pitch, room in itertools.product(range(24, 217, 24), range(len(number)), range(2)):
         if fits[pitch]:
             expected = _can_end(left, int(number[pitch]), room, vocabulary, limits, 96)
@@ -283,7 +286,7 @@ def test_the_script_sees_what_is_wrong(tmp_path: Path) -> None:
 
 def test_a_limit_that_removes_nothing_removes_no_probability_and_changes_no_tune(model: Model) -> None:
     free = model.tunes(3)
-    for written in ({"pitches": "C-1:G9"}, {"metre": "6/8"}, {"grid": "1/8"}, {"max_polyphony": 1}, {"velocity": "1:127"}):
+    for written in ({"range": "C-1:G9"}, {"metre": "6/8"}, {"grid": "1/8"}, {"max_polyphony": 1}, {"velocity": "1:127"}):
         under = model.tunes(3, limits=Limits.parse(**written))
         assert [tune.removed for tune in under] == pytest.approx([0, 0, 0], abs=1e-12)
         for one, other in zip(free, under):
@@ -316,26 +319,26 @@ def test_the_file_tells_the_limits(model: Model) -> None:
 def test_what_follows_a_prompt_keeps_the_limits_and_the_prompt_need_not(model: Model) -> None:
     prompt = folk_tune(100).bars(1, 4)
     for written in (
-        {"scale": "C# pentatonic", "pitches": "C#4:C#6"},
+        {"scale": "C# pentatonic", "range": "C#4:C#6"},
         {"chords": "G C D G", "max_leap": 7},
         {"scale": "G major", "end_on_tonic": True, "density": 2, "max_leap": 4},
         {"grid": "1/8", "max_polyphony": 1, "tempo": 120, "metre": "6/8"},
     ):
         limits = Limits.parse(bars=4, **written)
         for made in model.continue_many(prompt, 3, limits=limits):
-            assert verify(made.piece, limits, start=made.prompt_end, first_bar=made.first_bar) == ()
+            assert verify(made.piece, limits, start=made.first_tick, first_bar=made.first_bar) == ()
             assert np.array_equal(made.piece.pitch[: prompt.num_notes], prompt.pitch)
         for new in model.continue_many(prompt, 3, limits=limits, only_new=True):
-            assert verify(new.piece, limits, start=new.prompt_end, first_bar=new.first_bar) == ()
+            assert verify(new.piece, limits, start=new.first_tick, first_bar=new.first_bar) == ()
 
 
 def test_limits_are_about_the_octave_and_the_instrument_that_sound(model: Model) -> None:
     tune = folk_tune(102).bars(1, 4).transpose(24)
     prompt = Piece(tune.onset, tune.duration, tune.pitch, parts=(Part(73),), time_signatures=tune.time_signatures)
-    limits = Limits.parse(pitches="C6:C7", instruments="flute", bars=4)
+    limits = Limits.parse(range="C6:C7", instruments="flute", bars=4)
     made = model.continue_many(prompt, 1, limits=limits)[0]
     assert made.piece.num_notes > prompt.num_notes
-    assert verify(made.piece, limits, start=made.prompt_end, first_bar=made.first_bar) == ()
+    assert verify(made.piece, limits, start=made.first_tick, first_bar=made.first_bar) == ()
     with pytest.raises(SamplingError, match="instrument violin"):
         model.continue_(prompt, bars=4, limits=Limits.parse(instruments="violin"))
 
@@ -345,7 +348,7 @@ def test_another_key_is_written_where_the_new_music_begins(model: Model) -> None
     other = "D" if prompt.keys[0].name != "D" else "C"
     made = model.continue_many(prompt, 1, limits=Limits.parse(key=other, bars=2))[0]
     assert [key.name for key in made.piece.keys] == [prompt.keys[0].name, other]
-    assert made.piece.keys[1].onset == made.prompt_end
+    assert made.piece.keys[1].onset == made.first_tick
 
 
 @pytest.mark.parametrize(
@@ -353,8 +356,8 @@ def test_another_key_is_written_where_the_new_music_begins(model: Model) -> None
     [
         ({"metre": "3/4"}, "the prompt is in 6/8"),
         ({"tempo": 60}, "the prompt ends at 120 quarters"),
-        ({"pitches": "C#6:D#6", "max_leap": 2}, "the prompt ends on"),
-        ({"instruments": "drums"}, "never heard"),
+        ({"range": "C#6:D#6", "max_leap": 2}, "the prompt ends on"),
+        ({"instruments": "drums"}, "never seen"),
     ],
 )
 def test_limits_against_the_prompt_are_refused(model: Model, written: dict, says: str) -> None:

@@ -148,13 +148,13 @@ def test_instruments_are_those_of_pretty_midi() -> None:
 
 def test_the_rest_of_what_is_written() -> None:
     limits = Limits.parse(
-        key="Dm", pitches="Bb3:84", max_leap="12", max_polyphony=4, density=8, grid="1/16,1/8t", metre="3/4", tempo="96.5",
+        key="Dm", range="Bb3:84", max_leap="12", max_polyphony=4, density=8, grid="1/16,1/8t", metre="3/4", tempo="96.5",
         bars=8, end_on_tonic=True, velocity="40:100",
     )  # fmt: skip
     assert limits == Limits(
-        key=Key(0, -1, "minor"), pitches=(58, 84), max_leap=12, max_polyphony=4, max_density=8,
-        grid=(Fraction(1, 16), Fraction(1, 12)), metre=(3, 4), tempo_qpm=96.5, bars=8, end_on_tonic=True,
-        velocities=(40, 100),
+        key=Key(0, -1, "minor"), range=(58, 84), max_leap=12, max_polyphony=4, density=8,
+        grid=(Fraction(1, 16), Fraction(1, 12)), metre=(3, 4), tempo=96.5, bars=8, end_on_tonic=True,
+        velocity=(40, 100),
     )  # fmt: skip
     assert Limits.parse() == Limits() == Limits.parse(grid="none")
 
@@ -180,11 +180,11 @@ def test_the_tonic(scale: str | None, key: str | None, tonic: int) -> None:
         ({"scale": "C,D,H"}, "is no scale"),
         ({"scale": "dorian"}, "begins on no note"),
         ({"scale": "D durian"}, "'D durian' is no scale"),
-        ({"pitches": "C4"}, "two ends"),
-        ({"pitches": "C6:C4"}, "C4:C6"),
-        ({"pitches": "C4:128"}, "0 to 127"),
-        ({"pitches": "C4:H5"}, "'H5'"),
-        ({"pitches": "A9:B9"}, "G9"),
+        ({"range": "C4"}, "two ends"),
+        ({"range": "C6:C4"}, "C4:C6"),
+        ({"range": "C4:128"}, "0 to 127"),
+        ({"range": "C4:H5"}, "'H5'"),
+        ({"range": "A9:B9"}, "G9"),
         ({"max_leap": "0"}, "from 1 to 127"),
         ({"max_leap": "nan"}, "'nan'"),
         ({"max_polyphony": "-1"}, "from 1 to 128"),
@@ -228,7 +228,7 @@ def test_what_cannot_be_understood_is_refused_in_one_line(written: dict, says: s
 options = [
     "key",
     "scale",
-    "pitches",
+    "range",
     "max_leap",
     "density",
     "grid",
@@ -269,7 +269,7 @@ def band() -> Vocabulary:
     "written",
     [
         {},
-        {"key": "D", "pitches": "C4:C6", "max_leap": 12, "end_on_tonic": True},
+        {"key": "D", "range": "C4:C6", "max_leap": 12, "end_on_tonic": True},
         {"key": "Db"},  # known as C#, or not: the same key
         {"scale": "C,D,Eb,G,A", "max_leap": 5},
         {"metre": "6/8", "bars": 16, "chords": "G C D7 G", "key": "G", "end_on_tonic": True},
@@ -287,18 +287,18 @@ def test_what_can_be_kept_is_let_through(written: dict, fiddle: Vocabulary) -> N
     [
         ({"metre": "4/4"}, "has never seen 4/4; it knows 6/8"),
         ({"key": "Dm"}, "never seen the key of Dm"),
-        ({"instruments": "violin,flute"}, "never heard the instrument flute; it knows violin"),
-        ({"instruments": "drums"}, "never heard the instrument drums"),
+        ({"instruments": "violin,flute"}, "never seen the instrument flute; it knows violin"),
+        ({"instruments": "drums"}, "never seen the instrument drums"),
         ({"velocity": "1:10"}, "no velocity from 1 to 10; it knows 90"),
-        ({"pitches": "C-1:C1"}, "no pitch from C-1 to C1"),
-        ({"pitches": "C#4:C#4", "key": "C"}, "no note of C major lies from C#4 to C#4"),
-        ({"pitches": "F#4:F#4", "scale": "C,D,Eb,G,A"}, "no note of C,D,Eb,G,A lies from"),
+        ({"range": "C-1:C1"}, "no pitch from C-1 to C1"),
+        ({"range": "C#4:C#4", "key": "C"}, "no note of C major lies from C#4 to C#4"),
+        ({"range": "F#4:F#4", "scale": "C,D,Eb,G,A"}, "no note of C,D,Eb,G,A lies from"),
         ({"scale": "C pentatonic", "max_leap": 2}, "the largest leap is 2; allow 3"),
         ({"end_on_tonic": True}, "the tonic to end on is unknown"),
-        ({"key": "C", "pitches": "D4:B4", "end_on_tonic": True}, "C, does not lie from D4 to B4"),
+        ({"key": "C", "range": "D4:B4", "end_on_tonic": True}, "C, does not lie from D4 to B4"),
         ({"key": "C", "scale": "F# pentatonic"}, "does not hold C, the tonic of C"),
         ({"scale": "C pentatonic", "chords": "C F#5 G"}, "no note of the chord F#5 is in C pentatonic"),
-        ({"pitches": "D4:E4", "chords": "F"}, "no note of the chord F is in the range"),
+        ({"range": "D4:E4", "chords": "F"}, "no note of the chord F is in the range"),
         ({"max_leap": 1, "chords": "C5"}, "the nearest note of the chord C5"),
         ({"key": "C", "end_on_tonic": True, "chords": "C G", "bars": 8}, "not in the chord of the last bar, G,"),
         ({"key": "C", "end_on_tonic": True, "chords": "G Dm"}, "not in the chord of every bar"),
@@ -323,7 +323,7 @@ def test_a_tempo_must_be_near_one_that_is_known_where_tempi_are_said(band: Vocab
 
 def test_drums_alone_have_no_key(band: Vocabulary) -> None:
     check(Limits.parse(instruments="drums", density=8), band)
-    for written in ({"key": "Dm"}, {"scale": "C blues"}, {"pitches": "C2:C5"}, {"chords": "C"}):
+    for written in ({"key": "Dm"}, {"scale": "C blues"}, {"range": "C2:C5"}, {"chords": "C"}):
         with pytest.raises(SamplingError, match="only drums"):
             check(replace(Limits.parse(**written), instruments=parse_instruments("drums")), band)
 
@@ -332,7 +332,7 @@ def test_drums_alone_have_no_key(band: Vocabulary) -> None:
 
 
 def test_look_ups_are_the_sets_they_stand_for(band: Vocabulary) -> None:
-    limits = Limits.parse(key="Dm", pitches="A3:E5", instruments="violin,drums", velocity="40:90")
+    limits = Limits.parse(key="Dm", range="A3:E5", instruments="violin,drums", velocity="40:90")
     pitches = range(band.pitches[0], band.pitches[1] + 1)
     minor = classes("D E F G A Bb B C C#")
     assert allowed_pitches(limits, band).tolist() == [57 <= p <= 76 and p % 12 in minor for p in pitches]
@@ -343,7 +343,7 @@ def test_look_ups_are_the_sets_they_stand_for(band: Vocabulary) -> None:
 
 
 def test_metres_with_no_rhythm_on_the_grid_are_left_out() -> None:
-    """In 5/16 there is no way on from the last place of a grid of quarters: a sixteenth is never heard."""
+    """In 5/16 there is no way on from the last place of a grid of quarters: the model knows no sixteenth."""
     tune = Piece(np.arange(8) * 24, [24] * 8, [60] * 8)
     vocabulary = replace(Vocabulary.build([tune]), time_signatures=((4, 4), (5, 16), (3, 4)))
     assert allowed_metres(Limits.parse(grid="1/4"), vocabulary).tolist() == [True, False, True]
@@ -390,7 +390,7 @@ def study(**changes: object) -> Piece:
 
 
 KEPT = {
-    "key": "C", "scale": "C major", "pitches": "C4:C5", "max_leap": 2, "max_polyphony": 1, "density": 4, "grid": "1/4",
+    "key": "C", "scale": "C major", "range": "C4:C5", "max_leap": 2, "max_polyphony": 1, "density": 4, "grid": "1/4",
     "metre": "4/4", "tempo": 120, "bars": 2, "end_on_tonic": True, "instruments": "flute", "velocity": "80:80",
     "chords": "C G C F | Em Am G C",
 }  # fmt: skip
@@ -416,7 +416,7 @@ def at(column: str, number: int, value: int) -> dict:
         ("key", pitch(2, 63), "D#4 in bar 1 is not in C major"),
         ("key", {"keys": (Key(0, 0, "major"), Key(96, 1, "major"))}, "the key signature is that of G, not of C"),
         ("scale", pitch(6, 70), "A#4 in bar 2 is not in C major"),
-        ("pitches", pitch(7, 84), "C6 in bar 2 is outside C4 to C5"),
+        ("range", pitch(7, 84), "C6 in bar 2 is outside C4 to C5"),
         ("max_leap", pitch(3, 67), "G4 in bar 1 is a leap of 3 semitones, more than 2"),
         ("max_polyphony", at("duration", 4, 25), "2 notes sound at once in bar 2, more than 1"),
         ("density", at("onset", 4, 95), "5 notes begin in bar 1, more than 4"),
@@ -442,7 +442,7 @@ def test_a_breach_is_seen_and_named(option: str, changes: dict, says: str) -> No
 
 def test_drums_have_no_pitch() -> None:
     piece = study(parts=(Part(0, is_drum=True),), **at("duration", 0, 60))
-    limits = Limits.parse(key="F#", pitches="C6:C7", max_leap=1, max_polyphony=1, end_on_tonic=True, chords="F#")
+    limits = Limits.parse(key="F#", range="C6:C7", max_leap=1, max_polyphony=1, end_on_tonic=True, chords="F#")
     assert [b for b in verify(piece, limits) if "signature" not in b] == []
     assert verify(piece, Limits.parse(density=3)) != ()
 

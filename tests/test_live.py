@@ -61,7 +61,7 @@ def test_with_nothing_fed_it_is_generate(name: str, request: pytest.FixtureReque
 def test_after_a_prompt_it_is_continue(model: Model) -> None:
     for prompt in (folk_tune(100).bars(1, 4), folk_tune(101).bars(1, 3).transpose(24)):
         made = model.continue_many(prompt, 1)[0]
-        new = made.piece.select(made.piece.onset >= made.prompt_end)
+        new = made.piece.select(made.piece.onset >= made.first_tick)
         played = sorted(stream(model, prompt), key=lambda note: note.onset)
         assert [note[1:4] for note in played] == list(zip(new.pitch.tolist(), new.onset.tolist(), new.duration.tolist()))
 
@@ -153,7 +153,7 @@ def test_steering_takes_hold_from_the_next_note_on(mixed: Model) -> None:
     live = stream(mixed, settings=SamplingSettings(seed=1, temperature=3), endless=True)
     list(islice(live, 10))
     drums = {n for n, part in enumerate(mixed.vocabulary.parts) if part.is_drum}
-    live.steer(scale="C,E,G", pitches="C4:C6")
+    live.steer(scale="C,E,G", range="C4:C6")
     standing = live.tick
     fresh = [note for note in islice(live, 60) if note.onset > standing]
     assert all(note.part in drums or (note.pitch % 12 in (0, 4, 7) and 60 <= note.pitch <= 84) for note in fresh)
@@ -188,7 +188,7 @@ def test_what_cannot_be_is_refused_in_words(model: Model, mixed: Model) -> None:
         lambda: live.steer(silent=[0]),
         lambda: live.steer(temperature=-1),
         lambda: live.steer(key="H"),
-        lambda: live.steer(pitches="C9:C9"),
+        lambda: live.steer(range="C9:C9"),
     ):
         with pytest.raises(SamplingError):
             wrong()

@@ -1,6 +1,7 @@
 """The laws of the model, in torch and in NumPy."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,12 +9,11 @@ import torch
 from music import folk_tune, random_piece
 
 from melody.dataset import Batches, BatchSettings, with_features
-from melody.network import Engine
-from melody.network.model import MelodyLSTM, ModelSettings
-from melody.network.settings import Intervals
+from melody.network.cells import CELLS, CellName
+from melody.network.model import MelodyLSTM, ModelSettings, first_streams
 from melody.piece import Piece
 from melody.tokens import FIELDS, Vocabulary
-from melody.tokens.features import BEAT, FIRST_PLACE, METRE_IN_FORCE, POSITION, columns, feature_sizes
+from melody.tokens.features import BEAT, FIRST_PLACE, METRE_IN_FORCE, POSITION, columns
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import END, KIND, TIME
 
@@ -26,24 +26,15 @@ def vocabulary() -> Vocabulary:
     return Vocabulary.build(PIECES, transpositions=range(-5, 7))
 
 
-@pytest.fixture
-def model(vocabulary: Vocabulary) -> MelodyLSTM:
+@pytest.fixture(params=CELLS)
+def model(vocabulary: Vocabulary, request: pytest.FixtureRequest) -> MelodyLSTM:
     torch.manual_seed(0)
-    return MelodyLSTM(vocabulary, SMALL).eval()
+    return MelodyLSTM(vocabulary, replace(SMALL, cell=request.param)).eval()
 
 
 def _events(vocabulary: Vocabulary, number: int) -> torch.Tensor:
     """A piece with its features, (1, 1 + events, fields + features)."""
     return torch.from_numpy(with_features(vocabulary, vocabulary.encode(PIECES[number])))[None]
-
-
-def test_forget_gates_begin_open_and_recurrence_orthogonal(model: MelodyLSTM) -> None:
-    hidden = SMALL.hidden_size
-    for layer in range(SMALL.num_layers):
-        bias = getattr(model.lstm, f"bias_ih_l{layer}") + getattr(model.lstm, f"bias_hh_l{layer}")
-        assert torch.equal(bias[hidden : 2 * hidden], torch.ones(hidden))
-        for gate in getattr(model.lstm, f"weight_hh_l{layer}").chunk(4):
-            assert torch.allclose(gate @ gate.T, torch.eye(hidden), atol=1e-5)
 
 
 def test_an_untrained_model_knows_nothing(model: MelodyLSTM, vocabulary: Vocabulary) -> None:
@@ -86,49 +77,6 @@ def test_the_whole_is_its_two_halves_with_carried_state(model: MelodyLSTM, vocab
     assert torch.allclose(torch.cat([first, second], 1), whole, atol=1e-6)
 
 
-def test_one_step_is_the_gate_equations(model: MelodyLSTM, vocabulary: Vocabulary) -> None:
-    """Gers et al. 2000, written out, from a state that is not zero: the forget gate and the recurrent weights count."""
-    events = _events(vocabulary, 2)[:, :1]
-    weights = {name: value.detach().double().numpy() for name, value in model.state_dict().items()}
-    rows = events[0, 0, : len(model.offsets)].numpy() + model.offsets.numpy()
-    below = embedded = weights["embedding.weight"][rows].sum(0)
-    h, c = torch.randn(2, SMALL.num_layers, 1, SMALL.hidden_size, generator=torch.Generator().manual_seed(1))
-    seen, (h_after, c_after) = model(events, (h, c))
-
-    def sigmoid(x: np.ndarray) -> np.ndarray:
-        return 1 / (1 + np.exp(-x))
-
-    for layer in range(SMALL.num_layers):
-        gates = weights[f"lstm.weight_ih_l{layer}"] @ below + weights[f"lstm.bias_ih_l{layer}"]
-        gates += weights[f"lstm.weight_hh_l{layer}"] @ h[layer, 0].double().numpy() + weights[f"lstm.bias_hh_l{layer}"]
-        into, forget, cell, out = np.split(gates, 4)
-        memory = sigmoid(forget) * c[layer, 0].double().numpy() + sigmoid(into) * np.tanh(cell)
-        below = sigmoid(out) * np.tanh(memory)
-        assert np.allclose(c_after[layer, 0].detach(), memory, atol=1e-6)
-        assert np.allclose(h_after[layer, 0].detach(), below, atol=1e-6)
-    assert np.allclose(seen[0, 0].detach().numpy(), np.concatenate([below, embedded]), atol=1e-6)  # what the heads see
-
-
-@pytest.mark.parametrize(("layers", "intervals"), [(1, "own"), (2, "parts"), (3, "none")])
-def test_the_numpy_engine_gives_torchs_logits(vocabulary: Vocabulary, layers: int, intervals: Intervals) -> None:
-    torch.manual_seed(layers)
-    shape = ModelSettings(hidden_size=32, num_layers=layers, embedding_size=24, head_size=16, intervals=intervals)
-    model = MelodyLSTM(vocabulary, shape).eval()
-    engine = Engine(vocabulary, {name: value.numpy() for name, value in model.state_dict().items()})
-    pair = torch.cat([_events(vocabulary, 12), _events(vocabulary, 13)])  # two streams at once
-    hidden, _ = model(pair[:, :-1])
-    expected = model.logits(hidden, pair[:, 1:])
-    state = engine.begin(2)
-    inputs = len(FIELDS) + len(feature_sizes(vocabulary))
-    for t in range(pair.shape[1] - 1):
-        top, state = engine.step(pair[:, t, :inputs].numpy(), state)
-        trunks = engine.trunks(top)
-        following = pair[:, t + 1].numpy()
-        for k in engine.predicted:
-            got = engine.logits(k, trunks, following[:, : len(FIELDS)], following[:, inputs:])
-            assert np.abs(got - expected[k][:, t].detach().numpy()).max() < 1e-5
-
-
 def test_what_is_left_out_in_training_is_the_same_throughout_a_window(vocabulary: Vocabulary) -> None:
     """Variational dropout: a cell is out at each step or at none; what is measured leaves nothing out."""
     torch.manual_seed(3)
@@ -140,12 +88,12 @@ def test_what_is_left_out_in_training_is_the_same_throughout_a_window(vocabulary
     assert not torch.any(model.eval()(events)[0] == 0)
 
 
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("what", ["weight_dropout", "feature_dropout", "head_dropout"])
-def test_each_dropout_leaves_out_in_training_alone(vocabulary: Vocabulary, what: str) -> None:
+def test_each_dropout_leaves_out_in_training_alone(vocabulary: Vocabulary, what: str, cell: CellName) -> None:
     torch.manual_seed(0)
-    model = MelodyLSTM(
-        vocabulary, ModelSettings(hidden_size=24, embedding_size=16, head_size=20, dropout=0.0, **{what: 0.5})
-    )
+    shape = ModelSettings(hidden_size=24, embedding_size=16, head_size=20, dropout=0.0, cell=cell)
+    model = MelodyLSTM(vocabulary, replace(shape, **{what: 0.5}))
     events = _events(vocabulary, 0)
     mask = torch.ones(1, events.shape[1] - 1, dtype=torch.bool)
 
@@ -160,8 +108,8 @@ def test_each_dropout_leaves_out_in_training_alone(vocabulary: Vocabulary, what:
 def test_the_place_in_the_bar_is_never_left_out(vocabulary: Vocabulary) -> None:
     """With everything left out that may be, events at the same place in the bar are the same to the LSTM, others are not."""
     torch.manual_seed(0)
-    sizes = dict.fromkeys(("hidden_size", "embedding_size", "head_size"), 16)
-    model = MelodyLSTM(vocabulary, ModelSettings(**sizes, dropout=0.0, feature_dropout=1.0))
+    shape = ModelSettings(hidden_size=16, embedding_size=16, head_size=16, dropout=0.0, feature_dropout=1.0)
+    model = MelodyLSTM(vocabulary, shape)
     events = _events(vocabulary, 12)[0]
     place = events[:, [len(FIELDS) + column for column in (POSITION, BEAT, METRE_IN_FORCE)]]
     told = model.embedding(events[:, : len(model.offsets)] + model.offsets)
@@ -178,7 +126,7 @@ def test_what_follows_the_end_of_a_piece_does_not_count(model: MelodyLSTM, vocab
         batches = Batches(vocabulary, pieces, BatchSettings(window=window), training=False)
         nats, state = 0.0, None
         for inputs, targets, mask, first in batches.epoch(0):
-            before = None if first or state is None else tuple(s[:, : len(inputs)].contiguous() for s in state)
+            before = None if first or state is None else first_streams(state, len(inputs))
             hidden, state = model(torch.from_numpy(inputs), before)
             nats += model.nats(hidden, torch.from_numpy(targets), torch.from_numpy(mask)).sum().item()
         return nats

@@ -16,13 +16,11 @@ from untrained import SMALL, untrained
 from melody import modelfile
 from melody.errors import ModelFileError, SamplingError
 from melody.modelfile import ModelFile
-from melody.network import Engine
-from melody.network import engine as arrays
 from melody.network.model import MelodyLSTM
 from melody.network.settings import ModelSettings, settings_of, weight_shapes
 from melody.piece import Part, Piece
 from melody.sampling import Model
-from melody.sampling import model as sampling_model
+from melody.sampling import source as sampling_source
 from melody.tokens import Vocabulary
 from scripts import script
 
@@ -246,7 +244,7 @@ def test_a_foreign_format_is_not_printed_whole(trained: Path, tmp_path: Path) ->
 
 
 def test_a_model_that_never_ends_is_broken_off_and_says_so(small: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sampling_model, "_LONGEST", 100)
+    monkeypatch.setattr(sampling_source, "LONGEST", 100)
     never = small.weights["heads.time.output_bias"].copy()
     never[0, 0] = -1e4
     weights = {**small.weights, "heads.time.output_bias": never}
@@ -255,26 +253,10 @@ def test_a_model_that_never_ends_is_broken_off_and_says_so(small: ModelFile, mon
     assert 50 < tune.piece.num_notes <= 100
     assert tune.remarks == ("the model did not end it: it was broken off after 100 events; ask for a number of bars",)
     assert model.tunes(bars=2)[0].remarks == ()  # it ends there because it must
-    monkeypatch.setattr(sampling_model, "_LONGEST", 1)
-    monkeypatch.setattr(sampling_model, "_MOST_IN_BAR", 1)
+    monkeypatch.setattr(sampling_source, "LONGEST", 1)
+    monkeypatch.setattr(sampling_source, "_MOST_IN_BAR", 1)
     with pytest.raises(SamplingError, match="has written 9 events and 8 bars are not full"):
         model.tunes(bars=8)
-
-
-def test_an_engine_without_its_table_gives_the_same_numbers(small: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    rng, vocabulary = np.random.default_rng(3), small.vocabulary
-    with_table, without = Engine(vocabulary, small.weights), Engine(vocabulary, small.weights)
-    for streams in (1, 2, 5):
-        inputs = np.zeros((streams, len(with_table._input_offsets)), np.int64) + rng.integers(0, 2, (streams, 1))
-        state = with_table.begin(streams)
-        state = type(state)(*(rng.standard_normal(each.shape).astype(np.float32) for each in (state.h, state.c)))
-        expected = with_table.step(inputs, state)
-        monkeypatch.setattr(arrays, "_MAX_TABLE", 0)
-        found = without.step(inputs, state)
-        monkeypatch.undo()
-        for one, other in zip((expected[0], *expected[1]), (found[0], *found[1])):
-            np.testing.assert_allclose(one, other, atol=1e-5)
-    assert "_table" in vars(with_table) and "_table" not in vars(without)
 
 
 def test_settings_that_are_left_out_are_the_usual_ones() -> None:

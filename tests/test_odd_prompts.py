@@ -14,6 +14,7 @@ import pytest
 from melody import midi
 from melody.cli import main
 from melody.errors import MelodyError, SamplingError
+from melody.limits import Limits
 from melody.piece import Key, Part, Piece, TimeSignature
 from melody.sampling import Model, SamplingSettings, load
 from melody.sampling.tasks.harmonize import harmonize
@@ -68,7 +69,7 @@ def chords() -> Piece:
 @pytest.mark.parametrize("part", [None, "1", "highest", "melodic"])
 def test_of_chords_the_top_line_is_gone_on_with_and_that_is_said(fiddle: Model, tmp_path: Path, part: str | None) -> None:
     midi.write(chords(), tmp_path / "chords.mid")
-    made = continue_file(fiddle, tmp_path / "chords.mid", part=part, bars=2)[0]
+    made = continue_file(fiddle, tmp_path / "chords.mid", part=part, limits=Limits(bars=2))[0]
     assert any("the top line" in remark for remark in made.made.remarks)
     piece = midi.parse(made.data).piece
     assert piece.select(piece.onset < 192).pitch.tolist() == chords().pitch.tolist()
@@ -84,7 +85,7 @@ def test_a_line_beside_chords_is_heard_as_it_is(fiddle: Model, tmp_path: Path) -
     columns = {n: np.concatenate([getattr(both, n), getattr(line, n)]) for n in ("onset", "duration", "pitch")}
     piece = Piece(**columns, part=np.repeat([0, 1], [24, 16]), parts=(Part(0), Part(40)), keys=G)
     midi.write(piece, tmp_path / "both.mid")
-    remarks = continue_file(fiddle, tmp_path / "both.mid", bars=1)[0].made.remarks
+    remarks = continue_file(fiddle, tmp_path / "both.mid", limits=Limits(bars=1))[0].made.remarks
     assert any("part 2 of 2" in remark for remark in remarks) and not any("top line" in remark for remark in remarks)
 
 
@@ -196,7 +197,7 @@ def test_a_file_is_read_once(fiddle: Model, tmp_path: Path) -> None:
     opened: list[str] = []
     listening = [True]
     sys.addaudithook(lambda event, arguments: opened.append(str(arguments[0])) if listening and event == "open" else None)
-    continue_file(fiddle, path, bars=1)
+    continue_file(fiddle, path, limits=Limits(bars=1))
     vary_file(fiddle, path, 1, 1, how=VarySettings(candidates=1, rounds=0))
     listening.clear()
     assert opened.count(str(path)) == 2  # once each

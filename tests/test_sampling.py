@@ -215,7 +215,7 @@ def test_the_file_tells_where_the_tune_comes_from(model: Model, tmp_path) -> Non
 def test_a_continuation_begins_with_the_prompt_note_for_note(model: Model) -> None:
     prompt = folk_tune(100).bars(1, 4)
     for made in model.continue_many(prompt, 3, bars=4):
-        assert made.piece.select(made.piece.onset < made.prompt_end).slice(0, prompt.length) == prompt.slice(
+        assert made.piece.select(made.piece.onset < made.first_tick).slice(0, prompt.length) == prompt.slice(
             0, prompt.length
         ) or (np.array_equal(made.piece.pitch[: prompt.num_notes], prompt.pitch))
         assert np.array_equal(made.piece.onset[: prompt.num_notes], prompt.onset)
@@ -441,7 +441,7 @@ def test_the_likelihood_is_that_of_the_events(model: Model) -> None:
 
 
 def _nats_with_usual_key(model: Model, rows: np.ndarray) -> float:
-    counts = np.exp(model.usual.first_keys)
+    counts = np.exp(model.prior.first_keys)
     key = int(rows[rows[:, KIND] == 2][0, VALUE] - model.vocabulary.value_starts[2])
     return float(model.nats([rows[:-1]])[0] - model.nats([rows[:1]])[0] - np.log(counts[key] / counts.sum())) + 20
 

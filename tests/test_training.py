@@ -592,7 +592,7 @@ def test_adapting_beats_beginning_anew(trained: Path, tmp_path: Path) -> None:
     assert adapted.test < 0.7 * anew.test
     assert "known" in told[0]
     assert modelfile.load(tmp_path / "a.safetensors").training["started_from"].startswith("rules ")
-    with pytest.raises(TrainingError, match="keeps its size"):
+    with pytest.raises(TrainingError, match="keeps its shape"):
         fit(corpus, tmp_path / "c.safetensors", replace(settings, hidden_size=32), start=start)
 
 

@@ -15,6 +15,7 @@ from melody.piece import Key, Part, Piece, TimeSignature
 from melody.sampling import Model, SamplingSettings, load
 from melody.sampling.prior import Usual
 from melody.sampling.strategies.ancestral import Drawn
+from melody.sampling.tasks.generate import ending_worth
 from melody.sampling.tasks.harmonize import harmonize
 from melody.tokens import Vocabulary
 from melody.training.run import part_pitches
@@ -36,7 +37,7 @@ def test_training_writes_what_the_corpus_does(model: Model) -> None:
     low, high = min(p.pitch.min() for p in pieces), max(p.pitch.max() for p in pieces)
     assert model.file.training["part_pitches"] == [[low, high]]
     assert model.vocabulary.pitches[0] < low and high < model.vocabulary.pitches[1]  # it has heard them transposed
-    assert 1 <= model.usual.longest_run < 10
+    assert 1 <= model.prior.longest_run < 10
 
 
 def test_a_part_that_never_plays_may_have_any_pitch() -> None:
@@ -61,7 +62,7 @@ def test_new_tunes_stay_where_the_corpus_is(model: Model, how: dict) -> None:
 
 def test_what_is_asked_for_goes_before_what_is_usual(model: Model) -> None:
     narrow = _with(model, part_pitches=[[62, 66]])
-    for tune in narrow.tunes(4, limits=Limits.parse(pitches="A4:D5")):
+    for tune in narrow.tunes(4, limits=Limits.parse(range="A4:D5")):
         assert tune.piece.pitch.min() >= 69 and tune.piece.pitch.max() <= 74
 
 
@@ -90,12 +91,12 @@ def test_a_model_file_that_does_not_say_it_well_says_nothing(model: Model, nonse
 
 
 def test_a_tune_that_plays_one_pitch_over_and_over_is_drawn_anew(model: Model) -> None:
-    """As `_ending_of` judges it: more often than the corpus does, and more than eight times."""
+    """As `ending_worth` has it: more often than the corpus does, and more than eight times."""
     key, metre = (Key(0, 0, "major"),), (TimeSignature(0, 6, 8),)
     onset = np.arange(12) * 12
     tune = Piece(onset, [12] * 12, [64, 62, *[60] * 10], parts=(Part(40),), time_signatures=metre, keys=key)
     drawn = Drawn(model.vocabulary.encode(tune), 0.0, 0.0)
-    assert [_with(model, longest_run=most)._ending_of(drawn, False) for most in (3, 9, 10, None)] == [0, 0, 1, 1]
+    assert [ending_worth(_with(model, longest_run=most), drawn, False) for most in (3, 9, 10, None)] == [0, 0, 1, 1]
 
 
 def test_the_usual_keys_are_those_of_beginnings_alone() -> None:

@@ -15,12 +15,16 @@ from untrained import untrained
 from melody import midi
 from melody.cli import main
 from melody.errors import SamplingError, VocabularyError
+from melody.limits import Limits
 from melody.piece import Part, Piece, TimeSignature
 from melody.sampling import Model, SamplingSettings, load
-from melody.sampling.constraints.observations import aligned, given, timed
+from melody.sampling.constraints.observations import Observations, aligned, observe, timed
+from melody.sampling.result import Result
+from melody.sampling.search import Search
 from melody.sampling.strategies.smc import Particles
-from melody.sampling.tasks.infill import DRAWS, Variation, VarySettings, vary
+from melody.sampling.tasks.infill import DRAWS, VarySettings, vary
 from melody.sampling.tasks.midi_edit import continue_file, vary_file
+from melody.sampling.tasks.observing import filling as particles_over
 from melody.tokens import Vocabulary
 from melody.tokens.vocabulary import END, TIME
 
@@ -39,7 +43,7 @@ def rows(piece: Piece, notes: np.ndarray) -> list[tuple[int, ...]]:
     return list(zip(*(c.tolist() for c in (some.part, some.onset, some.duration, some.pitch, some.velocity))))
 
 
-def assert_only_the_bars_changed(made: Variation, piece: Piece) -> None:
+def assert_only_the_bars_changed(made: Result, piece: Piece) -> None:
     """Every note outside is there, and none besides; new ones are in the rewritten parts and touch none that stays."""
 
     def outside(of: Piece) -> np.ndarray:
@@ -183,11 +187,17 @@ def opinionated() -> Model:
     return untrained(vocabulary, seed=3, scale=2.5)
 
 
+def filled(model: Model, frame: Observations, count: int, *how: object) -> Particles:
+    return particles_over(model.decoder.without_prior(), frame, (), count, *how)  # type: ignore[arg-type]
+
+
 def test_ways_are_weighed_as_bayes_says(opinionated: Model) -> None:
     """Each filling weighs as much as its share of the likelihood, and the mean weight is the sum of all of them."""
     vocabulary = opinionated.vocabulary
-    frame = given(vocabulary, in_quarters([]), np.array([True]), 24, 48, to_the_end=True)
-    ways = Particles(opinionated, frame, 4000, SamplingSettings(temperature=1), np.random.default_rng(0))
+    frame = observe(vocabulary, in_quarters([]), np.array([True]), 24, 48, to_the_end=True)
+    ways = particles_over(
+        opinionated.decoder.without_prior(), frame, (), 4000, SamplingSettings(temperature=1), np.random.default_rng(0)
+    )
     ways.run()
     before = timed(vocabulary, frame.rows[: frame.prefix], frame.tick[: frame.prefix])
     share = np.exp(ways.weights - ways.weights.max())
@@ -205,17 +215,19 @@ def test_ways_are_weighed_as_bayes_says(opinionated: Model) -> None:
     assert np.logaddexp.reduce(ways.weights) - np.log(4000) == pytest.approx(evidence, abs=0.1)
 
 
-def test_drawing_again_with_a_leader_keeps_the_distribution(opinionated: Model) -> None:
+def test_drawing_again_with_a_reference_keeps_the_distribution(opinionated: Model) -> None:
     """Few candidates, of which one is the way it was: many rounds of that visit each filling as often as Bayes says."""
     vocabulary, random = opinionated.vocabulary, np.random.default_rng(1)
-    frame = given(vocabulary, in_quarters([]), np.array([True]), 24, 48, to_the_end=True)
+    frame = observe(vocabulary, in_quarters([]), np.array([True]), 24, 48, to_the_end=True)
     before = timed(vocabulary, frame.rows[: frame.prefix], frame.tick[: frame.prefix])
-    leader, counts = None, dict.fromkeys(exact_shares(opinionated), 0)
+    reference, counts = None, dict.fromkeys(exact_shares(opinionated), 0)
     for _ in range(200):
-        ways = Particles(opinionated, frame, 4, SamplingSettings(temperature=1), random, leader)
+        ways = particles_over(
+            opinionated.decoder.without_prior(), frame, (), 4, SamplingSettings(temperature=1), random, reference
+        )
         ways.run()
-        leader = ways.draw()
-        counts[found(vocabulary, before, leader)] += 1
+        reference = ways.draw()
+        counts[found(vocabulary, before, reference)] += 1
     shares = exact_shares(opinionated)
     assert sum(abs(counts[filling] / 200 - share) for filling, share in shares.items()) / 2 < 0.25
 
@@ -309,7 +321,7 @@ def test_a_file_gone_on_with_keeps_its_other_tracks(model: Model, tmp_path: Path
     data = sequenced(folk_tune(9))
     path = tmp_path / "song.mid"
     path.write_bytes(data)
-    made = continue_file(model, path, bars=4, count=2)
+    made = continue_file(model, path, limits=Limits(bars=4), search=Search(2))
     for one in made:
         assert mido.MidiFile(file=BytesIO(one.data)).tracks[0] == mido.MidiFile(file=BytesIO(data)).tracks[0]
         told = [said for said in messages(one.data, 1, False) if said not in messages(data, 1, False)]
@@ -319,7 +331,7 @@ def test_a_file_gone_on_with_keeps_its_other_tracks(model: Model, tmp_path: Path
         assert messages(one.data, 1, True)[: len(messages(data, 1, True))] == messages(data, 1, True)
         assert midi.parse(one.data).piece.select(midi.parse(one.data).piece.part == 1).num_bars == 12
     assert made[0].data != made[1].data
-    assert made[0].data == continue_file(model, path, bars=4)[0].data
+    assert made[0].data == continue_file(model, path, limits=Limits(bars=4))[0].data
 
 
 def test_a_damaged_file_is_written_anew_and_that_is_told(model: Model, tmp_path: Path) -> None:
@@ -343,7 +355,7 @@ def test_events_are_moved_to_the_nearest_known_rhythm() -> None:
     """By hand: eighths of 12 ticks known; a triplet of 8 goes to the eighths around it."""
     vocabulary = Vocabulary.build([Piece(np.arange(9) * 12, np.full(9, 12), np.full(9, 60))])
     piece = Piece([0, 8, 24, 36], [8, 16, 12, 12], [60, 60, 60, 60])
-    moved = aligned(vocabulary, given(vocabulary, piece, np.array([False]), 0, 0, to_the_end=True))
+    moved = aligned(vocabulary, observe(vocabulary, piece, np.array([False]), 0, 0, to_the_end=True))
     assert moved.tick[moved.rows[:, TIME] != END].tolist() == [0, 12, 24, 36, 48]
 
 

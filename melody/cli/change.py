@@ -19,7 +19,7 @@ from melody.sampling.tasks.infill import VarySettings
 
 if TYPE_CHECKING:
     from melody.sampling import Model
-    from melody.sampling.tasks.midi_edit import Varied
+    from melody.sampling.tasks.midi_edit import Edited
 
 _HOW = VarySettings()
 Candidates = Annotated[
@@ -114,13 +114,13 @@ def harmonize(
     write_tunes(made, targets, drawing, writing, page)
 
 
-def _varied(model: Model, tune: Path, bars: tuple[int, int], **options: Any) -> list[Varied]:
+def _varied(model: Model, tune: Path, bars: tuple[int, int], **options: Any) -> list[Edited]:
     """MIDI files keep all that is in them, other files become MIDI files."""
     from melody import midi
     from melody.sampling.tasks.infill import vary
-    from melody.sampling.tasks.midi_edit import Varied, vary_file
+    from melody.sampling.tasks.midi_edit import Edited, vary_file
 
     if tune.suffix.lower() not in SCORES:
         return vary_file(model, tune, *bars, **options)
     made = vary(model, read_tune(tune), *bars, **options)
-    return [Varied(midi.to_bytes(variation.piece), variation) for variation in made]
+    return [Edited(midi.to_bytes(variation.piece), variation, variation.parts or ()) for variation in made]

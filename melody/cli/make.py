@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from melody.limits import Limits
     from melody.piece import Piece
     from melody.sampling import Model, SamplingSettings
-    from melody.sampling.model import EngineName, Tune
-    from melody.sampling.prompt import Continuation
-    from melody.sampling.tasks.midi_edit import Continued
+    from melody.sampling.model import EngineName
+    from melody.sampling.result import Result
+    from melody.sampling.search import Search
+    from melody.sampling.tasks.midi_edit import Edited
 
 
 def _names(incomplete: str) -> list[str]:
@@ -101,7 +102,7 @@ def generate(
     write_tunes(made, targets, choosing, writing, page)
 
 
-def _tunes(model: Model, count: int, limits: Limits, choosing: Composing) -> Iterable[Tune]:
+def _tunes(model: Model, count: int, limits: Limits, choosing: Composing) -> Iterable[Result]:
     """Tunes one by one as they are made, but where the best of them are wanted."""
     if any(value is not None for value in choosing.search.values()):
         return model.tunes(count, limits=limits, settings=choosing.settings, **choosing.search)
@@ -145,6 +146,7 @@ def continue_(
     Example: **melody continue fiddle my-tune.mid --bars 8 --out longer.mid**
     """
     from melody.cli.screen import say
+    from melody.sampling.search import Search
 
     if (prompt is None) == (notes is None):
         raise SamplingError("give the tune to go on with: a file, or --notes 'D4/8 E F# A', and only one of the two")
@@ -152,39 +154,52 @@ def continue_(
     loaded = find_model(model, choosing.runner)
     stem = prompt.stem if prompt else "notes"
     targets = targets_of(writing, stem, loaded.file.name, str(settings.seed), source=prompt)
-    options: dict[str, Any] = {"limits": limits, "settings": settings, **choosing.search}
+    search = Search(writing.number, **choosing.search)
     if prompt and prompt.suffix.lower() not in SCORES and not only_new and prompt_bars is None:
-        made = _in_its_file(loaded, prompt, part, writing.number, options)
+        made = _in_its_file(loaded, prompt, part, search, limits, settings)
     else:
         given = _read(prompt) if prompt else _typed(loaded, notes or "", limits)
-        made = _in_a_file_of_its_own(loaded, _bars_of(given, prompt_bars), part, only_new, writing.number, options)
+        music = _bars_of(given, prompt_bars)
+        made = _in_a_file_of_its_own(loaded, music, part, search, limits, settings, only_new=only_new)
     for remark in made[0].remarks:
         say(f"the prompt: {remark}")
     page = Page(f"{stem}, gone on with by {loaded.file.name}", loaded, settings, limits)
     write_tunes(made, targets, choosing, writing, page)
 
 
-def _in_its_file(model: Model, prompt: Path, part: str | None, count: int, options: dict[str, Any]) -> list[Made]:
+def _in_its_file(
+    model: Model, prompt: Path, part: str | None, search: Search, limits: Limits, settings: SamplingSettings
+) -> list[Made]:
     """New notes put into the bytes of a MIDI file."""
     from melody.sampling.tasks.midi_edit import continue_file
 
-    continued = continue_file(model, prompt, part=part, count=count, **options)
-    return [_made(c.made, c) for c in continued]
+    continued = continue_file(model, prompt, part=part, search=search, limits=limits, settings=settings)
+    return [_made(edited.made, edited) for edited in continued]
 
 
 def _in_a_file_of_its_own(
-    model: Model, prompt: Piece, part: str | None, only_new: bool, count: int, options: dict[str, Any]
+    model: Model,
+    prompt: Piece,
+    part: str | None,
+    search: Search,
+    limits: Limits,
+    settings: SamplingSettings,
+    *,
+    only_new: bool,
 ) -> list[Made]:
-    """What the model hears of a prompt and the new music, or the new music alone."""
+    """What the model reads of a prompt and the new music, or the new music alone."""
+    from melody.sampling.tasks.continuation import continuations
     from melody.sampling.tasks.midi_edit import heard_of
+    from melody.threads import one_thread
 
-    chosen = heard_of(model, prompt, part, options["limits"])
-    continued = model.continue_many(chosen.piece, count, only_new=only_new, **options)
-    return [_made(replace(c, remarks=(*chosen.remarks, *c.remarks))) for c in continued]
+    chosen = heard_of(model, prompt, part, limits)
+    with one_thread():
+        made = continuations(model, chosen.piece, search, limits, settings, only_new=only_new)
+    return [_made(replace(result, remarks=(*chosen.remarks, *result.remarks))) for result in made]
 
 
-def _made(done: Continuation, in_file: Continued | None = None) -> Made:
-    found = (done.piece, done.prompt_end, done.remarks, done.first_bar, done.removed, done.nats, done.faults)
+def _made(done: Result, in_file: Edited | None = None) -> Made:
+    found = (done.piece, done.first_tick, done.remarks, done.first_bar, done.removed, done.nats, done.faults)
     return Made(*found, in_file=in_file)
 
 
@@ -205,7 +220,7 @@ def _typed(model: Model, notes: str, limits: Limits) -> Piece:
     wanted = [part for part in players if any(instrument.plays(part) for instrument in limits.instruments)]
     return read_notes(
         notes,
-        tempo_qpm=limits.tempo_qpm or min(tempi, key=lambda qpm: abs(qpm - 120)),
+        tempo_qpm=limits.tempo or min(tempi, key=lambda qpm: abs(qpm - 120)),
         metre=metre,
         key=limits.key,
         part=(wanted or players)[0],

@@ -196,7 +196,7 @@ class Keeping:
     grid: Annotated[
         str | None, _option(_LIMITS, "Notes begin and end on it: 1/8, 1/16, triplets 1/8t, both 1/16,1/8t, none.", "GRID")
     ] = None
-    meter: Annotated[str | None, _option(_LIMITS, "Throughout: 4/4, 6/8.", "METER")] = None
+    metre: Annotated[str | None, _option(_LIMITS, "Throughout: 4/4, 6/8.", "METRE")] = None
     tempo: Annotated[str | None, _option(_LIMITS, "Quarter notes a minute, throughout.", "NUMBER")] = None
     end_on_tonic: Annotated[
         bool, _option(_LIMITS, "End on the tonic of the key, or of the scale.", None, "--end-on-tonic")
@@ -218,12 +218,12 @@ class Keeping:
         return Limits.parse(
             key=self.key,
             scale=self.scale,
-            pitches=self.range,
+            range=self.range,
             max_leap=self.max_leap,
             max_polyphony=self.max_polyphony,
             density=self.density,
             grid=self.grid,
-            metre=self.meter,
+            metre=self.metre,
             tempo=self.tempo,
             bars=bars,
             end_on_tonic=self.end_on_tonic,

@@ -17,6 +17,7 @@ from melody.cli.learn import Drums, Part, read_folder
 from melody.cli.options import Force
 from melody.dataset import BatchSettings
 from melody.modelfile import SUFFIX
+from melody.network.cells import CELLS, CellName
 from melody.training.settings import (
     Alarm,
     Epoch,
@@ -62,8 +63,9 @@ Patience = Annotated[float, _option(_TIME, "Stop when so large a share of the ep
 PlanOnly = Annotated[bool, _option(_TIME, "Say what would be done and how long it takes, and stop.", "--plan")]
 Resume = Annotated[bool, _option(_TIME, "Go on with a run that was interrupted.", "--resume")]
 From = Annotated[str | None, _option(_MODEL, "Adapt this trained model.", "--from", metavar="MODEL", shown=False)]
+Cell = Annotated[CellName | None, _option(_MODEL, "Kind of the recurrent layers. Default: lstm.", shown=False)]
 HiddenSize = Annotated[int | None, _option(_MODEL, "Cells a layer. Default: by the music.", min=8, max=4096, shown=False)]
-Layers = Annotated[int | None, _option(_MODEL, "LSTM layers. Default: by the music.", min=1, max=8, shown=False)]
+Layers = Annotated[int | None, _option(_MODEL, "Recurrent layers. Default: by the music.", min=1, max=8, shown=False)]
 Dropout = Annotated[float | None, _option(_MODEL, "Share left out. Default: by the music.", min=0.0, max=0.95, shown=False)]
 LearningRate = Annotated[
     float | None, _option(_MODEL, "Highest one. Default: 0.002; with --from 0.0002.", min=1e-6, max=1.0, shown=False)
@@ -97,6 +99,7 @@ def train(
     plan: PlanOnly = False,
     resume: Resume = False,
     start: From = None,
+    cell: Cell = None,
     hidden_size: HiddenSize = None,
     layers: Layers = None,
     dropout: Dropout = None,
@@ -130,6 +133,7 @@ def train(
         weight_decay=weight_decay,
         patience=patience,
         batch=BatchSettings(batch_size=batch_size, window=window),
+        cell=cell,
         hidden_size=hidden_size,
         num_layers=layers,
         dropout=dropout,
@@ -321,7 +325,7 @@ def _tell(result: Result, pieces: int) -> None:
 
     counted = f", counted on {result.ngram_pieces:,} pieces" if result.ngram_pieces < pieces else ""
     rows = [
-        ("LSTM", f"{result.test:.3f}"),
+        (CELLS[result.cell].title, f"{result.test:.3f}"),
         (f"n-gram of {result.ngram_order} tokens{counted}", f"{result.ngram:.3f}"),
         ("unigram", f"{result.unigram:.3f}"),
     ]

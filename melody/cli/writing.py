@@ -19,7 +19,7 @@ from melody.limits import Limits
 if TYPE_CHECKING:
     from melody.piece import Piece
     from melody.sampling import Model, SamplingSettings
-    from melody.sampling.tasks.midi_edit import Continued
+    from melody.sampling.tasks.midi_edit import Edited
 
 
 def targets_of(writing: Writing, *words: str, source: Path | None = None) -> Targets:
@@ -38,7 +38,7 @@ class Made:
     removed: float = 0.0
     nats: float = float("nan")
     faults: tuple[str, ...] = ()
-    in_file: Continued | None = None  # if it was put into the bytes of a file
+    in_file: Edited | None = None  # if it was put into the bytes of a file
     data: bytes = b""  # the bytes to write, if they are not those of the piece alone
 
 
@@ -101,7 +101,7 @@ def _checked(tune: Made, limits: Limits) -> bytes:
     data = tune.in_file.data if tune.in_file else tune.data or midi.to_bytes(tune.piece)
     if limits != Limits():
         grid = tune.piece.ticks_per_quarter
-        piece = tune.in_file.heard_again() if tune.in_file else midi.parse(data, ticks_per_quarter=grid).piece
+        piece = tune.in_file.read_again() if tune.in_file else midi.parse(data, ticks_per_quarter=grid).piece
         breaches = verify(piece, limits, start=tune.prompt_end, first_bar=tune.first_bar)
         if breaches:
             raise MelodyError(

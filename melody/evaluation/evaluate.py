@@ -25,7 +25,8 @@ from melody.errors import ModelFileError
 from melody.evaluation.heldout import Chosen, Which, choose
 from melody.evaluation.ngram import NGram, best_ngram, flat_tokens
 from melody.modelfile import ModelFile
-from melody.network.model import MelodyLSTM, ModelSettings
+from melody.network.cells import CELLS, CellName
+from melody.network.model import MelodyLSTM, ModelSettings, first_streams
 from melody.tokens.vocabulary import FIELDS, VALUE, Rows, Vocabulary
 
 ORDERS = (4, 6, 8, 10, 12)  # of the n-gram, in tokens; the best on valid is taken
@@ -111,7 +112,7 @@ def _measure_group(model: MelodyLSTM, vocabulary: Vocabulary, group: Sequence[Ro
     for window in batches.epoch(0):
         going, length = window.mask.shape
         inputs, targets, mask = (torch.from_numpy(array).to(device) for array in window[:3])
-        before = None if state is None else (state[0][:, :going].contiguous(), state[1][:, :going].contiguous())
+        before = None if state is None else first_streams(state, going)
         hidden, state = model(inputs, before)
         nats[:going] += model.nats(hidden, targets, mask).sum(dim=1).double().cpu().numpy()
         here = said[:going, at : at + length]
@@ -192,6 +193,8 @@ class Evaluation:
         What the model makes of them.
     baselines
         Name -> nats by field, (pieces, fields), of models counted on the model's own training pieces; none without these.
+    cell
+        Of the model.
     """
 
     model: str
@@ -202,11 +205,12 @@ class Evaluation:
     bars: Ints
     measured: Measured
     baselines: Mapping[str, Floats]
+    cell: CellName = "lstm"
 
     @property
     def systems(self) -> dict[str, Floats]:
         """Name -> nats by field, (pieces, fields): the model, then the baselines."""
-        return {"LSTM": self.measured.nats, **self.baselines}
+        return {CELLS[self.cell].title: self.measured.nats, **self.baselines}
 
     def rates(self, nats: Floats) -> dict[str, float]:
         """Nats (pieces, fields) -> nats and bits a note, token and bar, micro; and the macro of each."""
@@ -245,7 +249,9 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """All numbers, plain JSON; `by_piece` has those of each piece."""
-        names = {"LSTM": "lstm"} | {name: name.split(" ")[0].replace("-", "") for name in self.baselines}
+        names: dict[str, str] = {CELLS[self.cell].title: self.cell} | {
+            name: name.split(" ")[0].replace("-", "") for name in self.baselines
+        }
         tokens = self.measured.tokens.sum(axis=1)
         totals = {names[name]: nats.sum(axis=1) for name, nats in self.systems.items()}
         by_piece = [
@@ -314,4 +320,5 @@ def evaluate(
         bars=np.array([vocabulary.decode(rows).num_bars for rows in pieces]),
         measured=measure(model, vocabulary, pieces, on_progress),
         baselines=baselines,
+        cell=model.settings.cell,
     )

@@ -10,7 +10,9 @@ The step takes one event in:
 ============= ================================== =======================================================================
 event         int64 (streams, fields + features)  tokens of the event and its features, see `melody.tokens`; before the
                                                   first event zeros
-h, c          float (streams, layers x hidden)    the state, lowest layer first; before the first event zeros
+h, c          float (streams, layers x hidden)    the state of an LSTM, lowest layer first; before the first event zeros;
+                                                  of another cell as its own file in `melody.network.cells` has it (of a
+                                                  GRU h alone)
 -> h_next, c_next                                 the new state
 -> trunks_next                                    what the heads need, float (streams, heads x head size)
 ============= ================================== =======================================================================

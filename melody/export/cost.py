@@ -28,7 +28,7 @@ def measure(file: ModelFile, form: Form, pieces: Sequence[Rows]) -> Cost:
 
 
 def nats_per_note(vocabulary: Vocabulary, engine: AnyEngine, pieces: Sequence[Rows]) -> float:
-    """Nats per note of pieces under a model as one engine runs it, micro, everything that is said counted.
+    """Nats per note of pieces under a model as one engine runs it, micro, every encoded field counted.
 
     Parameters
     ----------
@@ -51,8 +51,8 @@ def _nats(vocabulary: Vocabulary, engine: AnyEngine, group: Sequence[Rows]) -> f
     """Total nats of pieces run side by side, the longest first, so that those still going are the first ones."""
     lengths = np.array([len(rows) for rows in group])
     width = len(FIELDS) + len(feature_sizes(vocabulary))
-    known = [np.concatenate([rows, context(vocabulary, rows)], axis=1) for rows in group]
-    said = [vocabulary.said(rows) for rows in group]
+    events = [np.concatenate([rows, context(vocabulary, rows)], axis=1) for rows in group]
+    encoded = [vocabulary.said(rows) for rows in group]
     state, inputs, total = engine.begin(len(group)), np.zeros((len(group), width), np.int64), 0.0
     for t in range(lengths[0]):
         going = int((lengths > t).sum())
@@ -60,7 +60,7 @@ def _nats(vocabulary: Vocabulary, engine: AnyEngine, group: Sequence[Rows]) -> f
             state, inputs = state.take(np.arange(going)), inputs[:going]
         hidden, state = engine.step(inputs, state)
         trunks = engine.trunks(hidden)
-        now, counted = (np.stack([array[t] for array in arrays[:going]]) for arrays in (known, said))
+        now, counted = (np.stack([array[t] for array in arrays[:going]]) for arrays in (events, encoded))
         for field in engine.predicted:
             logits = engine.logits(field, trunks, now[:, : len(FIELDS)], now[:, width:]).astype(np.float64)
             nats = np.logaddexp.reduce(logits, axis=1) - logits[np.arange(going), now[:, field]]

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.errors import ModelFileError
-from melody.export.graph import Graph, Tensor
 from melody.modelfile import ModelFile
 from melody.network import OnnxEngine
+from melody.network.cells import recognised
+from melody.network.graph import Graph, Tensor
 from melody.network.head_arrays import related_of
 from melody.network.tables import starts
 from melody.tokens.features import MAX_INTERVAL, Voices, condition_sizes, feature_sizes, told_sizes
@@ -25,7 +26,7 @@ SUFFIX = ".onnx"
 Form = Literal["onnx", "int8"]
 _USAGE = (
     "Two functions; give the inputs of the one you do not run with 0 streams. Step: event (tokens and features of the last "
-    "event; zeros first), h, c (zeros first) -> h_next, c_next, trunks_next. Heads: trunks (= trunks_next), chosen (tokens "
+    "event; zeros first), {before} (zeros first) -> {after}, trunks_next. Heads: trunks (= trunks_next), chosen (tokens "
     "of the next event so far), conditions -> logits of each field, in the order of the outputs."
 )
 
@@ -41,7 +42,7 @@ def to_onnx(file: ModelFile, form: Form = "onnx", *, heads: bool = True) -> byte
         'onnx' for 32 bits, 'int8' for 8.
     heads
         Whether the heads are in it, or the step alone, for `OnnxEngine`: in the place of `trunks_next` it then gives
-        `seen`, float (streams, hidden + embedding), the top layer's h and the event's embedding.
+        `seen`, float (streams, hidden + embedding), the cell's output and the event's embedding.
 
     Raises
     ------
@@ -49,12 +50,12 @@ def to_onnx(file: ModelFile, form: Form = "onnx", *, heads: bool = True) -> byte
         If the package onnx is not installed.
     """
     graph = Graph(quantised=form == "int8")
-    top, embedded = _add_step(graph, file)
+    output, embedded = _add_step(graph, file)
     if heads:
-        _add_trunk(graph, file, top, embedded)
+        _add_trunk(graph, file, output, embedded)
         _add_heads(graph, file)
     else:
-        graph.add("Concat", top, embedded, outputs=["seen"], axis=1)
+        graph.add("Concat", output, embedded, outputs=["seen"], axis=1)
     model = graph.model(_inputs(file, heads), _outputs(file, heads))
     for name, text in _texts(file, form).items():
         model.metadata_props.add(key=name, value=text)
@@ -84,23 +85,25 @@ def bytes_in_full(file: ModelFile) -> int:
 
 
 def _texts(file: ModelFile, form: Form) -> dict[str, str]:
-    said: dict[str, Any] = {
+    described: dict[str, Any] = {
         "vocabulary": file.vocabulary.to_dict(),
         "settings": dict(file.settings),
         "training": dict(file.training),
     }
-    told = {"format": FORMAT, "form": form, "name": file.name, "fingerprint": file.fingerprint, "usage": _USAGE}
-    return told | {name: json.dumps(value, sort_keys=True, separators=(",", ":")) for name, value in said.items()}
+    usage = _USAGE.format(before=", ".join(_state(file)), after=", ".join(f"{name}_next" for name in _state(file)))
+    texts = {"format": FORMAT, "form": form, "name": file.name, "fingerprint": file.fingerprint, "usage": usage}
+    return texts | {name: json.dumps(value, sort_keys=True, separators=(",", ":")) for name, value in described.items()}
 
 
 def _predicted(vocabulary: Vocabulary) -> list[int]:
     return [k for k, size in enumerate(vocabulary.sizes) if size > 1]
 
 
-def _layers(file: ModelFile) -> tuple[int, int]:
-    """Layers, and cells of each."""
-    weights = file.weights
-    return sum(name.startswith("lstm.weight_hh") for name in weights), weights["lstm.weight_hh_l0"].shape[1]
+def _state(file: ModelFile) -> dict[str, int]:
+    """Name and width of each array of the state."""
+    cell, _ = recognised(file.weights)
+    state = cell.begin(0)
+    return {name: len(state[name]) for name in state}
 
 
 def _trunk(file: ModelFile) -> tuple[NDArray, NDArray]:
@@ -111,11 +114,9 @@ def _trunk(file: ModelFile) -> tuple[NDArray, NDArray]:
 
 
 def _inputs(file: ModelFile, heads: bool) -> list[Tensor]:
-    layers, size = _layers(file)
     step = [
         Tensor("event", "streams", len(FIELDS) + len(feature_sizes(file.vocabulary)), whole=True),
-        Tensor("h", "streams", layers * size),
-        Tensor("c", "streams", layers * size),
+        *(Tensor(name, "streams", width) for name, width in _state(file).items()),
     ]
     return step + heads * [
         Tensor("trunks", "choosing", len(_trunk(file)[1])),
@@ -125,58 +126,37 @@ def _inputs(file: ModelFile, heads: bool) -> list[Tensor]:
 
 
 def _outputs(file: ModelFile, heads: bool) -> list[Tensor]:
-    layers, size = _layers(file)
     sizes = file.vocabulary.sizes
-    state = [Tensor(name, "streams", layers * size) for name in ("h_next", "c_next")]
+    state = [Tensor(f"{name}_next", "streams", width) for name, width in _state(file).items()]
+    trunk, bias = _trunk(file)
     if not heads:
-        return [*state, Tensor("seen", "streams", size + file.weights["embedding.weight"].shape[1])]
+        return [*state, Tensor("seen", "streams", trunk.shape[1])]
     logits = [Tensor(FIELDS[k], "choosing", sizes[k]) for k in _predicted(file.vocabulary)]
-    return [*state, Tensor("trunks_next", "streams", len(_trunk(file)[1])), *logits]
+    return [*state, Tensor("trunks_next", "streams", len(bias)), *logits]
 
 
 def _add_step(graph: Graph, file: ModelFile) -> tuple[str, str]:
-    """The layers; gives the top one's h and the event's embedding."""
-    weights = file.weights
-    layers, size = _layers(file)
-    h, c = graph.split("h", [size] * layers), graph.split("c", [size] * layers)
-    told, embedded = graph.split(_told(graph, file), [4 * size, weights["embedding.weight"].shape[1]])
-    below: str | None = None
-    for i in range(layers):
-        recurrent, bias = weights[f"lstm.weight_hh_l{i}"], weights[f"lstm.bias_ih_l{i}"] + weights[f"lstm.bias_hh_l{i}"]
-        if below is None:
-            gates = graph.add("Add", graph.product(graph.rounded(h[0]), _reordered(recurrent), _reordered(bias)), told)
-        else:
-            joined = np.concatenate([weights[f"lstm.weight_ih_l{i}"], recurrent], axis=1)
-            gates = graph.product(graph.rounded(graph.joined(below, h[i])), _reordered(joined), _reordered(bias))
-        below = h[i] = _advance(graph, gates, c, i, size)
-    graph.add("Concat", *h, outputs=["h_next"], axis=1)
-    graph.add("Concat", *c, outputs=["c_next"], axis=1)
-    return h[-1], embedded
+    """The cell; gives its output and the event's embedding.
 
-
-def _add_trunk(graph: Graph, file: ModelFile, top: str, embedded: str) -> None:
-    """The first layer of all heads."""
-    _, size = _layers(file)
-    trunk, bias = _trunk(file)
-    of_event = graph.add("MatMul", embedded, graph.by_columns(trunk[:, size:]))  # embeddings have no bounds to round within
-    graph.add("Add", graph.product(graph.rounded(top), trunk[:, :size], bias), of_event, outputs=["trunks_next"])
-
-
-def _told(graph: Graph, file: ModelFile) -> str:
-    """What the first layer gets of the event, and its embedding; both are one table, multiplied out on loading."""
-    embedding = graph.table(file.weights["embedding.weight"])
-    gates = graph.add("MatMul", embedding, graph.by_columns(_reordered(file.weights["lstm.weight_ih_l0"])))
+    What is added up of an event, its embedding and this times the cell's input weights, is one table, multiplied out on
+    loading.
+    """
+    cell, weights = recognised(file.weights)
+    embedding, into = file.weights["embedding.weight"], cell.onnx_inputs(weights)
+    rows = graph.table(embedding)
+    table = graph.joined(graph.add("MatMul", rows, graph.by_columns(into)), rows)
     offsets = graph.constant(starts(file.vocabulary.sizes + feature_sizes(file.vocabulary)))
-    return graph.sums(graph.joined(gates, embedding), graph.add("Add", "event", offsets))
+    summed = graph.sums(table, graph.add("Add", "event", offsets))
+    products, embedded = graph.split(summed, [len(into), embedding.shape[1]])
+    return cell.onnx_step(graph, weights, products, {name: name for name in _state(file)}), embedded
 
 
-def _advance(graph: Graph, gates: str, c: list[str], layer: int, size: int) -> str:
-    """One layer's h from its gates; its c is replaced."""
-    sigmoids, cell = graph.split(gates, [3 * size, size])
-    into, forget, out = graph.split(graph.add("Sigmoid", sigmoids), [size] * 3)
-    kept = graph.add("Mul", forget, c[layer])
-    c[layer] = graph.add("Add", kept, graph.add("Mul", into, graph.add("Tanh", cell)))
-    return graph.add("Mul", out, graph.add("Tanh", c[layer]))
+def _add_trunk(graph: Graph, file: ModelFile, output: str, embedded: str) -> None:
+    """The first layer of all heads."""
+    trunk, bias = _trunk(file)
+    size = trunk.shape[1] - file.weights["embedding.weight"].shape[1]
+    of_event = graph.add("MatMul", embedded, graph.by_columns(trunk[:, size:]))  # embeddings have no bounds to round within
+    graph.add("Add", graph.product(graph.rounded(output), trunk[:, :size], bias), of_event, outputs=["trunks_next"])
 
 
 def _add_heads(graph: Graph, file: ModelFile) -> None:
@@ -195,8 +175,8 @@ def _logits(graph: Graph, file: ModelFile, field: int, inner: str) -> str:
     if voice:
         inner = graph.one_of(inner, voice, *head["trunk_bias"].shape)
     repeated = _repeated(graph, field)
-    told = range(len(FIELDS), len(FIELDS) + len(sizes) - 1 - field)
-    known = graph.joined(repeated, graph.columns("chosen", range(field)), graph.columns("conditions", told))
+    place = range(len(FIELDS), len(FIELDS) + len(sizes) - 1 - field)
+    known = graph.joined(repeated, graph.columns("chosen", range(field)), graph.columns("conditions", place))
     rows = graph.add("Add", known, graph.constant(starts(sizes)))
     if voice:
         rows = graph.add("Add", rows, graph.add("Mul", voice, graph.constant(np.array(sum(sizes)))))
@@ -243,12 +223,6 @@ def _with_intervals(graph: Graph, file: ModelFile, logits: str, given: str) -> s
 
 
 def _voice(graph: Graph, voices: int, first: int) -> str:
-    """Which voice of the value speaks, by the kind that is chosen, (streams, 1)."""
+    """Which voice of a head it is, by the kind that is chosen, (streams, 1)."""
     number = graph.add("Sub", graph.columns("chosen", [KIND]), graph.constant(np.array(FIRST_PART - first)))
     return graph.add("Clip", number, graph.constant(np.array(0)), graph.constant(np.array(voices - 1)))
-
-
-def _reordered(gates: NDArray) -> NDArray:
-    """torch's gates input, forget, cell, output with the cell last, so that the three sigmoids are neighbours."""
-    into, forget, cell, out = np.split(gates, 4)
-    return np.concatenate([into, forget, out, cell])

@@ -34,7 +34,7 @@ def check(limits: Limits, vocabulary: Vocabulary) -> None:
         _check_pitches(limits, vocabulary)
         _check_leaps(limits, vocabulary)
         _check_chords(limits, vocabulary)
-    elif limits.notes or limits.pitches or limits.chords or limits.end_on_tonic:
+    elif limits.notes or limits.range or limits.chords or limits.end_on_tonic:
         raise SamplingError(
             "only drums are left to play, and they have no key, scale, range or chords; leave those limits out"
         )
@@ -52,11 +52,11 @@ def _check_signatures(limits: Limits, vocabulary: Vocabulary) -> None:
     if limits.key and vocabulary.keys and not allowed_keys(limits, vocabulary).any():
         known = _listed([Key(0, *key).name for key in vocabulary.keys])
         raise SamplingError(f"the model has never seen the key of {limits.key.name}; it knows {known}")
-    if limits.tempo_qpm and vocabulary.is_said[TEMPO]:
+    if limits.tempo and vocabulary.is_said[TEMPO]:
         known_qpm = [60e6 / tempo for tempo in vocabulary.tempi]
-        if min(max(limits.tempo_qpm / qpm, qpm / limits.tempo_qpm) for qpm in known_qpm) > FARTHEST_TEMPO:
+        if min(max(limits.tempo / qpm, qpm / limits.tempo) for qpm in known_qpm) > FARTHEST_TEMPO:
             raise SamplingError(
-                f"the model has never seen a tempo near {limits.tempo_qpm:g} quarters a minute; it knows "
+                f"the model has never seen a tempo near {limits.tempo:g} quarters a minute; it knows "
                 f"{min(known_qpm):.4g} to {max(known_qpm):.4g}"
             )
 
@@ -65,9 +65,9 @@ def _check_players(limits: Limits, vocabulary: Vocabulary) -> None:
     for instrument in limits.instruments:
         if not any(instrument.plays(part) for part in vocabulary.parts):
             known = _listed(list(dict.fromkeys(instrument_name(part) for part in vocabulary.parts)))
-            raise SamplingError(f"the model has never heard the instrument {instrument.name}; it knows {known}")
+            raise SamplingError(f"the model has never seen the instrument {instrument.name}; it knows {known}")
     if not allowed_velocities(limits, vocabulary).any():
-        low, high = limits.velocities or (1, 127)
+        low, high = limits.velocity or (1, 127)
         raise SamplingError(
             f"the model knows no velocity from {low} to {high}; it knows {_listed([str(v) for v in vocabulary.velocities])}"
         )
@@ -85,7 +85,7 @@ def _check_tonic(limits: Limits) -> None:
 
 def _check_pitches(limits: Limits, vocabulary: Vocabulary) -> None:
     low, high = vocabulary.pitches
-    lowest, highest = limits.pitches or (low, high)
+    lowest, highest = limits.range or (low, high)
     asked = f"{pitch_name(lowest)} to {pitch_name(highest)}"
     if highest < low or lowest > high:
         raise SamplingError(f"the model has no pitch from {asked}; it knows {pitch_name(low)} to {pitch_name(high)}")

@@ -33,19 +33,19 @@ class Limits:
         Every note belongs to it (in minor the raised sixth and seventh do too), and the key signature is its own.
     scale
         Every note belongs to it; with a key as well, the key says signature and tonic and the scale says the notes.
-    pitches
+    range
         Lowest and highest MIDI pitch.
     max_leap
         Each note is at most so many semitones from the nearest of the notes that its part began last before it.
     max_polyphony
         At most so many notes sound at once, over all parts.
-    max_density
+    density
         At most so many notes begin in a bar, over all parts, drums included.
     grid
         Parts of a whole note: each note begins and ends a whole number of one of them after a bar line.
     metre
         Numerator and denominator, throughout.
-    tempo_qpm
+    tempo
         Quarter notes per minute, throughout.
     bars
         The last note ends in this bar; a pick-up (a first bar silent for half of it or more) is not counted.
@@ -53,7 +53,7 @@ class Limits:
         The note that begins last, the lowest if there are several, is the tonic.
     instruments
         No others play.
-    velocities
+    velocity
         Softest and loudest, 1-127.
     chords
         Of each bar, the pick-up not counted, over and over: on every beat, and where a chord begins, whatever begins or
@@ -62,17 +62,17 @@ class Limits:
 
     key: Key | None = None
     scale: Scale | None = None
-    pitches: tuple[int, int] | None = None
+    range: tuple[int, int] | None = None
     max_leap: int | None = None
     max_polyphony: int | None = None
-    max_density: int | None = None
+    density: int | None = None
     grid: tuple[Fraction, ...] = ()
     metre: tuple[int, int] | None = None
-    tempo_qpm: float | None = None
+    tempo: float | None = None
     bars: int | None = None
     end_on_tonic: bool = False
     instruments: tuple[Instrument, ...] = ()
-    velocities: tuple[int, int] | None = None
+    velocity: tuple[int, int] | None = None
     chords: tuple[tuple[Chord, ...], ...] = ()
 
     @classmethod
@@ -81,7 +81,7 @@ class Limits:
         *,
         key: Written | Key = None,
         scale: Written | Sequence[str] = None,
-        pitches: Written | Sequence[Written] = None,
+        range: Written | Sequence[Written] = None,
         max_leap: Written = None,
         max_polyphony: Written = None,
         density: Written = None,
@@ -98,10 +98,10 @@ class Limits:
 
         Numbers may be numbers, and what consists of several a sequence of them.
 
-        >>> Limits.parse(key="Dm", pitches="C4:C6", max_leap=12).pitches
+        >>> Limits.parse(key="Dm", range="C4:C6", max_leap=12).range
         (60, 84)
-        >>> Limits.parse(pitches=("C4", 84), metre=(3, 4), chords=["Dm G7", "C"]).told
-        'bars=None range=C4:C6 meter=3/4 chords=Dm,G7|C'
+        >>> Limits.parse(range=("C4", 84), metre=(3, 4), chords=["Dm G7", "C"]).told
+        'bars=None range=C4:C6 metre=3/4 chords=Dm,G7|C'
 
         Raises
         ------
@@ -112,17 +112,17 @@ class Limits:
         return cls(
             key=parsed_key,
             scale=_parsed(lambda text: parse_scale(text, parsed_key), scale, ","),
-            pitches=_parsed(numbers.parse_pitches, pitches, ":"),
+            range=_parsed(numbers.parse_range, range, ":"),
             max_leap=_whole("the largest leap in semitones", 1, 127, max_leap),
             max_polyphony=_whole("the number of notes at once", 1, 128, max_polyphony),
-            max_density=_whole("the number of notes in a bar", 1, 10_000, density),
+            density=_whole("the number of notes in a bar", 1, 10_000, density),
             grid=_parsed(numbers.parse_grid, grid, ",") or (),
             metre=_parsed(numbers.parse_metre, metre, "/"),
-            tempo_qpm=_parsed(numbers.parse_tempo, tempo),
+            tempo=_parsed(numbers.parse_tempo, tempo),
             bars=_whole("the number of bars", 1, numbers.MAX_BARS, bars),
             end_on_tonic=end_on_tonic,
             instruments=_parsed(parse_instruments, instruments, ",") or (),
-            velocities=_parsed(numbers.parse_velocities, velocity, ":"),
+            velocity=_parsed(numbers.parse_velocity, velocity, ":"),
             chords=_parsed(parse_chords, chords, " | ") or (),
         )
 
@@ -135,23 +135,23 @@ class Limits:
     def told(self) -> str:
         """All that is asked for, in words for the file.
 
-        >>> Limits.parse(key="Dm", pitches="C4:C6", bars=8, chords="Dm G7 | C").told
+        >>> Limits.parse(key="Dm", range="C4:C6", bars=8, chords="Dm G7 | C").told
         'bars=8 key=Dm range=C4:C6 chords=Dm,G7|C'
         """
-        low, high = (pitch_name(pitch) for pitch in self.pitches or (0, 127))
+        low, high = (pitch_name(pitch) for pitch in self.range or (0, 127))
         words: dict[str, object] = {
             "key": self.key and self.key.name,
             "scale": self.scale and self.scale.name,
-            "range": self.pitches and f"{low}:{high}",
+            "range": self.range and f"{low}:{high}",
             "max-leap": self.max_leap,
             "max-polyphony": self.max_polyphony,
-            "density": self.max_density,
+            "density": self.density,
             "grid": ",".join(map(str, self.grid)),
-            "meter": self.metre and f"{self.metre[0]}/{self.metre[1]}",
-            "tempo": self.tempo_qpm,
+            "metre": self.metre and f"{self.metre[0]}/{self.metre[1]}",
+            "tempo": self.tempo,
             "end-on-tonic": self.end_on_tonic or None,
             "instruments": ",".join(instrument.name for instrument in self.instruments),
-            "velocity": self.velocities and f"{self.velocities[0]}:{self.velocities[1]}",
+            "velocity": self.velocity and f"{self.velocity[0]}:{self.velocity[1]}",
             "chords": "|".join(",".join(chord.name for chord in bar) for bar in self.chords),
         }
         return " ".join([f"bars={self.bars}", *(f"{name}={said}" for name, said in words.items() if said)])

@@ -20,8 +20,8 @@ def allowed_pitches(limits: Limits, vocabulary: Vocabulary) -> Mask:
     """Which of the vocabulary's pitches range and scale allow, (pitches,), the lowest first; drums are not asked."""
     pitch = np.arange(vocabulary.pitches[0], vocabulary.pitches[1] + 1)
     allowed = np.ones(len(pitch), bool)
-    if limits.pitches:
-        allowed &= (pitch >= limits.pitches[0]) & (pitch <= limits.pitches[1])
+    if limits.range:
+        allowed &= (pitch >= limits.range[0]) & (pitch <= limits.range[1])
     if limits.notes:
         allowed &= np.isin(pitch % 12, limits.notes.pitch_classes)
     return allowed
@@ -35,7 +35,7 @@ def allowed_parts(limits: Limits, vocabulary: Vocabulary) -> Mask:
 
 def allowed_velocities(limits: Limits, vocabulary: Vocabulary) -> Mask:
     """Which of the vocabulary's velocities are loud and soft enough, (velocities,)."""
-    low, high = limits.velocities or (1, 127)
+    low, high = limits.velocity or (1, 127)
     velocity = np.array(vocabulary.velocities)
     return (velocity >= low) & (velocity <= high)
 

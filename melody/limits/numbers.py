@@ -81,10 +81,10 @@ def parse_grid(text: str) -> tuple[Fraction, ...]:
     return tuple(dict.fromkeys(steps))
 
 
-def parse_pitches(text: str) -> tuple[int, int]:
+def parse_range(text: str) -> tuple[int, int]:
     """Lowest and highest MIDI pitch: `C4:C6`, or by number `60:84`.
 
-    >>> parse_pitches("C4:C6"), parse_pitches("Bb3:84")
+    >>> parse_range("C4:C6"), parse_range("Bb3:84")
     ((60, 84), (58, 84))
 
     Raises
@@ -101,7 +101,7 @@ def parse_pitches(text: str) -> tuple[int, int]:
     return low, high
 
 
-def parse_velocities(text: str) -> tuple[int, int]:
+def parse_velocity(text: str) -> tuple[int, int]:
     """Softest and loudest velocity, 1-127: `40:100`.
 
     Raises

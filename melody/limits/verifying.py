@@ -75,7 +75,7 @@ class _Seen:
         """The number of the bar of each of those ticks, as in a score: see `Piece.first_bar`."""
         return self.piece.bar_and_position(ticks)[0] + self.piece.first_bar
 
-    def say(self, note: int) -> str:
+    def named(self, note: int) -> str:
         """A note and where it begins."""
         pitch = int(self.piece.pitch[note])
         name = (
@@ -100,8 +100,8 @@ def _signatures(seen: _Seen) -> Iterator[str]:
         if limits.metre and metre[1:] != limits.metre:
             yield f"the metre is {metre.numerator}/{metre.denominator}, not {limits.metre[0]}/{limits.metre[1]}"
     for tempo in _in_force(piece.tempi, seen.start):
-        if limits.tempo_qpm and tempo.microseconds != Tempo.from_qpm(0, limits.tempo_qpm).microseconds:
-            yield f"the tempo is {tempo.qpm:.4g} quarters a minute, not {limits.tempo_qpm:g}"
+        if limits.tempo and tempo.microseconds != Tempo.from_qpm(0, limits.tempo).microseconds:
+            yield f"the tempo is {tempo.qpm:.4g} quarters a minute, not {limits.tempo:g}"
     for key in _in_force(piece.keys, seen.start):
         if limits.key and (key.tonic, key.mode) != (limits.key.tonic, limits.key.mode):
             yield f"the key signature is that of {key.name}, not of {limits.key.name}"
@@ -114,23 +114,23 @@ def _in_force(events: tuple[_Event, ...], start: int) -> list[_Event]:
 
 
 def _notes(seen: _Seen) -> Iterator[str]:
-    scale, pitches = seen.limits.notes, seen.limits.pitches
+    scale, pitches = seen.limits.notes, seen.limits.range
     for note in seen.tones.tolist():
         pitch = int(seen.piece.pitch[note])
         if scale and pitch % 12 not in scale.pitch_classes:
-            yield f"{seen.say(note)} is not in {scale.name}"
+            yield f"{seen.named(note)} is not in {scale.name}"
         if pitches and not pitches[0] <= pitch <= pitches[1]:
-            yield f"{seen.say(note)} is outside {pitch_name(pitches[0])} to {pitch_name(pitches[1])}"
+            yield f"{seen.named(note)} is outside {pitch_name(pitches[0])} to {pitch_name(pitches[1])}"
 
 
 def _players(seen: _Seen) -> Iterator[str]:
-    piece, wanted, velocities = seen.piece, seen.limits.instruments, seen.limits.velocities
+    piece, wanted, velocities = seen.piece, seen.limits.instruments, seen.limits.velocity
     for number in np.unique(piece.part[seen.judged]).tolist():
         if wanted and not any(instrument.plays(piece.parts[number]) for instrument in wanted):
             yield f"{instrument_name(piece.parts[number])} plays, which is none of {', '.join(i.name for i in wanted)}"
     for note in seen.judged.tolist():
         if velocities and not velocities[0] <= piece.velocity[note] <= velocities[1]:
-            yield f"{seen.say(note)} has velocity {piece.velocity[note]}, not {velocities[0]} to {velocities[1]}"
+            yield f"{seen.named(note)} has velocity {piece.velocity[note]}, not {velocities[0]} to {velocities[1]}"
 
 
 def _leaps(seen: _Seen) -> Iterator[str]:
@@ -146,7 +146,7 @@ def _leaps(seen: _Seen) -> Iterator[str]:
             now.append(pitch)
             leap = min((abs(pitch - before) for before in last), default=0)
             if tick >= seen.start and most is not None and leap > most:
-                yield f"{seen.say(note)} is a leap of {leap} semitones, more than {most}"
+                yield f"{seen.named(note)} is a leap of {leap} semitones, more than {most}"
 
 
 def _crowds(seen: _Seen) -> Iterator[str]:
@@ -159,8 +159,8 @@ def _crowds(seen: _Seen) -> Iterator[str]:
             yield f"{sounding} notes sound at once in bar {seen.bars_at([tick])[0]}, more than {limits.max_polyphony}"
     bars, counts = np.unique(seen.bars[seen.judged], return_counts=True)
     for bar, count in zip(bars.tolist(), counts.tolist()):
-        if limits.max_density and count > limits.max_density:
-            yield f"{count} notes begin in bar {bar}, more than {limits.max_density}"
+        if limits.density and count > limits.density:
+            yield f"{count} notes begin in bar {bar}, more than {limits.density}"
 
 
 def _rhythm(seen: _Seen) -> Iterator[str]:
@@ -170,7 +170,7 @@ def _rhythm(seen: _Seen) -> Iterator[str]:
         bars, positions = seen.bars_at(ticks[seen.judged]), piece.bar_and_position(ticks[seen.judged])[1]
         for note, bar, position in zip(seen.judged.tolist(), bars.tolist(), positions.tolist()):
             if all(position % (step * whole) for step in grid):
-                yield f"{seen.say(note)} {name} {position} ticks into bar {bar}, off the grid of {steps}"
+                yield f"{seen.named(note)} {name} {position} ticks into bar {bar}, off the grid of {steps}"
 
 
 def _ending(seen: _Seen) -> Iterator[str]:
@@ -186,7 +186,7 @@ def _ending(seen: _Seen) -> Iterator[str]:
         if lowest % 12 != limits.tonic:
             yield (
                 f"it ends on {class_name(lowest % 12, flats=limits.flats)}, not on the tonic "
-                f"{class_name(limits.tonic, flats=limits.flats)} ({seen.say(final)})"
+                f"{class_name(limits.tonic, flats=limits.flats)} ({seen.named(final)})"
             )
 
 
@@ -199,7 +199,7 @@ def _harmony(seen: _Seen) -> Iterator[str]:
     for note, low, high in zip(tones.tolist(), first.tolist(), beyond.tolist()):
         for tick, bar, chord in points[low:high]:
             if int(piece.pitch[note]) % 12 not in chord.pitch_classes:
-                yield f"{seen.say(note)} sounds at tick {tick} in bar {bar} but is not in the chord {chord.name}"
+                yield f"{seen.named(note)} sounds at tick {tick} in bar {bar} but is not in the chord {chord.name}"
 
 
 def _chord_points(seen: _Seen) -> Iterator[tuple[int, int, Chord]]:

@@ -1,17 +1,15 @@
-"""The model's step without torch, for generation: with NumPy alone, or with ONNX Runtime in 32 or 8 bits.
+"""The network: its settings, its model in torch, and engines that run it without torch; a file for each cell.
 
 Conventions
 -----------
-An engine takes one event a stream and step. `step` gives what `trunks` needs and the new state; `trunks` is what all heads
-make of it, computed once a step; `logits` is one field of the next event, given the fields chosen before it. A state is
-never changed once it has been given out, so that it can be kept and gone on with more than once. Streams do not know of
-each other.
+An engine takes one event a stream and step. `step` gives the cell's output with the event's embedding, and the new state;
+`trunks` is the first layer of all heads, computed from them once a step; `logits` is one field of the next event, given the
+fields chosen before it. An engine changes no state that it has given out, so that one can be kept and gone on from more than
+once. No stream's numbers depend on the others'.
 """
 
-from melody.network.engine import Engine
+from melody.network.engine import AnyEngine, Engine
 from melody.network.onnx_engine import OnnxEngine
 from melody.network.state import Floats, State
-
-AnyEngine = Engine | OnnxEngine
 
 __all__ = ["AnyEngine", "Engine", "Floats", "OnnxEngine", "State"]

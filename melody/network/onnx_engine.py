@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from melody.errors import ModelFileError
 from melody.extras import need
+from melody.network.cells import recognised
+from melody.network.engine import Ints
 from melody.network.head_arrays import Heads
-from melody.network.state import Floats, State, silence
+from melody.network.state import Floats, State
 from melody.tokens.vocabulary import Vocabulary
 
 
@@ -34,29 +35,24 @@ class OnnxEngine:
         If ONNX Runtime is not installed, or `data` is no model for it.
     """
 
-    def __init__(self, vocabulary: Vocabulary, weights: Mapping[str, NDArray], data: bytes) -> None:
+    def __init__(self, vocabulary: Vocabulary, weights: Mapping[str, Floats], data: bytes) -> None:
         self._heads = Heads(vocabulary, weights)
         self.predicted = self._heads.predicted
+        self.trunks, self.logits = self._heads.trunks, self._heads.logits
         self._session = _session(data)
-        self._cells = next(taken.shape[1] for taken in self._session.get_inputs() if taken.name == "h")
+        self._cell, _ = recognised(weights)
+        self._arrays = list(self._cell.begin(0))
+        self._outputs = ["seen", *(f"{name}_next" for name in self._arrays)]
 
     def begin(self, streams: int) -> State:
         """The state before the first event."""
-        return silence(self._cells, streams)
+        return self._cell.begin(streams)
 
-    def step(self, inputs: NDArray[np.int64], state: State) -> tuple[Floats, State]:
-        """Take in one event a stream, (streams, fields + features); gives what the heads see and the new state."""
-        given = {"event": inputs, "h": np.ascontiguousarray(state.h.T), "c": np.ascontiguousarray(state.c.T)}
-        seen, h, c = self._session.run(["seen", "h_next", "c_next"], given)
-        return seen, State(h.T, c.T)
-
-    def trunks(self, hidden: Floats) -> Floats:
-        """What all heads make of what they see, (streams, heads x head size); computed once a step."""
-        return self._heads.trunks(hidden)
-
-    def logits(self, field: int, trunks: Floats, event: NDArray[np.int64], conditions: NDArray[np.int64]) -> Floats:
-        """Logits of one field of the next event, (streams, field size), see `Heads.logits`."""
-        return self._heads.logits(field, trunks, event, conditions)
+    def step(self, inputs: Ints, state: State) -> tuple[Floats, State]:
+        """Take in one event a stream, see `AnyEngine.step`."""
+        given = {name: np.ascontiguousarray(state[name].T) for name in self._arrays}
+        seen, *after = self._session.run(self._outputs, {"event": inputs, **given})
+        return seen, State({name: array.T for name, array in zip(self._arrays, after)})
 
 
 def _session(data: bytes) -> Any:

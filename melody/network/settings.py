@@ -7,12 +7,13 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from melody.errors import ModelFileError
+from melody.network.cells import CELLS, Cell, CellName, Sizes
+from melody.network.cells.base import Shapes
 from melody.tokens.features import MAX_INTERVAL, Voices, feature_sizes, related, told_sizes
 from melody.tokens.vocabulary import FIELDS, VALUE, Vocabulary
 
 Intervals = Literal["own", "parts", "none"]
 MAX_CELLS, MAX_LAYERS = 8192, 32
-Shapes = dict[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,9 @@ class ModelSettings:
     Parameters
     ----------
     hidden_size
-        Cells of each LSTM layer.
+        Width of each recurrent layer.
     num_layers
-        LSTM layers on top of each other.
+        Recurrent layers on top of each other.
     embedding_size
         Width of the sum of embeddings that the first layer gets.
     head_size
@@ -35,13 +36,15 @@ class ModelSettings:
     weight_dropout
         Share of the recurrent weights left out in training, the same ones throughout a window (Merity et al. 2018).
     feature_dropout
-        Share of the things said of an event, to the LSTM or to a head, that are left out in training; never the place
-        in the bar, nor to a head the fields before its own.
+        Share of an event's tokens and features, or of a head's conditions, that are left out in training; never the place
+        in the bar, nor of a head the fields before its own.
     head_dropout
-        Share of the hidden cells of the heads left out in training.
+        Share of the hidden units of the heads left out in training.
     intervals
         To what the head of the value predicts intervals, besides pitches: 'own', the last pitch of the part; 'parts', that
         of each part; 'none'. What is learnt of an interval holds in all keys; a small corpus is learnt by heart the sooner.
+    cell
+        What carries the state from event to event, see `melody.network.cells`.
     """
 
     hidden_size: int = 256
@@ -53,10 +56,25 @@ class ModelSettings:
     feature_dropout: float = 0.0
     head_dropout: float = 0.0
     intervals: Intervals = "own"
+    cell: CellName = "lstm"
+
+    @property
+    def layers(self) -> str:
+        """The recurrent layers in words.
+
+        >>> ModelSettings().layers
+        'LSTM 2 x 256'
+        """
+        return f"{CELLS[self.cell].title} {self.num_layers} x {self.hidden_size}"
+
+
+def cell_of(settings: ModelSettings) -> Cell:
+    """The cell of a model with these settings."""
+    return CELLS[settings.cell](Sizes(settings.embedding_size, settings.hidden_size, settings.num_layers))
 
 
 def settings_of(given: Mapping[str, Any]) -> ModelSettings:
-    """The settings that a model file gives, whoever wrote it; what it leaves out is as usual.
+    """The settings in a model file, whoever wrote it; what it leaves out has its default.
 
     Parameters
     ----------
@@ -72,17 +90,20 @@ def settings_of(given: Mapping[str, Any]) -> ModelSettings:
     for name, value in given.items():
         if name not in known:
             raise ModelFileError(f"its settings have a field {name[:40]!r}; the fields are {', '.join(known)}")
-        legal, is_legal = _legal(name, type(known[name]), value)
+        legal, is_legal = _legal(name, value)
         if not is_legal:
             raise ModelFileError(f"its settings have {name} = {str(value)[:40]!r}; it must be {legal}")
     return ModelSettings(**given)
 
 
-def _legal(name: str, kind: type, value: Any) -> tuple[str, bool]:
+_NAMES: dict[str, tuple[str, ...]] = {"intervals": get_args(Intervals), "cell": tuple(CELLS)}
+
+
+def _legal(name: str, value: Any) -> tuple[str, bool]:
     """What a field may be, in words, and whether the value is that."""
-    if kind is str:
-        return f"one of {', '.join(get_args(Intervals))}", value in get_args(Intervals)
-    if kind is float:
+    if name in _NAMES:
+        return f"one of {', '.join(_NAMES[name])}", isinstance(value, str) and value in _NAMES[name]
+    if name.endswith("dropout"):
         return "a number from 0 to 1", type(value) in (int, float) and 0 <= value <= 1
     most = MAX_LAYERS if name == "num_layers" else MAX_CELLS
     return f"a whole number from 1 to {most:,}", type(value) is int and 1 <= value <= most
@@ -91,13 +112,8 @@ def _legal(name: str, kind: type, value: Any) -> tuple[str, bool]:
 def weight_shapes(vocabulary: Vocabulary, settings: ModelSettings) -> Shapes:
     """Name and shape of every weight of the model with this vocabulary and these settings, as `MelodyLSTM` has them."""
     inputs = sum(vocabulary.sizes) + sum(feature_sizes(vocabulary))
-    gates, below = 4 * settings.hidden_size, settings.embedding_size
     shapes: Shapes = {"embedding.weight": (inputs, settings.embedding_size)}
-    for layer in range(settings.num_layers):
-        shapes[f"lstm.weight_ih_l{layer}"] = (gates, below)
-        shapes[f"lstm.weight_hh_l{layer}"] = (gates, settings.hidden_size)
-        shapes[f"lstm.bias_ih_l{layer}"] = shapes[f"lstm.bias_hh_l{layer}"] = (gates,)
-        below = settings.hidden_size
+    shapes |= {f"{settings.cell}.{name}": shape for name, shape in cell_of(settings).shapes().items()}
     for field, size in enumerate(vocabulary.sizes):
         if size > 1:
             head = _head_shapes(vocabulary, settings, field)

@@ -1,7 +1,7 @@
 """Temperature and the rest, `generate` and `continue_`: a model file -> pieces. Needs NumPy alone, no torch."""
 
 from melody.sampling.model import Model, load
-from melody.sampling.prompt import Continuation
+from melody.sampling.result import Result
 from melody.sampling.settings import SamplingSettings
 
-__all__ = ["Continuation", "Model", "SamplingSettings", "load"]
+__all__ = ["Model", "Result", "SamplingSettings", "load"]

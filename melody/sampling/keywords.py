@@ -110,7 +110,7 @@ class Keeping(Pitched, total=False):
         At most so many notes begin in a bar.
     grid
         Notes begin and end on it: '1/8', '1/16', triplets '1/8t', both '1/16,1/8t' or ('1/16', '1/8t').
-    meter
+    metre
         Throughout: '3/4' or (3, 4).
     tempo
         Quarter notes a minute, throughout, 10 to 1,000.
@@ -128,7 +128,7 @@ class Keeping(Pitched, total=False):
     max_polyphony: int | str | None
     density: int | str | None
     grid: str | Fraction | Sequence[str | Fraction] | None
-    meter: str | tuple[int, int] | None
+    metre: str | tuple[int, int] | None
     tempo: float | str | None
     end_on_tonic: bool
     instruments: str | int | Sequence[str | int] | None
@@ -155,8 +155,6 @@ DEFAULTS: dict[str, Any] = {
 DEFAULTS |= {"end_on_tonic": False}
 _NUMBERS = ("temperature", "rhythm_temperature", "pitch_temperature", "top_p", "min_p", "typical", "repetition_penalty")
 _WHOLE = ("seed", "top_k", "max_notes")
-_FIELDS = {"range": "pitches", "meter": "metre", "density": "max_density", "tempo": "tempo_qpm", "velocity": "velocities"}
-_PARSED = {"range": "pitches", "meter": "metre"}  # as `Limits.parse` calls them
 
 
 def new_seed() -> int:
@@ -215,9 +213,8 @@ def limits_of(given: Mapping[str, Any], bars: object, limits: Limits | None) -> 
     if bars is not None:
         asked["bars"] = bars
     key: dict[str, Any] = {} if "key" in asked else {"key": limits.key}  # a scale may begin on its tonic
-    parsed = Limits.parse(**key, **{_PARSED.get(name, name): value for name, value in asked.items()})
-    fields = [_FIELDS.get(name, name) for name in asked]
-    return replace(limits, **{name: getattr(parsed, name) for name in fields})
+    parsed = Limits.parse(**key, **asked)
+    return replace(limits, **{name: getattr(parsed, name) for name in asked})
 
 
 def search_of(given: Mapping[str, Any]) -> dict[str, int | None]:

@@ -60,6 +60,10 @@ class Usual:
         """The same for music that has begun somewhere else, and stays there."""
         return replace(self, unheard=None)
 
+    def in_any_key(self) -> Usual:
+        """The same for music whose key is given."""
+        return replace(self, first_keys=None)
+
     def prefer(self, logits: Floats, events: Rows, beginning: Mask) -> None:
         """Make the next events begin in the usual keys and stay in the usual range; in place.
 

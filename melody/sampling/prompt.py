@@ -2,56 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from melody.piece import Key, Part, Piece
+from melody.sampling.constraints.base import Constraint, Masks
 from melody.sampling.constraints.observations import any_rhythm
-from melody.sampling.strategies.ancestral import Start
+from melody.sampling.decoder import Frontier
+from melody.sampling.result import Result
+from melody.sampling.source import Source
 from melody.signatures import join_events
 from melody.tokens.fitting import fit
 from melody.tokens.grammar import Grammar
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import END, KIND, TIME, Rows, Vocabulary
 
-if TYPE_CHECKING:
-    from melody.sampling.model import Model
-
 _HEARD_FOR_KEY = 64  # events by which the key is judged
-
-
-@dataclass(frozen=True)
-class Continuation:
-    """A prompt gone on with.
-
-    Parameters
-    ----------
-    piece
-        Prompt and new music, or the new music alone.
-    prompt_end
-        The tick of `piece` where the prompt ends and the new music begins; 0 for the new music alone.
-    remarks
-        What had to be changed so that the model understands the prompt, one sentence each.
-    first_bar
-        The tick of `piece` where the first of the bars that were asked for begins.
-    removed
-        The share of probability that limits took away, the mean over all tokens; 0 without limits.
-    nats
-        Negative log likelihood of the new notes, rests and end, a note; NaN if it was not asked for.
-    faults
-        What is wrong with it, if the best of many were wanted, see `melody.sampling.quality`.
-    """
-
-    piece: Piece
-    prompt_end: int
-    remarks: tuple[str, ...]
-    first_bar: int = 0
-    removed: float = 0.0
-    nats: float = float("nan")
-    faults: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,14 +88,14 @@ def _without_short_rests(vocabulary: Vocabulary, piece: Piece) -> tuple[Piece, t
     )
 
 
-def with_key(model: Model, music: Understood) -> Understood:
+def with_key(source: Source, music: Understood) -> Understood:
     """The same in the key under which the model finds it likeliest, if the model knows keys and it names none."""
-    if not model.vocabulary.keys or music.piece.keys:
+    if not source.vocabulary.keys or music.piece.keys:
         return music
-    in_rhythm, _ = fit(model.vocabulary, music.piece)
-    keys = [Key(0, fifths, mode) for fifths, mode in model.vocabulary.keys]
-    rows = [model.vocabulary.encode(replace(in_rhythm, keys=(key,)))[:_HEARD_FOR_KEY] for key in keys]
-    best = keys[int(model.nats([r[r[:, TIME] != END] for r in rows]).argmin())]
+    in_rhythm, _ = fit(source.vocabulary, music.piece)
+    keys = [Key(0, fifths, mode) for fifths, mode in source.vocabulary.keys]
+    rows = [source.vocabulary.encode(replace(in_rhythm, keys=(key,)))[:_HEARD_FOR_KEY] for key in keys]
+    best = keys[int(source.nats([r[r[:, TIME] != END] for r in rows]).argmin())]
     remark = f"names no key; the model takes it for {best.name}"
     return Understood(replace(music.piece, keys=(best,)), music.octaves, (*music.remarks, remark))
 
@@ -140,27 +110,28 @@ def _told(octaves: int) -> tuple[str, ...]:
 class Prompt:
     """A prompt as the model understands it, and how what follows goes back to the prompt's own world."""
 
-    def __init__(self, model: Model, prompt: Piece) -> None:
-        self._model, self._vocabulary = model, model.vocabulary
+    def __init__(self, source: Source, prompt: Piece) -> None:
+        self._source, self._vocabulary = source, source.vocabulary
         self._prompt = prompt
         if prompt.ticks_per_quarter != self._vocabulary.ticks_per_quarter:
             self._prompt = prompt.resolution(self._vocabulary.ticks_per_quarter)
-        music = with_key(model, understood(self._vocabulary, self._prompt))
+        music = with_key(source, understood(self._vocabulary, self._prompt))
         fitted, self._octaves, remarks = music.piece, music.octaves, music.remarks
         self._fitted, self.remarks = fitted, remarks
         self._end = _bar_line(self._prompt, self._prompt.length)  # where the bars that are asked for begin
         self._fitted_end = _bar_line(fitted, fitted.length)
         self._ends_elsewhere = self._fitted_end - fitted.length != self._end - self._prompt.length
 
-    def start(self, bars: int | None, kind: type[Grammar] = Grammar) -> Start:
-        """The state after the prompt, and a grammar of that kind set to go on for so many bars."""
+    def start(self, bars: int | None, constraints: Sequence[Constraint] = ()) -> Frontier:
+        """The state after the prompt, and masks set to go on for so many bars under those constraints."""
         heard = self._heard()
         end = _bar_line(heard, heard.length)
         total = None if bars is None else int(np.sum(heard.bar_starts(end) < end)) + bars
         begin = end if self._ends_elsewhere else heard.length
         rows = self._without_last_rests(self._vocabulary.encode(heard)[:-1])
         self._primed, self._heard_start, self.heard_end = rows, self._fitted_end - end, end
-        return self._model.prime(rows, kind(self._vocabulary, 1, bars=total, start=begin, steady=True))
+        grammar = Grammar(self._vocabulary, 1, bars=total, start=begin, steady=True)
+        return self._source.decoder.prime(Masks(grammar, constraints), rows)
 
     @property
     def own(self) -> Piece:
@@ -193,7 +164,7 @@ class Prompt:
         """The last bars of the prompt that are no longer than the longest piece in training."""
         starts = self._fitted.bar_starts()
         notes = self._fitted.num_notes - np.searchsorted(self._fitted.onset, starts)  # from each bar on
-        first = min(int(np.sum(notes > self._model.longest_piece)), len(starts) - 1)
+        first = min(int(np.sum(notes > self._source.longest_piece)), len(starts) - 1)
         if first == 0:
             return self._fitted
         last = self._prompt.last_bar  # counted back from it: rests before may be shorter than they are
@@ -201,7 +172,7 @@ class Prompt:
         self.remarks = (*self.remarks, f"longer than any piece in training: the model heard {bars}")
         return self._fitted.slice(int(starts[first]), self._fitted.length)
 
-    def joined(self, rows: Rows, only_new: bool, told: str, key: Key | None = None) -> Continuation:
+    def joined(self, rows: Rows, only_new: bool, told: str, key: Key | None = None) -> Result:
         """Prompt and new events as one piece in the prompt's own tempo, instruments and octave; the new ones in that key."""
         heard = int(self._vocabulary.is_note(self._primed).sum())
         whole = self._vocabulary.decode(np.concatenate([self._primed, rows]))
@@ -218,13 +189,13 @@ class Prompt:
         if only_new:
             new = replace(self._prompt, **columns, parts=parts, texts=texts, keys=(key,) if key else self._prompt.keys)
             first_bar = int(new.bar_starts(int(new.onset.min(initial=self._end)) + 1)[-1])
-            return Continuation(new.slice(first_bar, new.length + 1), 0, self.remarks, self._end - first_bar)
+            return Result(new.slice(first_bar, new.length + 1), first_bar=self._end - first_bar, remarks=self.remarks)
         joined: dict[str, Any] = {
             name: np.concatenate([getattr(self._prompt, name), column]) for name, column in columns.items()
         }
         keys = self._prompt.keys if key is None else join_events(self._prompt.keys, (key,), self._prompt.length)
         piece = replace(self._prompt, **joined, parts=parts, texts=texts, keys=keys)
-        return Continuation(piece, self._prompt.length, self.remarks, self._end)
+        return Result(piece, self._prompt.length, first_bar=self._end, remarks=self.remarks)
 
     def _own_parts(self, rows: Rows) -> tuple[tuple[Part, ...], NDArray[np.int64]]:
         """The prompt's parts, those that the model has added behind them, and which of them plays each new note."""

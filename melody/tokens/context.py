@@ -109,7 +109,7 @@ class Conditions:
     """
 
     def __init__(self, contexts: Contexts) -> None:
-        self._contexts, self._pieces = contexts, contexts._pieces
+        self._vocabulary, self._pieces = contexts.vocabulary, contexts._pieces
         self._of_part = 1 + parts_told(contexts.vocabulary)
         self.array = np.zeros((len(contexts), len(condition_sizes(contexts.vocabulary))), np.int64)
         self.array[:, :FIRST_PLACE] = self._pieces.match
@@ -129,5 +129,7 @@ class Conditions:
     def take(self, pieces: Ints) -> None:
         """Go on with these pieces alone, in that order; one may be named more than once."""
         self.array = self.array[pieces]
-        if not isinstance(self._pieces, OnePiece) or len(pieces) != 1:
-            self._pieces = self._contexts._as_arrays().without_history(pieces)
+        if isinstance(self._pieces, OnePiece) and len(pieces) != 1:
+            self._pieces = Pieces.of(self._vocabulary, self._pieces)
+        if not isinstance(self._pieces, OnePiece):
+            self._pieces = self._pieces.without_history(pieces)

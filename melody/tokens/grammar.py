@@ -46,6 +46,45 @@ class Ahead(NamedTuple):
         return Ahead(*(mask[number] for mask in self))
 
 
+class Standing(NamedTuple):
+    """Where streams stand, to be read by what narrows their masks. Arrays over streams, in ticks where it is a time.
+
+    Parameters
+    ----------
+    tick, kind, value
+        Of the last event; kind and value are -1 if nothing has come yet at this tick.
+    begun
+        Whether there has been a note.
+    held
+        Which parts sound whose durations are implied, (streams, parts).
+    ends
+        Where the last note of each part and pitch ends, if its duration is encoded, (streams, parts, pitches).
+    length, until
+        Where the last note ends that is known to end, and before which tick the music must end.
+    metre, metre_start, bars_before, bar_ticks
+        Number of the metre in force, where it began, how many bars were before, and how long its bars are.
+    pickup
+        How many first bars are not counted.
+    pending
+        The change that must come next because every piece begins with it, -1 if none.
+    """
+
+    tick: NDArray[np.int64]
+    kind: NDArray[np.int64]
+    value: NDArray[np.int64]
+    begun: Mask
+    held: Mask
+    ends: NDArray[np.int64]
+    length: NDArray[np.int64]
+    until: NDArray[np.int64]
+    metre: NDArray[np.int64]
+    metre_start: NDArray[np.int64]
+    bars_before: NDArray[np.int64]
+    bar_ticks: NDArray[np.int64]
+    pickup: NDArray[np.int64]
+    pending: NDArray[np.int64]
+
+
 class _Known:
     """What may come in each state that streams have been in, looked for once.
 
@@ -110,6 +149,7 @@ class Grammar:
         "_tick",
         "_kind",
         "_value",
+        "_metre",
         "_metre_start",
         "_bars_before",
         "_bar_ticks",
@@ -152,6 +192,7 @@ class Grammar:
         self._tick = np.zeros(streams, np.int64)
         self._kind = np.full(streams, -1, np.int64)  # of the last event at this tick, -1 if none
         self._value = np.full(streams, -1, np.int64)
+        self._metre = np.zeros(streams, np.int64)  # number of the one in force
         self._metre_start = np.zeros(streams, np.int64)
         self._bars_before = np.zeros(streams, np.int64)
         self._bar_ticks = np.full(streams, self._bar_lengths[0])
@@ -177,6 +218,38 @@ class Grammar:
     def _set_until(self) -> None:
         if self._bars is not None:
             self._until = self._metre_start + (self._bars + self._pickup - self._bars_before) * self._bar_ticks
+
+    # What constraints read
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Of the events."""
+        return self._vocabulary
+
+    @property
+    def bars(self) -> int | None:
+        """After how many bars the streams end; None if the model ends them."""
+        return self._bars
+
+    @property
+    def start(self) -> int:
+        """No event before this tick, if there is a way to keep to it."""
+        return self._start
+
+    @property
+    def count_pickup(self) -> bool:
+        """Whether a pick-up is one of the bars."""
+        return self._count_pickup
+
+    def standing(self) -> Standing:
+        """Where the streams stand."""
+        place = self._metre, self._metre_start, self._bars_before, self._bar_ticks, self._pickup, self._header_kind()
+        last = self._tick, self._kind, self._value, self._begun
+        return Standing(*last, self._held, self._ends, self._length, self._until, *place)
+
+    def ahead(self) -> Ahead:
+        """What may come at each time; found once for each event."""
+        return self._ahead or self._look_ahead()
 
     # Masks, in the order of the fields; each takes the tokens chosen before it in the same event, (streams,)
 
@@ -448,5 +521,6 @@ class Grammar:
         since = self._tick[changing] - self._metre_start[changing]
         self._bars_before[changing] += since // self._bar_ticks[changing]
         self._metre_start[changing] = self._tick[changing]
+        self._metre[changing] = row[changes, VALUE]
         self._bar_ticks[changing] = self._bar_lengths[row[changes, VALUE]]
         self._set_until()

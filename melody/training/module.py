@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from melody.dataset import Batch
-from melody.network.model import MelodyLSTM, State
+from melody.network.model import MelodyLSTM, State, first_streams
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import KIND, VALUE, Vocabulary
 from melody.training.settings import Plan
@@ -42,7 +42,7 @@ def window_loss(
 ) -> tuple[Tensor, tuple[Tensor, State]]:
     """Total nats of a window; hidden states (batch, time, hidden) and the state to go on with, for who needs them.
 
-    Under autocast the products are of 16 bits; what is said of their results, the nats, is of 32 (`MelodyLSTM.nats`).
+    Under autocast the products are of 16 bits, the nats of their results of 32 (`MelodyLSTM.nats`).
     """
     hidden, state = model(inputs, state)
     return model.nats(hidden, targets, mask).sum(), (hidden, state)
@@ -125,9 +125,9 @@ class Module(pl.LightningModule):
         ours = self._share(inputs)
         state = None
         if self._state is not None and not first:
-            state = self._state[0][:, : len(ours)].contiguous(), self._state[1][:, : len(ours)].contiguous()
-        nats, (hidden, (h, c)) = window_loss(model, ours, self._share(targets), self._share(mask), state)
-        self._state = (h.detach(), c.detach())
+            state = first_streams(self._state, len(ours))
+        nats, (hidden, state) = window_loss(model, ours, self._share(targets), self._share(mask), state)
+        self._state = {name: array.detach() for name, array in state.items()}
         self._nats.append(nats.detach())
         return nats * self.trainer.world_size / mask.sum(), hidden
 

@@ -79,9 +79,13 @@ def shape_for(settings: TrainingSettings, events: int, start: ModelSettings | No
     """
     shape, reason = (settings.model, "as you wish") if settings.model else model_size(events, settings.max_minutes)
     if start:
-        if settings.hidden_size or settings.num_layers or settings.model:
-            raise TrainingError("a trained model that is adapted keeps its size; leave out --hidden-size and --layers")
+        if settings.cell or settings.hidden_size or settings.num_layers or settings.model:
+            raise TrainingError(
+                "a trained model that is adapted keeps its shape; leave out --cell, --hidden-size and --layers"
+            )
         shape, reason = start, "that of the model it starts from"
+    if settings.cell:
+        shape = replace(shape, cell=settings.cell)
     if settings.hidden_size:
         size = settings.hidden_size
         shape, reason = replace(shape, hidden_size=size, embedding_size=size, head_size=size), "as you wish"

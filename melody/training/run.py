@@ -318,6 +318,7 @@ class Run:
             epochs_by=self.plan.epochs_by,
             max_minutes=self.settings.max_minutes,
             is_as_planned="slower" not in self.alarms,
+            cell=self.plan.model.cell,
             repeating=replace(
                 self.settings, epochs=self.plan.epochs, epoch_share=self.plan.share, precision=self.plan.precision
             ),

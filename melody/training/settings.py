@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from melody.arguments import shown
 from melody.dataset import BatchSettings
 from melody.errors import TrainingError
+from melody.network.cells import CellName
 
 if TYPE_CHECKING:
     from melody.network.model import ModelSettings
@@ -47,8 +48,8 @@ class TrainingSettings:
         Batches and windows.
     model
         Shape and dropouts; None lets the shape follow the size of the corpus, the dropouts how often it is seen.
-    hidden_size, num_layers, dropout
-        Change these of that shape; None leaves them.
+    cell, hidden_size, num_layers, dropout
+        Change these of that shape; None leaves them. The cell is one of `melody.network.cells.CELLS`.
     seed
         Of weights, order, transposition and dropout.
     half
@@ -73,6 +74,7 @@ class TrainingSettings:
     patience: float = 0.2
     batch: BatchSettings = field(default_factory=BatchSettings)
     model: ModelSettings | None = None
+    cell: CellName | None = None
     hidden_size: int | None = None
     num_layers: int | None = None
     dropout: float | None = None
@@ -104,6 +106,8 @@ class TrainingSettings:
                 raise TrainingError(
                     f"{name} is {shown(getattr(self, name))}; it must be one of {', '.join(map(str, legal))}"
                 )
+        if self.cell is not None and self.cell not in get_args(CellName):
+            raise TrainingError(f"cell is {shown(self.cell)}; it must be one of {', '.join(get_args(CellName))}")
         if not isinstance(self.strategy, str):
             raise TrainingError(f"strategy is {shown(self.strategy)}; it must be a name, such as 'auto' or 'ddp'")
         for name in ("max_minutes", "learning_rate", "dropout", "averaging", "patience", "epoch_share", "weight_decay"):
@@ -246,7 +250,7 @@ class Plan:
         return [
             f"plan: {counted(self.pieces, 'piece')}, {counted(self.notes, 'note')}, {counted(self.tokens, 'token')} "
             f"to train on, {valid if self.valid_pieces else 'the same to choose the model on'}",
-            f"plan: LSTM {shape.num_layers} x {shape.hidden_size}, {self.parameters / 1e6:.2f} million parameters: "
+            f"plan: {shape.layers}, {self.parameters / 1e6:.2f} million parameters: "
             f"{self.reason}; dropout {shape.dropout:g}, of recurrent weights {shape.weight_dropout:g}",
             f"plan: {counted(self.epochs, 'epoch')} of about {seconds(self.seconds_per_epoch)}{seen}, "
             f"{self.minutes:.1f} minutes{memory} "
@@ -312,6 +316,8 @@ class Result:
         The time that there was, where it counts.
     is_as_planned
         Whether the plan was kept to, so that `repeating` trains the same model again.
+    cell
+        Of the model.
     repeating
         The settings that make the same plan whatever the clock says: what was measured or planned is asked for.
     """
@@ -331,6 +337,7 @@ class Result:
     epochs_by: EpochsBy = "music"
     max_minutes: float = 20.0
     is_as_planned: bool = True
+    cell: CellName = "lstm"
     repeating: TrainingSettings = field(default_factory=TrainingSettings)
 
     @property

@@ -1,7 +1,7 @@
 """The rule of strict part-writing: no two voices move from one perfect fifth, or octave, to another.
 
-It is kept by masks: a pitch is not to be chosen if a voice that has moved at the same tick would go in parallel with it. The
-weights of `melody.sampling.strategies.smc` count what masks take away, so this is what the model would write under the rule.
+A pitch is not to be chosen if a voice that has moved at the same tick would go in parallel with it. The weights of
+`melody.sampling.strategies.smc` count what masks take away, so this is what the model would write under the rule.
 """
 
 from __future__ import annotations
@@ -9,56 +9,82 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from melody.sampling.constraints.observations import Given
-from melody.sampling.constraints.observed import Filling
+from melody.piece import Ints
+from melody.sampling.constraints.base import Constraint
+from melody.sampling.constraints.music import Event, Music
+from melody.sampling.constraints.options import Options
+from melody.tokens import Vocabulary
 from melody.tokens.grammar import Mask
 from melody.tokens.usage import FIRST_PART
-from melody.tokens.vocabulary import KIND, VALUE, Rows, Vocabulary
+from melody.tokens.vocabulary import VALUE
 
 PERFECT = (0, 7)  # semitones between two voices, octaves aside
 _SILENT = -1
 
 
-class StrictVoices(Filling):
-    """The masks of a `Filling`, without parallel fifths and octaves between parts with one pitched note at a time."""
+class Counterpoint(Constraint):
+    """No parallel fifths and octaves between parts with one pitched note at a time, observed notes among them.
 
-    per_stream: ClassVar[tuple[str, ...]] = (*Filling.per_stream, "sounding", "before")
+    Parameters
+    ----------
+    vocabulary
+        Of the events.
+    """
 
-    def __init__(self, vocabulary: Vocabulary, streams: int, frame: Given) -> None:
-        super().__init__(vocabulary, streams, frame)
-        shape = (streams, len(vocabulary.parts))
-        self.sounding = np.full(shape, _SILENT)  # the pitch token of each part
-        self.before = np.full(shape, _SILENT)  # what it sounded until then, if it has moved at this tick without a rest
-        self._strict = np.array([one and not part.is_drum for one, part in zip(vocabulary.legato, vocabulary.parts)])
+    per_stream: ClassVar[tuple[str, ...]] = ("_sounding", "_before")
+    binds_observed: ClassVar[bool] = True
+    _sounding: Ints
+    _before: Ints
 
-    def values(self, time: NDArray[np.int64], kind: NDArray[np.int64]) -> Mask:
-        """As `Filling.values`."""
-        legal = super().values(time, kind)
-        now = self._ticks_of(time) == self._tick
-        for stream in np.flatnonzero((kind >= FIRST_PART) & now).tolist():
-            part = int(kind[stream]) - FIRST_PART
-            if self._strict[part] and self.sounding[stream, part] != _SILENT:
-                legal[stream] &= ~self._parallel(stream, part, np.arange(legal.shape[1]))
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        pairs = zip(vocabulary.legato, vocabulary.parts)
+        self._strict = np.array([implied and not part.is_drum for implied, part in pairs], bool)
+        self._pitches = np.arange(vocabulary.num_pitches)
+
+    def needs_pitches(self, music: Music) -> bool:
+        """As `Constraint.needs_pitches`."""
+        return False
+
+    def begin(self, streams: int) -> Counterpoint:
+        """As `Constraint.begin`."""
+        made = super().begin(streams)
+        shape = (streams, len(self._strict))
+        made._sounding = np.full(shape, _SILENT)  # the pitch of each part
+        made._before = np.full(shape, _SILENT)  # what it sounded until then, if it has moved at this tick without a rest
+        return made
+
+    def narrow(self, music: Music, options: Options) -> None:
+        """As `Constraint.narrow`; of pitches only if others need to know them."""
+        if options.notes is not None and music.now_index >= 0:
+            streams, part = np.nonzero(self._strict & (self._sounding != _SILENT))
+            options.notes[streams, music.now_index, part] &= ~self._parallel(streams, part)
+
+    def values(self, music: Music, time: Ints, kind: Ints) -> Mask:
+        """As `Constraint.values`."""
+        legal = np.ones((len(time), music.vocabulary.sizes[VALUE]), bool)
+        part = np.maximum(kind - FIRST_PART, 0)
+        follows = (kind >= FIRST_PART) & (music.ticks_of(time) == music.standing.tick) & self._strict[part]
+        streams = np.flatnonzero(follows & (self._sounding[np.arange(len(part)), part] != _SILENT))
+        if len(streams):
+            legal[streams, music.vocabulary.first_pitch :] = ~self._parallel(streams, part[streams])
         return legal
 
-    def _parallel(self, stream: int, part: int, values: NDArray[np.int64]) -> Mask:
-        """Which of these pitch tokens would go in parallel with a voice that has moved, (values,)."""
-        own, others = self.sounding[stream, part], np.flatnonzero(self.before[stream] != _SILENT)
-        up = np.where(others < part, -1, 1)  # intervals are counted from the lower part up, or a fourth would be a fifth
-        was = up * (own - self.before[stream, others]) % 12
-        found = up * (values[:, None] - self.sounding[stream, others]) % 12 == was  # (values, voices)
-        moves = (values != own) & (values >= self._vocabulary.first_pitch)
-        return np.asarray((found & np.isin(was, PERFECT)).any(axis=1) & moves)
+    def _parallel(self, streams: Ints, part: Ints) -> Mask:
+        """Which pitches of those parts would go in parallel with a voice that has moved, (streams, pitches)."""
+        own, before, now = self._sounding[streams, part], self._before[streams], self._sounding[streams]
+        up = np.where(np.arange(before.shape[1]) < part[:, None], -1, 1)  # intervals count from the lower part up,
+        was = up * (own[:, None] - before) % 12  # or a fourth would be a fifth
+        perfect = np.isin(was, PERFECT) & (before != _SILENT)  # (streams, voices)
+        becomes = up[..., None] * (self._pitches - now[..., None]) % 12  # (streams, voices, pitches)
+        found: Mask = (perfect[..., None] & (becomes == was[..., None])).any(axis=1)
+        return found & (self._pitches != own[:, None])
 
-    def push(self, rows: Rows, active: Mask | None = None) -> None:
-        """As `Filling.push`."""
-        self.before[self._ticks_of(rows[:, 0]) > self._tick] = _SILENT
-        speaks = np.flatnonzero(rows[:, KIND] >= FIRST_PART)
-        part, value = rows[speaks, KIND] - FIRST_PART, rows[speaks, VALUE]
-        last = self.sounding[speaks, part]
-        moved = (value != last) & (value >= self._vocabulary.first_pitch) & self._strict[part]
-        self.before[speaks, part] = np.where(moved, last, _SILENT)
-        self.sounding[speaks, part] = np.where(value >= self._vocabulary.first_pitch, value, _SILENT)
-        super().push(rows, active)
+    def push(self, music: Music, event: Event) -> None:
+        """As `Constraint.push`."""
+        self._before[event.tick > music.standing.tick] = _SILENT
+        streams, part = event.streams, event.part
+        last = self._sounding[streams, part]
+        moved = event.is_note & (event.pitch != last) & self._strict[part]
+        self._before[streams, part] = np.where(moved, last, _SILENT)
+        self._sounding[streams, part] = np.where(event.is_note, event.pitch, _SILENT)

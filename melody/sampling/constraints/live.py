@@ -1,19 +1,27 @@
-"""The grammar of a stream that is steered: which pitches and which parts the model may choose from, changed at any time."""
+"""What the model may choose from while its music is played: pitches and parts, changed at any time."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
-from numpy.typing import NDArray
 
-from melody.tokens.grammar import Grammar, Mask
+from melody.piece import Ints
+from melody.sampling.constraints.base import Constraint
+from melody.sampling.constraints.music import Music
+from melody.sampling.constraints.options import Options
+from melody.tokens import Vocabulary
+from melody.tokens.grammar import Mask
 from melody.tokens.usage import FIRST_PART
-from melody.tokens.vocabulary import Vocabulary
+from melody.tokens.vocabulary import VALUE
 
 
-class Steered(Grammar):
-    """The masks of a `Grammar`, narrowed to what the model may choose from just now.
+@dataclass
+class Steering:
+    """What the model may choose from just now; changed at any time, for all streams.
 
-    Attributes
+    Parameters
     ----------
     pitches
         Which pitches each part may play, (parts, pitches).
@@ -23,55 +31,59 @@ class Steered(Grammar):
         Parts that hold a note of a player's, which is not the model's to end if the part is silent, (parts,).
     endless
         END only if there is nothing else.
-    free
-        Everything is let through: what a player plays is asked for.
     """
 
-    def __init__(self, vocabulary: Vocabulary, streams: int, **how: object) -> None:
-        super().__init__(vocabulary, streams, **how)  # type: ignore[arg-type]
-        self.pitches = np.ones((len(vocabulary.parts), vocabulary.num_pitches), bool)
-        self.silent = np.zeros(len(vocabulary.parts), bool)
-        self.played = np.zeros(len(vocabulary.parts), bool)
-        self.endless = self.free = False
+    pitches: Mask
+    silent: Mask
+    played: Mask
+    endless: bool = False
 
-    @property
-    def has_begun(self) -> bool:
-        """Whether there has been a note, in the first stream."""
-        return bool(self._begun[0])
+    @classmethod
+    def nothing(cls, vocabulary: Vocabulary) -> Steering:
+        """Every part may play every pitch."""
+        parts = len(vocabulary.parts)
+        return cls(np.ones((parts, vocabulary.num_pitches), bool), np.zeros(parts, bool), np.zeros(parts, bool))
 
-    def times(self) -> Mask:
-        """As `Grammar.times`."""
-        legal = super().times()
-        if self.endless:
-            legal[:, 0] &= ~legal[:, 1:].any(axis=1)
+
+class Live(Constraint):
+    """Only what the steering allows; END where there is nothing else, since live music cannot be taken back.
+
+    Parameters
+    ----------
+    steering
+        It may be changed at any time, and holds for all streams from the next event on.
+    """
+
+    follows: ClassVar[bool] = False
+    may_dead_end: ClassVar[bool] = False
+
+    def __init__(self, steering: Steering) -> None:
+        self._steering = steering
+
+    def needs_pitches(self, music: Music) -> bool:
+        """As `Constraint.needs_pitches`."""
+        return not (music.monophonic.all() or self._steering.pitches.all())
+
+    def narrow(self, music: Music, options: Options) -> None:
+        """As `Constraint.narrow`."""
+        steering = self._steering
+        if options.notes is not None:
+            options.notes &= steering.pitches
+        options.plays &= steering.pitches.any(axis=1) & ~steering.silent
+        options.rests &= ~(steering.silent & steering.played)
+
+    def values(self, music: Music, time: Ints, kind: Ints) -> Mask | None:
+        """As `Constraint.values`."""
+        if self._steering.pitches.all():
+            return None
+        legal = np.ones((len(time), music.vocabulary.sizes[VALUE]), bool)
+        notes = np.flatnonzero(kind >= FIRST_PART)
+        legal[notes, music.vocabulary.first_pitch :] = self._steering.pitches[kind[notes] - FIRST_PART]
         return legal
 
-    def _parts(self, ticks: NDArray[np.int64]) -> tuple[Mask, Mask]:
-        play, rest = super()._parts(ticks)
-        if self.free:
-            return play, rest
-        allowed = (self._ends[:, None] <= ticks[:, :, None, None]) & self.pitches  # (streams, candidates, parts, pitches)
-        again = np.arange(len(self.silent)) == (self._kind - FIRST_PART)[:, None]
-        below = np.arange(allowed.shape[3]) <= (self._value - self._vocabulary.first_pitch)[:, None]
-        same = ticks == self._tick[:, None]
-        allowed &= ~(same[:, :, None, None] & again[:, None, :, None] & below[:, None, None])
-        return play & allowed.any(axis=3) & ~self.silent, rest & ~(self.silent & self.played)
-
-    def values(self, time: NDArray[np.int64], kind: NDArray[np.int64]) -> Mask:
-        """As `Grammar.values`."""
-        legal = super().values(time, kind)
-        if not self.free:
-            notes = np.flatnonzero(kind >= FIRST_PART)
-            legal[notes, self._vocabulary.first_pitch :] &= self.pitches[kind[notes] - FIRST_PART]
-        return legal
-
-    def legal_times(self, kind: int, value: int) -> NDArray[np.int64]:
-        """The time tokens at which an event of that kind and value may come in the first stream, whatever is steered."""
-        self.free = True
-        found = []
-        for time in np.flatnonzero(self.times()[0, 1:]) + 1:
-            at = np.array([time])
-            if self.kinds(at)[0, kind] and self.values(at, np.array([kind]))[0, value]:
-                found.append(int(time))
-        self.free = False
-        return np.array(found, np.int64)
+    def conclude(self, options: Options, times: Mask) -> None:
+        """As `Constraint.conclude`."""
+        stuck = ~times.any(axis=1)
+        if self._steering.endless:
+            options.ends &= stuck
+        options.ends |= stuck

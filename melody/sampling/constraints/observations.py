@@ -1,14 +1,15 @@
-"""Music of which some events are given and the rest is free: what stands around a gap, a melody to put voices under.
+"""Music of which some events are observed and the rest is free: what stands around a gap, a melody to put voices under.
 
 Conventions
 -----------
-The given events stand at their ticks, in the order of the vocabulary. Between them the free parts may speak, from the tick
-at which each is let in up to the end of the gap, as the grammar allows; a note of theirs may sound up to its own limit. A
-given event is one of three:
+The observed events stand at their ticks, in the order of the vocabulary. Between them the free parts may play and rest, from
+the tick at which each is let in up to the end of the gap, as the grammar allows; a note of theirs may sound up to its own
+limit. An observed event has one of three forms:
 
-exact      it is said just so
-rest       a free part rests there if it still sounds; if it is silent already nothing is said
-speaks     a free legato part says a note or a rest there, since what it held before the gap ends just there
+EXACT           it comes just so
+REST            a free part rests there if it still sounds; if it is silent already there is no event
+ONSET_OR_REST   a free part whose durations are implied begins a note or rests there, since what it held before the gap ends
+                just there
 """
 
 from __future__ import annotations
@@ -24,24 +25,24 @@ from melody.tokens.grammar import Mask
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import END, KIND, TIME, VALUE, Rows, Vocabulary
 
-EXACT, REST, SPEAKS = range(3)
-FARTHEST = 12  # ticks, by which a given event may be moved to where the model has a rhythm for it
+EXACT, REST, ONSET_OR_REST = range(3)
+FARTHEST = 12  # ticks, by which an observed event may be moved to where the model has a rhythm for it
 
 
 @dataclass(frozen=True)
-class Given:
-    """Given events, and where which parts are free.
+class Observations:
+    """Observed events, and where which parts are free.
 
     Parameters
     ----------
     tick, rows, form
-        Of each event: its tick, its tokens without time, how it is meant; END last, if what follows is given to its end.
+        Of each event: its tick, its tokens without time, its form; END last, if what follows is observed to its end.
     free
         Which parts are free, (parts,).
     since
-        The tick from which a free part may speak, (parts,).
+        The tick from which a free part may play, (parts,).
     until
-        The tick before which free parts may speak.
+        The tick before which free parts may play.
     silent
         The tick at which no new note of a part sounds any more, (parts, pitches).
     reaches
@@ -64,8 +65,8 @@ class Given:
         return int(np.sum((self.tick < first) & (self.rows[:, TIME] != END)))
 
 
-def given(vocabulary: Vocabulary, piece: Piece, free: Mask, first: int, last: int, *, to_the_end: bool) -> Given:
-    """What is given of a piece if `free` parts are free in ticks [first, last).
+def observe(vocabulary: Vocabulary, piece: Piece, free: Mask, first: int, last: int, *, to_the_end: bool) -> Observations:
+    """What is observed of a piece if `free` parts are free in ticks [first, last).
 
     Notes of free parts that begin there go. One that began before sounds on to its end, and its part is free from there;
     a part that holds one note throughout is not free at all. One that would have sounded into what follows leaves its room
@@ -82,7 +83,7 @@ def given(vocabulary: Vocabulary, piece: Piece, free: Mask, first: int, last: in
     first, last
         Ticks.
     to_the_end
-        Whether the piece ends there, or goes on beyond what the model hears of it.
+        Whether the piece ends there, or goes on beyond what the model reads of it.
     """
     rows, tick = untimed(vocabulary, piece)
     numbers = vocabulary.part_numbers(piece)[piece.part]
@@ -90,7 +91,7 @@ def given(vocabulary: Vocabulary, piece: Piece, free: Mask, first: int, last: in
     held[~np.array(vocabulary.monophonic)] = 0  # others need not wait for one note to end
     free = free & (held < last)
     since = np.maximum(held, first)
-    speaks = np.flatnonzero(free & np.array(vocabulary.legato) & (held > 0)).tolist()
+    joints = np.flatnonzero(free & np.array(vocabulary.legato) & (held > 0)).tolist()
     own = (rows[:, KIND] >= FIRST_PART) & (rows[:, TIME] != END)
     own &= np.append(free, False)[np.where(own, rows[:, KIND] - FIRST_PART, -1)]
     rows, tick = (array[~(own & (tick >= first) & (tick < last))] for array in (rows, tick))
@@ -98,8 +99,8 @@ def given(vocabulary: Vocabulary, piece: Piece, free: Mask, first: int, last: in
         count = int(np.flatnonzero(vocabulary.is_note(rows)).max(initial=-1)) + 1
         rows, tick = rows[:count], tick[:count]
     form = np.full(len(rows), EXACT)
-    made = Given(tick, rows, form, free, since, last, _silent(vocabulary, rows, tick, until, last))
-    return _with_joints(vocabulary, made, until, speaks)
+    made = Observations(tick, rows, form, free, since, last, _silent(vocabulary, rows, tick, until, last))
+    return _with_joints(vocabulary, made, until, joints)
 
 
 def _borders(piece: Piece, numbers: Ints, parts: int, first: int, last: int) -> tuple[Ints, Ints]:
@@ -140,7 +141,7 @@ def decoded(vocabulary: Vocabulary, rows: Rows) -> Piece:
 
 
 def _silent(vocabulary: Vocabulary, rows: Rows, tick: Ints, until: Ints, last: int) -> Ints:
-    """The tick up to which a new note of each part and pitch may sound: where its room ends or a given one begins."""
+    """The tick up to which a new note of each part and pitch may sound: where its room ends or an observed one begins."""
     silent = np.repeat(until[:, None], vocabulary.num_pitches, axis=1)
     after = np.flatnonzero(vocabulary.is_note(rows) & (tick >= last))[::-1]
     pitch = rows[after, VALUE] - vocabulary.first_pitch
@@ -148,10 +149,10 @@ def _silent(vocabulary: Vocabulary, rows: Rows, tick: Ints, until: Ints, last: i
     return silent
 
 
-def _with_joints(vocabulary: Vocabulary, made: Given, until: Ints, speaks: list[int]) -> Given:
-    """The same with what legato parts must say where the gap begins and where it ends."""
+def _with_joints(vocabulary: Vocabulary, made: Observations, until: Ints, joints: list[int]) -> Observations:
+    """The same with what parts whose durations are implied must do where the gap begins and where it ends."""
     form = made.form.copy()
-    new = [(int(made.since[part]), part, SPEAKS) for part in speaks]
+    new = [(int(made.since[part]), part, ONSET_OR_REST) for part in joints]
     for part in np.flatnonzero(made.free & np.array(vocabulary.legato)).tolist():
         own = np.flatnonzero((made.rows[:, KIND] == FIRST_PART + part) & (made.tick >= made.until))[:1]
         if len(own) and made.tick[own[0]] <= until[part]:
@@ -168,7 +169,7 @@ def _with_joints(vocabulary: Vocabulary, made: Given, until: Ints, speaks: list[
     return replace(made, tick=tick[order], rows=rows[order], form=form[order])
 
 
-def aligned(vocabulary: Vocabulary, made: Given, fixed: Sequence[int] = ()) -> Given:
+def aligned(vocabulary: Vocabulary, made: Observations, fixed: Sequence[int] = ()) -> Observations:
     """The same with each event where the model has a rhythm for it, moved as little as possible, over all of them.
 
     What stands at the `fixed` ticks stays there.
@@ -181,7 +182,7 @@ def aligned(vocabulary: Vocabulary, made: Given, fixed: Sequence[int] = ()) -> G
     own = made.rows[:, TIME] != END
     ticks = np.unique(made.tick[own])
     first = int(made.since[made.free].min(initial=MAX_TICK))
-    bridged = (ticks[1:] > first) & (ticks[:-1] < made.until)  # others may speak between
+    bridged = (ticks[1:] > first) & (ticks[:-1] < made.until)  # others may play between
     moved = _nearest_rhythm(vocabulary, ticks, np.isin(ticks, [0, *fixed]), bridged)
     if np.array_equal(moved, ticks):
         return made
@@ -195,23 +196,23 @@ def aligned(vocabulary: Vocabulary, made: Given, fixed: Sequence[int] = ()) -> G
 
 
 def _nearest_rhythm(vocabulary: Vocabulary, ticks: Ints, fixed: Mask, bridged: Mask) -> Ints:
-    """Ticks near the given ones, each a known time after the one before or, where `bridged`, a sum of such times."""
+    """Ticks near those, each a known time after the one before or, where `bridged`, a sum of such times."""
     ticks = np.concatenate([[0], ticks])  # where the first event comes from
     gaps = np.diff(ticks)
     known = known_steps(vocabulary, int(gaps.max(initial=0)) + 2 * FARTHEST + 1)
     moves = np.arange(-FARTHEST, FARTHEST + 1)
     step = moves[None, :] - moves[:, None]  # how much longer the time becomes, (moves before, moves)
-    best, ways = np.where(moves == 0, 0.0, np.inf), []
+    best, moves_before = np.where(moves == 0, 0.0, np.inf), []
     for gap, is_fixed, is_bridged in zip(gaps.tolist(), fixed.tolist(), [False, *bridged.tolist()]):
         legal = known[int(is_bridged)][np.maximum(gap + step, 0)] & ((gap + step > 0) | (gap == 0))
         total = np.where(legal, best[:, None], np.inf)
-        ways.append(total.argmin(axis=0))
+        moves_before.append(total.argmin(axis=0))
         best = total.min(axis=0) + np.where(is_fixed & (moves != 0), np.inf, np.abs(moves))
     if not np.isfinite(best.min()):
         raise VocabularyError("its rhythm is too far from any that this model knows; take a model of such music")
     move = [int(best.argmin())]
-    for way in ways[:0:-1]:
-        move.append(int(way[move[-1]]))
+    for before in moves_before[:0:-1]:
+        move.append(int(before[move[-1]]))
     return ticks[1:] + moves[move[::-1]]
 
 

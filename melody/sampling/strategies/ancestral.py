@@ -3,42 +3,29 @@
 Each tune has a random stream of its own, made from the seed and its number, so tune 7 of seed 3 is the same whether one tune
 is asked for or a hundred, and whichever others are made beside it. A product of matrices is summed in another order for
 another number of columns, though, so the last bits of a tune's logits depend on how many are computed together. Where a
-choice hangs on them, the tune is heard once more from its beginning, alone, and what is heard then decides.
+choice hangs on them, the tune is read once more from its beginning, alone, and what is read then decides.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.network import AnyEngine, Floats, State
+from melody.network import Floats
+from melody.piece import Ints
 from melody.sampling.choose import choose, choose_surely
-from melody.sampling.constraints.cutoff import going_on
-from melody.sampling.constraints.user import Limiter
-from melody.sampling.prior import Usual
+from melody.sampling.decoder import Decoder, Frontier, Step, changes_nothing
 from melody.sampling.repetition import Loops
 from melody.sampling.settings import SamplingSettings
-from melody.tokens.context import Conditions, Contexts
-from melody.tokens.features import feature_sizes
-from melody.tokens.grammar import Grammar, Mask
-from melody.tokens.usage import FIRST_PART
-from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
+from melody.tokens.grammar import Mask
+from melody.tokens.vocabulary import END, FIELDS, TIME, VALUE, Rows
 
-_TO_CLOSE = 200  # events in which a tune under limits has to come to its end
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where all streams of a batch begin: one stream's context, grammar, state and last event with its features."""
-
-    context: Contexts
-    grammar: Grammar
-    state: State
-    inputs: NDArray[np.int64]  # (1, fields + features)
+TO_CLOSE = 200  # events in which a tune under constraints has to come to its end
+_BLOCK = 64  # events for which random numbers are drawn at once
 
 
 @dataclass(frozen=True)
@@ -51,10 +38,10 @@ class Drawn:
         The new ones, END included where the model ended by itself, (events, 5).
     nats
         Negative log likelihood of their notes, rests and end under the model among what the grammar allows, whatever the
-        temperature: what metre, tempo and keys say is not counted, which limits may force upon a model that finds them
-        most unlikely. NaN if it was not asked for.
+        temperature. Metre, tempo and keys are not counted: limits may force them upon a model that finds them most unlikely.
+        NaN if it was not asked for.
     removed
-        The share of probability that limits took away, the mean over all tokens; 0 without limits.
+        The share of probability that constraints took away, the mean over all tokens; 0 without constraints.
     """
 
     rows: Rows
@@ -69,28 +56,17 @@ class Job(NamedTuple):
     attempt: int
 
 
-@dataclass
-class _Stream:
-    """A tune as it is made."""
-
-    job: Job
-    random: np.random.Generator
-    rows: list[list[int]] = field(default_factory=list)
-
-
 class Streams:
     """Tunes sampled side by side: one that has ended leaves, and others may begin at any time.
 
     Parameters
     ----------
-    vocabulary, engine
+    decoder
         Of the model.
     start
-        Where all of them begin; a `Limiter` as its grammar keeps them to limits.
+        Where all of them begin, one stream.
     settings
         How tokens are chosen.
-    usual
-        In which keys tunes begin, and how far their parts go.
     most
         Events, after which a tune is ended.
     weigh
@@ -98,168 +74,172 @@ class Streams:
     """
 
     def __init__(
-        self,
-        vocabulary: Vocabulary,
-        engine: AnyEngine,
-        start: Start,
-        settings: SamplingSettings,
-        usual: Usual,
-        most: int,
-        *,
-        weigh: bool = False,
+        self, decoder: Decoder, start: Frontier, settings: SamplingSettings, most: int, *, weigh: bool = False
     ) -> None:
-        none = np.zeros(0, np.int64)
-        self._vocabulary, self._engine, self._settings, self._start = vocabulary, engine, settings, start
-        self._usual, self._most, self._is_limited = usual, most, isinstance(start.grammar, Limiter)
-        self._streams: list[_Stream] = []
-        self._grammar, self._state, self._inputs = start.grammar.take(none), start.state.take(none), start.inputs[none]
-        self._contexts = start.context.take(none)
+        self._decoder, self._start, self._settings, self._most = decoder, start, settings, most
+        self._jobs: list[Job] = []
+        self._frontier = start.take(np.zeros(0, np.int64))
+        self._is_limited = start.masks.may_dead_end
         self._weigh = weigh or self._is_limited
-        self._weights = np.zeros((0, 3))  # of each stream: nats, and of the share that limits took the sum and the tokens
+        self._own = _Own(settings)
         penalty = settings.repetition_penalty
-        self._loops = Loops(vocabulary, 0, penalty) if penalty > 1 else None
+        self._loops = Loops(decoder.vocabulary, 0, penalty) if penalty > 1 else None
         self._is_alone = True  # there has never been more than one stream
 
     def __len__(self) -> int:
-        return len(self._streams)
+        return len(self._jobs)
 
     def begin(self, jobs: Collection[Job]) -> None:
         """Begin these tunes."""
-        first, start = np.zeros(len(jobs), np.int64), self._start
-        for job in jobs:
-            seed = [self._settings.seed, job.number, *([job.attempt] if job.attempt else [])]
-            self._streams.append(_Stream(job, np.random.default_rng(seed)))
-        self._grammar = self._grammar.join(start.grammar.take(first))
-        self._contexts = self._contexts.join(start.context.take(first))
-        self._state = self._state.join(start.state.take(first))
-        self._inputs = np.concatenate([self._inputs, start.inputs[first]])
-        self._weights = np.concatenate([self._weights, np.zeros((len(jobs), 3))])
+        self._jobs += jobs
+        self._frontier = self._frontier.join(self._start.take(np.zeros(len(jobs), np.int64)))
+        self._own.begin(jobs)
         if self._loops:
             self._loops.begin(len(jobs))
-        self._is_alone &= len(self._streams) <= 1
+        self._is_alone &= len(self._jobs) <= 1
 
     def drop(self, jobs: Collection[Job]) -> None:
         """Let these tunes go, unfinished; those that are not being made are passed over."""
-        if any(stream.job in jobs for stream in self._streams):
-            self._keep([i for i, stream in enumerate(self._streams) if stream.job not in jobs])
+        if any(job in jobs for job in self._jobs):
+            self._keep(np.array([i for i, job in enumerate(self._jobs) if job not in jobs], np.int64))
 
     def step(self) -> list[tuple[Job, Drawn | None]]:
-        """One more event for each tune; those that have ended so, None for one that came to a dead end under limits."""
-        if isinstance(self._grammar, Limiter):
-            self._grammar.closing = np.array([len(stream.rows) >= self._most for stream in self._streams])
-        hidden, self._state = self._engine.step(self._inputs, self._state)
-        events, stuck = self._events(self._engine.trunks(hidden))
-        for stream, event in zip(self._streams, events.tolist()):
-            stream.rows.append(event)
-        late = np.array([len(stream.rows) >= self._most + _TO_CLOSE * self._is_limited for stream in self._streams])
+        """One more event for each tune; those that have ended so, None for one that came to a dead end."""
+        if self._is_limited:
+            self._frontier.masks.must_close = self._own.count >= self._most
+        events, stuck = self._next()
+        self._own.push(events)
+        late = self._own.count >= self._most + TO_CLOSE * self._is_limited
         if self._is_limited:
             stuck |= late & (events[:, TIME] != END)
         ended = (events[:, TIME] == END) | late | stuck
-        found = [(self._streams[i].job, None if stuck[i] else self._drawn(i)) for i in np.flatnonzero(ended).tolist()]
+        found = [(self._jobs[i], None if stuck[i] else self._drawn(i)) for i in np.flatnonzero(ended).tolist()]
         if found:
             going = np.flatnonzero(~ended)
-            self._keep(going.tolist())
+            self._keep(going)
             events = events[going]
-        self._take_in(events)
+        self._push(events)
         return found
 
-    def _drawn(self, number: int) -> Drawn:
-        rows = np.array(self._streams[number].rows, np.int64).reshape(-1, len(FIELDS))
-        nats, removed, tokens = self._weights[number].tolist()
-        return Drawn(rows, nats if self._weigh else float("nan"), removed / max(tokens, 1))
+    def _drawn(self, stream: int) -> Drawn:
+        nats, removed, tokens = self._own.weights[stream].tolist()
+        return Drawn(self._own.events_of(stream), nats if self._weigh else float("nan"), removed / max(tokens, 1))
 
-    def _keep(self, going: list[int]) -> None:
+    def _keep(self, going: Ints) -> None:
         """Go on with these streams alone."""
-        number = np.array(going, np.int64)
-        self._streams = [self._streams[i] for i in going]
-        self._grammar, self._state = self._grammar.take(number), self._state.take(number)
-        self._contexts = self._contexts.take(number)
-        self._inputs, self._weights = self._inputs[number], self._weights[number]
+        self._jobs = [self._jobs[i] for i in going.tolist()]
+        self._frontier = self._frontier.take(going)
+        self._own.take(going)
         if self._loops:
-            self._loops.take(number)
+            self._loops.take(going)
 
-    def _take_in(self, events: Rows) -> None:
-        self._grammar.push(events)
+    def _push(self, events: Rows) -> None:
         if self._loops:
             self._loops.push(events)
-        if self._streams:
-            self._inputs = np.concatenate([events, self._contexts.push(events)], axis=1)
+        self._decoder.push(self._frontier, events)
 
-    def _events(self, trunks: Floats) -> tuple[Rows, Mask]:
-        """The next event of each stream, field by field, and for which there is none."""
-        grammar = self._grammar
-        chance = np.array([stream.random.random(len(FIELDS)) for stream in self._streams])  # (streams, fields)
-        events = np.zeros((len(trunks), len(FIELDS)), np.int64)
-        conditions = Conditions(self._contexts)
-        weighed: list[tuple[int, Floats, Mask, Mask]] = []  # field, logits, masks without and with limits
-        all_, alone = np.arange(len(trunks)), _Alone(self)
-
-        def pick(field: int, mask: Mask) -> None:
-            if field not in self._engine.predicted:
-                return
-            logits = self._logits(field, trunks, events, conditions.array, all_)
-            logits = going_on(logits, mask, beyond) if field == TIME else logits
+    def _next(self) -> tuple[Rows, Mask]:
+        """The next event of each stream, and for which there is none."""
+        step = self._decoder.step(self._frontier, self._decoder.read(self._frontier))
+        chance, alone = self._own.chance(), _Alone(self)
+        weighed: list[tuple[int, Floats, Mask, Mask]] = []  # field, logits, masks without and with constraints
+        for field, mask in step.fields():
+            assert mask is not None
+            logits = step.logits(field, mask)
             if self._weigh:
-                weighed.append((field, logits, grammar.wide if isinstance(grammar, Limiter) else mask, mask))
-            logits = self._without_loops(field, logits, events, all_)
-            events[:, field], sure = choose_surely(logits, mask, chance[:, field], self._settings, field)
-            if not self._is_alone and not sure.all():
-                matters = ~sure & (self._vocabulary.said(events)[:, field] if field > TIME else mask.any(axis=1))
-                for i in np.split(all_[matters], matters.sum()) if matters.any() else ():
-                    heard = self._logits(field, alone.trunks(int(i[0])), events[i], conditions.array[i], i)
-                    heard = self._without_loops(field, heard, events[i], i)
-                    heard = going_on(heard, mask[i], beyond[i]) if field == TIME else heard
-                    events[i, field] = choose(heard, mask[i], chance[i, field], self._settings, field)
-
-        times, beyond = grammar.times(), grammar.beyond()
-        pick(TIME, times)
-        conditions.place(events)
-        pick(KIND, grammar.kinds(events[:, TIME]))
-        conditions.part(events)
-        pick(VALUE, grammar.values(events[:, TIME], events[:, KIND]))
-        pick(DURATION, grammar.lengths(events))
-        pick(VELOCITY, grammar.velocities(events))
-        said = self._vocabulary.said(events)
-        events[~said] = 0
-        counted = says_no_change(events)
+                weighed.append((field, logits, self._frontier.masks.unconstrained, mask))
+            logits = self._without_loops(field, logits, step.events)
+            step.events[:, field], sure = choose_surely(logits, mask, chance[:, field], self._settings, field)
+            if not (self._is_alone or sure.all()):
+                self._choose_alone(step, field, mask, np.flatnonzero(~sure), chance[:, field], alone)
+        events = step.finished()
+        encoded, counted = self._decoder.vocabulary.said(events), changes_nothing(events)
         for of, logits, wide, narrow in weighed:
-            self._weigh_in(logits, wide | narrow, narrow, events[:, of], said[:, of], counted)
-        return events, ~np.any(times, axis=1)
+            self._own.weights += _weights(logits, wide | narrow, narrow, events[:, of], encoded[:, of], counted)
+        return events, ~step.has_next
 
-    def _logits(
-        self, field: int, trunks: Floats, events: Rows, conditions: NDArray[np.int64], streams: NDArray[np.int64]
-    ) -> Floats:
-        """The logits of a field for some of the streams that are alive."""
-        logits = self._engine.logits(field, trunks, events, conditions)
-        if field == VALUE:
-            self._usual.prefer(logits, events, self._contexts.tick[streams] == 0)
-        return logits
-
-    def _without_loops(self, field: int, logits: Floats, events: Rows, streams: NDArray[np.int64]) -> Floats:
-        return self._loops.penalise(logits, events, streams) if field == VALUE and self._loops else logits
-
-    def heard_alone(self, stream: int) -> Floats:
-        """What the heads make of one of the streams, computed by itself from its beginning."""
-        context, state, inputs = self._start.context.take(np.zeros(1, np.int64)), self._start.state, self._start.inputs
-        for row in self._streams[stream].rows:
-            _, state = self._engine.step(inputs, state)
-            event = np.array([row])
-            inputs = np.concatenate([event, context.push(event)], axis=1)
-        return self._engine.trunks(self._engine.step(inputs, state)[0])
-
-    def _weigh_in(
-        self, logits: Floats, wide: Mask, narrow: Mask, tokens: NDArray[np.int64], said: Mask, counted: Mask
+    def _choose_alone(
+        self, step: Step, field: int, mask: Mask, unsure: Ints, chance: NDArray[np.float64], alone: _Alone
     ) -> None:
-        """The likelihood of chosen tokens, where it is `counted`, and what limits took from their field."""
-        logits = np.where(wide | ~wide.any(axis=1, keepdims=True), logits.astype(np.float64), -np.inf)
-        logits -= np.logaddexp.reduce(logits, axis=1, keepdims=True)
-        nats = -logits[np.arange(len(tokens)), tokens]
-        removed = np.maximum(1 - (np.exp(logits) * narrow).sum(axis=1), 0)  # rounding goes below
-        self._weights += np.stack([np.where(said & counted, nats, 0), removed * said, said], axis=1)
+        """Choose a field anew from what the model makes of each unsure stream by itself, where it matters."""
+        matters = self._decoder.vocabulary.said(step.events)[:, field] if field > TIME else np.asarray(mask.any(axis=1))
+        for stream in unsure[matters[unsure]].tolist():
+            one = np.array([stream])
+            logits = self._without_loops(field, step.logits(field, mask, one, alone.trunks(stream)), step.events, one)
+            step.events[one, field] = choose(logits, mask[one], chance[one], self._settings, field)
+
+    def _without_loops(self, field: int, logits: Floats, events: Rows, streams: Ints | None = None) -> Floats:
+        if field != VALUE or not self._loops:
+            return logits
+        streams = np.arange(len(events)) if streams is None else streams
+        return self._loops.penalise(logits, events[streams], streams)
+
+    def read_alone(self, stream: int) -> Floats:
+        """What the heads make of one of the streams, computed by itself from its beginning."""
+        frontier = self._start.take(np.zeros(1, np.int64))
+        for event in self._own.events_of(stream):
+            self._decoder.read(frontier)
+            self._decoder.push(frontier, event[None])
+        return self._decoder.read(frontier)
+
+
+class _Own:
+    """What each stream has of its own besides its place: its random numbers, its events and their weights.
+
+    Attributes
+    ----------
+    count
+        Events so far, (streams,).
+    weights
+        Nats, and of the share that constraints took the sum and the number of tokens, (streams, 3).
+    """
+
+    def __init__(self, settings: SamplingSettings) -> None:
+        self._seed = settings.seed
+        self._random: list[np.random.Generator] = []
+        self._chance = np.zeros((0, _BLOCK, len(FIELDS)))
+        self._events = np.zeros((0, _BLOCK, len(FIELDS)), np.int64)
+        self.count, self.weights = np.zeros(0, np.int64), np.zeros((0, 3))
+
+    def begin(self, jobs: Collection[Job]) -> None:
+        """So many streams more."""
+        for job in jobs:
+            seed = [self._seed, job.number, *([job.attempt] if job.attempt else [])]
+            self._random.append(np.random.default_rng(seed))
+        more = len(jobs)
+        self._chance = np.concatenate([self._chance, np.zeros((more, *self._chance.shape[1:]))])
+        self._events = np.concatenate([self._events, np.zeros((more, *self._events.shape[1:]), np.int64)])
+        self.count = np.concatenate([self.count, np.zeros(more, np.int64)])
+        self.weights = np.concatenate([self.weights, np.zeros((more, 3))])
+
+    def take(self, streams: Ints) -> None:
+        """Go on with those streams alone."""
+        self._random = [self._random[i] for i in streams.tolist()]
+        self._chance, self._events = self._chance[streams], self._events[streams]
+        self.count, self.weights = self.count[streams], self.weights[streams]
+
+    def chance(self) -> NDArray[np.float64]:
+        """Uniform random numbers for the next event of each stream, from its own generator, (streams, fields)."""
+        place = self.count % _BLOCK
+        for stream in np.flatnonzero(place == 0).tolist():
+            self._chance[stream] = self._random[stream].random((_BLOCK, len(FIELDS)))
+        found: NDArray[np.float64] = self._chance[np.arange(len(place)), place]
+        return found
+
+    def push(self, events: Rows) -> None:
+        """Remember the next event of each stream."""
+        if self.count.max(initial=0) == self._events.shape[1]:
+            self._events = np.concatenate([self._events, np.zeros_like(self._events)], axis=1)
+        self._events[np.arange(len(events)), self.count] = events
+        self.count = self.count + 1
+
+    def events_of(self, stream: int) -> Rows:
+        """The events of one stream, (events, 5)."""
+        return self._events[stream, : self.count[stream]].copy()
 
 
 class _Alone:
-    """What `Streams.heard_alone` gives, once for all fields of an event."""
+    """What `Streams.read_alone` gives, once for all fields of an event."""
 
     def __init__(self, streams: Streams) -> None:
         self._streams = streams
@@ -267,16 +247,14 @@ class _Alone:
 
     def trunks(self, stream: int) -> Floats:
         if stream not in self._found:
-            self._found[stream] = self._streams.heard_alone(stream)
+            self._found[stream] = self._streams.read_alone(stream)
         return self._found[stream]
 
 
-def says_no_change(events: Rows) -> Mask:
-    """Whether each event is a note, a rest or the end: no metre, tempo or key, (events,)."""
-    found: Mask = (events[:, KIND] >= FIRST_PART) | (events[:, TIME] == END)
-    return found
-
-
-def begin(vocabulary: Vocabulary) -> NDArray[np.int64]:
-    """What stands before the first event, (1, fields + features): zeros."""
-    return np.zeros((1, len(FIELDS) + len(feature_sizes(vocabulary))), np.int64)
+def _weights(logits: Floats, wide: Mask, narrow: Mask, tokens: Ints, encoded: Mask, counted: Mask) -> NDArray[np.float64]:
+    """The nats of chosen tokens, where they are `counted`, and what constraints took from their field, (streams, 3)."""
+    shares = np.where(wide | ~wide.any(axis=1, keepdims=True), logits.astype(np.float64), -np.inf)
+    shares -= np.logaddexp.reduce(shares, axis=1, keepdims=True)
+    nats = -shares[np.arange(len(tokens)), tokens]
+    removed = np.maximum(1 - (np.exp(shares) * narrow).sum(axis=1), 0)  # rounding goes below
+    return np.stack([np.where(encoded & counted, nats, 0), removed * encoded, encoded], axis=1)

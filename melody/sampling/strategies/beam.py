@@ -9,23 +9,19 @@ of the model, not its best tune.
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from melody.errors import SamplingError
-from melody.network import AnyEngine, Floats
-from melody.sampling.constraints.cutoff import going_on
-from melody.sampling.constraints.user import Limiter
-from melody.sampling.prior import Usual
+from melody.sampling.decoder import Decoder, Frontier, Step, changes_nothing
 from melody.sampling.settings import SamplingSettings
-from melody.sampling.strategies.ancestral import Drawn, Start, says_no_change
-from melody.tokens.context import Conditions
+from melody.sampling.strategies.ancestral import TO_CLOSE, Drawn
 from melody.tokens.grammar import Mask
-from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
+from melody.tokens.vocabulary import END, FIELDS, TIME, Rows
 
 MAX_WIDTH = 256
-_TO_CLOSE = 200
 
 
 def check_width(width: int) -> None:
@@ -59,36 +55,23 @@ class Beam:
 
     Parameters
     ----------
-    vocabulary, engine
+    decoder
         Of the model.
     start
-        Where the tune begins.
+        Where the tune begins, one stream.
     width
         How many beginnings are kept.
-    usual
-        As for `Streams`.
     most
         Events, after which the tune is ended.
     """
 
-    def __init__(
-        self,
-        vocabulary: Vocabulary,
-        engine: AnyEngine,
-        start: Start,
-        width: int,
-        usual: Usual,
-        most: int,
-    ) -> None:
+    def __init__(self, decoder: Decoder, start: Frontier, width: int, most: int) -> None:
         check_width(width)
-        self._vocabulary, self._engine, self._width, self._most = vocabulary, engine, width, most
-        self._usual = usual
-        self._grammar, self._state, self._inputs = start.grammar.take(np.zeros(1, np.int64)), start.state, start.inputs
-        self._contexts = start.context.take(np.zeros(1, np.int64))
-        self._tunes: list[list[list[int]]] = [[]]
-        self._said = np.zeros(1)  # log likelihood of each beginning
-        self._nats = np.zeros(1)  # of its notes, rests and end, negative
-        self._removed, self._tokens = np.zeros(1), np.zeros(1)
+        self._decoder, self._width, self._most = decoder, width, most
+        self._frontier = start.take(np.zeros(1, np.int64))
+        self._tunes = np.zeros((1, 0, len(FIELDS)), np.int64)  # the events of each beginning
+        self._likelihood = _Likelihood(np.zeros(1), np.zeros(1), np.zeros(1))
+        self._nats = np.zeros(1)  # of the notes, rests and end of each
         self._ended: list[tuple[float, Drawn]] = []
 
     def run(self) -> Drawn:
@@ -97,98 +80,80 @@ class Beam:
         Raises
         ------
         SamplingError
-            If limits leave none of the beginnings a way on.
+            If constraints leave none of the beginnings a way on.
         """
-        step, limited = 0, isinstance(self._grammar, Limiter)
-        while len(self._tunes) and len(self._ended) < self._width and step < self._most + (_TO_CLOSE if limited else 0):
-            if isinstance(self._grammar, Limiter):
-                self._grammar.closing = step >= self._most
+        step, limited = 0, self._frontier.masks.may_dead_end
+        while len(self._tunes) and len(self._ended) < self._width and step < self._most + TO_CLOSE * limited:
+            if limited:
+                self._frontier.masks.must_close = np.full(len(self._tunes), step >= self._most)
             self._step()
             step += 1
         if not limited:
             for number in range(len(self._tunes)):
-                self._end(number, self._tunes[number], self._said[number], self._nats[number])
+                self._end(number)
         if not self._ended:
             raise SamplingError("the limits leave no beginning of the beam a way on; loosen one of them, or widen the beam")
         return max(self._ended, key=lambda ended: ended[0])[1]
 
-    def _end(self, number: int, tune: list[list[int]], said: float, nats: float) -> None:
-        rows = np.array(tune, np.int64).reshape(-1, len(FIELDS))
-        removed = float(self._removed[number] / max(self._tokens[number], 1))
-        self._ended.append((said / max(len(tune), 1), Drawn(rows, float(nats), removed)))
+    def _end(self, number: int) -> None:
+        of, rows = self._likelihood, self._tunes[number]
+        removed = float(of.removed[number] / max(of.tokens[number], 1))
+        self._ended.append((of.total[number] / max(len(rows), 1), Drawn(rows, float(self._nats[number]), removed)))
 
     def _step(self) -> None:
-        hidden, self._state = self._engine.step(self._inputs, self._state)
-        next_ = _Next(self, self._engine.trunks(hidden))
-        parents, events = next_.best()
-        self._removed, self._tokens = next_.removed, next_.tokens
-        nats = self._nats[parents] + np.where(says_no_change(events), self._said[parents] - next_.said, 0.0)
-        tunes = [[*self._tunes[parent], event] for parent, event in zip(parents.tolist(), events.tolist())]
+        """One more event for each beginning, and the likeliest of all that come of them."""
+        step = self._decoder.step(self._frontier, self._decoder.read(self._frontier))
+        before, parents = self._likelihood.total, np.arange(len(self._tunes))
+        for field, mask in step.fields():
+            assert mask is not None
+            kept = self._expand(step, field, mask)
+            parents = parents[kept]
+        events = step.finished()
+        gained = self._likelihood.total - before[parents]
+        self._nats = self._nats[parents] + np.where(changes_nothing(events), -gained, 0.0)
+        self._tunes = np.concatenate([self._tunes[parents], events[:, None]], axis=1)
         for number in np.flatnonzero(events[:, TIME] == END).tolist():
-            self._end(number, tunes[number], next_.said[number], nats[number])
-        going = np.flatnonzero(events[:, TIME] != END)
-        parents, events = parents[going], events[going]
-        self._said, self._nats = next_.said[going], nats[going]
-        self._removed, self._tokens = self._removed[going], self._tokens[going]
-        self._tunes = [tunes[number] for number in going.tolist()]
-        self._contexts = self._contexts.take(parents)
-        self._grammar, self._state = self._grammar.take(parents), self._state.take(parents)
-        self._grammar.push(events)
-        self._inputs = np.concatenate([events, self._contexts.push(events)], axis=1)
+            self._end(number)
+        self._go_on(np.flatnonzero(events[:, TIME] != END), parents, events)
 
+    def _go_on(self, going: NDArray[np.int64], parents: NDArray[np.int64], events: Rows) -> None:
+        """With those that have not ended."""
+        self._tunes, self._nats, self._likelihood = self._tunes[going], self._nats[going], self._likelihood.take(going)
+        self._frontier = self._frontier.take(parents[going])
+        self._decoder.push(self._frontier, events[going])
 
-class _Next:
-    """The next event of each beginning, of which the likeliest are kept after each field."""
+    def _expand(self, step: Step, field: int, mask: Mask) -> NDArray[np.int64]:
+        """Go on with the likeliest tokens of a field; gives the beginning that each of them belongs to.
 
-    def __init__(self, beam: Beam, trunks: Floats) -> None:
-        self._beam, self._trunks = beam, trunks
-        self._parents = np.arange(len(trunks))
-        self._events = np.zeros((len(trunks), len(FIELDS)), np.int64)
-        self._conditions = Conditions(beam._contexts)
-        self._grammar = beam._grammar
-        self.said, self.removed, self.tokens = beam._said, beam._removed, beam._tokens
-
-    def best(self) -> tuple[NDArray[np.int64], Rows]:
-        """The beginning that each of the likeliest goes on from, and with what."""
-        self._take(TIME, self._grammar.times())
-        if not len(self._events):
-            return self._parents, self._events
-        self._conditions.place(self._events)
-        self._take(KIND, self._grammar.kinds(self._events[:, TIME]))
-        self._conditions.part(self._events)
-        self._take(VALUE, self._grammar.values(self._events[:, TIME], self._events[:, KIND]))
-        self._take(DURATION, self._grammar.lengths(self._events))
-        self._take(VELOCITY, self._grammar.velocities(self._events))
-        return self._parents, self._events
-
-    def _take(self, field: int, mask: Mask) -> None:
-        """Go on with the likeliest tokens of a field; where it says nothing, with the one that stands for that."""
-        if field not in self._beam._engine.predicted:
-            return
-        silent = ~self._beam._vocabulary.said(self._events)[:, field] if field > TIME else np.zeros(len(mask), bool)
-        logits = self._beam._engine.logits(field, self._trunks[self._parents], self._events, self._conditions.array)
-        if field == TIME:
-            logits = going_on(logits, mask, self._grammar.beyond())
-        if field == VALUE:
-            self._beam._usual.prefer(logits, self._events, self._beginning())
-        wide = self._grammar.wide if isinstance(self._grammar, Limiter) else mask
+        Where an event does not have the field, it goes on with the token that stands for that.
+        """
+        empty = ~self._decoder.vocabulary.said(step.events)[:, field] if field > TIME else np.zeros(len(mask), bool)
+        logits = step.logits(field, mask)
+        assert step.masks is not None
+        wide = step.masks.unconstrained
         gained = np.where(wide, logits.astype(np.float64), -np.inf)
         gained -= np.logaddexp.reduce(gained, axis=1, keepdims=True, initial=-1e300)
-        self.removed = self.removed + np.where(silent, 0, 1 - np.exp(np.where(mask, gained, -np.inf)).sum(axis=1))
-        self.tokens = self.tokens + ~silent
+        of, lost = self._likelihood, 1 - np.exp(np.where(mask, gained, -np.inf)).sum(axis=1)
+        removed, tokens = of.removed + np.where(empty, 0, lost), of.tokens + ~empty
         gained = np.where(mask, gained, -np.inf)
-        gained[silent] = np.where(np.arange(mask.shape[1]) == 0, 0, -np.inf)
-        total = (self.said[:, None] + gained).ravel()
-        kept = np.argsort(-total, kind="stable")[: self._beam._width]
+        gained[empty] = np.where(np.arange(mask.shape[1]) == 0, 0, -np.inf)
+        total = (of.total[:, None] + gained).ravel()
+        kept = np.argsort(-total, kind="stable")[: self._width]
         kept = kept[np.isfinite(total[kept])]
-        self._go_on_with(kept // mask.shape[1])
-        self.said, self._events[:, field] = total[kept], kept % mask.shape[1]
+        parents = kept // mask.shape[1]
+        self._likelihood = _Likelihood(total[kept], removed[parents], tokens[parents])
+        step.take(parents)
+        step.events[:, field] = kept % mask.shape[1]
+        return parents
 
-    def _beginning(self) -> Mask:
-        return self._beam._contexts.tick[self._parents] == 0
 
-    def _go_on_with(self, kept: NDArray[np.int64]) -> None:
-        self._grammar = self._grammar.take(kept)
-        self._parents, self._events = self._parents[kept], self._events[kept]
-        self._conditions.take(kept)
-        self.removed, self.tokens = self.removed[kept], self.tokens[kept]
+class _Likelihood(NamedTuple):
+    """Of each beginning: its log likelihood, the share that constraints took summed over its tokens, and their number."""
+
+    total: NDArray[np.float64]
+    removed: NDArray[np.float64]
+    tokens: NDArray[np.float64]
+
+    def take(self, kept: NDArray[np.int64]) -> _Likelihood:
+        """Of those beginnings alone."""
+        return _Likelihood(self.total[kept], self.removed[kept], self.tokens[kept])

@@ -1,246 +1,194 @@
-"""Many ways to fill what is free, weighed by how well the given events follow them: sequential Monte Carlo.
+"""Sequential Monte Carlo: what is free is filled many times, weighed by how well the observed events follow.
 
-Every way (a particle) is sampled event by event among what the given events leave possible, and carries as its weight the
-probability that the model gives to what was left possible: of a given event that is its probability, of a free one the
-share that leads nowhere is missing. So ways that make the given events likely weigh more (importance sampling; Doucet and
-Johansen 2009, "A tutorial on particle filtering and smoothing"). Where the weights have become uneven and there is still
-something free, ways are drawn anew by weight, and go on from there independently (systematic resampling).
+Every particle is sampled event by event among what the observed events leave possible, and carries as its weight the
+probability that the model gives to what was left possible: of an observed event that is its probability, of a free one the
+share that leads nowhere is missing. So particles that make the observed events likely weigh more (importance sampling;
+Doucet and Johansen 2009, "A tutorial on particle filtering and smoothing"). Where the weights have become uneven and there
+is still something free, particles are drawn anew by weight, and go on from there independently (systematic resampling).
 
-The weights are the model's own, at temperature 1 and without top-k and top-p, whatever the free events are drawn with;
-where parts keep to their usual range they are those of a model that does.
+The weights are the model's own, at temperature 1 and without top-k and top-p, whatever the free events are drawn with; they
+contain the decoder's corpus prior.
 """
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from melody.errors import SamplingError
 from melody.network import Floats
+from melody.piece import Ints
 from melody.sampling.choose import choose
-from melody.sampling.constraints.observations import Given, timed
-from melody.sampling.constraints.observed import Filling
-from melody.sampling.prior import Usual
+from melody.sampling.decoder import Decoder, Frontier
 from melody.sampling.settings import SamplingSettings
-from melody.sampling.strategies.ancestral import Start
 from melody.threads import one_thread
-from melody.tokens.context import Conditions, Contexts
 from melody.tokens.grammar import Mask
-from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
+from melody.tokens.vocabulary import FIELDS, Rows, Vocabulary
 
-if TYPE_CHECKING:
-    from melody.sampling.model import Model
+Floats64 = NDArray[np.float64]
 
 
 class Particles:
-    """Ways to fill what is free.
+    """Particles that fill what is free.
 
     Parameters
     ----------
-    model
-        Whose music it is.
-    frame
-        What is given and what is free.
+    decoder
+        Of the model.
+    start
+        Where all of them begin, one stream: behind what is observed before anything is free.
+    observed
+        How many events are observed in all.
+    resampled
+        Of each number of observed events that have come, whether particles may be drawn anew there, (observed + 1,).
     count
-        How many ways at once.
+        How many particles.
     settings
         What the free events are drawn with.
     random
         Of all draws.
-    leader
-        Events after the prefix that the first way takes instead of drawing its own, and keeps through all resampling:
-        with it, drawing one way by weight at the end leaves the model's distribution as it was (Andrieu et al. 2010,
-        "Particle Markov chain Monte Carlo methods").
-    kind
-        Of grammar.
-    usual
-        What keeps parts in their usual range; None where they may go anywhere.
+    reference
+        Events of the first particle's trajectory, which it takes instead of drawing its own, and keeps through all
+        resampling: with it, drawing one particle by weight at the end leaves the model's distribution as it was (Andrieu et
+        al. 2010, "Particle Markov chain Monte Carlo methods").
 
     Attributes
     ----------
     weights
-        Log of the weight of each way.
+        Log of the weight of each particle.
     nats
-        Negative log likelihood of its events after the prefix, each way, under the model.
+        Negative log likelihood of its events under the model.
     paths
-        Its events after the prefix.
+        Its events.
     """
 
     def __init__(
         self,
-        model: Model,
-        frame: Given,
+        decoder: Decoder,
+        start: Frontier,
+        observed: int,
+        resampled: Mask,
         count: int,
         settings: SamplingSettings,
         random: np.random.Generator,
-        leader: Rows | None = None,
-        kind: type[Filling] = Filling,
-        usual: Usual | None = None,
+        reference: Rows | None = None,
     ) -> None:
-        self._vocabulary, self._engine = model.vocabulary, model._engine
-        self._usual = usual
-        self._frame, self._settings, self._random, self._count, self._leader = frame, settings, random, count, leader
-        start = primed(model, kind(model.vocabulary, 1, frame), frame)
-        zeros = np.zeros(count, np.int64)
-        grammar = start.grammar.take(zeros)
-        assert isinstance(grammar, Filling)
-        self._grammar = grammar
-        self._state, self._inputs = start.state.take(zeros), start.inputs[zeros]
-        self._contexts = start.context.take(zeros)
+        self._decoder, self._observed, self._resampled = decoder, observed, resampled
+        self._settings, self._random, self._count, self._reference = settings, random, count, reference
+        self._frontier = start.take(np.zeros(count, np.int64))
         self.weights, self.nats = np.zeros(count), np.zeros(count)
         self.paths: list[list[list[int]]] = [[] for _ in range(count)]
 
     @one_thread()
     def run(self) -> None:
-        """Go through all that is given.
+        """Go through all that is observed.
 
         Raises
         ------
         SamplingError
-            If no way leads through.
+            If no particle leads through.
         """
-        while len(behind := np.flatnonzero(self._grammar.said < len(self._frame.rows))):
-            next_given = self._grammar.said[behind].min()
-            self._advance(int(next_given))
-            if self._is_free(int(next_given)):
+        while len(behind := np.flatnonzero(self._frontier.masks.observed_so_far < self._observed)):
+            following = int(self._frontier.masks.observed_so_far[behind].min())
+            self._advance(following)
+            if self._resampled[following]:
                 self._resample()
 
     def draw(self) -> Rows:
-        """The events after the prefix of one way, drawn by weight."""
+        """The events of one particle, drawn by weight."""
         share = np.exp(self.weights - self.weights.max())
         chosen = int(self._random.choice(len(share), p=share / share.sum()))
         return np.array(self.paths[chosen], np.int64).reshape(-1, len(FIELDS))
 
-    def _is_free(self, number: int) -> bool:
-        return number < len(self._frame.rows) and bool(self._frame.tick[number] < self._frame.until)
-
     def _advance(self, number: int) -> None:
-        """All ways past the given event of that number."""
-        while len(behind := np.flatnonzero(self._grammar.said <= number)):
+        """All particles past the observed event of that number."""
+        while len(behind := np.flatnonzero(self._frontier.masks.observed_so_far <= number)):
             self._step(behind)
 
-    def _step(self, ways: NDArray[np.int64]) -> None:
-        """One more event for each of these; ways that lead nowhere go."""
-        hidden, state = self._engine.step(self._inputs[ways], self._state.take(ways))
-        grammar = self._grammar.take(ways)
-        draw = _Draw(self._vocabulary, self._contexts, ways)
-        self._draw(draw, self._engine.trunks(hidden), grammar, self._led(ways))
-        alive = np.isfinite(draw.gained)
-        grammar.push(draw.events)
-        self._grammar.put(ways, grammar)
-        self._state.h[:, ways], self._state.c[:, ways] = state.h, state.c
-        self.weights[ways] += draw.gained
-        self.nats[ways] -= draw.said
-        for way, event in zip(ways[alive].tolist(), draw.events[alive].tolist()):
-            self.paths[way].append(event)
-            if event[TIME] != END:
-                self._inputs[way, : len(FIELDS)] = event
-        self._take_in(ways[alive], draw.events[alive])
+    def _step(self, particles: Ints) -> None:
+        """One more event for each of these; particles that lead nowhere go."""
+        frontier = self._frontier.take(particles)
+        gained, chosen, events = self._next(frontier, self._reference_event(particles))
+        alive = np.isfinite(gained)
+        self._decoder.push(frontier, events, alive)
+        self._frontier.put(particles, frontier)
+        self.weights[particles] += gained
+        self.nats[particles] -= chosen
+        for particle, event in zip(particles[alive].tolist(), events[alive].tolist()):
+            self.paths[particle].append(event)
         if not alive.all():
-            self._keep_living(np.delete(np.arange(len(self.paths)), ways[~alive]))
+            self._keep_living(np.delete(np.arange(len(self.paths)), particles[~alive]))
 
-    def _take_in(self, ways: NDArray[np.int64], events: Rows) -> None:
-        all_, active = np.zeros((len(self._inputs), len(FIELDS)), np.int64), np.zeros(len(self._inputs), bool)
-        all_[ways], active[ways] = events, events[:, TIME] != END
-        self._inputs[active, len(FIELDS) :] = self._contexts.push(all_, active)[active]
-
-    def _led(self, ways: NDArray[np.int64]) -> NDArray[np.int64] | None:
-        """The event that the first of these ways is to take, if it is the one with a leader."""
-        if self._leader is None or ways[0] != 0 or len(self.paths[0]) >= len(self._leader):
+    def _reference_event(self, particles: Ints) -> NDArray[np.int64] | None:
+        """The event that the first of these particles is to take, if it is the one with a reference."""
+        if self._reference is None or particles[0] != 0 or len(self.paths[0]) >= len(self._reference):
             return None
-        return self._leader[len(self.paths[0])]
+        event: NDArray[np.int64] = self._reference[len(self.paths[0])]
+        return event
 
-    def _draw(self, draw: _Draw, trunks: Floats, grammar: Filling, led: NDArray[np.int64] | None) -> None:
-        """The next event of each way, field by field."""
-        chance = self._random.random((len(draw.events), len(FIELDS)))
-
-        def pick(field: int, mask: Mask) -> None:
-            if field not in self._engine.predicted:
-                return
-            logits = self._engine.logits(field, trunks, draw.events, draw.conditions.array)
-            if field == VALUE and self._usual:
-                self._usual.prefer(logits, draw.events, np.zeros(len(logits), bool))
+    def _next(self, frontier: Frontier, reference: NDArray[np.int64] | None) -> tuple[Floats64, Floats64, Rows]:
+        """Log probability of all that was possible and of what was chosen, (particles,), and the events."""
+        step = self._decoder.step(frontier, self._decoder.read(frontier))
+        costs = _Costs(self._decoder.vocabulary, len(frontier))
+        chance = self._random.random(step.events.shape)
+        for field, mask in step.fields():
+            assert mask is not None
+            logits = step.logits(field, mask)
             tokens = choose(logits, mask, chance[:, field], self._settings, field)
-            if led is not None:
-                tokens[0] = led[field]
-            draw.take(field, tokens, logits, mask)
+            if reference is not None:
+                tokens[0] = reference[field]
+            costs.take(field, tokens, logits, mask)
+            step.events[:, field] = tokens
+        gained, chosen = costs.of(step.events)
+        return gained, chosen, step.finished()
 
-        pick(TIME, grammar.times())
-        draw.conditions.place(draw.events)
-        pick(KIND, grammar.kinds(draw.events[:, TIME]))
-        draw.conditions.part(draw.events)
-        pick(VALUE, grammar.values(draw.events[:, TIME], draw.events[:, KIND]))
-        pick(DURATION, grammar.lengths(draw.events))
-        pick(VELOCITY, grammar.velocities(draw.events))
-        draw.finish()
-
-    def _keep_living(self, ways: NDArray[np.int64]) -> None:
-        if not len(ways):
+    def _keep_living(self, particles: Ints) -> None:
+        if not len(particles):
             raise SamplingError(
                 "the model finds no way to what is to follow; choose other bars, another seed or more candidates"
             )
-        if ways[0] != 0:
-            self._leader = None
-        self._go_on_from(ways)
+        if particles[0] != 0:
+            self._reference = None
+        self._go_on_from(particles)
 
     def _resample(self) -> None:
-        """Draw the ways anew by their weights, if these are uneven or ways have gone."""
+        """Draw the particles anew by their weights, if these are uneven or particles have gone."""
         share = np.exp(self.weights - self.weights.max())
         share /= share.sum()
         if len(share) == self._count and np.sum(share**2) * self._count < 2:  # as good as half of them or more
             return
         places = (np.arange(self._count) + self._random.random()) / self._count
-        ways = np.minimum(np.searchsorted(np.cumsum(share), places), len(share) - 1)
-        if self._leader is not None:
-            ways[0] = 0
+        particles = np.minimum(np.searchsorted(np.cumsum(share), places), len(share) - 1)
+        if self._reference is not None:
+            particles[0] = 0
         mean = np.logaddexp.reduce(self.weights) - np.log(len(self.weights))
-        self._go_on_from(ways)
+        self._go_on_from(particles)
         self.weights[:] = mean
 
-    def _go_on_from(self, ways: NDArray[np.int64]) -> None:
-        """These ways, each of which may be named more than once."""
-        self._grammar, self._state = self._grammar.take(ways), self._state.take(ways)
-        self._inputs, self.weights, self.nats = self._inputs[ways], self.weights[ways], self.nats[ways]
-        self._contexts = self._contexts.take(ways)
-        self.paths = [self.paths[way][:] for way in ways.tolist()]
+    def _go_on_from(self, particles: Ints) -> None:
+        """These particles, each of which may be named more than once."""
+        self._frontier = self._frontier.take(particles)
+        self.weights, self.nats = self.weights[particles], self.nats[particles]
+        self.paths = [self.paths[particle][:] for particle in particles.tolist()]
 
 
-class _Draw:
-    """One event for each of several ways, while its fields are chosen one after another.
+class _Costs:
+    """What an event of each particle costs, field by field."""
 
-    Attributes
-    ----------
-    gained, said
-        Log probability of all that was possible, and of what was chosen, (ways,).
-    """
-
-    def __init__(self, vocabulary: Vocabulary, contexts: Contexts, ways: NDArray[np.int64]) -> None:
+    def __init__(self, vocabulary: Vocabulary, particles: int) -> None:
         self._vocabulary = vocabulary
-        self.events = np.zeros((len(ways), len(FIELDS)), np.int64)
-        self.conditions = Conditions(contexts)
-        self.conditions.take(ways)
-        self._possible = np.zeros(self.events.shape)
-        self._chosen = np.zeros(self.events.shape)
+        self._possible, self._chosen = np.zeros((particles, len(FIELDS))), np.zeros((particles, len(FIELDS)))
 
-    def take(self, field: int, tokens: NDArray[np.int64], logits: Floats, mask: Mask) -> None:
-        """The tokens of a field, and what they cost."""
-        logits = logits.astype(np.float64)
-        shares = logits - np.logaddexp.reduce(logits, axis=1)[:, None]
+    def take(self, field: int, tokens: Ints, logits: Floats, mask: Mask) -> None:
+        """The tokens of a field."""
+        shares = logits.astype(np.float64)
+        shares -= np.logaddexp.reduce(shares, axis=1)[:, None]
         self._possible[:, field] = np.logaddexp.reduce(np.where(mask, shares, -np.inf), axis=1)
         self._chosen[:, field] = shares[np.arange(len(tokens)), tokens]
-        self.events[:, field] = tokens
 
-    def finish(self) -> None:
-        """Only what each event says counts."""
-        has = self._vocabulary.said(self.events)
-        self.events[~has] = 0
-        self.gained = np.minimum(np.where(has, self._possible, 0.0), 0.0).sum(axis=1)
-        self.said = np.where(has, self._chosen, 0.0).sum(axis=1)
-
-
-def primed(model: Model, grammar: Filling, frame: Given) -> Start:
-    """Where one stream stands after the given events before all that is free."""
-    rows = timed(model.vocabulary, frame.rows[: frame.prefix], frame.tick[: frame.prefix])
-    return model.prime(rows, grammar)
+    def of(self, events: Rows) -> tuple[Floats64, Floats64]:
+        """Log probability of all that was possible, and of what was chosen, (particles,) each; of encoded fields alone."""
+        encoded = self._vocabulary.said(events)
+        possible: Floats64 = np.minimum(np.where(encoded, self._possible, 0.0), 0.0).sum(axis=1)
+        chosen: Floats64 = np.where(encoded, self._chosen, 0.0).sum(axis=1)
+        return possible, chosen

@@ -1,6 +1,6 @@
-"""Limits on what follows a prompt, seen from where the model stands.
+"""A prompt gone on with, and limits on what follows it, seen from where the model stands.
 
-The model may hear the prompt in another octave and played by other instruments; limits are about the music as it will sound.
+The model may read the prompt in another octave and played by other instruments; limits are about the music as it will sound.
 Tempo and metre are those of the prompt, whatever follows.
 """
 
@@ -10,20 +10,85 @@ from dataclasses import replace
 
 import numpy as np
 
-from melody.errors import SamplingError
+from melody.errors import SamplingError, VocabularyError
 from melody.limits import Limits, check
 from melody.limits.lookups import allowed_parts, allowed_pitches
 from melody.piece import Ints, Piece
-from melody.sampling.constraints.user import Limiter
+from melody.sampling.constraints.base import Masks
+from melody.sampling.constraints.user import user_limits
+from melody.sampling.decoder import Frontier
 from melody.sampling.prompt import Prompt
-from melody.sampling.strategies.ancestral import Start
+from melody.sampling.result import Result
+from melody.sampling.search import Search
+from melody.sampling.settings import SamplingSettings
+from melody.sampling.source import Source
+from melody.sampling.tasks.generate import best, broken_off, described, ranked, sampled
 from melody.score.names import pitch_name
 from melody.signatures import Tempo
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Mask
 
+MAX_PROMPT = 50_000  # notes
 
-def limited(vocabulary: Vocabulary, prompt: Prompt, start: Start, limits: Limits) -> Start:
+
+def continuations(
+    source: Source, music: Piece, search: Search, limits: Limits, settings: SamplingSettings, *, only_new: bool = False
+) -> list[Result]:
+    """Different continuations of a prompt, with what had to be changed for the model to understand it.
+
+    Parameters
+    ----------
+    source
+        Whose style.
+    music
+        The prompt, at most 50,000 notes.
+    search
+        How many, and how they are looked for.
+    limits
+        What the new music keeps to.
+    settings
+        How tokens are chosen.
+    only_new
+        Give the new music alone.
+
+    Raises
+    ------
+    SamplingError
+        If the prompt is empty or too long, or the limits cannot be kept after it.
+    VocabularyError
+        If the model cannot understand the prompt at all; the message says why.
+    """
+    if music.num_notes == 0:
+        raise SamplingError("the prompt holds no notes; give one with at least one note")
+    if music.num_notes > MAX_PROMPT:
+        raise SamplingError(f"the prompt has {music.num_notes:,} notes; give at most {MAX_PROMPT:,}, some of its bars")
+    try:
+        prompt = Prompt(source, music)
+    except VocabularyError as error:
+        raise _with_advice(error, music) from error
+    start = prompt.start(limits.bars)
+    start = limited(source.vocabulary, prompt, start, limits) if limits.more_than_bars else start
+    most = source.most_events(settings, limits.bars)
+    made = []
+    for number, tune in enumerate(list(sampled(source.decoder.at_any_pitch(), start, search, settings, most))):
+        joined = prompt.joined(tune.rows, only_new, described(source, settings, number, limits, search), limits.key)
+        remarks = (*joined.remarks, *broken_off(tune, most, settings, limits.bars))
+        result = replace(joined, removed=tune.removed, remarks=remarks, seed=settings.seed)
+        made.append(ranked(result, tune) if search.ranks else result)
+    return best(made, search.count) if search.ranks else made
+
+
+def _with_advice(error: VocabularyError, music: Piece) -> VocabularyError:
+    """What to do where a model may understand one of several parts."""
+    parts = len(music.parts)
+    if len(np.unique(music.part)) < 2:
+        return error
+    return VocabularyError(
+        f"{error}; choose one of them: part 1 {'or' if parts == 2 else 'to'} {parts}, melodic, highest, or a name"
+    )
+
+
+def limited(vocabulary: Vocabulary, prompt: Prompt, start: Frontier, limits: Limits) -> Frontier:
     """The same start under limits.
 
     Raises
@@ -39,18 +104,12 @@ def limited(vocabulary: Vocabulary, prompt: Prompt, start: Start, limits: Limits
         parts[number] = own.parts[player]
     limits = _in_octave(limits, vocabulary, prompt.octaves)
     heard = replace(vocabulary, parts=tuple(parts))
-    check(replace(limits, metre=metre if limits.grid else None, tempo_qpm=None), heard)
+    check(replace(limits, metre=metre if limits.grid else None, tempo=None), heard)
     before = _last_pitches(vocabulary, prompt, limits)
     _check_reach(heard, limits, own, prompt, before[0])
-    grammar = Limiter(
-        start.grammar,
-        limits,
-        metre=int(start.context.metre[0]),
-        origin=prompt.heard_end,
-        parts=allowed_parts(limits, heard),
-        before=before,
-    )
-    return replace(start, grammar=grammar)
+    plays = allowed_parts(limits, heard)
+    keeping = user_limits(vocabulary, limits, origin=prompt.heard_end, parts=plays, before=before)
+    return Frontier(start.contexts, Masks(start.masks.grammar, keeping), start.state, start.inputs)
 
 
 def _check_frame(prompt: Piece, metre: tuple[int, int], limits: Limits) -> None:
@@ -59,7 +118,7 @@ def _check_frame(prompt: Piece, metre: tuple[int, int], limits: Limits) -> None:
             f"the prompt is in {metre[0]}/{metre[1]}, and what follows stays in it; leave the metre out, or write it so"
         )
     tempo = prompt.tempi[-1]
-    if limits.tempo_qpm and Tempo.from_qpm(0, limits.tempo_qpm).microseconds != tempo.microseconds:
+    if limits.tempo and Tempo.from_qpm(0, limits.tempo).microseconds != tempo.microseconds:
         raise SamplingError(
             f"the prompt ends at {tempo.qpm:.4g} quarters a minute, and what follows stays at it; leave the tempo out"
         )
@@ -67,10 +126,10 @@ def _check_frame(prompt: Piece, metre: tuple[int, int], limits: Limits) -> None:
 
 def _in_octave(limits: Limits, vocabulary: Vocabulary, octaves: int) -> Limits:
     """The range as the model has to see it; no note may leave MIDI's on its way back."""
-    low, high = limits.pitches or (0, 127)
+    low, high = limits.range or (0, 127)
     low, high = low + 12 * octaves, high + 12 * octaves
     within = low <= vocabulary.pitches[0] and vocabulary.pitches[1] <= high
-    return replace(limits, pitches=None if limits.pitches is None and within else (low, high))
+    return replace(limits, range=None if limits.range is None and within else (low, high))
 
 
 def _last_pitches(vocabulary: Vocabulary, prompt: Prompt, limits: Limits) -> tuple[Mask, Ints]:

@@ -2,61 +2,43 @@
 
 The melody's events are given, the other parts are free from its first note to its last, and many ways are sampled side
 by side (`melody.sampling.strategies.smc`): those that make the melody's next note unlikely die out, so that the
-harmony leads to what comes. The melody itself is never changed. If the model has no rhythm for it, the voices are written to the nearest
-rhythm that it has, and then stretched to the melody's own.
+harmony leads to what comes. The melody itself is never changed. If the model has no rhythm for it, the voices are written to
+the nearest rhythm that it has, and then stretched to the melody's own.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from math import lcm
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from melody.errors import SamplingError
 from melody.limits import Limits
 from melody.piece import Ints, Piece
-from melody.sampling.constraints.counterpoint import StrictVoices
-from melody.sampling.constraints.observations import aligned, decoded, given, timed
-from melody.sampling.constraints.observed import Filling
+from melody.sampling.constraints.base import Constraint
+from melody.sampling.constraints.counterpoint import Counterpoint
+from melody.sampling.constraints.observations import aligned, decoded, observe, timed
 from melody.sampling.prompt import understood
 from melody.sampling.provenance import provenance
+from melody.sampling.result import Result
+from melody.sampling.search import Search
 from melody.sampling.settings import VOICES_TEMPERATURE, SamplingSettings
-from melody.sampling.strategies.smc import Particles
+from melody.sampling.source import Source
+from melody.sampling.tasks.generate import new_tunes
+from melody.sampling.tasks.observing import filling
 from melody.score.keys import likeliest_keys
 from melody.signatures import Key
 from melody.tokens.vocabulary import Vocabulary
-
-if TYPE_CHECKING:
-    from melody.sampling.model import Model
 
 MAX_NOTES, MAX_QUARTERS = 2_000, 2_000
 _TUNES, _EVENTS = 8, 48  # that show where the model's first part sings
 
 
-@dataclass(frozen=True)
-class Harmony:
-    """A melody with voices under it.
-
-    Parameters
-    ----------
-    piece
-        Part 0 is the melody as it was, the others are the model's.
-    remarks
-        What the model heard otherwise than it stands there, one sentence each.
-    """
-
-    piece: Piece
-    remarks: tuple[str, ...] = ()
-
-    def with_text(self, text: str) -> Harmony:
-        """The same with one more text in its piece."""
-        return replace(self, piece=replace(self.piece, texts=(*self.piece.texts, text)))
-
-
 def harmonize(
-    model: Model,
+    source: Source,
     melody: Piece,
     *,
     key: str | None = None,
@@ -64,12 +46,12 @@ def harmonize(
     candidates: int = 64,
     count: int = 1,
     settings: SamplingSettings | None = None,
-) -> list[Harmony]:
+) -> list[Result]:
     """`count` different ways to set a melody.
 
     Parameters
     ----------
-    model
+    source
         Of music in several parts.
     melody
         One part, one note at a time, at most 2,000 notes and 2,000 quarters.
@@ -95,19 +77,19 @@ def harmonize(
     if not 1 <= candidates <= 1000:
         raise SamplingError(f"{candidates:,} candidates were asked for; ask for 1 to 1,000")
     settings = settings or SamplingSettings(temperature=VOICES_TEMPERATURE)
-    setting, kind = _Setting(model, melody, key), StrictVoices if strict else Filling
-    sung = [setting.sung(kind, candidates, settings, np.random.default_rng([settings.seed, n])) for n in range(count)]
+    setting, also = _Setting(source, melody, key), [Counterpoint(source.vocabulary)] if strict else []
+    sung = [setting.sung(also, candidates, settings, np.random.default_rng([settings.seed, n])) for n in range(count)]
     parallels = "" if strict else " parallels=allowed"
     said = f"candidates={candidates}{parallels}, voices under the melody"
-    return [harmony.with_text(provenance(model.file, settings, n, said)) for n, harmony in enumerate(sung)]
+    return [harmony.with_text(provenance(source.file, settings, n, said)) for n, harmony in enumerate(sung)]
 
 
 class _Setting:
     """A melody as the model understands it, and how the voices come under the melody as it is."""
 
-    def __init__(self, model: Model, melody: Piece, key: str | None) -> None:
-        _check(model.vocabulary, melody)
-        self._model, self._vocabulary = model, model.vocabulary
+    def __init__(self, source: Source, melody: Piece, key: str | None) -> None:
+        _check(source.vocabulary, melody)
+        self._source, self._vocabulary = source, source.vocabulary
         grid = self._vocabulary.ticks_per_quarter
         melody = melody.resolution(lcm(melody.ticks_per_quarter, grid)) if melody.ticks_per_quarter % grid else melody
         number = int(melody.part[0])
@@ -119,22 +101,28 @@ class _Setting:
         heard = replace(heard, parts=self._vocabulary.parts[:1], keys=_named_keys(self._vocabulary, heard, key))
         guessed = key is None and heard.keys and not self._melody.keys
         self._told = (f"names no key; by its notes it is taken for {heard.keys[0].name}",) if guessed else ()
-        octaves = _octaves_to_sing(model, heard)
+        octaves = _octaves_to_sing(source, heard)
         self._music = understood(self._vocabulary, heard, octaves=octaves, keep_rhythm=True)
         lower = np.arange(len(self._vocabulary.parts)) > 0
         piece = self._music.piece
         first, last = int(piece.onset[0]), piece.length
-        self._given = given(self._vocabulary, piece, lower, first, last, to_the_end=True)
+        self._given = observe(self._vocabulary, piece, lower, first, last, to_the_end=True)
         self._frame = aligned(self._vocabulary, self._given)
 
-    def sung(self, kind: type[Filling], candidates: int, settings: SamplingSettings, random: np.random.Generator) -> Harmony:
+    def sung(
+        self, also: Sequence[Constraint], candidates: int, settings: SamplingSettings, random: np.random.Generator
+    ) -> Result:
         """One way to set the melody."""
-        ways = Particles(self._model, self._frame, candidates, settings, random, kind=kind, usual=self._model.usual)
-        ways.run()
-        frame = self._frame
+        decoder, frame = self._source.decoder.without_key_prior(), self._frame
+        particles = filling(decoder, frame, also, candidates, settings, random)
+        particles.run()
         before = timed(self._vocabulary, frame.rows[: frame.prefix], frame.tick[: frame.prefix])
-        piece = decoded(self._vocabulary, np.concatenate([before, ways.draw()]))
-        return Harmony(self._with_voices(piece), (*self._told, *self._music.remarks))
+        piece = decoded(self._vocabulary, np.concatenate([before, particles.draw()]))
+        return Result(self._with_voices(piece), parts=self._new_parts(), remarks=(*self._told, *self._music.remarks))
+
+    def _new_parts(self) -> tuple[int, ...]:
+        """Numbers of the voices under the melody, which is part 0."""
+        return tuple(range(1, len(self._vocabulary.parts)))
 
     def _with_voices(self, piece: Piece) -> Piece:
         onset, end = self._in_own_time(piece.onset), self._in_own_time(piece.end)
@@ -192,10 +180,11 @@ def _named_keys(vocabulary: Vocabulary, melody: Piece, key: str | None) -> tuple
     return (same[0],)
 
 
-def _octaves_to_sing(model: Model, melody: Piece) -> int:
+def _octaves_to_sing(source: Source, melody: Piece) -> int:
     """By how many octaves to move a melody to where the model's first part sings: none unless it is far from there."""
-    sung = model.generate_many(_TUNES, settings=SamplingSettings(any_ending=True, max_notes=_EVENTS))
-    pitches = [tune.pitch[model.vocabulary.part_numbers(tune)[tune.part] == 0] for tune in sung]
+    settings = SamplingSettings(any_ending=True, max_notes=_EVENTS)
+    tunes = [made.piece for made in new_tunes(source, Search(_TUNES), Limits(), settings)]
+    pitches = [tune.pitch[source.vocabulary.part_numbers(tune)[tune.part] == 0] for tune in tunes]
     usual, own = np.median(np.concatenate([*pitches, melody.pitch[:0]])), np.median(melody.pitch)
     legal = [k for k in range(-10, 11) if melody.pitch.min() + 12 * k >= 0 and melody.pitch.max() + 12 * k <= 127]
     return min(legal, key=lambda k: abs(own + 12 * k - usual) + 6 * (k != 0))

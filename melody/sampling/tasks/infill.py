@@ -16,54 +16,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import lcm
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from melody.errors import SamplingError
 from melody.piece import Ints, Piece
-from melody.sampling.constraints.observations import Given, aligned, decoded, given, timed
+from melody.sampling.constraints.observations import Observations, aligned, decoded, observe, timed
 from melody.sampling.prompt import Understood, understood, with_key
 from melody.sampling.provenance import provenance
+from melody.sampling.result import Result
 from melody.sampling.settings import SamplingSettings
-from melody.sampling.strategies.smc import Particles
+from melody.sampling.source import Source
+from melody.sampling.tasks.observing import filling
 from melody.sampling.tasks.part_choice import New, heard
 from melody.tokens.usage import METRE
 from melody.tokens.vocabulary import END, TIME, Rows, Vocabulary
 
-if TYPE_CHECKING:
-    from melody.sampling.model import Model
-
 MAX_GAP, MAX_QUARTERS = 64, 1_024  # bars, and how long they may be in all
 MAX_CANDIDATES = 10_000
 DRAWS = 4  # until the bars are others than those that stood there
-
-
-@dataclass(frozen=True)
-class Variation:
-    """A piece with some bars rewritten.
-
-    Parameters
-    ----------
-    piece
-        The whole piece; outside the bars every note as it was.
-    first_tick, last_tick
-        The bars, in ticks of `piece`.
-    parts
-        Which parts were rewritten; none if nothing could be.
-    remarks
-        What the model heard otherwise than it stands there, one sentence each, and why if the bars are as they were.
-    """
-
-    piece: Piece
-    first_tick: int
-    last_tick: int
-    parts: tuple[int, ...]
-    remarks: tuple[str, ...] = ()
-
-    def with_text(self, text: str) -> Variation:
-        """The same with one more text in its piece."""
-        return replace(self, piece=replace(self.piece, texts=(*self.piece.texts, text)))
 
 
 @dataclass(frozen=True)
@@ -89,7 +60,7 @@ class VarySettings:
 
 
 def vary(
-    model: Model,
+    source: Source,
     piece: Piece,
     first_bar: int,
     last_bar: int,
@@ -98,14 +69,14 @@ def vary(
     count: int = 1,
     how: VarySettings | None = None,
     settings: SamplingSettings | None = None,
-) -> list[Variation]:
+) -> list[Result]:
     """`count` different ways to go through bars `first_bar` to `last_bar`, both included.
 
     Bars that come out as they were are drawn anew, a few times; if they still are as they were, the remarks say so.
 
     Parameters
     ----------
-    model
+    source
         Whose style.
     piece
         The music; what the model does not understand is left out of what it hears, and stays.
@@ -125,34 +96,34 @@ def vary(
     melody.errors.VocabularyError
         If the model cannot understand the music around; the message says why.
     """
-    gap = _Gap(model, piece, first_bar, last_bar, part)
+    gap = _Gap(source, piece, first_bar, last_bar, part)
     how, settings = how or VarySettings(), settings or SamplingSettings()
     made = []
     for number in range(count):
         said = f"candidates={how.candidates} rounds={how.rounds}, bars {first_bar}-{last_bar} rewritten"
         variation = gap.other_than_it_was(how, settings, number)
-        made.append(variation.with_text(provenance(model.file, settings, number, said)) if variation.parts else variation)
+        made.append(variation.with_text(provenance(source.file, settings, number, said)) if variation.parts else variation)
     return made
 
 
 class _Gap:
     """Bars to be rewritten, as the model understands them, and the way back."""
 
-    def __init__(self, model: Model, piece: Piece, first_bar: int, last_bar: int, part: str | None) -> None:
-        self._model, self._vocabulary = model, model.vocabulary
+    def __init__(self, source: Source, piece: Piece, first_bar: int, last_bar: int, part: str | None) -> None:
+        self._source, self._vocabulary = source, source.vocabulary
         grid = self._vocabulary.ticks_per_quarter
         self._own = piece.resolution(lcm(piece.ticks_per_quarter, grid)) if piece.ticks_per_quarter % grid else piece
         self._scale = self._own.ticks_per_quarter // grid
         music = self._own.resolution(grid) if self._scale > 1 else self._own
         lines = _bar_lines(music, self._own.first_bar, first_bar, last_bar)
         start, stop = _of_one_metre(music, self._vocabulary, int(lines[0]), int(lines[-1]))
-        most = model.longest_piece * len(music.parts)
+        most = source.longest_piece * len(music.parts)
         start, stop = (start + _near(music.slice(start, stop), self._vocabulary, lines[[0, -1]] - start, most)).tolist()
         self._check_there_is_music(music, music.slice(start, stop), first_bar, last_bar)
         chosen = heard(music.slice(start, stop), part, self._understood)
-        near = start + _near(chosen.piece, self._vocabulary, lines[[0, -1]] - start, model.longest_piece)
+        near = start + _near(chosen.piece, self._vocabulary, lines[[0, -1]] - start, source.longest_piece)
         around = chosen.piece.slice(*(near - start).tolist())
-        self._music = with_key(model, self._understood(around))
+        self._music = with_key(source, self._understood(around))
         self.remarks = (*chosen.remarks, *self._music.remarks)
         numbers = self._vocabulary.part_numbers(self._music.piece).tolist()
         self._own_part = dict(zip(numbers, sorted(set(around.part.tolist()))))  # of each part of the vocabulary
@@ -176,7 +147,7 @@ class _Gap:
                 "rest that this model knows; choose bars beside notes"
             )
 
-    def other_than_it_was(self, how: VarySettings, settings: SamplingSettings, number: int) -> Variation:
+    def other_than_it_was(self, how: VarySettings, settings: SamplingSettings, number: int) -> Result:
         """The first of a few ways that is not what stood there; the last one of them, which says so, if none is."""
         for draw in range(DRAWS):
             made = self.varied(how, settings, np.random.default_rng([settings.seed, number, *[draw] * (draw > 0)]))
@@ -187,7 +158,7 @@ class _Gap:
         )
         return replace(made, remarks=(*made.remarks, f"the bars {why}"))
 
-    def varied(self, how: VarySettings, settings: SamplingSettings, random: np.random.Generator) -> Variation:
+    def varied(self, how: VarySettings, settings: SamplingSettings, random: np.random.Generator) -> Result:
         """One way to go through the bars."""
         frame = self._given(self._music.piece, self._lines[0], self._lines[-1])
         if not frame.free.any():
@@ -200,37 +171,37 @@ class _Gap:
                     piece = self._filled(frame, how, settings, random, self._events(piece)[frame.prefix :])
         return self._variation(piece)
 
-    def _given(self, piece: Piece, first: int, last: int) -> Given:
-        frame = given(self._vocabulary, piece, self._free, int(first), int(last), to_the_end=self._to_the_end)
+    def _given(self, piece: Piece, first: int, last: int) -> Observations:
+        frame = observe(self._vocabulary, piece, self._free, int(first), int(last), to_the_end=self._to_the_end)
         return replace(frame, reaches=int(self._lines[-2]) if self._is_last else 0)
 
     def _events(self, piece: Piece) -> Rows:
         """All events of a piece that the model has a rhythm for, as they are given."""
-        whole = given(self._vocabulary, piece, np.zeros_like(self._free), 0, 0, to_the_end=self._to_the_end)
+        whole = observe(self._vocabulary, piece, np.zeros_like(self._free), 0, 0, to_the_end=self._to_the_end)
         rows = timed(self._vocabulary, whole.rows, whole.tick)
         rows[whole.rows[:, TIME] == END, TIME] = END
         return rows
 
     def _filled(
         self,
-        frame: Given,
+        frame: Observations,
         how: VarySettings,
         settings: SamplingSettings,
         random: np.random.Generator,
         leader: Rows | None = None,
     ) -> Piece:
         """The piece with the gap filled."""
-        ways = Particles(self._model, frame, how.candidates, settings, random, leader)
-        ways.run()
+        particles = filling(self._source.decoder.without_prior(), frame, (), how.candidates, settings, random, leader)
+        particles.run()
         before = timed(self._vocabulary, frame.rows[: frame.prefix], frame.tick[: frame.prefix])
-        return decoded(self._vocabulary, np.concatenate([before, ways.draw()]))
+        return decoded(self._vocabulary, np.concatenate([before, particles.draw()]))
 
-    def _variation(self, piece: Piece | None) -> Variation:
+    def _variation(self, piece: Piece | None) -> Result:
         """The own piece with the new notes of the bars; with none of them as it was."""
         first, last = ((self._start + self._lines[[0, -1]]) * self._scale).tolist()
         if piece is None:
             why = "nothing is rewritten: what sounds when the bars begin lasts to their end"
-            return Variation(self._own, first, last, (), (*self.remarks, why))
+            return Result(self._own, first, last, (), remarks=(*self.remarks, why))
         new = self._free[piece.part] & (piece.onset >= self._lines[0]) & (piece.onset < self._lines[-1])
         notes = New(
             (piece.onset[new] + self._start) * self._scale,
@@ -242,7 +213,7 @@ class _Gap:
         if len(self._vocabulary.velocities) == 1:
             notes = notes.as_loud_as(self._own)
         gone = np.isin(self._own.part, self._wanted) & (self._own.onset >= first) & (self._own.onset < last)
-        return Variation(notes.into(self._own.select(~gone)), first, last, self._wanted, self.remarks)
+        return Result(notes.into(self._own.select(~gone)), first, last, self._wanted, remarks=self.remarks)
 
 
 def _has_the_notes_of(made: Piece, own: Piece) -> bool:

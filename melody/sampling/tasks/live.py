@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,19 +30,17 @@ from melody.limits.lookups import allowed_pitches
 from melody.network import Floats
 from melody.piece import Piece
 from melody.sampling.choose import choose
-from melody.sampling.constraints.live import Steered
+from melody.sampling.constraints.base import Masks
+from melody.sampling.constraints.live import Live, Steering
 from melody.sampling.constraints.observations import decoded
+from melody.sampling.decoder import Frontier
 from melody.sampling.prompt import Prompt
 from melody.sampling.settings import SamplingSettings
-from melody.sampling.strategies.ancestral import Start, begin
+from melody.sampling.source import Source
 from melody.threads import one_thread
-from melody.tokens.context import Conditions, Contexts
-from melody.tokens.grammar import Mask
+from melody.tokens.grammar import Grammar, Mask
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows
-
-if TYPE_CHECKING:
-    from melody.sampling.model import Model
 
 
 class Note(NamedTuple):
@@ -56,13 +54,13 @@ class Note(NamedTuple):
 
 
 def stream(
-    model: Model, prompt: Piece | None = None, *, settings: SamplingSettings | None = None, endless: bool = False
+    source: Source, prompt: Piece | None = None, *, settings: SamplingSettings | None = None, endless: bool = False
 ) -> Stream:
     """New music, or what follows a prompt, note by note.
 
     Parameters
     ----------
-    model
+    source
         Whose style.
     prompt
         What it goes on from; None to begin anew.
@@ -82,47 +80,43 @@ def stream(
     >>> for note in load("fiddle.safetensors").stream(endless=True):  # doctest: +SKIP
     ...     play(note)
     """
-    return Stream(model, prompt, settings or SamplingSettings(), endless)
+    return Stream(source, prompt, settings or SamplingSettings(), endless)
 
 
 class Stream(Iterator[Note]):
     """Music as it is made; see the conventions of the module and `stream`."""
 
-    def __init__(self, model: Model, prompt: Piece | None, settings: SamplingSettings, endless: bool) -> None:
+    def __init__(self, source: Source, prompt: Piece | None, settings: SamplingSettings, endless: bool) -> None:
         if prompt is not None and prompt.num_notes == 0:
             raise SamplingError("the prompt holds no notes; give one with at least one note, or none at all")
-        self._model, self._vocabulary, self._engine = model, model.vocabulary, model._engine
-        self._usual = model.usual if prompt is None else model.usual.at_any_pitch()
+        self._source, self._vocabulary = source, source.vocabulary
+        self._decoder = source.decoder if prompt is None else source.decoder.at_any_pitch()
         self.settings = settings
         self._random = np.random.default_rng([settings.seed, 0])
-        self._prompt = None if prompt is None else Prompt(model, prompt)
-        start = self._beginning(endless)
-        assert isinstance(start.grammar, Steered)
-        self._context, self._grammar, self._state, self._inputs = start.context, start.grammar, start.state, start.inputs
+        self._prompt = None if prompt is None else Prompt(source, prompt)
+        self._steering = Steering.nothing(self._vocabulary)
+        self._steering.endless = endless
+        self._frontier = self._beginning()
         self._rows: list[list[int]] = []
         self._trunks: Floats | None = None
-        self._drawn: list[int] | None = None
+        self._next: list[int] | None = None
         self._certain: deque[Note] = deque()
-        self._sounding: dict[int, Note] = {}  # notes of legato parts, by part
+        self._sounding: dict[int, Note] = {}  # notes of parts of implied durations, by part
         self._ended = False
-        self._most = (settings.max_notes or model.longest_piece) if not endless else 0
+        self._most = (settings.max_notes or source.longest_piece) if not endless else 0
 
-    def _beginning(self, endless: bool) -> Start:
+    def _beginning(self) -> Frontier:
         if self._prompt is None:
-            grammar = Steered(self._vocabulary, 1, count_pickup=False)
-            start = Start(Contexts(self._vocabulary, 1), grammar, self._engine.begin(1), begin(self._vocabulary))
-        else:
-            start = self._prompt.start(None, Steered)
-        assert isinstance(start.grammar, Steered)
-        start.grammar.endless = endless
-        return start
+            grammar = Grammar(self._vocabulary, 1, count_pickup=False)
+            return self._decoder.begin(Masks(grammar, [Live(self._steering)]))
+        return self._prompt.start(None, [Live(self._steering)])
 
     # Listening
 
     @property
     def tick(self) -> int:
         """Where the stream stands: the tick of its last event."""
-        return int(self._context.tick[0]) + self._shift[0]
+        return int(self._frontier.contexts.tick[0]) + self._shift[0]
 
     @property
     def ticks_per_quarter(self) -> int:
@@ -141,7 +135,7 @@ class Stream(Iterator[Note]):
         while not self._ended:
             event = self._next_event()
             if event[TIME] != END and self._tick_of(event[TIME]) >= tick:
-                self._drawn = event
+                self._next = event
                 break
             self._say(event)
         notes = list(self._certain)
@@ -156,7 +150,7 @@ class Stream(Iterator[Note]):
         """
         if self._prompt is None:
             return decoded(self._vocabulary, self.rows)
-        return self._prompt.joined(self.rows, False, self._model.file.name).piece
+        return self._prompt.joined(self.rows, False, self._source.file.name).piece
 
     @property
     def rows(self) -> Rows:
@@ -215,15 +209,15 @@ class Stream(Iterator[Note]):
         event = np.array([[time, FIRST_PART + part, value, self._nearest_duration(time, duration), 0]], np.int64)
         event[0, VELOCITY] = np.abs(np.array(self._vocabulary.velocities) - velocity).argmin()
         event[~self._vocabulary.said(event)] = 0
-        self._drawn = None
-        self._usual = self._usual.at_any_pitch()  # from here on it goes on from what it was fed, wherever that is
+        self._next = None
+        self._decoder = self._decoder.at_any_pitch()  # from here on it goes on from what it was fed, wherever that is
         self._say(event[0].tolist(), fed=True)
         return self.tick
 
     def _time_for(self, kind: int, value: int, onset: int | None) -> int:
         """The time token with which an event comes nearest to `onset`."""
         wanted = self.tick if onset is None else max(onset, self.tick)
-        times = np.array([] if self._ended else self._grammar.legal_times(kind, value), np.int64)
+        times = np.array([] if self._ended else self._frontier.masks.times_by_grammar(kind, value), np.int64)
         off = np.abs(self.tick + np.array(self._vocabulary.shifts)[times - 1] - wanted)
         if not len(times) or (onset is not None and off.min() > self.ticks_per_quarter):
             raise SamplingError(
@@ -234,17 +228,17 @@ class Stream(Iterator[Note]):
 
     def _nearest_duration(self, time: int, ticks: int) -> int:
         known = np.array(self._vocabulary.durations or (1,))
-        legal = self._grammar.durations(np.array([time]))[0]
+        legal = self._frontier.masks.grammar.durations(np.array([time]))[0]
         return int(np.where(legal, np.abs(known - ticks), np.iinfo(np.int64).max).argmin())
 
     def _say_header(self) -> None:
         """Let the model say metre, tempo and key, if nothing has been said yet."""
-        while self._prompt is None and not self._grammar.has_begun:
+        while self._prompt is None and not self._frontier.masks.has_begun[0]:
             event = self._next_event()
             if event[KIND] >= FIRST_PART:
                 break
             self._say(event)
-        self._drawn = None
+        self._next = None
 
     # Steering
 
@@ -254,7 +248,7 @@ class Stream(Iterator[Note]):
         temperature: float | None = None,
         key: str | None = None,
         scale: str | None = None,
-        pitches: str | None = None,
+        range: str | None = None,
         silent: Iterable[int] | None = None,
     ) -> None:
         """Change from the next note on what is given; all else stays.
@@ -263,7 +257,7 @@ class Stream(Iterator[Note]):
         ----------
         temperature
             As in `SamplingSettings`; `settings` can be set as a whole as well.
-        key, scale, pitches
+        key, scale, range
             As `Limits.parse` reads them: 'Dm', 'C,D,Eb,G,A', 'C4:C6'. Together they replace those that were given before;
             all of them '' lifts them.
         silent
@@ -275,9 +269,9 @@ class Stream(Iterator[Note]):
             If one of them makes no sense, leaves no note, or no part would be left to play.
         """
         settings = self.settings if temperature is None else replace(self.settings, temperature=temperature)
-        allowed, quiet = self._grammar.pitches, self._grammar.silent
-        if (key, scale, pitches) != (None, None, None):
-            limits = Limits.parse(key=key or None, scale=scale or None, pitches=pitches or None)
+        allowed, quiet = self._steering.pitches, self._steering.silent
+        if (key, scale, range) != (None, None, None):
+            limits = Limits.parse(key=key or None, scale=scale or None, range=range or None)
             check(limits, self._vocabulary)
             drums = np.array([part.is_drum for part in self._vocabulary.parts])
             allowed = self._own_pitches(limits) | drums[:, None]
@@ -285,8 +279,8 @@ class Stream(Iterator[Note]):
             quiet = np.isin(np.arange(len(quiet)), list(silent))
             if quiet.all():
                 raise SamplingError("no part would be left to play; leave one that is not silent")
-        self.settings, self._grammar.pitches, self._grammar.silent = settings, allowed, quiet
-        self._drawn = None
+        self.settings, self._steering.pitches, self._steering.silent = settings, allowed, quiet
+        self._next = None
 
     def _own_pitches(self, limits: Limits) -> Mask:
         """Which of the vocabulary's pitches the limits allow once they are where the prompt is, (pitches,)."""
@@ -306,14 +300,13 @@ class Stream(Iterator[Note]):
         return self.tick + self._vocabulary.shifts[time - 1]
 
     def _say(self, event: list[int], fed: bool = False) -> None:
-        """An event comes to be; the model hears it."""
+        """An event comes to be; the model reads it."""
         self._listen()
-        self._grammar.push(np.array([event]))
+        self._decoder.push(self._frontier, np.array([event]), observed=fed)
         self._rows.append(event)
         if event[TIME] == END:
             self._ended = True
             return
-        self._inputs = np.concatenate([np.array([event]), self._context.push(np.array([event]))], axis=1)
         self._trunks = None
         if event[KIND] >= FIRST_PART:
             self._sound(event, fed)
@@ -333,7 +326,7 @@ class Stream(Iterator[Note]):
         moved = pitch if self._vocabulary.parts[part].is_drum else pitch + semitones
         duration = 0 if legato else self._vocabulary.durations[event[DURATION]]
         note = Note(part, moved, self.tick, duration, self._vocabulary.velocities[event[VELOCITY]])
-        self._grammar.played[part] = fed and legato
+        self._steering.played[part] = fed and legato
         if legato:
             self._sounding[part] = note
         elif not fed:
@@ -342,42 +335,26 @@ class Stream(Iterator[Note]):
     def _end(self, part: int, tick: int) -> None:
         """What a legato part held is certain, if it is the model's."""
         note = self._sounding.pop(part, None)
-        if note is not None and not self._grammar.played[part]:
+        if note is not None and not self._steering.played[part]:
             self._certain.append(note._replace(duration=tick - note.onset))
-        self._grammar.played[part] = False
+        self._steering.played[part] = False
 
     def _listen(self) -> Floats:
-        """What the heads make of all that has been said."""
+        """What the heads make of all that has come."""
         if self._trunks is None:
             with one_thread():
-                hidden, self._state = self._engine.step(self._inputs, self._state)
-                self._trunks = self._engine.trunks(hidden)
+                self._trunks = self._decoder.read(self._frontier)
         return self._trunks
 
     def _next_event(self) -> list[int]:
         """What the model has in mind, drawn now if it had nothing."""
-        drawn, self._drawn = self._drawn, None
+        drawn, self._next = self._next, None
         return drawn or self._draw()
 
     def _draw(self) -> list[int]:
-        trunks, vocabulary, grammar = self._listen(), self._vocabulary, self._grammar
+        step = self._decoder.step(self._frontier, self._listen())
         chance = self._random.random(len(FIELDS))
-        event = np.zeros((1, len(FIELDS)), np.int64)
-        conditions = Conditions(self._context)
-
-        def pick(field: int, mask: Mask) -> None:
-            if field in self._engine.predicted:
-                logits = self._engine.logits(field, trunks, event, conditions.array)
-                if field == VALUE:
-                    self._usual.prefer(logits, event, self._context.tick == 0)
-                event[:, field] = choose(logits, mask, chance[[field]], self.settings, field)
-
-        pick(TIME, grammar.times())
-        conditions.place(event)
-        pick(KIND, grammar.kinds(event[:, TIME]))
-        conditions.part(event)
-        pick(VALUE, grammar.values(event[:, TIME], event[:, KIND]))
-        pick(DURATION, grammar.lengths(event))
-        pick(VELOCITY, grammar.velocities(event))
-        event[~vocabulary.said(event)] = 0
-        return event[0].tolist()
+        for field, mask in step.fields():
+            step.events[:, field] = choose(step.logits(field, mask), mask, chance[[field]], self.settings, field)
+        event: list[int] = step.finished()[0].tolist()
+        return event

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,27 +18,22 @@ from melody.errors import MidiError, SamplingError
 from melody.limits import Limits
 from melody.limits.numbers import MAX_BARS
 from melody.piece import Piece
-from melody.sampling.prompt import Continuation, understood
-from melody.sampling.tasks.infill import Variation, vary
+from melody.sampling.prompt import understood
+from melody.sampling.result import Result
+from melody.sampling.search import Search
+from melody.sampling.settings import SamplingSettings
+from melody.sampling.source import Source
+from melody.sampling.tasks.continuation import continuations
+from melody.sampling.tasks.infill import vary
 from melody.sampling.tasks.part_choice import Exchanged, Heard, New, heard, with_notes
+from melody.threads import one_thread
 from melody.tokens.vocabulary import Vocabulary
 from melody.wording import counted
 
-if TYPE_CHECKING:
-    from melody.sampling.model import Model
-
 
 @dataclass(frozen=True)
-class Varied:
-    """A MIDI file with bars rewritten: its bytes, and what was done, its remarks in full."""
-
-    data: bytes
-    made: Variation
-
-
-@dataclass(frozen=True)
-class Continued:
-    """A MIDI file gone on with.
+class Edited:
+    """A MIDI file with new notes.
 
     Parameters
     ----------
@@ -47,54 +42,56 @@ class Continued:
     made
         What was done, its remarks in full.
     parts
-        Numbers of the parts of `made.piece` that have new notes, or were gone on with.
+        Numbers of the parts of `made.piece` that have new notes, or that the model read.
     """
 
     data: bytes
-    made: Continuation
+    made: Result
     parts: tuple[int, ...]
 
-    def heard_again(self) -> Piece:
-        """The parts that were gone on with, as they are read from the bytes."""
+    def read_again(self) -> Piece:
+        """Those parts as they are read from the bytes."""
         piece = midi.parse(self.data, ticks_per_quarter=self.made.piece.ticks_per_quarter).piece
         return piece.select(np.isin(piece.part, self.parts))
 
 
-def vary_file(model: Model, path: str | PathLike[str], first_bar: int, last_bar: int, **options: Any) -> list[Varied]:
+def vary_file(source: Source, path: str | PathLike[str], first_bar: int, last_bar: int, **options: Any) -> list[Edited]:
     """Bars of a MIDI file rewritten; parameters and errors as of `melody.sampling.tasks.infill.vary`."""
-    reading, data = _read(model.vocabulary, path)
+    reading, data = _read(source.vocabulary, path)
     made = []
-    for variation in vary(model, reading.piece, first_bar, last_bar, **options):
-        written = with_notes(data, variation.piece, variation.parts, variation.first_tick, variation.last_tick)
-        if variation.parts and variation.piece.num_notes and not written.anew:
+    for variation in vary(source, reading.piece, first_bar, last_bar, **options):
+        parts = variation.parts or ()
+        written = with_notes(data, variation.piece, parts, variation.first_tick, variation.last_tick)
+        if parts and variation.piece.num_notes and not written.anew:
             texts = variation.piece.texts[len(reading.piece.texts) :]
             written = replace(written, data=midi.annotated(written.data, _playing(variation), texts))
         remarks = (*reading.repairs, *variation.remarks, *written.remarks)
-        made.append(Varied(written.data, replace(variation, remarks=remarks)))
+        made.append(Edited(written.data, replace(variation, remarks=remarks), parts))
     return made
 
 
-def _playing(variation: Variation) -> int:
+def _playing(variation: Result) -> int:
     """The number of a rewritten part among those that the file has now: a part that has lost all its notes is none."""
     left = np.unique(variation.piece.part)
-    rewritten = [part for part in variation.parts if part in left]
+    rewritten = [part for part in variation.parts or () if part in left]
     return int(np.searchsorted(left, rewritten[0])) if rewritten else 0
 
 
+@one_thread()
 def continue_file(
-    model: Model,
+    source: Source,
     path: str | PathLike[str],
     *,
     part: str | None = None,
-    count: int = 1,
+    search: Search | None = None,
     limits: Limits | None = None,
-    **options: Any,
-) -> list[Continued]:
-    """`count` continuations of a MIDI file.
+    settings: SamplingSettings | None = None,
+) -> list[Edited]:
+    """Continuations of a MIDI file.
 
     Parameters
     ----------
-    model
+    source
         Whose style.
     path
         The file.
@@ -102,36 +99,36 @@ def continue_file(
         The part that is gone on with, and the only one that the model hears: a number from 1, a track's name, 'melodic'
         or 'highest'. None for all parts, or if the model does not understand them together, for the most melodic one that
         it understands.
-    count, limits
-        As for `Model.continue_many`. The new bars begin where the parts that are gone on with end; limits are about these
-        parts.
-    options
-        The others of `Model.continue_many`, but for `only_new`.
+    search, limits, settings
+        As for `melody.sampling.tasks.continuation.continuations`; None for one continuation, of no limits, at the default
+        settings. The new bars begin where the parts that are gone on with end; limits are about these parts.
 
     Raises
     ------
     melody.errors.MidiError
         If the file cannot be read.
     SamplingError, melody.errors.VocabularyError
-        As `Model.continue_many`, or if the file changes its metre (or what limits are to hold, its tempo or key) where the
+        As `continuations`, or if the file changes its metre (or what limits are to hold, its tempo or key) where the
         new bars would stand.
     """
     limits = limits or Limits()
-    reading, data = _read(model.vocabulary, path)
+    reading, data = _read(source.vocabulary, path)
     piece = reading.piece
-    chosen = heard_of(model, piece, part, limits)
+    chosen = heard_of(source, piece, part, limits)
     _check_nothing_changes_later(piece, chosen.piece.length, limits)
     chosen = replace(chosen, piece=_without_later_changes(chosen.piece))
-    told = (*reading.repairs, *chosen.remarks)
-    continued = model.continue_many(chosen.piece, count, limits=limits, **options)
-    return [_in_file(data, piece, chosen, replace(c, remarks=(*told, *c.remarks)), model.vocabulary) for c in continued]
+    remarks = (*reading.repairs, *chosen.remarks)
+    music = chosen.piece
+    music = music if music.keys or limits.key is None else replace(music, keys=(limits.key,))
+    made = continuations(source, music, search or Search(1), limits, settings or SamplingSettings())
+    return [_in_file(data, piece, chosen, replace(c, remarks=(*remarks, *c.remarks)), source.vocabulary) for c in made]
 
 
-def heard_of(model: Model, piece: Piece, part: str | None, limits: Limits) -> Heard:
+def heard_of(source: Source, piece: Piece, part: str | None, limits: Limits) -> Heard:
     """What a model hears of a prompt (see `part_choice.heard`), in the key of the limits if it names none."""
 
     def check(music: Piece) -> None:
-        understood(model.vocabulary, music.resolution(model.vocabulary.ticks_per_quarter), keep_rhythm=True)
+        understood(source.vocabulary, music.resolution(source.vocabulary.ticks_per_quarter), keep_rhythm=True)
 
     chosen = heard(piece, part, check, alone=part is not None, top_line=True)
     if chosen.piece.keys or limits.key is None:
@@ -148,7 +145,7 @@ def _without_later_changes(piece: Piece) -> Piece:
 
 def _check_nothing_changes_later(piece: Piece, end: int, limits: Limits) -> None:
     changes = {"metre": [event.onset for event in piece.time_signatures]}
-    if limits.tempo_qpm is not None:
+    if limits.tempo is not None:
         changes["tempo"] = [event.onset for event in piece.tempi]
     if limits.key is not None:
         changes["key"] = [event.onset for event in piece.keys]
@@ -176,18 +173,18 @@ def _read(vocabulary: Vocabulary, path: str | PathLike[str]) -> tuple[midi.Readi
         raise MidiError(f"{path}: {error}") from error
 
 
-def _in_file(data: bytes, piece: Piece, chosen: Heard, made: Continuation, vocabulary: Vocabulary) -> Continued:
+def _in_file(data: bytes, piece: Piece, chosen: Heard, made: Result, vocabulary: Vocabulary) -> Edited:
     """A continuation of some parts of a piece, in its file."""
-    is_new = made.piece.onset >= made.prompt_end
+    is_new = made.piece.onset >= made.first_tick
     columns = (getattr(made.piece, name)[is_new] for name in ("onset", "duration", "pitch", "velocity", "part"))
     notes = New(*columns)
     if len(vocabulary.velocities) == 1:
         notes = notes.as_loud_as(piece)
-    keys = (*made.piece.keys, *(key for key in piece.keys if key.onset > made.prompt_end))
+    keys = (*made.piece.keys, *(key for key in piece.keys if key.onset > made.first_tick))
     whole = notes.into(replace(piece, parts=made.piece.parts, keys=keys, texts=made.piece.texts))
-    written = _written(data, piece, whole, np.unique(notes.part).tolist(), made.prompt_end)
+    written = _written(data, piece, whole, np.unique(notes.part).tolist(), made.first_tick)
     parts = tuple(sorted({*chosen.piece.part.tolist(), *notes.part.tolist()}))
-    return Continued(written.data, replace(made, piece=whole, remarks=(*made.remarks, *written.remarks)), parts)
+    return Edited(written.data, replace(made, piece=whole, remarks=(*made.remarks, *written.remarks)), parts)
 
 
 def _written(data: bytes, piece: Piece, whole: Piece, parts: Sequence[int], end: int) -> Exchanged:

@@ -1,4 +1,4 @@
-"""What limits say of a place in a bar: is it on the grid, how far is the next place, which notes may begin and sound there.
+"""Tables of the places in a bar: is one on the grid, how far is the next one, which notes may begin and sound there.
 
 Tables for each metre of a vocabulary, so that masks for many streams at once are look-ups. A position is in ticks from the
 bar line. `since` is in ticks from where the chords begin, below 0 in a pick-up, which has none.

@@ -2,7 +2,7 @@
 
 Counted back from the end, for one part alone that goes on by itself: whether a note of a pitch, begun so many ticks before
 the end, may be the last one, or be followed by another from which the same holds. A tune that keeps to notes that lead to
-an ending always has a way on, whatever grid, chords, leaps, range and density ask for.
+an ending always has an event that may come next, whatever grid, chords, leaps, range and density ask for.
 """
 
 from __future__ import annotations
@@ -13,28 +13,30 @@ import numpy as np
 
 from melody.limits import Limits
 from melody.piece import Ints
-from melody.sampling.constraints.places import NEVER, Places
+from melody.sampling.constraints.user.places import NEVER, Places
 from melody.tokens.grammar import Mask
 
-_MOST_ONSETS = 12  # told apart of those left in a bar; no tonic is more leaps away
+_MOST_ONSETS = 12  # distinguished of those left in a bar; no tonic is more leaps away
 _MOST_BARS = 64
 
 
 @dataclass(frozen=True)
 class Endings:
-    """How notes of one kind of part lead to an ending. `left` is ticks to the end; `room` how many onsets the bar still has.
+    """How notes of one kind of part lead to an ending.
+
+    `left` is ticks to the end, and `notes_left` how many onsets the bar still has.
 
     Parameters
     ----------
     last
         Whether a note may be the last one as far as time and chords go, (left, pitches).
     followed
-        Whether it may be followed by one that leads to an ending, (left, room, pitches).
+        Whether it may be followed by one that leads to an ending, (left, notes_left, pitches).
     resumed
         Whether the part may go on from there to an ending at all if its last note, long ended, has that pitch, (left,
-        room, pitches + 1); the last one is for a part that has not begun.
+        notes_left, pitches + 1); the last one is for a part that has not begun.
     begins
-        Whether a note may begin there and leads to an ending, (left, room, pitches).
+        Whether a note may begin there and leads to an ending, (left, notes_left, pitches).
     """
 
     last: Mask
@@ -49,7 +51,7 @@ class LastBars:
     Parameters
     ----------
     places
-        What limits say of each place in a bar.
+        The tables of each place in a bar.
     limits
         Of which bars, leaps, density, chords and final tonic are looked at. The first chord is that of the first bar.
     metre
@@ -65,17 +67,17 @@ class LastBars:
         Of each bar.
     horizon
         So many ticks before the end are looked at; earlier, everything leads to an ending.
-    room
-        So many onsets left in a bar are told apart, from 0; more are as many.
+    notes_left
+        How many numbers of onsets left in a bar are distinguished, from 0; the last one stands for more.
     """
 
     def __init__(self, places: Places, limits: Limits, metre: int, pitches: Mask, lowest: int) -> None:
         bars = limits.bars or 1
         self._places, self._metre, self.bar_ticks = places, metre, int(places.bar_ticks[metre])
         self._window = limits.max_leap
-        self.room = 1 if limits.max_density is None else min(limits.max_density, _MOST_ONSETS) + 1
-        self._dense = limits.max_density is None
-        self._after_one = min((limits.max_density or 1) - 1, self.room - 1)
+        self.notes_left = 1 if limits.density is None else min(limits.density, _MOST_ONSETS) + 1
+        self._dense = limits.density is None
+        self._after_one = min((limits.density or 1) - 1, self.notes_left - 1)
         self.horizon = self.bar_ticks * min(bars + 1, self._bars_needed(limits))
         left = np.arange(self.horizon + 1)
         since = (bars * self.bar_ticks - left)[None]
@@ -90,46 +92,46 @@ class LastBars:
         """How many bars before the end a tune must begin to look at it: enough for all leaps to the tonic."""
         leaps = -(-11 // limits.max_leap) + 1 if limits.end_on_tonic and limits.max_leap else 1
         onsets = int(self._places.on_grid[self._metre, : self.bar_ticks].sum())
-        return min(3 - (-leaps // max(min(limits.max_density or onsets, onsets), 1)), _MOST_BARS)
+        return min(3 - (-leaps // max(min(limits.density or onsets, onsets), 1)), _MOST_BARS)
 
-    def of_part(self, *, legato: bool, is_drum: bool) -> Endings:
-        """The endings for a kind of part; drums have no pitch."""
+    def of_part(self, *, implied: bool, is_drum: bool) -> Endings:
+        """The endings for a kind of part: with implied durations or not, drums or not; drums have no pitch."""
         tones = self._on[:, None].copy() if is_drum else self._tones
         left = np.arange(self.horizon + 1)[:, None]
         lasting = left if is_drum else self._lasting
         tonic = np.ones(1, bool) if is_drum else self._tonic
-        shortest = (self._places.next_place if legato else self._places.least)[self._metre, self._position][:, None]
+        shortest = (self._places.next_place if implied else self._places.least)[self._metre, self._position][:, None]
         tones &= shortest <= lasting
-        last = tones & (self._shortest_to_last_bar(legato)[:, None] <= lasting)
-        followed = np.zeros((self.horizon + 1, self.room, tones.shape[1]), bool)
-        resumed = np.zeros((self.horizon + 1, self.room, tones.shape[1] + 1), bool)
+        last = tones & (self._shortest_to_last_bar(implied)[:, None] <= lasting)
+        followed = np.zeros((self.horizon + 1, self.notes_left, tones.shape[1]), bool)
+        resumed = np.zeros((self.horizon + 1, self.notes_left, tones.shape[1] + 1), bool)
         begins = np.zeros_like(followed)  # a note may begin there and leads to an ending
         for ticks in range(1, self.horizon + 1):
             if not self._on[ticks]:
                 continue
-            steps, leads = self._next_onsets(ticks, begins)  # (steps, room, pitches)
+            steps, leads = self._next_onsets(ticks, begins)  # (steps, notes_left, pitches)
             reached = leads if is_drum else self._within_reach(leads)
             resumed[ticks, :, :-1] = reached.any(axis=0)
             resumed[ticks, :, -1] = leads.any(axis=(0, 2))
-            in_time = steps[:, None] <= lasting[ticks] if legato else (steps >= shortest[ticks])[:, None]
+            in_time = steps[:, None] <= lasting[ticks] if implied else (steps >= shortest[ticks])[:, None]
             followed[ticks] = (reached & in_time[:, None]).any(axis=0)
-            if legato:  # a rest between, and then the next one
+            if implied:  # a rest between, and then the next one
                 followed[ticks] |= (self._after_rests(ticks, steps, resumed[:, :, :-1]) & in_time[:, None]).any(axis=0)
             begins[ticks] = tones[ticks] & (followed[ticks] | (last[ticks] & tonic))
         return Endings(last, followed & tones[:, None], resumed, begins)
 
-    def index(self, room: Ints) -> Ints:
-        """The number under which so many onsets left are told."""
-        return np.clip(room, 0, self.room - 1)
+    def index(self, notes_left: Ints) -> Ints:
+        """The index of so many onsets left."""
+        return np.clip(notes_left, 0, self.notes_left - 1)
 
     def next_onsets(self, left: int, endings: Endings, *, is_drum: bool) -> tuple[Ints, Mask]:
-        """The time tokens from there on, and whether each leads to an ending, (steps, room, pitches)."""
+        """The time tokens from there on, and whether each leads to an ending, (steps, notes_left, pitches)."""
         steps, leads = self._next_onsets(left, endings.begins)
         return steps, leads if is_drum else self._within_reach(leads)
 
-    def _shortest_to_last_bar(self, legato: bool) -> Ints:
+    def _shortest_to_last_bar(self, implied: bool) -> Ints:
         """For each place the least number of ticks for a note from there to end in the last bar."""
-        lengths = self._places.steps if legato else self._places.durations
+        lengths = self._places.steps if implied else self._places.durations
         left = np.arange(self.horizon + 1)
         if not len(lengths):
             return np.full(len(left), NEVER)
@@ -138,14 +140,14 @@ class LastBars:
         return np.where(fits, lengths, NEVER).min(axis=1)
 
     def _after_rests(self, left: int, steps: Ints, resumed: Mask) -> Mask:
-        """Whether a rest after each of these steps leads to an ending, (steps, room, pitches)."""
+        """Whether a rest after each of these steps leads to an ending, (steps, notes_left, pitches)."""
         rests = resumed[left - steps] & self._on[left - steps, None, None]
         other_bar: Mask = np.not_equal((left - 1) // self.bar_ticks, (left - steps - 1) // self.bar_ticks)
         leads: Mask = np.where(other_bar[:, None, None], rests[:, -1:], rests)
         return leads
 
     def _next_onsets(self, left: int, begins: Mask) -> tuple[Ints, Mask]:
-        """The time tokens from there on, and what may begin after each of them, (steps, room, pitches)."""
+        """The time tokens from there on, and what may begin after each of them, (steps, notes_left, pitches)."""
         steps = self._places.steps[self._places.steps < left]
         leads = begins[left - steps]
         if not self._dense:

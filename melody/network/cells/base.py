@@ -1,0 +1,165 @@
+"""What a cell is: weights, their start, and one step, written for torch, for NumPy and for ONNX.
+
+Conventions
+-----------
+A cell takes in the sum of an event's embeddings and its state, and gives its output, of which the heads make the next event,
+and a new state. Its weights are known by names of its own; in a model each has the name of the cell and a dot in front.
+
+In torch arrays are (streams, events, width), and each array of the state is (layers or steps, streams, width). In NumPy the
+streams are last: (width, streams), see `melody.network.state`. In ONNX they are first. Torch is loaded only by the methods
+that need it, so that music is written without it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.network.graph import Graph
+from melody.network.state import Floats, State
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Shapes = dict[str, tuple[int, ...]]
+Weights = Mapping[str, Floats]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How large a cell is.
+
+    Parameters
+    ----------
+    inputs
+        Width of what it takes in, the sum of an event's embeddings.
+    hidden
+        Width of each layer, and of its output.
+    layers
+        Layers on top of each other.
+    """
+
+    inputs: int
+    hidden: int
+    layers: int
+
+
+class Step(ABC):
+    """One step of a cell in NumPy, its weights folded once for speed."""
+
+    @abstractmethod
+    def __call__(self, rows: NDArray[np.int64], state: State) -> tuple[Floats, State]:
+        """Take in one event a stream.
+
+        Parameters
+        ----------
+        rows
+            Which embeddings make up each event, (streams, fields + features).
+        state
+            Stays as it is.
+
+        Returns
+        -------
+        output, state
+            The cell's output and the event's embedding side by side, (streams, hidden + embedding); the new state.
+        """
+
+
+class Cell(ABC):
+    """One kind of recurrent layers.
+
+    Parameters
+    ----------
+    sizes
+        How large.
+    """
+
+    title: ClassVar[str]  # as people write it
+
+    def __init__(self, sizes: Sizes) -> None:
+        self.sizes = sizes
+
+    @classmethod
+    @abstractmethod
+    def sizes_of(cls, weights: Weights) -> Sizes:
+        """How large the cell of these weights is."""
+
+    @abstractmethod
+    def shapes(self) -> Shapes:
+        """Name and shape of each weight, as `module` has them."""
+
+    @abstractmethod
+    def begin(self, streams: int) -> State:
+        """The state before the first event, as NumPy and ONNX carry it."""
+
+    @abstractmethod
+    def module(self, dropout: float) -> nn.Module:
+        """The weights as a module of torch, which leaves out that share of what goes from layer to layer in training."""
+
+    @abstractmethod
+    def initialise(self, module: nn.Module) -> None:
+        """Give the module's weights the values with which training begins."""
+
+    @abstractmethod
+    def unroll(
+        self, module: nn.Module, inputs: Tensor, state: Mapping[str, Tensor] | None, weight_dropout: float
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """All events of a window, one after the other, in torch.
+
+        Parameters
+        ----------
+        module
+            As `module` gives it.
+        inputs
+            Sums of embeddings, (streams, events, embedding).
+        state
+            To go on from; None before the first event.
+        weight_dropout
+            Share of the recurrent weights that is left out, the same ones throughout the window (Merity et al. 2018).
+
+        Returns
+        -------
+        output, state
+            Of each event, (streams, events, hidden); the state after the last one.
+        """
+
+    @abstractmethod
+    def step(self, embedding: Floats, weights: Weights, num_times: int) -> Step:
+        """The step in NumPy.
+
+        Parameters
+        ----------
+        embedding
+            Of each token and feature, (tokens, embedding).
+        weights
+            Of this cell.
+        num_times
+            How many of the first tokens are times; each event has exactly one of them.
+        """
+
+    @abstractmethod
+    def onnx_inputs(self, weights: Weights) -> Floats:
+        """With what an event's embedding is multiplied before `onnx_step`, (products, embedding)."""
+
+    @abstractmethod
+    def onnx_step(self, graph: Graph, weights: Weights, inputs: str, state: Mapping[str, str]) -> str:
+        """Add the nodes of one step; gives the name of the cell's output, (streams, hidden).
+
+        Of each array of the state the new one is an output of the graph, named as it is with `_next` behind.
+
+        Parameters
+        ----------
+        graph
+            To add to.
+        weights
+            Of this cell.
+        inputs
+            Name of the event's embedding times `onnx_inputs`, (streams, products).
+        state
+            Names of the arrays of the state as they come in, (streams, width).
+        """

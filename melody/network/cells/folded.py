@@ -1,0 +1,88 @@
+"""What the NumPy steps of cells share: products at the speed at which weights come from memory.
+
+What an event adds to the first layer does not depend on the state. It is folded into a table once, embeddings times input
+weights, so that a step of a few streams adds up rows instead of multiplying. The rows are several times as wide as the
+embeddings, though, and for many streams they come from memory more slowly than the product that they save is computed: then
+embeddings are added up and multiplied.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.network.state import Floats
+from melody.network.tables import sums
+
+_MANY = 12  # streams, from which on the first layer's inputs are multiplied
+_MAX_TABLE = 2**26  # numbers, 256 MB: a larger table would save less time than it costs memory
+
+
+class Inputs:
+    """What events add to the first layer.
+
+    Parameters
+    ----------
+    embedding
+        (tokens, embedding).
+    weights
+        The first layer's input weights, (products, embedding).
+    bias
+        What is added to them, (products, 1).
+    num_times
+        How many of the first tokens are times; each event has exactly one of them, and with it the bias.
+    """
+
+    def __init__(self, embedding: Floats, weights: Floats, bias: Floats, num_times: int) -> None:
+        self._embedding, self._weights, self._bias, self._num_times = embedding, weights, bias, num_times
+
+    def are_multiplied(self, streams: int) -> bool:
+        """Whether embeddings are added up and are to be multiplied, not rows of the table that holds their products."""
+        return streams >= _MANY or len(self._embedding) * (len(self._weights) + self._embedding.shape[1]) > _MAX_TABLE
+
+    def embedded(self, rows: NDArray[np.int64]) -> Floats:
+        """Sums of embeddings, (streams, rows) -> (embedding, streams)."""
+        return sums(self._embedding, rows).T
+
+    def products(self, rows: NDArray[np.int64]) -> tuple[Floats, Floats]:
+        """Products and bias, (products, streams), and sums of embeddings, (embedding, streams)."""
+        found = sums(self._table, rows).T
+        return found[: len(self._weights)], found[len(self._weights) :]
+
+    @cached_property
+    def _table(self) -> Floats:
+        """Of each token what it adds to the products, and its embedding, (tokens, products + embedding)."""
+        products = len(self._weights)
+        table = np.empty((len(self._embedding), products + self._embedding.shape[1]), np.float32)
+        np.matmul(self._embedding, self._weights.T, out=table[:, :products])
+        table[:, products:] = self._embedding
+        table[: self._num_times, :products] += self._bias.T
+        return table
+
+
+class Matrix:
+    """Weights, (outputs, inputs): as torch has them for many streams, the other way for one or two.
+
+    Those are products with a vector each, which read the weights a fifth to a third faster that way.
+    """
+
+    def __init__(self, weights: Floats) -> None:
+        self._weights = weights
+
+    @cached_property
+    def _alone(self) -> Floats:
+        return np.asfortranarray(self._weights)
+
+    def times(self, inputs: Floats) -> Floats:
+        """(inputs, streams) -> (outputs, streams); two streams as two vectors, which OpenBLAS multiplies faster."""
+        streams = inputs.shape[1]
+        if streams > 2:
+            return self._weights @ inputs
+        if streams != 2:
+            return self._alone @ inputs
+        products = np.empty((2, len(self._weights)), np.float32)
+        for vector, product in zip(inputs.T, products):
+            np.matmul(self._alone, vector, out=product)
+        return np.ascontiguousarray(products.T)

@@ -1,0 +1,102 @@
+"""What cells share that torch has as a stack of layers: names of weights, their start, a whole window at once."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from melody.network.cells.base import Cell, Shapes, Sizes, Weights
+from melody.network.state import Floats, State
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+class Stacked(Cell):
+    """Layers as in `torch.nn.RNNBase`, each with as many blocks of `hidden` rows as it has gates.
+
+    Layer i has the weights weight_ih_l{i} of what it takes in, weight_hh_l{i} of its own state, and a bias of each.
+    Recurrent weights begin orthogonal, block by block (Saxe et al. 2014).
+    """
+
+    blocks: ClassVar[int]
+    arrays: ClassVar[tuple[str, ...]]  # of the state, in torch's order; each holds all layers, the lowest first
+
+    @classmethod
+    def sizes_of(cls, weights: Weights) -> Sizes:
+        layers = sum(name.startswith("weight_hh_l") for name in weights)
+        return Sizes(weights["weight_ih_l0"].shape[1], weights["weight_hh_l0"].shape[1], layers)
+
+    def shapes(self) -> Shapes:
+        rows, width = self.blocks * self.sizes.hidden, self.sizes.inputs
+        shapes: Shapes = {}
+        for i in range(self.sizes.layers):
+            shapes |= {f"weight_ih_l{i}": (rows, width), f"weight_hh_l{i}": (rows, self.sizes.hidden)}
+            shapes |= {f"bias_ih_l{i}": (rows,), f"bias_hh_l{i}": (rows,)}
+            width = self.sizes.hidden
+        return shapes
+
+    def begin(self, streams: int) -> State:
+        height = self.sizes.layers * self.sizes.hidden
+        return State({name: np.zeros((height, streams), np.float32) for name in self.arrays})
+
+    @staticmethod
+    @abstractmethod
+    def torch_class() -> type[nn.RNNBase]:
+        """The class of torch that has these layers."""
+
+    def module(self, dropout: float) -> nn.RNNBase:
+        sizes = self.sizes
+        between = dropout if sizes.layers > 1 else 0.0
+        kind: type = self.torch_class()
+        module: nn.RNNBase = kind(sizes.inputs, sizes.hidden, sizes.layers, dropout=between, batch_first=True)
+        return module
+
+    def initialise(self, module: nn.Module) -> None:
+        from torch import nn
+
+        for name, parameter in module.named_parameters():
+            if name.startswith("weight_hh"):
+                for block in parameter.data.chunk(self.blocks):
+                    nn.init.orthogonal_(block)
+            elif name.startswith("weight_ih"):
+                nn.init.xavier_uniform_(parameter)
+            else:
+                nn.init.zeros_(parameter)
+        self._set_biases(module)
+
+    def _set_biases(self, module: nn.Module) -> None:
+        """Change the biases that do not begin at 0."""
+
+    def unroll(
+        self, module: nn.Module, inputs: Tensor, state: Mapping[str, Tensor] | None, weight_dropout: float
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        output, after = self._unrolled(module, (inputs, None if state is None else self._packed(state)), weight_dropout)
+        return output, dict(zip(self.arrays, after if isinstance(after, tuple) else (after,)))
+
+    def _packed(self, state: Mapping[str, Tensor]) -> Tensor | tuple[Tensor, ...]:
+        """The state as torch wants it: an array alone, or several."""
+        arrays = tuple(state[name] for name in self.arrays)
+        return arrays if len(arrays) > 1 else arrays[0]
+
+    @staticmethod
+    def _unrolled(module: nn.Module, given: tuple[object, ...], weight_dropout: float) -> tuple[Tensor, object]:
+        import torch
+        from torch.nn import functional
+
+        if not weight_dropout:
+            result: tuple[Tensor, object] = module(*given)
+            return result
+        recurrent = {name: weights for name, weights in module.named_parameters() if name.startswith("weight_hh")}
+        kept = {name: functional.dropout(weights, weight_dropout) for name, weights in recurrent.items()}
+        result = torch.func.functional_call(module, kept, given)
+        return result
+
+
+def layer(weights: Weights, number: int) -> tuple[Floats, Floats, Floats, Floats]:
+    """Of one layer the input weights, the recurrent weights, and the bias of each."""
+    into, recurrent = weights[f"weight_ih_l{number}"], weights[f"weight_hh_l{number}"]
+    return into, recurrent, weights[f"bias_ih_l{number}"], weights[f"bias_hh_l{number}"]

@@ -1,0 +1,159 @@
+"""The heads in torch: the fields of the next event in a chain, each given those before it and the conditions.
+
+The conditions (see `melody.tokens.features`) are what is known, from its second field on, of the place where the event will
+stand. What each part plays is predicted by a head of its own, a voice. Besides a logit for each token a head gives one for
+going on with what is being repeated, added to that of the token that came next there (a pointer, Vinyals et al. 2015, to
+where `melody.tokens.matches` points), and the head of the value logits of intervals to the last pitches of the parts, added
+to those of the pitches that are so far away: the same in all keys.
+
+The first layer of a head, as far as it depends on the state alone, is called its trunk: an engine computes it once an event,
+whatever is tried for the fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from melody.network.settings import ModelSettings
+from melody.network.tables import starts
+from melody.tokens.features import MAX_INTERVAL, Voices, feature_sizes, related, told_sizes
+from melody.tokens.usage import FIRST_PART
+from melody.tokens.vocabulary import FIELDS, KIND, TIME, VALUE, Vocabulary
+
+
+class EmbeddingSum(nn.Module):
+    """Sum of the embeddings of several things, (rows, things) -> (rows, width), in training without some of them.
+
+    Parameters
+    ----------
+    number, width
+        Of embeddings.
+    dropout
+        Share of the things that is left out in training.
+    always
+        Columns that never are: a model that had to do without the place in the bar now and then would spread its probability
+        over places where nothing ever begins.
+    """
+
+    def __init__(self, number: int, width: int, dropout: float, always: Sequence[int]) -> None:
+        super().__init__()
+        self._dropout = dropout
+        self._always = list(always)
+        self.weight = nn.Parameter(torch.empty(number, width).normal_(std=0.1))
+
+    def forward(self, things: Tensor) -> Tensor:
+        kept = None
+        if self.training and self._dropout:
+            kept = functional.dropout(self.weight.new_ones(things.shape), self._dropout)
+            kept[:, self._always] = 1
+        return functional.embedding_bag(things, self.weight, mode="sum", per_sample_weights=kept)
+
+
+class Head(nn.Module):
+    """One field: a hidden layer of the state and of the conditions, one more on top, then logits.
+
+    Parameters
+    ----------
+    field
+        Which one.
+    vocabulary, settings
+        Of the model.
+    """
+
+    offsets: Tensor
+
+    def __init__(self, field: int, vocabulary: Vocabulary, settings: ModelSettings) -> None:
+        super().__init__()
+        self.field = field
+        self.voices, self.first_voice = Voices.of(vocabulary, field)
+        sizes = told_sizes(vocabulary, field)
+        seen, width, size = settings.hidden_size + settings.embedding_size, settings.head_size, vocabulary.sizes[field]
+        self.first_condition = len(FIELDS) + len(feature_sizes(vocabulary))
+        self.num_known = sum(sizes)
+        self.register_buffer("offsets", torch.from_numpy(starts(sizes)), persistent=False)
+        self.trunk = nn.Parameter(torch.empty(self.voices, seen, width).uniform_(-1, 1) / seen**0.5)
+        self.trunk_bias = nn.Parameter(torch.zeros(self.voices, width))
+        always = range(1, len(sizes) if field == TIME else 1 + field + 2)  # the fields before, position and beat
+        self.known = EmbeddingSum(self.voices * self.num_known, width, settings.feature_dropout, always)
+        self.dropout = nn.Dropout(settings.head_dropout)
+        self.inner = nn.Linear(width, width)
+        self.output = nn.Parameter(torch.empty(self.voices, width, size).uniform_(-1, 1) / width**0.5)
+        self.output_bias = nn.Parameter(torch.zeros(self.voices, size))
+        self.copy = nn.Parameter(torch.empty(self.voices, width, 1).uniform_(-1, 1) / width**0.5)
+        self.copy_bias = nn.Parameter(torch.zeros(self.voices, 1))
+        self.first_pitch = vocabulary.first_pitch
+        self.related = list(related(vocabulary, settings.intervals)) if field == VALUE else []
+        if self.related:
+            intervals = torch.empty(self.voices, width, len(self.related) * (2 * MAX_INTERVAL + 1))
+            self.interval = nn.Parameter(intervals.uniform_(-1, 1) / width**0.5 / len(self.related))
+
+    def forward(self, hidden: Tensor, targets: Tensor) -> Tensor:
+        """Logits, (batch, time, field size); see `MelodyLSTM.logits`."""
+        seen, events = hidden.flatten(0, 1).float(), targets.flatten(0, 1)  # (batch x time, ...)
+        voice = (events[:, KIND] - FIRST_PART + self.first_voice).clamp(0, self.voices - 1)
+        known = self._embedded(events, voice)
+        weights = [self._Voice(*each) for each in zip(*(p.unbind() for p in self._voiced()))]
+        if self.voices == 1:
+            return self._voice(weights[0], seen, known, events).view(*hidden.shape[:2], -1)
+        order = voice.argsort()  # one voice after the other, so that each gets a slice
+        counts = voice.bincount(minlength=self.voices).tolist()
+        rows = zip(weights, *(each[order].split(counts) for each in (seen, known, events)))
+        logits = torch.cat([self._voice(*of_voice) for of_voice in rows])
+        return logits[order.argsort()].view(*hidden.shape[:2], -1)
+
+    class _Voice(NamedTuple):
+        """The weights of one voice that are its own."""
+
+        trunk: Tensor
+        trunk_bias: Tensor
+        output: Tensor
+        output_bias: Tensor
+        copy: Tensor
+        copy_bias: Tensor
+        interval: Tensor | None = None
+
+    def _voiced(self) -> list[Tensor]:
+        """The weights that each voice has of its own, (voices, ...) each, in the order of `_Voice`."""
+        weights: list[Tensor] = [self.trunk, self.trunk_bias, self.output, self.output_bias, self.copy, self.copy_bias]
+        return weights + ([self.interval] if self.related else [])
+
+    def _embedded(self, events: Tensor, voice: Tensor) -> Tensor:
+        """The sum of the voice's embeddings of the conditions and of the fields before this one, (rows, width)."""
+        conditions = events[:, self.first_condition :]
+        place = conditions[:, len(FIELDS) :][:, : len(self.offsets) - 1 - self.field]
+        known = torch.cat([self._repeated(events, conditions), events[:, : self.field], place], dim=1) + self.offsets
+        return self.known(known + voice[:, None] * self.num_known)
+
+    def _voice(self, weights: _Voice, seen: Tensor, known: Tensor, events: Tensor) -> Tensor:
+        """The logits of one voice, (rows, field size)."""
+        conditions = events[:, self.first_condition :]
+        repeated = self._repeated(events, conditions)
+        inner = torch.tanh(torch.addmm(weights.trunk_bias, seen, weights.trunk) + known)
+        inner = self.dropout(inner + torch.tanh(self.inner(self.dropout(inner))))
+        logits = torch.addmm(weights.output_bias, inner, weights.output)
+        copied = torch.addmm(weights.copy_bias, inner, weights.copy)
+        logits = logits.scatter_add(1, (repeated - 1).clamp(min=0), (copied * (repeated > 0)).to(logits.dtype))
+        if weights.interval is not None:
+            logits = logits + self._by_interval(inner @ weights.interval, conditions)
+        return logits
+
+    def _repeated(self, events: Tensor, conditions: Tensor) -> Tensor:
+        """This field's token + 1 in the event that is repeated while the fields before are as they were there; (rows, 1)."""
+        match = conditions[:, : len(FIELDS)]
+        agree = (match[:, : self.field] == events[:, : self.field] + 1).all(dim=1, keepdim=True)
+        return match[:, self.field : self.field + 1] * agree
+
+    def _by_interval(self, logits: Tensor, conditions: Tensor) -> Tensor:
+        """Logits of intervals to each related pitch as logits of values, (rows, field size)."""
+        pitches = conditions[:, self.related, None]  # each + 1, (rows, related, 1)
+        count = self.output.shape[2] - self.first_pitch
+        interval = torch.arange(1, count + 1, device=logits.device) - pitches  # (rows, related, pitches)
+        found = logits.unflatten(1, (len(self.related), -1)).gather(
+            2, interval.clamp(-MAX_INTERVAL, MAX_INTERVAL) + MAX_INTERVAL
+        )
+        return functional.pad((found * (pitches > 0)).sum(dim=1), (self.first_pitch, 0))

@@ -1,0 +1,253 @@
+"""The decoder: streams of events side by side, and the one chain in which the fields of their next events are chosen.
+
+An event is five fields (`melody.tokens.vocabulary`), each predicted given those before it, so choosing an event is choosing
+in turn its time, kind, value, duration and velocity, each among the tokens that a mask allows. `Step.fields` is that chain,
+for everybody: sampling, search, particles, live music and scoring differ only in how they choose.
+
+    trunks = decoder.read(frontier)
+    step = decoder.step(frontier, trunks)
+    for field, mask in step.fields():
+        step.events[:, field] = ...            # from step.logits(field, mask)
+    decoder.push(frontier, step.finished())
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from copy import copy
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.network import AnyEngine, Floats, State
+from melody.piece import Ints
+from melody.sampling.constraints.base import Masks
+from melody.sampling.constraints.cutoff import going_on
+from melody.sampling.prior import Usual
+from melody.tokens.context import Conditions, Contexts
+from melody.tokens.features import feature_sizes
+from melody.tokens.grammar import Mask
+from melody.tokens.usage import FIRST_PART
+from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, Rows, Vocabulary
+
+
+class Frontier:
+    """Where streams of events stand, side by side.
+
+    Parameters
+    ----------
+    contexts
+        What the model reads of the events so far.
+    masks
+        What may come next.
+    state
+        Of the engine, before it has read the last event.
+    inputs
+        The last event of each with its features, (streams, fields + features); zeros before the first.
+    """
+
+    def __init__(self, contexts: Contexts, masks: Masks, state: State, inputs: Ints) -> None:
+        self.contexts, self.masks, self.state, self.inputs = contexts, masks, state, inputs
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def take(self, streams: Ints) -> Frontier:
+        """Those streams alone, in that order, independent of these; one may be named more than once."""
+        parts = self.contexts.take(streams), self.masks.take(streams), self.state.take(streams)
+        return Frontier(*parts, self.inputs[streams])
+
+    def join(self, other: Frontier) -> Frontier:
+        """These streams, and behind them those of another frontier."""
+        parts = self.contexts.join(other.contexts), self.masks.join(other.masks), self.state.join(other.state)
+        return Frontier(*parts, np.concatenate([self.inputs, other.inputs]))
+
+    def put(self, streams: Ints, other: Frontier) -> None:
+        """Let those streams be another frontier's; in place."""
+        self.contexts.put(streams, other.contexts)
+        self.masks.put(streams, other.masks)
+        self.state.put(streams, other.state)
+        self.inputs[streams] = other.inputs
+
+
+class Decoder:
+    """A model as what comes next.
+
+    Parameters
+    ----------
+    vocabulary
+        Of the events.
+    engine
+        What runs the network.
+    prior
+        In which keys pieces begin and how far their parts go.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, engine: AnyEngine, prior: Usual) -> None:
+        self.vocabulary, self.engine, self.prior = vocabulary, engine, prior
+
+    def at_any_pitch(self) -> Decoder:
+        """The same for music that has begun somewhere else than the corpus does, and stays there."""
+        return self._with(self.prior.at_any_pitch())
+
+    def without_key_prior(self) -> Decoder:
+        """The same for music whose key is given."""
+        return self._with(self.prior.in_any_key())
+
+    def without_prior(self) -> Decoder:
+        """The same for music that is given but for a part of it."""
+        return self._with(self.prior.in_any_key().at_any_pitch())
+
+    def _with(self, prior: Usual) -> Decoder:
+        made = copy(self)
+        made.prior = prior
+        return made
+
+    def begin(self, masks: Masks) -> Frontier:
+        """The beginning of as many pieces as there are masks of streams."""
+        streams = masks.streams
+        inputs = np.zeros((streams, len(FIELDS) + len(feature_sizes(self.vocabulary))), np.int64)
+        return Frontier(Contexts(self.vocabulary, streams), masks, self.engine.begin(streams), inputs)
+
+    def prime(self, masks: Masks, rows: Rows) -> Frontier:
+        """Where one stream stands after these events, END not among them."""
+        frontier = self.begin(masks)
+        for row in rows:
+            self.read(frontier)
+            self.push(frontier, row[None])
+        return frontier
+
+    def read(self, frontier: Frontier) -> Floats:
+        """Let the network read the last events; gives what its heads make of them (the trunks), (streams, heads x size)."""
+        hidden, frontier.state = self.engine.step(frontier.inputs, frontier.state)
+        return self.engine.trunks(hidden)
+
+    def step(self, frontier: Frontier, trunks: Floats) -> Step:
+        """The next events, of which nothing has been chosen yet."""
+        return Step(self, frontier.contexts, trunks, frontier.masks)
+
+    def push(self, frontier: Frontier, events: Rows, active: Mask | None = None, *, observed: bool = False) -> None:
+        """Take in an event a stream, (streams, 5); a stream that ends or is not `active` stays as it is.
+
+        `observed` events, such as a player's, are not the model's choice: they break no constraint.
+        """
+        frontier.masks.push(events, active, observed=observed)
+        frontier.inputs = np.concatenate([events, frontier.contexts.push(events, active)], axis=1)
+
+    def score(self, rows: Sequence[Rows]) -> NDArray[np.float64]:
+        """Negative log likelihood of each event of sequences that are equally long, in nats, (sequences, events).
+
+        Under the network alone, without masks and without the corpus prior.
+        """
+        contexts, state = Contexts(self.vocabulary, len(rows)), self.engine.begin(len(rows))
+        inputs = np.zeros((len(rows), len(FIELDS) + len(feature_sizes(self.vocabulary))), np.int64)
+        found = np.zeros((len(rows), len(rows[0])))
+        for at, events in enumerate(np.stack(rows, axis=1)):
+            hidden, state = self.engine.step(inputs, state)
+            found[:, at] = self._nats(Step(self, contexts, self.engine.trunks(hidden)), events)
+            inputs = np.concatenate([events, contexts.push(events)], axis=1)
+        return found
+
+    def _nats(self, step: Step, events: Rows) -> NDArray[np.float64]:
+        """Of these events, whatever else might come there, (streams,)."""
+        step.events[:], nats = events, np.zeros(len(events))
+        encoded = self.vocabulary.said(events)
+        for field, _ in step.fields():
+            logits = self.engine.logits(field, step.trunks, events, step.conditions.array).astype(np.float64)
+            chosen = logits[np.arange(len(events)), events[:, field]]
+            nats += np.where(encoded[:, field], np.logaddexp.reduce(logits, axis=1) - chosen, 0.0)
+        return nats
+
+
+class Step:
+    """The next event of each stream, while its fields are chosen one after another.
+
+    Attributes
+    ----------
+    events
+        As far as they are chosen, (streams, 5).
+    conditions
+        What the heads read of the place and the part that have been chosen.
+    trunks
+        As `Decoder.read` gives them.
+    masks
+        What may come; None where nothing is forbidden.
+    """
+
+    def __init__(self, decoder: Decoder, contexts: Contexts, trunks: Floats, masks: Masks | None = None) -> None:
+        self._decoder, self.masks, self.trunks = decoder, masks, trunks
+        self.events = np.zeros((len(trunks), len(FIELDS)), np.int64)
+        self.conditions = Conditions(contexts)
+        self._at_beginning = contexts.tick == 0
+        self._past_end: Mask | None = None  # of the time
+        self.has_next: Mask = np.ones(len(trunks), bool)  # whether there is any time at which something may come
+
+    def fields(self) -> Iterator[tuple[int, Mask | None]]:
+        """The fields that the model predicts, in their order, each with the tokens that may be chosen, (streams, tokens).
+
+        Before it is asked for the next one, the field has to stand in `events`.
+        """
+        predicted = self._decoder.engine.predicted
+        for field in range(len(FIELDS)):
+            if field == KIND:
+                self.conditions.place(self.events)
+            elif field == VALUE:
+                self.conditions.part(self.events)
+            if not len(self.events):
+                return
+            mask = None if self.masks is None else self._mask(self.masks, field)
+            if field in predicted:
+                yield field, mask
+
+    def _mask(self, masks: Masks, field: int) -> Mask:
+        events = self.events
+        if field == TIME:
+            times = masks.times()
+            self._past_end, self.has_next = masks.past_end(), np.asarray(times.any(axis=1))
+            return times
+        if field == KIND:
+            return masks.kinds(events[:, TIME])
+        if field == VALUE:
+            return masks.values(events[:, TIME], events[:, KIND])
+        return masks.durations(events) if field == DURATION else masks.velocities(events)
+
+    def logits(self, field: int, mask: Mask | None, streams: Ints | None = None, trunks: Floats | None = None) -> Floats:
+        """What the model makes of a field, its prior included, (streams, tokens).
+
+        Parameters
+        ----------
+        field, mask
+            As `fields` gives them.
+        streams
+            Of which streams; None for all.
+        trunks
+            Of these streams, where they are not `self.trunks`.
+        """
+        of = slice(None) if streams is None else streams
+        trunks = self.trunks[of] if trunks is None else trunks
+        events = self.events[of]
+        logits = self._decoder.engine.logits(field, trunks, events, self.conditions.array[of])
+        if field == TIME and mask is not None and self._past_end is not None:
+            return going_on(logits, mask[of], self._past_end[of])
+        if field == VALUE:
+            self._decoder.prior.prefer(logits, events, self._at_beginning[of])
+        return logits
+
+    def take(self, kept: Ints) -> None:
+        """Go on with these streams alone, in that order; one may be named more than once."""
+        self.events, self.trunks, self.has_next = self.events[kept], self.trunks[kept], self.has_next[kept]
+        self._at_beginning = self._at_beginning[kept]
+        self._past_end = None if self._past_end is None else self._past_end[kept]
+        self.masks = None if self.masks is None else self.masks.take(kept)
+        self.conditions.take(kept)
+
+    def finished(self) -> Rows:
+        """The events, 0 in the fields that an event does not have."""
+        self.events[~self._decoder.vocabulary.said(self.events)] = 0
+        return self.events
+
+
+def changes_nothing(events: Rows) -> Mask:
+    """Whether each event is a note, a rest or the end: no metre, tempo or key, (events,)."""
+    found: Mask = (events[:, KIND] >= FIRST_PART) | (events[:, TIME] == END)
+    return found

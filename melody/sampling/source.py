@@ -1,0 +1,66 @@
+"""`Source`: a model file with its decoder, which is what the tasks write music with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody import modelfile
+from melody.errors import SamplingError
+from melody.network import AnyEngine, Engine
+from melody.sampling.decoder import Decoder
+from melody.sampling.prior import Usual
+from melody.sampling.settings import SamplingSettings
+from melody.threads import one_thread
+from melody.tokens.vocabulary import Rows, Vocabulary
+
+EngineName = Literal["numpy", "onnx", "int8"]
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+LONGEST = 20_000  # events of a tune that a model never ends
+_MOST_IN_BAR = 1_000  # events, on average, before a model is taken for one that never comes to the next bar
+
+
+class Source:
+    """A model file with its decoder.
+
+    Parameters
+    ----------
+    file
+        The model file.
+    engine
+        What runs it: 'numpy'; or ONNX Runtime, which has to be installed: 'onnx', or 'int8' with weights of 8 bits.
+    """
+
+    def __init__(self, file: modelfile.ModelFile, engine: EngineName = "numpy") -> None:
+        self.file = file
+        self.vocabulary: Vocabulary = file.vocabulary
+        self.runs_by: EngineName = engine
+        self.prior = Usual.of(file.vocabulary, file.training)
+        self.decoder = Decoder(file.vocabulary, _engine(file, engine), self.prior)
+
+    @property
+    def longest_piece(self) -> int:
+        """Events of the longest piece in training, at most 20,000; 5,000 if the model file does not say."""
+        return min(int(self.file.training.get("longest_piece", 0)) or 5_000, LONGEST)
+
+    def most_events(self, settings: SamplingSettings, bars: int | None) -> int:
+        """After how many events a tune is ended."""
+        return settings.max_notes or (self.longest_piece if bars is None else LONGEST + _MOST_IN_BAR * bars)
+
+    @one_thread()
+    def nats(self, rows: Sequence[Rows]) -> NDArray[np.float64]:
+        """Negative log likelihood of sequences of events, all equally long, (sequences,)."""
+        return self.decoder.score(rows).sum(axis=1)
+
+
+def _engine(file: modelfile.ModelFile, name: EngineName) -> AnyEngine:
+    if name == "numpy":
+        return Engine(file.vocabulary, file.weights)
+    if name not in ENGINES:
+        raise SamplingError(f"there is no engine '{name}'; take one of {', '.join(ENGINES)}")
+    from melody import export
+
+    return export.engine(file, name)

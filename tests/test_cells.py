@@ -1,0 +1,264 @@
+"""The laws of every cell: its published equations, the same step in torch, NumPy and ONNX, and the whole way to a tune."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+import torch
+from conftest import small_corpus
+from music import folk_tune, random_piece
+
+from melody import export, modelfile
+from melody.dataset import BatchSettings, with_features
+from melody.errors import ModelFileError
+from melody.modelfile import ModelFile
+from melody.network import AnyEngine, Engine, State
+from melody.network.cells import CELLS, CellName, Sizes, folded, recognised
+from melody.network.model import MelodyLSTM, ModelSettings
+from melody.network.settings import Intervals, weight_shapes
+from melody.sampling import Model
+from melody.tokens import FIELDS, Vocabulary
+from melody.training.run import fit
+from melody.training.settings import TrainingSettings
+
+Array = np.ndarray
+Arrays = dict[str, Array]
+SMALL = ModelSettings(hidden_size=24, num_layers=2, embedding_size=16, head_size=20, dropout=0.0)
+NAMES = list(CELLS)
+each_cell = pytest.mark.parametrize("name", NAMES)
+
+
+@pytest.fixture(scope="module")
+def vocabulary() -> Vocabulary:
+    """Of music in several parts."""
+    pieces = [random_piece(n) for n in range(12)] + [folk_tune(n) for n in range(4)]
+    return Vocabulary.build(pieces, transpositions=range(-5, 7))
+
+
+def _model(vocabulary: Vocabulary, settings: ModelSettings) -> MelodyLSTM:
+    torch.manual_seed(settings.num_layers)
+    model = MelodyLSTM(vocabulary, settings).eval()
+    with torch.no_grad():  # as training would: biases are not zero, and differ
+        for name, parameter in model.recurrent.named_parameters():
+            if "bias" in name:
+                parameter.add_(torch.randn(parameter.shape), alpha=0.3)
+    return model
+
+
+def _file(vocabulary: Vocabulary, model: MelodyLSTM) -> ModelFile:
+    return ModelFile({name: value.numpy() for name, value in model.state_dict().items()}, vocabulary, {}, name="untrained")
+
+
+def _events(vocabulary: Vocabulary, numbers: range, length: int) -> torch.Tensor:
+    """The beginnings of pieces with their features and conditions, (pieces, events, ...)."""
+    rows = [with_features(vocabulary, vocabulary.encode(folk_tune(n)))[:length] for n in numbers]
+    return torch.from_numpy(np.stack(rows))
+
+
+def _state(model: MelodyLSTM, streams: int) -> tuple[dict[str, torch.Tensor], State]:
+    """A state that is not zero, as torch and as the engines carry it."""
+    _, empty = model(torch.zeros(streams, 1, len(model.offsets), dtype=torch.long))
+    random = torch.Generator().manual_seed(1)
+    state = {name: torch.rand(array.shape, generator=random) * 2 - 1 for name, array in empty.items()}
+    columns = {name: array.permute(0, 2, 1).reshape(-1, streams).numpy() for name, array in state.items()}
+    return state, State(columns)
+
+
+def _sigmoid(x: Array) -> Array:
+    return 1 / (1 + np.exp(-x))
+
+
+def _lstm(weights: Arrays, below: Array, state: Arrays) -> Arrays:
+    """Hochreiter and Schmidhuber (1997) with the forget gate of Gers et al. (2000)."""
+    gates = weights["weight_ih"] @ below + weights["bias_ih"] + weights["weight_hh"] @ state["h"] + weights["bias_hh"]
+    into, forget, cell, out = np.split(gates, 4)
+    c = _sigmoid(forget) * state["c"] + _sigmoid(into) * np.tanh(cell)
+    return {"h": _sigmoid(out) * np.tanh(c), "c": c}
+
+
+def _gru(weights: Arrays, below: Array, state: Arrays) -> Arrays:
+    """Cho et al. (2014), the reset gate on the product with h."""
+    reset_in, keep_in, new_in = np.split(weights["weight_ih"] @ below + weights["bias_ih"], 3)
+    reset_h, keep_h, new_h = np.split(weights["weight_hh"] @ state["h"] + weights["bias_hh"], 3)
+    reset, keep = _sigmoid(reset_in + reset_h), _sigmoid(keep_in + keep_h)
+    return {"h": (1 - keep) * np.tanh(new_in + reset * new_h) + keep * state["h"]}
+
+
+EQUATIONS: dict[str, Callable[[Arrays, Array, Arrays], Arrays]] = {"lstm": _lstm, "gru": _gru}
+
+
+def test_every_cell_has_its_row_its_name_and_its_equations() -> None:
+    assert tuple(CELLS) == get_args(CellName)
+    assert set(EQUATIONS) == set(CELLS)
+
+
+@each_cell
+def test_one_step_is_the_published_equations(vocabulary: Vocabulary, name: CellName) -> None:
+    """Written out, from a state that is not zero, so that the recurrent weights and every gate count; output h on top."""
+    model = _model(vocabulary, replace(SMALL, cell=name))
+    weights = {key: value.detach().double().numpy() for key, value in model.state_dict().items()}
+    events, (before, _) = _events(vocabulary, range(1), 1), _state(model, 1)
+    seen, after = model(events, before)
+    below = embedded = weights["embedding.weight"][(events[0, 0, : len(model.offsets)] + model.offsets).numpy()].sum(0)
+    for layer in range(SMALL.num_layers):
+        own = {key: weights[f"{name}.{key}_l{layer}"] for key in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
+        found = EQUATIONS[name](own, below, {key: array[layer, 0].double().numpy() for key, array in before.items()})
+        assert set(found) == set(after)
+        for key, array in found.items():
+            assert np.allclose(after[key][layer, 0].detach(), array, atol=1e-6)
+        below = found["h"]
+    assert np.allclose(seen[0, 0].detach(), np.concatenate([below, embedded]), atol=1e-6)
+
+
+@each_cell
+@pytest.mark.parametrize(("layers", "intervals"), [(1, "own"), (2, "parts"), (3, "none")])
+def test_a_model_file_knows_the_weights_that_torch_has(
+    vocabulary: Vocabulary, name: CellName, layers: int, intervals: Intervals
+) -> None:
+    settings = replace(SMALL, cell=name, num_layers=layers, intervals=intervals)
+    shapes = {key: tuple(value.shape) for key, value in MelodyLSTM(vocabulary, settings).state_dict().items()}
+    assert shapes == weight_shapes(vocabulary, settings)
+    cell, own = recognised({key: np.zeros(shape, np.float32) for key, shape in shapes.items()})
+    assert type(cell) is CELLS[name] and cell.sizes == Sizes(16, 24, layers)
+    assert {key: array.shape for key, array in own.items()} == cell.shapes()
+
+
+@each_cell
+def test_recurrent_weights_begin_orthogonal(vocabulary: Vocabulary, name: CellName) -> None:
+    hidden = SMALL.hidden_size
+    module = MelodyLSTM(vocabulary, replace(SMALL, cell=name)).recurrent
+    found = [weights for key, weights in module.named_parameters() if key.startswith("weight_hh")]
+    assert len(found) == SMALL.num_layers
+    for block in (block for weights in found for block in weights.split(hidden)):
+        assert torch.allclose(block @ block.T, torch.eye(hidden), atol=1e-5)
+
+
+def test_forget_gates_begin_open(vocabulary: Vocabulary) -> None:
+    hidden, module = SMALL.hidden_size, MelodyLSTM(vocabulary, SMALL).recurrent
+    biases = dict(module.named_parameters())
+    for layer in range(SMALL.num_layers):
+        bias = (biases[f"bias_ih_l{layer}"] + biases[f"bias_hh_l{layer}"]).detach()
+        assert torch.equal(bias, torch.cat([torch.zeros(hidden), torch.ones(hidden), torch.zeros(2 * hidden)]))
+
+
+@each_cell
+def test_the_last_event_teaches_from_the_first(vocabulary: Vocabulary, name: CellName) -> None:
+    """The gradient reaches every weight of the cell, and the embedding of the first of 20 events."""
+    model = MelodyLSTM(vocabulary, replace(SMALL, cell=name))
+    events = _events(vocabulary, range(1), 20)
+    embedded = model.embedding(events[0, :, : len(model.offsets)] + model.offsets)[None].detach().requires_grad_()
+    output, _ = model.cell.unroll(model.recurrent, embedded, None, 0.0)
+    output[0, -1].sum().backward()
+    assert embedded.grad is not None and torch.isfinite(embedded.grad).all() and embedded.grad[0, 0].abs().max() > 1e-9
+    for key, weights in model.recurrent.named_parameters():
+        assert weights.grad is not None and weights.grad.abs().max() > 1e-9, key
+
+
+def _engines(file: ModelFile) -> dict[str, AnyEngine]:
+    return {"numpy": Engine(file.vocabulary, file.weights), "onnx": export.engine(file), "int8": export.engine(file, "int8")}
+
+
+BOUND = {"numpy": 1e-5, "onnx": 1e-5, "int8": 0.1}  # how far from torch's
+
+
+@each_cell
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("streams", [1, 2, 5, 13])
+def test_torch_numpy_and_onnx_take_the_same_steps(vocabulary: Vocabulary, name: CellName, layers: int, streams: int) -> None:
+    """From a state that is not zero; alone, two, a few and many streams, which NumPy computes each in another way."""
+    model = _model(vocabulary, replace(SMALL, cell=name, num_layers=layers))
+    events, (of_torch, of_engines) = _events(vocabulary, range(streams), 8), _state(model, streams)
+    hidden, after = model(events[:, :-1], of_torch)
+    expected, width = model.logits(hidden, events[:, 1:]), len(model.offsets)
+    for kind, engine in _engines(_file(vocabulary, model)).items():
+        state = of_engines
+        for t, (now, then) in enumerate(pairwise(events.numpy().swapaxes(0, 1))):
+            seen, state = engine.step(now[:, :width], state)
+            assert np.abs(seen - hidden[:, t].detach().numpy()).max() < BOUND[kind]
+            trunks = engine.trunks(seen)
+            for k in engine.predicted:
+                logits = engine.logits(k, trunks, then[:, : len(FIELDS)], then[:, width:])
+                assert np.abs(logits - expected[k][:, t].detach().numpy()).max() < BOUND[kind]
+        for key, array in after.items():
+            found = state[key].reshape(len(array), -1, streams)
+            assert np.abs(found - array.detach().permute(0, 2, 1).numpy()).max() < BOUND[kind]
+
+
+@each_cell
+@pytest.mark.parametrize("streams", [1, 2, 5])
+def test_an_engine_without_its_table_gives_the_same_numbers(
+    vocabulary: Vocabulary, name: CellName, streams: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = _model(vocabulary, replace(SMALL, cell=name))
+    file, (_, state) = _file(vocabulary, model), _state(model, streams)
+    event = _events(vocabulary, range(streams), 2)[:, 1, : len(model.offsets)].numpy()
+    seen, after = Engine(vocabulary, file.weights).step(event, state)
+    monkeypatch.setattr(folded, "_MAX_TABLE", 0)
+    monkeypatch.delattr(folded.Inputs, "_table")
+    other, other_after = Engine(vocabulary, file.weights).step(event, state)
+    assert np.allclose(seen, other, atol=1e-5)
+    assert all(np.allclose(after[key], other_after[key], atol=1e-5) for key in after)
+
+
+@each_cell
+@pytest.mark.parametrize("kind", BOUND)
+def test_other_streams_are_not_affected(vocabulary: Vocabulary, name: CellName, kind: str) -> None:
+    """What a stream's numbers are does not depend on who is beside it; a step changes no state that was given out."""
+    model = _model(vocabulary, replace(SMALL, cell=name))
+    engine, (_, state) = _engines(_file(vocabulary, model))[kind], _state(model, 14)
+    event = _events(vocabulary, range(14), 2)[:, 1, : len(model.offsets)].numpy()
+    kept = state.copy()
+    seen, after = engine.step(event, state)
+    assert all(np.array_equal(state[key], kept[key]) for key in state)
+    for streams in ([3], [5, 0], [1, 2, 3, 13]):
+        few, few_after = engine.step(event[streams], state.take(np.array(streams)))
+        assert np.allclose(few, seen[streams], atol=1e-5)
+        assert all(np.allclose(few_after[key], after[key][..., streams], atol=1e-5) for key in after)
+
+
+@each_cell
+def test_weights_of_no_cell_are_refused(vocabulary: Vocabulary, name: CellName) -> None:
+    weights = _file(vocabulary, MelodyLSTM(vocabulary, replace(SMALL, cell=name))).weights
+    others = {key: array for key, array in weights.items() if not key.startswith(f"{name}.")}
+    with pytest.raises(ModelFileError, match="of no cell that is known here"):
+        Engine(vocabulary, others)
+
+
+def test_a_file_that_names_another_cell_than_it_holds_is_refused(vocabulary: Vocabulary, tmp_path: Path) -> None:
+    file = _file(vocabulary, MelodyLSTM(vocabulary, SMALL))
+    settings = {"hidden_size": 24, "num_layers": 2, "embedding_size": 16, "head_size": 20}
+    replace(file, settings=settings).save(tmp_path / "a.safetensors")
+    assert modelfile.load(tmp_path / "a.safetensors").weights.keys() == file.weights.keys()  # of no cell: an LSTM
+    replace(file, settings=settings | {"cell": "gru"}).save(tmp_path / "b.safetensors")
+    with pytest.raises(ModelFileError, match="its settings and its vocabulary ask for: 'gru"):
+        modelfile.load(tmp_path / "b.safetensors")
+    replace(file, settings=settings | {"cell": "transformer"}).save(tmp_path / "c.safetensors")
+    with pytest.raises(ModelFileError, match="cell = 'transformer'; it must be one of lstm, gru"):
+        modelfile.load(tmp_path / "c.safetensors")
+
+
+@each_cell
+def test_a_small_model_learns_writes_within_limits_and_is_exported(name: CellName, tmp_path: Path) -> None:
+    """From a few tunes to a file that ONNX Runtime runs; the file says which cell it is."""
+    corpus, path = small_corpus(40), tmp_path / "tiny.safetensors"
+    shape = ModelSettings(hidden_size=32, num_layers=1, embedding_size=32, head_size=32, dropout=0.0, cell=name)
+    settings = TrainingSettings(epochs=6, model=shape, batch=BatchSettings(batch_size=4), learning_rate=1e-2, samples=0)
+    result = fit(corpus, path, settings)
+    assert result.cell == name and result.test < 0.8 * result.unigram
+    file = modelfile.load(path)
+    assert file.settings["cell"] == name and f"{name}.weight_hh_l0" in file.weights
+    tune = Model(file).generate(bars=4, key="G", max_leap=4, seed=3)
+    assert tune.num_bars == 4 and tune.num_notes > 4 and np.abs(np.diff(tune.pitch)).max() <= 4
+    assert not {pitch % 12 for pitch in tune.pitch.tolist()} & {1, 3, 5, 8, 10}
+    assert Model(file).generate(bars=4, key="G", max_leap=4, seed=3) == tune
+    pieces = corpus.rows("test")
+    cost = {kind: export.nats_per_note(file.vocabulary, engine, pieces) for kind, engine in _engines(file).items()}
+    assert cost["numpy"] == pytest.approx(result.test, abs=1e-4)
+    assert cost["onnx"] == pytest.approx(cost["numpy"], abs=1e-5)
+    assert cost["int8"] == pytest.approx(cost["numpy"], abs=0.02)
