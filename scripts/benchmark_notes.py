@@ -28,9 +28,11 @@ import numpy as np
 
 from melody.cli.make import find_model
 from melody.network.engine import Engine
+from melody.network.head_arrays import Heads
 from melody.sampling import Model, SamplingSettings
+from melody.sampling.constraints.base import Masks
 from melody.sampling.strategies import ancestral
-from melody.sampling.strategies.ancestral import Job, Start, Streams, begin
+from melody.sampling.strategies.ancestral import Job, Streams
 from melody.sampling.tasks import live
 from melody.tokens import features
 from melody.tokens.context import Conditions, Contexts
@@ -41,9 +43,9 @@ from melody.tokens.vocabulary import FIELDS
 ROUNDS, MANY, EVENTS = 5, 64, 200
 STAGES: dict[str, tuple[tuple[Any, str], ...]] = {
     "engine step": ((Engine, "step"),),
-    "heads": ((Engine, "trunks"), (Engine, "logits")),
-    "grammar": tuple(
-        (Grammar, name) for name in ("times", "beyond", "kinds", "values", "lengths", "velocities", "push", "take", "join")
+    "heads": ((Heads, "trunks"), (Heads, "logits")),
+    "masks": tuple(
+        (Masks, name) for name in ("times", "past_end", "kinds", "values", "durations", "velocities", "push", "take", "join")
     ),
     "context": (
         (Contexts, "push"),
@@ -71,9 +73,8 @@ def write_live(model: Model, notes: int) -> int:
 
 def write_side_by_side(model: Model, side_by_side: int, notes: int) -> int:
     """Notes of so many tunes at once, each followed by another, until there are enough or more."""
-    vocabulary, engine, settings = model.vocabulary, model._engine, SamplingSettings(seed=1, any_ending=True)
-    start = Start(Contexts(vocabulary, 1), Grammar(vocabulary, 1), engine.begin(1), begin(vocabulary))
-    streams = Streams(vocabulary, engine, start, settings, model.usual, 5_000)
+    vocabulary, decoder, settings = model.vocabulary, model.decoder, SamplingSettings(seed=1, any_ending=True)
+    streams = Streams(decoder, decoder.begin(Masks(Grammar(vocabulary, 1))), settings, 5_000)
     streams.begin([Job(number, 0) for number in range(side_by_side)])
     made, number = 0, side_by_side
     while made < notes:
@@ -82,15 +83,16 @@ def write_side_by_side(model: Model, side_by_side: int, notes: int) -> int:
         if ended:
             streams.begin([Job(number + i, 0) for i in range(len(ended))])
             number += len(ended)
-    return made + sum(int(vocabulary.is_note(np.array(s.rows, np.int64).reshape(-1, 5)).sum()) for s in streams._streams)
+    unfinished = [streams._own.events_of(stream) for stream in range(len(streams))]
+    return made + sum(int(vocabulary.is_note(rows).sum()) for rows in unfinished)
 
 
 def step(model: Model, streams: int) -> int:
     """The engine's step alone; gives events."""
     tunes = _events(model)[:, np.arange(streams) % 8]
-    state = model._engine.begin(streams)
+    state = model.decoder.engine.begin(streams)
     for event in tunes:
-        _, state = model._engine.step(event, state)
+        _, state = model.decoder.engine.step(event, state)
     return EVENTS * streams
 
 
