@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,10 +10,22 @@ import typer
 
 from melody.cli import app
 from melody.cli.make import ModelName, Part, find_model, span_of
-from melody.cli.options import ADVANCED, Drawing, Writing, grouped, temperature_option, whole
+from melody.cli.options import (
+    ADVANCED,
+    RANGE_OF,
+    Drawing,
+    Keeping,
+    Writing,
+    grouped,
+    limit_option,
+    temperature_option,
+    whole,
+)
 from melody.cli.show import SCORES, Tune, read_tune
 from melody.cli.writing import Made, Page, targets_of, write_tunes
+from melody.errors import SamplingError
 from melody.limits import Limits
+from melody.sampling import keywords
 from melody.sampling.settings import VOICES_TEMPERATURE
 from melody.sampling.tasks.infill import VarySettings
 
@@ -33,6 +45,49 @@ Candidates = Annotated[
 
 
 @dataclass(frozen=True)
+class Voices:
+    """What the voices have to keep to."""
+
+    scale: Annotated[str | None, limit_option("scale")] = None
+    range: Annotated[str | None, limit_option("range")] = None
+    max_leap: Annotated[str | None, limit_option("max_leap")] = None
+    max_polyphony: Annotated[str | None, limit_option("max_polyphony")] = None
+    density: Annotated[str | None, limit_option("density")] = None
+    grid: Annotated[str | None, limit_option("grid")] = None
+    chords: Annotated[str | None, limit_option("chords")] = None
+    range_of: Annotated[list[str] | None, RANGE_OF] = None
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of these options, for all voices.
+
+        Raises
+        ------
+        SamplingError
+            If one cannot be understood.
+        """
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "range_of"}
+        return Limits.parse(**own)
+
+    @property
+    def ranges(self) -> dict[str, tuple[int, int]]:
+        """The range of each voice that has one of its own.
+
+        Raises
+        ------
+        SamplingError
+            If one cannot be understood.
+        """
+        pairs = [text.partition("=") for text in self.range_of or ()]
+        for voice, between, pitches in pairs:
+            if not (voice and between and pitches):
+                raise SamplingError(
+                    f"--range-of is '{(voice + between + pitches)[:40]}'; write a voice and its range, as bass=E2:C4"
+                )
+        return keywords.ranges_of({voice: pitches for voice, _, pitches in pairs})
+
+
+@dataclass(frozen=True)
 class Singing(Drawing):
     """How the notes of voices are drawn."""
 
@@ -45,6 +100,7 @@ def vary(
     model: ModelName,
     tune: Tune,
     writing: Writing,
+    keeping: Keeping,
     drawing: Drawing,
     bars: Annotated[
         str, typer.Option(metavar="FIRST-LAST", help="The bars to rewrite, as 5-8; a pick-up is bar 0.", show_default=False)
@@ -59,20 +115,22 @@ def vary(
 
     Nothing else in a MIDI file changes: not a note, a controller or a lyric.
 
-    Example: **melody vary fiddle my-tune.mid --bars 5-8 --count 3**
+    Limits are about the new notes, the last of them also towards what follows.
+
+    Example: **melody vary fiddle my-tune.mid --bars 5-8 --key Dm --range C4:A5 --max-leap 7**
     """
     from melody.cli.screen import Progress, say
 
-    settings, span = drawing.settings, span_of("bars", bars)
+    settings, span, limits = drawing.settings, span_of("bars", bars), keeping.limits(None)
     how = VarySettings(whole("candidates", candidates) or 0, whole("rounds", rounds) or 0)
     loaded = find_model(model, drawing.runner)
     targets = targets_of(writing, tune.stem, "varied", str(settings.seed), source=tune)
     with Progress(f"rewriting bars {bars}"):
-        varied = _varied(loaded, tune, span, part=part, count=writing.number, how=how, settings=settings)
+        varied = _varied(loaded, tune, span, part=part, count=writing.number, how=how, limits=limits, settings=settings)
     for remark in dict.fromkeys(remark for one in varied for remark in one.made.remarks):
         say(f"{tune.name}: {remark}")
     made = [Made(v.made.piece, remarks=v.made.remarks, data=v.data) for v in varied]
-    page = Page(f"{tune.stem}, bars {bars} by {loaded.file.name}", loaded, settings, Limits())
+    page = Page(f"{tune.stem}, bars {bars} by {loaded.file.name}", loaded, settings, limits)
     write_tunes(made, targets, drawing, writing, page)
 
 
@@ -84,6 +142,7 @@ def harmonize(
         Path, typer.Argument(metavar="MELODY", help="MIDI, MusicXML, ABC, Humdrum; one part.", show_default=False)
     ],
     writing: Writing,
+    voices: Voices,
     drawing: Singing,
     key: Annotated[
         str | None, typer.Option(help="As Dm or Bb. Default: the file's, or the likeliest.", show_default=False)
@@ -95,7 +154,7 @@ def harmonize(
 ) -> None:
     """Set a melody: the model's other parts under it, the melody as it is.
 
-    Example: **melody harmonize chorales hymn.mid --key G --out hymn-in-four.mid**
+    Example: **melody harmonize chorales hymn.mid --key G --range-of bass=E2:C4 --out hymn-in-four.mid**
     """
     from melody.cli.screen import Progress, say
     from melody.sampling.tasks.harmonize import harmonize
@@ -104,13 +163,14 @@ def harmonize(
     loaded = find_model(model, drawing.runner)
     targets = targets_of(writing, melody.stem, "harmonized", str(settings.seed), source=melody)
     how: dict[str, Any] = {"key": key, "strict": not parallels, "candidates": ways}
+    how |= {"limits": voices.limits, "range_of": voices.ranges}
     piece = read_tune(melody)
     with Progress("setting the melody"):
         sung = harmonize(loaded, piece, count=writing.number, settings=settings, **how)
     for remark in sung[0].remarks:
         say(f"{melody.name}: {remark}")
     made = [Made(harmony.piece, remarks=harmony.remarks) for harmony in sung]
-    page = Page(f"{melody.stem}, set by {loaded.file.name}", loaded, settings, Limits())
+    page = Page(f"{melody.stem}, set by {loaded.file.name}", loaded, settings, voices.limits)
     write_tunes(made, targets, drawing, writing, page)
 
 

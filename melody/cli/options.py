@@ -233,6 +233,16 @@ class Keeping:
         )
 
 
+def limit_option(name: str) -> Any:
+    """The option of one of the limits of `Keeping`, for a command that does not take all of them."""
+    return get_type_hints(Keeping, include_extras=True)[name].__metadata__[0]
+
+
+RANGE_OF = _option(
+    _LIMITS, "The range of one voice, by name or number: bass=E2:C4. Several times for several.", "VOICE=LOW:HIGH"
+)
+
+
 @dataclass(frozen=True)
 class Writing:
     """How many tunes are written, where, and as what."""

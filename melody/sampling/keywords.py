@@ -22,6 +22,7 @@ from melody.limits import Limits
 from melody.sampling.settings import SamplingSettings
 from melody.signatures import Key
 
+RangeText = str | tuple[int | str, int | str]  # lowest and highest pitch
 MAX_SEED = 1_000_000  # of those that are drawn: they have to be typed again
 
 
@@ -144,8 +145,44 @@ class NewBars(Choosing, Keeping, total=False):
     """What new bars after a prompt take."""
 
 
-class Streaming(Drawing, Pitched, total=False):
+class Rewriting(Drawing, Keeping, total=False):
+    """What rewritten bars take."""
+
+
+class Streaming(Drawing, Keeping, total=False):
     """What music takes that is heard as it is made."""
+
+
+class Voiced(TypedDict, total=False):
+    """What voices keep to under a melody.
+
+    scale
+        Only these notes, the tonic first: 'C,D,Eb,G,A', ('C', 'D', 'Eb'), or by name 'D dorian'.
+    range
+        Lowest and highest pitch of all voices: 'C2:C5', ('C2', 'C5') or MIDI numbers (36, 72).
+    max_leap
+        At most so many semitones from one note of a voice to the next.
+    max_polyphony
+        At most so many notes sound at once, the melody's among them.
+    density
+        At most so many notes begin in a bar, the melody's among them.
+    grid
+        Notes begin and end on it: '1/8', '1/16', triplets '1/8t', both '1/16,1/8t' or ('1/16', '1/8t').
+    chords
+        A chord for each bar, over and over: 'Dm G7 C C', or the bars 'Dm G7 | C', ('Dm G7', 'C').
+    """
+
+    scale: str | Sequence[str] | None
+    range: RangeText | None
+    max_leap: int | str | None
+    max_polyphony: int | str | None
+    density: int | str | None
+    grid: str | Fraction | Sequence[str | Fraction] | None
+    chords: str | Sequence[str] | None
+
+
+class Voicing(Drawing, Voiced, total=False):
+    """What voices under a melody take."""
 
 
 # Of the keywords whose default is not None.
@@ -215,6 +252,22 @@ def limits_of(given: Mapping[str, Any], bars: object, limits: Limits | None) -> 
     key: dict[str, Any] = {} if "key" in asked else {"key": limits.key}  # a scale may begin on its tonic
     parsed = Limits.parse(**key, **asked)
     return replace(limits, **{name: getattr(parsed, name) for name in asked})
+
+
+def ranges_of(range_of: object) -> dict[str, tuple[int, int]]:
+    """The ranges of single voices, by their names or numbers.
+
+    Raises
+    ------
+    SamplingError
+        If they cannot be read.
+    """
+    if range_of is None:
+        return {}
+    if not isinstance(range_of, Mapping):
+        raise ArgumentError(f"range_of is {shown(range_of)}; it must name voices with their ranges, as {{'bass': 'E2:C4'}}")
+    found = {str(voice): Limits.parse(range=pitches).range for voice, pitches in range_of.items()}
+    return {voice: pitches for voice, pitches in found.items() if pitches is not None}
 
 
 def search_of(given: Mapping[str, Any]) -> dict[str, int | None]:

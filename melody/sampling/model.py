@@ -8,10 +8,9 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from melody import modelfile
-from melody.arguments import keywords, path_of
+from melody.arguments import keywords
 from melody.errors import SamplingError
 from melody.limits import Limits
-from melody.limits.limits import written
 from melody.limits.numbers import MAX_BARS
 from melody.piece import Piece
 from melody.sampling.keywords import (
@@ -28,13 +27,13 @@ from melody.sampling.keywords import (
     limits_of,
     search_of,
     settings_of,
-    span_of,
     whole,
 )
 from melody.sampling.result import Result
+from melody.sampling.rewriter import Music, Rewriter, music_of
 from melody.sampling.search import Search
-from melody.sampling.settings import VOICES_TEMPERATURE, SamplingSettings
-from melody.sampling.source import ENGINES, EngineName, Source
+from melody.sampling.settings import SamplingSettings
+from melody.sampling.source import ENGINES, EngineName
 from melody.sampling.tasks.continuation import continuations
 from melody.sampling.tasks.generate import best, new_tunes
 from melody.threads import one_thread
@@ -43,11 +42,8 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from melody.sampling.tasks.live import Stream
-    from melody.signatures import Key
 
 __all__ = ["ENGINES", "EngineName", "Model", "load"]
-
-Music = Piece | str | PathLike[str]  # a piece, or the file of one
 
 
 def load(path: str | PathLike[str], engine: EngineName = "numpy") -> Model:
@@ -68,7 +64,7 @@ def load(path: str | PathLike[str], engine: EngineName = "numpy") -> Model:
     return Model(modelfile.load(path), engine)
 
 
-class Model(Source):
+class Model(Rewriter):
     """A trained model, ready to write music; `engine` as in `load`."""
 
     @keywords(Drawing, Choosing, Ending, Pitched, Keeping, **DEFAULTS)
@@ -264,7 +260,7 @@ class Model(Source):
         """
         chosen, kept = settings_of(given, settings), _with_bars(limits_of(given, None, limits), whole("bars", bars))
         search = Search(whole("count", count) or 0, **search_of(given))
-        music, alone = _music(prompt, "the prompt"), flag("only_new", only_new)
+        music, alone = music_of(prompt, "the prompt"), flag("only_new", only_new)
         music, remarks = self._part_of(music, part, kept)
         made = continuations(self, music, search, kept, chosen, only_new=alone)
         return [replace(result, remarks=(*remarks, *result.remarks)) for result in made]
@@ -278,158 +274,14 @@ class Model(Source):
             return chosen.piece, chosen.remarks
         return (music if music.keys or limits.key is None else replace(music, keys=(limits.key,))), ()
 
-    @keywords(Drawing, **DEFAULTS)
-    def vary(
-        self,
-        piece: Music,
-        bars: str | int | tuple[int, int],
-        *,
-        part: int | str | None = None,
-        candidates: int | str = 64,
-        rounds: int | str = 1,
-        settings: SamplingSettings | None = None,
-        **given: Unpack[Drawing],
-    ) -> Piece:
-        """The piece with some bars rewritten, with regard to what stands before and after them.
-
-        Parameters
-        ----------
-        piece
-            A piece with notes, or the file of one.
-        bars
-            The first and the last one: '5-8', (5, 8), or one alone, 5. The first full bar is 1, a pick-up 0.
-        part
-            The part that is rewritten: a number from 1, a track's name, 'melodic' or 'highest'. None for all of them, or, if
-            the model does not understand them together, for the most melodic one that it understands.
-        candidates
-            How many are weighed against one another, 1 to 10,000: more is slower and better.
-        rounds
-            How often bar by bar is weighed again, 0 to 100.
-        settings
-            To begin from, all at once; what is given beside them comes first.
-
-        Raises
-        ------
-        SamplingError
-            If there are no such bars, something cannot be read or is out of its range, or no way leads through.
-        melody.errors.VocabularyError
-            If the model cannot understand the music around; the message says why.
-        """
-        how: dict[str, Any] = {"part": part, "candidates": candidates, "rounds": rounds, "settings": settings}
-        return self.vary_many(piece, bars, 1, **how, **given)[0].piece
-
-    @keywords(Drawing, **DEFAULTS)
-    @one_thread()
-    def vary_many(
-        self,
-        piece: Music,
-        bars: str | int | tuple[int, int],
-        count: int,
-        *,
-        part: int | str | None = None,
-        candidates: int | str = 64,
-        rounds: int | str = 1,
-        settings: SamplingSettings | None = None,
-        **given: Unpack[Drawing],
-    ) -> list[Result]:
-        """`count` different ways to go through some bars, with what the model takes otherwise than it stands there.
-
-        Parameters
-        ----------
-        piece, bars, part, candidates, rounds, settings
-            As of `vary`.
-        count
-            How many, 1 to 1,000,000.
-
-        Raises
-        ------
-        SamplingError, melody.errors.VocabularyError
-            As of `vary`.
-        """
-        from melody.sampling.tasks.infill import VarySettings, vary
-
-        how = VarySettings(whole("candidates", candidates) or 0, whole("rounds", rounds) or 0)
-        first, last = span_of(bars)
-        options: dict[str, Any] = {"count": Search(whole("count", count) or 0).count, "how": how}
-        options |= {"part": None if part is None else str(part), "settings": settings_of(given, settings)}
-        return vary(self, _music(piece, "the piece"), first, last, **options)
-
-    @keywords(Drawing, **DEFAULTS | {"temperature": VOICES_TEMPERATURE})
-    def harmonize(
-        self,
-        melody: Music,
-        *,
-        key: str | Key | None = None,
-        parallels: bool = False,
-        candidates: int | str = 64,
-        settings: SamplingSettings | None = None,
-        **given: Unpack[Drawing],
-    ) -> Piece:
-        """The melody with the model's other parts under it; a model of several parts is needed, such as chorales.
-
-        Parameters
-        ----------
-        melody
-            A piece of one part, one note at a time, or the file of one.
-        key
-            Such as 'Dm', or a `Key`; None for the melody's own, or if it names none, the likeliest.
-        parallels
-            Let voices move in parallel fifths and octaves.
-        candidates
-            How many ways are weighed against one another, 1 to 1,000.
-        settings
-            To begin from, all at once; what is given beside them comes first.
-
-        Raises
-        ------
-        SamplingError
-            If the melody has no notes, several parts or too many notes, the model one part only, or no way leads through.
-        melody.errors.VocabularyError
-            If the model cannot understand the melody; the message says why.
-        """
-        how: dict[str, Any] = {"key": key, "parallels": parallels, "candidates": candidates, "settings": settings}
-        return self.harmonize_many(melody, 1, **how, **given)[0].piece
-
-    @keywords(Drawing, **DEFAULTS | {"temperature": VOICES_TEMPERATURE})
-    @one_thread()
-    def harmonize_many(
-        self,
-        melody: Music,
-        count: int,
-        *,
-        key: str | Key | None = None,
-        parallels: bool = False,
-        candidates: int | str = 64,
-        settings: SamplingSettings | None = None,
-        **given: Unpack[Drawing],
-    ) -> list[Result]:
-        """`count` different ways to set a melody, with what the model takes otherwise than it stands there.
-
-        Parameters
-        ----------
-        melody, key, parallels, candidates, settings
-            As of `harmonize`.
-        count
-            How many, 1 to 1,000,000.
-
-        Raises
-        ------
-        SamplingError, melody.errors.VocabularyError
-            As of `harmonize`.
-        """
-        from melody.sampling.tasks.harmonize import harmonize
-
-        options: dict[str, Any] = {"key": None if key is None else written(key), "strict": not flag("parallels", parallels)}
-        options |= {"candidates": whole("candidates", candidates) or 0, "count": Search(whole("count", count) or 0).count}
-        options |= {"settings": settings_of(given, settings, VOICES_TEMPERATURE)}
-        return harmonize(self, _music(melody, "the melody"), **options)
-
-    @keywords(Drawing, Pitched, **DEFAULTS)
+    @keywords(Drawing, Pitched, Keeping, **DEFAULTS)
     def stream(
         self,
         prompt: Music | None = None,
         *,
+        bars: int | str | None = None,
         endless: bool = False,
+        limits: Limits | None = None,
         settings: SamplingSettings | None = None,
         **given: Unpack[Streaming],
     ) -> Stream:
@@ -439,30 +291,27 @@ class Model(Source):
         ----------
         prompt
             A piece with notes, or the file of one; None to begin anew.
+        bars
+            How many are new, 1 to 10,000, a pick-up not counted; None for as many as the model wants.
         endless
             Never end of itself.
-        settings
-            To begin from, all at once; what is given beside them comes first.
+        limits, settings
+            To begin from, all at once; what is given beside them comes first. Key, scale and range can be changed by
+            `Stream.steer`; the other limits hold throughout, and what a player feeds may break them.
 
         Raises
         ------
         SamplingError, melody.errors.VocabularyError
-            If the prompt is empty, something cannot be read, or the model does not understand it.
+            If the prompt is empty, something cannot be read, the model does not understand it, or the limits cannot be
+            kept.
         """
         from melody.sampling.tasks import live  # files of tunes do not need it
 
-        music = None if prompt is None else _music(prompt, "the prompt")
-        begun = live.stream(self, music, settings=settings_of(given, settings), endless=flag("endless", endless))
-        asked = [(given.get("key"), ""), (given.get("scale"), ","), (given.get("range"), ":")]
-        key, scale, pitches = (None if value is None else written(value, between) for value, between in asked)
-        if (key, scale, pitches) != (None, None, None):
-            begun.steer(key=key, scale=scale, range=pitches)
+        music = None if prompt is None else music_of(prompt, "the prompt")
+        kept = _with_bars(limits_of(given, None, limits), whole("bars", bars))
+        chosen = settings_of(given, settings)
+        begun = live.stream(self, music, settings=chosen, limits=kept, endless=flag("endless", endless))
         return begun
-
-
-def _music(music: Music, what: str) -> Piece:
-    """A piece, or that in a file."""
-    return music if isinstance(music, Piece) else Piece.read(path_of(music, what))
 
 
 def _with_bars(limits: Limits | None, bars: int | None) -> Limits:

@@ -14,15 +14,15 @@ from melody.errors import SamplingError, VocabularyError
 from melody.limits import Limits, check
 from melody.limits.lookups import allowed_parts, allowed_pitches
 from melody.piece import Ints, Piece
-from melody.sampling.constraints.base import Masks
+from melody.sampling.constraints.base import Constraint, Masks
 from melody.sampling.constraints.user import user_limits
-from melody.sampling.decoder import Frontier
 from melody.sampling.prompt import Prompt
 from melody.sampling.result import Result
 from melody.sampling.search import Search
 from melody.sampling.settings import SamplingSettings
 from melody.sampling.source import Source
 from melody.sampling.tasks.generate import best, broken_off, described, ranked, sampled
+from melody.sampling.tasks.limited import in_octave
 from melody.score.names import pitch_name
 from melody.signatures import Tempo
 from melody.tokens import Vocabulary
@@ -67,7 +67,8 @@ def continuations(
     except VocabularyError as error:
         raise _with_advice(error, music) from error
     start = prompt.start(limits.bars)
-    start = limited(source.vocabulary, prompt, start, limits) if limits.more_than_bars else start
+    if limits.more_than_bars:
+        start.masks = Masks(start.masks.grammar, limits_after(source.vocabulary, prompt, limits))
     most = source.most_events(settings, limits.bars)
     made = []
     for number, tune in enumerate(list(sampled(source.decoder.at_any_pitch(), start, search, settings, most))):
@@ -88,8 +89,8 @@ def _with_advice(error: VocabularyError, music: Piece) -> VocabularyError:
     )
 
 
-def limited(vocabulary: Vocabulary, prompt: Prompt, start: Frontier, limits: Limits) -> Frontier:
-    """The same start under limits.
+def limits_after(vocabulary: Vocabulary, prompt: Prompt, limits: Limits) -> list[Constraint]:
+    """What keeps the music that follows a prompt, once there is a start behind it, to limits.
 
     Raises
     ------
@@ -102,14 +103,13 @@ def limited(vocabulary: Vocabulary, prompt: Prompt, start: Frontier, limits: Lim
     parts = list(vocabulary.parts)
     for number, player in prompt.players.items():
         parts[number] = own.parts[player]
-    limits = _in_octave(limits, vocabulary, prompt.octaves)
+    limits = in_octave(limits, vocabulary, prompt.octaves)
     heard = replace(vocabulary, parts=tuple(parts))
     check(replace(limits, metre=metre if limits.grid else None, tempo=None), heard)
     before = _last_pitches(vocabulary, prompt, limits)
     _check_reach(heard, limits, own, prompt, before[0])
     plays = allowed_parts(limits, heard)
-    keeping = user_limits(vocabulary, limits, origin=prompt.heard_end, parts=plays, before=before)
-    return Frontier(start.contexts, Masks(start.masks.grammar, keeping), start.state, start.inputs)
+    return user_limits(vocabulary, limits, origin=prompt.heard_end, parts=plays, before=before)
 
 
 def _check_frame(prompt: Piece, metre: tuple[int, int], limits: Limits) -> None:
@@ -122,14 +122,6 @@ def _check_frame(prompt: Piece, metre: tuple[int, int], limits: Limits) -> None:
         raise SamplingError(
             f"the prompt ends at {tempo.qpm:.4g} quarters a minute, and what follows stays at it; leave the tempo out"
         )
-
-
-def _in_octave(limits: Limits, vocabulary: Vocabulary, octaves: int) -> Limits:
-    """The range as the model has to see it; no note may leave MIDI's on its way back."""
-    low, high = limits.range or (0, 127)
-    low, high = low + 12 * octaves, high + 12 * octaves
-    within = low <= vocabulary.pitches[0] and vocabulary.pitches[1] <= high
-    return replace(limits, range=None if limits.range is None and within else (low, high))
 
 
 def _last_pitches(vocabulary: Vocabulary, prompt: Prompt, limits: Limits) -> tuple[Mask, Ints]:

@@ -8,7 +8,7 @@ the nearest rhythm that it has, and then stretched to the melody's own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import lcm
 from typing import Any
@@ -21,6 +21,7 @@ from melody.piece import Ints, Piece
 from melody.sampling.constraints.base import Constraint
 from melody.sampling.constraints.counterpoint import Counterpoint
 from melody.sampling.constraints.observations import aligned, decoded, observe, timed
+from melody.sampling.constraints.user.pitch import Pitches
 from melody.sampling.prompt import understood
 from melody.sampling.provenance import provenance
 from melody.sampling.result import Result
@@ -28,12 +29,23 @@ from melody.sampling.search import Search
 from melody.sampling.settings import VOICES_TEMPERATURE, SamplingSettings
 from melody.sampling.source import Source
 from melody.sampling.tasks.generate import new_tunes
+from melody.sampling.tasks.limited import Reading, pitches_within, refuse
 from melody.sampling.tasks.observing import filling
 from melody.score.keys import likeliest_keys
+from melody.score.names import pitch_name
 from melody.signatures import Key
 from melody.tokens.vocabulary import Vocabulary
 
 MAX_NOTES, MAX_QUARTERS = 2_000, 2_000
+_OF_THE_MELODY = {
+    "key": "the key is that of the melody, or what is given beside the limits",
+    "metre": "the metre is the melody's",
+    "tempo": "the tempo is the melody's",
+    "bars": "the voices end with the melody",
+    "end_on_tonic": "the melody's last note may be any",
+    "instruments": "the model's voices sing under the melody, each of them",
+    "velocity": "the voices are as loud as the melody",
+}
 _TUNES, _EVENTS = 8, 48  # that show where the model's first part sings
 
 
@@ -45,6 +57,8 @@ def harmonize(
     strict: bool = True,
     candidates: int = 64,
     count: int = 1,
+    limits: Limits | None = None,
+    range_of: Mapping[str, tuple[int, int]] | None = None,
     settings: SamplingSettings | None = None,
 ) -> list[Result]:
     """`count` different ways to set a melody.
@@ -63,6 +77,11 @@ def harmonize(
         How many ways are sampled side by side, 1 to 1,000.
     count
         Each has a random stream of its own, so the third is the same whether three are asked for or ten.
+    limits
+        What the voices keep to, with the melody where it counts: scale, range, leaps, notes at once and in a bar, grid and
+        chords, these counted from the melody's first full bar.
+    range_of
+        Lowest and highest pitch of single voices, by their name or number; the melody is number 1.
     settings
         How the voices' notes are drawn; None is a temperature of 0.6.
 
@@ -70,17 +89,20 @@ def harmonize(
     ------
     SamplingError
         If the melody has no notes, several parts or too many notes, is drums or too long, the model knows one part only, or
-        no way leads through.
+        no way leads through; if the limits cannot be kept, or there is no such voice.
     melody.errors.VocabularyError
         If the model cannot understand the melody; the message says why.
     """
     if not 1 <= candidates <= 1000:
         raise SamplingError(f"{candidates:,} candidates were asked for; ask for 1 to 1,000")
     settings = settings or SamplingSettings(temperature=VOICES_TEMPERATURE)
-    setting, also = _Setting(source, melody, key), [Counterpoint(source.vocabulary)] if strict else []
+    limits, ranges = limits or Limits(), range_of or {}
+    refuse(limits, _OF_THE_MELODY)
+    setting = _Setting(source, melody, key)
+    also = [*([Counterpoint(source.vocabulary)] if strict else []), *setting.constraints(limits, ranges)]
     sung = [setting.sung(also, candidates, settings, np.random.default_rng([settings.seed, n])) for n in range(count)]
     parallels = "" if strict else " parallels=allowed"
-    said = f"candidates={candidates}{parallels}, voices under the melody"
+    said = f"candidates={candidates}{parallels}, voices under the melody{_told(limits, ranges)}"
     return [harmony.with_text(provenance(source.file, settings, n, said)) for n, harmony in enumerate(sung)]
 
 
@@ -120,6 +142,27 @@ class _Setting:
         piece = decoded(self._vocabulary, np.concatenate([before, particles.draw()]))
         return Result(self._with_voices(piece), parts=self._new_parts(), remarks=(*self._told, *self._music.remarks))
 
+    def constraints(self, limits: Limits, ranges: Mapping[str, tuple[int, int]]) -> list[Constraint]:
+        """What the voices keep to."""
+        if self._frame is not self._given and (limits.grid or limits.chords or limits.density):
+            raise SamplingError(
+                "the model has no rhythm for this melody and reads it in another one, so that grid, chords and density "
+                "cannot be kept to; leave them out"
+            )
+        own, voices = self._melody, np.arange(len(self._vocabulary.parts)) > 0
+        origin = int(own.bar_starts(own.length + 1)[int(own.has_pickup)]) // self._scale - self._start
+        metre = own.time_signature_at(max(own.length - 1, 0))[1:]
+        reading = Reading(self._vocabulary, self._music.octaves, {}, metre, origin)
+        return [*reading.constraints(limits, voices), *self._ranges(ranges)]
+
+    def _ranges(self, ranges: Mapping[str, tuple[int, int]]) -> list[Constraint]:
+        """The range of each voice that has one of its own."""
+        allowed = np.ones((len(self._vocabulary.parts), self._vocabulary.num_pitches), bool)
+        for name, pitches in ranges.items():
+            voice = _voice(self._vocabulary, name)
+            allowed[voice] &= pitches_within(Limits(range=pitches), self._vocabulary, self._music.octaves)
+        return [] if allowed.all() else [Pitches(allowed)]
+
     def _new_parts(self) -> tuple[int, ...]:
         """Numbers of the voices under the melody, which is part 0."""
         return tuple(range(1, len(self._vocabulary.parts)))
@@ -146,6 +189,23 @@ class _Setting:
         if self._frame is not self._given:
             ticks = np.rint(np.interp(ticks, self._frame.tick, self._given.tick)).astype(np.int64)
         return (ticks + self._start) * self._scale
+
+
+def _voice(vocabulary: Vocabulary, name: str) -> int:
+    """The number of a voice under the melody, from 1, by its name or its number in the music, the melody being 1."""
+    voices = vocabulary.parts[1:]
+    found = [i for i, part in enumerate(voices, 1) if name.strip().lower() in (part.name.lower(), str(i + 1))]
+    if len(found) == 1:
+        return found[0]
+    known = ", ".join(f"{i} ({part.name})" if part.name else str(i) for i, part in enumerate(voices, 2))
+    raise SamplingError(f"there is no voice '{name[:40]}' under the melody to give a range; there are {known}")
+
+
+def _told(limits: Limits, ranges: Mapping[str, tuple[int, int]]) -> str:
+    """What the voices keep to, in words for the file."""
+    words = [] if limits == Limits() else [limits.told.removeprefix("bars=None ")]
+    words += [f"range-of={name}={pitch_name(low)}:{pitch_name(high)}" for name, (low, high) in ranges.items()]
+    return "".join(f", {word}" for word in words)
 
 
 def _check(vocabulary: Vocabulary, melody: Piece) -> None:

@@ -20,6 +20,7 @@ from math import lcm
 import numpy as np
 
 from melody.errors import SamplingError
+from melody.limits import Limits
 from melody.piece import Ints, Piece
 from melody.sampling.constraints.observations import Observations, aligned, decoded, observe, timed
 from melody.sampling.prompt import Understood, understood, with_key
@@ -27,6 +28,7 @@ from melody.sampling.provenance import provenance
 from melody.sampling.result import Result
 from melody.sampling.settings import SamplingSettings
 from melody.sampling.source import Source
+from melody.sampling.tasks.limited import Reading, refuse
 from melody.sampling.tasks.observing import filling
 from melody.sampling.tasks.part_choice import New, heard
 from melody.tokens.usage import METRE
@@ -34,6 +36,12 @@ from melody.tokens.vocabulary import END, TIME, Rows, Vocabulary
 
 MAX_GAP, MAX_QUARTERS = 64, 1_024  # bars, and how long they may be in all
 MAX_CANDIDATES = 10_000
+_LASTING = {
+    "metre": "the metre is that of the bars as they are",
+    "tempo": "the tempo is that of the bars as they are",
+    "bars": "as many bars are written as are rewritten",
+}
+_BEFORE_THE_END = {"end_on_tonic": "music follows the bars that are rewritten"}
 DRAWS = 4  # until the bars are others than those that stood there
 
 
@@ -68,6 +76,7 @@ def vary(
     part: str | None = None,
     count: int = 1,
     how: VarySettings | None = None,
+    limits: Limits | None = None,
     settings: SamplingSettings | None = None,
 ) -> list[Result]:
     """`count` different ways to go through bars `first_bar` to `last_bar`, both included.
@@ -88,19 +97,25 @@ def vary(
         Each has a random stream of its own, so the third is the same whether three are asked for or ten.
     how, settings
         How candidates are weighed, and how they are drawn.
+    limits
+        What the new notes keep to, the last of them also towards what follows; chords are counted from the first of the
+        bars. Metre and tempo stay as they are, and a final tonic needs the last bar.
 
     Raises
     ------
     SamplingError
-        If there are no such bars, too many of them, no notes, or no way from one side to the other.
+        If there are no such bars, too many of them, no notes, or no way from one side to the other; if the limits cannot be
+        kept.
     melody.errors.VocabularyError
         If the model cannot understand the music around; the message says why.
     """
-    gap = _Gap(source, piece, first_bar, last_bar, part)
+    limits = limits or Limits()
+    gap = _Gap(source, piece, first_bar, last_bar, part, limits)
     how, settings = how or VarySettings(), settings or SamplingSettings()
     made = []
     for number in range(count):
         said = f"candidates={how.candidates} rounds={how.rounds}, bars {first_bar}-{last_bar} rewritten"
+        said += "" if limits == Limits() else f", {limits.told.removeprefix('bars=None ')}"
         variation = gap.other_than_it_was(how, settings, number)
         made.append(variation.with_text(provenance(source.file, settings, number, said)) if variation.parts else variation)
     return made
@@ -109,8 +124,10 @@ def vary(
 class _Gap:
     """Bars to be rewritten, as the model understands them, and the way back."""
 
-    def __init__(self, source: Source, piece: Piece, first_bar: int, last_bar: int, part: str | None) -> None:
-        self._source, self._vocabulary = source, source.vocabulary
+    def __init__(
+        self, source: Source, piece: Piece, first_bar: int, last_bar: int, part: str | None, limits: Limits
+    ) -> None:
+        self._source, self._vocabulary, self._limits = source, source.vocabulary, limits
         grid = self._vocabulary.ticks_per_quarter
         self._own = piece.resolution(lcm(piece.ticks_per_quarter, grid)) if piece.ticks_per_quarter % grid else piece
         self._scale = self._own.ticks_per_quarter // grid
@@ -134,6 +151,11 @@ class _Gap:
         later = music.onset[np.isin(music.part, chosen.piece.part) & (music.onset >= lines[-1])]
         self._is_last = not len(later)
         self._to_the_end = not (later >= near[1]).any() or not (later < near[1]).any()
+        refuse(limits, _LASTING if music.num_notes and music.onset.max() < lines[-1] else _LASTING | _BEFORE_THE_END)
+        players = {number: self._own.parts[own] for number, own in self._own_part.items()}
+        metre = self._music.piece.time_signature_at(int(self._lines[0]))[1:]
+        reading = Reading(self._vocabulary, self._music.octaves, players, metre, int(self._lines[0]))
+        self._constraints = reading.constraints(limits, self._free)
 
     def _understood(self, piece: Piece) -> Understood:
         return understood(self._vocabulary, piece, keep_rhythm=True)
@@ -191,7 +213,9 @@ class _Gap:
         leader: Rows | None = None,
     ) -> Piece:
         """The piece with the gap filled."""
-        particles = filling(self._source.decoder.without_prior(), frame, (), how.candidates, settings, random, leader)
+        particles = filling(
+            self._source.decoder.without_prior(), frame, self._constraints, how.candidates, settings, random, leader
+        )
         particles.run()
         before = timed(self._vocabulary, frame.rows[: frame.prefix], frame.tick[: frame.prefix])
         return decoded(self._vocabulary, np.concatenate([before, particles.draw()]))
@@ -211,7 +235,7 @@ class _Gap:
             np.array([self._own_part[number] for number in piece.part[new].tolist()], np.int64),
         )
         if len(self._vocabulary.velocities) == 1:
-            notes = notes.as_loud_as(self._own)
+            notes = notes.as_loud_as(self._own, self._limits.velocity or (1, 127))
         gone = np.isin(self._own.part, self._wanted) & (self._own.onset >= first) & (self._own.onset < last)
         return Result(notes.into(self._own.select(~gone)), first, last, self._wanted, remarks=self.remarks)
 

@@ -30,17 +30,24 @@ from melody.limits.lookups import allowed_pitches
 from melody.network import Floats
 from melody.piece import Piece
 from melody.sampling.choose import choose
-from melody.sampling.constraints.base import Masks
+from melody.sampling.constraints.base import Constraint, Masks
 from melody.sampling.constraints.live import Live, Steering
 from melody.sampling.constraints.observations import decoded
+from melody.sampling.constraints.user import user_limits
+from melody.sampling.constraints.user.headers import with_headers
 from melody.sampling.decoder import Frontier
 from melody.sampling.prompt import Prompt
 from melody.sampling.settings import SamplingSettings
 from melody.sampling.source import Source
+from melody.sampling.tasks.continuation import limits_after
+from melody.sampling.tasks.limited import refuse
 from melody.threads import one_thread
 from melody.tokens.grammar import Grammar, Mask
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows
+
+_UNPROMISED = {"end_on_tonic": "music that is heard as it is made cannot be taken back, so no final note can be promised"}
+_ENDLESS = _UNPROMISED | {"bars": "music without end has no number of bars"}
 
 
 class Note(NamedTuple):
@@ -54,7 +61,12 @@ class Note(NamedTuple):
 
 
 def stream(
-    source: Source, prompt: Piece | None = None, *, settings: SamplingSettings | None = None, endless: bool = False
+    source: Source,
+    prompt: Piece | None = None,
+    *,
+    settings: SamplingSettings | None = None,
+    limits: Limits | None = None,
+    endless: bool = False,
 ) -> Stream:
     """New music, or what follows a prompt, note by note.
 
@@ -66,13 +78,17 @@ def stream(
         What it goes on from; None to begin anew.
     settings
         As for `Model.generate`, which makes the same notes of the same seed, any ending taken, if nothing is fed or steered.
+    limits
+        What the music keeps to throughout; chords and bars are counted from the first full bar of the new music. What a
+        player feeds may break them. Key, scale and range are as `Stream.steer` takes them, and can be changed by it. Where
+        they leave nothing the music ends, since nothing can be taken back; so no final tonic can be promised.
     endless
         Never end of itself.
 
     Raises
     ------
     SamplingError, melody.errors.VocabularyError
-        If the prompt is empty or the model does not understand it.
+        If the prompt is empty or the model does not understand it, or the limits cannot be kept.
 
     Examples
     --------
@@ -80,13 +96,17 @@ def stream(
     >>> for note in load("fiddle.safetensors").stream(endless=True):  # doctest: +SKIP
     ...     play(note)
     """
-    return Stream(source, prompt, settings or SamplingSettings(), endless)
+    limits = limits or Limits()
+    refuse(limits, _ENDLESS if endless else _UNPROMISED)
+    return Stream(source, prompt, settings or SamplingSettings(), endless, limits)
 
 
 class Stream(Iterator[Note]):
     """Music as it is made; see the conventions of the module and `stream`."""
 
-    def __init__(self, source: Source, prompt: Piece | None, settings: SamplingSettings, endless: bool) -> None:
+    def __init__(
+        self, source: Source, prompt: Piece | None, settings: SamplingSettings, endless: bool, limits: Limits
+    ) -> None:
         if prompt is not None and prompt.num_notes == 0:
             raise SamplingError("the prompt holds no notes; give one with at least one note, or none at all")
         self._source, self._vocabulary = source, source.vocabulary
@@ -95,7 +115,7 @@ class Stream(Iterator[Note]):
         self._random = np.random.default_rng([settings.seed, 0])
         self._prompt = None if prompt is None else Prompt(source, prompt)
         self._steering = Steering.nothing(self._vocabulary)
-        self._steering.endless = endless
+        self._steering.endless, self._limits = endless, limits
         self._frontier = self._beginning()
         self._rows: list[list[int]] = []
         self._trunks: Floats | None = None
@@ -106,10 +126,21 @@ class Stream(Iterator[Note]):
         self._most = (settings.max_notes or source.longest_piece) if not endless else 0
 
     def _beginning(self) -> Frontier:
-        if self._prompt is None:
-            grammar = Grammar(self._vocabulary, 1, count_pickup=False)
-            return self._decoder.begin(Masks(grammar, [Live(self._steering)]))
-        return self._prompt.start(None, [Live(self._steering)])
+        """Where the stream begins; what it keeps to is set up there, but for key, scale and range, which are steered."""
+        limits, live = self._limits, Live(self._steering)
+        fixed = replace(limits, key=None, scale=None, range=None)
+        if self._prompt is not None:
+            start = self._prompt.start(limits.bars, [live])
+            if fixed != Limits():
+                limits_after(self._vocabulary, self._prompt, limits)  # refuses what cannot be kept together
+                start.masks = Masks(start.masks.grammar, [live, *limits_after(self._vocabulary, self._prompt, fixed)])
+            return start
+        constraints: list[Constraint] = [live]
+        if fixed != Limits():
+            check(limits, self._vocabulary)
+            constraints += user_limits(self._vocabulary, fixed)
+        grammar = Grammar(self._vocabulary, 1, bars=limits.bars, count_pickup=False)
+        return self._decoder.begin(Masks(grammar, constraints))
 
     # Listening
 
@@ -149,7 +180,7 @@ class Stream(Iterator[Note]):
         Without a prompt its parts are the vocabulary's.
         """
         if self._prompt is None:
-            return decoded(self._vocabulary, self.rows)
+            return with_headers(decoded(self._vocabulary, self.rows), replace(self._limits, key=None))
         return self._prompt.joined(self.rows, False, self._source.file.name).piece
 
     @property

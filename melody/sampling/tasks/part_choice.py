@@ -33,13 +33,13 @@ class New:
     velocity: Ints
     part: Ints
 
-    def as_loud_as(self, piece: Piece) -> New:
-        """Each as loud as the middle one of its part's notes in `piece`, where it has any."""
+    def as_loud_as(self, piece: Piece, within: tuple[int, int] = (1, 127)) -> New:
+        """Each as loud as the middle one of its part's notes in `piece`, where it has any, but within those velocities."""
         velocity = self.velocity.copy()
         for part in np.unique(self.part).tolist():
             if np.any(piece.part == part):
                 velocity[self.part == part] = int(np.median(piece.velocity[piece.part == part]))
-        return replace(self, velocity=velocity)
+        return replace(self, velocity=np.clip(velocity, *within))
 
     def into(self, piece: Piece) -> Piece:
         """A piece with these notes as well; one that would overlap a note of the piece on its pitch gives way."""
