@@ -76,10 +76,12 @@ class Leaps(Constraint):
         Which pitches are within a leap of what each part began before, (parts, pitches); None if nothing was before.
     """
 
-    per_stream: ClassVar[tuple[str, ...]] = ("_reach", "_reach_at_once", "_onset")
+    per_stream: ClassVar[tuple[str, ...]] = ("_reach", "_reach_at_once", "_onset", "_new", "_new_before")
     _reach: Mask
     _reach_at_once: Mask
     _onset: Ints
+    _new: Mask
+    _new_before: Mask
 
     def __init__(self, vocabulary: Vocabulary, largest: int, reach: Mask | None = None) -> None:
         drums = np.array([part.is_drum for part in vocabulary.parts], bool)
@@ -95,6 +97,8 @@ class Leaps(Constraint):
         made._reach = np.repeat(self._first[None], streams, axis=0)  # of a part's next onset
         made._reach_at_once = made._reach.copy()  # of further notes at the tick of its last one
         made._onset = np.full((streams, len(self._first)), -1)
+        made._new = np.zeros((streams, len(self._first)), bool)  # whether a note of a part's last onset is not observed
+        made._new_before = made._new.copy()  # the same of the onset before that
         return made
 
     def narrow(self, music: Music, options: Options) -> None:
@@ -120,9 +124,9 @@ class Leaps(Constraint):
 
     def binds(self, music: Music, due: Due) -> Mask:
         """An observed note that comes after a new one of its part is to be within a leap of that."""
-        part = np.maximum(due.kind - FIRST_PART, 0)
-        new: Mask = music.chosen[np.arange(len(part)), part]
-        return new & (due.kind >= FIRST_PART)
+        own = np.arange(len(due.kind)), np.maximum(due.kind - FIRST_PART, 0)
+        at_once = self._onset[own] == music.standing.tick + music.shifts[np.maximum(due.time, 0)]
+        return np.where(at_once, self._new_before[own], self._new[own]) & (due.kind >= FIRST_PART)
 
     def push(self, music: Music, event: Event) -> None:
         """As `Constraint.push`."""
@@ -132,6 +136,9 @@ class Leaps(Constraint):
         reach = self._reach[streams, part]
         self._reach_at_once[streams, part] = np.where(at_once[:, None], self._reach_at_once[streams, part], reach)
         self._reach[streams, part] = within | (reach & at_once[:, None])
+        new, before = ~event.observed[streams], self._new[streams, part]
+        self._new_before[streams, part] = np.where(at_once, self._new_before[streams, part], before)
+        self._new[streams, part] = new | (before & at_once)
         self._onset[streams, part] = tick
 
 
