@@ -19,16 +19,21 @@ STEPS, ZERO = 63, 64  # an activation from -span to span becomes 1 to 127
 
 @dataclass(frozen=True)
 class Tensor:
-    """An input or an output: its name, the name of its number of streams, its columns."""
+    """An input or an output: its name, the name of its number of streams, its columns.
+
+    An array that grows by a step an event has a third axis behind them, of as many steps as that name says.
+    """
 
     name: str
     streams: str
     columns: int
     whole: bool = False
+    steps: str = ""
 
     def proto(self, onnx: Any) -> Any:
         kind = onnx.TensorProto.INT64 if self.whole else onnx.TensorProto.FLOAT
-        return onnx.helper.make_tensor_value_info(self.name, kind, [self.streams, self.columns])
+        axes = [self.streams, self.columns, *([self.steps] if self.steps else [])]
+        return onnx.helper.make_tensor_value_info(self.name, kind, axes)
 
 
 class Graph:
