@@ -250,7 +250,7 @@ def test_a_file_that_names_another_cell_than_it_holds_is_refused(vocabulary: Voc
 
 @each_cell
 def test_a_small_model_learns_writes_within_limits_and_is_exported(name: CellName, tmp_path: Path) -> None:
-    """From a few tunes to a file that ONNX Runtime runs; the file says which cell it is."""
+    """From a few tunes to a file that ONNX Runtime runs; the file names its cell."""
     corpus, path = small_corpus(40), tmp_path / "tiny.safetensors"
     shape = ModelSettings(hidden_size=32, num_layers=1, embedding_size=32, head_size=32, dropout=0.0, cell=name)
     settings = TrainingSettings(epochs=6, model=shape, batch=BatchSettings(batch_size=4), learning_rate=1e-2, samples=0)

@@ -117,13 +117,13 @@ def _trunk(file: ModelFile) -> tuple[NDArray, NDArray]:
 
 def _inputs(file: ModelFile, heads: bool) -> list[Tensor]:
     step = [
-        Tensor("event", "streams", len(FIELDS) + len(feature_sizes(file.vocabulary)), whole=True),
+        Tensor("event", "streams", len(FIELDS) + len(feature_sizes(file.vocabulary)), is_integer=True),
         *_state(file),
     ]
     return step + heads * [
         Tensor("trunks", "choosing", len(_trunk(file)[1])),
-        Tensor("chosen", "choosing", len(FIELDS), whole=True),
-        Tensor("conditions", "choosing", len(condition_sizes(file.vocabulary)), whole=True),
+        Tensor("chosen", "choosing", len(FIELDS), is_integer=True),
+        Tensor("conditions", "choosing", len(condition_sizes(file.vocabulary)), is_integer=True),
     ]
 
 

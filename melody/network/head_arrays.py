@@ -114,15 +114,15 @@ class _Head:
         inner = trunks[:, start : start + self._width] + sums(self._known, known + self._offsets[voice])
         inner = np.tanh(inner)
         inner += np.tanh(inner @ self._inner + self._inner_bias)
-        given = inner @ self._output[voice]
-        given += self._output_bias[voice]
-        logits = np.ascontiguousarray(given[:, : self.size])
+        outputs = inner @ self._output[voice]
+        outputs += self._output_bias[voice]
+        logits = np.ascontiguousarray(outputs[:, : self.size])
         again = repeated.nonzero()[0]
         if len(again):
-            logits[again, repeated[again] - 1] += given[again, self.size]
-        number = np.arange(len(given))[:, None]
+            logits[again, repeated[again] - 1] += outputs[again, self.size]
+        number = np.arange(len(outputs))[:, None]
         for columns, column in zip(self._intervals if self._related else (), self._related):
-            logits[:, self._first_pitch :] += given[number, columns[conditions[:, column]]]
+            logits[:, self._first_pitch :] += outputs[number, columns[conditions[:, column]]]
         return logits
 
     def logits_of_one(self, trunks: Floats, event: Sequence[int], conditions: Sequence[int]) -> Floats:
@@ -138,14 +138,14 @@ class _Head:
         more = inner @ self._inner
         more += self._inner_bias
         inner += np.tanh(more, out=more)
-        given = inner @ self._output[voice]
-        given += self._output_bias[voice]
-        logits = given[: self.size].copy()
+        outputs = inner @ self._output[voice]
+        outputs += self._output_bias[voice]
+        logits = outputs[: self.size].copy()
         if repeated:
-            logits[repeated - 1] += given[self.size]
+            logits[repeated - 1] += outputs[self.size]
         pitches = logits[self._first_pitch :]
         for columns, column in zip(self._intervals if self._related else (), self._related):
-            pitches += given.take(columns[conditions[column]])
+            pitches += outputs.take(columns[conditions[column]])
         return logits[None]
 
     def _repeated(self, event: NDArray[np.int64], conditions: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -157,15 +157,15 @@ class _Head:
 
 
 def _interval_columns(pitches: int, related: int) -> NDArray[np.int64]:
-    """Where among the logits of intervals those of each pitch stand that has been heard, (related, 1 + pitches, pitches).
+    """For each pitch of a related part the columns of the intervals to all pitches, (related, 1 + pitches, pitches).
 
-    The first pitch is none; its column is behind all others.
+    The first row is of no pitch yet: it names the column of zeros behind all others.
     """
-    heard, number = np.arange(1 + pitches)[:, None], np.arange(1, pitches + 1)
+    pitch, number = np.arange(1 + pitches)[:, None], np.arange(1, pitches + 1)
     width = 2 * MAX_INTERVAL + 1
-    interval = np.clip(number - heard, -MAX_INTERVAL, MAX_INTERVAL) + MAX_INTERVAL
+    interval = np.clip(number - pitch, -MAX_INTERVAL, MAX_INTERVAL) + MAX_INTERVAL
     first = width * np.arange(related)[:, None, None]
-    return np.where(heard > 0, first + interval, width * related)
+    return np.where(pitch > 0, first + interval, width * related)
 
 
 def related_of(vocabulary: Vocabulary, weights: Mapping[str, NDArray]) -> tuple[int, ...]:
