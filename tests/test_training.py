@@ -29,7 +29,7 @@ from melody.network.model import MelodyLSTM, ModelSettings
 from melody.piece import Part
 from melody.report.curves import write_curves
 from melody.tokens import Vocabulary
-from melody.tokens.features import condition_sizes, feature_sizes
+from melody.tokens.schema import condition_sizes, feature_sizes
 from melody.tokens.vocabulary import FIELDS, VALUE
 from melody.training import alarms, transfer
 from melody.training import plan as planning
@@ -549,7 +549,7 @@ def test_tables_have_a_meaning_for_every_row() -> None:
     """Whatever features there are: the tables are as long as the layers are high."""
     corpus = small_corpus(6)
     for vocabulary in (corpus.vocabulary, Vocabulary.build([folk_tune(0)]), _other_vocabulary()):
-        tables = transfer.Tables.of(vocabulary)
+        tables = transfer.Tables(vocabulary)
         assert tuple(map(len, tables.fields.values())) == vocabulary.sizes
         assert tuple(map(len, tables.features.values())) == feature_sizes(vocabulary)
         assert tuple(map(len, tables.conditions.values())) == condition_sizes(vocabulary)

@@ -128,18 +128,18 @@ def make_plan(
     per_event /= settings.devices
     whole = per_event * (train.num_events + valid.num_events / 3)  # validation goes forward only
     budget = settings.max_minutes * 60 * SHARE
-    groups = asked = max(round(train.num_groups * settings.epoch_share), 1)
+    groups = asked = max(round(train.num_buckets * settings.epoch_share), 1)
     if settings.epochs is None:
         longest = max(min(budget / LEAST_EPOCHS, LONGEST_EPOCH), 0.01)
         groups = min(groups, max(int(groups * longest / whole), 1))
-    per_epoch = per_event * (train.num_events * groups / train.num_groups + valid.num_events / 3)
-    wanted = np.clip(12_000_000 / max(train.num_events, 1), 30, 300) * train.num_groups / groups
+    per_epoch = per_event * (train.num_events * groups / train.num_buckets + valid.num_events / 3)
+    wanted = np.clip(12_000_000 / max(train.num_events, 1), 30, 300) * train.num_buckets / groups
     wanted = min(wanted, ADAPTING_EPOCHS) if start else wanted
     epochs = settings.epochs or max(min(int(wanted), int(budget / per_epoch)), 1)
     by_time = epochs < int(wanted) or groups < asked
     decay = settings.weight_decay
     if not (start or settings.model):
-        shape, fitting = regularised(shape, epochs * groups / train.num_groups)
+        shape, fitting = regularised(shape, epochs * groups / train.num_buckets)
         decay = fitting if decay is None else decay
     if settings.dropout is not None:
         shape = replace(shape, dropout=settings.dropout)
@@ -164,7 +164,7 @@ def make_plan(
         events_per_second=1 / per_event,
         threads=torch.get_num_threads(),
         megabytes=_megabytes(),
-        share=settings.epoch_share if groups == asked else groups / train.num_groups,
+        share=settings.epoch_share if groups == asked else groups / train.num_buckets,
         epochs_by="you" if settings.epochs else "time" if by_time else "music",
     )
 

@@ -124,8 +124,8 @@ class TrainingSettings:
             raise TrainingError(f"epoch_share is {self.epoch_share}; it must be above 0 and at most 1")
         _check_whole("batch_size", self.batch.batch_size, 1)
         _check_whole("window", self.batch.window, 1)
-        if not 0 <= self.batch.without_match <= 1:
-            raise TrainingError(f"without_match is {self.batch.without_match}; it must be from 0 to 1")
+        if not 0 <= self.batch.match_dropout <= 1:
+            raise TrainingError(f"match_dropout is {self.batch.match_dropout}; it must be from 0 to 1")
 
     def resumed(self, begun: Mapping[str, Any]) -> TrainingSettings:
         """These settings for a run that was begun with others: what is left out, its default, is as it was then.

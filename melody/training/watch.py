@@ -90,7 +90,7 @@ class Watcher(pl.Callback):
         return TrainingError(f"the loss is no number any more in epoch {trainer.current_epoch + 1}; {kept}; try {lower}")
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, module: Any) -> None:
-        seen = self._run.train.num_notes * self._run.plan.groups / self._run.train.num_groups
+        seen = self._run.train.num_notes * self._run.plan.groups / self._run.train.num_buckets
         self._train = module.take_nats() / seen
         self._rate = trainer.optimizers[0].param_groups[0]["lr"]
         if not math.isfinite(self._train):
