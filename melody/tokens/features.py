@@ -17,7 +17,7 @@ from melody.signatures import Key, TimeSignature
 from melody.tokens import schema
 from melody.tokens.matches import matches
 from melody.tokens.schema import BEGUN as BEGUN
-from melody.tokens.schema import CONDITIONS, FEATURES, LOOKBACKS, LOOKED_AT, MAX_INTERVAL, PHASES, SECTIONS, Meaning, Row
+from melody.tokens.schema import CONDITIONS, FEATURES, LOOKBACKS, LOOKED_AT, MAX_INTERVAL, PHASES, SECTIONS, Meaning
 from melody.tokens.schema import ENDING as ENDING
 from melody.tokens.schema import SILENT as SILENT
 from melody.tokens.schema import SOUNDING as SOUNDING
@@ -25,7 +25,7 @@ from melody.tokens.usage import FIRST_PART, KEY, METRE
 from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
 
 HELD = 1 << 62  # the end of a note of implied duration that still sounds
-Computed = Mapping[Meaning, Ints]  # by the name of a row: (events,), of one for each part (events, parts)
+Computed = Mapping[Meaning, Ints]  # by the name of a row: (events,), or where each part has one (parts, events)
 
 # Names that other modules know from here
 POSITION, BEAT, METRE_IN_FORCE = ([row.name for row in FEATURES].index((name,)) for name in ("position", "beat", "metre"))
@@ -42,20 +42,22 @@ condition_sizes, feature_sizes, related, Voices = (
 def context(vocabulary: Vocabulary, rows: Rows) -> Ints:
     """The features, then the conditions of each event, (events, features + conditions); of END there is only the match."""
     going = rows[:-1] if len(rows) and rows[-1, TIME] == END else rows
-    tables = [np.zeros((len(rows), len(sizes(vocabulary))), np.int64) for sizes in (feature_sizes, condition_sizes)]
+    where = schema.spans(FEATURES, vocabulary), schema.spans(CONDITIONS, vocabulary)
+    widths = [max(span.stop for span in spans.values()) for spans in where]
+    table = np.zeros((sum(widths), len(rows)), np.int64)  # (columns, events): columns are written one after the other
     if len(going):
         events = _Events(vocabulary, going)
         features = _features(events)
-        _fill(tables[0], FEATURES, vocabulary, features)
-        _fill(tables[1], CONDITIONS, vocabulary, _conditions(events, features, len(rows)))
-    return np.concatenate(tables, axis=1)
+        _fill(table[: widths[0]], where[0], features)
+        _fill(table[widths[0] :], where[1], _conditions(events, features, len(rows)))
+    return np.ascontiguousarray(table.T)
 
 
-def _fill(table: Ints, rows: Sequence[Row], vocabulary: Vocabulary, computed: Computed) -> None:
+def _fill(table: Ints, spans: Mapping[Meaning, slice], computed: Computed) -> None:
     """Write what was computed into its columns."""
-    for name, span in schema.spans(rows, vocabulary).items():
+    for name, span in spans.items():
         values = computed[name]
-        table[: len(values), span] = values if values.ndim == 2 else values[:, None]
+        table[span, : values.shape[-1]] = values
 
 
 class _Events:
@@ -149,7 +151,8 @@ class _Part(NamedTuple):
 
     def status(self, tick: Ints) -> Ints:
         """Whether the note sounds at a tick."""
-        known = np.select([self.end < tick, self.end == tick, self.onset < tick], [SILENT, ENDING, SOUNDING], BEGUN)
+        sounds = np.where(self.onset < tick, SOUNDING, BEGUN)
+        known = np.where(self.end > tick, sounds, np.where(self.end == tick, ENDING, SILENT))
         return np.where(self.pitch > 0, known, SILENT)
 
     def age(self, events: _Events) -> Ints:
@@ -176,7 +179,9 @@ def _conditions(events: _Events, features: Computed, count: int) -> Computed:
     """All conditions, by name, but of END, the last of `count` events, only what is being repeated."""
     before = [part.before() for part in events.parts]
     described = before[: len(events.described)]
-    own = np.select([part.is_own for part in before], [part.pitch for part in before], 0)
+    own = np.zeros(len(events.rows), np.int64)
+    for part in before:
+        own[part.is_own] = part.pitch[part.is_own]
     pitches = _stacked(events, [part.pitch for part in described])
     repeated = [row.name for row in CONDITIONS if row.is_match]
     return {
@@ -198,8 +203,8 @@ def _later(column: Ints, count: int) -> Ints:
 
 
 def _stacked(events: _Events, columns: Sequence[Ints]) -> Ints:
-    """A column for each part, (events, parts), however few there are."""
-    return np.stack(columns, axis=1) if columns else np.zeros((len(events.rows), 0), np.int64)
+    """A column for each part, (parts, events), however few there are."""
+    return np.stack(columns) if columns else np.zeros((0, len(events.rows)), np.int64)
 
 
 def _place(events: _Events) -> Computed:
@@ -246,28 +251,28 @@ def _lookbacks(events: _Events) -> Computed:
     """The events that came next some bars ago."""
     found: dict[Meaning, Ints] = {}
     order = sort_key(events.vocabulary, events.tick, events.kind, events.rows[:, VALUE])
+    tokens = 1 + events.rows[:, LOOKED_AT].T  # (fields, events)
     for bars in LOOKBACKS:
         back = bars * events.metre.bar_ticks
         follower = np.searchsorted(order, order - back * stride(events.vocabulary), side="right")
-        known = events.tick >= back
-        for field in LOOKED_AT:
-            found["lookback", FIELDS[field], bars] = np.where(known, events.rows[follower, field] + 1, 0)
+        columns = np.where(events.tick >= back, tokens.take(follower, axis=1), 0)
+        found |= {("lookback", FIELDS[field], bars): column for field, column in zip(LOOKED_AT, columns)}
     return found
 
 
 def _match(events: _Events) -> Computed:
     """Length, times and the five tokens of the match after each event."""
     length, times, place = matches(code_of(events.vocabulary, *events.rows.T[:VELOCITY]))
-    followed = np.where(length[:, None] > 0, events.rows[place] + 1, 0)
-    tokens: dict[Meaning, Ints] = {("repeated", name): followed[:, field] for field, name in enumerate(FIELDS)}
+    followed = np.where(length > 0, events.rows.T.take(place, axis=1) + 1, 0)  # (fields, events)
+    tokens: dict[Meaning, Ints] = {("repeated", name): column for name, column in zip(FIELDS, followed)}
     return {("length",): length, ("times",): times, **tokens}
 
 
 def _distances(events: _Events, pitch: Ints, others: Ints) -> Ints:
-    """From a pitch + 1 of each event to those of the parts as intervals, 0 where there is none, (events, parts)."""
-    pitched = np.array([not part.is_drum for part in events.vocabulary.parts[: others.shape[1]]], bool)
-    known = (others > 0) & pitched & ((pitch > 0) & events.is_pitched)[:, None]
-    interval = np.clip(others - pitch[:, None], -MAX_INTERVAL, MAX_INTERVAL) + MAX_INTERVAL + 1
+    """From a pitch + 1 of each event to those of the parts as intervals, 0 where there is none, (parts, events)."""
+    pitched = np.array([not part.is_drum for part in events.vocabulary.parts[: len(others)]], bool)
+    known = (others > 0) & pitched[:, None] & ((pitch > 0) & events.is_pitched)
+    interval = np.clip(others - pitch, -MAX_INTERVAL, MAX_INTERVAL) + MAX_INTERVAL + 1
     return np.where(known, interval, 0)
 
 
