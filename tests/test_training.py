@@ -21,6 +21,7 @@ from music import folk_tune
 
 from melody import midi, modelfile
 from melody.cli import main
+from melody.cli.train import as_options
 from melody.dataset import BatchSettings
 from melody.errors import TrainingError
 from melody.evaluation.evaluate import nats_per_note, restored
@@ -31,11 +32,14 @@ from melody.report.curves import write_curves
 from melody.tokens import Vocabulary
 from melody.tokens.schema import condition_sizes, feature_sizes
 from melody.tokens.vocabulary import FIELDS, VALUE
-from melody.training import alarms, transfer
+from melody.training import alarms, replanning, transfer
 from melody.training import plan as planning
+from melody.training.paths import Paths
 from melody.training.plan import regularised
+from melody.training.records import Alarm, Epoch, Plan, Result, late_gain
+from melody.training.replanning import alarm_of, epochs_now
 from melody.training.run import fit, plan
-from melody.training.settings import Alarm, Epoch, Paths, Plan, Result, TrainingSettings
+from melody.training.settings import TrainingSettings, settings_from
 
 TINY = ModelSettings(hidden_size=16, num_layers=2, embedding_size=8, head_size=8, dropout=0.2)
 SETTINGS = TrainingSettings(epochs=4, model=TINY, batch=BatchSettings(batch_size=8, window=16), samples=2)
@@ -110,13 +114,15 @@ def test_a_killed_run_goes_on_to_the_same_weights(undisturbed: Path, tmp_path: P
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process alone")
-def test_ctrl_c_and_kill_keep_the_best_and_say_how_to_go_on(undisturbed: Path, tmp_path: Path) -> None:
+def test_ctrl_c_and_sigterm_keep_the_best_and_say_how_to_go_on(undisturbed: Path, tmp_path: Path) -> None:
     out = tmp_path / "model.safetensors"
     told = _strike(_start(out), 1, signal.SIGINT)
-    assert "interrupted" in told and "--resume" in told
+    assert "interrupted" in told and "resume=True" in told
     modelfile.load(out)
-    told = _strike(_start(out, resume=True), 2, signal.SIGTERM)
-    assert "interrupted" in told and "--resume" in told
+    process = _start(out, resume=True)
+    assert "interrupted" not in _strike(process, 2, signal.SIGTERM)
+    assert process.returncode == -signal.SIGTERM  # it has ended the program, as it does
+    assert modelfile.load(out).training["result"]["ending"] == "interrupted"  # when all was written
     _start(out, resume=True).communicate(timeout=120)
     assert _weights(out) == _weights(undisturbed)
 
@@ -209,7 +215,7 @@ def test_nothing_to_train_on_and_nothing_to_resume_are_told(tmp_path: Path) -> N
 
 
 def test_a_loss_that_is_no_number_ends_with_a_clear_line(tmp_path: Path) -> None:
-    settings = TrainingSettings(epochs=3, model=TINY, learning_rate=1.0, clip_norm=1e30, weight_decay=-1e30)
+    settings = TrainingSettings(epochs=3, model=TINY, learning_rate=1.0, clip_norm=1e30, weight_decay=1e30)
     with pytest.raises(TrainingError, match="no number"):
         fit(small_corpus(40), tmp_path / "model.safetensors", settings)
 
@@ -223,11 +229,12 @@ def test_the_sentence_says_what_happened_and_what_to_try() -> None:
     assert "50 %" in result().sentence
     assert "more music" in result(test=2.5).sentence
     learning = {"best_epoch": 9, "max_minutes": 10.0}
-    assert "--max-minutes 20" in result(**learning, epochs_by="time").sentence
+    assert "`max_minutes=20`" in result(**learning, epochs_by="time").sentence
     for epochs_by in ("music", "you"):  # more time would change nothing
-        assert "--epochs 18" in result(**learning, epochs_by=epochs_by).sentence
+        assert "`epochs=18`" in result(**learning, epochs_by=epochs_by).sentence
         assert "minutes" not in result(**learning, epochs_by=epochs_by, test=2.5).sentence
-    assert "--resume" in result(ending="interrupted").sentence
+    assert "still learning" not in result(**learning, epochs_by="time", late_gain=0.001).sentence  # a flat curve
+    assert "`resume=True`" in result(ending="interrupted").sentence
     assert "by itself" in result(ending="stopped early").sentence
     assert not np.isnan(result().valid)
 
@@ -242,6 +249,7 @@ def test_a_plan_made_by_the_clock_says_which_settings_make_it_again(tmp_path: Pa
     with monkeypatch.context() as slow:
         slow.setattr(planning, "SMALL", 8)
         slow.setattr(planning, "LEAST_EPOCHS", 3)
+        slow.setattr(replanning, "LATEST", 0)  # nor plans more
         seconds = {"32": 150 / events, "bf16": 100 / events}  # far slower than it is, so that the clock never cuts it
         slow.setattr(planning, "seconds_per_event", lambda model, batches, precision: (seconds[precision],) * 2)
         first = fit(corpus, tmp_path / "first.safetensors", timed)
@@ -276,6 +284,7 @@ def test_the_command_that_trains_the_same_model_is_told(
     words = ["train", "my songs", "--max-minutes", "2", "--samples", "0", "--batch-size", "8", "--part", "melodic"]
     with monkeypatch.context() as slow:
         slow.setattr(planning, "seconds_per_event", lambda model, batches, precision: (0.025, 0.025))
+        slow.setattr(replanning, "LATEST", 0)
         assert main([*words, "--out", "a.safetensors"]) == 0
     told = " ".join(capsys.readouterr().err.split()).partition("on a machine like this one: melody ")[2]
     command = shlex.split(told.partition(" losses:")[0])
@@ -283,6 +292,92 @@ def test_the_command_that_trains_the_same_model_is_told(
     assert main([*command, "--out", "b.safetensors"]) == 0
     assert "the same model again" not in capsys.readouterr().err  # the command is the one
     assert _weights(Path("a.safetensors")) == _weights(Path("b.safetensors"))
+
+
+def _planned(epochs: int, wanted: int) -> Plan:
+    planned = plan(small_corpus(8), TrainingSettings(epochs=epochs, model=TINY))
+    return replace(planned, epochs=epochs, wanted=wanted, epochs_by="time", seconds_per_epoch=1.0)
+
+
+def _history(*seconds: float) -> list[dict]:
+    return [{"seconds": each} for each in seconds]
+
+
+def test_the_plan_follows_the_machine_both_ways() -> None:
+    """By hand: what fits the time that is left, by the median of the last five epochs."""
+    planned = _planned(6, 15)
+    assert epochs_now(planned, _history(10), 200) == 15  # the first timing was made on a busy machine
+    assert epochs_now(planned, _history(10), 80) == 8  # 7.2 more: a tenth of the time is spared
+    assert epochs_now(planned, _history(10, 10, 10), 200) == 15  # half of it has passed
+    assert epochs_now(planned, _history(10, 10, 10, 10), 200) == 6  # too late: the rate would rise too far
+    assert epochs_now(planned, _history(10), 69) == 6  # a seventh is not worth a run that cannot be repeated
+    assert epochs_now(planned, _history(10), 35) == 4
+    assert epochs_now(planned, _history(10), -5) == 2  # one more, in which the rate falls
+    assert epochs_now(planned, _history(*[10] * 6), 500) == 6  # it is over
+    assert epochs_now(planned, _history(10, 10, 90, 10, 10), 15) == 6  # one slow epoch decides nothing
+    assert epochs_now(replace(planned, wanted=0), _history(10), 500) == 6
+
+
+def test_a_changed_plan_says_why() -> None:
+    planned = _planned(6, 15)
+    slower, faster = (alarm_of(planned, _history(seconds), epochs) for seconds, epochs in ((3.0, 4), (0.5, 15)))
+    assert (slower.kind, slower.sentence) == ("slower", "an epoch takes 3 s, not 1 s: 4 epochs planned now, not 6")
+    assert (faster.kind, faster.sentence) == ("faster", "an epoch takes 0.5 s, not 1 s: 15 epochs planned now, not 6")
+    assert alarm_of(planned, _history(1.0), 4).sentence.startswith("the time is running out: ")
+
+
+def test_a_machine_that_was_busy_when_it_was_measured_gets_its_epochs_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The learning rate is that of a run of the new length, and it ends as low as that of any run."""
+    events = plan(small_corpus(40), replace(SETTINGS, epochs=1)).events
+    monkeypatch.setattr(planning, "seconds_per_event", lambda model, batches, precision: (240 / events,) * 2)
+    monkeypatch.setattr(planning, "LEAST_EPOCHS", 1)
+    monkeypatch.setattr(planning, "LONGEST_EPOCH", 1000)
+    monkeypatch.setattr(planning, "_epochs_wanted", lambda train, share, adapts: 7)
+    heard: list[Alarm] = []
+    shares: list[float] = []
+    settings = TrainingSettings(max_minutes=15, model=TINY, batch=SETTINGS.batch, samples=0, patience=1.0)
+    out = tmp_path / "m.safetensors"
+    result = fit(small_corpus(40), out, settings, on_alarm=heard.append, on_step=shares.append)
+    file = modelfile.load(out)
+    assert [alarm.kind for alarm in heard if alarm.kind in ("slower", "faster")] == ["faster"]
+    assert (result.epochs, result.ending, result.epochs_by, result.is_as_planned) == (7, "finished", "music", False)
+    assert file.training["plan"]["epochs"] == 7 and shares[-1] == pytest.approx(1)
+    rates = [entry["learning_rate"] for entry in file.training["history"]]
+    again = fit(small_corpus(40), tmp_path / "n.safetensors", replace(result.repeating, patience=1.0))
+    expected = [entry["learning_rate"] for entry in modelfile.load(again.path).training["history"]]
+    assert rates[1:] == pytest.approx(expected[1:])  # all but the first epoch's, which followed the first plan
+
+
+def test_late_gain_is_by_hand() -> None:
+    curve = [{"valid": value} for value in (3.0, 2.0, 1.5, 1.51, 1.2, 1.3, 1.02, 1.0)]
+    assert late_gain(curve) == pytest.approx(1 - 1.0 / 1.2, abs=1e-6)
+    assert late_gain(curve[:1]) == 1
+    assert late_gain([{"valid": 1.0}] * 8) == 0
+    assert late_gain([*curve, {"valid": 1.1}, {"valid": 1.1}]) < 0
+
+
+def test_settings_are_built_in_one_place_from_keywords_and_options() -> None:
+    usual = settings_from({})
+    assert usual == TrainingSettings()
+    given = {"minutes": 3.0, "max_minutes": None, "layers": 3, "batch_size": 4, "folder": "x", "plan": True, "out": None}
+    assert settings_from(given) == TrainingSettings(max_minutes=3.0, num_layers=3, batch=BatchSettings(batch_size=4))
+    assert settings_from({"minutes": 3.0, "max_minutes": 4.0}).max_minutes == 4
+    with pytest.raises(TrainingError, match="`layers` is 0; it must be"):
+        settings_from({"layers": 0})
+
+
+def test_model_files_keep_the_names_that_they_had(tmp_path: Path) -> None:
+    """Whatever the settings are called in Python now."""
+    settings = replace(SETTINGS, epochs=1, batch=replace(SETTINGS.batch, match_dropout=0.25))
+    fit(small_corpus(20), tmp_path / "m.safetensors", settings)
+    training = modelfile.load(tmp_path / "m.safetensors").training
+    assert (
+        training["settings"]["batch"]["without_match"] == training["result"]["repeating"]["batch"]["without_match"] == 0.25
+    )
+    assert training["plan"]["groups"] >= 1 and "buckets" not in training["plan"]
+    assert Plan.from_dict(training["plan"]).to_dict() == training["plan"]
 
 
 class Crash(Exception):
@@ -303,7 +398,7 @@ def test_a_run_goes_on_with_the_settings_that_it_began_with(tmp_path: Path) -> N
     fit(corpus, tmp_path / "whole.safetensors", begun)
     out = tmp_path / "m.safetensors"
     _crashed(out, corpus, begun, after=2)
-    with pytest.raises(TrainingError, match=r"begun with seed 3, not 4; leave it out, or train without --resume"):
+    with pytest.raises(TrainingError, match=r"begun with seed 3, not 4; leave it out, or train without `resume=True`"):
         fit(corpus, out, replace(begun, seed=4), resume=True)
     with pytest.raises(TrainingError, match="begun with batch"):
         fit(corpus, out, replace(begun, batch=BatchSettings(batch_size=9)), resume=True)
@@ -380,6 +475,19 @@ def test_what_the_user_asks_for_is_planned(tmp_path: Path) -> None:
         {"dropout": 1.0},
         {"hidden_size": 0},
         {"samples": -1},
+        {"samples": None},
+        {"weight_decay": -1},
+        {"weight_decay": float("inf")},
+        {"clip_norm": 0.0},
+        {"clip_norm": None},
+        {"averaging": 1.1},
+        {"max_minutes": float("inf")},
+        {"num_layers": 2.0},
+        {"devices": 0},
+        {"logger": "wandb"},
+        {"batch": BatchSettings(match_dropout=1.5)},
+        {"batch": BatchSettings(transpositions=(6, -5))},
+        {"batch": BatchSettings(transpositions=None)},
         {"batch": BatchSettings(batch_size=0)},
     ],
     ids=str,
@@ -453,19 +561,19 @@ def test_real_trainings_raise_them(tmp_path: Path, settings: dict, kind: str) ->
     assert kind in [alarm.kind for alarm in heard]
     assert len({alarm.kind for alarm in heard}) == len(heard)  # each is told once
     told = next(alarm.sentence for alarm in heard if alarm.kind == kind)
-    assert "--" in told and "\n" not in told
+    assert "`" in told and "--" in as_options(told) and "`" not in as_options(told) and "\n" not in told
     assert modelfile.load(tmp_path / "model.safetensors").training["alarms"][kind] == told
 
 
 def test_advice_fits_who_adapts_a_model() -> None:
     """It is not told to do so, nor to take another size, which an adapted model cannot."""
     anew = plan(small_corpus(8), TrainingSettings(epochs=20, model=TINY))
-    assert "--from" in alarms.before(anew)[0].sentence and alarms.before(replace(anew, adapts=True)) == []
+    assert "from_=" in alarms.before(anew)[0].sentence and alarms.before(replace(anew, adapts=True)) == []
     history = [_entry(1, 7.0, 5.0), _entry(2, 4.0, 3.5), *(_entry(3 + i, 3.0 - 0.2 * i, 3.7 + 0.2 * i) for i in range(3))]
-    for adapts, word in ((False, "--hidden-size"), (True, "--epochs")):
+    for adapts, word in ((False, "`hidden_size`"), (True, "`epochs`")):
         told = [alarm.sentence for alarm in alarms.after(history, replace(anew, adapts=adapts), 4)]
         assert len(told) == 1 and word in told[0]
-        assert (word == "--hidden-size") == ("--hidden-size" in told[0])
+        assert (word == "`hidden_size`") == ("hidden_size" in told[0])
 
 
 def test_one_is_one() -> None:
@@ -481,7 +589,7 @@ def test_one_is_one() -> None:
 def test_too_little_data_is_told_first(tmp_path: Path) -> None:
     heard: list[Alarm] = []
     fit(small_corpus(8), tmp_path / "model.safetensors", replace(SETTINGS, epochs=1), on_alarm=heard.append)
-    assert heard[0].kind == "too little data" and "--from" in heard[0].sentence
+    assert heard[0].kind == "too little data" and "from_=" in heard[0].sentence
 
 
 def test_the_longest_run_of_one_pitch() -> None:
@@ -659,6 +767,6 @@ def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
 
 
 def test_more_processes_than_lightning_knows_how_to_start_are_told(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="strategy nonsense"):
+    with pytest.raises(TrainingError, match="strategy=nonsense"):
         fit(small_corpus(8), tmp_path / "m.safetensors", replace(SETTINGS, devices=2, strategy="nonsense"))
     assert list(tmp_path.iterdir()) == []
