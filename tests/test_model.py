@@ -162,8 +162,8 @@ def test_the_place_in_the_bar_is_never_left_out(vocabulary: Vocabulary) -> None:
     events = _events(vocabulary, 12)[0]
     where = spans(FEATURES, vocabulary)
     place = events[:, [len(FIELDS) + where[(name,)].start for name in ("position", "beat", "metre")]]
-    told = model.embedding(events[:, : len(model.offsets)] + model.offsets)
-    apart = (told[:, None] - told).abs().amax(dim=2) > 1e-6
+    embedded = model.embedding(events[:, : len(model.offsets)] + model.offsets)
+    apart = (embedded[:, None] - embedded).abs().amax(dim=2) > 1e-6
     assert torch.equal(apart, (place[:, None] != place).any(dim=2))
     assert apart.any() and not apart.all()
 
@@ -240,8 +240,8 @@ def test_training_transposes_whole_pieces_within_the_range(vocabulary: Vocabular
     assert len(seen) > 6
 
 
-def test_of_some_pieces_nothing_is_told_of_what_is_repeated() -> None:
-    """All that is told of matches is left out of about that share of the pieces, and nothing else of them."""
+def test_match_dropout_leaves_out_all_of_the_match_and_nothing_else() -> None:
+    """All that is read of matches is left out of about that share of the pieces, and nothing else of them."""
     piece = folk_tune(2, bars=32)
     vocabulary = Vocabulary.build([piece])
     rows, matched = (

@@ -12,7 +12,6 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from melody.dataset import Batches
 from melody.errors import TrainingError
@@ -130,7 +129,6 @@ def make_plan(
     per_event /= settings.devices
     length = _Length.of(train, valid, settings, per_event, adapts=start is not None)
     shape, decay = _fitting(shape, settings, length.epochs * length.buckets / train.num_buckets, adapts=start is not None)
-    encoded = _encoded(vocabulary, pieces)
     return Plan(
         model=shape,
         reason=reason,
@@ -139,12 +137,7 @@ def make_plan(
         weight_decay=decay,
         precision=precision,
         adapts=start is not None,
-        pieces=len(pieces),
-        valid_pieces=valid_pieces,
-        notes=train.num_notes,
-        events=train.num_events,
-        tokens=int(encoded.sum()),
-        uniform=float(encoded @ np.log(vocabulary.sizes)) / max(train.num_notes, 1),
+        **_Music.of(vocabulary, pieces, train, valid_pieces)._asdict(),
         parameters=sum(p.numel() for p in model.parameters()),
         events_per_second=1 / per_event,
         threads=torch.get_num_threads(),
@@ -200,10 +193,23 @@ def _fitting(shape: ModelSettings, settings: TrainingSettings, passes: float, ad
     return shape, decay if settings.weight_decay is None else settings.weight_decay
 
 
-def _encoded(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> NDArray[np.float64]:
-    """How many events have each field, (fields,)."""
-    counts = (said_tokens(vocabulary, np.asarray(rows)).sum(axis=0) for rows in pieces)
-    return sum(counts, np.zeros(len(FIELDS)))
+class _Music(NamedTuple):
+    """What there is to train on, in the words of `Plan`."""
+
+    pieces: int
+    valid_pieces: int
+    notes: int
+    events: int
+    tokens: int
+    uniform: float
+
+    @classmethod
+    def of(cls, vocabulary: Vocabulary, pieces: Sequence[Rows], train: Batches, valid_pieces: int) -> _Music:
+        """Counted."""
+        counts = (said_tokens(vocabulary, np.asarray(rows)).sum(axis=0) for rows in pieces)
+        encoded = sum(counts, np.zeros(len(FIELDS)))  # events that have each field
+        uniform = float(encoded @ np.log(vocabulary.sizes)) / max(train.num_notes, 1)
+        return cls(len(pieces), valid_pieces, train.num_notes, train.num_events, int(encoded.sum()), uniform)
 
 
 def _fastest(model: MelodyLSTM, train: Batches, settings: TrainingSettings) -> tuple[float, Literal["32", "bf16"]]:
