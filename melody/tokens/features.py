@@ -16,27 +16,34 @@ from melody.piece import Ints
 from melody.signatures import Key, TimeSignature
 from melody.tokens import schema
 from melody.tokens.matches import matches
-from melody.tokens.schema import BEGUN as BEGUN
-from melody.tokens.schema import CONDITIONS, FEATURES, LOOKBACKS, LOOKED_AT, MAX_INTERVAL, PHASES, SECTIONS, Meaning
-from melody.tokens.schema import ENDING as ENDING
-from melody.tokens.schema import SILENT as SILENT
-from melody.tokens.schema import SOUNDING as SOUNDING
+from melody.tokens.schema import BEAT as BEAT
+from melody.tokens.schema import (
+    BEGUN,
+    CONDITIONS,
+    ENDING,
+    FEATURES,
+    LOOKBACKS,
+    LOOKED_AT,
+    MAX_INTERVAL,
+    PHASES,
+    SECTIONS,
+    SILENT,
+    SOUNDING,
+    Meaning,
+)
+from melody.tokens.schema import FIRST_PLACE as FIRST_PLACE
+from melody.tokens.schema import METRE_IN_FORCE as METRE_IN_FORCE
+from melody.tokens.schema import POSITION as POSITION
+from melody.tokens.schema import Voices as Voices
+from melody.tokens.schema import condition_sizes as condition_sizes
+from melody.tokens.schema import feature_sizes as feature_sizes
+from melody.tokens.schema import related as related
 from melody.tokens.usage import FIRST_PART, KEY, METRE
 from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
 
+parts_told, told_sizes = schema.parts_described, schema.head_sizes  # their names in other modules
 HELD = 1 << 62  # the end of a note of implied duration that still sounds
 Computed = Mapping[Meaning, Ints]  # by the name of a row: (events,), or where each part has one (parts, events)
-
-# Names that other modules know from here
-POSITION, BEAT, METRE_IN_FORCE = ([row.name for row in FEATURES].index((name,)) for name in ("position", "beat", "metre"))
-FIRST_PLACE = sum(row.is_match for row in CONDITIONS)
-parts_told, told_sizes = schema.parts_described, schema.head_sizes
-condition_sizes, feature_sizes, related, Voices = (
-    schema.condition_sizes,
-    schema.feature_sizes,
-    schema.related,
-    schema.Voices,
-)
 
 
 def context(vocabulary: Vocabulary, rows: Rows) -> Ints:

@@ -249,6 +249,10 @@ CONDITIONS: tuple[Row, ...] = (
 )
 
 
+FIRST_PLACE = sum(row.is_match for row in CONDITIONS)  # conditions before those of the place
+POSITION, BEAT, METRE_IN_FORCE = ([row.name for row in FEATURES].index((name,)) for name in ("position", "beat", "metre"))
+
+
 # What follows from it
 
 
