@@ -314,7 +314,10 @@ def test_the_plan_follows_the_machine_both_ways() -> None:
     assert epochs_now(planned, _history(10), 35) == 4
     assert epochs_now(planned, _history(10), -5) == 2  # one more, in which the rate falls
     assert epochs_now(planned, _history(*[10] * 6), 500) == 6  # it is over
-    assert epochs_now(planned, _history(10, 10, 90, 10, 10), 15) == 6  # one slow epoch decides nothing
+    longer = replace(planned, epochs=9)
+    for slow_epoch in ([10, 10, 90, 10, 10], [90, 10, 10, 10, 10], [10, 10, 10, 10, 90]):
+        assert epochs_now(longer, _history(*slow_epoch), 45) == 9  # it decides nothing alone
+    assert epochs_now(longer, _history(10, 10, 90, 90, 90), 185) == 7
     assert epochs_now(replace(planned, wanted=0), _history(10), 500) == 6
 
 

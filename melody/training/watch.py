@@ -218,7 +218,7 @@ class Signals:
         Ctrl-C has done what it is for; whoever takes notice of it is called, but no KeyboardInterrupt leaves here.
         """
         for number in dict.fromkeys(self.received):
-            handler = self._before[number]
+            handler = self._before.get(number)
             if callable(handler):
                 with suppress(KeyboardInterrupt):
                     handler(number, None)
