@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from melody.piece import Piece
     from melody.sampling import Model
     from melody.sampling.model import EngineName
-    from melody.training.settings import Alarm, Epoch
+    from melody.training.records import Alarm, Epoch
 
 __version__ = "0.1.0"
 __all__ = ["MelodyError", "Piece", "load", "read", "train"]
@@ -39,6 +39,7 @@ def train(
     drums: bool = True,
     from_: str | PathLike[str] | Model | None = None,
     resume: bool = False,
+    force: bool = False,
     epochs: int | None = None,
     epoch_share: float = 1.0,
     patience: float = 0.2,
@@ -70,7 +71,8 @@ def train(
     folder
         Searched with its subfolders for MIDI, MusicXML, ABC and Humdrum files; or a store that `melody prepare` wrote.
     out
-        The model file; None is checkpoints/FOLDER.safetensors, so that `melody.load("FOLDER")` finds it.
+        The model file; None is checkpoints/FOLDER.safetensors, so that `melody.load("FOLDER")` finds it, or FOLDER-2 if that
+        is there.
     minutes
         The run is planned to end within this time, above 0; it is not heeded where `epochs` are given.
     part
@@ -81,6 +83,8 @@ def train(
         A trained model that is adapted: its name, its file, or itself.
     resume
         Go on with a run that was interrupted.
+    force
+        Replace a model that is there.
     epochs
         Passes over the music; None plans them from the music, the minutes and the speed of this machine.
     epoch_share
@@ -90,7 +94,7 @@ def train(
     cell
         Kind of the recurrent layers; None is an LSTM, with `from_` that of the model.
     hidden_size, layers, dropout
-        Of these layers; None goes by the music.
+        Of the LSTM; None goes by the music.
     learning_rate
         The highest one; None is 0.002, with `from_` 0.0002.
     weight_decay
@@ -112,46 +116,33 @@ def train(
     max_minutes
         The command line's name for `minutes`.
     on_epoch, on_alarm
-        Called with each epoch's losses, and with what goes wrong; `on_epoch=print` shows them.
+        Called with each epoch's losses, and with what goes wrong or is planned anew; `on_epoch=print` shows them.
 
     Raises
     ------
     MelodyError
-        If the folder holds nothing to train on, something makes no sense, a file cannot be written, or PyTorch and
-        Lightning are not installed. Ctrl-C ends training and gives the best model so far.
+        If the folder holds nothing to train on, something makes no sense, a file is there or cannot be written, or PyTorch
+        and Lightning are not installed.
+
+    Notes
+    -----
+    Ctrl-C ends training and gives the best model so far. SIGTERM ends it and, when that model is written, the program.
     """
+    given = locals()  # the keywords, for the one place that makes settings of them
     from pathlib import Path
 
     from melody.threads import wait_shortly
 
     wait_shortly()
     from melody.corpus import Corpus, PrepareSettings, prepare
-    from melody.dataset import BatchSettings
     from melody.extras import need
-    from melody.training.settings import TrainingSettings, default_out
+    from melody.training.paths import target
+    from melody.training.settings import settings_from
 
     source = Path(path_of(folder, "folder"))
-    target = default_out(source) if out is None else Path(path_of(out, "out"))
-    settings = TrainingSettings(
-        max_minutes=minutes if max_minutes is None else max_minutes,
-        epochs=epochs,
-        epoch_share=epoch_share,
-        learning_rate=learning_rate,
-        weight_decay=weight_decay,
-        patience=patience,
-        batch=BatchSettings(batch_size=batch_size, window=window),
-        cell=cell,
-        hidden_size=hidden_size,
-        num_layers=layers,
-        dropout=dropout,
-        seed=seed,
-        half=half,
-        samples=samples,
-        logger=logger,
-        devices=devices,
-        strategy=strategy,
-        precision=precision,
-    )
+    named = None if out is None else Path(path_of(out, "out"))
+    settings = settings_from(given)
+    written = target(source, named, resume=resume, force=force)
     need("training", "torch", "pytorch_lightning")
     start = None if from_ is None else _file(from_)
     grid: int | Literal["auto"] = start.vocabulary.ticks_per_quarter if start else "auto"
@@ -160,7 +151,7 @@ def train(
     corpus = Corpus.open(source) if is_store else prepare(source, taken)
     from melody.training.run import fit
 
-    return load(fit(corpus, target, settings, start=start, resume=resume, on_epoch=on_epoch, on_alarm=on_alarm).path)
+    return load(fit(corpus, written, settings, start=start, resume=resume, on_epoch=on_epoch, on_alarm=on_alarm).path)
 
 
 def _file(model: str | PathLike[str] | Model) -> ModelFile:

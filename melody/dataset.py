@@ -17,14 +17,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.tokens.features import columns, condition_sizes, context, feature_sizes, pitched_told
+from melody.piece import Ints
+from melody.tokens.features import context
+from melody.tokens.schema import Moves, all_columns, condition_sizes, feature_sizes
 from melody.tokens.usage import FIRST_PART, KEY
-from melody.tokens.vocabulary import END, KIND, TIME, VALUE, Rows, Vocabulary
+from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, VALUE, Rows, Vocabulary
 
 CACHE_BYTES = 128_000_000
 
@@ -41,15 +43,15 @@ class BatchSettings:
         Most events between two steps of the optimizer.
     transpositions
         Lowest and highest transposition of a training piece in semitones.
-    without_match
-        Share of the training pieces in which nothing is told of what is being repeated, 0 to 1: a model that always is
-        told trusts it too much.
+    match_dropout
+        Share of the training pieces in which the model reads nothing of what is being repeated, 0 to 1: one that always
+        does trusts it too much.
     """
 
     batch_size: int = 16
     window: int = 64
     transpositions: tuple[int, int] = (-5, 6)
-    without_match: float = 0.0
+    match_dropout: float = 0.0
 
 
 class Batch(NamedTuple):
@@ -72,15 +74,18 @@ def with_features(vocabulary: Vocabulary, rows: Rows) -> NDArray[np.int64]:
 
 
 class Transposer:
-    """Transposes events with their features by table look-up."""
+    """Transposes events with their features and conditions by table look-up, each column as its row in the schema says."""
 
     def __init__(self, vocabulary: Vocabulary, low: int, high: int) -> None:
         self._tables = {t: vocabulary.value_transposition(t) for t in range(low, high + 1)}
         self._drums = np.array([FIRST_PART + i for i, part in enumerate(vocabulary.parts) if part.is_drum], np.int64)
-        self._columns = columns(vocabulary)
         self._num_pitches = vocabulary.num_pitches
         self._first_key = vocabulary.value_starts[KEY]
-        self._pitches = [pitches.start + i for pitches in self._columns.pitches for i in pitched_told(vocabulary)]
+        moves = [column.moves for column in all_columns(vocabulary)]
+        how: dict[str, list[int]] = {each: [] for each in get_args(Moves)}
+        for number, each in enumerate(moves, len(FIELDS)):
+            how[each].append(number)
+        self._pitches, self._own, self._keys, self._values = (how[e] for e in ("pitch", "own pitch", "key", "value"))
 
     def possible(self, rows: Rows) -> list[int]:
         """The transpositions that keep every pitch and key of the events in the vocabulary; 0 if none does."""
@@ -99,22 +104,26 @@ class Transposer:
         """The events with their features, `semitones` higher."""
         if semitones == 0:
             return events
-        table = self._tables[semitones]
-        moved = events.copy()
-        moves = self._moves(events)
+        table, moved, moves = self._tables[semitones], events.copy(), self._moves(events)
         moved[moves, VALUE] = table[events[moves, VALUE]]
-        for first in (*self._columns.lookbacks, *self._columns.matches):
-            value = events[:, first + VALUE]
-            moves_too = (value > 0) & ~np.isin(events[:, first + KIND] - 1, self._drums)
-            moved[moves_too, first + VALUE] = np.maximum(table[value[moves_too] - 1], 0) + 1
-        for column in self._columns.keys:
-            key = events[:, column]
-            moved[:, column] = np.where(key > 0, table[self._first_key + np.maximum(key - 1, 0)] - self._first_key + 1, 0)
+        for column in self._values:
+            moved[:, column] = self._value(table, events[:, column - 1], events[:, column])
+        for column in self._keys:
+            moved[:, column] = self._key(table, events[:, column])
         for column in self._pitches:
             moved[:, column] = self._higher(events[:, column], semitones)
-        own = self._columns.own
-        moved[moves, own] = self._higher(events[moves, own], semitones)
+        for column in self._own:
+            moved[moves, column] = self._higher(events[moves, column], semitones)
         return moved
+
+    def _value(self, table: Ints, kind: Ints, value: Ints) -> Ints:
+        """Value tokens + 1 that much higher, but for those of drums; `kind` is that of the same events, + 1."""
+        moves = (value > 0) & ~np.isin(kind - 1, self._drums)
+        return np.where(moves, np.maximum(table[np.maximum(value - 1, 0)], 0) + 1, value)
+
+    def _key(self, table: Ints, key: Ints) -> Ints:
+        """Keys + 1 that much higher, 0 staying 0."""
+        return np.where(key > 0, table[self._first_key + np.maximum(key - 1, 0)] - self._first_key + 1, 0)
 
     def _higher(self, pitch: NDArray[np.int64], semitones: int) -> NDArray[np.int64]:
         """Pitches + 1 that much higher, 0 staying 0; what leaves the range is far from every note and stays at its rim."""
@@ -149,45 +158,47 @@ class Batches:
         self._settings = settings
         self._seed = seed
         self._training = training
-        self._matched = columns(vocabulary).matched
+        columns = all_columns(vocabulary)
+        self._match = [number for number, column in enumerate(columns, len(FIELDS)) if column.row.is_match]
         sizes = (*vocabulary.sizes, *feature_sizes(vocabulary), *condition_sizes(vocabulary))
         self._kind = np.min_scalar_type(max(sizes) - 1)  # the smallest that holds every column
-        self._kept: dict[int, NDArray] = {}
-        self._room = CACHE_BYTES
-        surveyed = [self._surveyed(np.asarray(rows, np.int64)) for rows in pieces]
-        self._lengths = np.array([events for events, _, _ in surveyed], np.int64)
-        self._keeping = np.array([keeping for _, _, keeping in surveyed], bool)  # (pieces, transpositions)
+        self._cached: dict[int, NDArray[np.integer]] = {}
+        self._free_bytes = CACHE_BYTES
+        measured = [self._measured(np.asarray(rows, np.int64)) for rows in pieces]
+        self._lengths = np.array([events for events, _, _ in measured], np.int64)
+        self._keeping = np.array([keeping for _, _, keeping in measured], bool)  # (pieces, transpositions)
         self.num_events = int(self._lengths.sum())
         self.longest = int(self._lengths.max(initial=0))  # events
-        self.num_notes = sum(notes for _, notes, _ in surveyed)
+        self.num_notes = sum(notes for _, notes, _ in measured)
 
-    def _surveyed(self, rows: Rows) -> tuple[int, int, NDArray[np.bool_]]:
+    def _measured(self, rows: Rows) -> tuple[int, int, NDArray[np.bool_]]:
         """Events and notes of a piece, and the transpositions that are possible."""
         keeping = self._transposer.keeping(rows) if self._training else np.zeros(0, bool)
         return len(rows), int(self._vocabulary.is_note(rows).sum()), keeping
 
-    def epoch(self, number: int, groups: int | None = None) -> Iterator[Batch]:
-        """The windows of epoch `number`, or of its first `groups` groups of pieces."""
+    def epoch(self, number: int, buckets: int | None = None) -> Iterator[Batch]:
+        """The windows of epoch `number`, or of its first `buckets` length buckets."""
         rng = np.random.default_rng([self._seed, number])
-        for group in self._groups(rng)[:groups]:
-            yield from self._windows([self._piece(i, rng) for i in group])
+        for bucket in self._buckets(rng)[:buckets]:
+            yield from self._windows([self._piece(i, rng) for i in bucket])
 
-    def num_windows(self, number: int, groups: int | None = None) -> int:
+    def num_windows(self, number: int, buckets: int | None = None) -> int:
         """How many windows that is."""
         rng = np.random.default_rng([self._seed, number])
-        return sum(-(-int(self._lengths[group].max()) // self._settings.window) for group in self._groups(rng)[:groups])
+        longest = (int(self._lengths[bucket].max()) for bucket in self._buckets(rng)[:buckets])
+        return sum(-(-events // self._settings.window) for events in longest)
 
     @property
-    def num_groups(self) -> int:
-        """How many groups of pieces an epoch has."""
+    def num_buckets(self) -> int:
+        """How many length buckets an epoch has: pieces of similar length, one batch each."""
         return -(-len(self._pieces) // self._settings.batch_size)
 
-    def _groups(self, rng: np.random.Generator) -> list[NDArray[np.int64]]:
-        """Pieces of similar length together; noise on the length keeps the groups from being the same each epoch."""
+    def _buckets(self, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+        """Pieces of similar length together; noise on the length keeps the buckets from being the same each epoch."""
         length = self._lengths * np.exp(rng.normal(0, 0.1, len(self._lengths))) if self._training else self._lengths
         order = np.argsort(length, kind="stable")
-        groups = [order[i : i + self._settings.batch_size] for i in range(0, len(order), self._settings.batch_size)]
-        return [groups[i] for i in rng.permutation(len(groups))] if self._training else groups
+        buckets = [order[i : i + self._settings.batch_size] for i in range(0, len(order), self._settings.batch_size)]
+        return [buckets[i] for i in rng.permutation(len(buckets))] if self._training else buckets
 
     def _piece(self, index: int, rng: np.random.Generator) -> NDArray[np.integer]:
         if not self._training:
@@ -196,21 +207,21 @@ class Batches:
         piece = self._featured(index)
         if semitones:
             piece = self._transposer(piece.astype(np.int64), semitones).astype(self._kind)
-        return self._without_match(piece) if rng.random() < self._settings.without_match else piece
+        return self._with_match_left_out(piece) if rng.random() < self._settings.match_dropout else piece
 
     def _featured(self, index: int) -> NDArray[np.integer]:
         """A piece with its features, (1 + events, fields + features + conditions)."""
-        found = self._kept.get(index)
+        found = self._cached.get(index)
         if found is None:
             found = with_features(self._vocabulary, np.asarray(self._pieces[index], np.int64)).astype(self._kind)
-            if found.nbytes <= self._room:
-                self._room -= found.nbytes
-                self._kept[index] = found
+            if found.nbytes <= self._free_bytes:
+                self._free_bytes -= found.nbytes
+                self._cached[index] = found
         return found
 
-    def _without_match(self, piece: NDArray[np.integer]) -> NDArray[np.integer]:
+    def _with_match_left_out(self, piece: NDArray[np.integer]) -> NDArray[np.integer]:
         piece = piece.copy()  # one that is not transposed is the stored one
-        piece[:, self._matched] = 0
+        piece[:, self._match] = 0
         return piece
 
     def _windows(self, pieces: list[NDArray[np.integer]]) -> Iterator[Batch]:

@@ -96,7 +96,7 @@ def test_train_takes_what_its_command_takes_with_the_same_defaults() -> None:
     options = _options("train")
     shown = inspect.signature(melody.train).parameters
     renamed = {"from": "from_"}
-    taken = {renamed.get(name, name) for name in options} - {"help", "plan", "force"}
+    taken = {renamed.get(name, name) for name in options} - {"help", "plan"}
     assert taken <= set(shown)
     assert set(shown) - taken == {"folder", "minutes", "on_epoch", "on_alarm"}
     for name, default in options.items():
@@ -359,6 +359,7 @@ def test_every_mistake_says_what_is_legal(model: Model, method: str, asked: dict
         ({"out": 5}, "out is 5; it must be a path"),
         ({"part": ""}, "the part is empty"),
         ({"batch_size": 0}, "at least 1"),
+        ({"weight_decay": -1}, "`weight_decay` is -1; it must be 0 or more"),
     ],
     ids=str,
 )
@@ -369,6 +370,31 @@ def test_every_mistake_of_training_says_what_is_legal(tmp_path: Path, asked: dic
         melody.train(tmp_path, "model.safetensors")  # type: ignore[misc]
     with pytest.raises(ArgumentError, match="folder is None"):
         melody.train(None)  # type: ignore[arg-type]
+
+
+def test_training_replaces_no_model_unless_it_is_told_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor what stands beside it; and Python's words name Python's keywords."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "songs").mkdir()
+    for name in ("mine.safetensors", "mine.csv"):
+        (tmp_path / name).write_text("precious")
+        with pytest.raises(
+            MelodyError, match=r"mine.* is there already; name another file, or replace it with `force=True`"
+        ):
+            melody.train("songs", out="mine.safetensors")
+        assert (tmp_path / name).read_text() == "precious"
+        (tmp_path / name).unlink()
+    with pytest.raises(MelodyError, match="no interrupted run to resume"):
+        melody.train(_songs(tmp_path / "songs"), out="mine.safetensors", resume=True)
+    (tmp_path / "mine.safetensors").write_text("precious")
+    melody.train("songs", out="mine.safetensors", force=True, epochs=1, hidden_size=8, layers=1, samples=0)
+    assert melody.load("mine.safetensors").file.training["result"]["epochs"] == 1
+
+
+def _songs(folder: Path) -> Path:
+    for number in range(12):
+        folk_tune(number).write(folder / f"{number}.mid")
+    return folder
 
 
 def test_other_doors_refuse_in_one_line_too() -> None:

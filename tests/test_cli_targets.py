@@ -114,19 +114,19 @@ def test_training_replaces_no_file_beside_the_model(capsys: pytest.CaptureFixtur
 
 
 def test_a_trained_model_keeps_its_name_and_the_next_one_counts_up(tmp_path: Path) -> None:
-    from melody.cli.train import _out
+    from melody.training.paths import target
 
     folder = tmp_path / "songs"
     first = Path("checkpoints/songs.safetensors")
-    assert _out(folder, None, False, False) == first
+    assert target(folder, None) == first
     first.parent.mkdir()
     first.write_bytes(b"")
     second = Path("checkpoints/songs-2.safetensors")
-    assert _out(folder, None, False, False) == second and _out(folder, None, False, True) == first
+    assert target(folder, None) == second and target(folder, None, force=True) == first
     second.write_bytes(b"")
-    assert _out(folder, None, True, False) == first
+    assert target(folder, None, resume=True) == first
     second.with_name("songs-2.safetensors.resume").write_bytes(b"")
-    assert _out(folder, None, True, False) == second
+    assert target(folder, None, resume=True) == second
 
 
 @pytest.mark.parametrize("force", [[], ["--force"]], ids=["", "force"])

@@ -185,6 +185,18 @@ def test_pieces_that_do_not_fit_are_fitted_or_left_out_and_told(file: modelfile.
     assert any("left out" in remark for remark in chosen.remarks)
 
 
+def test_where_nothing_fits_each_reason_is_counted(file: modelfile.ModelFile, tmp_path: Path) -> None:
+    """The most frequent first, however the files are called."""
+    metres = [(5, 4), (7, 8), (7, 8), (9, 4), (7, 4)]
+    for number, metre in enumerate(metres):
+        pitch = 60 + np.arange(20) * (number + 1) % 12
+        piece = Piece(np.arange(20) * 24, np.full(20, 24), pitch, time_signatures=(TimeSignature(0, *metre),))
+        midi.write(piece, tmp_path / f"{number}.mid")
+    counts = r"7/8.*\(2 pieces\); .*\(1 piece\); .*\(1 piece\); other reasons \(1 piece\)$"
+    with pytest.raises(CorpusError, match=rf"can read none of 5 pieces: [^(]*{counts}"):
+        choose(file, prepare(tmp_path, settings_for(file)))
+
+
 def test_another_grid_is_fitted(file: modelfile.ModelFile, tmp_path: Path) -> None:
     midi.write(folk_tune(72), tmp_path / "tune.mid")
     fine = prepare(tmp_path, PrepareSettings(ticks_per_quarter=480))

@@ -99,5 +99,5 @@ def test_events_transposed_are_those_of_the_transposed_piece(number: int, semito
     transposer = Transposer(vocabulary, -5, 6)
     if semitones not in transposer.possible(rows):
         return
-    heard = transposer(with_features(vocabulary, rows), semitones)
-    assert np.array_equal(heard, with_features(vocabulary, vocabulary.encode(piece.transpose(semitones))))
+    moved = transposer(with_features(vocabulary, rows), semitones)
+    assert np.array_equal(moved, with_features(vocabulary, vocabulary.encode(piece.transpose(semitones))))

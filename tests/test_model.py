@@ -13,7 +13,7 @@ from melody.network.cells import CELLS, CellName
 from melody.network.model import MelodyLSTM, ModelSettings, first_streams
 from melody.piece import Piece
 from melody.tokens import FIELDS, Vocabulary
-from melody.tokens.features import BEAT, FIRST_PLACE, METRE_IN_FORCE, POSITION, columns
+from melody.tokens.schema import FEATURES, all_columns, spans
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import END, KIND, TIME
 
@@ -59,11 +59,8 @@ def test_the_future_does_not_change_the_past(model: MelodyLSTM, vocabulary: Voca
     for k in model.predicted:  # a field does not see itself nor the fields after it
         changed = events.clone()
         changed[..., k : len(FIELDS)] = 0
-        first = columns(vocabulary).conditions + FIRST_PLACE
-        if k <= KIND:
-            changed[..., columns(vocabulary).own :] = 0
-        if k == TIME:
-            changed[..., first:] = 0
+        rows = enumerate(all_columns(vocabulary), len(FIELDS))
+        changed[..., [number for number, (_, row, _) in rows if row.heads and k not in row.heads and not row.is_match]] = 0
         hidden = before[:, :-1]
         assert torch.equal(model.logits(hidden, events[:, 1:])[k], model.logits(hidden, changed[:, 1:])[k])
 
@@ -111,7 +108,8 @@ def test_the_place_in_the_bar_is_never_left_out(vocabulary: Vocabulary) -> None:
     shape = ModelSettings(hidden_size=16, embedding_size=16, head_size=16, dropout=0.0, feature_dropout=1.0)
     model = MelodyLSTM(vocabulary, shape)
     events = _events(vocabulary, 12)[0]
-    place = events[:, [len(FIELDS) + column for column in (POSITION, BEAT, METRE_IN_FORCE)]]
+    where = spans(FEATURES, vocabulary)
+    place = events[:, [len(FIELDS) + where[(name,)].start for name in ("position", "beat", "metre")]]
     embedded = model.embedding(events[:, : len(model.offsets)] + model.offsets)
     apart = (embedded[:, None] - embedded).abs().amax(dim=2) > 1e-6
     assert torch.equal(apart, (place[:, None] != place).any(dim=2))
@@ -191,12 +189,15 @@ def test_training_transposes_whole_pieces_within_the_range(vocabulary: Vocabular
     assert len(seen) > 6
 
 
-def test_of_some_pieces_nothing_is_told_of_what_is_repeated() -> None:
-    """All that is told of matches is left out of about that share of the pieces, and nothing else of them."""
+def test_match_dropout_leaves_out_all_of_the_match_and_nothing_else() -> None:
+    """All that is read of matches is left out of about that share of the pieces, and nothing else of them."""
     piece = folk_tune(2, bars=32)
     vocabulary = Vocabulary.build([piece])
-    rows, matched = vocabulary.encode(piece), list(columns(vocabulary).matched)
-    settings = BatchSettings(window=1000, transpositions=(0, 0), without_match=0.35)
+    rows, matched = (
+        vocabulary.encode(piece),
+        [number for number, c in enumerate(all_columns(vocabulary), len(FIELDS)) if c.row.is_match],
+    )
+    settings = BatchSettings(window=1000, transpositions=(0, 0), match_dropout=0.35)
     full = with_features(vocabulary, rows)
     assert full[:, matched].any()
     without = full.copy()

@@ -12,17 +12,10 @@ from melody.errors import VocabularyError
 from melody.piece import Key, Part, Piece, Tempo, TimeSignature
 from melody.tokens import Vocabulary
 from melody.tokens.context import Conditions, Contexts
-from melody.tokens.features import (
-    FIRST_LOOKBACK,
-    INTERVAL,
-    PHASE,
-    POSITION,
-    condition_sizes,
-    context,
-    feature_sizes,
-)
+from melody.tokens.features import context
 from melody.tokens.fitting import fit
 from melody.tokens.grammar import Grammar
+from melody.tokens.schema import FEATURES, LOOKED_AT, condition_sizes, feature_sizes, spans
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, END, KIND, TIME, VALUE, VELOCITY
 
@@ -349,16 +342,18 @@ def test_position_and_phase_are_those_of_the_piece() -> None:
     vocabulary = Vocabulary.build([piece])
     features = context(vocabulary, vocabulary.encode(piece))[:-1]
     bar, position = piece.bar_and_position(piece.onset)
-    assert features[:, POSITION].tolist() == position.tolist() == [36, 0, 24, 0, 8]
-    assert features[:, PHASE].tolist() == bar.tolist() == [0, 1, 1, 2, 4]
-    assert (features[:, INTERVAL] - 25).tolist() == [-25, 2, 2, 1, 2]
+    named = {name[0]: features[:, span.start] for name, span in spans(FEATURES, vocabulary).items()}
+    assert named["position"].tolist() == position.tolist() == [36, 0, 24, 0, 8]
+    assert named["phase"].tolist() == bar.tolist() == [0, 1, 1, 2, 4]
+    assert (named["interval"] - 25).tolist() == [-25, 2, 2, 1, 2]
 
 
 def test_lookback_sees_what_came_next_a_bar_ago() -> None:
     piece = Piece([0, 24, 48, 96, 120], [24, 24, 48, 24, 24], [60, 62, 64, 60, 62])  # a bar, and its beginning again
     vocabulary = Vocabulary.build([piece])
     rows = vocabulary.encode(piece)
-    one_bar = context(vocabulary, rows)[:, FIRST_LOOKBACK : FIRST_LOOKBACK + 4]
+    first = spans(FEATURES, vocabulary)[("lookback", "time", 1)].start
+    one_bar = context(vocabulary, rows)[:, first : first + len(LOOKED_AT)]
     assert one_bar[:3].tolist() == [[0, 0, 0, 0]] * 3  # nothing a bar before
     assert one_bar[3].tolist() == (rows[1, :VELOCITY] + 1).tolist()
     assert one_bar[4].tolist() == (rows[2, :VELOCITY] + 1).tolist()

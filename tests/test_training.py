@@ -21,6 +21,7 @@ from music import folk_tune
 
 from melody import midi, modelfile
 from melody.cli import main
+from melody.cli.train import as_options
 from melody.dataset import BatchSettings
 from melody.errors import TrainingError
 from melody.evaluation.evaluate import nats_per_note, restored
@@ -29,13 +30,16 @@ from melody.network.model import MelodyLSTM, ModelSettings
 from melody.piece import Part
 from melody.report.curves import write_curves
 from melody.tokens import Vocabulary
-from melody.tokens.features import condition_sizes, feature_sizes
+from melody.tokens.schema import condition_sizes, feature_sizes
 from melody.tokens.vocabulary import FIELDS, VALUE
-from melody.training import alarms, transfer
+from melody.training import alarms, replanning, transfer
 from melody.training import plan as planning
+from melody.training.paths import Paths
 from melody.training.plan import regularised
+from melody.training.records import Alarm, Epoch, Plan, Result, late_gain
+from melody.training.replanning import alarm_of, epochs_now
 from melody.training.run import fit, plan
-from melody.training.settings import Alarm, Epoch, Paths, Plan, Result, TrainingSettings
+from melody.training.settings import TrainingSettings, settings_from
 
 TINY = ModelSettings(hidden_size=16, num_layers=2, embedding_size=8, head_size=8, dropout=0.2)
 SETTINGS = TrainingSettings(epochs=4, model=TINY, batch=BatchSettings(batch_size=8, window=16), samples=2)
@@ -70,15 +74,15 @@ def _start(out: Path, resume: bool = False) -> subprocess.Popen:
 def _strike(process: subprocess.Popen, after_epoch: int, number: int) -> str:
     """Send a signal in the epoch after `after_epoch`; gives what the process printed."""
     assert process.stdout is not None
-    told = ""
+    reported = ""
     for line in process.stdout:
-        told += line
+        reported += line
         if line.strip() == str(after_epoch):
             time.sleep(0.1)
             process.send_signal(number)
             break
     rest, _ = process.communicate(timeout=60)
-    return told + rest
+    return reported + rest
 
 
 def _weights(path: Path) -> dict[str, bytes]:
@@ -97,8 +101,8 @@ def test_a_killed_run_goes_on_to_the_same_weights(undisturbed: Path, tmp_path: P
     out = tmp_path / "model.safetensors"
     _strike(_start(out), 2, signal.SIGKILL)
     assert modelfile.load(out).training["history"]  # the best so far is whole
-    told = _start(out, resume=True).communicate(timeout=120)[0]
-    assert told.split()[0] == "3"
+    reported = _start(out, resume=True).communicate(timeout=120)[0]
+    assert reported.split()[0] == "3"
     assert _weights(out) == _weights(undisturbed)
     beside = {"model.csv", "model.samples", "model.safetensors"}
     assert {p.name for p in tmp_path.iterdir()} == beside  # nothing of the way back is left
@@ -110,13 +114,15 @@ def test_a_killed_run_goes_on_to_the_same_weights(undisturbed: Path, tmp_path: P
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process alone")
-def test_ctrl_c_and_kill_keep_the_best_and_say_how_to_go_on(undisturbed: Path, tmp_path: Path) -> None:
+def test_ctrl_c_and_sigterm_keep_the_best_and_say_how_to_go_on(undisturbed: Path, tmp_path: Path) -> None:
     out = tmp_path / "model.safetensors"
-    told = _strike(_start(out), 1, signal.SIGINT)
-    assert "interrupted" in told and "--resume" in told
+    reported = _strike(_start(out), 1, signal.SIGINT)
+    assert "interrupted" in reported and "resume=True" in reported
     modelfile.load(out)
-    told = _strike(_start(out, resume=True), 2, signal.SIGTERM)
-    assert "interrupted" in told and "--resume" in told
+    process = _start(out, resume=True)
+    assert "interrupted" not in _strike(process, 2, signal.SIGTERM)
+    assert process.returncode == -signal.SIGTERM  # it has ended the program, as it does
+    assert modelfile.load(out).training["result"]["ending"] == "interrupted"  # when all was written
     _start(out, resume=True).communicate(timeout=120)
     assert _weights(out) == _weights(undisturbed)
 
@@ -146,7 +152,7 @@ def test_music_that_is_seen_more_often_is_regularised_more() -> None:
     assert (np.diff(rates, axis=0) > 0).all() and (rates < 0.5).all()
 
 
-def test_training_learns_tells_and_records(tmp_path: Path) -> None:
+def test_training_learns_reports_and_records(tmp_path: Path) -> None:
     epochs: list[Epoch] = []
     plans: list[Plan] = []
     shares: list[float] = []
@@ -197,7 +203,7 @@ def test_time_is_kept(tmp_path: Path) -> None:
     assert time.monotonic() - started < 60  # six seconds of training and what surrounds it
 
 
-def test_nothing_to_train_on_and_nothing_to_resume_are_told(tmp_path: Path) -> None:
+def test_nothing_to_train_on_and_nothing_to_resume_are_reported(tmp_path: Path) -> None:
     full = small_corpus(4)
     with pytest.raises(TrainingError, match="not one piece"):
         fit(SmallCorpus(full.vocabulary, {"train": [], "valid": [], "test": []}), tmp_path / "m.safetensors", SETTINGS)
@@ -209,7 +215,7 @@ def test_nothing_to_train_on_and_nothing_to_resume_are_told(tmp_path: Path) -> N
 
 
 def test_a_loss_that_is_no_number_ends_with_a_clear_line(tmp_path: Path) -> None:
-    settings = TrainingSettings(epochs=3, model=TINY, learning_rate=1.0, clip_norm=1e30, weight_decay=-1e30)
+    settings = TrainingSettings(epochs=3, model=TINY, learning_rate=1.0, clip_norm=1e30, weight_decay=1e30)
     with pytest.raises(TrainingError, match="no number"):
         fit(small_corpus(40), tmp_path / "model.safetensors", settings)
 
@@ -223,11 +229,12 @@ def test_the_sentence_says_what_happened_and_what_to_try() -> None:
     assert "50 %" in result().sentence
     assert "more music" in result(test=2.5).sentence
     learning = {"best_epoch": 9, "max_minutes": 10.0}
-    assert "--max-minutes 20" in result(**learning, epochs_by="time").sentence
+    assert "`max_minutes=20`" in result(**learning, epochs_by="time").sentence
     for epochs_by in ("music", "you"):  # more time would change nothing
-        assert "--epochs 18" in result(**learning, epochs_by=epochs_by).sentence
+        assert "`epochs=18`" in result(**learning, epochs_by=epochs_by).sentence
         assert "minutes" not in result(**learning, epochs_by=epochs_by, test=2.5).sentence
-    assert "--resume" in result(ending="interrupted").sentence
+    assert "still learning" not in result(**learning, epochs_by="time", late_gain=0.001).sentence  # a flat curve
+    assert "`resume=True`" in result(ending="interrupted").sentence
     assert "by itself" in result(ending="stopped early").sentence
     assert not np.isnan(result().valid)
 
@@ -242,14 +249,15 @@ def test_a_plan_made_by_the_clock_says_which_settings_make_it_again(tmp_path: Pa
     with monkeypatch.context() as slow:
         slow.setattr(planning, "SMALL", 8)
         slow.setattr(planning, "LEAST_EPOCHS", 3)
+        slow.setattr(replanning, "LATEST", 0)  # nor plans more
         seconds = {"32": 150 / events, "bf16": 100 / events}  # far slower than it is, so that the clock never cuts it
         slow.setattr(planning, "seconds_per_event", lambda model, batches, precision: (seconds[precision],) * 2)
         first = fit(corpus, tmp_path / "first.safetensors", timed)
     assert first.is_as_planned and first.epochs_by == "time" and first.epochs == 3
     again = first.repeating
     assert (again.epochs, again.precision) == (3, "bf16") and 0 < again.epoch_share < 1
-    told = plan(corpus, again)
-    assert f"through {100 * again.epoch_share:.2g} % of the music" in " ".join(told.lines)
+    reported = plan(corpus, again)
+    assert f"through {100 * again.epoch_share:.2g} % of the music" in " ".join(reported.lines)
     second = fit(corpus, tmp_path / "second.safetensors", again)
     assert _weights(tmp_path / "first.safetensors") == _weights(tmp_path / "second.safetensors")
     assert second.repeating == again
@@ -257,16 +265,16 @@ def test_a_plan_made_by_the_clock_says_which_settings_make_it_again(tmp_path: Pa
 
 def test_a_plan_cut_short_under_way_says_that_it_cannot_be_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planning, "seconds_per_event", lambda model, batches, precision: (1e-9, 1e-9))
-    heard: list[Alarm] = []
+    raised: list[Alarm] = []
     settings = TrainingSettings(max_minutes=0.05, model=TINY, batch=SETTINGS.batch, samples=0)
-    result = fit(small_corpus(40), tmp_path / "m.safetensors", settings, on_alarm=heard.append)
+    result = fit(small_corpus(40), tmp_path / "m.safetensors", settings, on_alarm=raised.append)
     assert not result.is_as_planned and result.epochs_by == "time"
-    told = next(alarm.sentence for alarm in heard if alarm.kind == "slower")
-    took, planned = re.search(r"takes (.*), not (.*?):", told).groups()  # type: ignore[union-attr]
-    assert took != planned and " 0 s" not in told
+    reported = next(alarm.sentence for alarm in raised if alarm.kind == "slower")
+    took, planned = re.search(r"takes (.*), not (.*?):", reported).groups()  # type: ignore[union-attr]
+    assert took != planned and " 0 s" not in reported
 
 
-def test_the_command_that_trains_the_same_model_is_told(
+def test_the_command_that_trains_the_same_model_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -276,13 +284,103 @@ def test_the_command_that_trains_the_same_model_is_told(
     words = ["train", "my songs", "--max-minutes", "2", "--samples", "0", "--batch-size", "8", "--part", "melodic"]
     with monkeypatch.context() as slow:
         slow.setattr(planning, "seconds_per_event", lambda model, batches, precision: (0.025, 0.025))
+        slow.setattr(replanning, "LATEST", 0)
         assert main([*words, "--out", "a.safetensors"]) == 0
-    told = " ".join(capsys.readouterr().err.split()).partition("on a machine like this one: melody ")[2]
-    command = shlex.split(told.partition(" losses:")[0])
+    reported = " ".join(capsys.readouterr().err.split()).partition("on a machine like this one: melody ")[2]
+    command = shlex.split(reported.partition(" losses:")[0])
     assert command[:4] == ["train", "my songs", "--part", "melodic"] and "--epochs" in command
     assert main([*command, "--out", "b.safetensors"]) == 0
     assert "the same model again" not in capsys.readouterr().err  # the command is the one
     assert _weights(Path("a.safetensors")) == _weights(Path("b.safetensors"))
+
+
+def _planned(epochs: int, wanted: int) -> Plan:
+    planned = plan(small_corpus(8), TrainingSettings(epochs=epochs, model=TINY))
+    return replace(planned, epochs=epochs, wanted=wanted, epochs_by="time", seconds_per_epoch=1.0)
+
+
+def _history(*seconds: float) -> list[dict]:
+    return [{"seconds": each} for each in seconds]
+
+
+def test_the_plan_follows_the_machine_both_ways() -> None:
+    """By hand: what fits the time that is left, by the median of the last five epochs."""
+    planned = _planned(6, 15)
+    assert epochs_now(planned, _history(10), 200) == 15  # the first timing was made on a busy machine
+    assert epochs_now(planned, _history(10), 80) == 8  # 7.2 more: a tenth of the time is spared
+    assert epochs_now(planned, _history(10, 10, 10), 200) == 15  # half of it has passed
+    assert epochs_now(planned, _history(10, 10, 10, 10), 200) == 6  # too late: the rate would rise too far
+    assert epochs_now(planned, _history(10), 69) == 6  # a seventh is not worth a run that cannot be repeated
+    assert epochs_now(planned, _history(10), 35) == 4
+    assert epochs_now(planned, _history(10), -5) == 2  # one more, in which the rate falls
+    assert epochs_now(planned, _history(*[10] * 6), 500) == 6  # it is over
+    longer = replace(planned, epochs=9)
+    for slow_epoch in ([10, 10, 90, 10, 10], [90, 10, 10, 10, 10], [10, 10, 10, 10, 90]):
+        assert epochs_now(longer, _history(*slow_epoch), 45) == 9  # it decides nothing alone
+    assert epochs_now(longer, _history(10, 10, 90, 90, 90), 185) == 7
+    assert epochs_now(replace(planned, wanted=0), _history(10), 500) == 6
+
+
+def test_a_changed_plan_says_why() -> None:
+    planned = _planned(6, 15)
+    slower, faster = (alarm_of(planned, _history(seconds), epochs) for seconds, epochs in ((3.0, 4), (0.5, 15)))
+    assert (slower.kind, slower.sentence) == ("slower", "an epoch takes 3 s, not 1 s: 4 epochs planned now, not 6")
+    assert (faster.kind, faster.sentence) == ("faster", "an epoch takes 0.5 s, not 1 s: 15 epochs planned now, not 6")
+    assert alarm_of(planned, _history(1.0), 4).sentence.startswith("the time is running out: ")
+
+
+def test_a_machine_that_was_busy_when_it_was_measured_gets_its_epochs_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The learning rate is that of a run of the new length, and it ends as low as that of any run."""
+    events = plan(small_corpus(40), replace(SETTINGS, epochs=1)).events
+    monkeypatch.setattr(planning, "seconds_per_event", lambda model, batches, precision: (240 / events,) * 2)
+    monkeypatch.setattr(planning, "LEAST_EPOCHS", 1)
+    monkeypatch.setattr(planning, "LONGEST_EPOCH", 1000)
+    monkeypatch.setattr(planning, "_epochs_wanted", lambda train, share, adapts: 7)
+    raised: list[Alarm] = []
+    shares: list[float] = []
+    settings = TrainingSettings(max_minutes=15, model=TINY, batch=SETTINGS.batch, samples=0, patience=1.0)
+    out = tmp_path / "m.safetensors"
+    result = fit(small_corpus(40), out, settings, on_alarm=raised.append, on_step=shares.append)
+    file = modelfile.load(out)
+    assert [alarm.kind for alarm in raised if alarm.kind in ("slower", "faster")] == ["faster"]
+    assert (result.epochs, result.ending, result.epochs_by, result.is_as_planned) == (7, "finished", "music", False)
+    assert file.training["plan"]["epochs"] == 7 and shares[-1] == pytest.approx(1)
+    rates = [entry["learning_rate"] for entry in file.training["history"]]
+    again = fit(small_corpus(40), tmp_path / "n.safetensors", replace(result.repeating, patience=1.0))
+    expected = [entry["learning_rate"] for entry in modelfile.load(again.path).training["history"]]
+    assert rates[1:] == pytest.approx(expected[1:])  # all but the first epoch's, which followed the first plan
+
+
+def test_late_gain_is_by_hand() -> None:
+    curve = [{"valid": value} for value in (3.0, 2.0, 1.5, 1.51, 1.2, 1.3, 1.02, 1.0)]
+    assert late_gain(curve) == pytest.approx(1 - 1.0 / 1.2, abs=1e-6)
+    assert late_gain(curve[:1]) == 1
+    assert late_gain([{"valid": 1.0}] * 8) == 0
+    assert late_gain([*curve, {"valid": 1.1}, {"valid": 1.1}]) < 0
+
+
+def test_settings_are_built_in_one_place_from_keywords_and_options() -> None:
+    usual = settings_from({})
+    assert usual == TrainingSettings()
+    given = {"minutes": 3.0, "max_minutes": None, "layers": 3, "batch_size": 4, "folder": "x", "plan": True, "out": None}
+    assert settings_from(given) == TrainingSettings(max_minutes=3.0, num_layers=3, batch=BatchSettings(batch_size=4))
+    assert settings_from({"minutes": 3.0, "max_minutes": 4.0}).max_minutes == 4
+    with pytest.raises(TrainingError, match="`layers` is 0; it must be"):
+        settings_from({"layers": 0})
+
+
+def test_model_files_keep_the_names_that_they_had(tmp_path: Path) -> None:
+    """Whatever the settings are called in Python now."""
+    settings = replace(SETTINGS, epochs=1, batch=replace(SETTINGS.batch, match_dropout=0.25))
+    fit(small_corpus(20), tmp_path / "m.safetensors", settings)
+    training = modelfile.load(tmp_path / "m.safetensors").training
+    assert (
+        training["settings"]["batch"]["without_match"] == training["result"]["repeating"]["batch"]["without_match"] == 0.25
+    )
+    assert training["plan"]["groups"] >= 1 and "buckets" not in training["plan"]
+    assert Plan.from_dict(training["plan"]).to_dict() == training["plan"]
 
 
 class Crash(Exception):
@@ -303,7 +401,7 @@ def test_a_run_goes_on_with_the_settings_that_it_began_with(tmp_path: Path) -> N
     fit(corpus, tmp_path / "whole.safetensors", begun)
     out = tmp_path / "m.safetensors"
     _crashed(out, corpus, begun, after=2)
-    with pytest.raises(TrainingError, match=r"begun with seed 3, not 4; leave it out, or train without --resume"):
+    with pytest.raises(TrainingError, match=r"begun with seed 3, not 4; leave it out, or train without `resume=True`"):
         fit(corpus, out, replace(begun, seed=4), resume=True)
     with pytest.raises(TrainingError, match="begun with batch"):
         fit(corpus, out, replace(begun, batch=BatchSettings(batch_size=9)), resume=True)
@@ -340,14 +438,14 @@ def test_sample_tunes_are_music_of_the_model_at_that_time(tmp_path: Path) -> Non
     assert not Paths(tmp_path / "without.safetensors").samples.exists()
 
 
-def test_the_plan_is_told_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_plan_is_reported_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     corpus = small_corpus(60)
     planned = plan(corpus, TrainingSettings(max_minutes=1.0))
     assert (planned.pieces, planned.valid_pieces, planned.notes) == (48, 6, 48 * folk_tune(0).num_notes)
     assert planned.parameters == sum(p.numel() for p in MelodyLSTM(corpus.vocabulary, planned.model).parameters())
     assert 0 < planned.minutes <= 1.0
-    assert all(told in " ".join(planned.lines) for told in ("48 pieces", "LSTM 1 x 128", "epochs of about", "GB"))
+    assert all(reported in " ".join(planned.lines) for reported in ("48 pieces", "LSTM 1 x 128", "epochs of about", "GB"))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -381,6 +479,19 @@ def test_what_the_user_asks_for_is_planned(tmp_path: Path) -> None:
         {"hidden_size": 0},
         {"cell": "LSTM"},
         {"samples": -1},
+        {"samples": None},
+        {"weight_decay": -1},
+        {"weight_decay": float("inf")},
+        {"clip_norm": 0.0},
+        {"clip_norm": None},
+        {"averaging": 1.1},
+        {"max_minutes": float("inf")},
+        {"num_layers": 2.0},
+        {"devices": 0},
+        {"logger": "wandb"},
+        {"batch": BatchSettings(match_dropout=1.5)},
+        {"batch": BatchSettings(transpositions=(6, -5))},
+        {"batch": BatchSettings(transpositions=None)},
         {"batch": BatchSettings(batch_size=0)},
     ],
     ids=str,
@@ -444,45 +555,45 @@ def _mostly_one_pitch(corpus: SmallCorpus) -> SmallCorpus:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_real_trainings_raise_them(tmp_path: Path, settings: dict, kind: str) -> None:
-    heard: list[Alarm] = []
+    raised: list[Alarm] = []
     corpora = {"overfitting": lambda: small_corpus(3), "collapse": lambda: _mostly_one_pitch(small_corpus(60))}
     corpus = corpora.get(kind, lambda: small_corpus(60))()
     batch = BatchSettings() if kind == "overfitting" else BatchSettings(4, 8, (0, 0))
     shape = ModelSettings(hidden_size=64, num_layers=1, embedding_size=32, head_size=32, dropout=0.0)
     usual = {"model": shape, "batch": batch, "samples": 0, "averaging": 0.0}  # an average hides trouble
-    fit(corpus, tmp_path / "model.safetensors", TrainingSettings(**usual | settings), on_alarm=heard.append)
-    assert kind in [alarm.kind for alarm in heard]
-    assert len({alarm.kind for alarm in heard}) == len(heard)  # each is told once
-    told = next(alarm.sentence for alarm in heard if alarm.kind == kind)
-    assert "--" in told and "\n" not in told
-    assert modelfile.load(tmp_path / "model.safetensors").training["alarms"][kind] == told
+    fit(corpus, tmp_path / "model.safetensors", TrainingSettings(**usual | settings), on_alarm=raised.append)
+    assert kind in [alarm.kind for alarm in raised]
+    assert len({alarm.kind for alarm in raised}) == len(raised)  # each is reported once
+    reported = next(alarm.sentence for alarm in raised if alarm.kind == kind)
+    assert "`" in reported and "--" in as_options(reported) and "`" not in as_options(reported) and "\n" not in reported
+    assert modelfile.load(tmp_path / "model.safetensors").training["alarms"][kind] == reported
 
 
 def test_advice_fits_who_adapts_a_model() -> None:
-    """It is not told to do so, nor to take another size, which an adapted model cannot."""
+    """To adapt one is not advised then, nor another size, which an adapted model cannot have."""
     anew = plan(small_corpus(8), TrainingSettings(epochs=20, model=TINY))
-    assert "--from" in alarms.before(anew)[0].sentence and alarms.before(replace(anew, adapts=True)) == []
+    assert "from_=" in alarms.before(anew)[0].sentence and alarms.before(replace(anew, adapts=True)) == []
     history = [_entry(1, 7.0, 5.0), _entry(2, 4.0, 3.5), *(_entry(3 + i, 3.0 - 0.2 * i, 3.7 + 0.2 * i) for i in range(3))]
-    for adapts, word in ((False, "--hidden-size"), (True, "--epochs")):
-        told = [alarm.sentence for alarm in alarms.after(history, replace(anew, adapts=adapts), 4)]
-        assert len(told) == 1 and word in told[0]
-        assert (word == "--hidden-size") == ("--hidden-size" in told[0])
+    for adapts, word in ((False, "`hidden_size`"), (True, "`epochs`")):
+        reported = [alarm.sentence for alarm in alarms.after(history, replace(anew, adapts=adapts), 4)]
+        assert len(reported) == 1 and word in reported[0]
+        assert (word == "`hidden_size`") == ("hidden_size" in reported[0])
 
 
 def test_one_is_one() -> None:
     planned = replace(
         plan(small_corpus(8), TrainingSettings(epochs=1, model=TINY)), pieces=1, notes=1, tokens=1, valid_pieces=1
     )
-    told = " ".join(planned.lines)
-    assert "1 piece, 1 note, 1 token to train on, 1 piece to choose" in told and "1 epoch of" in told
+    reported = " ".join(planned.lines)
+    assert "1 piece, 1 note, 1 token to train on, 1 piece to choose" in reported and "1 epoch of" in reported
     assert "1 piece with 1 note is little" in alarms.before(planned)[0].sentence
     assert "the same to choose the model on" in replace(planned, valid_pieces=0).lines[0]
 
 
-def test_too_little_data_is_told_first(tmp_path: Path) -> None:
-    heard: list[Alarm] = []
-    fit(small_corpus(8), tmp_path / "model.safetensors", replace(SETTINGS, epochs=1), on_alarm=heard.append)
-    assert heard[0].kind == "too little data" and "--from" in heard[0].sentence
+def test_too_little_data_is_reported_first(tmp_path: Path) -> None:
+    raised: list[Alarm] = []
+    fit(small_corpus(8), tmp_path / "model.safetensors", replace(SETTINGS, epochs=1), on_alarm=raised.append)
+    assert raised[0].kind == "too little data" and "from_=" in raised[0].sentence
 
 
 def test_the_longest_run_of_one_pitch() -> None:
@@ -499,10 +610,10 @@ def test_what_is_kept_is_the_mean_of_the_last_weights(tmp_path: Path) -> None:
     files: dict[float, modelfile.ModelFile] = {}
     losses: dict[float, list[float]] = {}
     for averaging in (0.0, 0.5):
-        heard: list[Epoch] = []
+        raised: list[Epoch] = []
         out, settings = tmp_path / f"{averaging}.safetensors", replace(SETTINGS, epochs=2, samples=0, averaging=averaging)
-        fit(small_corpus(40), out, replace(settings, batch=BatchSettings(4, 8, (0, 0))), on_epoch=heard.append)
-        files[averaging], losses[averaging] = modelfile.load(out), [epoch.train for epoch in heard]
+        fit(small_corpus(40), out, replace(settings, batch=BatchSettings(4, 8, (0, 0))), on_epoch=raised.append)
+        files[averaging], losses[averaging] = modelfile.load(out), [epoch.train for epoch in raised]
     assert losses[0.0] == losses[0.5]
     torch.manual_seed(SETTINGS.seed)
     first = MelodyLSTM(files[0.0].vocabulary, TINY).state_dict()
@@ -540,8 +651,8 @@ def test_a_disk_that_fills_up_leaves_the_last_good_model_whole(tmp_path: Path) -
 def test_a_model_adapted_to_its_own_vocabulary_is_the_model(trained: Path) -> None:
     file = modelfile.load(trained)
     old, new = restored(file), MelodyLSTM(file.vocabulary, ModelSettings(**file.settings))
-    told = transfer.carried(old, file.vocabulary, new, file.vocabulary)
-    assert "all" in told
+    reported = transfer.carried(old, file.vocabulary, new, file.vocabulary)
+    assert "all" in reported
     for name, weights in old.state_dict().items():
         assert new.state_dict()[name].equal(weights), name
 
@@ -550,7 +661,7 @@ def test_tables_have_a_meaning_for_every_row() -> None:
     """Whatever features there are: the tables are as long as the layers are high."""
     corpus = small_corpus(6)
     for vocabulary in (corpus.vocabulary, Vocabulary.build([folk_tune(0)]), _other_vocabulary()):
-        tables = transfer.Tables.of(vocabulary)
+        tables = transfer.Tables(vocabulary)
         assert tuple(map(len, tables.fields.values())) == vocabulary.sizes
         assert tuple(map(len, tables.features.values())) == feature_sizes(vocabulary)
         assert tuple(map(len, tables.conditions.values())) == condition_sizes(vocabulary)
@@ -573,8 +684,8 @@ def test_what_means_the_same_predicts_the_same(trained: Path) -> None:
     )
     assert larger.sizes > file.vocabulary.sizes
     new = MelodyLSTM(larger, ModelSettings(**file.settings))
-    told = transfer.carried(restored(file), file.vocabulary, new, larger)
-    assert "nearest" in told and "program 73" in told
+    reported = transfer.carried(restored(file), file.vocabulary, new, larger)
+    assert "nearest" in reported and "program 73" in reported
     tunes = [folk_tune(n) for n in range(200, 210)]
     before = nats_per_note(restored(file), file.vocabulary, [file.vocabulary.encode(tune) for tune in tunes])
     after = nats_per_note(new, larger, [larger.encode(tune) for tune in tunes])
@@ -587,11 +698,11 @@ def test_adapting_beats_beginning_anew(trained: Path, tmp_path: Path) -> None:
     corpus = small_corpus(20)
     settings = TrainingSettings(epochs=2, samples=0, batch=BatchSettings(batch_size=8))
     start = modelfile.load(trained)
-    told: list[str] = []
-    adapted = fit(corpus, tmp_path / "a.safetensors", settings, start=start, on_plan=lambda _, line: told.append(line))
+    reported: list[str] = []
+    adapted = fit(corpus, tmp_path / "a.safetensors", settings, start=start, on_plan=lambda _, line: reported.append(line))
     anew = fit(corpus, tmp_path / "b.safetensors", replace(settings, model=ModelSettings(**start.settings)))
     assert adapted.test < 0.7 * anew.test
-    assert "known" in told[0]
+    assert "known" in reported[0]
     assert modelfile.load(tmp_path / "a.safetensors").training["started_from"].startswith("rules ")
     with pytest.raises(TrainingError, match="keeps its shape"):
         fit(corpus, tmp_path / "c.safetensors", replace(settings, hidden_size=32), start=start)
@@ -661,7 +772,7 @@ def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
         np.testing.assert_allclose(two.weights[name], weights, atol=1e-4)
 
 
-def test_more_processes_than_lightning_knows_how_to_start_are_told(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="strategy nonsense"):
+def test_more_processes_than_lightning_knows_how_to_start_are_reported(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="strategy=nonsense"):
         fit(small_corpus(8), tmp_path / "m.safetensors", replace(SETTINGS, devices=2, strategy="nonsense"))
     assert list(tmp_path.iterdir()) == []

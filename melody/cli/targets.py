@@ -7,7 +7,7 @@ named by a name ending in .mid; a name that ends in a format of another kind is 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,10 +52,10 @@ def named(path: Path, force: bool, *, source: Path | None = None, suffixes: Coll
     return path
 
 
-def free(path: Path, force: bool, beside: Callable[[Path], Collection[Path]] = lambda _: ()) -> Path:
-    """A name that a command makes up: itself, or name-2, name-3 ... where it or what is written `beside` it is there."""
+def free(path: Path, force: bool) -> Path:
+    """A name that a command makes up: itself, or name-2, name-3 ... where it is there."""
     number, found = 1, path
-    while not force and any(_is_there(each) for each in (found, *beside(found))):
+    while not force and _is_there(found):
         number += 1
         found = path.with_name(f"{path.stem}-{number}{path.suffix}")
     return found

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields
-from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -15,20 +16,12 @@ import typer
 from melody.cli import app
 from melody.cli.learn import Drums, Part, read_folder
 from melody.cli.options import Force
-from melody.dataset import BatchSettings
-from melody.modelfile import SUFFIX
+from melody.errors import TrainingError
+from melody.files import FileError
 from melody.network.cells import CELLS, CellName
-from melody.training.settings import (
-    Alarm,
-    Epoch,
-    Logger,
-    Paths,
-    Plan,
-    Precision,
-    Result,
-    TrainingSettings,
-    default_out,
-)
+from melody.training.paths import Paths, target
+from melody.training.records import REPLANNED, Alarm, Epoch, Plan, Result
+from melody.training.settings import Logger, Precision, TrainingSettings, settings_from
 
 if TYPE_CHECKING:
     from melody.corpus import Corpus
@@ -125,49 +118,38 @@ def train(
 
     With a few files only: **melody train my-twenty-songs --from fiddle**
     """
-    settings = TrainingSettings(
-        max_minutes=max_minutes,
-        epochs=epochs,
-        epoch_share=epoch_share,
-        learning_rate=learning_rate,
-        weight_decay=weight_decay,
-        patience=patience,
-        batch=BatchSettings(batch_size=batch_size, window=window),
-        cell=cell,
-        hidden_size=hidden_size,
-        num_layers=layers,
-        dropout=dropout,
-        seed=seed,
-        half=half,
-        samples=samples,
-        logger=logger,
-        devices=devices,
-        strategy=strategy,
-        precision=precision,
-    )
-    out = None if plan else _out(folder, out, resume, force)
-    _train(folder, out, Taken(part, drums), settings, resume, start)
+    given = locals()  # the options, for the one place that makes settings of them
+    with _in_options():
+        settings = settings_from(given)
+        written = None if plan else target(folder, out, resume=resume, force=force)
+        _train(folder, written, Taken(part, drums), settings, resume, start)
 
 
-def _out(folder: Path, out: Path | None, resume: bool, force: bool) -> Path:
-    """The model file: the one that was named, or checkpoints/FOLDER; of an interrupted run that goes on, the latest's."""
-    from melody.cli.targets import free, named
-
-    if out is None:
-        usual = default_out(folder)
-        if not resume:
-            return free(usual, force, _beside)
-        runs = (usual, *usual.parent.glob(f"{escape(usual.stem)}-[0-9]*{SUFFIX}"))
-        return max(runs, key=lambda path: Paths(path).resume.stat().st_mtime if Paths(path).resume.is_file() else 0.0)
-    for path in () if resume else (out, *_beside(out)):
-        named(path, force)
-    return out
+_KEYWORD = re.compile(r"`(\w+)(?:=([^`]*))?`")
 
 
-def _beside(model: Path) -> tuple[Path, ...]:
-    """What training writes beside a model file."""
-    paths = Paths(model)
-    return paths.csv, paths.png, paths.samples
+def as_options(text: str) -> str:
+    """A message of the library with keywords between backticks as options.
+
+    >>> as_options("train without `resume=True`, with a higher `dropout` or `learning_rate=0.001`, `from_='fiddle'`")
+    'train without --resume, with a higher --dropout or --learning-rate 0.001, --from fiddle'
+    """
+
+    def option(found: re.Match[str]) -> str:
+        name, value = found.groups()
+        words = [f"--{name.rstrip('_').replace('_', '-')}", *([] if value in (None, "True") else [value.strip("'")])]
+        return " ".join(words)
+
+    return _KEYWORD.sub(option, text)
+
+
+@contextmanager
+def _in_options() -> Iterator[None]:
+    """Errors of training and of where it writes name options."""
+    try:
+        yield
+    except (TrainingError, FileError) as error:
+        raise type(error)(as_options(str(error))) from error
 
 
 class _Command(NamedTuple):
@@ -185,7 +167,7 @@ class _Command(NamedTuple):
         if result.is_as_planned:
             return [f"the same model again, on a machine like this one: {command}"]
         return [
-            "the plan was cut short under way, as the machine was slower than planned: no command trains this model again",
+            "the plan changed under way, as the machine was slower or faster than measured: no command trains it again",
             f"one as long, and the same each time: {command}",
         ]
 
@@ -247,15 +229,14 @@ def _helps() -> bool:
 
 
 def _show_plan(prepared: Corpus, settings: TrainingSettings, adapted: ModelFile | None) -> None:
-    from melody.cli.screen import say
     from melody.training.alarms import before
     from melody.training.run import plan
 
     planned = plan(prepared, settings, adapted)
     for line in planned.lines:
-        say(line)
+        _say(line)
     for alarm in before(planned):
-        say(f"alarm: {alarm.sentence}")
+        _say(f"alarm: {alarm.sentence}")
 
 
 def _fit(
@@ -273,11 +254,18 @@ def _fit(
             drawn = _draw(paths, result) if paths.csv.exists() and not _helps() else ""
     if _helps():
         return
-    _tell(result, len(prepared.rows("train")))
+    _show_result(result, len(prepared.rows("train")))
     for line in command.again(settings, result):
         say(line)
     say(f"losses: {paths.csv}{drawn}" + (f"; sample tunes: {paths.samples}" if paths.samples.exists() else ""))
     show(result.path)
+
+
+def _say(line: str) -> None:
+    """A line of the library's, with options for keywords."""
+    from melody.cli.screen import say
+
+    say(as_options(line))
 
 
 def _draw(paths: Paths, result: Result | None) -> str:
@@ -295,22 +283,21 @@ def _draw(paths: Paths, result: Result | None) -> str:
 
 def _shown(update: Callable[..., None]) -> dict[str, Any]:
     """What `fit` reports, on a progress bar with a line an epoch above it."""
-    from melody.cli.screen import say
 
     def on_plan(plan: Plan, carried: str) -> None:
         for line in (*plan.lines, carried):
             if line:
-                say(line)
+                _say(line)
 
     def on_epoch(epoch: Epoch) -> None:
         best = "  best so far" if epoch.is_best else ""
-        say(
+        _say(
             f"epoch {epoch.number:3}/{epoch.epochs}  nats per note: train {epoch.train:.3f}  valid {epoch.valid:.3f}"
             f"  (unigram {epoch.unigram:.3f}){best}"
         )
 
     def on_alarm(alarm: Alarm) -> None:
-        say(f"alarm: {alarm.sentence}")
+        _say(f"{'plan' if alarm.kind in REPLANNED else 'alarm'}: {alarm.sentence}")
 
     return {
         "on_plan": on_plan,
@@ -320,8 +307,8 @@ def _shown(update: Callable[..., None]) -> dict[str, Any]:
     }
 
 
-def _tell(result: Result, pieces: int) -> None:
-    from melody.cli.screen import say, table
+def _show_result(result: Result, pieces: int) -> None:
+    from melody.cli.screen import table
 
     counted = f", counted on {result.ngram_pieces:,} pieces" if result.ngram_pieces < pieces else ""
     rows = [
@@ -330,4 +317,4 @@ def _tell(result: Result, pieces: int) -> None:
         ("unigram", f"{result.unigram:.3f}"),
     ]
     table((f"nats per note on the {result.measured_on} pieces", "lower is better"), rows)
-    say(f"{result.minutes:.1f} minutes. {result.sentence}")
+    _say(f"{result.minutes:.1f} minutes. {result.sentence}")

@@ -17,8 +17,10 @@ from melody.errors import CorpusError, PieceError, VocabularyError
 from melody.modelfile import ModelFile
 from melody.tokens.fitting import fit
 from melody.tokens.vocabulary import Rows, Vocabulary
+from melody.wording import counted
 
 Which = Literal["test", "valid", "all"]
+MOST_REASONS = 3  # that a message names
 ENOUGH = 0.9  # share of the model's training pieces that must be at hand to count n-grams on them
 
 
@@ -142,8 +144,9 @@ class _Reader:
 
 
 def _nothing(which: Which, known: Sequence[Known], reader: _Reader) -> str:
+    """Why there is nothing to measure the model on."""
     if reader.left_out:
-        return f"the model cannot say any of these pieces: {next(iter(reader.left_out.values()))}"
+        return f"the model can read none of {counted(len(reader.left_out), 'piece')}: {_reasons(reader.left_out)}"
     sides = Counter(k.side for k in known)
     if which == "valid":
         return "the model's manifest names none of these pieces as its validation pieces; take --split test or all"
@@ -151,6 +154,14 @@ def _nothing(which: Which, known: Sequence[Known], reader: _Reader) -> str:
         f"the model has trained on {sides['train']:,} of these {len(known):,} pieces and was chosen on {sides['valid']:,}, "
         "and the others are versions of them, so nothing is left to measure it on; name other music, or take --split all"
     )
+
+
+def _reasons(left_out: Mapping[str, str]) -> str:
+    """Why pieces were left out, the most frequent reasons first, with how many pieces each is of."""
+    counts = Counter(left_out.values()).most_common()
+    named = [f"{reason} ({counted(number, 'piece')})" for reason, number in counts[:MOST_REASONS]]
+    rest = sum(number for _, number in counts[MOST_REASONS:])
+    return "; ".join(named + ([f"other reasons ({counted(rest, 'piece')})"] if rest else []))
 
 
 def _leaks(

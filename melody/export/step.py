@@ -17,7 +17,7 @@ from melody.network.cells import recognised
 from melody.network.graph import Graph, Tensor
 from melody.network.head_arrays import related_of
 from melody.network.tables import starts
-from melody.tokens.features import MAX_INTERVAL, Voices, condition_sizes, feature_sizes, told_sizes
+from melody.tokens.schema import MAX_INTERVAL, Voices, condition_sizes, feature_sizes, head_sizes
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, Vocabulary
 
@@ -170,7 +170,7 @@ def _add_heads(graph: Graph, file: ModelFile) -> None:
 def _logits(graph: Graph, file: ModelFile, field: int, inner: str) -> str:
     """The logits of one field from its columns of the trunks."""
     head = {name.rpartition("heads." + FIELDS[field] + ".")[2]: array for name, array in file.weights.items()}
-    sizes, size = told_sizes(file.vocabulary, field), head["output"].shape[2]
+    sizes, size = head_sizes(file.vocabulary, field), head["output"].shape[2]
     voices, first = Voices.of(file.vocabulary, field)
     voice = None if voices == 1 else _voice(graph, voices, first)
     if voice:

@@ -12,7 +12,7 @@ from melody.network.cells import recognised
 from melody.network.head_arrays import Heads
 from melody.network.state import Floats, State
 from melody.network.tables import starts
-from melody.tokens.features import feature_sizes
+from melody.tokens.schema import feature_sizes
 from melody.tokens.vocabulary import Vocabulary
 
 Ints = NDArray[np.int64]

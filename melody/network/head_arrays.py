@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from melody.network.state import Floats
 from melody.network.tables import starts, sums
-from melody.tokens.features import MAX_INTERVAL, Voices, related, told_sizes
+from melody.tokens.schema import MAX_INTERVAL, Voices, head_sizes, related
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, VALUE, Vocabulary
 
@@ -98,7 +98,7 @@ class _Head:
         self.voices, self._width, self.size = weights[f"{name}.output"].shape
         self.first_voice = Voices.of(vocabulary, field).first
         self._field, self._first, self.last = field, first, first + self.voices * self._width  # columns of the trunks
-        sizes = told_sizes(vocabulary, field)
+        sizes = head_sizes(vocabulary, field)
         self._place = slice(len(FIELDS), len(FIELDS) + len(sizes) - 1 - field)  # of the conditions
         self._ones = np.ones(len(sizes), np.float32)
         self._offsets = [starts(sizes) + voice * sum(sizes) for voice in range(self.voices)]

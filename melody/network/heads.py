@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from melody.network.settings import ModelSettings
 from melody.network.tables import starts
-from melody.tokens.features import MAX_INTERVAL, Voices, feature_sizes, related, told_sizes
+from melody.tokens.schema import MAX_INTERVAL, Voices, feature_sizes, head_sizes, related
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, TIME, VALUE, Vocabulary
 
@@ -71,7 +71,7 @@ class Head(nn.Module):
         super().__init__()
         self.field = field
         self.voices, self.first_voice = Voices.of(vocabulary, field)
-        sizes = told_sizes(vocabulary, field)
+        sizes = head_sizes(vocabulary, field)
         seen, width, size = settings.hidden_size + settings.embedding_size, settings.head_size, vocabulary.sizes[field]
         self.first_condition = len(FIELDS) + len(feature_sizes(vocabulary))
         self.num_known = sum(sizes)

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from melody.errors import ModelFileError
 from melody.network.cells import CELLS, Cell, CellName, Sizes
 from melody.network.cells.base import Shapes
-from melody.tokens.features import MAX_INTERVAL, Voices, feature_sizes, related, told_sizes
+from melody.tokens.schema import MAX_INTERVAL, Voices, feature_sizes, head_sizes, related
 from melody.tokens.vocabulary import FIELDS, VALUE, Vocabulary
 
 Intervals = Literal["own", "parts", "none"]
@@ -124,7 +124,7 @@ def _head_shapes(vocabulary: Vocabulary, settings: ModelSettings, field: int) ->
     shapes: Shapes = {
         "trunk": (voices, settings.hidden_size + settings.embedding_size, width),
         "trunk_bias": (voices, width),
-        "known.weight": (voices * sum(told_sizes(vocabulary, field)), width),
+        "known.weight": (voices * sum(head_sizes(vocabulary, field)), width),
         "inner.weight": (width, width),
         "inner.bias": (width,),
         "output": (voices, width, size),

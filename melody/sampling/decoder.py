@@ -25,8 +25,8 @@ from melody.sampling.constraints.base import Masks
 from melody.sampling.constraints.cutoff import going_on
 from melody.sampling.prior import Usual
 from melody.tokens.context import Conditions, Contexts
-from melody.tokens.features import feature_sizes
 from melody.tokens.grammar import Mask
+from melody.tokens.schema import feature_sizes
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, Rows, Vocabulary
 

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.piece import Ints
-from melody.tokens.features import FIRST_PLACE, condition_sizes, feature_sizes, parts_told
 from melody.tokens.one_piece import OnePiece
 from melody.tokens.pieces import Pieces
+from melody.tokens.schema import FIRST_PLACE, condition_sizes, feature_sizes, parts_described
 from melody.tokens.vocabulary import END, KIND, TIME, Rows, Vocabulary
 
 
@@ -110,7 +110,7 @@ class Conditions:
 
     def __init__(self, contexts: Contexts) -> None:
         self._vocabulary, self._pieces = contexts.vocabulary, contexts._pieces
-        self._of_part = 1 + parts_told(contexts.vocabulary)
+        self._of_part = 1 + parts_described(contexts.vocabulary)
         self.array = np.zeros((len(contexts), len(condition_sizes(contexts.vocabulary))), np.int64)
         self.array[:, :FIRST_PLACE] = self._pieces.match
 

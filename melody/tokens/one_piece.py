@@ -10,10 +10,11 @@ from bisect import bisect_left, bisect_right
 from copy import copy
 
 from melody.signatures import Key, TimeSignature
-from melody.tokens.features import (
+from melody.tokens.features import HELD, code_of, stride
+from melody.tokens.matches import Matcher
+from melody.tokens.schema import (
     BEGUN,
     ENDING,
-    HELD,
     LOOKBACKS,
     LOOKED_AT,
     MAX_INTERVAL,
@@ -21,11 +22,8 @@ from melody.tokens.features import (
     SECTIONS,
     SILENT,
     SOUNDING,
-    code_of,
-    parts_told,
-    stride,
+    parts_described,
 )
-from melody.tokens.matches import Matcher
 from melody.tokens.usage import FIRST_PART, KEY, METRE
 from melody.tokens.vocabulary import FIELDS, KIND, VALUE, VELOCITY, Vocabulary
 
@@ -56,7 +54,7 @@ class OnePiece:
         self._bar_lengths = [
             TimeSignature(0, *t).bar_ticks(vocabulary.ticks_per_quarter) for t in vocabulary.time_signatures
         ]
-        self._parts = parts_told(vocabulary)
+        self._parts = parts_described(vocabulary)
         self.last: list[tuple[int, int, int]] = [(-1, -1, 0)] * len(vocabulary.parts)  # onset, end, pitch + 1
         self._is_drum = [part.is_drum for part in vocabulary.parts]
         self._keys: list[int] = []

@@ -10,32 +10,29 @@ import numpy as np
 
 from melody.piece import Ints
 from melody.signatures import Key, TimeSignature
-from melody.tokens.features import (
-    BEAT,
-    DEGREE,
+from melody.tokens.features import HELD
+from melody.tokens.history import History
+from melody.tokens.one_piece import OnePiece
+from melody.tokens.schema import (
     ENDING,
-    FIRST_LEFT,
-    FIRST_LOOKBACK,
-    HELD,
-    INTERVAL,
-    KEY_IN_FORCE,
+    FEATURES,
     LOOKBACKS,
     LOOKED_AT,
     MAX_INTERVAL,
-    METRE_IN_FORCE,
-    PHASE,
     PHASES,
-    POSITION,
-    SECTION,
     SECTIONS,
     condition_sizes,
     feature_sizes,
-    parts_told,
+    parts_described,
 )
-from melody.tokens.history import History
-from melody.tokens.one_piece import OnePiece
 from melody.tokens.usage import FIRST_PART, KEY, METRE
 from melody.tokens.vocabulary import FIELDS, KIND, VALUE, Rows, Vocabulary
+
+_NUMBERS = {row.name: number for number, row in enumerate(FEATURES)}  # of the columns, up to the first of each part
+POSITION, BEAT, PHASE, SECTION, METRE_IN_FORCE, INTERVAL, KEY_IN_FORCE, DEGREE, FIRST_LEFT = (
+    _NUMBERS[(name,)] for name in ("position", "beat", "phase", "section", "metre", "interval", "key", "degree", "left")
+)
+FIRST_LOOKBACK = DEGREE + 1
 
 
 class Pieces:
@@ -253,7 +250,7 @@ class Tables:
             vocabulary.ticks_per_quarter,
             vocabulary.value_starts[KEY],
         )
-        self.told, self.num_features = parts_told(vocabulary), len(feature_sizes(vocabulary))
+        self.told, self.num_features = parts_described(vocabulary), len(feature_sizes(vocabulary))
         self.num_conditions = len(condition_sizes(vocabulary))
         self.shifts = np.array([0, *vocabulary.shifts])  # by time token
         self.durations = np.array(vocabulary.durations or (0,))

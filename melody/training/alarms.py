@@ -1,4 +1,4 @@
-"""Alarms: what goes wrong in a training, each told once, in one plain sentence with a remedy.
+"""Alarms: what goes wrong in a training, each reported once, in one plain sentence with a remedy.
 
 They look at the history, one dictionary an epoch (`melody.training.watch`), and know nothing of torch.
 """
@@ -13,7 +13,8 @@ import numpy as np
 from melody.sampling.quality import run_of
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import KIND, VALUE, Rows, Vocabulary
-from melody.training.settings import Alarm, History, Plan, counted
+from melody.training.records import Alarm, History, Plan
+from melody.wording import counted
 
 FEW_PIECES, FEW_NOTES = 20, 2_000
 SETTLED = 150  # optimizer steps after which a model must have learnt something; the warm-up takes up to 100
@@ -30,7 +31,7 @@ def before(plan: Plan) -> list[Alarm]:
         Alarm(
             "too little data",
             f"{counted(plan.pieces, 'piece')} with {counted(plan.notes, 'note')} {are} little to learn from: the model will "
-            "soon know them by heart; add music (a hundred pieces make a start), or adapt a trained model: --from fiddle",
+            "soon know them by heart; add music (a hundred pieces make a start), or adapt a trained model: `from_='fiddle'`",
         )
     ]
 
@@ -53,13 +54,13 @@ def _collapse(last: dict[str, Any], plan: Plan, longest: int) -> Iterator[Alarm]
         yield Alarm(
             "collapse",
             f"the model has collapsed: {last['guessed_share']:.0%} of its guesses are one pitch, one note "
-            f"for ever; try a lower --learning-rate ({plan.learning_rate / 4:.1g}) or more --epochs",
+            f"for ever; try a lower `learning_rate={plan.learning_rate / 4:.1g}` or more `epochs`",
         )
     elif last.get("sample_run", 0) > max(LONG_RUN, 2 * longest):
         yield Alarm(
             "collapse",
             f"the sample tune repeats one note {last['sample_run']} times, the music at most {longest} times; if the next "
-            "samples do so too, try a lower --learning-rate or more --epochs",
+            "samples do so too, try a lower `learning_rate` or more `epochs`",
         )
 
 
@@ -68,12 +69,12 @@ def _overfitting(history: History, plan: Plan) -> Iterator[Alarm]:
     since = history[history.index(best) + 1 :]
     worse = [entry for entry in since if entry["valid"] > 1.02 * best["valid"] and entry["train"] < best["train"]]
     if len(worse) >= 3 and worse[-1] is history[-1]:
-        less = "fewer --epochs" if plan.adapts else "a smaller --hidden-size"  # an adapted model keeps its size
+        less = "fewer `epochs`" if plan.adapts else "a smaller `hidden_size`"  # an adapted model keeps its size
         rise = 100 * (history[-1]["valid"] / best["valid"] - 1)
         yield Alarm(
             "overfitting",
             f"the model learns the training pieces by heart: on the others it has been getting worse since epoch "
-            f"{best['epoch']} (by {rise:.0f} %); more music helps most, then a higher --dropout or {less}; "
+            f"{best['epoch']} (by {rise:.0f} %); more music helps most, then a higher `dropout` or {less}; "
             f"the model of epoch {best['epoch']} is kept",
         )
 
@@ -89,7 +90,7 @@ def _too_high(history: History, plan: Plan) -> Iterator[Alarm]:
         yield Alarm(
             "learning rate too high",
             f"the loss on the training pieces {how} ({history[-1]['train']:.2f} nats per note): the learning rate of "
-            f"{plan.learning_rate:g} is too high; try --learning-rate {plan.learning_rate / 4:.1g}",
+            f"{plan.learning_rate:g} is too high; try `learning_rate={plan.learning_rate / 4:.1g}`",
         )
 
 
@@ -102,8 +103,8 @@ def _too_low(history: History, plan: Plan) -> Iterator[Alarm]:
         yield Alarm(
             "learning rate too low",
             f"the loss has hardly fallen in {last['epoch']} epochs (from {first['train']:.2f} to {last['train']:.2f} nats "
-            f"per note): the learning rate of {plan.learning_rate:g} is too low; try --learning-rate "
-            f"{min(plan.learning_rate * 10, 2e-3):.1g}",
+            f"per note): the learning rate of {plan.learning_rate:g} is too low; try "
+            f"`learning_rate={min(plan.learning_rate * 10, 2e-3):.1g}`",
         )
 
 

@@ -9,7 +9,9 @@ import torch
 
 from melody.errors import TrainingError
 from melody.extras import need
-from melody.training.settings import Paths, Plan, TrainingSettings
+from melody.training.paths import Paths
+from melody.training.records import Plan
+from melody.training.settings import TrainingSettings
 
 _PRECISION: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed"}
 
@@ -24,7 +26,7 @@ def make_trainer(settings: TrainingSettings, plan: Plan, callback: pl.Callback, 
     """
     gpus = torch.cuda.device_count()
     if gpus and settings.devices > gpus:
-        raise TrainingError(f"--devices is {settings.devices}; there are {gpus} here")
+        raise TrainingError(f"`devices` is {settings.devices}; there are {gpus} here")
     try:
         return pl.Trainer(
             accelerator="gpu" if gpus else "cpu",
@@ -42,7 +44,8 @@ def make_trainer(settings: TrainingSettings, plan: Plan, callback: pl.Callback, 
             use_distributed_sampler=False,
         )
     except (ValueError, RuntimeError, ImportError) as error:  # Lightning's own words for settings that do not go together
-        raise TrainingError(f"Lightning refuses --strategy {settings.strategy}: {str(error)[:300]}") from error
+        reason = str(error)[:300].replace("`", "'")
+        raise TrainingError(f"Lightning refuses `strategy={settings.strategy}`: {reason}") from error
 
 
 def _logger(paths: Paths) -> Any:

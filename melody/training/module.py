@@ -20,7 +20,7 @@ from melody.dataset import Batch
 from melody.network.model import MelodyLSTM, State, first_streams
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import KIND, VALUE, Vocabulary
-from melody.training.settings import Plan
+from melody.training.records import Plan
 
 Tensors = tuple[Tensor, Tensor, Tensor, bool]
 _EVERY = 4  # steps from which one goes into the average
@@ -90,7 +90,7 @@ class Module(pl.LightningModule):
         self._averaging = averaging
         self._first_pitch, self._values = vocabulary.first_pitch, vocabulary.sizes[VALUE]
         self._plan, self._count_steps, self._kept = plan, steps, kept
-        self.steps = 1  # until the learning rate is down; fewer if the plan is cut short
+        self.steps = 1  # until the learning rate is down; more or fewer where the plan changes under way
         self._state: State | None = None
         self._nats: list[Tensor] = []
         self._pitches: list[Tensor] = []
@@ -185,9 +185,9 @@ class Module(pl.LightningModule):
         groups = [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
         optimizer = torch.optim.AdamW(groups, lr=self._plan().learning_rate, betas=(0.9, 0.99), fused=True)
         self.steps = self._count_steps()
-        warmup = min(100, self.steps // 10 + 1)
 
         def share(step: int) -> float:
+            warmup = min(100, self.steps // 10 + 1)  # of the steps that are planned now, as in a run that goes on
             return min((step + 1) / warmup, 0.5 * (1 + math.cos(math.pi * min(step / self.steps, 1)))) + 1e-3
 
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, share)

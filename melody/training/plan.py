@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +20,8 @@ from melody.network.model import MelodyLSTM, ModelSettings
 from melody.network.settings import MAX_CELLS, MAX_LAYERS, weight_shapes
 from melody.tokens.vocabulary import FIELDS, Rows, Vocabulary
 from melody.training.module import Loader, window_loss
-from melody.training.settings import Plan, TrainingSettings
+from melody.training.records import EpochsBy, Plan
+from melody.training.settings import TrainingSettings
 
 LEARNING_RATE, ADAPTING_RATE = 2e-3, 2e-4
 WEIGHT_DECAY = 0.01
@@ -48,7 +49,7 @@ def model_size(events: int, minutes: float) -> tuple[ModelSettings, str]:
     if events < 1_000_000:
         return fast, "what so much music fills"
     if minutes < 60:
-        return fast, "the music would fill a larger one, but that needs an hour (--max-minutes 60)"
+        return fast, "the music would fill a larger one, but that needs an hour (`max_minutes=60`)"
     return ModelSettings(hidden_size=512, embedding_size=384, head_size=256), "what so much music fills"
 
 
@@ -81,7 +82,7 @@ def shape_for(settings: TrainingSettings, events: int, start: ModelSettings | No
     if start:
         if settings.cell or settings.hidden_size or settings.num_layers or settings.model:
             raise TrainingError(
-                "a trained model that is adapted keeps its shape; leave out --cell, --hidden-size and --layers"
+                "a trained model that is adapted keeps its shape; leave out `cell`, `hidden_size` and `layers`"
             )
         shape, reason = start, "that of the model it starts from"
     if settings.cell:
@@ -100,7 +101,7 @@ def _check_size(vocabulary: Vocabulary, shape: ModelSettings) -> None:
     if shape.num_layers > MAX_LAYERS or shape.hidden_size > MAX_CELLS or parameters > MOST_PARAMETERS:
         raise TrainingError(
             f"{shape.num_layers:,} layers of {shape.hidden_size:,} have {parameters / 1e6:,.0f} million parameters; at most "
-            f"{MAX_LAYERS} of {MAX_CELLS:,} with {MOST_PARAMETERS / 1e6:,.0f} million fit a file (--layers, --hidden-size)"
+            f"{MAX_LAYERS} of {MAX_CELLS:,} with {MOST_PARAMETERS / 1e6:,.0f} million fit a file (`layers`, `hidden_size`)"
         )
 
 
@@ -130,47 +131,89 @@ def make_plan(
     model = MelodyLSTM(vocabulary, shape)
     per_event, precision = _fastest(model, train, settings)
     per_event /= settings.devices
-    whole = per_event * (train.num_events + valid.num_events / 3)  # validation goes forward only
-    budget = settings.max_minutes * 60 * SHARE
-    groups = asked = max(round(train.num_groups * settings.epoch_share), 1)
-    if settings.epochs is None:
-        longest = max(min(budget / LEAST_EPOCHS, LONGEST_EPOCH), 0.01)
-        groups = min(groups, max(int(groups * longest / whole), 1))
-    per_epoch = per_event * (train.num_events * groups / train.num_groups + valid.num_events / 3)
-    wanted = np.clip(12_000_000 / max(train.num_events, 1), 30, 300) * train.num_groups / groups
-    wanted = min(wanted, ADAPTING_EPOCHS) if start else wanted
-    epochs = settings.epochs or max(min(int(wanted), int(budget / per_epoch)), 1)
-    by_time = epochs < int(wanted) or groups < asked
-    decay = settings.weight_decay
-    if not (start or settings.model):
-        shape, fitting = regularised(shape, epochs * groups / train.num_groups)
-        decay = fitting if decay is None else decay
-    if settings.dropout is not None:
-        shape = replace(shape, dropout=settings.dropout)
-    said = sum((said_tokens(vocabulary, np.asarray(rows)).sum(axis=0) for rows in pieces), np.zeros(len(FIELDS)))
+    length = _Length.of(train, valid, settings, per_event, adapts=start is not None)
+    shape, decay = _fitting(shape, settings, length.epochs * length.buckets / train.num_buckets, adapts=start is not None)
     return Plan(
         model=shape,
         reason=reason,
-        epochs=epochs,
-        groups=groups,
-        seconds_per_epoch=per_epoch,
+        **length._asdict(),
         learning_rate=settings.learning_rate or (ADAPTING_RATE if start else LEARNING_RATE),
-        weight_decay=WEIGHT_DECAY if decay is None else decay,
+        weight_decay=decay,
         precision=precision,
         adapts=start is not None,
-        pieces=len(pieces),
-        valid_pieces=valid_pieces,
-        notes=train.num_notes,
-        events=train.num_events,
-        tokens=int(said.sum()),
-        uniform=float(said @ np.log(vocabulary.sizes)) / max(train.num_notes, 1),
+        **_Music.of(vocabulary, pieces, train, valid_pieces)._asdict(),
         parameters=sum(p.numel() for p in model.parameters()),
         events_per_second=1 / per_event,
         threads=torch.get_num_threads(),
         megabytes=_megabytes(),
-        share=settings.epoch_share if groups == asked else groups / train.num_groups,
-        epochs_by="you" if settings.epochs else "time" if by_time else "music",
     )
+
+
+class _Length(NamedTuple):
+    """How long a run is, in the words of `Plan`."""
+
+    epochs: int
+    buckets: int
+    share: float
+    seconds_per_epoch: float
+    epochs_by: EpochsBy
+    wanted: int
+
+    @classmethod
+    def of(cls, train: Batches, valid: Batches, settings: TrainingSettings, per_event: float, adapts: bool) -> _Length:
+        """By the music, and shorter if an event takes too long; by the settings if they say how many epochs."""
+        budget, checking = settings.max_minutes * 60 * SHARE, valid.num_events / 3  # validation goes forward only
+        asked = max(round(train.num_buckets * settings.epoch_share), 1)
+        whole = per_event * (train.num_events + checking)
+        buckets = asked if settings.epochs else _buckets_in(budget, asked, whole)
+        share = buckets / train.num_buckets
+        per_epoch = per_event * (train.num_events * share + checking)
+        wanted = _epochs_wanted(train, share, adapts)
+        epochs = settings.epochs or max(min(wanted, int(budget / per_epoch)), 1)
+        is_short = epochs < wanted or buckets < asked
+        by: EpochsBy = "you" if settings.epochs else "time" if is_short else "music"
+        return cls(epochs, buckets, settings.epoch_share if buckets == asked else share, per_epoch, by, wanted)
+
+
+def _buckets_in(budget: float, asked: int, seconds: float) -> int:
+    """How many length buckets an epoch has for which there is time, where all that are there take so many seconds."""
+    longest = max(min(budget / LEAST_EPOCHS, LONGEST_EPOCH), 0.01)
+    return min(asked, max(int(asked * longest / seconds), 1))
+
+
+def _epochs_wanted(train: Batches, share: float, adapts: bool) -> int:
+    """How many epochs the music is worth, each of which sees a share of it."""
+    wanted = np.clip(12_000_000 / max(train.num_events, 1), 30, 300) / share
+    return int(min(wanted, ADAPTING_EPOCHS) if adapts else wanted)
+
+
+def _fitting(shape: ModelSettings, settings: TrainingSettings, passes: float, adapts: bool) -> tuple[ModelSettings, float]:
+    """The shape with its dropouts, and the weight decay, for so many passes through the music."""
+    decay = WEIGHT_DECAY
+    if not (adapts or settings.model):
+        shape, decay = regularised(shape, passes)
+    if settings.dropout is not None:
+        shape = replace(shape, dropout=settings.dropout)
+    return shape, decay if settings.weight_decay is None else settings.weight_decay
+
+
+class _Music(NamedTuple):
+    """What there is to train on, in the words of `Plan`."""
+
+    pieces: int
+    valid_pieces: int
+    notes: int
+    events: int
+    tokens: int
+    uniform: float
+
+    @classmethod
+    def of(cls, vocabulary: Vocabulary, pieces: Sequence[Rows], train: Batches, valid_pieces: int) -> _Music:
+        """Counted."""
+        counts = (said_tokens(vocabulary, np.asarray(rows)).sum(axis=0) for rows in pieces)
+        encoded = sum(counts, np.zeros(len(FIELDS)))  # events that have each field
+        uniform = float(encoded @ np.log(vocabulary.sizes)) / max(train.num_notes, 1)
+        return cls(len(pieces), valid_pieces, train.num_notes, train.num_events, int(encoded.sum()), uniform)
 
 
 def _fastest(model: MelodyLSTM, train: Batches, settings: TrainingSettings) -> tuple[float, Literal["32", "bf16"]]:
@@ -187,7 +230,7 @@ def _fastest(model: MelodyLSTM, train: Batches, settings: TrainingSettings) -> t
 def seconds_per_event(model: MelodyLSTM, batches: Batches, precision: str) -> tuple[float, float]:
     """By the clock, and of work, which other programs do not prolong: the processor's own, or a GPU's by the clock.
 
-    Measured on a few windows of the first groups of pieces after one to warm up; the model is of no use afterwards.
+    Measured on a few windows of the first length buckets after one to warm up; the model is of no use afterwards.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model.to(device).train()

@@ -6,7 +6,7 @@ model on validation is written each time there is a better one, so whatever ends
 each epoch everything needed to go on exactly is written beside it: an interrupted run that is resumed ends in the same
 weights as one that was not.
 
-Beside the model stand the losses as CSV and sample tunes of the way (`melody.training.settings.Paths`).
+Beside the model stand the losses as CSV and sample tunes of the way (`melody.training.paths.Paths`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import signal
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -34,18 +35,20 @@ from melody.errors import TrainingError
 from melody.evaluation.evaluate import ORDERS, nats_per_note, restored
 from melody.evaluation.ngram import NGram, best_ngram, some_of
 from melody.modelfile import ModelFile
-from melody.network.model import MelodyLSTM, ModelSettings
-from melody.network.settings import settings_of
+from melody.network.model import MelodyLSTM
+from melody.network.settings import ModelSettings, settings_of
 from melody.sampling import Model, SamplingSettings, quality
 from melody.tokens.usage import FIRST_PART, KEY
 from melody.tokens.vocabulary import END, KIND, TIME, VALUE, Rows, Vocabulary
 from melody.training.alarms import before, longest_run
 from melody.training.hardware import make_trainer
 from melody.training.module import Loader, Module
+from melody.training.paths import Paths
 from melody.training.plan import make_plan
-from melody.training.settings import Alarm, Epoch, History, Paths, Plan, Result, TrainingSettings, since_best
+from melody.training.records import REPLANNED, Alarm, Epoch, History, Plan, Result, late_gain, since_best
+from melody.training.settings import TrainingSettings
 from melody.training.transfer import carried
-from melody.training.watch import Listener, Stop, Watcher, interruptible, quiet
+from melody.training.watch import Listener, Stop, Watcher, quiet
 
 Split = Literal["train", "valid", "test"]
 MOST_VALID = 200_000  # events to choose the model on, a few seconds an epoch; of very large corpora every n-th piece
@@ -152,26 +155,31 @@ class Run:
         saved = self._saved() if resume else None
         self.settings = settings = settings.resumed(saved["settings"]) if saved else settings
         self._started_from = saved["started_from"] if saved else f"{start.name} {start.fingerprint}" if start else ""
-        self._rows = corpus.rows("train")  # perhaps more than memory holds: never all at once
-        if not self._rows:
-            raise TrainingError("there is not one piece to train on; give a folder with more music")
-        valid = some_of(corpus.rows("valid"), MOST_VALID)
-        self.has_valid = bool(valid)
-        self._valid_rows = valid or self._rows
-        self.train = Batches(corpus.vocabulary, self._rows, settings.batch, settings.seed)
-        self.valid = Batches(corpus.vocabulary, self._valid_rows, settings.batch, training=False)
-        self._counted = some_of(self._rows)
-        self.unigram = NGram(corpus.vocabulary, self._counted, 1).score(self._valid_rows).nats_per_note
+        self._read()
         if saved and saved["music"] != self._music:
-            raise TrainingError("the folder has changed since the run began; train without --resume")
+            raise TrainingError("the folder has changed since the run began; train without `resume=True`")
         pl.seed_everything(settings.seed, verbose=False)
         shape = settings_of(start.settings) if start else None
-        self.plan = _plan_of(saved["plan"]) if saved else self._planned(shape)
+        self.plan = Plan.from_dict(saved["plan"]) if saved else self._planned(shape)
         self.history: History = saved["history"] if saved else []
         self.alarms: dict[str, str] = saved["alarms"] if saved else {}
         torch.manual_seed(settings.seed)
         self.carried = ""
         self.module = Module(self._model(), corpus.vocabulary, lambda: self.plan, self.steps, self._kept, settings.averaging)
+
+    def _read(self) -> None:
+        """The pieces of both splits, and what a unigram makes of them."""
+        vocabulary, settings = self.corpus.vocabulary, self.settings
+        self._rows = self.corpus.rows("train")  # perhaps more than memory holds: never all at once
+        if not self._rows:
+            raise TrainingError("there is not one piece to train on; give a folder with more music")
+        valid = some_of(self.corpus.rows("valid"), MOST_VALID)
+        self.has_valid = bool(valid)
+        self._valid_rows = valid or self._rows
+        self.train = Batches(vocabulary, self._rows, settings.batch, settings.seed)
+        self.valid = Batches(vocabulary, self._valid_rows, settings.batch, training=False)
+        self._counted = some_of(self._rows)
+        self.unigram = NGram(vocabulary, self._counted, 1).score(self._valid_rows).nats_per_note
 
     def _planned(self, shape: ModelSettings | None) -> Plan:
         vocabulary, valid_pieces = self.corpus.vocabulary, len(self._valid_rows) if self.has_valid else 0
@@ -185,7 +193,7 @@ class Run:
 
     def steps(self) -> int:
         """Steps of the optimizer in all planned epochs."""
-        return sum(self.train.num_windows(epoch, self.plan.groups) for epoch in range(self.plan.epochs))
+        return sum(self.train.num_windows(epoch, self.plan.buckets) for epoch in range(self.plan.epochs))
 
     @property
     def patience(self) -> int:
@@ -209,7 +217,7 @@ class Run:
         return {
             "version": __version__,
             "torch": torch.__version__.split("+")[0],
-            "settings": asdict(self.settings),
+            "settings": self.settings.to_dict(),
             "longest_piece": self.train.longest,
             "longest_run": self.longest_run,
             "first_keys": first_keys(self.corpus.vocabulary, self._rows),
@@ -223,8 +231,8 @@ class Run:
 
     def _kept(self) -> dict[str, Any]:
         """What `resume` needs besides the weights."""
-        kept = {"plan": asdict(self.plan), "history": self.history, "alarms": self.alarms, "music": self._music}
-        kept |= {"settings": asdict(self.settings), "started_from": self._started_from}
+        kept = {"plan": self.plan.to_dict(), "history": self.history, "alarms": self.alarms, "music": self._music}
+        kept |= {"settings": self.settings.to_dict(), "started_from": self._started_from}
         return kept | {"vocabulary": self.corpus.vocabulary.to_dict()}
 
     @cached_property
@@ -236,18 +244,19 @@ class Run:
     def _saved(self) -> dict[str, Any]:
         path = self.paths.resume
         if not path.exists():
-            there = f"; the run of {self.paths.model} has ended: train anew, with more --max-minutes or --epochs"
-            instead = there if self.paths.model.exists() else "; train without --resume"
+            there = f"; the run of {self.paths.model} has ended: train anew, with more `max_minutes` or `epochs`"
+            instead = there if self.paths.model.exists() else "; train without `resume=True`"
             raise TrainingError(f"there is no interrupted run to resume at {path}{instead}")
         try:
             saved = torch.load(path, weights_only=True)
             vocabulary, _, _, _ = (saved[name] for name in ("vocabulary", "settings", "started_from", "music"))
-            _plan_of(saved["plan"])
+            Plan.from_dict(saved["plan"])
         except Exception as error:  # torch.load raises whatever a damaged file makes it raise
-            raise TrainingError(f"{path} is damaged ({type(error).__name__}); train without --resume") from error
+            raise TrainingError(f"{path} is damaged ({type(error).__name__}); train without `resume=True`") from error
         if vocabulary != self.corpus.vocabulary.to_dict():
             raise TrainingError(
-                "the run began with another folder, or took other parts of it; name both as then, or train without --resume"
+                "the run began with another folder, or took other parts of it; name both as then, or train without "
+                "`resume=True`"
             )
         return saved
 
@@ -255,6 +264,12 @@ class Run:
         """Train, measure, and write what was found."""
         files.make_folder(self.paths.model.parent)  # now, not after the first epoch
         watcher = Watcher(self, listener)
+        try:
+            return self._gone(watcher)
+        finally:  # all is written
+            watcher.signals.hand_on()
+
+    def _gone(self, watcher: Watcher) -> Result:
         with quiet(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             trainer = make_trainer(self.settings, self.plan, watcher, self.paths)
@@ -266,23 +281,27 @@ class Run:
         if not self.history and ending == "interrupted":
             raise TrainingError("interrupted before the first epoch was finished, so there is no model yet")
         if not self.history:
-            raise TrainingError("not even one epoch was finished, so there is no model yet; give it more --max-minutes")
-        return self._result(ending, trainer.is_global_zero)
+            raise TrainingError("not even one epoch was finished, so there is no model yet; give it more `max_minutes`")
+        result = self._result(ending)
+        if trainer.is_global_zero:
+            self._write(result)
+        return result
 
     def _train(self, trainer: pl.Trainer, watcher: Watcher) -> None:
-        train = Loader(lambda: self.train.epoch(len(self.history), self.plan.groups))
+        train = Loader(lambda: self.train.epoch(len(self.history), self.plan.buckets))
         valid = Loader(lambda: self.valid.epoch(0))
         going_on = self.paths.resume if self.history else None
-        with interruptible(watcher), suppress(Stop):
+        with watcher.signals.noted(), suppress(Stop):
             try:
                 trainer.fit(self.module, train, valid, ckpt_path=going_on, weights_only=True)
             except SIGTERMException:  # the machine is shut down, or somebody said `kill`; Lightning would leave in silence
                 watcher.stopped_because = "interrupted"
+                watcher.signals.note(signal.SIGTERM)
 
     def model_file(self, **facts: Any) -> ModelFile:
         """The model as it is now."""
         weights = {name: value.detach().cpu().numpy() for name, value in self.module.average.state_dict().items()}
-        training = {**self._facts, "plan": asdict(self.plan), "history": self.history, "alarms": self.alarms, **facts}
+        training = {**self._facts, "plan": self.plan.to_dict(), "history": self.history, "alarms": self.alarms, **facts}
         file = ModelFile(weights, self.corpus.vocabulary, asdict(self.plan.model), self._manifest, training)
         return file.halved() if self.settings.half else file
 
@@ -295,14 +314,14 @@ class Run:
         midi.write(tune, self.paths.samples / f"epoch-{number:03d}.mid")
         return quality.longest_run(tune)
 
-    def _result(self, ending: str, writes: bool) -> Result:
-        """Measure the best model beside the baselines, and write what was found into its file."""
+    def _result(self, ending: str) -> Result:
+        """Measure the best model beside the baselines."""
         best = modelfile.load(self.paths.model)
         measured_on: Split = "test" if self.corpus.rows("test") else "valid" if self.has_valid else "train"
         rows, vocabulary = self.corpus.rows(measured_on), self.corpus.vocabulary
         ngram = best_ngram(vocabulary, self._counted, self._valid_rows, ORDERS)
         best_epoch = min(self.history, key=lambda h: h["valid"])
-        result = Result(
+        return Result(
             path=self.paths.model,
             epochs=len(self.history),
             best_epoch=best_epoch["epoch"],
@@ -317,21 +336,20 @@ class Run:
             ending=ending,
             epochs_by=self.plan.epochs_by,
             max_minutes=self.settings.max_minutes,
-            is_as_planned="slower" not in self.alarms,
+            is_as_planned=not self.alarms.keys() & set(REPLANNED),
+            late_gain=late_gain(self.history),
             cell=self.plan.model.cell,
             repeating=replace(
                 self.settings, epochs=self.plan.epochs, epoch_share=self.plan.share, precision=self.plan.precision
             ),
         )
-        if writes:
-            facts = {k: v for k, v in asdict(result).items() if k != "path"}
-            told = {**best.training, "history": self.history, "alarms": self.alarms, "result": facts}
-            file = replace(best, training=told)
-            (file.halved() if self.settings.half else file).save(self.paths.model)
-            if ending in ("finished", "stopped early"):
-                self.paths.resume.unlink(missing_ok=True)
-        return result
 
-
-def _plan_of(saved: Mapping[str, Any]) -> Plan:
-    return Plan(**{**saved, "model": ModelSettings(**saved["model"])})
+    def _write(self, result: Result) -> None:
+        """What was found, into the file of the best model."""
+        best = modelfile.load(self.paths.model)
+        facts = {**asdict(result), "repeating": result.repeating.to_dict()}
+        del facts["path"]
+        file = replace(best, training={**best.training, "history": self.history, "alarms": self.alarms, "result": facts})
+        (file.halved() if self.settings.half else file).save(self.paths.model)
+        if result.ending in ("finished", "stopped early"):
+            self.paths.resume.unlink(missing_ok=True)

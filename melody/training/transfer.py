@@ -6,7 +6,7 @@ weights. A row of a new meaning begins as that of the nearest known one of its k
 twenty times less likely; where there is none, it begins as nothing. The recurrent weights and all else stay as they are.
 
 A meaning is a tuple: words that say what kind of thing it is, and at its end, where things of that kind have an order, a
-number. A table is what the rows of one layer mean: columns by their names, each a list of meanings.
+number. A table is what the rows of one layer mean: columns by their names, each a list of meanings (`melody.tokens.schema`).
 """
 
 from __future__ import annotations
@@ -22,122 +22,70 @@ import torch
 from torch import Tensor
 
 from melody.network.model import MelodyLSTM
-from melody.tokens.features import FIRST_PLACE, INTERVALS, LOOKBACKS, LOOKED_AT, PHASES, SECTIONS, parts_told
-from melody.tokens.matches import LENGTHS, TIMES
-from melody.tokens.usage import part_keys
-from melody.tokens.vocabulary import FIELDS, KIND, TIME, VALUE, Vocabulary
+from melody.tokens.schema import (
+    CONDITIONS,
+    FEATURES,
+    INTERVAL,
+    TOKENS,
+    Column,
+    Meaning,
+    Voices,
+    columns,
+    head_columns,
+    part_names,
+    parts_described,
+    related,
+)
+from melody.tokens.vocabulary import FIELDS, VALUE, Vocabulary
 
-Meaning = tuple[Hashable, ...]
 Table = dict[Meaning, list[Meaning]]
-_NONE: Meaning = ("none",)
 _RARER = 3.0  # nats by which a new token begins less likely than the nearest known one
 
 
-class Tables(NamedTuple):
-    """What the rows of a model's layers mean: tokens by field, features, conditions; whether there are changes at all."""
+class Tables:
+    """What the rows of a model's layers mean.
 
-    fields: Table
-    features: Table
-    conditions: Table
-    has_changes: bool
+    Parameters
+    ----------
+    vocabulary
+        Of the model.
 
-    @classmethod
-    def of(cls, vocabulary: Vocabulary) -> Tables:
-        """Those of the models of a vocabulary, in the order of `melody.tokens.features`."""
-        fields = _fields(vocabulary)
-        time = fields[("time",)]
-        keys = [_NONE, *_keys(vocabulary)]
-        place: Table = {
-            ("position",): [_time(vocabulary, tick) for tick in range(vocabulary.longest_bar)],
-            ("beat",): [_time(vocabulary, tick) for tick in range(vocabulary.ticks_per_quarter)],
-        }
-        pitches = [_NONE, *_pitches(vocabulary)]
-        features: Table = {
-            **place,
-            ("phase",): _numbered("phase", PHASES),
-            ("section",): _numbered("section", SECTIONS),
-            ("metre",): _metres(vocabulary),
-            ("interval",): [_NONE, *_intervals()],
-            ("key",): keys,
-            ("degree",): [_NONE, *(("degree", number) for number in range(24))],
-        }
-        for bars in LOOKBACKS:
-            features |= {("lookback", FIELDS[k], bars): [_NONE, *fields[(FIELDS[k],)]] for k in LOOKED_AT}
-        parts = _parts(vocabulary)[: parts_told(vocabulary)]
-        lasts = ["held" if legato else "left" for legato in vocabulary.legato]
-        features |= {(last, *part): [_NONE, *time[1:]] for last, part in zip(lasts, parts)}
-        features |= {("pitch", *part): pitches for part in parts}
-        repeated: Table = {("repeated", *name): [_NONE, *column] for name, column in fields.items()}
-        distances: Table = {("distance", *part): [_NONE, *_intervals()] for part in parts}
-        features |= {("length",): _numbered("length", len(LENGTHS) + 1), ("times",): _numbered("times", TIMES)}
-        features |= {**repeated, **distances}
-        conditions: Table = {**repeated, **place, ("key",): keys}
-        conditions |= {("status", *part): _numbered("status", 4, ordered=False) for part in parts}
-        conditions |= {("age", *part): [_NONE, *time[1:]] for part in parts}
-        conditions |= {("pitch", *part): pitches for part in parts}
-        conditions |= {("own",): pitches, **distances}
-        return cls(fields, features, conditions, any(vocabulary.is_said))
+    Attributes
+    ----------
+    fields, features, conditions
+        Tokens by field; the columns of the schema, in their order.
+    """
 
-    def known(self, field: int) -> Table:
-        """What the head of a field is told, as `melody.tokens.features.told_sizes` has it."""
-        conditions = list(self.conditions.items())[FIRST_PLACE:]
-        of_part = [column for column, _ in conditions].index(("own",))
-        seen = {TIME: [], KIND: conditions[:of_part]}.get(field, conditions)
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self.fields: Table = {(name,): TOKENS[field].meanings(vocabulary) for field, name in enumerate(FIELDS)}
+        self.features = _table(columns(FEATURES, vocabulary), vocabulary)
+        self.conditions = _table(columns(CONDITIONS, vocabulary), vocabulary)
+
+    def head(self, field: int) -> Table:
+        """What the head of a field reads, as `melody.tokens.schema.head_sizes` has it."""
+        repeated, *others = (column.name for column in head_columns(self._vocabulary, field))
         before = {(name,): self.fields[(name,)] for name in FIELDS[:field]}
-        repeated = {("repeated", FIELDS[field]): self.conditions[("repeated", FIELDS[field])]}
-        return repeated | before | {("condition", *column): meanings for column, meanings in seen}
+        conditions = {("condition", *name): self.conditions[name] for name in others}
+        return {repeated: self.conditions[repeated], **before, **conditions}
 
     def related(self, number: int) -> Table:
         """What so many logits of intervals mean: they are to the last pitch of each pitched part, or of the own part."""
-        parts = [column[1:] for column in self.conditions if column[0] == "status" and not column[1]]  # no drums
-        to = parts if number == len(parts) * (INTERVALS - 1) and len(parts) > 1 else [("own",)]
-        return {("interval", *part): _intervals() for part in to}
+        intervals = "own" if number == len(INTERVAL.meanings(self._vocabulary)) else "parts"
+        names = list(self.conditions)
+        to = (names[column] for column in related(self._vocabulary, intervals))
+        return {("interval", *(name[1:] or name)): INTERVAL.meanings(self._vocabulary) for name in to}
 
     def voices(self, field: int) -> Table:
-        """For whom a head has weights of their own, as `melody.tokens.features.Voices` has it."""
-        parts = [column[1:] for column in self.conditions if column[0] == "status"] if field == VALUE else []
-        changes = [("changes",)] if not parts or self.has_changes else []
-        return {("voice",): [*changes, *(("part", *part) for part in parts)]}
+        """For whom a head has weights of their own, as `melody.tokens.schema.Voices` has it."""
+        parts = part_names(self._vocabulary)[: parts_described(self._vocabulary)] if field == VALUE else []
+        others = Voices.of(self._vocabulary, field).number - len(parts)
+        return {("voice",): [("changes",)] * others + [("part", *part) for part in parts]}
 
 
-def _fields(vocabulary: Vocabulary) -> Table:
-    changes: list[Meaning] = [*_metres(vocabulary), *(("tempo", tempo) for tempo in vocabulary.tempi), *_keys(vocabulary)]
-    columns: list[list[Meaning]] = [
-        [("end",), *(_time(vocabulary, shift) for shift in vocabulary.shifts)],
-        [("metre",), ("tempo",), ("key",), *(("part", *part) for part in _parts(vocabulary))],
-        [*changes, *([("rest",)] if any(vocabulary.legato) else []), *_pitches(vocabulary)],
-        [_time(vocabulary, duration) for duration in vocabulary.durations] or [("unused",)],
-        [("velocity", velocity) for velocity in vocabulary.velocities],
-    ]
-    return {(name,): column for name, column in zip(FIELDS, columns)}
-
-
-def _time(vocabulary: Vocabulary, ticks: int) -> Meaning:
-    return ("time", Fraction(ticks, vocabulary.ticks_per_quarter))
-
-
-def _metres(vocabulary: Vocabulary) -> list[Meaning]:
-    return [("metre", denominator, numerator) for numerator, denominator in vocabulary.time_signatures]
-
-
-def _keys(vocabulary: Vocabulary) -> list[Meaning]:
-    return [("key", mode, fifths) for fifths, mode in vocabulary.keys]
-
-
-def _pitches(vocabulary: Vocabulary) -> list[Meaning]:
-    return [("pitch", pitch) for pitch in range(vocabulary.pitches[0], vocabulary.pitches[1] + 1)]
-
-
-def _parts(vocabulary: Vocabulary) -> list[Meaning]:
-    return [(is_drum, number, program) for program, is_drum, number in part_keys(vocabulary.parts)]
-
-
-def _numbered(name: str, count: int, ordered: bool = True) -> list[Meaning]:
-    return [(name, number if ordered else str(number)) for number in range(count)]
-
-
-def _intervals() -> list[Meaning]:
-    return _numbered("interval", INTERVALS - 1)
+def _table(found: Sequence[Column], vocabulary: Vocabulary) -> Table:
+    """The meanings of columns by their names."""
+    return {column.name: column.row.values.meanings(vocabulary) for column in found}
 
 
 class Known:
@@ -194,13 +142,14 @@ def carried(old: MelodyLSTM, old_vocabulary: Vocabulary, new: MelodyLSTM, vocabu
     new, vocabulary
         A model with fresh weights and its vocabulary.
     """
-    before, after = Tables.of(old_vocabulary), Tables.of(vocabulary)
+    before, after = Tables(old_vocabulary), Tables(vocabulary)
     weights = old.state_dict()
     with torch.no_grad():
         for name, fresh in new.state_dict().items():
             if name in weights:
                 _carry(name, weights[name], fresh, _axes(name, weights[name], fresh, before, after))
-    return _told(before.fields, after.fields)
+        _carry_beginning(old, new)
+    return _summary(before.fields, after.fields)
 
 
 class Rows(NamedTuple):
@@ -230,7 +179,7 @@ def _axes(name: str, old: Tensor, weights: Tensor, before: Tables, after: Tables
     number, last = FIELDS.index(field), weights.ndim - 1
     voices = _matched(before.voices(number), after.voices(number))
     if layer == "known.weight":
-        old_table, table = before.known(number), after.known(number)
+        old_table, table = before.head(number), after.head(number)
         return {0: voices.times(_matched(old_table, table), _height(old_table), _height(table))}
     if layer in ("output", "output_bias"):
         return {0: voices, last: _matched({(field,): before.fields[(field,)]}, {(field,): after.fields[(field,)]})}
@@ -254,6 +203,15 @@ def _carry(name: str, old: Tensor, new: Tensor, axes: dict[int, Rows]) -> None:
         rows = axes[new.ndim - 1]
         rarer = [row for row, same in zip(rows.to, rows.same) if not same]
         new[..., rarer] -= _RARER
+
+
+def _carry_beginning(old: MelodyLSTM, new: MelodyLSTM) -> None:
+    """Let what is read before the first event be as it was: the sum of all first rows, whatever they mean now.
+
+    The row that makes it so is that of the end of a piece, which no event after it ever reads.
+    """
+    before, after = (model.embedding.weight[model.offsets].sum(dim=0) for model in (old, new))
+    new.embedding.weight[0] += before - after
 
 
 def _matched(before: Table, after: Table) -> Rows:
@@ -285,7 +243,8 @@ def _height(table: Table) -> int:
     return sum(map(len, table.values()))
 
 
-def _told(before: Table, after: Table) -> str:
+def _summary(before: Table, after: Table) -> str:
+    """How many tokens of the new vocabulary the old one has, in a sentence."""
     tokens = [(column, meaning) for column, meanings in after.items() for meaning in meanings]
     known = {column: Known(meanings) for column, meanings in before.items()}
     found = {(column, meaning): known[column].nearest(meaning) for column, meaning in tokens}

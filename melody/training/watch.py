@@ -1,4 +1,4 @@
-"""What happens around the training: the best model kept, the way back kept, clock, loss and Ctrl-C watched, all of it told.
+"""What happens around the training: the best model kept, the way back kept; clock, loss and signals watched; all reported.
 
 The history has one plain dictionary an epoch: epoch, steps so far, train, valid and unigram (nats per note), learning_rate,
 pitch_right (share, on valid), guessed_share and real_share (of the most frequent pitch), seconds, and sample_run, the
@@ -24,7 +24,8 @@ import torch
 from melody import files
 from melody.errors import TrainingError
 from melody.training import alarms
-from melody.training.settings import Alarm, Epoch, counted, seconds, since_best
+from melody.training.records import Alarm, Epoch, since_best
+from melody.training.replanning import alarm_of, epochs_now
 
 if TYPE_CHECKING:
     from melody.training.run import Run
@@ -40,7 +41,7 @@ class Stop(Exception):
 
 @dataclass(frozen=True)
 class Listener:
-    """Who is told: of the share of the planned steps done, of each epoch, of each alarm."""
+    """Who is called: with the share of the planned steps done, with each epoch, with each alarm."""
 
     on_step: Callable[[float], None] | None = None
     on_epoch: Callable[[Epoch], None] | None = None
@@ -48,7 +49,7 @@ class Listener:
 
 
 class Watcher(pl.Callback):
-    """Keeps the best model and the way back, watches the clock, the loss and Ctrl-C, and tells the caller."""
+    """Keeps the best model and the way back, watches the clock, the loss and signals, and reports to the caller."""
 
     def __init__(self, run: Run, listener: Listener) -> None:
         self._run, self._listener = run, listener
@@ -56,7 +57,7 @@ class Watcher(pl.Callback):
         self._done = self._windows = 0
         self._train = math.nan
         self._rate = 0.0
-        self.interrupted = False
+        self.signals = Signals()
         self.stopped_because = ""
 
     def setup(self, trainer: pl.Trainer, module: Any, stage: str) -> None:
@@ -68,7 +69,7 @@ class Watcher(pl.Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: Any) -> None:
         self._epoch_started = time.monotonic()
-        self._done, self._windows = 0, self._run.train.num_windows(trainer.current_epoch, self._run.plan.groups)
+        self._done, self._windows = 0, self._run.train.num_windows(trainer.current_epoch, self._run.plan.buckets)
         module.take_nats()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
@@ -77,8 +78,9 @@ class Watcher(pl.Callback):
             raise self._no_number(trainer)
         out_of_time = time.monotonic() - self._run.started > self._run.settings.max_minutes * 60
         out_of_time &= self._run.settings.epochs is None and bool(self._run.history)
-        if trainer.strategy.reduce_boolean_decision(self.interrupted or out_of_time, all=False):
-            self.stopped_because = "out of time" if out_of_time and not self.interrupted else "interrupted"
+        interrupted = bool(self.signals.received)
+        if trainer.strategy.reduce_boolean_decision(interrupted or out_of_time, all=False):
+            self.stopped_because = "out of time" if out_of_time and not interrupted else "interrupted"
             raise Stop
         if self._listener.on_step:
             self._listener.on_step((trainer.current_epoch + self._done / self._windows) / self._run.plan.epochs)
@@ -86,11 +88,11 @@ class Watcher(pl.Callback):
     def _no_number(self, trainer: pl.Trainer) -> TrainingError:
         run = self._run
         kept = f"the best model so far is whole in {run.paths.model}" if run.history else "nothing was written"
-        lower = f"--learning-rate {run.plan.learning_rate / 4:.1g}"
+        lower = f"`learning_rate={run.plan.learning_rate / 4:.1g}`"
         return TrainingError(f"the loss is no number any more in epoch {trainer.current_epoch + 1}; {kept}; try {lower}")
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, module: Any) -> None:
-        seen = self._run.train.num_notes * self._run.plan.groups / self._run.train.num_groups
+        seen = self._run.train.num_notes * self._run.plan.buckets / self._run.train.num_buckets
         self._train = module.take_nats() / seen
         self._rate = trainer.optimizers[0].param_groups[0]["lr"]
         if not math.isfinite(self._train):
@@ -108,25 +110,23 @@ class Watcher(pl.Callback):
         run.history.append(entry)
         if trainer.is_global_zero:
             self._write(number, entry, is_best)
-            self._tell(trainer, Epoch(number, run.plan.epochs, self._train, valid, run.unigram, is_best, entry["seconds"]))
+            self._report(trainer, Epoch(number, run.plan.epochs, self._train, valid, run.unigram, is_best, entry["seconds"]))
         self._keep_to_the_time(trainer, module)
         if run.has_valid and since_best(run.history) >= run.patience:
             trainer.should_stop = True
 
     def _keep_to_the_time(self, trainer: pl.Trainer, module: Any) -> None:
-        """Plan fewer epochs if the machine is slower than it was: a run that is cut off has not cooled down."""
-        run, done = self._run, len(self._run.history)
-        per_epoch = max(entry["seconds"] for entry in run.history[-2:])
+        """Plan fewer epochs if the machine is slower than it was, more if it is faster and the music is worth them."""
+        run = self._run
         left = run.settings.max_minutes * 60 - (time.monotonic() - run.started)
-        epochs = trainer.strategy.broadcast(done + max(int(left / per_epoch), 0))
-        if run.settings.epochs is not None or epochs >= run.plan.epochs or done >= run.plan.epochs:
+        epochs = run.plan.epochs if run.settings.epochs else epochs_now(run.plan, run.history, left)
+        epochs = trainer.strategy.broadcast(epochs)
+        if epochs == run.plan.epochs:
             return
-        took, planned = seconds(per_epoch), seconds(run.plan.seconds_per_epoch)
-        told = f"an epoch takes {took}, not {planned}" if took != planned else "the time is running out"
-        told += f": {counted(max(epochs, done + 1), 'epoch')} planned now, not {run.plan.epochs}"
-        run.plan = replace(run.plan, epochs=max(epochs, done + 1), epochs_by="time")
+        found = alarm_of(run.plan, run.history, epochs)
+        run.plan = replace(run.plan, epochs=epochs, epochs_by="music" if epochs == run.plan.wanted else "time")
         trainer.fit_loop.max_epochs, module.steps = run.plan.epochs, run.steps()
-        self.alarm([Alarm("slower", told)])
+        self.alarm([found])
 
     def _write(self, number: int, entry: dict[str, Any], is_best: bool) -> None:
         if is_best:
@@ -139,7 +139,7 @@ class Watcher(pl.Callback):
         table.writerows(self._run.history)
         files.write_bytes(self._run.paths.csv, text.getvalue().encode())
 
-    def _tell(self, trainer: pl.Trainer, epoch: Epoch) -> None:
+    def _report(self, trainer: pl.Trainer, epoch: Epoch) -> None:
         if trainer.logger:
             numbers = {name: self._run.history[-1][name] for name in ("train", "valid", "learning_rate", "pitch_right")}
             trainer.logger.log_metrics(numbers, step=trainer.global_step)
@@ -148,7 +148,7 @@ class Watcher(pl.Callback):
         self.alarm(alarms.after(self._run.history, self._run.plan, self._run.longest_run))
 
     def alarm(self, found: Iterator[Alarm] | list[Alarm]) -> None:
-        """Tell of each kind of alarm once, and remember it."""
+        """Report each kind of alarm once, and remember it."""
         for alarm in found:
             if alarm.kind not in self._run.alarms:
                 self._run.alarms[alarm.kind] = alarm.sentence
@@ -177,29 +177,50 @@ def quiet() -> Iterator[None]:
             logging.getLogger(name).setLevel(level)
 
 
-@contextmanager
-def interruptible(watcher: Watcher) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the run after the window in hand; a second Ctrl-C ends the program.
+class Signals:
+    """Ctrl-C and SIGTERM in training: they end the run after the window in hand, with the best model kept.
 
-    Whoever handled the signal before, the command line as a rule, is called, and only kept from ending the run at once.
+    Whoever handled a signal before, the command line or the system as a rule, is called when all is written (`hand_on`).
+
+    Attributes
+    ----------
+    received
+        Numbers of signals, the first first.
     """
-    before: dict[int, Any] = {}
 
-    def interrupt(number: int, frame: Any) -> None:
-        watcher.interrupted = True
+    def __init__(self) -> None:
+        self.received: list[int] = []
+        self._before: dict[int, Any] = {}
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """In here signals are noted; a second Ctrl-C ends the program."""
+        with suppress(ValueError):  # only the main thread may; elsewhere signals are not ours to catch
+            for each in (int(signal.SIGINT), int(signal.SIGTERM)):
+                self._before[each] = signal.getsignal(each)
+                signal.signal(each, self.note)
+        try:
+            yield
+        finally:
+            for each, handler in self._before.items():
+                with suppress(ValueError):
+                    signal.signal(each, handler)
+
+    def note(self, number: int, frame: object = None) -> None:
+        """Remember a signal; this is its handler."""
+        self.received.append(number)
         if number == signal.SIGINT:
             signal.signal(number, signal.default_int_handler)
-        if callable(before[number]):
-            with suppress(KeyboardInterrupt):
-                before[number](number, frame)
 
-    with suppress(ValueError):  # only the main thread may; elsewhere signals are not ours to catch
-        for each in (int(signal.SIGINT), int(signal.SIGTERM)):
-            before[each] = signal.getsignal(each)
-            signal.signal(each, interrupt)
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            with suppress(ValueError):
-                signal.signal(each, handler)
+    def hand_on(self) -> None:
+        """Let the signals do what they would have done: SIGTERM ends a program that has no other wish.
+
+        Ctrl-C has done what it is for; whoever takes notice of it is called, but no KeyboardInterrupt leaves here.
+        """
+        for number in dict.fromkeys(self.received):
+            handler = self._before.get(number)
+            if callable(handler):
+                with suppress(KeyboardInterrupt):
+                    handler(number, None)
+            elif number == signal.SIGTERM:
+                signal.raise_signal(number)

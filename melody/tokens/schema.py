@@ -1,0 +1,379 @@
+"""What the model reads of an event besides its five tokens, as a table: one row a feature, one row a condition.
+
+*Features* describe an event and all events before it; the model reads them with the event's tokens. All of them follow from
+the events so far, so nothing is given for free: a model that reads them is still a model of the plain sequence of events.
+
+*Conditions* describe the place where the next event will stand. The time is predicted first; once it is chosen the place is
+known, and the heads of the other fields read it. Distances and the part's own pitch need the kind as well, so only fields
+after the kind read those.
+
+A row has a name, a sentence on what it is, what each of its values stands for, what becomes of it when the music is
+transposed, and which heads read it. The rest follows from the rows: the order of the columns and their sizes, and so the
+shapes of the embedding and of the heads; transposition by table (`melody.dataset`); which weights a model keeps when it is
+adapted to another vocabulary (`melody.training.transfer`). `melody.tokens.features` computes the values of a whole piece,
+`melody.tokens.context` event by event. A new feature is a row here and its computation in those two.
+
+A *meaning* is a tuple: words that say what kind of thing a value stands for and, where things of that kind have an order, a
+number at its end. No two values of a column have the same meaning.
+
+Rows with `each_part` have a column for each part, in vocabularies of up to `MAX_PARTS` parts; with more they have none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain
+from typing import Literal, NamedTuple
+
+from melody.tokens.matches import LENGTHS, TIMES
+from melody.tokens.usage import part_keys
+from melody.tokens.vocabulary import DURATION, FIELDS, KIND, TIME, VALUE, VELOCITY, Vocabulary
+
+LOOKBACKS = (1, 2, 4, 8)  # bars
+LOOKED_AT = (TIME, KIND, VALUE, DURATION)  # fields of the event there
+PHASES = 8  # bars
+SECTIONS = 16
+MAX_INTERVAL = 24  # semitones
+INTERVALS = 2 * MAX_INTERVAL + 2  # none, then from the widest down to the widest up
+MAX_PARTS = 8  # with a column of their own
+MAX_RELATED = 4  # parts to which intervals are predicted
+SILENT, ENDING, SOUNDING, BEGUN = range(4)  # status of a part
+
+Meaning = tuple[Hashable, ...]
+NONE: Meaning = ("none",)
+Moves = Literal["no", "pitch", "own pitch", "key", "value"]
+
+
+# What values stand for
+
+
+@dataclass(frozen=True)
+class Values:
+    """What the values of a column stand for: how many there are, and the meaning of each, by vocabulary."""
+
+    size: Callable[[Vocabulary], int]
+    meanings: Callable[[Vocabulary], list[Meaning]]
+
+    def or_none(self) -> Values:
+        """The same, each value one higher, and 0 for nothing."""
+        return Values(lambda v: 1 + self.size(v), lambda v: [NONE, *self.meanings(v)])
+
+
+def _numbered(name: str, count: int) -> Values:
+    """So many numbers in an order."""
+    return Values(lambda _: count, lambda _: [(name, number) for number in range(count)])
+
+
+def _distinct(name: str, count: int) -> Values:
+    """So many things without an order."""
+    return Values(lambda _: count, lambda _: [(name, str(number)) for number in range(count)])
+
+
+def _ticks(count: Callable[[Vocabulary], int]) -> Values:
+    """Every tick from 0 up to so many."""
+    return Values(count, lambda v: [_time(v, tick) for tick in range(count(v))])
+
+
+def _time(vocabulary: Vocabulary, ticks: int) -> Meaning:
+    """A time in quarter notes, which mean the same on every grid."""
+    return ("time", Fraction(ticks, vocabulary.ticks_per_quarter))
+
+
+_METRE = Values(lambda v: len(v.time_signatures), lambda v: [("metre", bottom, top) for top, bottom in v.time_signatures])
+_TEMPO = Values(lambda v: len(v.tempi), lambda v: [("tempo", tempo) for tempo in v.tempi])
+_KEY = Values(lambda v: len(v.keys), lambda v: [("key", mode, fifths) for fifths, mode in v.keys])
+_REST = Values(lambda v: int(any(v.legato)), lambda v: [("rest",)] * any(v.legato))
+_PITCH = Values(lambda v: v.num_pitches, lambda v: [("pitch", pitch) for pitch in range(v.pitches[0], v.pitches[1] + 1)])
+_SHIFT = Values(lambda v: len(v.shifts), lambda v: [_time(v, shift) for shift in v.shifts])
+INTERVAL = _numbered("interval", INTERVALS - 1)
+
+
+def _value_meanings(vocabulary: Vocabulary) -> list[Meaning]:
+    return [meaning for values in (_METRE, _TEMPO, _KEY, _REST, _PITCH) for meaning in values.meanings(vocabulary)]
+
+
+def _kind_meanings(vocabulary: Vocabulary) -> list[Meaning]:
+    return [("metre",), ("tempo",), ("key",), *(("part", *part) for part in part_names(vocabulary))]
+
+
+TOKENS: dict[int, Values] = {  # of each field of an event
+    TIME: Values(lambda v: v.sizes[TIME], lambda v: [("end",), *_SHIFT.meanings(v)]),
+    KIND: Values(lambda v: v.sizes[KIND], _kind_meanings),
+    VALUE: Values(lambda v: v.sizes[VALUE], _value_meanings),
+    DURATION: Values(lambda v: v.sizes[DURATION], lambda v: [_time(v, d) for d in v.durations] or [("unused",)]),
+    VELOCITY: Values(lambda v: v.sizes[VELOCITY], lambda v: [("velocity", velocity) for velocity in v.velocities]),
+}
+
+
+# The table
+
+
+@dataclass(frozen=True)
+class Row:
+    """A feature or a condition.
+
+    Parameters
+    ----------
+    name
+        What it is called; with `each_part` the columns' names have the part at their end (`part_names`).
+    about
+        What it is.
+    values
+        What its values stand for.
+    moves
+        What transposition does to it: 'no', nothing; 'pitch', a pitch + 1 moves unless the part is drums, 'own pitch' unless
+        the event itself is one of drums; 'key', a key + 1 becomes the key so much higher; 'value', a value token + 1 moves
+        as the event does whose kind + 1 stands in the column before.
+    each_part
+        Whether there is one for each part.
+    if_implied
+        Its name for parts of implied durations, where it means something else.
+    is_match
+        Whether it describes what is being repeated; match dropout leaves these out.
+    heads
+        The fields whose heads read it, of a condition.
+    """
+
+    name: Meaning
+    about: str
+    values: Values
+    moves: Moves = "no"
+    each_part: bool = False
+    if_implied: Meaning | None = None
+    is_match: bool = False
+    heads: tuple[int, ...] = ()
+
+
+_AFTER_TIME = (KIND, VALUE, DURATION, VELOCITY)
+_AFTER_KIND = (VALUE, DURATION, VELOCITY)
+_TICK_OF_BAR = _ticks(lambda v: v.longest_bar)
+_TICK_OF_QUARTER = _ticks(lambda v: v.ticks_per_quarter)
+
+
+def _event(name: str, about: str, fields: Sequence[int], *more: Hashable, of_head: bool = False) -> tuple[Row, ...]:
+    """The tokens of another event, each + 1, 0 if there is no such event; `of_head` if each is read by its field's head."""
+    return tuple(
+        Row(
+            (name, FIELDS[field], *more),
+            f"{FIELDS[field]} + 1 of {about}",
+            TOKENS[field].or_none(),
+            moves="value" if field == VALUE else "no",
+            is_match=name == "repeated",
+            heads=(field,) if of_head else (),
+        )
+        for field in fields
+    )
+
+
+_REPEATED = "the event that followed the last time that the last events were played; see `melody.tokens.matches`"
+
+FEATURES: tuple[Row, ...] = (
+    Row(("position",), "ticks since the bar line, up to the longest bar", _TICK_OF_BAR),
+    Row(
+        ("beat",),
+        "ticks since the bar's last quarter: holds in any metre, and where a pick-up hides the bars",
+        _TICK_OF_QUARTER,
+    ),
+    Row(("phase",), "number of the bar, modulo 8: most phrases are 2, 4 or 8 bars long", _numbered("phase", PHASES)),
+    Row(
+        ("section",),
+        "groups of 8 bars before, at most 15: a model that repeats itself must know when to end",
+        _numbered("section", SECTIONS),
+    ),
+    Row(("metre",), "number of the time signature in force", _METRE),
+    Row(("interval",), "semitones from the note before in the same part, -24 to 24 as 1 to 49", INTERVAL.or_none()),
+    Row(("key",), "1 + number of the key in force", _KEY.or_none(), "key"),
+    Row(
+        ("degree",),
+        "semitones above the tonic, 1 to 12, in minor 13 to 24, of a pitched note in a key",
+        _numbered("degree", 24).or_none(),
+    ),
+    # Music repeats itself at the distance of bars; this is the input of Magenta's Lookback RNN (Waite 2016).
+    *(row for bars in LOOKBACKS for row in _event("lookback", f"the event that came next {bars} bars ago", LOOKED_AT, bars)),
+    Row(
+        ("left",),
+        "how long the part's last note still sounds, as a time; of implied durations, how long it has sounded",
+        _SHIFT.or_none(),
+        each_part=True,
+        if_implied=("held",),
+    ),
+    Row(("pitch",), "of the part's last note, + 1", _PITCH.or_none(), "pitch", each_part=True),
+    Row(
+        ("length",),
+        "how many events are being repeated: 4, 8, 16 or 32",
+        _numbered("length", len(LENGTHS) + 1),
+        is_match=True,
+    ),
+    Row(("times",), "how often they came before, at most 3", _numbered("times", TIMES), is_match=True),
+    *_event("repeated", _REPEATED, range(len(FIELDS))),
+    Row(
+        ("distance",),
+        "from the note to the last one of the part, as an interval; none if one of them is a drum",
+        INTERVAL.or_none(),
+        each_part=True,
+    ),
+)
+
+CONDITIONS: tuple[Row, ...] = (
+    *_event("repeated", _REPEATED, range(len(FIELDS)), of_head=True),
+    Row(("position",), "as the feature, of the next event", _TICK_OF_BAR, heads=_AFTER_TIME),
+    Row(("beat",), "as the feature, of the next event", _TICK_OF_QUARTER, heads=_AFTER_TIME),
+    Row(("key",), "1 + number of the key in force before the next event", _KEY.or_none(), "key", heads=_AFTER_TIME),
+    Row(
+        ("status",),
+        "of the part there: 0 silent, 1 its note ends just there, 2 it sounds on, 3 it has begun just there",
+        _distinct("status", 4),
+        each_part=True,
+        heads=_AFTER_TIME,
+    ),
+    Row(
+        ("age",),
+        "how long the part's note has sounded there, as a time; none if it is silent",
+        _SHIFT.or_none(),
+        each_part=True,
+        heads=_AFTER_TIME,
+    ),
+    Row(("pitch",), "of the part's last note, + 1", _PITCH.or_none(), "pitch", each_part=True, heads=_AFTER_TIME),
+    Row(
+        ("own",), "pitch of the last note of the part that was chosen, + 1", _PITCH.or_none(), "own pitch", heads=_AFTER_KIND
+    ),
+    Row(
+        ("distance",),
+        "from that note to the last one of the part, as an interval; none if one of them is a drum",
+        INTERVAL.or_none(),
+        each_part=True,
+        heads=_AFTER_KIND,
+    ),
+)
+
+
+FIRST_PLACE = sum(row.is_match for row in CONDITIONS)  # conditions before those of the place
+POSITION, BEAT, METRE_IN_FORCE = ([row.name for row in FEATURES].index((name,)) for name in ("position", "beat", "metre"))
+
+
+# What follows from it
+
+
+class Column(NamedTuple):
+    """A column of a table: of a row, or of one of its parts.
+
+    Parameters
+    ----------
+    name
+        The row's, and the part.
+    row
+        The row.
+    moves
+        As the row's, but that nothing moves with drums.
+    """
+
+    name: Meaning
+    row: Row
+    moves: Moves
+
+
+def part_names(vocabulary: Vocabulary) -> list[Meaning]:
+    """What names each part across vocabularies: drums, how many of its instrument come before, program."""
+    return [(is_drum, number, program) for program, is_drum, number in part_keys(vocabulary.parts)]
+
+
+def parts_described(vocabulary: Vocabulary) -> int:
+    """How many parts have columns of their own: all of them, or none if there are more than `MAX_PARTS`."""
+    return len(vocabulary.parts) if len(vocabulary.parts) <= MAX_PARTS else 0
+
+
+def spans(table: Sequence[Row], vocabulary: Vocabulary) -> dict[Meaning, slice]:
+    """Where the columns of each row of a table stand, by its name."""
+    parts, found, start = parts_described(vocabulary), {}, 0
+    for row in table:
+        stop = start + (parts if row.each_part else 1)
+        found[row.name] = slice(start, stop)
+        start = stop
+    return found
+
+
+def _sizes(table: Sequence[Row], vocabulary: Vocabulary) -> tuple[int, ...]:
+    """Number of values of each column of a table."""
+    parts = parts_described(vocabulary)
+    sizes = ((row.values.size(vocabulary),) * (parts if row.each_part else 1) for row in table)
+    return tuple(chain.from_iterable(sizes))
+
+
+def feature_sizes(vocabulary: Vocabulary) -> tuple[int, ...]:
+    """Number of values of each feature, in the order of their columns."""
+    return _sizes(FEATURES, vocabulary)
+
+
+def condition_sizes(vocabulary: Vocabulary) -> tuple[int, ...]:
+    """Number of values of each condition, in the order of their columns."""
+    return _sizes(CONDITIONS, vocabulary)
+
+
+def columns(table: Sequence[Row], vocabulary: Vocabulary) -> list[Column]:
+    """The columns of a table, in their order."""
+    described = parts_described(vocabulary)
+    parts = list(zip(part_names(vocabulary), vocabulary.parts, vocabulary.legato))[:described]
+    found = []
+    for row in table:
+        if not row.each_part:
+            found.append(Column(row.name, row, row.moves))
+            continue
+        for name, part, is_implied in parts:
+            word = row.if_implied if row.if_implied and is_implied else row.name
+            found.append(Column((*word, *name), row, "no" if part.is_drum else row.moves))
+    return found
+
+
+def all_columns(vocabulary: Vocabulary) -> list[Column]:
+    """Those of the features, then those of the conditions: what stands behind the fields of an event."""
+    return columns(FEATURES, vocabulary) + columns(CONDITIONS, vocabulary)
+
+
+def head_columns(vocabulary: Vocabulary, field: int) -> list[Column]:
+    """The conditions that the head of a field reads: first the token of its field in the event that is being repeated."""
+    return [column for column in columns(CONDITIONS, vocabulary) if field in column.row.heads]
+
+
+def head_sizes(vocabulary: Vocabulary, field: int) -> tuple[int, ...]:
+    """Number of values of each thing that the head of a field reads.
+
+    These are the token of its own field in the event that is being repeated, the fields before it, then conditions.
+    """
+    repeated, *others = (column.row.values.size(vocabulary) for column in head_columns(vocabulary, field))
+    return (repeated, *vocabulary.sizes[:field], *others)
+
+
+class Voices(NamedTuple):
+    """The heads of a field: how many, and which is the first part's; those of the other parts follow.
+
+    The value has one for each part, if there are few, and before them one for changes, if the corpus has any.
+    """
+
+    number: int
+    first: int
+
+    @classmethod
+    def of(cls, vocabulary: Vocabulary, field: int) -> Voices:
+        """Of a field of a vocabulary."""
+        parts = parts_described(vocabulary) if field == VALUE else 0
+        changes = int(any(vocabulary.is_said))
+        return cls(parts + changes, changes) if parts else cls(1, 0)
+
+
+def related(vocabulary: Vocabulary, intervals: str) -> tuple[int, ...]:
+    """The conditions to whose pitches the head of the value reads each candidate's interval.
+
+    Parameters
+    ----------
+    vocabulary
+        Of the events.
+    intervals
+        'parts', the last pitch of each pitched part, if there are few; 'own', that of the part that is to play; 'none'.
+    """
+    if intervals == "none":
+        return ()
+    moves = [column.moves for column in columns(CONDITIONS, vocabulary)]
+    pitched = tuple(number for number, how in enumerate(moves) if how == "pitch")
+    return pitched if intervals == "parts" and 1 < len(pitched) <= MAX_RELATED else (moves.index("own pitch"),)

@@ -1,0 +1,96 @@
+"""Where a training writes: the model file and what stands beside it. What is there stays, unless it may be replaced."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from glob import escape
+from itertools import count
+from pathlib import Path
+
+from melody.files import FileError
+from melody.modelfile import SUFFIX
+
+
+@dataclass(frozen=True)
+class Paths:
+    """What a run writes beside its model file NAME.safetensors."""
+
+    model: Path
+
+    @property
+    def resume(self) -> Path:
+        """What a resumed run needs; gone when the run has ended."""
+        return self.model.with_name(self.model.name + ".resume")
+
+    @property
+    def csv(self) -> Path:
+        """A line an epoch."""
+        return self.model.with_suffix(".csv")
+
+    @property
+    def png(self) -> Path:
+        """The loss curves."""
+        return self.model.with_suffix(".png")
+
+    @property
+    def samples(self) -> Path:
+        """Folder of sample tunes."""
+        return self.model.with_suffix(".samples")
+
+    @property
+    def tensorboard(self) -> Path:
+        """Folder that TensorBoard reads."""
+        return self.model.with_suffix(".tensorboard")
+
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """What every run writes: the model, the losses and their picture, sample tunes."""
+        return self.model, self.csv, self.png, self.samples
+
+
+def default_out(folder: Path) -> Path:
+    """Where the model of a folder or store goes if nobody says: checkpoints/NAME.safetensors, found by its name."""
+    name = folder.resolve().name.removesuffix(".store") or "model"
+    return Path("checkpoints") / f"{name}.safetensors"
+
+
+def target(folder: Path, out: Path | None, *, resume: bool = False, force: bool = False) -> Path:
+    """The model file that a run writes.
+
+    Parameters
+    ----------
+    folder
+        The music.
+    out
+        The file that was named; None for `default_out`, or NAME-2, NAME-3 ... if something is there.
+    resume
+        Whether an interrupted run goes on: it writes what it has begun, if none was named the latest of the folder.
+    force
+        Whether files may be replaced.
+
+    Raises
+    ------
+    FileError
+        If the file that was named, or what is written beside it, is there.
+    """
+    if out is None:
+        usual = default_out(folder)
+        return _latest(usual) if resume else _free(usual, force)
+    for path in () if resume or force else Paths(out).written:
+        if os.path.lexists(path) and not os.path.isdir(path):
+            raise FileError(f"{path} is there already; name another file, or replace it with `force=True`")
+    return out
+
+
+def _free(usual: Path, force: bool) -> Path:
+    """The first of NAME, NAME-2 ... of which nothing is there."""
+    names = (usual.with_name(f"{usual.stem}{f'-{number}' if number > 1 else ''}{usual.suffix}") for number in count(1))
+    return next(name for name in names if force or not any(map(os.path.lexists, Paths(name).written)))
+
+
+def _latest(usual: Path) -> Path:
+    """Of the runs of a folder the interrupted one that was at work last."""
+    runs = (usual, *usual.parent.glob(f"{escape(usual.stem)}-[0-9]*{SUFFIX}"))
+    ways = {run: Paths(run).resume for run in runs}
+    return max(runs, key=lambda run: ways[run].stat().st_mtime if ways[run].is_file() else 0.0)
