@@ -28,12 +28,11 @@ import numpy as np
 
 from melody import midi
 from melody.corpus import SPLITS, Corpus, PrepareSettings, prepare
-from melody.corpus.batch import batched, gathered, read_together
-from melody.corpus.encoding import Encoder
-from melody.corpus.judge import no_search_for_garbage
-from melody.corpus.sources import CHUNK_FILES, listed
+from melody.corpus.bulk import PackedSource, batched, gathered, packed, parse_many, read_together
+from melody.corpus.discover.listing import CHUNK_FILES, listed
+from melody.corpus.encode.encoder import Encoder
+from melody.corpus.validate.chunk import no_search_for_garbage
 from melody.errors import MidiError
-from melody.midi.packed import PackedSource, packed
 from melody.midi.source import Source
 from melody.piece import Part, Piece
 from melody.tokens.vocabulary import Vocabulary
@@ -157,7 +156,7 @@ def encoded(paths: Sequence[Path], vocabulary: Vocabulary) -> int:
     for start in range(0, len(paths), CHUNK_FILES):
         with no_search_for_garbage():
             for contents in gathered(path.read_bytes() for path in paths[start : start + CHUNK_FILES]):
-                for run in batched([packed_source(skimmed) for skimmed in midi.skim_together(contents)]):
+                for run in batched([packed_source(skimmed) for skimmed in parse_many(contents)]):
                     events, _ = read_together(run, vocabulary.ticks_per_quarter)
                     total += sum(len(encoder.encode(few)[0]) for _, few in events.runs())
     return total

@@ -30,7 +30,7 @@ from pathlib import Path
 import numpy as np
 
 from melody import midi
-from melody.corpus.sources import listed
+from melody.corpus.discover.listing import listed
 from melody.errors import CorpusError, MelodyError
 from melody.piece import Piece
 

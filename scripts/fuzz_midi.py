@@ -25,8 +25,9 @@ from typing import Any
 import numpy as np
 
 from melody import midi
+from melody.corpus import bulk
+from melody.corpus.bulk.readable import parse_each
 from melody.errors import MidiError
-from melody.midi.packed import unpacked
 from melody.piece import Key, Part, Piece, Tempo, TimeSignature
 
 TOGETHER = 64  # files that are read together besides
@@ -140,24 +141,16 @@ def played_otherwise(data: bytes, limits: midi.ReadLimits) -> str:
 
 
 def differing(files: list[bytes], limits: midi.ReadLimits) -> list[int]:
-    """Of which files `midi.skim_together` says another thing than `midi.skim`."""
-    together = [comparable(found) for found in midi.skim_together(files, limits)]
-    return [place for place, data in enumerate(files) if comparable(skimmed(data, limits)) != together[place]]
-
-
-def skimmed(data: bytes, limits: midi.ReadLimits) -> Any:
-    """What `midi.skim` gives or raises."""
-    try:
-        return midi.skim(data, limits)
-    except MidiError as error:
-        return error
+    """Which files `bulk.parse_many` reads in another way than `readable.parse_each`."""
+    fast, slow = (map(comparable, parse(files, limits)) for parse in (bulk.parse_many, parse_each))
+    return [place for place, (one, other) in enumerate(zip(fast, slow)) if one != other]
 
 
 def comparable(found: Any) -> Any:
     """What was found in a file, with its notes as bytes; the same for the same notes, tempi, texts and repairs."""
     if isinstance(found, MidiError):
         return str(found)
-    source, repairs = unpacked(found[0]), found[1]
+    source, repairs = bulk.unpacked(found[0]), found[1]
     parts, changes = tuple(source.parts), (tuple(source.time_signatures), tuple(source.tempi), tuple(source.keys))
     return source.ticks_per_quarter, source.notes.tobytes(), parts, changes, source.title, source.texts, tuple(repairs)
 

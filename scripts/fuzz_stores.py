@@ -25,8 +25,8 @@ import numpy as np
 
 from melody import midi
 from melody.corpus import SPLITS, Corpus, PrepareSettings, prepare
-from melody.corpus.store import MARK
-from melody.corpus.sums import BLOCK
+from melody.corpus.store.checksums import BLOCK
+from melody.corpus.store.reader import MARK
 from melody.errors import MelodyError
 from melody.piece import Part, Piece, TimeSignature
 

@@ -137,7 +137,7 @@ def streamed(path: Path, pieces: Iterator[bytes]) -> None:
 
 @pytest.mark.parametrize("kind", [b"L", b"x", b"g", b"0", b"5"])
 def test_what_unpacks_to_hundreds_of_megabytes_costs_no_memory(tmp_path, monkeypatch, kind):
-    monkeypatch.setattr("melody.corpus.archives.MAX_UNPACKED", 30_000_000)
+    monkeypatch.setattr("melody.corpus.discover.archives.MAX_UNPACKED", 30_000_000)
     size = 200_000_000
     zeros = (bytes(1_000_000) for _ in range(60))
     streamed(tmp_path / "a.tar.gz", iter([member("0.mid", TUNES[0]), header("x.mid", octal(size), kind), *zeros]))

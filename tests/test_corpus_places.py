@@ -11,7 +11,7 @@ from tunes import by_path, tune
 
 from melody import midi
 from melody.corpus import Corpus, PrepareSettings, explain, prepare
-from melody.corpus.spill import Column
+from melody.corpus.external_sort import Column
 from melody.errors import MelodyError
 from melody.files import FileError
 
@@ -115,7 +115,7 @@ def test_many_folders_in_one_another_are_gone_through(tmp_path):
 
 @pytest.mark.parametrize("name", ["TMPDIR is gone", "no place at all"])
 def test_no_room_for_temporary_files_is_one_line(folder, tmp_path, monkeypatch, name):
-    monkeypatch.setattr("melody.corpus.spill.SMALL", 0)
+    monkeypatch.setattr("melody.corpus.external_sort.SMALL", 0)
     if name == "no place at all":
         monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [])
         monkeypatch.setattr(tempfile, "tempdir", None)

@@ -15,15 +15,16 @@ import pytest
 from tunes import by_path, fill, polyphonic, tune
 
 from melody import midi
-from melody.corpus import SPLITS, PrepareSettings, prepare, sources, spill
+from melody.corpus import SPLITS, PrepareSettings, external_sort, prepare
 from melody.corpus import events as ev
-from melody.corpus.fingerprint import Notes, Voices
-from melody.corpus.judge import Task, judged
-from melody.corpus.shard import Shard, line_of
-from melody.corpus.sources import listed
-from melody.corpus.spill import Column, in_order, table
+from melody.corpus.deduplicate.fingerprint import Notes, Voices
+from melody.corpus.deduplicate.pieces import PartUse, Survey
+from melody.corpus.discover import listing
+from melody.corpus.discover.listing import listed
+from melody.corpus.external_sort import Column, in_order, table
 from melody.corpus.split import drawn, split
-from melody.corpus.survey import PartUse, Survey
+from melody.corpus.validate.chunk import Task, judged
+from melody.corpus.validate.shard import Shard, line_of
 from melody.errors import CorpusError
 from melody.piece import Part, Piece
 from melody.tokens.usage import part_keys
@@ -32,9 +33,9 @@ from melody.tokens.usage import part_keys
 @pytest.fixture
 def tight(monkeypatch):
     """Next to nothing fits in memory."""
-    monkeypatch.setattr(spill, "SMALL", 64)
-    monkeypatch.setattr(spill, "ROWS", 7)
-    monkeypatch.setattr(spill, "PART", 80)
+    monkeypatch.setattr(external_sort, "SMALL", 64)
+    monkeypatch.setattr(external_sort, "ROWS", 7)
+    monkeypatch.setattr(external_sort, "PART", 80)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ def test_a_table_holds_what_is_put_in_it(tight, size):
     assert numbers.tolist() == [5] * size
     numbers[::2] = 7
     assert numbers.tolist() == ([7, 5] * size)[:size]
-    assert spill.counted(size).tolist() == list(range(size))
+    assert external_sort.counted(size).tolist() == list(range(size))
 
 
 @pytest.mark.parametrize("width", [1, 3])
@@ -97,7 +98,7 @@ def test_sorting_by_ranges_is_sorting(tight, width, size):
 FULL = """
 import resource, signal, sys
 import numpy as np
-from melody.corpus.spill import Column, table
+from melody.corpus.external_sort import Column, table
 from melody.files import FileError, replacing
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
@@ -197,9 +198,9 @@ def test_no_notes_have_no_parts():
 
 @pytest.mark.parametrize("chunk", [2, 256])
 def test_what_parts_play_is_added_up_over_all_pieces_but_copies(folder, tight, monkeypatch, chunk):
-    monkeypatch.setattr(sources, "CHUNK_FILES", chunk)
-    survey, listing = Survey(), listed(folder)
-    for task in (Task(some, PrepareSettings(), 24) for some in listing.chunks):
+    monkeypatch.setattr(listing, "CHUNK_FILES", chunk)
+    survey, found = Survey(), listed(folder)
+    for task in (Task(some, PrepareSettings(), 24) for some in found.chunks):
         survey.add(judged(task))
     uses: Counter[tuple] = Counter()
     names: dict[int, set[str]] = {}
@@ -285,14 +286,14 @@ def test_small_corpora_keep_something_to_train_on_and_to_choose_by(sizes):
 def test_without_memory_the_store_is_the_same(folder, tmp_path, monkeypatch):
     prepare(folder, store=tmp_path / "plenty")
     for name, value in (("SMALL", 64), ("ROWS", 7), ("PART", 80)):
-        monkeypatch.setattr(spill, name, value)
-    monkeypatch.setattr(sources, "ENTRIES", 3)
+        monkeypatch.setattr(external_sort, name, value)
+    monkeypatch.setattr(listing, "ENTRIES", 3)
     prepare(folder, store=tmp_path / "tight")
     assert (tmp_path / "tight").read_bytes() == (tmp_path / "plenty").read_bytes()
 
 
 def test_copies_name_the_first_file_whichever_chunk_it_is_in(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "CHUNK_FILES", 2)
+    monkeypatch.setattr(listing, "CHUNK_FILES", 2)
     for number in range(9):
         midi.write(tune(number % 3), tmp_path / f"{number}.mid")
     verdicts = by_path(prepare(tmp_path))
@@ -335,12 +336,12 @@ def test_names_come_in_the_order_of_whole_paths(tmp_path, monkeypatch):
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "readme.txt").write_text("no music")
     for entries, files in ((1 << 16, 256), (2, 3)):
-        monkeypatch.setattr(sources, "ENTRIES", entries)
-        monkeypatch.setattr(sources, "CHUNK_FILES", files)
-        listing = listed(tmp_path)
-        assert [name for chunk in listing.chunks for name in chunk.names] == sorted(names)
-        assert (listing.files, listing.others) == (len(names), 1)
-        assert listing.chunks[-1] == listing.chunks[:][-1] and listing.chunks[-1].names[-1] == "z/\u00e9.mid"
+        monkeypatch.setattr(listing, "ENTRIES", entries)
+        monkeypatch.setattr(listing, "CHUNK_FILES", files)
+        found = listed(tmp_path)
+        assert [name for chunk in found.chunks for name in chunk.names] == sorted(names)
+        assert (found.files, found.others) == (len(names), 1)
+        assert found.chunks[-1] == found.chunks[:][-1] and found.chunks[-1].names[-1] == "z/\u00e9.mid"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names there are always text")

@@ -2,7 +2,7 @@
 
 from melody.corpus.prepare import Progress, explain, prepare
 from melody.corpus.settings import PrepareSettings
-from melody.corpus.store import Corpus
+from melody.corpus.store.reader import Corpus
 from melody.corpus.verdict import SPLITS, Split, Verdict
 
 __all__ = ["SPLITS", "Corpus", "PrepareSettings", "Progress", "Split", "Verdict", "explain", "prepare"]

@@ -22,16 +22,16 @@ from time import monotonic
 import numpy as np
 
 from melody import files
-from melody.corpus import grid
-from melody.corpus.judge import Task, hashed, judged, reason_of
-from melody.corpus.lock import work_folder
+from melody.corpus.discover.listing import Chunk, Listing, alone, listed
+from melody.corpus.finalise import Whole
+from melody.corpus.read import grid_choice
 from melody.corpus.settings import PrepareSettings
-from melody.corpus.shard import Judgement, Shard
-from melody.corpus.sources import Chunk, Listing, alone, listed
-from melody.corpus.store import KIND, Corpus
+from melody.corpus.store.lock import work_folder
+from melody.corpus.store.reader import KIND, Corpus
+from melody.corpus.validate.chunk import Task, hashed, judged, reason_of
+from melody.corpus.validate.shard import Judgement, Shard
+from melody.corpus.validate.workers import Earlier, worked
 from melody.corpus.verdict import Verdict
-from melody.corpus.whole import Whole
-from melody.corpus.workers import Earlier, worked
 from melody.errors import CorpusError, MidiError
 from melody.text import for_terminal
 
@@ -85,7 +85,7 @@ def prepare(
     listing = listed(Path(folder), None if store is None else Path(store))
     ticks_per_quarter, remark = settings.ticks_per_quarter, ""
     if ticks_per_quarter == "auto":
-        ticks_per_quarter, remark = grid.chosen(listing.chunks, settings.limits)
+        ticks_per_quarter, remark = grid_choice.chosen(listing.chunks, settings.limits)
     remarks = [line for line in (remark, _parts_told(settings), _others_told(listing)) if line]
     whole = Whole(Path(folder), settings, ticks_per_quarter, remarks, listing)
     if store is None:
@@ -124,7 +124,7 @@ def explain(
     others = _others(where)
     ticks_per_quarter = settings.ticks_per_quarter
     if ticks_per_quarter == "auto":
-        ticks_per_quarter, _ = grid.chosen(others or [chunk], settings.limits)
+        ticks_per_quarter, _ = grid_choice.chosen(others or [chunk], settings.limits)
     verdict = judged(Task(chunk, settings, ticks_per_quarter)).judgements[0].verdict
     if verdict.status != "rejected" and others:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:

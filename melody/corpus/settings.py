@@ -22,13 +22,13 @@ class PrepareSettings:
         Pieces with fewer notes are rejected; at least 1.
     part
         What is taken of a piece with several parts: 'all'; 'highest', the pitched part with the highest mean pitch;
-        'melodic', the one that is most like a melody (`melody.corpus.parts`); a number from '1'; or a track's name, in any
-        case.
+        'melodic', the one that is most like a melody (`melody.corpus.read.part_selection`); a number from '1'; or a track's
+        name, in any case.
     drums
         Whether drum parts are kept; only with part 'all'.
     ticks_per_quarter
         The grid, 1 to 960; or 'auto': 24 if most onsets of the corpus lie on it, a finer one for performances
-        (`melody.corpus.grid`).
+        (`melody.corpus.read.grid_choice`).
     valid, test
         Share of the pieces for choosing the model and for the final measurement, 0 to 0.5 each.
     seed

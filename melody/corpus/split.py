@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.corpus.spill import in_order, table
+from melody.corpus.external_sort import in_order, table
 from melody.corpus.verdict import SPLITS
 from melody.piece import Ints
 

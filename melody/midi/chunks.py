@@ -13,7 +13,7 @@ from collections.abc import Container
 from typing import NamedTuple
 
 from melody.errors import MidiError
-from melody.midi.limits import Deadline
+from melody.midi.read_limits import Deadline
 from melody.wording import counted
 
 END_OF_TRACK = b"\xff\x2f\x00"

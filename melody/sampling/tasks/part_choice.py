@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from melody import midi
-from melody.corpus.parts import _chosen, melodiousness
+from melody.corpus.read.part_selection import _chosen, melodiousness
 from melody.errors import CorpusError, MidiError, SamplingError, VocabularyError
 from melody.piece import Ints, Piece
 

@@ -20,9 +20,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from melody.corpus import events
+from melody.corpus.bulk.states import RECORD, PackedSource
 from melody.corpus.events import Column, Events
 from melody.errors import MidiError
-from melody.midi.packed import RECORD, PackedSource
 from melody.midi.source import Source, moved_in_words, without_notes
 from melody.piece import MAX_TICK, Ints, Part
 from melody.tokens.usage import FIRST_PART, part_keys

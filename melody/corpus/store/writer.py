@@ -11,10 +11,10 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.corpus.shard import CAUSES, REJECTED, STATUSES, Judgement, Shard, line_of
-from melody.corpus.spill import Column
-from melody.corpus.store import FORMAT, MARK, SECTIONS, packed, record
-from melody.corpus.sums import Summed
+from melody.corpus.external_sort import Column
+from melody.corpus.store.checksums import Summed
+from melody.corpus.store.reader import FORMAT, MARK, SECTIONS, packed, record
+from melody.corpus.validate.shard import CAUSES, REJECTED, STATUSES, Judgement, Shard, line_of
 from melody.corpus.verdict import SPLITS
 from melody.piece import Ints
 from melody.tokens.vocabulary import Rows, Vocabulary

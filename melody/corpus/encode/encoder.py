@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from melody.corpus.encode.implied_durations import REST, with_rests, without_rests
 from melody.corpus.events import Column, Events, kind_of
-from melody.corpus.rests import REST, with_rests, without_rests
 from melody.piece import Ints
 from melody.tokens.usage import FIRST_PART, KEY, METRE, TEMPO, Usage, part_keys
 from melody.tokens.vocabulary import FIELDS, VALUE, Rows, Vocabulary

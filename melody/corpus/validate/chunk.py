@@ -14,18 +14,17 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from melody import midi
-from melody.corpus import events, parts
-from melody.corpus.batch import batched, gathered, read_together
+from melody.corpus import bulk, events
+from melody.corpus.bulk import PackedSource
+from melody.corpus.deduplicate.fingerprint import SKETCH, Notes, Voices
+from melody.corpus.deduplicate.versions import song
+from melody.corpus.discover.listing import Chunk, is_score
 from melody.corpus.events import Events
-from melody.corpus.fingerprint import SKETCH, Notes, Voices
-from melody.corpus.groups import song
+from melody.corpus.read import part_selection
 from melody.corpus.settings import PrepareSettings
-from melody.corpus.shard import CAUSES, STATUSES, Judgement, Shard, line_of
-from melody.corpus.sources import Chunk, is_score
+from melody.corpus.validate.shard import CAUSES, STATUSES, Judgement, Shard, line_of
 from melody.corpus.verdict import Cause, Status
 from melody.errors import CorpusError, MelodyError, MidiError
-from melody.midi.packed import PackedSource, packed, unpacked
 from melody.midi.source import Source, source_of, to_piece
 from melody.piece import Part, Piece
 from melody.text import for_terminal
@@ -56,7 +55,7 @@ def judged(task: Task, known: Known | None = None) -> Shard:
         desk = _Desk(task, known)
         names = map(task.chunk.shown, task.chunk.names)
         # One kind of work after the other: code that is in the processor's cache runs in half the time.
-        for contents in gathered(task.chunk.read(task.settings.limits.max_bytes)):
+        for contents in bulk.gathered(task.chunk.read(task.settings.limits.max_bytes)):
             sources = [hashed(data) for data in contents]
             for source, data in zip(sources, contents):
                 desk.take(next(names), source, data)
@@ -178,24 +177,24 @@ class _Desk:
     def read_midi(self) -> None:
         """All MIDI files that came in."""
         together = self._settings.part == "all" and self._settings.drums
-        skimmed = midi.skim_together([data for _, data in self._midi], self._settings.limits)
+        skimmed = bulk.parse_many([data for _, data in self._midi], self._settings.limits)
         for (file, _), found in zip(self._midi, skimmed):
             if isinstance(found, MidiError):
                 file.refuse(found)
                 continue
             source, repairs = found
-            as_packed = packed(source) if together else None
+            as_packed = bulk.packed(source) if together else None
             if as_packed:
                 self._waiting.append((file, as_packed, repairs))
             else:
-                self._judge_alone(file, unpacked(source), repairs)
+                self._judge_alone(file, bulk.unpacked(source), repairs)
         self._midi.clear()
 
     def read_waiting(self) -> None:
         """All files that wait, together where that is possible."""
         at = 0
-        for run in batched([source for _, source, _ in self._waiting]):
-            together, words = read_together(run, self._grid)
+        for run in bulk.batched([source for _, source, _ in self._waiting]):
+            together, words = bulk.read_together(run, self._grid)
             accepted: list[_File] = []
             for (file, source, repairs), told in zip(self._waiting[at : at + len(run)], words):
                 if told is None:
@@ -233,7 +232,7 @@ class _Desk:
 
     def _judge(self, file: _File, piece: Piece, repairs: list[str]) -> None:
         try:
-            piece, file.part = parts.taken(piece, self._settings.part, self._settings.drums)
+            piece, file.part = part_selection.taken(piece, self._settings.part, self._settings.drums)
         except CorpusError as error:
             file.cause, file.reason = "no such part", reason_of(error)
             return

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.corpus.fingerprint import EMPTY, Sketches
-from melody.corpus.spill import ROWS, Column, Keys, in_order
+from melody.corpus.deduplicate.fingerprint import EMPTY, Sketches
+from melody.corpus.external_sort import ROWS, Column, Keys, in_order
 from melody.piece import Ints
 
 RESEMBLANCE = 0.2  # share of the n-grams of both that are in both

@@ -12,8 +12,8 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from melody.corpus.deduplicate.fingerprint import Sketches
 from melody.corpus.events import COLUMNS, Events
-from melody.corpus.fingerprint import Sketches
 from melody.corpus.verdict import Cause, Status, Verdict
 from melody.errors import CorpusError
 from melody.piece import Ints

@@ -21,8 +21,8 @@ from typing import overload
 import numpy as np
 
 from melody import midi
-from melody.corpus import archives
-from melody.corpus.spill import Column, room
+from melody.corpus.discover import archives
+from melody.corpus.external_sort import Column, room
 from melody.errors import CorpusError, MidiError
 from melody.files import FileError
 from melody.text import for_terminal

@@ -1,9 +1,9 @@
 """A whole file's notes as symusic holds them in memory, for whoever reads many files at once.
 
 Every NumPy call costs as much as some hundred notes, and `notes.numpy()` makes four of them a track; every list that is
-asked for costs as much as some dozen. What symusic writes when a score is pickled is all of it in one copy (`_of_state`),
+asked for costs as much as some dozen. What symusic writes when a score is pickled is all of it in one copy (`of_state`),
 the notes as records of `RECORD` bytes, whose last two mean nothing. That is not in symusic's manual; so it is tried out
-once, on a score of known values, and where it is not so, the same is made of what the manual promises.
+once (`layout_is_known`), and where it is not so, every file is read alone, by what the manual promises.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from melody.midi.reading import parser
 from melody.midi.source import END, PART, PITCH, START, VELOCITY, Source
 from melody.piece import Ints, Part
 
@@ -108,7 +109,7 @@ def unpacked(source: Source | PackedSource) -> Source:
 # From symusic's scores
 
 
-class Heard(NamedTuple):
+class ScoreNotes(NamedTuple):
     """What symusic found in a file.
 
     Parameters
@@ -137,18 +138,7 @@ class Heard(NamedTuple):
     keys: tuple[tuple[int, int, int], ...]
 
 
-def heard(score: Any) -> Heard:
-    """What is in a symusic score.
-
-    Raises
-    ------
-    ValueError
-        If a name of a track is not in UTF-8.
-    """
-    return _of_state(score.__getstate__()) if layout_is_known() else _of_lists(score)
-
-
-def _of_state(state: bytes) -> Heard:
+def of_state(state: bytes) -> ScoreNotes:
     """From the score as it is pickled: the grid, the tracks, time signatures, keys, tempi.
 
     A track is its name, program, whether it is drums, notes, controllers, pitch bends, pedals and lyrics. Each list begins
@@ -178,10 +168,10 @@ def _of_state(state: bytes) -> Heard:
         at += 4
         for _ in range(lyrics):
             at += _EVENT + number(state, at + 4)[0]
-    return Heard(ticks_per_quarter, b"".join(records), sizes, tuple(players), others, *_changes(state[at:]))
+    return ScoreNotes(ticks_per_quarter, b"".join(records), sizes, tuple(players), others, *_changes(state[at:]))
 
 
-class HeardTogether(NamedTuple):
+class ScoresNotes(NamedTuple):
     """What symusic found in many files.
 
     Parameters
@@ -190,24 +180,24 @@ class HeardTogether(NamedTuple):
         In each; None for what has to be looked at alone: a score with lyrics, with a name of a track beyond ASCII, or with
         more changes of metre, tempo and key than were allowed.
     notes, parts, others, ticks_per_quarter
-        Of each, (scores,): number of notes, of tracks that have some, and the others of `Heard`.
+        Of each, (scores,): number of notes, of tracks that have some, and the others of `ScoreNotes`.
     """
 
-    each: list[Heard | None]
+    each: list[ScoreNotes | None]
     notes: Ints
     parts: Ints
     others: Ints
     ticks_per_quarter: Ints
 
 
-def heard_together(states: Sequence[bytes], most_changes: int) -> HeardTogether:
-    """Like `_of_state` for many scores, whose tracks are gone through together: all first ones, all second ones, and on."""
+def of_states(states: Sequence[bytes], most_changes: int) -> ScoresNotes:
+    """Like `of_state` for many scores, whose tracks are gone through together: all first ones, all second ones, and on."""
     octets = np.frombuffer(b"".join([*states, bytes(_AHEAD)]), np.uint8)
     size = np.array([len(state) for state in states], np.int64)
     start = np.cumsum(size) - size
     ticks_per_quarter, tracks = _numbers(octets, start), _numbers(octets, start + 4)
     at = start + _HEAD.size
-    others, sung = np.zeros_like(at), np.zeros(len(at), bool)
+    others, left_out = np.zeros_like(at), np.zeros(len(at), bool)
     found = [np.zeros((7, 0), np.int64)]
     left = np.flatnonzero(tracks)
     for number in range(1, int(tracks.max(initial=0)) + 1):
@@ -222,21 +212,23 @@ def heard_together(states: Sequence[bytes], most_changes: int) -> HeardTogether:
             events = _numbers(octets, here)
             here += 4 + _EVENT * events
             others[left] += events if kind < 2 else 0
-        sung[left] |= _numbers(octets, here) > 0
+        left_out[left] |= _numbers(octets, here) > 0
         at[left] = here + 4
-        left = left[(tracks[left] > number) & ~sung[left]]
-    sung |= start + size - at > 12 + _EVENT * most_changes
+        left = left[(tracks[left] > number) & ~left_out[left]]
+    left_out |= start + size - at > 12 + _EVENT * most_changes
     table = np.concatenate(found, 1)
     table = table[:, table[1] > 0]
-    each = _told(states, table, np.where(sung, -1, at - start).tolist(), ticks_per_quarter.tolist(), others.tolist())
+    each = _score_notes(
+        states, table, np.where(left_out, -1, at - start).tolist(), ticks_per_quarter.tolist(), others.tolist()
+    )
     parts = np.bincount(table[0], minlength=len(states))
     notes = np.bincount(table[0], table[1], len(states)).astype(np.int64)
-    return HeardTogether(each, notes, parts, others, ticks_per_quarter)
+    return ScoresNotes(each, notes, parts, others, ticks_per_quarter)
 
 
-def _told(
+def _score_notes(
     states: Sequence[bytes], tracks: Ints, changes: list[int], grids: list[int], others: list[int]
-) -> list[Heard | None]:
+) -> list[ScoreNotes | None]:
     """From where things stand in the states; where their changes do, -1 if a state is not to be told."""
     records: list[list[bytes]] = [[] for _ in states]
     sizes: list[list[int]] = [[] for _ in states]
@@ -250,7 +242,7 @@ def _told(
             changes[score] = -1
         players[score].append((program & 255, program > 255, name.decode("latin-1")))
     return [
-        None if at < 0 else Heard(grid, b"".join(held), own_sizes, tuple(own), other, *_changes(state[at:]))
+        None if at < 0 else ScoreNotes(grid, b"".join(held), own_sizes, tuple(own), other, *_changes(state[at:]))
         for state, grid, held, own_sizes, own, other, at in zip(states, grids, records, sizes, players, others, changes)
     ]
 
@@ -278,7 +270,7 @@ def _made_changes(state: bytes) -> _Changes:
 _known_changes = lru_cache(maxsize=4096)(_made_changes)  # most files have the changes of another
 
 
-def _of_lists(score: Any) -> Heard:
+def _of_lists(score: Any) -> ScoreNotes:
     """From what the manual promises."""
     tracks = [track for track in score.tracks if len(track.notes)]
     held = [np.zeros(len(track.notes), NOTE) for track in tracks]
@@ -286,7 +278,7 @@ def _of_lists(score: Any) -> Heard:
         columns = track.notes.numpy()
         for name in NOTE.names or ():
             rows[name] = columns[name]
-    return Heard(
+    return ScoreNotes(
         score.ticks_per_quarter,
         b"".join([rows.tobytes() for rows in held]),
         [len(rows) for rows in held],
@@ -300,27 +292,32 @@ def _of_lists(score: Any) -> Heard:
 
 @lru_cache(maxsize=1)
 def layout_is_known() -> bool:
-    """Whether symusic's scores write themselves as described above."""
-    import symusic
-
+    """Whether symusic's scores write themselves as described above: tried out on a file that has something of everything."""
     try:
-        score = symusic.Score(480)
-        for number, name in enumerate(("é", "", "none", "two")):
-            track = symusic.Track(name=name, program=127 - number, is_drum=number == 3)
-            for some in range(0 if name == "none" else number + 1):
-                track.notes.append(symusic.Note(2**24 + some, 2**31 - 2**25 - some, 127 - some, 1 + some))
-                track.pedals.append(symusic.Pedal(some, 5))
-                track.lyrics.append(symusic.TextMeta(some, "la" * number))
-            for some in range(number):
-                track.controls.append(symusic.ControlChange(some, 7, 127))
-                track.pitch_bends.append(symusic.PitchBend(some, -8000))
-            score.tracks.append(track)
-        score.time_signatures.append(symusic.TimeSignature(2**24 + 5, 255, 64))
-        score.tempos.append(symusic.Tempo(2**24 + 5, 96))
-        score.key_signatures.append(symusic.KeySignature(2**24 + 5, -7, 1))
-        score.markers.append(symusic.TextMeta(3, "A"))
-        one, other = _of_state(score.__getstate__()), _of_lists(score)
+        score = parser()(_EXAMPLE)
+        one, other = of_state(score.__getstate__()), _of_lists(score)
+        has_all = all(any(len(getattr(track, name)) for track in score.tracks) for name in _LISTS)
     except Exception:  # whatever another symusic does
         return False
     same_notes = np.array_equal(np.frombuffer(one.records, NOTE), np.frombuffer(other.records, NOTE))
-    return same_notes and one._replace(records=b"") == other._replace(records=b"")
+    return has_all and same_notes and one._replace(records=b"") == other._replace(records=b"")
+
+
+_LISTS = ("notes", "controls", "pitch_bends", "pedals", "lyrics")
+
+
+def _example() -> bytes:
+    tracks = (
+        "00FF0302C3A9 00FF5804FF061808 00FF5103000060 00FF5902F901 00FF060141"  # a name, 255/64, tempo, A flat minor, marker
+        "00C07F 00B0077F 00E00001 00B0407F 05B04000 00FF05026C61"  # program, controller, bend, pedal down and up, lyric
+        "88808000907F01 C0808000807F00 00FF580403021808",  # a note at tick 2^24 of 2^27 ticks, another metre
+        "00C105 00913C40 18813C40 00913E41 18813E00",  # two notes, no name
+        "00FF03046E6F6E65 00B20764",  # a name and a controller, no note
+        "00FF030374776F 00992464 0C892400",  # drums
+    )
+    bodies = [bytes.fromhex(track + "00FF2F00") for track in tracks]
+    head = b"MThd" + struct.pack(">IHHH", 6, 1, len(bodies), 480)
+    return head + b"".join(b"MTrk" + struct.pack(">I", len(body)) + body for body in bodies)
+
+
+_EXAMPLE = _example()

@@ -22,10 +22,10 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.corpus import encoding
+from melody.corpus.encode import encoder
 from melody.corpus.events import Events
-from melody.corpus.shard import Judgement
-from melody.corpus.sums import Bytes, Checked
+from melody.corpus.store.checksums import Bytes, Checked
+from melody.corpus.validate.shard import Judgement
 from melody.corpus.verdict import SPLITS, Split, Verdict, summary
 from melody.errors import CorpusError, MelodyError
 from melody.piece import Ints
@@ -280,7 +280,7 @@ class Corpus:
         """The events of those pieces."""
         rows = [self._records.rows(*self._at["piece_starts"][n : n + 2].tolist()) for n in numbers]
         starts = np.cumsum([0, *(len(r) for r in rows)])
-        return encoding.decode(self.vocabulary, np.concatenate(rows), starts)
+        return encoder.decode(self.vocabulary, np.concatenate(rows), starts)
 
 
 # Records

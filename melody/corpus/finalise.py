@@ -17,15 +17,15 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from melody.corpus import events
-from melody.corpus.encoding import Encoder, count
+from melody.corpus.deduplicate.pieces import Originals, Places, Survey
+from melody.corpus.discover.listing import Listing
+from melody.corpus.encode.encoder import Encoder, count
 from melody.corpus.events import Events
+from melody.corpus.external_sort import Column, table
 from melody.corpus.settings import PrepareSettings
-from melody.corpus.shard import REJECTED, Judgement, Shard
-from melody.corpus.sources import Listing
-from melody.corpus.spill import Column, table
-from melody.corpus.survey import Originals, Places, Survey
+from melody.corpus.store.writer import Entries, Writer
+from melody.corpus.validate.shard import REJECTED, Judgement, Shard
 from melody.corpus.verdict import Verdict
-from melody.corpus.writer import Entries, Writer
 from melody.errors import CorpusError, MelodyError
 from melody.piece import Ints
 from melody.tokens.fitting import fit

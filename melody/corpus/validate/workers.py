@@ -10,10 +10,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from melody.corpus.judge import Task, judged
 from melody.corpus.settings import PrepareSettings
-from melody.corpus.shard import Shard
-from melody.corpus.store import Corpus
+from melody.corpus.store.reader import Corpus
+from melody.corpus.validate.chunk import Task, judged
+from melody.corpus.validate.shard import Shard
 from melody.errors import CorpusError
 from melody.extras import need
 

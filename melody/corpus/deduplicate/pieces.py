@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.corpus import groups
-from melody.corpus.fingerprint import SKETCH
+from melody.corpus.deduplicate import versions
+from melody.corpus.deduplicate.fingerprint import SKETCH
+from melody.corpus.external_sort import ROWS, Column, Keys, counted, in_order, table
 from melody.corpus.settings import PrepareSettings
-from melody.corpus.shard import Shard
-from melody.corpus.spill import ROWS, Column, Keys, counted, in_order, table
 from melody.corpus.split import Named, drawn, split
+from melody.corpus.validate.shard import Shard
 from melody.piece import Ints
 
 _NONE = 2**32 - 1
@@ -123,14 +123,14 @@ class Survey:
     def _groups(self, originals: Originals) -> NDArray[np.uint32]:
         """The piece that stands for all that are versions of one another, of each, (pieces,)."""
         root = counted(len(self))
-        groups.link_songs(root, self._songs_of(originals), len(self))
+        versions.link_songs(root, self._songs_of(originals), len(self))
         line_piece, use = table(len(self._line_piece), "<u4"), table(len(self._line_piece), "?")
         for start, pieces in self._line_piece.blocks():
             line_piece[start : start + len(pieces)] = pieces
             use[start : start + len(pieces)] = originals.are_new(pieces)
-        groups.link_lines(root, line_piece, use, self._sketches)
+        versions.link_lines(root, line_piece, use, self._sketches)
         for start in range(0, len(root), ROWS):
-            groups.found(root, np.arange(start, min(start + ROWS, len(root))))
+            versions.found(root, np.arange(start, min(start + ROWS, len(root))))
         return root
 
     def _songs_of(self, originals: Originals) -> Iterator[Keys]:

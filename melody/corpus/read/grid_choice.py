@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from melody import midi
-from melody.corpus.sources import Chunk, is_score
+from melody.corpus.discover.listing import Chunk, is_score
 from melody.errors import MelodyError
 from melody.midi import ReadLimits
 from melody.midi.source import START, Source

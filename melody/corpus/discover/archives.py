@@ -21,7 +21,7 @@ from functools import lru_cache
 from stat import S_ISREG
 from typing import IO
 
-from melody.corpus.tar import MAX_DICTIONARY, Stream, Unpacker, members, unpacked
+from melody.corpus.discover.tar import MAX_DICTIONARY, Stream, Unpacker, members, unpacked
 from melody.errors import MelodyError, MidiError
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
