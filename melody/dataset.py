@@ -154,17 +154,17 @@ class Batches:
         self._kind = np.min_scalar_type(max(sizes) - 1)  # the smallest that holds every column
         self._kept: dict[int, NDArray] = {}
         self._room = CACHE_BYTES
-        surveyed = [self._surveyed(np.asarray(rows, np.int64)) for rows in pieces]
-        self._lengths = np.array([events for events, _, _ in surveyed], np.int64)
-        self._keeping = np.array([keeping for _, _, keeping in surveyed], bool)  # (pieces, transpositions)
+        low, high = settings.transpositions
+        self._lengths = np.zeros(len(pieces), np.int64)  # events
+        self._keeping = np.zeros((len(pieces), high - low + 1 if training else 0), bool)  # which transpositions are possible
+        self.num_notes = 0
+        for number, rows in enumerate(np.asarray(rows, np.int64) for rows in pieces):
+            self._lengths[number] = len(rows)
+            self.num_notes += int(vocabulary.is_note(rows).sum())
+            if training:
+                self._keeping[number] = self._transposer.keeping(rows)
         self.num_events = int(self._lengths.sum())
         self.longest = int(self._lengths.max(initial=0))  # events
-        self.num_notes = sum(notes for _, notes, _ in surveyed)
-
-    def _surveyed(self, rows: Rows) -> tuple[int, int, NDArray[np.bool_]]:
-        """Events and notes of a piece, and the transpositions that are possible."""
-        keeping = self._transposer.keeping(rows) if self._training else np.zeros(0, bool)
-        return len(rows), int(self._vocabulary.is_note(rows).sum()), keeping
 
     def epoch(self, number: int, groups: int | None = None) -> Iterator[Batch]:
         """The windows of epoch `number`, or of its first `groups` groups of pieces."""

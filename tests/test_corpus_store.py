@@ -115,7 +115,7 @@ def test_damage_is_found_before_what_is_damaged_is_used_and_not_looked_for_elsew
         try:
             assert len(rows[number]) == rows.sizes[number]
         except CorpusError as error:
-            damaged += "check sum is wrong at byte 512" in str(error)
+            damaged += "checksum is wrong at byte 512" in str(error)
     assert 0 < damaged < len(rows)
 
 

@@ -2,9 +2,9 @@
 
 Layout, all numbers little-endian: the mark `MARK`; the events, one packed record each, only of the fields that have more
 than one token, each in the smallest type that holds it; then one line of JSON for each file (a `Judgement`); then the
-arrays of `SECTIONS`, these and the lines from multiples of 8 bytes on; then check sums of all that (`sums`), a header in
-JSON, its check sum and its length (8 bytes each) and `MARK` again. The file is mapped into memory, not read: a corpus may be
-larger than memory. It says nothing of when, where or by how many processes it was made.
+arrays of `SECTIONS`, these and the lines from multiples of 8 bytes on; then checksums of all that (`checksums`), a header in
+JSON, its checksum and its length (8 bytes each) and `MARK` again. What is asked for is read then, not all at once: a corpus
+may be larger than memory. It holds nothing of when, where or by how many processes it was made.
 
 Header and index are checked when it is opened, events and lines when they are first read, in blocks: a store of any size is
 open at once, and nothing damaged is used. `Corpus.verify` looks at all of it.
@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 
 from melody.corpus.encode import encoder
 from melody.corpus.events import Events
-from melody.corpus.store.checksums import Bytes, Checked
+from melody.corpus.manifest import columns_of
+from melody.corpus.store.checksums import Bytes, ChecksummedReader, FileBytes, HeldBytes, Readable
 from melody.corpus.validate.shard import Judgement
 from melody.corpus.verdict import SPLITS, Split, Verdict, summary
 from melody.errors import CorpusError, MelodyError
@@ -75,7 +76,7 @@ class Records:
         As `record` says of the vocabulary.
     """
 
-    def __init__(self, data: Checked, place: tuple[int, int], vocabulary: Vocabulary) -> None:
+    def __init__(self, data: ChecksummedReader, place: tuple[int, int], vocabulary: Vocabulary) -> None:
         self._data, self._start = data, place[0]
         self._kind = np.dtype(record(vocabulary))
         self._sizes = np.array(vocabulary.sizes)
@@ -96,7 +97,7 @@ class Records:
 class Verdicts(Sequence[Verdict]):
     """The verdicts of a store, made when they are asked for."""
 
-    def __init__(self, data: Checked, place: tuple[int, int], starts: Ints) -> None:
+    def __init__(self, data: ChecksummedReader, place: tuple[int, int], starts: Ints) -> None:
         self._data, self._start, self._starts = data, place[0], starts
 
     def __len__(self) -> int:
@@ -134,7 +135,7 @@ class Corpus:
         Lines on what was chosen for the whole corpus: the grid, the parts.
     """
 
-    def __init__(self, data: Checked, header: dict[str, Any]) -> None:
+    def __init__(self, data: ChecksummedReader, header: dict[str, Any]) -> None:
         self._data, self._header = data, header
         self.vocabulary = Vocabulary.from_dict(header["vocabulary"])
         self.remarks: tuple[str, ...] = tuple(map(str, header["remarks"]))
@@ -184,22 +185,28 @@ class Corpus:
         try:
             if os.path.exists(path) and not os.path.isfile(path):  # a pipe may never begin
                 raise ValueError("it is no file")
-            data = np.memmap(path, np.uint8, "r")
+            data = FileBytes(path)
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or error
             raise CorpusError(f"{path}: cannot be opened ({why}); run prepare to make it") from error
-        return cls.of_bytes(data, str(path))
+        return cls._of(data, str(path))
 
     @classmethod
     def of_bytes(cls, data: Bytes, name: str = "the store") -> Corpus:
         """The corpus in the bytes of a store (see `open`)."""
+        return cls._of(HeldBytes(data), name)
+
+    @classmethod
+    def _of(cls, data: Readable, name: str) -> Corpus:
         try:
-            header = _header(np.asarray(data))
+            header = _header(data)
             start, stop = header["sections"]["sums"]
-            sums = np.asarray(data)[start:stop]
-            if type(start) is not int or not 0 <= start <= stop or zlib.crc32(sums.data) != header["sums"]:
-                raise ValueError("the check sums are damaged")
-            return cls(Checked(np.asarray(data)[:start], sums.view("<u4")), header)
+            if type(start) is not int or type(stop) is not int or not 0 <= start <= stop <= len(data):
+                raise ValueError("the checksums are damaged")
+            sums = data.read(start, stop)
+            if zlib.crc32(sums.data) != header["sums"]:
+                raise ValueError("the checksums are damaged")
+            return cls(ChecksummedReader(data, start, sums.view("<u4")), header)
         except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, MelodyError) as error:
             raise CorpusError(f"{name}: is no whole corpus ({error}); run prepare to make it again") from error
 
@@ -211,7 +218,7 @@ class Corpus:
         CorpusError
             If anything is damaged.
         """
-        self._data.bytes(0, len(self._data))
+        self._data.check_all()
 
     def rows(self, split: Split) -> Pieces:
         """The events of each piece of a split, END included, each (events, 5), in the order of `names`."""
@@ -230,12 +237,9 @@ class Corpus:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """What the corpus was made of, plain JSON: folder name, settings, counts, remarks, kept files."""
-        kept = (v for v in self.verdicts if v.status != "rejected")
+        """What the corpus was made of, plain JSON: folder, settings, counts, remarks, `melody.corpus.manifest`."""
         names = ("format", "folder", "settings", "ticks_per_quarter", "counts", "remarks")
-        return {name: self._header[name] for name in names} | {
-            "files": [{"path": v.path, "content": v.content, "split": v.split, "notes": v.notes} for v in kept]
-        }
+        return {name: self._header[name] for name in names} | {"pieces": columns_of(self.verdicts)}
 
     def summary(self) -> list[str]:
         """Two plain lines: what was kept and what was not and why; the sizes of the splits."""
@@ -308,15 +312,17 @@ def unpacked(records: NDArray[Any], number: int) -> Rows:
     return rows
 
 
-def _header(data: Bytes) -> dict[str, Any]:
-    size = len(MARK)
-    begins, ends = data[:size].tobytes(), data[-size:].tobytes()
+def _header(data: Readable) -> dict[str, Any]:
+    size, end = len(MARK), len(data)
+    begins, ends = data.read(0, size).tobytes(), data.read(max(end - size, 0), end).tobytes()
     if begins != MARK and begins.startswith(KIND):
         raise ValueError(f"it is of another version, {begins[len(KIND) :].decode('latin-1').strip()!r}")
     if begins != MARK or ends != MARK:
         raise ValueError("it does not begin and end like one")
-    total, length = (int.from_bytes(data[-size - at : -size - at + 8].tobytes(), "little") for at in (16, 8))
-    text = data[max(len(data) - size - 16 - length, 0) : -size - 16].tobytes()
+    if end < 2 * size + 16:
+        raise ValueError("it is cut off")
+    total, length = data.read(end - size - 16, end - size).view("<u8").tolist()
+    text = data.read(max(end - size - 16 - length, 0), end - size - 16).tobytes()
     if zlib.crc32(text) != total:
         raise ValueError("its header is damaged")
     header = json.loads(text)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.corpus.external_sort import Column
-from melody.corpus.store.checksums import Summed
+from melody.corpus.store.checksums import ChecksummedWriter
 from melody.corpus.store.reader import FORMAT, MARK, SECTIONS, packed, record
 from melody.corpus.validate.shard import CAUSES, REJECTED, STATUSES, Judgement, Shard, line_of
 from melody.corpus.verdict import SPLITS
@@ -91,7 +91,7 @@ class Writer:
 
     def __init__(self, file: BinaryIO, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
-        self._file, self._kinds = Summed(file), record(vocabulary)
+        self._file, self._kinds = ChecksummedWriter(file), record(vocabulary)
         self._lines = Column("u1")
         self._columns = {name: Column(kind) for name, kind in SECTIONS.items()}
         for name in ("line_starts", "piece_starts"):
