@@ -4,7 +4,7 @@
     python scripts/fuzz_archives.py --archives 5000 --seed 1
 
 Zip archives of every method and tar archives of every format, plain and packed with gzip, bzip2 and xz, get one to eight
-faults, before or after they are packed; headers of tar archives get sizes, types and lengths that lie, with a check sum that
+faults, before or after they are packed; headers of tar archives get sizes, types and lengths that lie, with a checksum that
 fits. Each is listed and all that it claims to hold is read. Every case follows from the seed and its number alone;
 `--keep FOLDER` writes the failures there. Linux and macOS; the limit of memory holds on Linux.
 """

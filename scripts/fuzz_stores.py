@@ -3,7 +3,7 @@
 
     python scripts/fuzz_stores.py --stores 5000 --seed 1
 
-A store of made-up tunes gets one to eight faults anywhere. Half of them are signed anew, with check sums that fit, as one
+A store of made-up tunes gets one to eight faults anywhere. Half of them are signed anew, with checksums that fit, as one
 who makes stores to harm would do, and in these numbers of the header are exchanged as well; such a store may say other
 things, but reading all of it ends in a `MelodyError` or in music. Every case follows from the seed and its number alone;
 `--keep FOLDER` writes the failures there.
@@ -75,7 +75,7 @@ def parted(data: bytes) -> tuple[bytes, dict[str, Any]]:
 
 
 def signed(body: bytes, header: dict[str, Any]) -> bytes:
-    """A store with check sums that fit."""
+    """A store with checksums that fit."""
     sums = np.array([zlib.crc32(body[at : at + BLOCK]) for at in range(0, len(body), BLOCK)], "<u4").tobytes()
     sections = header.get("sections")
     if isinstance(sections, dict):
@@ -123,12 +123,12 @@ def read(corpus: Corpus) -> Any:
                 corpus.vocabulary.decode(rows)
             except MelodyError:  # tokens that are no music are found where they are used
                 continue
-    sources = [corpus.verdicts.judgement(number).source for number in range(len(corpus.verdicts))]
+    sources = [corpus.verdicts.file_record(number).source for number in range(len(corpus.verdicts))]
     known = [corpus.find(source) for source in sources]
     corpus.pieces([number for found in known if found and (number := found[1]) >= 0])
     rows = [[row.tolist() for row in corpus.rows(side)] for side in SPLITS]
     names = [corpus.names(side) for side in SPLITS]
-    return [corpus.manifest, corpus.summary(), corpus.report(), rows, names, corpus.judging]
+    return [corpus.manifest, corpus.summary(), corpus.report(), rows, names, corpus.validation_key]
 
 
 def outcome(data: bytes, said: str, is_signed: bool) -> str:

@@ -14,8 +14,8 @@ from melody.corpus import events as ev
 from melody.corpus.deduplicate.fingerprint import EMPTY, NGRAM, SKETCH, Notes, Voices
 from melody.corpus.deduplicate.versions import CONTAINMENT, RESEMBLANCE, connect, found, link_lines, resemble, song_name
 from melody.corpus.encode.encoder import Encoder, count, decode
-from melody.corpus.external_sort import Column, counted
-from melody.corpus.read.part_selection import melodiousness, taken
+from melody.corpus.external_sort import DiskColumn, numbered
+from melody.corpus.read.part_selection import melodiousness, selected
 from melody.errors import CorpusError, MidiError
 from melody.piece import Part, Piece, Tempo
 from melody.tokens.usage import Parts, Usage
@@ -223,7 +223,7 @@ VERSIONS = {
     "transposed": lambda p: p.transpose(5),
     "other tempo": lambda p: replace(p, tempi=(Tempo(0, 300_000),)),
     "twice as long": lambda p: replace(p, onset=p.onset * 2, duration=p.duration * 2),
-    "melody alone": lambda p: taken(p, "1", True)[0],
+    "melody alone": lambda p: selected(p, "1", True)[0],
     "other instrument": lambda p: replace(p, parts=(Part(40), Part(0))),
     "with drums": lambda p: replace(
         p,
@@ -283,17 +283,17 @@ def test_connected_is_what_a_walk_along_the_links_reaches():
         whole = reach[a] | reach[b]
         for i in whole:
             reach[i] = whole
-    root = counted(400)
+    root = numbered(400)
     for some in np.array_split(links, 7):
         connect(root, some)
     assert found(root, np.arange(400)).tolist() == [min(reach[i]) for i in range(400)]
 
 
 def test_a_common_line_costs_no_more_than_its_neighbours():
-    many = Column(("<u4", (64,)))
+    many = DiskColumn(("<u4", (64,)))
     many.extend(np.repeat(sketch(tune(1, chords=False)), 3000, axis=0))
     start = time.process_time()
-    root = counted(3000)
+    root = numbered(3000)
     link_lines(root, np.arange(3000), np.ones(3000, bool), many)
     assert not found(root, np.arange(3000)).any() and time.process_time() - start < 5
 
@@ -325,21 +325,21 @@ def test_the_result_does_not_depend_on_where_the_folder_is(folder, tmp_path):
 def test_parts_by_number_name_height_and_rule():
     piece = tune(3)
     for part in ("1", "melody", "highest", "melodic"):
-        chosen, told = taken(piece, part, True)
+        chosen, told = selected(piece, part, True)
         assert chosen.pitch.tolist() == piece.pitch[piece.part == 0].tolist() and "part 1 of 2 'Melody'" in told
     unnamed = replace(piece, parts=(Part(0), Part(24)))
-    assert taken(unnamed, "melodic", True)[1] == "part 1 of 2, the most melodic"
+    assert selected(unnamed, "melodic", True)[1] == "part 1 of 2, the most melodic"
     assert 1 >= melodiousness(piece, 0) > melodiousness(piece, 1) >= 0
-    assert taken(piece, "2", True)[0].parts == (Part(24, False, "Chords"),)
+    assert selected(piece, "2", True)[0].parts == (Part(24, False, "Chords"),)
     for part in ("3", "flute"):
         with pytest.raises(CorpusError):
-            taken(piece, part, True)
+            selected(piece, part, True)
 
 
 def test_drums_stay_out_if_so_asked():
     piece = polyphonic(0)
-    assert not taken(piece, "all", False)[0].is_drum.any()
-    assert taken(piece, "all", True)[0] is piece
+    assert not selected(piece, "all", False)[0].is_drum.any()
+    assert selected(piece, "all", True)[0] is piece
 
 
 def test_the_part_taken_is_told(folder):
@@ -398,7 +398,7 @@ def test_melodies_alone_stand_with_their_tunes(tmp_path, nottingham):
     for name in names:
         piece = midi.read(NOTTINGHAM / name)
         midi.write(piece, tmp_path / name)
-        midi.write(taken(piece, "1", True)[0].transpose(-2), tmp_path / f"melody of {name}")
+        midi.write(selected(piece, "1", True)[0].transpose(-2), tmp_path / f"melody of {name}")
     verdicts = by_path(prepare(tmp_path))
     for name in names:
         assert verdicts[name].group == verdicts[f"melody of {name}"].group

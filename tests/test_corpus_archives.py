@@ -32,7 +32,7 @@ TUNES = [midi.to_bytes(tune(seed, 30)) for seed in range(4)]
 
 
 def header(name: str, size: bytes, kind: bytes = b"0", mark: bytes = b"ustar\x0000") -> bytes:
-    """A header block of a tar archive: name, mode, owners, size, time, check sum, type, rest."""
+    """A header block of a tar archive: name, mode, owners, size, time, checksum, type, rest."""
     start = name.encode().ljust(100, b"\0") + b"0000644\0" + b"0000000\0" * 2 + size + b"00000000000\0"
     block = (start + b" " * 8 + kind + bytes(100) + mark).ljust(512, b"\0")
     return block[:148] + b"%06o\0 " % sum(block) + block[156:]

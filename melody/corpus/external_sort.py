@@ -33,7 +33,7 @@ class Writable(Protocol):
     def write(self, data: bytes, /) -> object: ...
 
 
-class Column:
+class DiskColumn:
     """Rows of one type, added at the end; gone with the last name for it.
 
     Parameters
@@ -60,13 +60,13 @@ class Column:
         self._rows += len(rows)
         if isinstance(self._file, BytesIO) and self._rows * self.kind.itemsize > SMALL:
             held = self._file.getvalue()
-            with room():
+            with room_on_disk():
                 self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  # while the column lives
             self._write(held)
 
     def _write(self, data: bytes) -> None:
         left = memoryview(data)
-        with room():
+        with room_on_disk():
             while left:  # a file without a buffer may take a part
                 left = left[self._file.write(left) :]
 
@@ -98,14 +98,14 @@ class Column:
         shutil.copyfileobj(self._file, file)
 
 
-def table(rows: int, kind: DTypeLike, value: int = 0) -> NDArray[Any]:
+def disk_table(rows: int, kind: DTypeLike, value: int = 0) -> NDArray[Any]:
     """Numbers that are written in any order, (rows,), all `value` at first; if many, in a temporary file that is mapped.
 
     The file is written before it is mapped: where there is no room for it that is an error, later it would be a crash.
     """
     if rows * np.dtype(kind).itemsize <= SMALL:
         return np.full(rows, value, kind)
-    with room(), tempfile.TemporaryFile() as file:
+    with room_on_disk(), tempfile.TemporaryFile() as file:
         for start in range(0, rows, ROWS):
             file.write(np.full(min(ROWS, rows - start), value, kind).tobytes())
         file.flush()
@@ -113,7 +113,7 @@ def table(rows: int, kind: DTypeLike, value: int = 0) -> NDArray[Any]:
 
 
 @contextmanager
-def room() -> Iterator[None]:
+def room_on_disk() -> Iterator[None]:
     """Where temporary files are written: raises `FileError` if the system has no room for them."""
     try:
         yield
@@ -124,15 +124,15 @@ def room() -> Iterator[None]:
         ) from error
 
 
-def counted(rows: int, kind: DTypeLike = "<u4") -> NDArray[Any]:
+def numbered(rows: int, kind: DTypeLike = "<u4") -> NDArray[Any]:
     """A table of each row's own number, (rows,)."""
-    numbers = table(rows, kind)
+    numbers = disk_table(rows, kind)
     for start in range(0, rows, ROWS):
         numbers[start : start + ROWS] = np.arange(start, min(start + ROWS, rows))
     return numbers
 
 
-def in_order(blocks: Iterable[Keys], total: int, columns: int) -> Iterator[Keys]:
+def sorted_blocks(blocks: Iterable[Keys], total: int, columns: int) -> Iterator[Keys]:
     """Rows of so many columns sorted by them, the first before the others, some at a time.
 
     Rows that have the same first column come together. It must be spread evenly over 64 bits, as hashes are: what comes at a
@@ -140,7 +140,7 @@ def in_order(blocks: Iterable[Keys], total: int, columns: int) -> Iterator[Keys]
     """
     parts = 1 + 8 * columns * total // PART
     edges = np.array([(i << 64) // parts for i in range(1, parts)], np.uint64)
-    held, runs = Column(("<u8", (columns,))), list[Ints]()
+    held, runs = DiskColumn(("<u8", (columns,))), list[Ints]()
     for block in blocks:
         block = _sorted(block) if parts > 1 else block
         runs.append(len(held) + np.concatenate([[0], np.searchsorted(block[:, 0], edges), [len(block)]]))

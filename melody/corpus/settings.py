@@ -37,7 +37,7 @@ class PrepareSettings:
         Semitones by which training will transpose, 0 among them; the vocabulary holds what comes of it. Augmentation
         itself is training's, on its own pieces only.
     max_values
-        Most values that a field of the vocabulary may have; pieces with rarer ones are fitted, and told.
+        Most values that a field of the vocabulary may have; pieces with rarer ones are fitted, and that is reported.
     limits
         What one file may cost.
     workers
@@ -82,7 +82,7 @@ class PrepareSettings:
         data = {k: v for k, v in asdict(self).items() if k not in ("workers", "dask")}
         return data | {"transpositions": list(self.transpositions)}
 
-    def judging(self, ticks_per_quarter: int) -> str:
-        """What the judgement of a single file depends on: two equal ones may share a cache."""
+    def validation_key(self, ticks_per_quarter: int) -> str:
+        """What the verdict on a single file depends on: two equal ones may share a cache."""
         limits = {k: v for k, v in asdict(self.limits).items() if k != "max_seconds"}
         return json.dumps([self.min_notes, self.part, self.drums, ticks_per_quarter, limits], sort_keys=True)

@@ -1,8 +1,8 @@
-"""What many MIDI files say -> events, in one NumPy pass over all of them.
+"""The notes of many MIDI files -> events, in one NumPy pass over all of them.
 
 Python's cost for a NumPy call is that of some hundred notes; taken file by file, reading costs several times what parsing
 does. Here only what stands in no need of repair is done, all at once; every other file goes the careful way, through
-`midi.to_piece`. The law, tested: both ways give the same events and the same words.
+`midi.source.to_piece`. The law, tested: both ways give the same events and the same words.
 
 Sorting is most of the work, and NumPy sorts numbers twice as fast as it finds the order of them. So a row's own number is
 made the last digits of what is sorted (`_order`): once by voice, where notes that overlap are neighbours, and once by piece
@@ -69,19 +69,19 @@ def read_together(sources: Sequence[PackedSource], ticks_per_quarter: int) -> tu
     """
     notes = _Notes.of(sources, ticks_per_quarter)
     changes: list[Ints] = []
-    told: list[tuple[str, ...] | None] = []
+    words: list[tuple[str, ...] | None] = []
     for source, good, moved in zip(sources, notes.good(), notes.moved):
         frame = _frame(source, ticks_per_quarter) if good else None
         changes.append(frame[0] if frame else _NO_CHANGES)
         if frame is None:
-            told.append(None)
+            words.append(None)
         else:
-            told.append((*frame[1], moved_in_words(moved, ticks_per_quarter)) if moved else frame[1])
+            words.append((*frame[1], moved_in_words(moved, ticks_per_quarter)) if moved else frame[1])
     together, overlapping = _ordered(notes, sources, changes)
     for number in overlapping:
-        told[number] = None
-    read = [number for number, words in enumerate(told) if words is not None]
-    return together if len(read) == len(sources) else together.choose(read), told
+        words[number] = None
+    read = [number for number, changed in enumerate(words) if changed is not None]
+    return together if len(read) == len(sources) else together.choose(read), words
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """What many MIDI files hold: what `melody.midi.scan` finds out about each, for all of them together.
 
-A file is believed to be whole by the law of conservation that `melody.midi.reading` states. Which files can be told so by
-their bytes alone is found out for hundreds of them at once (`glance`); these are parsed, and what symusic found in them is
-taken out of its bytes (`states`). Whatever is out of the ordinary is looked at alone.
+A file is believed to be whole by the law of conservation that `melody.midi.reading` states. Of hundreds of files at once it
+is found out which can be counted by their bytes alone (`glance`); these are parsed, and what symusic found in them is taken
+out of its bytes (`states`). Whatever is out of the ordinary is looked at alone.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _runs(contents: Sequence[bytes]) -> Iterator[list[int]]:
 
 
 def _whole_together(contents: Sequence[bytes], limits: ReadLimits) -> list[PackedSource | None]:
-    """Like `_whole`, but None as well for what can only be told by looking at a file alone."""
+    """Like `_whole`, but None as well for what can only be seen by looking at a file alone."""
     glance = Glance.at(contents)
     pickled: dict[int, bytes] = {}
     ends: list[int] = []

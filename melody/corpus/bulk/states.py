@@ -229,7 +229,7 @@ def of_states(states: Sequence[bytes], most_changes: int) -> ScoresNotes:
 def _score_notes(
     states: Sequence[bytes], tracks: Ints, changes: list[int], grids: list[int], others: list[int]
 ) -> list[ScoreNotes | None]:
-    """From where things stand in the states; where their changes do, -1 if a state is not to be told."""
+    """From where things stand in the states; where their changes do, -1 for a state that is to be left out."""
     records: list[list[bytes]] = [[] for _ in states]
     sizes: list[list[int]] = [[] for _ in states]
     players: list[list[tuple[int, bool, str]]] = [[] for _ in states]

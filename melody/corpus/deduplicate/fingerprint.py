@@ -4,7 +4,7 @@ A line is taken as its n-grams: runs of `NGRAM` intervals in semitones, each wit
 longer than, shorter than or like the one before. Transposition, tempo and note values twice as long leave them as they
 are. The n-grams are hashed and the `SKETCH` smallest hashes kept: the bottom-k sketch of Broder (1997, "On the resemblance
 and containment of documents"), from which both the share of n-grams in common and the share of the shorter line that is
-in the longer one can be told. (MinHash signatures tell the first only, and melody and chords contain the melody alone.)
+in the longer one can be estimated. (MinHash signatures give the first only, and melody and chords contain the melody alone.)
 
 The lines of a piece are its parts that mostly sound one note at a time (all parts, if there is none such), each by its
 highest note at every onset. Accompaniments in chords are left out: different tunes share them. Drums are no lines.
@@ -125,7 +125,7 @@ class Voices:
 
     @cached_property
     def rests(self) -> Ints:
-        """After how many notes of each part its next one does not begin where they end, or there is none, (parts,)."""
+        """How many notes of each part are followed by a rest, or are its last, (parts,)."""
         at_once = np.zeros(len(self.part), bool)
         at_once[1:] = self._goes_on & (self.end[:-1] == self.onset[1:])
         return self.notes - self._in_parts(at_once)
@@ -230,7 +230,7 @@ def _smallest(part: Ints, hashes: NDArray[np.uint32], within: float = 8 * SKETCH
     new[1:] = keys[1:] != keys[:-1]
     keys = keys[new]
     counts = np.bincount((keys >> np.uint64(32)).astype(np.int64), minlength=len(numbers))
-    if np.any((numbers > within) & (counts < SKETCH)):  # a line that says the same over and over
+    if np.any((numbers > within) & (counts < SKETCH)):  # a line that repeats itself over and over
         return _smallest(part, hashes, np.inf)
     lines = np.flatnonzero(counts >= FEWEST)
     place = np.arange(SKETCH)

@@ -1,6 +1,6 @@
 """Which pieces are versions of one another.
 
-Two pieces are, if a line of one resembles a line of the other (`fingerprint`), or if their files say so: the same name in
+Two pieces are, if a line of one resembles a line of the other (`fingerprint`), or if their files have the same name in
 the same folder but for a mark such as `(1)`, `_v2` or another suffix. Groups are what that connects.
 
 Measured on the 1,034 tunes of the Nottingham collection, all pairs compared: lines of different tunes share fewer than
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.corpus.deduplicate.fingerprint import EMPTY, Sketches
-from melody.corpus.external_sort import ROWS, Column, Keys, in_order
+from melody.corpus.external_sort import ROWS, DiskColumn, Keys, sorted_blocks
 from melody.piece import Ints
 
 RESEMBLANCE = 0.2  # share of the n-grams of both that are in both
@@ -33,13 +33,13 @@ _MARK = re.compile(r"([ _.-]*\(\d+\)|[ _.-]+(v|ver|version|copy|alt|take)[ _.-]*
 
 
 def link_songs(root: NDArray[Any], songs: Iterator[Keys], total: int) -> None:
-    """Connect the pieces whose names say the same: (`song`, number of the piece) of each."""
-    for rows in in_order(songs, total, 2):
+    """Connect the pieces whose names are the same song: (`song`, number of the piece) of each."""
+    for rows in sorted_blocks(songs, total, 2):
         same = np.flatnonzero(rows[1:, 0] == rows[:-1, 0])
         connect(root, np.stack([rows[same, 1], rows[same + 1, 1]], 1).astype(np.int64))
 
 
-def link_lines(root: NDArray[Any], line_piece: NDArray[Any], use: NDArray[np.bool_], sketches: Column) -> None:
+def link_lines(root: NDArray[Any], line_piece: NDArray[Any], use: NDArray[np.bool_], sketches: DiskColumn) -> None:
     """Connect the pieces that have lines that resemble one another.
 
     `line_piece` is the piece of each line, `use` whether it counts, (lines,).
@@ -61,12 +61,12 @@ def _apart(root: NDArray[Any], one: Ints, other: Ints) -> Ints:
     return np.flatnonzero(found(root, one) != found(root, other))
 
 
-def neighbours(sketches: Column, use: NDArray[np.bool_]) -> Iterator[tuple[Ints, Ints]]:
+def neighbours(sketches: DiskColumn, use: NDArray[np.bool_]) -> Iterator[tuple[Ints, Ints]]:
     """Pairs of lines that have one of their smallest hashes in common, (pairs,) twice, each line with the next ones that do.
 
     A pair may come several times.
     """
-    for rows in in_order(_keys(sketches, use), CANDIDATES * len(sketches), 1):
+    for rows in sorted_blocks(_keys(sketches, use), CANDIDATES * len(sketches), 1):
         for start in range(0, len(rows), ROWS):
             keys = rows[start : start + ROWS + NEIGHBOURS, 0]
             hashes, line = keys >> np.uint64(32), (keys & np.uint64(EMPTY)).astype(np.int64)
@@ -77,7 +77,7 @@ def neighbours(sketches: Column, use: NDArray[np.bool_]) -> Iterator[tuple[Ints,
                 yield line[here], line[here + step]
 
 
-def _keys(sketches: Column, use: NDArray[np.bool_]) -> Iterator[Keys]:
+def _keys(sketches: DiskColumn, use: NDArray[np.bool_]) -> Iterator[Keys]:
     """Hash and number of the line, 32 bits each, of all smallest hashes, (hashes, 1)."""
     for first, rows in sketches.blocks(ROWS // CANDIDATES):
         line, place = np.nonzero((rows[:, :CANDIDATES] != EMPTY) & use[first : first + len(rows), None])

@@ -36,7 +36,7 @@ class Contents:
     Parameters
     ----------
     wanted
-        Says of a name whether such a file is asked for.
+        Whether a file of that name is asked for.
     members
         Name and size of every file that is.
     refused
@@ -62,7 +62,7 @@ class Contents:
                 self._met[name] = self._met.get(name, 1) + 1
             self.members[name] = size
 
-    def tell_doubled(self) -> None:
+    def refuse_doubled(self) -> None:
         """List as refused what another member of its name replaces."""
         for name, times in self._met.items():
             reason = f"stands in the archive {times} times; the last was taken, as unpacking it would leave that one"
@@ -87,7 +87,7 @@ def contents(path: str, wanted: Callable[[str], bool]) -> Contents:
             (_list_zip if is_zip(path) else _list_tar)(path, found)
     except MidiError as error:
         found.refused.append(("", _in_words(str(error), len(found.members))))
-    found.tell_doubled()
+    found.refuse_doubled()
     return found
 
 
@@ -111,7 +111,7 @@ def bounded(data: bytes, max_bytes: int) -> bytes | MidiError:
 
 @contextmanager
 def unpacking() -> Iterator[None]:
-    """Whatever goes wrong with damaged bytes is a `MidiError`, which says so in a few words."""
+    """Whatever goes wrong with damaged bytes is a `MidiError`, of a few words."""
     try:
         yield
     except MelodyError:
@@ -183,7 +183,7 @@ def _unzipped(archive: zipfile.ZipFile, name: str, size: int) -> bytes:
     with archive.open(as_is) as file:
         data = unpacked(_unpacker(file, info), file, size)
     if len(data) < size and (len(data) != info.file_size or zlib.crc32(data) != info.CRC):
-        raise MidiError("its check sum is wrong")
+        raise MidiError("its checksum is wrong")
     return data
 
 

@@ -22,20 +22,20 @@ import numpy as np
 
 from melody import midi
 from melody.corpus.discover import archives
-from melody.corpus.external_sort import Column, room
+from melody.corpus.external_sort import DiskColumn, room_on_disk
 from melody.errors import CorpusError, MidiError
 from melody.files import FileError
 from melody.text import for_terminal
 
 SCORES = (".xml", ".musicxml", ".mxl", ".abc", ".krn")
-CHUNK_FILES, CHUNK_BYTES = 256, 16_000_000  # files that are judged together
+CHUNK_FILES, CHUNK_BYTES = 256, 16_000_000  # files that are validated together
 PACKED_FILES = 4096  # of a compressed tar archive, which has to be read from its start each time
 ENTRIES = 1 << 16  # of one folder, that are sorted in memory
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Files that are read and judged together.
+    """Files that are read and validated together.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class Chunks(Sequence[Chunk]):
 
     def __init__(self, folder: Path) -> None:
         self._folder = str(folder)
-        self._text, self._ends = Column("u1"), Column("<u8")
+        self._text, self._ends = DiskColumn("u1"), DiskColumn("<u8")
         self.files = 0
 
     def __len__(self) -> int:
@@ -117,7 +117,7 @@ class Listing:
 
     @property
     def files(self) -> int:
-        """How many files will be judged."""
+        """How many files will be validated."""
         return self.chunks.files
 
     def refuse(self, found: Iterable[tuple[str, str]]) -> None:
@@ -165,7 +165,7 @@ def _no_music(folder: Path) -> CorpusError:
 
 
 def _music(found: Iterable[tuple[str, int]], packed: list[str], listing: Listing) -> Iterator[tuple[str, int]]:
-    """The music among what was found; archives and others are told apart."""
+    """The music among what was found; archives and other files are counted apart."""
     for name, size in found:
         if is_music(name):
             yield name, size
@@ -210,7 +210,7 @@ def _entries(folder: Path, below: str, seen: set[int], listing: Listing) -> Iter
             return iter(())
         seen.add(here)
         with os.scandir(where) as entries:
-            return _in_order(_told(entry, below) for entry in entries)
+            return _in_order(_name_and_size(entry, below) for entry in entries)
     except FileError:  # of a temporary file, not of this folder
         raise
     except OSError as error:
@@ -219,23 +219,23 @@ def _entries(folder: Path, below: str, seen: set[int], listing: Listing) -> Iter
         return iter(())
 
 
-def _told(entry: os.DirEntry[str], below: str) -> tuple[str, int]:
+def _name_and_size(entry: os.DirEntry[str], below: str) -> tuple[str, int]:
     try:
         return (f"{below}{entry.name}/", 0) if entry.is_dir() else (below + entry.name, entry.stat().st_size)
     except OSError:
-        return below + entry.name, 0  # reading it will say why
+        return below + entry.name, 0  # reading it gives the reason
 
 
 def _in_order(found: Iterator[tuple[str, int]]) -> Iterator[tuple[str, int]]:
     """Sorted; of very many, some at a time wait in files."""
     runs: list[Iterator[tuple[str, int]]] = []
     while some := sorted(islice(found, ENTRIES)):
-        runs.append(iter(some) if len(some) < ENTRIES else _spilled(some))
+        runs.append(iter(some) if len(some) < ENTRIES else _on_disk(some))
     return merge(*runs)
 
 
-def _spilled(entries: Sequence[tuple[str, int]]) -> Iterator[tuple[str, int]]:
-    with room():
+def _on_disk(entries: Sequence[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+    with room_on_disk():
         file = tempfile.TemporaryFile("w+", encoding="ascii")  # noqa: SIM115  # open until the last entry is taken
         file.writelines(json.dumps(entry) + "\n" for entry in entries)
         file.seek(0)

@@ -60,7 +60,7 @@ _TEXT = ("utf-8", "surrogateescape")
 
 
 def _header(block: bytes) -> tarfile.TarInfo | None:
-    """What a header says; None if its check sum is wrong or it makes no sense."""
+    """A decoded header; None if its checksum is wrong or it makes no sense."""
     try:
         return tarfile.TarInfo.frombuf(block, *_TEXT)
     except (tarfile.TarError, ValueError, IndexError):
@@ -74,7 +74,7 @@ def _member(
     sparse = info.type == tarfile.GNUTYPE_SPARSE
     if sparse:
         stream.pass_holes(block)
-    told = extended.get(b"GNU.sparse.name") or extended.get(b"path")
+    named = extended.get(b"GNU.sparse.name") or extended.get(b"path")
     size = _number(extended[b"size"]) if b"size" in extended else info.size
     has_data = info.isreg() or info.type not in tarfile.SUPPORTED_TYPES
     end = stream.at + size * has_data
@@ -82,7 +82,7 @@ def _member(
     if info.isreg():
         holes = sparse or any(key.startswith(b"GNU.sparse.") for key in extended)
         reason = "is stored with holes (sparse); pack it again without them" if holes else ""
-        yield Member(told.decode(*_TEXT) if told else name or info.name, size, reason)
+        yield Member(named.decode(*_TEXT) if named else name or info.name, size, reason)
     stream.go_to(-(-end // BLOCK) * BLOCK)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.corpus.encode.implied_durations import REST, with_rests, without_rests
+from melody.corpus.encode.implied_durations import REST, with_rest_rows, without_rest_rows
 from melody.corpus.events import Column, Events, kind_of
 from melody.piece import Ints
 from melody.tokens.usage import FIRST_PART, KEY, METRE, TEMPO, Usage, part_keys
@@ -23,16 +23,16 @@ TABLE = 1 << 20  # values up to this one are looked up in a table, greater ones 
 
 def count(usage: Usage, events: Events) -> None:
     """Add the pieces to what is counted, their parts having been counted already."""
-    legato = {kind_of(key) for key in usage.parts.names if usage.parts.is_legato(key)}
-    said = with_rests(events, legato)
-    usage.shifts.update(_counts(said.shift))
-    usage.durations.update(_counts(said.duration[(said.kind >= FIRST_PART) & (said.duration > 0)]))
+    implied = {kind_of(key) for key in usage.parts.names if usage.parts.is_legato(key)}
+    encoded = with_rest_rows(events, implied)
+    usage.shifts.update(_counts(encoded.shift))
+    usage.durations.update(_counts(encoded.duration[(encoded.kind >= FIRST_PART) & (encoded.duration > 0)]))
     note = events.note_rows
     usage.velocities.update(_counts(events.velocity.take(note)))
     usage.pitches.update(_counts(events.value.take(note)))
     counters: tuple[Counter[Any], ...] = (usage.time_signatures, usage.tempi, usage.keys)
-    for said, number in Counter(_changes(events).tolist()).items():
-        place, later = divmod(said, 2)
+    for change, number in Counter(_changes(events).tolist()).items():
+        place, later = divmod(change, 2)
         value, kind = divmod(place, FIRST_PART)
         counters[kind][meaning(kind, value)] += number
         usage.changes[kind] |= bool(later)
@@ -41,8 +41,8 @@ def count(usage: Usage, events: Events) -> None:
 def _changes(events: Events) -> Ints:
     """A number for the kind and the value of each change, and whether it is later than tick 0."""
     change = events.change_rows
-    said = events.value.take(change).astype(np.int64) * FIRST_PART + events.kind.take(change)
-    return said * 2 + events.later(change)
+    codes = events.value.take(change).astype(np.int64) * FIRST_PART + events.kind.take(change)
+    return codes * 2 + events.later(change)
 
 
 def _counts(values: Column) -> Counter[int]:
@@ -74,7 +74,7 @@ class Encoder:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
         kinds = [METRE, TEMPO, KEY, *(kind_of(key) for key in part_keys(vocabulary.parts))]
-        self._legato = legato_kinds(vocabulary)
+        self._implied = implied_duration_kinds(vocabulary)
         low, high = vocabulary.pitches
         pitches, places = [*range(low, high + 1)], [*range(vocabulary.first_pitch, vocabulary.sizes[VALUE])]
         # Changes have a duration and a velocity of 0, which no note has.
@@ -85,11 +85,11 @@ class Encoder:
             _Numbers((0, *vocabulary.durations), (0, *range(len(vocabulary.durations)))),
             _Numbers((0, *vocabulary.velocities), (0, *range(len(vocabulary.velocities)))),
         )
-        said: Sequence[Sequence[Any]] = (vocabulary.time_signatures, vocabulary.tempi, vocabulary.keys)
+        tables: Sequence[Sequence[Any]] = (vocabulary.time_signatures, vocabulary.tempi, vocabulary.keys)
         self._changes = {
             2 * (code(kind, meant) * FIRST_PART + kind) + later: vocabulary.value_starts[kind] + i
-            for kind, table in enumerate(said)
-            for i, meant in enumerate(table)
+            for kind, values in enumerate(tables)
+            for i, meant in enumerate(values)
             for later in range(1 + vocabulary.changes[kind])
         }
 
@@ -98,23 +98,23 @@ class Encoder:
 
         A piece that is not exact holds what the vocabulary has no token for: its rows are to be thrown away.
         """
-        events = with_rests(events, self._legato)
+        events = with_rest_rows(events, self._implied)
         columns = np.empty((len(FIELDS), len(events.kind)), np.int32)
         for numbers, column, out in zip(self._numbers, events.columns, columns):
             numbers.put(column, out)
         change = events.change_rows
-        columns[VALUE][change] = [self._changes.get(said, -1) for said in _changes(events).tolist()]
+        columns[VALUE][change] = [self._changes.get(code, -1) for code in _changes(events).tolist()]
         exact = np.ones(len(events), bool)
         if columns.min(initial=0) < 0:
             exact[events.piece[(columns < 0).any(0)]] = False
-        is_said = np.array([self.vocabulary.is_said[kind] for kind in (METRE, TEMPO, KEY)])
-        left_out = change[~is_said[events.kind[change]]]
+        encoded = np.array([self.vocabulary.is_said[kind] for kind in (METRE, TEMPO, KEY)])
+        left_out = change[~encoded[events.kind[change]]]
         return *_with_ends(columns, events.starts, left_out), exact
 
 
-def legato_kinds(vocabulary: Vocabulary) -> set[int]:
-    """The kinds, among events, of the parts that the vocabulary says without durations."""
-    return {kind_of(key) for key, legato in zip(part_keys(vocabulary.parts), vocabulary.legato) if legato}
+def implied_duration_kinds(vocabulary: Vocabulary) -> set[int]:
+    """The kinds, among events, of the parts whose durations are implied in the vocabulary, not encoded."""
+    return {kind_of(key) for key, implied in zip(part_keys(vocabulary.parts), vocabulary.legato) if implied}
 
 
 class _Numbers:
@@ -166,20 +166,20 @@ def decode(vocabulary: Vocabulary, rows: Rows, starts: Ints) -> Events:
         np.where(note, np.array(vocabulary.durations or (0,))[body[:, 3]], 0),
         np.where(note, np.array(vocabulary.velocities)[body[:, 4]], 0),
     )
-    said = Events(starts - np.arange(len(starts)), *columns)
-    return _with_unsaid(vocabulary, without_rests(said, legato_kinds(vocabulary)))
+    encoded = Events(starts - np.arange(len(starts)), *columns)
+    return _with_constant_changes(vocabulary, without_rest_rows(encoded, implied_duration_kinds(vocabulary)))
 
 
-def _with_unsaid(vocabulary: Vocabulary, events: Events) -> Events:
-    """With the metre and the tempo at tick 0 that are the same in all pieces and therefore never said."""
-    unsaid = [kind for kind in (METRE, TEMPO) if not vocabulary.is_said[kind]]
+def _with_constant_changes(vocabulary: Vocabulary, events: Events) -> Events:
+    """With the metre and the tempo at tick 0 that are the same in all pieces and therefore not encoded."""
+    constant = [kind for kind in (METRE, TEMPO) if not vocabulary.is_said[kind]]
     tables: Sequence[Sequence[Any]] = (vocabulary.time_signatures, vocabulary.tempi)
-    # A tempo stands behind a metre that is said; of two that are put in one place, the metre comes first.
-    places = [events.starts[:-1] + (kind == TEMPO and METRE not in unsaid) for kind in unsaid]
+    # A tempo stands behind a metre that is encoded; of two that are put in one place, the metre comes first.
+    places = [events.starts[:-1] + (kind == TEMPO and METRE not in constant) for kind in constant]
     where = np.concatenate([np.zeros(0, np.int64), *places])
-    kinds = np.repeat(np.array(unsaid, np.int64), len(events))
-    values = np.repeat(np.array([code(k, tables[k][0]) for k in unsaid], np.int64), len(events))
+    kinds = np.repeat(np.array(constant, np.int64), len(events))
+    values = np.repeat(np.array([code(k, tables[k][0]) for k in constant], np.int64), len(events))
     none = np.zeros_like(kinds)
     added = (none, kinds, values, none, none)
     columns = [np.insert(column, where, new) for column, new in zip(events.columns, added)]
-    return Events(events.starts + np.arange(len(events.starts)) * len(unsaid), *columns)
+    return Events(events.starts + np.arange(len(events.starts)) * len(constant), *columns)

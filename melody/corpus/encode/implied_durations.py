@@ -1,7 +1,8 @@
-"""Events as a vocabulary says them: the notes of legato parts without durations, their rests as rows; and back.
+"""Rest rows: how events stand in the tokens of parts whose durations are implied, and back.
 
-What stands in shards and between reading and encoding knows durations only (`melody.corpus.events`), since which parts are
-legato is decided by all pieces together. A rest has the kind of its part and the value `REST`, which is no pitch.
+In a vocabulary a part may have no durations: each of its notes then lasts until the next one of its part begins, or until a
+row that is a rest, of the kind of the part and of the value `REST`, which is no pitch. Which parts are so is decided by all
+pieces together; shards and all that stands between reading and encoding (`melody.corpus.events`) have durations only.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from melody.tokens.usage import next_in_voice, rests_after
 REST = 128
 
 
-def with_rests(events: Events, legato: Collection[int]) -> Events:
-    """The events with the rests of the parts of those kinds, whose notes have a duration of 0 then."""
-    if not legato:
+def with_rest_rows(events: Events, implied: Collection[int]) -> Events:
+    """The events with rest rows for the parts of those kinds, whose notes have a duration of 0 then."""
+    if not implied:
         return events
-    notes = np.flatnonzero(np.isin(events.kind, list(legato)))
+    notes = np.flatnonzero(np.isin(events.kind, list(implied)))
     if not len(notes):
         return events
     onset = events.tick.take(notes)
@@ -49,9 +50,9 @@ def with_rests(events: Events, legato: Collection[int]) -> Events:
     return Events(starts, _shifts(tick.take(order), starts), *(column.take(order) for column in columns))
 
 
-def without_rests(events: Events, legato: Collection[int]) -> Events:
-    """The inverse of `with_rests`."""
-    rows = np.flatnonzero(np.isin(events.kind, list(legato)))
+def without_rest_rows(events: Events, implied: Collection[int]) -> Events:
+    """The inverse of `with_rest_rows`."""
+    rows = np.flatnonzero(np.isin(events.kind, list(implied)))
     if not len(rows):
         return events
     tick = events.tick.take(rows)

@@ -2,9 +2,9 @@
 
 Scores lie on 24 ticks a quarter but for rounding; the onsets of a performance lie anywhere. Of a sample of the files, the
 share of onsets further from the grid than a tenth of its step is measured (and further than rounding in the file's own
-ticks explains). Onsets that lie anywhere would come to 80 %; beyond `LOOSE` the corpus is taken as performances and gets the
-coarsest of `FINER` whose rounding, at the corpus' median tempo, moves no onset by more than `HEARD` seconds. That is
-below the 10 ms or so from which on listeners notice (Friberg and Sundberg 1995).
+ticks explains). Onsets that lie anywhere would come to 80 %; beyond `OFF_GRID` the corpus is taken as performances and gets
+the coarsest of `FINER` whose rounding, at the corpus' median tempo, moves no onset by more than `MAX_ROUNDING` seconds. That
+is below the 10 ms or so from which on listeners notice (Friberg and Sundberg 1995).
 """
 
 from __future__ import annotations
@@ -16,34 +16,42 @@ import numpy as np
 
 from melody import midi
 from melody.corpus.discover.listing import Chunk, is_score
+from melody.corpus.settings import PrepareSettings
 from melody.errors import MelodyError
 from melody.midi import ReadLimits
 from melody.midi.source import START, Source
 from melody.piece import TICKS_PER_QUARTER
 
 SAMPLE = 32  # files
-LOOSE = 0.5
+OFF_GRID = 0.5
 FINER = (48, 96, 192, 480, 960)
-HEARD = 0.003
+MAX_ROUNDING = 0.003  # seconds
+
+
+def for_corpus(chunks: Sequence[Chunk], settings: PrepareSettings) -> tuple[int, str]:
+    """Ticks a quarter for the corpus, and a line on why; the line is empty if the grid is the usual one or was asked for."""
+    if settings.ticks_per_quarter != "auto":
+        return settings.ticks_per_quarter, ""
+    return chosen(chunks, settings.limits)
 
 
 def chosen(chunks: Sequence[Chunk], limits: ReadLimits) -> tuple[int, str]:
     """Ticks a quarter for the corpus, and a line on why; the line is empty if it is the usual grid."""
     shares, tempi = [], []
     for source in _sample(chunks, limits):
-        shares.append(loose_share(source))
+        shares.append(off_grid_share(source))
         tempi.append(next((speed for _, speed in source.tempi), 500_000) / 1e6)
-        if sum(share <= LOOSE for share in shares) > SAMPLE // 2:
+        if sum(share <= OFF_GRID for share in shares) > SAMPLE // 2:
             break  # whatever the others say, the median is no greater
-    if not shares or float(np.median(shares)) <= LOOSE:
+    if not shares or float(np.median(shares)) <= OFF_GRID:
         return TICKS_PER_QUARTER, ""
     quarter = float(np.median(tempi))
-    finer = next((ticks for ticks in FINER if quarter / ticks / 2 <= HEARD), FINER[-1])
+    finer = next((ticks for ticks in FINER if quarter / ticks / 2 <= MAX_ROUNDING), FINER[-1])
     share = f"{100 * float(np.median(shares)):.0f} % of the onsets lie off the grid of scores"
     return finer, f"{share}: kept as performances, on a grid of {finer} ticks a quarter ({1000 * quarter / finer:.1f} ms)"
 
 
-def loose_share(source: Source, ticks_per_quarter: int = TICKS_PER_QUARTER) -> float:
+def off_grid_share(source: Source, ticks_per_quarter: int = TICKS_PER_QUARTER) -> float:
     """Share of a file's onsets that lie off the grid, 0 to 1 (0.8 if they lie anywhere)."""
     onset = source.notes[START]
     step = source.ticks_per_quarter / ticks_per_quarter
@@ -56,7 +64,7 @@ def _sample(chunks: Sequence[Chunk], limits: ReadLimits) -> Iterator[Source]:
         try:
             yield midi.scan(data, limits)[0]
         except MelodyError:
-            continue  # it will be told when it is judged
+            continue  # its verdict will say so
 
 
 def _spread(chunks: Sequence[Chunk], max_bytes: int) -> Iterable[bytes]:

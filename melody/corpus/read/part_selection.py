@@ -19,7 +19,7 @@ from melody.piece import Piece
 _MELODY = re.compile(r"melod|voc|voice|lead|solo|sopran|song|\bsing", re.IGNORECASE)
 
 
-def taken(piece: Piece, part: str, drums: bool) -> tuple[Piece, str]:
+def selected(piece: Piece, part: str, drums: bool) -> tuple[Piece, str]:
     """The piece with only what `part` and `drums` ask for (see `PrepareSettings`), and what was chosen, in words.
 
     Raises
@@ -32,7 +32,7 @@ def taken(piece: Piece, part: str, drums: bool) -> tuple[Piece, str]:
         if not kept.num_notes:
             raise CorpusError("holds nothing but drums; take drums in")
         return kept, "" if kept is piece else f"{len(kept.parts)} of {len(piece.parts)} parts, without drums"
-    number, why = _chosen(piece, part)
+    number, why = chosen_part(piece, part)
     name = f" '{piece.parts[number].name}'" if piece.parts[number].name else ""
     return _only(piece, [number]), f"part {number + 1} of {len(piece.parts)}{name}, {why}"
 
@@ -45,7 +45,7 @@ def _only(piece: Piece, numbers: list[int]) -> Piece:
     return replace(kept, part=np.searchsorted(used, kept.part), parts=tuple(kept.parts[i] for i in used))
 
 
-def _chosen(piece: Piece, part: str) -> tuple[int, str]:
+def chosen_part(piece: Piece, part: str) -> tuple[int, str]:
     if part.isdecimal():
         if not 1 <= int(part) <= len(piece.parts):
             raise CorpusError(f"has parts 1 to {len(piece.parts)}, not {part}")

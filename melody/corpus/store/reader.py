@@ -1,7 +1,7 @@
 """The store: one file with the encoded pieces of a corpus and an index of every file it was made of.
 
 Layout, all numbers little-endian: the mark `MARK`; the events, one packed record each, only of the fields that have more
-than one token, each in the smallest type that holds it; then one line of JSON for each file (a `Judgement`); then the
+than one token, each in the smallest type that holds it; then one line of JSON for each file (a `FileRecord`); then the
 arrays of `SECTIONS`, these and the lines from multiples of 8 bytes on; then checksums of all that (`checksums`), a header in
 JSON, its checksum and its length (8 bytes each) and `MARK` again. What is asked for is read then, not all at once: a corpus
 may be larger than memory. It holds nothing of when, where or by how many processes it was made.
@@ -26,7 +26,7 @@ from melody.corpus.encode import encoder
 from melody.corpus.events import Events
 from melody.corpus.manifest import columns_of
 from melody.corpus.store.checksums import Bytes, ChecksummedReader, FileBytes, HeldBytes, Readable
-from melody.corpus.validate.shard import Judgement
+from melody.corpus.validate.shard import FileRecord
 from melody.corpus.verdict import SPLITS, Split, Verdict, summary
 from melody.errors import CorpusError, MelodyError
 from melody.piece import Ints
@@ -41,7 +41,7 @@ SECTIONS = {"line_starts": "<u8", "piece_starts": "<u8", "piece_file": "<u4", "p
 class Pieces(Sequence[Rows]):
     """The events of some pieces of a store, END included, each (events, 5); made when they are asked for."""
 
-    def __init__(self, records: Records, starts: Ints, numbers: Ints) -> None:
+    def __init__(self, records: EventRecords, starts: Ints, numbers: Ints) -> None:
         self._records, self._starts, self._numbers = records, starts, numbers
 
     def __len__(self) -> int:
@@ -63,7 +63,7 @@ class Pieces(Sequence[Rows]):
         return (self._starts[self._numbers + 1] - self._starts[self._numbers]).astype(np.int64)
 
 
-class Records:
+class EventRecords:
     """The events of all pieces, one after another.
 
     Parameters
@@ -73,12 +73,12 @@ class Records:
     place
         Where they begin and end.
     kinds
-        As `record` says of the vocabulary.
+        As `record_type` has it for the vocabulary.
     """
 
     def __init__(self, data: ChecksummedReader, place: tuple[int, int], vocabulary: Vocabulary) -> None:
         self._data, self._start = data, place[0]
-        self._kind = np.dtype(record(vocabulary))
+        self._kind = np.dtype(record_type(vocabulary))
         self._sizes = np.array(vocabulary.sizes)
         self.number = (place[1] - place[0]) // max(self._kind.itemsize, 1)
 
@@ -86,7 +86,7 @@ class Records:
         """Some of them, (events, 5)."""
         at = self._start + start * self._kind.itemsize
         data = self._data.bytes(at, at + (stop - start) * self._kind.itemsize)
-        rows = unpacked(data.view(self._kind), stop - start)
+        rows = of_records(data.view(self._kind), stop - start)
         if len(rows) and (rows.max(0) >= self._sizes).any():
             raise CorpusError(
                 "the store is damaged (an event that its vocabulary does not have); run prepare to make it again"
@@ -109,15 +109,15 @@ class Verdicts(Sequence[Verdict]):
     def __getitem__(self, index: slice) -> tuple[Verdict, ...]: ...
     def __getitem__(self, index: int | slice) -> Verdict | tuple[Verdict, ...]:
         if isinstance(index, slice):
-            return tuple(self.judgement(i).verdict for i in range(*index.indices(len(self))))
-        return self.judgement(index).verdict
+            return tuple(self.file_record(i).verdict for i in range(*index.indices(len(self))))
+        return self.file_record(index).verdict
 
-    def judgement(self, index: int) -> Judgement:
+    def file_record(self, index: int) -> FileRecord:
         """All that is known of a file."""
         index = range(len(self))[index]
         start, stop = (self._start + int(at) for at in self._starts[index : index + 2])
         try:
-            return Judgement.from_dict(json.loads(self._data.bytes(start, stop).tobytes()))
+            return FileRecord.from_dict(json.loads(self._data.bytes(start, stop).tobytes()))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise CorpusError(f"the store is damaged ({error}); run prepare to make it again") from error
 
@@ -142,7 +142,7 @@ class Corpus:
         places = {name: (int(start), int(stop)) for name, (start, stop) in header["sections"].items()}
         self._at = {name: data.bytes(*places[name]).view(dtype) for name, dtype in SECTIONS.items()}
         self.verdicts = Verdicts(data, places["lines"], self._at["line_starts"])
-        self._records = Records(data, places["records"], self.vocabulary)
+        self._records = EventRecords(data, places["records"], self.vocabulary)
         self._check(places["lines"])
 
     def _check(self, lines: tuple[int, int]) -> None:
@@ -238,8 +238,14 @@ class Corpus:
     @property
     def manifest(self) -> dict[str, Any]:
         """What the corpus was made of, plain JSON: folder, settings, counts, remarks, `melody.corpus.manifest`."""
-        names = ("format", "folder", "settings", "ticks_per_quarter", "counts", "remarks")
-        return {name: self._header[name] for name in names} | {"pieces": columns_of(self.verdicts)}
+        return self.manifest_head | {"pieces": columns_of(self.verdicts)}
+
+    @property
+    def manifest_head(self) -> dict[str, Any]:
+        """The manifest without the pieces."""
+        return {
+            name: self._header[name] for name in ("format", "folder", "settings", "ticks_per_quarter", "counts", "remarks")
+        }
 
     def summary(self) -> list[str]:
         """Two plain lines: what was kept and what was not and why; the sizes of the splits."""
@@ -252,16 +258,16 @@ class Corpus:
     # For the next run
 
     @property
-    def judging(self) -> str:
-        """What the judgement of each file depended on (`PrepareSettings.judging`)."""
+    def validation_key(self) -> str:
+        """What the verdict on each file depended on (`PrepareSettings.validation_key`)."""
         return str(self._header["judging"])
 
     def same_settings(self, settings: dict[str, Any]) -> bool:
         """Whether it was made with these settings."""
         return bool(self._header["settings"] == settings)
 
-    def find(self, source: str) -> tuple[Judgement, int] | None:
-        """See `judge.Known`; copies and pieces that had to be fitted are not known, as others decide on them."""
+    def find(self, source: str) -> tuple[FileRecord, int] | None:
+        """See `chunk.Known`; copies and pieces that had to be fitted are not known, as others decide on them."""
         if not source:  # nothing was read of that file, and nothing of a file that is stored so
             return None
         if not hasattr(self, "_order"):
@@ -272,12 +278,12 @@ class Corpus:
             if self._sorted[place] != key:
                 return None
             file = int(self._order[place])
-            judgement = self.verdicts.judgement(file)
-            if judgement.source == source and judgement.exact and judgement.verdict.cause not in ("copy", "not encodable"):
+            record = self.verdicts.file_record(file)
+            if record.source == source and record.exact and record.verdict.cause not in ("copy", "not encodable"):
                 piece = int(np.searchsorted(self._at["piece_file"], file))
                 is_there = piece < len(self._at["piece_file"]) and int(self._at["piece_file"][piece]) == file
-                if is_there != (judgement.verdict.status == "rejected"):
-                    return judgement, piece if is_there else -1
+                if is_there != (record.verdict.status == "rejected"):
+                    return record, piece if is_there else -1
         return None
 
     def pieces(self, numbers: Sequence[int]) -> Events:
@@ -290,13 +296,13 @@ class Corpus:
 # Records
 
 
-def record(vocabulary: Vocabulary) -> list[tuple[str, str]]:
+def record_type(vocabulary: Vocabulary) -> list[tuple[str, str]]:
     """Name and type of each field that has more than one token."""
     sizes = zip(FIELDS, vocabulary.sizes)
     return [(name, np.min_scalar_type(size - 1).newbyteorder("<").str) for name, size in sizes if size > 1]
 
 
-def packed(rows: Rows, kinds: Sequence[tuple[str, str]]) -> NDArray[Any]:
+def to_records(rows: Rows, kinds: Sequence[tuple[str, str]]) -> NDArray[Any]:
     """Events as records."""
     records = np.empty(len(rows), np.dtype(list(kinds)))
     for name, _ in kinds:
@@ -304,7 +310,7 @@ def packed(rows: Rows, kinds: Sequence[tuple[str, str]]) -> NDArray[Any]:
     return records
 
 
-def unpacked(records: NDArray[Any], number: int) -> Rows:
+def of_records(records: NDArray[Any], number: int) -> Rows:
     """So many records as events, (events, 5)."""
     rows = np.zeros((number, len(FIELDS)), np.int64)
     for name in records.dtype.names or ():

@@ -11,10 +11,10 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.corpus.external_sort import Column
+from melody.corpus.external_sort import DiskColumn
 from melody.corpus.store.checksums import ChecksummedWriter
-from melody.corpus.store.reader import FORMAT, MARK, SECTIONS, packed, record
-from melody.corpus.validate.shard import CAUSES, REJECTED, STATUSES, Judgement, Shard, line_of
+from melody.corpus.store.reader import FORMAT, MARK, SECTIONS, record_type, to_records
+from melody.corpus.validate.shard import CAUSES, REJECTED, STATUSES, FileRecord, Shard, line_of
 from melody.corpus.verdict import SPLITS
 from melody.piece import Ints
 from melody.tokens.vocabulary import Rows, Vocabulary
@@ -29,7 +29,7 @@ class Entries:
     Parameters
     ----------
     lines
-        The judgement of each as a line of JSON.
+        The record of each as a line of JSON.
     status, cause, notes, sources
         As in `Shard`, (files,) each.
     split
@@ -45,37 +45,37 @@ class Entries:
 
     @classmethod
     def of_shard(cls, shard: Shard) -> Entries:
-        """As they were judged."""
+        """As they were validated."""
         columns = shard.status.copy(), shard.cause.copy(), shard.notes.copy(), shard.sources
         return cls(shard.lines, *columns, np.zeros(len(shard), np.uint8))
 
     @classmethod
-    def of(cls, judgements: Sequence[Judgement]) -> Entries:
+    def of(cls, records: Sequence[FileRecord]) -> Entries:
         """Of files whose bytes are not known."""
-        size = len(judgements)
+        size = len(records)
         columns = [np.zeros(size, kind) for kind in ("u1", "u1", "i8", "u8", "u1")]
         entries = cls([b""] * size, *columns)
-        for number, judgement in enumerate(judgements):
-            entries.put(number, judgement)
+        for number, record in enumerate(records):
+            entries.put(number, record)
         return entries
 
-    def judgement(self, number: int) -> Judgement:
+    def record(self, number: int) -> FileRecord:
         """Of a file."""
-        return Judgement.from_dict(json.loads(self.lines[number]))
+        return FileRecord.from_dict(json.loads(self.lines[number]))
 
-    def put(self, number: int, judgement: Judgement) -> None:
-        """Another judgement of a file."""
-        verdict = judgement.verdict
-        self.lines[number] = line_of(judgement.to_dict())
+    def put(self, number: int, record: FileRecord) -> None:
+        """Another record of a file."""
+        verdict = record.verdict
+        self.lines[number] = line_of(record.to_dict())
         self.status[number], self.cause[number] = STATUSES.index(verdict.status), CAUSES.index(verdict.cause)
         self.notes[number] = verdict.notes
 
-    def place(self, numbers: Ints, sides: NDArray[np.uint8], groups: Sequence[str]) -> None:
-        """The side and the name of the group of some files."""
-        self.split[numbers] = sides
-        for number, side, group in zip(numbers.tolist(), sides.tolist(), groups):
-            told = f',"split":"{SPLITS[side]}","group":"{group}"}}'
-            self.lines[number] = self.lines[number][:-1] + told.encode()
+    def assign(self, numbers: Ints, splits: NDArray[np.uint8], groups: Sequence[str]) -> None:
+        """The split and the name of the group of some files."""
+        self.split[numbers] = splits
+        for number, split, group in zip(numbers.tolist(), splits.tolist(), groups):
+            added = f',"split":"{SPLITS[split]}","group":"{group}"}}'
+            self.lines[number] = self.lines[number][:-1] + added.encode()
 
 
 class Writer:
@@ -91,9 +91,9 @@ class Writer:
 
     def __init__(self, file: BinaryIO, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
-        self._file, self._kinds = ChecksummedWriter(file), record(vocabulary)
-        self._lines = Column("u1")
-        self._columns = {name: Column(kind) for name, kind in SECTIONS.items()}
+        self._file, self._kinds = ChecksummedWriter(file), record_type(vocabulary)
+        self._lines = DiskColumn("u1")
+        self._columns = {name: DiskColumn(kind) for name, kind in SECTIONS.items()}
         for name in ("line_starts", "piece_starts"):
             self._columns[name].extend(np.zeros(1))
         self._rows = 0
@@ -102,8 +102,8 @@ class Writer:
         self._file.write(MARK)
 
     def add_pieces(self, rows: Rows, sizes: Ints) -> None:
-        """The events of the next pieces; `add_files` has to be told of each."""
-        self._file.write(packed(rows, self._kinds).tobytes())
+        """The events of the next pieces; `add_files` must be called for their files, too."""
+        self._file.write(to_records(rows, self._kinds).tobytes())
         self._columns["piece_starts"].extend(self._rows + np.cumsum(sizes))
         self._rows += len(rows)
 
@@ -120,14 +120,14 @@ class Writer:
         counts["kept"] += len(kept)
         counts["repaired"] += int(np.count_nonzero(entries.status == _REPAIRED))
         counts["notes"] += int(entries.notes[kept].sum())
-        for side, number in enumerate(np.bincount(entries.split[kept], minlength=len(SPLITS)).tolist()):
-            counts[SPLITS[side]] += number
+        for split, number in enumerate(np.bincount(entries.split[kept], minlength=len(SPLITS)).tolist()):
+            counts[SPLITS[split]] += number
         for cause, number in enumerate(np.bincount(entries.cause).tolist()):
             if cause and number:
                 self._causes[CAUSES[cause]] = self._causes.get(CAUSES[cause], 0) + number
 
     def line(self, file: int) -> bytes:
-        """The judgement of a file that was added, as a line of JSON."""
+        """The record of a file that was added, as a line of JSON."""
         start, stop = self._columns["line_starts"].rows(file, file + 2).tolist()
         return self._lines.rows(start, stop).tobytes()
 

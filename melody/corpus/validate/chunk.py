@@ -1,10 +1,9 @@
-"""One chunk of files -> a shard: what each file alone allows to say."""
+"""One chunk of files -> a shard: their pieces, and a verdict on each by itself, nothing of copies, groups and splits."""
 
 from __future__ import annotations
 
 import gc
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -22,7 +21,7 @@ from melody.corpus.discover.listing import Chunk, is_score
 from melody.corpus.events import Events
 from melody.corpus.read import part_selection
 from melody.corpus.settings import PrepareSettings
-from melody.corpus.validate.shard import CAUSES, STATUSES, Judgement, Shard, line_of
+from melody.corpus.validate.shard import CAUSES, STATUSES, FileRecord, Shard, hashed, line_of, reason_of
 from melody.corpus.verdict import Cause, Status
 from melody.errors import CorpusError, MelodyError, MidiError
 from melody.midi.source import Source, source_of, to_piece
@@ -36,7 +35,7 @@ NAME_LENGTH = 64  # of a part
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker gets: files, and all that the judgement depends on."""
+    """What a worker gets: files, and all that their verdicts depend on."""
 
     chunk: Chunk
     settings: PrepareSettings
@@ -45,24 +44,41 @@ class Task:
     @property
     def key(self) -> str:
         """Equal for two tasks on the same files if the shard of one will do for the other."""
-        return self.settings.judging(self.ticks_per_quarter)
+        return self.settings.validation_key(self.ticks_per_quarter)
 
 
-def judged(task: Task, known: Known | None = None) -> Shard:
-    """The shard of a task; what is `known` of a file with the same bytes is not found out again."""
+@dataclass(frozen=True)
+class Tasks:
+    """A task for each chunk, made when it is asked for."""
+
+    chunks: Sequence[Chunk]
+    settings: PrepareSettings
+    ticks_per_quarter: int
+
+    def __len__(self) -> int:
+        return len(self.chunks)
+
+    def numbered(self, numbers: Iterable[int] | None = None) -> Iterator[tuple[int, Task]]:
+        """The tasks of those numbers, or all, each with its number."""
+        for number in range(len(self)) if numbers is None else numbers:
+            yield number, Task(self.chunks[number], self.settings, self.ticks_per_quarter)
+
+
+def validate(task: Task, known: Known | None = None) -> Shard:
+    """The shard of a task; a file whose bytes are `known` already is not read again."""
     _keep_freed_memory()
     with no_search_for_garbage():
-        desk = _Desk(task, known)
+        reader = _ChunkReader(task, known)
         names = map(task.chunk.shown, task.chunk.names)
         # One kind of work after the other: code that is in the processor's cache runs in half the time.
         for contents in bulk.gathered(task.chunk.read(task.settings.limits.max_bytes)):
             sources = [hashed(data) for data in contents]
             for source, data in zip(sources, contents):
-                desk.take(next(names), source, data)
-            desk.read_midi()
-            desk.read_waiting()
-        desk.keep_remembered()
-        return desk.shard(task.key)
+                reader.take(next(names), source, data)
+            reader.read_midi()
+            reader.read_waiting()
+        reader.keep_remembered()
+        return reader.shard(task.key)
 
 
 @contextmanager
@@ -87,21 +103,11 @@ def _keep_freed_memory() -> None:
     bytearray(1 << 25)
 
 
-def hashed(data: bytes | MidiError) -> str:
-    """Hash of the bytes of a file, 32 hexadecimal digits; empty if there were none."""
-    return "" if isinstance(data, MidiError) else hashlib.sha256(data).hexdigest()[:32]
-
-
-def reason_of(error: Exception) -> str:
-    """What an error says, as one line of plain text."""
-    return for_terminal(" ".join(str(error).split()))
-
-
 class Known(Protocol):
-    """What was found out before."""
+    """An earlier corpus that may hold some files already."""
 
-    def find(self, source: str) -> tuple[Judgement, int] | None:
-        """The judgement of a file with that hash of its bytes, and the number of its piece (-1 if it was rejected)."""
+    def find(self, source: str) -> tuple[FileRecord, int] | None:
+        """The record of a file with that hash of its bytes, and the number of its piece (-1 if it was rejected)."""
 
     def pieces(self, numbers: Sequence[int]) -> Events:
         """The pieces of those numbers."""
@@ -109,7 +115,7 @@ class Known(Protocol):
 
 @dataclass
 class _File:
-    """A file on the desk; `place` is that of its piece among all that were kept, -1 if it was rejected."""
+    """A file of the chunk; `place` is that of its piece among all that were kept, -1 if it was rejected."""
 
     path: str
     source: str
@@ -132,14 +138,14 @@ class _File:
         return "rejected" if self.cause else "repaired" if self.repairs else "kept"
 
     def line(self, content: str) -> bytes:
-        """The line of its judgement: what `Judgement.to_dict` would give, without making one."""
+        """The line of its record: what `FileRecord.to_dict` would give, without making one."""
         data = {"path": self.path, "status": self.status, "cause": self.cause, "reason": self.reason, "notes": self.notes}
         data |= {"repairs": self.repairs, "part": self.part, "content": content, "source": self.source, "names": self.names}
         return line_of({name: value for name, value in data.items() if value})
 
 
-class _Desk:
-    """Files come in one by one; those that can be read together wait for one another."""
+class _ChunkReader:
+    """Takes files one by one; those that can be read together wait for one another."""
 
     def __init__(self, task: Task, known: Known | None) -> None:
         self._settings, self._grid, self._known = task.settings, task.ticks_per_quarter, known
@@ -161,16 +167,16 @@ class _Desk:
             if found:
                 self._remember(file, *found)
             elif is_score(path):
-                self._judge_score(file, data)
+                self._validate_score(file, data)
             else:
                 self._midi.append((file, data))
         except MelodyError as error:
             file.refuse(error)
 
-    def _remember(self, file: _File, judgement: Judgement, number: int) -> None:
-        verdict = judgement.verdict
+    def _remember(self, file: _File, record: FileRecord, number: int) -> None:
+        verdict = record.verdict
         file.cause, file.reason, file.notes = verdict.cause, verdict.reason, verdict.notes
-        file.repairs, file.part, file.names = verdict.repairs, verdict.part, judgement.names
+        file.repairs, file.part, file.names = verdict.repairs, verdict.part, record.names
         if not file.cause:
             self._remembered.append((file, number))
 
@@ -187,7 +193,7 @@ class _Desk:
             if as_packed:
                 self._waiting.append((file, as_packed, repairs))
             else:
-                self._judge_alone(file, bulk.unpacked(source), repairs)
+                self._validate_alone(file, bulk.unpacked(source), repairs)
         self._midi.clear()
 
     def read_waiting(self) -> None:
@@ -196,12 +202,12 @@ class _Desk:
         for run in bulk.batched([source for _, source, _ in self._waiting]):
             together, words = bulk.read_together(run, self._grid)
             accepted: list[_File] = []
-            for (file, source, repairs), told in zip(self._waiting[at : at + len(run)], words):
-                if told is None:
-                    self._judge_alone(file, source.unpacked(), repairs)
+            for (file, source, repairs), changes in zip(self._waiting[at : at + len(run)], words):
+                if changes is None:
+                    self._validate_alone(file, source.unpacked(), repairs)
                     continue
                 accepted.append(file)
-                self._describe(file, source.parts, source.num_notes, [*repairs, *told])
+                self._describe(file, source.parts, source.num_notes, [*repairs, *changes])
             self._keep(accepted, together)
             at += len(run)
         self._waiting.clear()
@@ -212,13 +218,13 @@ class _Desk:
             pieces = self._known.pieces([number for _, number in self._remembered])
             self._keep([file for file, _ in self._remembered], pieces)
 
-    def _judge_alone(self, file: _File, source: Source, repairs: list[str]) -> None:
+    def _validate_alone(self, file: _File, source: Source, repairs: list[str]) -> None:
         try:
-            self._judge(file, to_piece(source, self._grid, repairs)[0], repairs)
+            self._validate_piece(file, to_piece(source, self._grid, repairs)[0], repairs)
         except MelodyError as error:
             file.refuse(error)
 
-    def _judge_score(self, file: _File, data: bytes) -> None:
+    def _validate_score(self, file: _File, data: bytes) -> None:
         from melody.score import bounded
 
         limits = self._settings.limits
@@ -228,11 +234,11 @@ class _Desk:
         limits.check("parts", len(piece.parts), limits.max_tracks)
         if piece.ticks_per_quarter != self._grid:
             piece, _ = to_piece(source_of(piece), self._grid, repairs)
-        self._judge(file, piece, repairs)
+        self._validate_piece(file, piece, repairs)
 
-    def _judge(self, file: _File, piece: Piece, repairs: list[str]) -> None:
+    def _validate_piece(self, file: _File, piece: Piece, repairs: list[str]) -> None:
         try:
-            piece, file.part = part_selection.taken(piece, self._settings.part, self._settings.drums)
+            piece, file.part = part_selection.selected(piece, self._settings.part, self._settings.drums)
         except CorpusError as error:
             file.cause, file.reason = "no such part", reason_of(error)
             return
@@ -261,8 +267,8 @@ class _Desk:
         pieces = events.joined(self._kept).choose([file.place for file in kept]).narrow()
         contents, found = _of_all(pieces, self._grid)
         hexadecimal = contents.tobytes().hex()
-        told = (hexadecimal[at : at + 32] for at in range(0, len(hexadecimal), 32))
-        lines = [file.line("" if file.cause else next(told)) for file in self._files]
+        hashes = (hexadecimal[at : at + 32] for at in range(0, len(hexadecimal), 32))
+        lines = [file.line("" if file.cause else next(hashes)) for file in self._files]
         part_names: dict[str, int] = {}
         parts = zip(found["part_piece"].tolist(), found["part_kind"].tolist())
         part_name = [part_names.setdefault(kept[i].names.get(kind, ""), len(part_names)) for i, kind in parts]

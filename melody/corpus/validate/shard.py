@@ -1,7 +1,8 @@
-"""What was found out about one chunk of files, in memory and as bytes: arrays and JSON, nothing that runs."""
+"""One chunk of files once they are validated, in memory and as bytes: arrays and JSON, nothing that runs."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import zlib
@@ -15,8 +16,9 @@ from numpy.typing import NDArray
 from melody.corpus.deduplicate.fingerprint import Sketches
 from melody.corpus.events import COLUMNS, Events
 from melody.corpus.verdict import Cause, Status, Verdict
-from melody.errors import CorpusError
+from melody.errors import CorpusError, MidiError
 from melody.piece import Ints
+from melody.text import for_terminal
 
 STATUSES: tuple[Status, ...] = get_args(Status)
 CAUSES: tuple[Cause, ...] = get_args(Cause)
@@ -25,8 +27,8 @@ _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What one file alone allows to say: nothing of copies, groups and splits.
+class FileRecord:
+    """What is known of one file: at first only by itself, in the end with copies, groups and splits.
 
     Parameters
     ----------
@@ -37,7 +39,7 @@ class Judgement:
     names
         The kinds (`events.kind_of`) of parts that have names, and those.
     exact
-        False if what is stored of the piece is not what the file says, as the vocabulary could not say it.
+        False if the stored piece is not that of the file, because the vocabulary could not encode it.
     """
 
     verdict: Verdict
@@ -53,7 +55,7 @@ class Judgement:
         return data if self.exact else data | {"exact": False}
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Judgement:
+    def from_dict(cls, data: dict[str, Any]) -> FileRecord:
         """The inverse of `to_dict`."""
         data = dict(data)
         names = {int(k): str(v) for k, v in data.pop("names", {}).items()}
@@ -62,8 +64,25 @@ class Judgement:
         return cls(Verdict(**data | {"repairs": tuple(data.get("repairs", ()))}), source, names, exact)
 
 
+def hashed(data: bytes | MidiError) -> str:
+    """Hash of the bytes of a file, 32 hexadecimal digits; empty if there were none."""
+    return "" if isinstance(data, MidiError) else hashlib.sha256(data).hexdigest()[:32]
+
+
+def reason_of(error: Exception) -> str:
+    """The message of an error as one line of plain text."""
+    return for_terminal(" ".join(str(error).split()))
+
+
+def is_of(record: FileRecord, data: bytes | MidiError) -> bool:
+    """Whether a record is of these bytes, or holds the reason why there are none."""
+    if isinstance(data, MidiError):
+        return not record.source and record.verdict.reason == reason_of(data)
+    return record.source == hashed(data)
+
+
 def line_of(data: dict[str, Any]) -> bytes:
-    """What `Judgement.to_dict` gives as one line of JSON."""
+    """What `FileRecord.to_dict` gives as one line of JSON."""
     return _to_json(data).encode()
 
 
@@ -74,22 +93,21 @@ class Shard:
     Parameters
     ----------
     key
-        What the judgement depended on besides the files; a shard of another key is worthless.
+        What the verdicts depended on besides the files; a shard of another key is worthless.
     part_names
         Names of parts, each once.
     text, ends
-        A `Judgement` for each file as a line of JSON, in the order of the chunk; and where each ends, (files,).
+        A `FileRecord` for each file as a line of JSON, in the order of the chunk; and where each ends, (files,).
     status, cause, notes, sources
         Of each file, (files,): numbers into `STATUSES` and `CAUSES`, its notes, and the first 64 bits of the hash of its
         bytes (0 if there were none).
     events
         One piece for each file that was not rejected, in their order.
     contents, songs
-        Of each piece: the hash of its content, (pieces, 16); what its name says (`groups.song`), (pieces,).
+        Of each piece: the hash of its content, (pieces, 16); a hash of its name (`versions.song`), (pieces,).
     part_piece, part_kind, part_name, part_monophonic, part_notes, part_rests
         The parts of the pieces, (parts,): number of the piece among `events`, kind, number into `part_names`, whether it
-        never sounds two notes at once, how many notes it has, and after how many of them its next one does not begin
-        where they end, or there is none.
+        never sounds two notes at once, its number of notes, and how many of these a rest follows or the end of the part.
     line_piece, sketches
         The lines of the pieces (`fingerprint`).
     """
@@ -119,14 +137,14 @@ class Shard:
 
     @property
     def lines(self) -> list[bytes]:
-        """The judgement of each file as a line of JSON."""
+        """The file_record of each file as a line of JSON."""
         ends = self.ends.tolist()
         return [self.text[start:end] for start, end in zip([0, *ends], ends)]
 
     @property
-    def judgements(self) -> tuple[Judgement, ...]:
+    def file_records(self) -> tuple[FileRecord, ...]:
         """Of each file."""
-        return tuple(Judgement.from_dict(json.loads(line)) for line in self.lines)
+        return tuple(FileRecord.from_dict(json.loads(line)) for line in self.lines)
 
     @property
     def kept(self) -> Ints:
@@ -134,16 +152,16 @@ class Shard:
         return np.flatnonzero(self.status != REJECTED)
 
     def to_bytes(self) -> bytes:
-        """All of it, in pieces of whole 8 bytes: a check sum, the length of a header in JSON, the header, the arrays."""
+        """All of it, in pieces of whole 8 bytes: a checksum, the length of a header in JSON, the header, the arrays."""
         arrays = {name: getattr(self, name) for name in _ARRAYS} | {"starts": self.events.starts}
         arrays |= dict(zip(COLUMNS, self.events.columns)) | {"text": np.frombuffer(self.text, np.uint8)}
-        said = [(name, array.dtype.str, array.shape) for name, array in arrays.items()]
-        header = line_of({"key": self.key, "part_names": self.part_names, "arrays": said})
+        described = [(name, array.dtype.str, array.shape) for name, array in arrays.items()]
+        header = line_of({"key": self.key, "part_names": self.part_names, "arrays": described})
         header += b" " * (-len(header) % 8)
         parts: list[Any] = [len(header).to_bytes(8, "little"), header]
         for array in arrays.values():
             parts += [np.ascontiguousarray(array).reshape(-1).view(np.uint8).data, bytes(-array.nbytes % 8)]
-        return b"".join([_check_sum(parts), *parts])
+        return b"".join([_checksum(parts), *parts])
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Shard:
@@ -155,8 +173,8 @@ class Shard:
             If the bytes are no shard.
         """
         try:
-            if data[:8] != _check_sum([memoryview(data)[8:]]):
-                raise ValueError("its check sum is wrong")
+            if data[:8] != _checksum([memoryview(data)[8:]]):
+                raise ValueError("its checksum is wrong")
             at = 16 + int.from_bytes(data[8:16], "little")
             header = json.loads(data[16:at])
             arrays: dict[str, NDArray[Any]] = {}
@@ -170,7 +188,7 @@ class Shard:
             raise CorpusError(f"a file of half-done work is damaged ({error}); it will be made again") from error
 
 
-def _check_sum(parts: Iterable[Any]) -> bytes:
+def _checksum(parts: Iterable[Any]) -> bytes:
     value = 0
     for part in parts:
         value = zlib.crc32(part, value)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from melody.corpus.settings import PrepareSettings
 from melody.corpus.store.reader import Corpus
-from melody.corpus.validate.chunk import Task, judged
+from melody.corpus.validate.chunk import Task, validate
 from melody.corpus.validate.shard import Shard
 from melody.errors import CorpusError
 from melody.extras import need
@@ -54,12 +54,12 @@ def worked(
         yield from _in_processes(tasks, min(workers, number), store)
     else:
         known = Corpus.open(store.path) if store else None
-        yield from ((place, judged(task, known)) for place, task in tasks)
+        yield from ((place, validate(task, known)) for place, task in tasks)
 
 
 def work(task: Task, store: Earlier | None) -> bytes:
     """The shard of a task, as bytes."""
-    return judged(task, _known(store) if store else None).to_bytes()
+    return validate(task, _known(store) if store else None).to_bytes()
 
 
 @lru_cache(maxsize=1)
