@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fuzzing import faulty
 
 from melody import midi
 from melody.corpus import SPLITS, Corpus, PrepareSettings, prepare
@@ -46,25 +47,6 @@ def store() -> bytes:
         (Path(scratch) / "damaged.mid").write_bytes(b"no music")
         prepare(scratch, PrepareSettings(), store=Path(scratch) / "store")
         return (Path(scratch) / "store").read_bytes()
-
-
-def faulty(data: bytes, rng: np.random.Generator) -> bytes:
-    """Bytes with one to eight faults."""
-    out = bytearray(data)
-    for _ in range(int(rng.integers(1, 9))):
-        at, length = int(rng.integers(len(out) + 1)), int(rng.integers(1, 64))
-        kind = rng.integers(5)
-        if kind == 0 and at < len(out):
-            out[at] = int(rng.integers(256))
-        elif kind == 1:
-            del out[at : at + length]
-        elif kind == 2:
-            out[at:at] = rng.bytes(length)
-        elif kind == 3:
-            out[at : at + length] = out[:length]
-        elif kind == 4:
-            out[at : at + 8] = rng.choice([b"\xff" * 8, bytes(8)])
-    return bytes(out)
 
 
 def parted(data: bytes) -> tuple[bytes, dict[str, Any]]:

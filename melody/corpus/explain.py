@@ -79,7 +79,7 @@ def _found(path: Path, folder: Path) -> Path:
         some = ", ".join(chunk.shown(name) for chunk, name in same[:3])
         raise CorpusError(f"{len(same):,} files in {folder} are named {path}: {some}; name one of them")
     if not same:
-        return path
+        raise CorpusError(f"{folder} has no music of the name {path}; name a file as the verdicts do, or by its path")
     chunk, name = (exact or same)[0]
     return Path(chunk.folder, chunk.archive, name)
 

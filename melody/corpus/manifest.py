@@ -6,7 +6,7 @@ memory than all else in a training.
 ========  ============================================================
 paths     below the folder, each with a line feed behind it
 contents  the hash of the notes, 32 hexadecimal digits each
-splits    a digit each, the number in `SPLITS`
+splits    a digit each, the number in `SPLITS`; or - for none
 notes     the number of notes, each with a line feed behind it
 ========  ============================================================
 
@@ -40,7 +40,7 @@ def columns_of(verdicts: Iterable[Verdict]) -> dict[str, str]:
             continue
         columns["paths"].write(verdict.path + "\n")
         columns["contents"].write(verdict.content)
-        columns["splits"].write(str(SPLITS.index(verdict.split)))
+        columns["splits"].write(str(SPLITS.index(verdict.split)) if verdict.split in SPLITS else "-")
         columns["notes"].write(f"{verdict.notes}\n")
     return {name: column.getvalue() for name, column in columns.items()}
 

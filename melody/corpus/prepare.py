@@ -99,7 +99,7 @@ def prepare(
     settings = settings or PrepareSettings()
     listing = listed(Path(folder), None if store is None else Path(store))
     ticks_per_quarter, remark = grid_choice.for_corpus(listing.chunks, settings)
-    remarks = [line for line in (remark, _parts_remark(settings), _others_remark(listing)) if line]
+    remarks = [line for line in (remark, _parts_remark(settings), _others_remark(listing), _nested_remark(listing)) if line]
     job = _Job(Path(folder), settings, listing, ticks_per_quarter, remarks)
     if store is None:
         return _in_memory(job, on_progress)
@@ -183,3 +183,10 @@ def _parts_remark(settings: PrepareSettings) -> str:
 def _others_remark(listing: Listing) -> str:
     what = "file is no music and was" if listing.others == 1 else "files are no music and were"
     return f"{listing.others:,} other {what} not looked at" if listing.others else ""
+
+
+def _nested_remark(listing: Listing) -> str:
+    if not listing.nested:
+        return ""
+    which = "archive within another was" if len(listing.nested) == 1 else "archives within others were"
+    return f"{len(listing.nested):,} {which} not opened ({listing.nested[0]}): unpack the outer one"

@@ -11,7 +11,7 @@ from melody.wording import counted
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 Status = Literal["kept", "repaired", "rejected"]
-Cause = Literal["", "copy", "too short", "damaged", "over a limit", "no such part", "not encodable"]
+Cause = Literal["", "copy", "too short", "damaged", "over a limit", "no such part", "not encodable", "several tunes"]
 
 
 @dataclass(frozen=True)

@@ -43,17 +43,22 @@ class Contents:
         Those that cannot be read, as (name, reason); the name is empty where it is the archive.
     others
         How many files are not asked for.
+    nested
+        Names of archives within the archive.
     """
 
     wanted: Callable[[str], bool]
     members: dict[str, int] = field(default_factory=dict)
     refused: list[tuple[str, str]] = field(default_factory=list)
     others: int = 0
+    nested: list[str] = field(default_factory=list)
     _met: dict[str, int] = field(default_factory=dict)
 
     def add(self, name: str, size: int, reason: str = "") -> None:
         """One more file, or why it cannot be read."""
-        if not self.wanted(name):
+        if is_archive(name):
+            self.nested.append(name)
+        elif not self.wanted(name):
             self.others += 1
         elif reason:
             self.refused.append((name, reason))

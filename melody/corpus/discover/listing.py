@@ -1,8 +1,9 @@
-"""Where the music is: files of a folder, of its folders, and of zip and tar archives in it, read in place.
+"""Where the music is: files of a folder, of its folders, and of archives and tunebooks in it, read in place.
 
-Names are below the folder, with `/` on every system; a file in an archive is `archive.zip/file.mid`. They are taken in
-the order of their names, those in archives last. Files whose names begin with a dot are no music: they belong to systems
-and programs, and what a killed one left half-written is among them.
+Names are below the folder, with `/` on every system; a file in an archive is `archive.zip/file.mid`, a tune in a tunebook
+`jigs.abc/03.abc`. They are taken in the order of their names, those in archives last; of several copies of a piece the first
+in this order is kept. Archives within archives are not opened, which is reported. Files whose names begin with a dot are no
+music: they belong to systems and programs, and what a killed one left half-written is among them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import overload
 import numpy as np
 
 from melody import midi
-from melody.corpus.discover import archives
+from melody.corpus.discover import archives, tunebooks
 from melody.corpus.external_sort import DiskColumn, room_on_disk
 from melody.errors import CorpusError, MidiError
 from melody.files import FileError
@@ -42,7 +43,7 @@ class Chunk:
     folder
         Below which the names are.
     archive
-        The archive they are in, as a name below the folder; empty if they are in none.
+        The archive or tunebook they are in, as a name below the folder; empty if they are in none.
     names
         Of the files, below the folder or within the archive.
     """
@@ -62,6 +63,8 @@ class Chunk:
             below = os.path.join(self.folder, "")
             return (_read(below + name, max_bytes) for name in self.names)
         path = os.path.join(self.folder, self.archive)
+        if not archives.is_archive(path):
+            return tunebooks.read(path, self.names, max_bytes)
         return archives.read(path, self.names, max_bytes)
 
 
@@ -109,11 +112,24 @@ class Chunks(Sequence[Chunk]):
 
 @dataclass
 class Listing:
-    """What a folder holds: the chunks in the order of names, and what could not be listed, as (name, reason)."""
+    """What a folder holds.
+
+    Parameters
+    ----------
+    chunks
+        The music, in the order of names.
+    refused
+        What could not be listed, as (name, reason).
+    others
+        Number of files that are no music.
+    nested
+        Names of archives within archives.
+    """
 
     chunks: Chunks
     refused: list[tuple[str, str]] = field(default_factory=list)
     others: int = 0
+    nested: list[str] = field(default_factory=list)
 
     @property
     def files(self) -> int:
@@ -148,26 +164,37 @@ def listed(folder: Path, but: Path | None = None) -> Listing:
     if _is_archive(folder):
         return _listed_archive(folder)
     if not os.path.isdir(folder):
-        what = "is a file" if os.path.exists(folder) else "is not there"
-        raise CorpusError(f"{folder}: the folder {what}; name a folder with MIDI files")
+        raise _no_folder(folder)
     listing = Listing(Chunks(folder))
     packed: list[str] = []
-    listing.chunks.add("", _music(_but(_walk(folder, listing), folder, but), packed, listing), CHUNK_FILES)
+    listing.chunks.add("", _music(_but(_walk(folder, listing), folder, but), folder, packed, listing), CHUNK_FILES)
     for name in packed:
         _list_archive(folder, name, listing)
     if not listing.chunks and not listing.refused:
-        raise _no_music(folder)
+        raise _no_music(folder, listing)
     return listing
 
 
-def _no_music(folder: Path) -> CorpusError:
+def _no_folder(path: Path) -> CorpusError:
+    if not os.path.exists(path):
+        return CorpusError(f"{path}: the folder is not there; name a folder with MIDI files")
+    if is_music(path.name):
+        return CorpusError(f"{path} is a file, not a folder; name its folder, or write: melody prepare --explain {path}")
+    return CorpusError(f"{path} is a file, neither a folder nor an archive ({', '.join(archives.ARCHIVES)})")
+
+
+def _no_music(folder: Path, listing: Listing) -> CorpusError:
+    if listing.nested:
+        return CorpusError(f"{folder}: no music in it but in {listing.nested[0]}, an archive within an archive; unpack it")
     return CorpusError(f"{folder}: no music in it ({', '.join((*midi.SUFFIXES, *SCORES))}); name a folder with MIDI files")
 
 
-def _music(found: Iterable[tuple[str, int]], packed: list[str], listing: Listing) -> Iterator[tuple[str, int]]:
-    """The music among what was found; archives and other files are counted apart."""
+def _music(found: Iterable[tuple[str, int]], folder: Path, packed: list[str], listing: Listing) -> Iterator[tuple[str, int]]:
+    """The music among what was found; `packed` gets the archives and tunebooks, and other files are counted."""
     for name, size in found:
-        if is_music(name):
+        if name.lower().endswith(tunebooks.SUFFIX) and tunebooks.is_tunebook(str(folder / name)):
+            packed.append(name)
+        elif is_music(name):
             yield name, size
         elif archives.is_archive(name):
             packed.append(name)
@@ -259,7 +286,7 @@ def alone(path: Path) -> Chunk:
         If the path is a folder or an archive, or names what its archive does not hold.
     """
     if os.path.isdir(path) or _is_archive(path):
-        what = "a folder" if os.path.isdir(path) else "an archive"
+        what = "a folder" if os.path.isdir(path) else "an archive" if archives.is_archive(path.name) else "several tunes"
         raise CorpusError(f"{path} is {what}, not one file; write: melody prepare {path}")
     archive = next((outer for outer in path.parents if _is_archive(outer)), None)
     if archive is None:
@@ -273,7 +300,7 @@ def alone(path: Path) -> Chunk:
 
 
 def _is_archive(path: Path) -> bool:
-    return archives.is_archive(path.name) and os.path.isfile(path)
+    return os.path.isfile(path) and (archives.is_archive(path.name) or tunebooks.is_tunebook(str(path)))
 
 
 def _listed_archive(path: Path) -> Listing:
@@ -289,12 +316,16 @@ def _listed_archive(path: Path) -> Listing:
     if listing.refused and not listing.chunks:
         raise CorpusError(f"{path} {listing.refused[0][1]}")
     if not listing.chunks:
-        raise _no_music(path)
+        raise _no_music(path, listing)
     return listing
 
 
 def _list_archive(folder: Path, name: str, listing: Listing) -> None:
+    if not archives.is_archive(name):
+        listing.chunks.add(name, [(tune, 0) for tune in tunebooks.names(str(folder / name))], CHUNK_FILES)
+        return
     held = archives.contents(str(folder / name), is_music)
+    listing.nested += [for_terminal(f"{name}/{inner}") for inner in held.nested]
     listing.refuse(archives.names_of(held.refused, name))
     listing.others += held.others
     most = CHUNK_FILES if name.lower().endswith((".zip", ".tar")) else PACKED_FILES

@@ -82,7 +82,8 @@ def _member(
     if info.isreg():
         holes = sparse or any(key.startswith(b"GNU.sparse.") for key in extended)
         reason = "is stored with holes (sparse); pack it again without them" if holes else ""
-        yield Member(named.decode(*_TEXT) if named else name or info.name, size, reason)
+        full = named.decode(*_TEXT) if named else name or info.name
+        yield Member(full.removeprefix("./"), size, reason)  # as `tar c .` writes them
     stream.go_to(-(-end // BLOCK) * BLOCK)
 
 

@@ -130,7 +130,8 @@ class _File:
     def refuse(self, error: MelodyError) -> None:
         """It is rejected because of that."""
         self.reason = reason_of(error)
-        self.cause = "over a limit" if "the limit is" in self.reason else "damaged"
+        causes: dict[str, Cause] = {"the limit is": "over a limit", "give one tune a file": "several tunes"}
+        self.cause = next((cause for words, cause in causes.items() if words in self.reason), "damaged")
 
     @property
     def status(self) -> Status:
