@@ -7,9 +7,9 @@ Williams and Peng 1990). A batch begins at the beginning of its pieces, where th
 first: a window holds the pieces that have not ended before it, so a state is carried on by taking its first rows, and what
 stands after the end of a piece within a window is masked. Everything follows from (seed, epoch).
 
-Features are worked out when a piece's turn comes, in the smallest integers that hold them, so that a corpus may be larger
-than memory: of each piece only its length and its possible transpositions are kept, and the features of as many pieces as
-`CACHE_BYTES` hold, which spares small corpora from working them out again each epoch.
+Features are computed when a piece's turn comes, in the smallest integers that hold them, so that a corpus may be larger
+than memory. Of each piece only its length and its possible transpositions are kept, some twenty bytes, and the features of
+as many pieces as `CACHE_BYTES` hold, which spares small corpora from computing them again each epoch.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class BatchSettings:
     transpositions
         Lowest and highest transposition of a training piece in semitones.
     without_match
-        Share of the training pieces in which nothing is told of what is being repeated, 0 to 1: a model that always is
-        told trusts it too much.
+        Match dropout: share of the training pieces whose match features are all zero, 0 to 1. A model that always has
+        them trusts them too much.
     """
 
     batch_size: int = 16
@@ -167,27 +167,27 @@ class Batches:
         self.longest = int(self._lengths.max(initial=0))  # events
 
     def epoch(self, number: int, groups: int | None = None) -> Iterator[Batch]:
-        """The windows of epoch `number`, or of its first `groups` groups of pieces."""
+        """The windows of epoch `number`, or of its first `groups` length buckets."""
         rng = np.random.default_rng([self._seed, number])
-        for group in self._groups(rng)[:groups]:
-            yield from self._windows([self._piece(i, rng) for i in group])
+        for bucket in self._buckets(rng)[:groups]:
+            yield from self._windows([self._piece(i, rng) for i in bucket])
 
     def num_windows(self, number: int, groups: int | None = None) -> int:
         """How many windows that is."""
         rng = np.random.default_rng([self._seed, number])
-        return sum(-(-int(self._lengths[group].max()) // self._settings.window) for group in self._groups(rng)[:groups])
+        return sum(-(-int(self._lengths[bucket].max()) // self._settings.window) for bucket in self._buckets(rng)[:groups])
 
     @property
     def num_groups(self) -> int:
-        """How many groups of pieces an epoch has."""
+        """How many length buckets an epoch has."""
         return -(-len(self._pieces) // self._settings.batch_size)
 
-    def _groups(self, rng: np.random.Generator) -> list[NDArray[np.int64]]:
-        """Pieces of similar length together; noise on the length keeps the groups from being the same each epoch."""
+    def _buckets(self, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+        """Pieces of similar length together; noise on the length keeps the buckets from being the same each epoch."""
         length = self._lengths * np.exp(rng.normal(0, 0.1, len(self._lengths))) if self._training else self._lengths
         order = np.argsort(length, kind="stable")
-        groups = [order[i : i + self._settings.batch_size] for i in range(0, len(order), self._settings.batch_size)]
-        return [groups[i] for i in rng.permutation(len(groups))] if self._training else groups
+        buckets = [order[i : i + self._settings.batch_size] for i in range(0, len(order), self._settings.batch_size)]
+        return [buckets[i] for i in rng.permutation(len(buckets))] if self._training else buckets
 
     def _piece(self, index: int, rng: np.random.Generator) -> NDArray[np.integer]:
         if not self._training:
@@ -196,7 +196,7 @@ class Batches:
         piece = self._featured(index)
         if semitones:
             piece = self._transposer(piece.astype(np.int64), semitones).astype(self._kind)
-        return self._without_match(piece) if rng.random() < self._settings.without_match else piece
+        return self._match_dropped(piece) if rng.random() < self._settings.without_match else piece
 
     def _featured(self, index: int) -> NDArray[np.integer]:
         """A piece with its features, (1 + events, fields + features + conditions)."""
@@ -208,7 +208,7 @@ class Batches:
                 self._kept[index] = found
         return found
 
-    def _without_match(self, piece: NDArray[np.integer]) -> NDArray[np.integer]:
+    def _match_dropped(self, piece: NDArray[np.integer]) -> NDArray[np.integer]:
         piece = piece.copy()  # one that is not transposed is the stored one
         piece[:, self._matched] = 0
         return piece
