@@ -16,12 +16,12 @@ Models trained before have a list of objects with `path`, `content`, `split` and
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from io import StringIO
 from typing import Any, NamedTuple
 
 from melody.corpus.verdict import SPLITS, Verdict
 
 DIGITS = 32  # of a content hash
+_TEXT = ("utf-8", "surrogatepass")
 
 
 class TrainedOn(NamedTuple):
@@ -34,15 +34,15 @@ class TrainedOn(NamedTuple):
 
 def columns_of(verdicts: Iterable[Verdict]) -> dict[str, str]:
     """The columns of all pieces that were not rejected."""
-    columns = {name: StringIO() for name in ("paths", "contents", "splits", "notes")}
+    columns = {name: bytearray() for name in ("paths", "contents", "splits", "notes")}  # a byte a character, mostly
     for verdict in verdicts:
         if verdict.status == "rejected":
             continue
-        columns["paths"].write(verdict.path + "\n")
-        columns["contents"].write(verdict.content)
-        columns["splits"].write(str(SPLITS.index(verdict.split)) if verdict.split in SPLITS else "-")
-        columns["notes"].write(f"{verdict.notes}\n")
-    return {name: column.getvalue() for name, column in columns.items()}
+        columns["paths"] += f"{verdict.path}\n".encode(*_TEXT)
+        columns["contents"] += f"{verdict.content}".encode(*_TEXT)
+        columns["splits"] += b"%d" % SPLITS.index(verdict.split) if verdict.split in SPLITS else b"-"
+        columns["notes"] += f"{verdict.notes}\n".encode(*_TEXT)
+    return {name: column.decode(*_TEXT) for name, column in columns.items()}
 
 
 def pieces_of(manifest: Mapping[str, Any]) -> Iterator[TrainedOn]:
