@@ -5,7 +5,7 @@
 
 All processes are counted. Ours is the whole way from the folder to tokens on disk: verdicts, repair, copies, versions,
 split and store; MidiTok's is `tokenize_dataset` with REMI, which has none of that. Each is run `ROUNDS` times in turns and
-the median is told; the file cache is warm for all. `--long` makes long polyphonic files of the folder first, by joining
+the median is printed; the file cache is warm for all. `--long` makes long polyphonic files of the folder first, by joining
 eight pieces at a time and layering three of those, and measures these.
 """
 
@@ -133,7 +133,7 @@ def decoding(corpus: Corpus, paths: Sequence[Path]) -> None:
     import symusic
 
     tokenizer = miditok.REMI()
-    rows = [row for side in SPLITS for row in corpus.rows(side)]
+    rows = [row for split in SPLITS for row in corpus.rows(split)]
     tokens = [tokenizer.encode(symusic.Score.from_midi(path.read_bytes())) for path in paths]
 
     def decode() -> None:
@@ -151,7 +151,7 @@ def decoding(corpus: Corpus, paths: Sequence[Path]) -> None:
 
 
 def encoded(paths: Sequence[Path], vocabulary: Vocabulary) -> int:
-    """Tokens of all files, as many at a time as are judged together; their number."""
+    """Tokens of all files, as many at a time as are validated together; their number."""
     encoder, total = Encoder(vocabulary), 0
     for start in range(0, len(paths), CHUNK_FILES):
         with no_search_for_garbage():
@@ -163,7 +163,7 @@ def encoded(paths: Sequence[Path], vocabulary: Vocabulary) -> int:
 
 
 def packed_source(skimmed: tuple[PackedSource | Source, list[str]] | MidiError) -> PackedSource:
-    """What a file says."""
+    """The events of a file."""
     assert not isinstance(skimmed, MidiError), skimmed
     together = packed(skimmed[0])
     assert together is not None, "a file that is out of the ordinary"

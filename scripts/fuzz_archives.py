@@ -87,7 +87,7 @@ def tarred(form: int) -> bytes:
 
 
 def lying(data: bytes, rng: np.random.Generator) -> bytes:
-    """A tar archive with headers that say what is not so."""
+    """A tar archive whose headers lie."""
     out = bytearray(data)
     headers = [at for at in range(0, len(out), BLOCK) if out[at + 257 : at + 262] == b"ustar"]
     for at in rng.choice(headers, rng.integers(1, 4)).tolist():
@@ -143,7 +143,7 @@ def outcome(folder: Path) -> str:
 
 
 class TooLong(BaseException):
-    """More than `SECONDS`; no `Exception`, as those of the libraries are told as damage."""
+    """More than `SECONDS`; no `Exception`, as those of the libraries are taken as damage."""
 
 
 def _too_long(*_: object) -> None:

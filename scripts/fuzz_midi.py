@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Mutated MIDI files through the reader: no crash, no hang, no memory past the limit, and a Piece or a MidiError each time;
-and many read together say what each says alone.
+and many read together are read as each is alone.
 
     python scripts/fuzz_midi.py --files 200000
     python scripts/fuzz_midi.py --files 20000 --folder data/fiddle --seed 7
@@ -134,7 +134,7 @@ def played_otherwise(data: bytes, limits: midi.ReadLimits) -> str:
     except MidiError as error:
         return f"FAILED: what is read is refused when it is to be played: {error}"
     read = midi.parse(data, limits, found.piece.ticks_per_quarter).piece
-    # Not the metre: of one whose denominator passes 8 bits symusic makes another, which cannot be heard.
+    # Not the metre: of one whose denominator passes 8 bits symusic makes another, which makes no sound.
     if replace(found.piece, time_signatures=read.time_signatures) != read:
         return "FAILED: what is played is not what is read"
     return "" if held.num_notes == found.piece.num_notes else "FAILED: pedals take notes away"
@@ -156,7 +156,7 @@ def comparable(found: Any) -> Any:
 
 
 def child(seeds: list[bytes], seed: int, numbers: range, at: Any, results: Any, bounds: Bounds) -> None:
-    """Read the files of `numbers`; `at` says which one is in hand."""
+    """Read the files of `numbers`; `at` is the one in hand."""
     _bound_memory(bounds.megabytes)
     limits = midi.ReadLimits(max_seconds=bounds.seconds / 2)
     midi.parse(seeds[0])  # the libraries are loaded now, not at the cost of the first file
@@ -178,7 +178,7 @@ def child(seeds: list[bytes], seed: int, numbers: range, at: Any, results: Any, 
         together.append(data)
         if len(together) == TOGETHER or number == numbers[-1]:
             first = number + 1 - len(together)
-            failures += [(first + place, "FAILED: says another thing alone") for place in differing(together, limits)]
+            failures += [(first + place, "FAILED: is read in another way alone") for place in differing(together, limits)]
             together = []
     results.put((counts, failures, slowest))
 

@@ -4,7 +4,7 @@
     python scripts/fuzz_stores.py --stores 5000 --seed 1
 
 A store of made-up tunes gets one to eight faults anywhere. Half of them are signed anew, with checksums that fit, as one
-who makes stores to harm would do, and in these numbers of the header are exchanged as well; such a store may say other
+who makes stores to harm would do, and in these numbers of the header are exchanged as well; such a store may hold other
 things, but reading all of it ends in a `MelodyError` or in music. Every case follows from the seed and its number alone;
 `--keep FOLDER` writes the failures there.
 """
@@ -98,8 +98,8 @@ def case(whole: bytes, seed: int, number: int) -> tuple[bool, bytes]:
 
 
 def read(corpus: Corpus) -> Any:
-    """All that a store says."""
-    for pieces in (corpus.rows(side) for side in SPLITS):
+    """All that a store holds."""
+    for pieces in (corpus.rows(split) for split in SPLITS):
         for rows in pieces:
             try:
                 corpus.vocabulary.decode(rows)
@@ -108,12 +108,12 @@ def read(corpus: Corpus) -> Any:
     sources = [corpus.verdicts.file_record(number).source for number in range(len(corpus.verdicts))]
     known = [corpus.find(source) for source in sources]
     corpus.pieces([number for found in known if found and (number := found[1]) >= 0])
-    rows = [[row.tolist() for row in corpus.rows(side)] for side in SPLITS]
-    names = [corpus.names(side) for side in SPLITS]
+    rows = [[row.tolist() for row in corpus.rows(split)] for split in SPLITS]
+    names = [corpus.names(split) for split in SPLITS]
     return [corpus.manifest, corpus.summary(), corpus.report(), rows, names, corpus.validation_key]
 
 
-def outcome(data: bytes, said: str, is_signed: bool) -> str:
+def outcome(data: bytes, expected: str, is_signed: bool) -> str:
     """'refused', 'the same', 'other', or 'FAILED: ...' if that is against the rules."""
     try:
         found = json.dumps(read(Corpus.of_bytes(np.frombuffer(data, np.uint8))))
@@ -121,7 +121,7 @@ def outcome(data: bytes, said: str, is_signed: bool) -> str:
         return "refused" if "\n" not in str(error) else "FAILED: more than one line"
     except Exception as error:
         return f"FAILED: {type(error).__name__}: {error}"
-    if found == said:
+    if found == expected:
         return "the same"
     return "other, signed anew" if is_signed else "FAILED: another corpus, and nobody noticed"
 
@@ -134,11 +134,11 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="write the bytes of failures to this folder")
     args = parser.parse_args()
     whole = store()
-    said = json.dumps(read(Corpus.of_bytes(np.frombuffer(whole, np.uint8))))
+    expected = json.dumps(read(Corpus.of_bytes(np.frombuffer(whole, np.uint8))))
     start, counts, failures = time.perf_counter(), Counter[str](), 0
     for number in range(args.stores):
         is_signed, data = case(whole, args.seed, number)
-        how = outcome(data, said, is_signed)
+        how = outcome(data, expected, is_signed)
         counts[how.partition(":")[0]] += 1
         if how.startswith("FAILED"):
             failures += 1

@@ -1,4 +1,4 @@
-"""What can be said of many files by looking at the bytes of all of them at once, before any is parsed.
+"""What can be found out about many files from the bytes of all of them at once, before any is parsed.
 
 The tracks, the meta and system exclusive events, and how many bytes below 128 those leave for channel messages: what
 `reading` finds out about one file, in a few NumPy passes over some hundred. Only what can be read in one way is seen; a
@@ -133,11 +133,11 @@ class Glance:
         # Nothing but a delta time of 0 stands before each event of the head.
         later = np.cumsum((events.start != events.before + 1) | (self.data[events.before] != 0))
         before = np.append(0, later)[np.searchsorted(events.track, np.arange(len(tracks.file)))]
-        told = (events.kind == NAME) | (events.kind == TEXT)
-        told &= _new(tracks.file)[events.track] & (later == before[events.track])
+        use = (events.kind == NAME) | (events.kind == TEXT)
+        use &= _new(tracks.file)[events.track] & (later == before[events.track])
         file = tracks.file[events.track]
-        told &= np.bincount(file[told & (events.end > events.first)], minlength=len(self.size))[file] > 0
-        columns = (file[told], events.kind[told], events.first[told], events.end[told])
+        use &= np.bincount(file[use & (events.end > events.first)], minlength=len(self.size))[file] > 0
+        columns = (file[use], events.kind[use], events.first[use], events.end[use])
         heads: dict[int, list[tuple[bool, int, bytes]]] = {}
         for file, kind, first, end in zip(*[column.tolist() for column in columns]):
             heads.setdefault(file, []).append((True, kind, self.data[first:end].tobytes()))
@@ -145,7 +145,7 @@ class Glance:
 
     @cached_property
     def _walked(self) -> tuple[Tracks, Bools, Ints]:
-        """The tracks; which files are a header and as many tracks as it says; bytes below 128 in these chunks' heads."""
+        """The tracks; which files are a header and as many tracks as it counts; bytes below 128 in these chunks' heads."""
         data, ends, at = self.data, self.start + self.size, self.start + 14
         head = data[self.start[:, None] + np.arange(14)]
         form, count, division = np.ascontiguousarray(head[:, 8:]).view(">u2").astype(np.int64).T

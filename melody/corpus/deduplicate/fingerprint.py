@@ -178,7 +178,7 @@ def _numbered(codes: NDArray[Any]) -> tuple[Ints, Ints]:
 
 
 def _ngrams(part: Ints, onset: Ints, pitch: Column) -> tuple[Ints, NDArray[np.uint32]]:
-    """The part and the hash of each n-gram that moves enough to be told from another."""
+    """The part and the hash of each n-gram that moves enough to be distinctive."""
     if len(part) < NGRAM + 2:
         return np.zeros(0, np.int64), np.zeros(0, np.uint32)
     interval, time = np.diff(pitch.astype(np.int64)), np.diff(onset)

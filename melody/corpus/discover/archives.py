@@ -1,7 +1,7 @@
 """Zip and tar archives of strangers: what they hold, and its bytes, in bounded memory and time.
 
 One that would unpack to far more than it is, or has too many members, is read no further; nothing is ever unpacked to
-where its names say. Of a name that stands in an archive more than once the last is taken, as unpacking would leave it, and
+where its names point. Of a name that stands in an archive more than once the last is taken, as unpacking would leave it, and
 the others are listed as refused. Where an archive is damaged, what stands before the damage is read, and behind a damaged
 header of a tar archive what can be found again; the damage itself is listed.
 """

@@ -54,8 +54,7 @@ class Chunk:
 
     def shown(self, name: str) -> str:
         """The name below the folder, in characters that every screen and file takes."""
-        whole = f"{self.archive}/{name}" if self.archive else name
-        return for_terminal(whole)
+        return for_terminal(f"{self.archive}/{name}" if self.archive else name)
 
     def read(self, max_bytes: int) -> Iterator[bytes | MidiError]:
         """The bytes of each file, or why there are none."""

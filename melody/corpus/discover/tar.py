@@ -27,7 +27,7 @@ _PIECE = 1 << 16  # bytes that are unpacked at a time
 
 @dataclass(frozen=True)
 class Member:
-    """A member of a tar archive whose data come next; `reason` says why they cannot be read."""
+    """A member of a tar archive whose data come next; `reason` is why they cannot be read."""
 
     name: str
     size: int
@@ -139,7 +139,7 @@ class Stream:
     Parameters
     ----------
     path
-        Of the archive; its first bytes say how it is packed.
+        Of the archive; its first bytes show how it is packed.
     most
         Bytes that it may unpack to.
 
@@ -208,7 +208,7 @@ class Stream:
         return self.take(-(-size // BLOCK) * BLOCK)[:size]
 
     def pass_holes(self, block: bytes) -> None:
-        """The blocks that say where the holes of a sparse file are."""
+        """The blocks with the places of the holes of a sparse file."""
         more = block[482]
         while more:
             self.check(self.at)

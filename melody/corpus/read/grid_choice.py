@@ -42,7 +42,7 @@ def chosen(chunks: Sequence[Chunk], limits: ReadLimits) -> tuple[int, str]:
         shares.append(off_grid_share(source))
         tempi.append(next((speed for _, speed in source.tempi), 500_000) / 1e6)
         if sum(share <= OFF_GRID for share in shares) > SAMPLE // 2:
-            break  # whatever the others say, the median is no greater
+            break  # whatever the others are, the median is no greater
     if not shares or float(np.median(shares)) <= OFF_GRID:
         return TICKS_PER_QUARTER, ""
     quarter = float(np.median(tempi))
@@ -64,7 +64,7 @@ def _sample(chunks: Sequence[Chunk], limits: ReadLimits) -> Iterator[Source]:
         try:
             yield midi.scan(data, limits)[0]
         except MelodyError:
-            continue  # its verdict will say so
+            continue  # its verdict will report it
 
 
 def _spread(chunks: Sequence[Chunk], max_bytes: int) -> Iterable[bytes]:
