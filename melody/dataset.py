@@ -7,9 +7,9 @@ Williams and Peng 1990). A batch begins at the beginning of its pieces, where th
 first: a window holds the pieces that have not ended before it, so a state is carried on by taking its first rows, and what
 stands after the end of a piece within a window is masked. Everything follows from (seed, epoch).
 
-Features are worked out when a piece's turn comes, in the smallest integers that hold them, so that a corpus may be larger
-than memory: of each piece only its length and its possible transpositions are kept, and the features of as many pieces as
-`CACHE_BYTES` hold, which spares small corpora from working them out again each epoch.
+Features are computed when a piece's turn comes, in the smallest integers that hold them, so that a corpus may be larger
+than memory. Of each piece only its length and its possible transpositions are kept, some twenty bytes, and the features of
+as many pieces as `CACHE_BYTES` hold, which spares small corpora from computing them again each epoch.
 """
 
 from __future__ import annotations
@@ -164,17 +164,17 @@ class Batches:
         self._kind = np.min_scalar_type(max(sizes) - 1)  # the smallest that holds every column
         self._cached: dict[int, NDArray[np.integer]] = {}
         self._free_bytes = CACHE_BYTES
-        measured = [self._measured(np.asarray(rows, np.int64)) for rows in pieces]
-        self._lengths = np.array([events for events, _, _ in measured], np.int64)
-        self._keeping = np.array([keeping for _, _, keeping in measured], bool)  # (pieces, transpositions)
+        low, high = settings.transpositions
+        self._lengths = np.zeros(len(pieces), np.int64)  # events
+        self._keeping = np.zeros((len(pieces), high - low + 1 if training else 0), bool)  # which transpositions are possible
+        self.num_notes = 0
+        for number, rows in enumerate(np.asarray(rows, np.int64) for rows in pieces):
+            self._lengths[number] = len(rows)
+            self.num_notes += int(vocabulary.is_note(rows).sum())
+            if training:
+                self._keeping[number] = self._transposer.keeping(rows)
         self.num_events = int(self._lengths.sum())
         self.longest = int(self._lengths.max(initial=0))  # events
-        self.num_notes = sum(notes for _, notes, _ in measured)
-
-    def _measured(self, rows: Rows) -> tuple[int, int, NDArray[np.bool_]]:
-        """Events and notes of a piece, and the transpositions that are possible."""
-        keeping = self._transposer.keeping(rows) if self._training else np.zeros(0, bool)
-        return len(rows), int(self._vocabulary.is_note(rows).sum()), keeping
 
     def epoch(self, number: int, buckets: int | None = None) -> Iterator[Batch]:
         """The windows of epoch `number`, or of its first `buckets` length buckets."""

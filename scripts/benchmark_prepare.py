@@ -5,7 +5,7 @@
 
 All processes are counted. Ours is the whole way from the folder to tokens on disk: verdicts, repair, copies, versions,
 split and store; MidiTok's is `tokenize_dataset` with REMI, which has none of that. Each is run `ROUNDS` times in turns and
-the median is told; the file cache is warm for all. `--long` makes long polyphonic files of the folder first, by joining
+the median is printed; the file cache is warm for all. `--long` makes long polyphonic files of the folder first, by joining
 eight pieces at a time and layering three of those, and measures these.
 """
 
@@ -28,12 +28,11 @@ import numpy as np
 
 from melody import midi
 from melody.corpus import SPLITS, Corpus, PrepareSettings, prepare
-from melody.corpus.batch import batched, gathered, read_together
-from melody.corpus.encoding import Encoder
-from melody.corpus.judge import no_search_for_garbage
-from melody.corpus.sources import CHUNK_FILES, listed
+from melody.corpus.bulk import PackedSource, batched, gathered, packed, parse_many, read_together
+from melody.corpus.discover.listing import CHUNK_FILES, listed
+from melody.corpus.encode.encoder import Encoder
+from melody.corpus.validate.chunk import no_search_for_garbage
 from melody.errors import MidiError
-from melody.midi.packed import PackedSource, packed
 from melody.midi.source import Source
 from melody.piece import Part, Piece
 from melody.tokens.vocabulary import Vocabulary
@@ -134,7 +133,7 @@ def decoding(corpus: Corpus, paths: Sequence[Path]) -> None:
     import symusic
 
     tokenizer = miditok.REMI()
-    rows = [row for side in SPLITS for row in corpus.rows(side)]
+    rows = [row for split in SPLITS for row in corpus.rows(split)]
     tokens = [tokenizer.encode(symusic.Score.from_midi(path.read_bytes())) for path in paths]
 
     def decode() -> None:
@@ -152,19 +151,19 @@ def decoding(corpus: Corpus, paths: Sequence[Path]) -> None:
 
 
 def encoded(paths: Sequence[Path], vocabulary: Vocabulary) -> int:
-    """Tokens of all files, as many at a time as are judged together; their number."""
+    """Tokens of all files, as many at a time as are validated together; their number."""
     encoder, total = Encoder(vocabulary), 0
     for start in range(0, len(paths), CHUNK_FILES):
         with no_search_for_garbage():
             for contents in gathered(path.read_bytes() for path in paths[start : start + CHUNK_FILES]):
-                for run in batched([packed_source(skimmed) for skimmed in midi.skim_together(contents)]):
+                for run in batched([packed_source(skimmed) for skimmed in parse_many(contents)]):
                     events, _ = read_together(run, vocabulary.ticks_per_quarter)
                     total += sum(len(encoder.encode(few)[0]) for _, few in events.runs())
     return total
 
 
 def packed_source(skimmed: tuple[PackedSource | Source, list[str]] | MidiError) -> PackedSource:
-    """What a file says."""
+    """The events of a file."""
     assert not isinstance(skimmed, MidiError), skimmed
     together = packed(skimmed[0])
     assert together is not None, "a file that is out of the ordinary"

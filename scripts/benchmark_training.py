@@ -8,11 +8,13 @@ any training, the others have them at hand. They run in turns, ROUNDS times; the
 the ratios within a round. With one thread the seconds are the processor's own, so that other programs count less; with more
 they are those of the clock. The share of the peak is that of the multiplications of a note, forward and backward, in what
 the machine does in a product of two matrices of 1024 x 1024, measured in the same round: for `nn.LSTM` alone those of its
-layers, for `fit` those of the heads, too.
+layers, for `fit` those of the heads, too. The features' share is the part of `fit`'s time in which features are
+computed, none of them being kept from an epoch before.
 
-`--memory` prints the largest memory of a training of half a minute on so many files, each in a process of its own: the
-folder's files, varied as `scripts/stress_prepare.py` does it. An epoch sees a part of so many; all are looked through for
-the plan, and a tenth of them is measured at the end, which takes minutes.
+`--memory` prints the largest memory of a training on so many files, each in a process of its own, and by how many bytes a
+file it grows: the folder's files, varied as `scripts/stress_prepare.py` does it. An epoch sees a part of so many; all are
+looked through for the plan, and a tenth of them is measured at the end, which takes minutes with a model of the usual size
+(`--hidden 32 --layers 1` takes less).
 """
 
 from __future__ import annotations
@@ -31,13 +33,18 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
+from melody import dataset
 from melody.corpus import Corpus, PrepareSettings, prepare
 from melody.dataset import Batches
 from melody.network.model import MelodyLSTM, ModelSettings
+from melody.tokens.vocabulary import Rows, Vocabulary
 from melody.training.module import Loader, Tensors, window_loss
 from melody.training.run import fit
 from melody.training.settings import TrainingSettings
@@ -62,8 +69,7 @@ def main() -> None:
     parser.add_argument("--memory", type=int, nargs="+", metavar="FILES")
     arguments = parser.parse_args()
     if arguments.memory:
-        for files in arguments.memory:
-            print(memory(arguments.folder, files), flush=True)
+        memories(arguments.folder, arguments.memory, arguments.hidden, arguments.layers)
         return
     stored = arguments.folder.suffix == ".store"
     corpus = Corpus.open(arguments.folder) if stored else prepare(arguments.folder, PrepareSettings(workers=0))
@@ -73,7 +79,7 @@ def main() -> None:
     settings = TrainingSettings(epochs=1, model=replace(shape, num_layers=arguments.layers), samples=0)
     print(
         f"{'threads':8}{'precision':10}{'nn.LSTM':>10}{'ours':>10}{'fit':>10}{'fit/ours':>10}{'of peak:':>10}"
-        f"{'nn.LSTM':>9}{'fit':>6}   notes a second"
+        f"{'nn.LSTM':>9}{'fit':>6}{'features':>10}   notes a second"
     )
     for threads in arguments.threads:
         torch.set_num_threads(threads)
@@ -88,23 +94,41 @@ from melody.corpus import Corpus
 from melody.training.run import fit
 from melody.training.settings import TrainingSettings
 unit = 1024 if sys.platform == "linux" else 1
-settings = TrainingSettings(max_minutes=0.5, samples=0, precision="32")
+hidden, layers = map(int, sys.argv[3:5])
+settings = TrainingSettings(
+    epochs=1, epoch_share=float(sys.argv[5]), hidden_size=hidden, num_layers=layers, samples=0, precision="32"
+)
 fit(Corpus.open(sys.argv[1]), Path(sys.argv[2]), settings, on_epoch=lambda epoch: print(epoch.number, file=sys.stderr))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
 """
 
 
-def memory(folder: Path, files: int) -> str:
-    """The largest memory of a training on that many files, in a process of its own."""
+EVENTS = 400_000  # that one epoch sees, however many there are
+
+
+def memories(folder: Path, numbers: Sequence[int], hidden: int, layers: int) -> None:
+    """Print the largest memory of a training on each number of files, and by how much it grows a file."""
+    before: tuple[int, int] | None = None
+    for files in numbers:
+        notes, largest = memory(folder, files, hidden, layers)
+        grows = f"; {(largest - before[1]) / (files - before[0]):,.0f} bytes a file more" if before else ""
+        print(f"{files:,} files, {notes:,} notes: {largest / 1e6:,.0f} MB{grows}", flush=True)
+        before = files, largest
+
+
+def memory(folder: Path, files: int, hidden: int, layers: int) -> tuple[int, int]:
+    """Notes of that many files, and the largest memory of a training on them, in a process of its own."""
     from stress_prepare import make
 
     with tempfile.TemporaryDirectory() as temporary:
         scratch = Path(temporary)
         make(folder, scratch / "files", files)
         corpus = prepare(scratch / "files", PrepareSettings(workers=0), store=scratch / "store")
+        share = min(EVENTS / sum(corpus.rows("train").sizes.tolist()), 1.0)
         command = [sys.executable, "-c", TRAINING, str(scratch / "store"), str(scratch / "model.safetensors")]
+        command += [str(hidden), str(layers), str(share)]
         ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return f"{files:,} files, {corpus.counts['notes']:,} notes: {int(ran.stdout) / 1e6:,.0f} MB"
+    return corpus.counts["notes"], int(ran.stdout)
 
 
 def measure(corpus: Corpus, settings: TrainingSettings, threads: int, count: int, rounds: int) -> None:
@@ -116,10 +140,12 @@ def measure(corpus: Corpus, settings: TrainingSettings, threads: int, count: int
     shape = settings.model
     assert shape is not None
     rates: list[tuple[float, float, float, float]] = []
+    features: list[float] = []
     for _ in range(rounds):
         alone = looped(bare_lstm(shape), windows, clock, bf16)
         ours = looped(our_model(corpus, shape), windows, clock, bf16)
-        whole = fitted(corpus, settings, windows, clock)
+        whole, share_of_features = fitted(corpus, settings, windows, clock)
+        features.append(share_of_features)
         rates.append((alone, ours, whole, peak(clock, bf16)))
     alone, ours, whole, most = (statistics.median(column) for column in zip(*rates))
     ratio = statistics.median(fit_rate / our_rate for _, our_rate, fit_rate, _ in rates)
@@ -131,7 +157,7 @@ def measure(corpus: Corpus, settings: TrainingSettings, threads: int, count: int
     share = statistics.median(fit_rate * (of_lstm + of_heads) / top for _, _, fit_rate, top in rates)
     print(
         f"{threads:<8}{settings.precision:10}{alone:10,.0f}{ours:10,.0f}{whole:10,.0f}{100 * ratio:9.1f}%"
-        f"{100 * share_alone:18.0f}%{100 * share:5.0f}%"
+        f"{100 * share_alone:18.0f}%{100 * share:5.0f}%{100 * statistics.median(features):9.1f}%"
         f"   (matrix peak {most / 1e9:,.0f} GFLOP/s)",
         flush=True,
     )
@@ -180,18 +206,33 @@ def looped(model_and_step: tuple[nn.Module, Step], windows: list[Tensors], clock
     return _notes(windows) / (clock() - started)
 
 
-def fitted(corpus: Corpus, settings: TrainingSettings, windows: list[Tensors], clock: Callable[[], float]) -> float:
-    """Notes a second in `fit`, from the end of one window to that of another."""
+def fitted(
+    corpus: Corpus, settings: TrainingSettings, windows: list[Tensors], clock: Callable[[], float]
+) -> tuple[float, float]:
+    """Notes a second in `fit`, from the end of one window to that of another, and the share of features in that time."""
     times: list[float] = []
+    spent: list[float] = []  # on features, until each of these times
+    computing = 0.0
+    compute = dataset.with_features
+
+    def timed(vocabulary: Vocabulary, rows: Rows) -> NDArray[np.int64]:
+        nonlocal computing
+        begun = clock()
+        found = compute(vocabulary, rows)
+        computing += clock() - begun
+        return found
 
     def stop(share: float) -> None:
         times.append(clock())
+        spent.append(computing)
         if len(times) == len(windows):
             raise Enough
 
-    with tempfile.TemporaryDirectory() as folder, suppress(Enough):
+    uncached = patch.multiple(dataset, with_features=timed, CACHE_BYTES=0)  # planning would have computed the first ones
+    with tempfile.TemporaryDirectory() as folder, suppress(Enough), uncached:
         fit(corpus, Path(folder) / "model.safetensors", settings, on_step=stop)
-    return _notes(windows) / (times[-1] - times[WARM - 1])
+    seconds = times[-1] - times[WARM - 1]
+    return _notes(windows) / seconds, (spent[-1] - spent[WARM - 1]) / seconds
 
 
 def _notes(windows: list[Tensors]) -> int:

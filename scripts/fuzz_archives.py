@@ -4,7 +4,7 @@
     python scripts/fuzz_archives.py --archives 5000 --seed 1
 
 Zip archives of every method and tar archives of every format, plain and packed with gzip, bzip2 and xz, get one to eight
-faults, before or after they are packed; headers of tar archives get sizes, types and lengths that lie, with a check sum that
+faults, before or after they are packed; headers of tar archives get sizes, types and lengths that lie, with a checksum that
 fits. Each is listed and all that it claims to hold is read. Every case follows from the seed and its number alone;
 `--keep FOLDER` writes the failures there. Linux and macOS; the limit of memory holds on Linux.
 """
@@ -28,15 +28,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from fuzzing import faulty
 
 from melody import midi
-from melody.corpus.sources import listed
+from melody.corpus.discover.listing import listed
 from melody.errors import CorpusError, MelodyError
 from melody.piece import Piece
+from melody.text import for_terminal
 
 SECONDS = 5  # that one archive may take
 MEGABYTES = 800  # that all may take beyond what the script needs when idle
 BLOCK = 512
+MARKS = (b"\xff" * 4, b"\0" * 4, b"\xff\xff\xff\x7f", b"PK\x01\x02")
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 FORMATS = (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
@@ -83,29 +86,8 @@ def tarred(form: int) -> bytes:
     return target.getvalue()
 
 
-def faulty(data: bytes, rng: np.random.Generator) -> bytes:
-    """Bytes with one to eight faults."""
-    out = bytearray(data)
-    for _ in range(int(rng.integers(1, 9))):
-        at, length = int(rng.integers(len(out) + 1)), int(rng.integers(1, 64))
-        kind = rng.integers(6)
-        if kind == 0 and at < len(out):
-            out[at] = int(rng.integers(256))
-        elif kind == 1:
-            del out[at : at + length]
-        elif kind == 2:
-            out[at:at] = rng.bytes(length)
-        elif kind == 3:
-            out[at : at + length] = out[:length]
-        elif kind == 4:
-            out[at : at + 4] = rng.choice([b"\xff" * 4, b"\0" * 4, b"\xff\xff\xff\x7f", b"PK\x01\x02"])
-        elif kind == 5 and rng.random() < 0.3:
-            del out[at:]
-    return bytes(out)
-
-
 def lying(data: bytes, rng: np.random.Generator) -> bytes:
-    """A tar archive with headers that say what is not so."""
+    """A tar archive whose headers lie."""
     out = bytearray(data)
     headers = [at for at in range(0, len(out), BLOCK) if out[at + 257 : at + 262] == b"ustar"]
     for at in rng.choice(headers, rng.integers(1, 4)).tolist():
@@ -127,16 +109,16 @@ def case(seed: int, number: int) -> tuple[str, bytes]:
     """How the archive of that number ends, and its bytes."""
     rng = np.random.default_rng((seed, number))
     if rng.random() < 0.4:
-        return ".zip", faulty(zipped(METHODS[int(rng.integers(len(METHODS)))]), rng)
+        return ".zip", faulty(zipped(METHODS[int(rng.integers(len(METHODS)))]), rng, MARKS)
     suffix = list(PACKERS)[int(rng.integers(len(PACKERS)))]
     data = tarred(FORMATS[int(rng.integers(len(FORMATS)))])
     how = rng.integers(4)
     if how in (0, 2):
         data = lying(data, rng)
     if how in (1, 2):
-        data = faulty(data, rng)
+        data = faulty(data, rng, MARKS)
     data = PACKERS[suffix](data)
-    return suffix, faulty(data, rng) if how == 3 else data
+    return suffix, faulty(data, rng, MARKS) if how == 3 else data
 
 
 def outcome(folder: Path) -> str:
@@ -155,13 +137,13 @@ def outcome(folder: Path) -> str:
         words.append(str(error))
     except (Exception, TooLong) as error:
         return f"FAILED: {type(error).__name__}: {error}"
-    if not all(word.isprintable() for word in words):
+    if any(word != for_terminal(word) for word in words):
         return f"FAILED: words that no screen should get: {words!r}"
     return "read" if read else "refused"
 
 
 class TooLong(BaseException):
-    """More than `SECONDS`; no `Exception`, as those of the libraries are told as damage."""
+    """More than `SECONDS`; no `Exception`, as those of the libraries are taken as damage."""
 
 
 def _too_long(*_: object) -> None:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Mutated MIDI files through the reader: no crash, no hang, no memory past the limit, and a Piece or a MidiError each time;
-and many read together say what each says alone.
+and many read together are read as each is alone.
 
     python scripts/fuzz_midi.py --files 200000
     python scripts/fuzz_midi.py --files 20000 --folder data/fiddle --seed 7
@@ -25,8 +25,9 @@ from typing import Any
 import numpy as np
 
 from melody import midi
+from melody.corpus import bulk
+from melody.corpus.bulk.readable import parse_each
 from melody.errors import MidiError
-from melody.midi.packed import unpacked
 from melody.piece import Key, Part, Piece, Tempo, TimeSignature
 
 TOGETHER = 64  # files that are read together besides
@@ -133,37 +134,29 @@ def played_otherwise(data: bytes, limits: midi.ReadLimits) -> str:
     except MidiError as error:
         return f"FAILED: what is read is refused when it is to be played: {error}"
     read = midi.parse(data, limits, found.piece.ticks_per_quarter).piece
-    # Not the metre: of one whose denominator passes 8 bits symusic makes another, which cannot be heard.
+    # Not the metre: of one whose denominator passes 8 bits symusic makes another, which makes no sound.
     if replace(found.piece, time_signatures=read.time_signatures) != read:
         return "FAILED: what is played is not what is read"
     return "" if held.num_notes == found.piece.num_notes else "FAILED: pedals take notes away"
 
 
 def differing(files: list[bytes], limits: midi.ReadLimits) -> list[int]:
-    """Of which files `midi.skim_together` says another thing than `midi.skim`."""
-    together = [comparable(found) for found in midi.skim_together(files, limits)]
-    return [place for place, data in enumerate(files) if comparable(skimmed(data, limits)) != together[place]]
-
-
-def skimmed(data: bytes, limits: midi.ReadLimits) -> Any:
-    """What `midi.skim` gives or raises."""
-    try:
-        return midi.skim(data, limits)
-    except MidiError as error:
-        return error
+    """Which files `bulk.parse_many` reads in another way than `readable.parse_each`."""
+    fast, slow = (map(comparable, parse(files, limits)) for parse in (bulk.parse_many, parse_each))
+    return [place for place, (one, other) in enumerate(zip(fast, slow)) if one != other]
 
 
 def comparable(found: Any) -> Any:
     """What was found in a file, with its notes as bytes; the same for the same notes, tempi, texts and repairs."""
     if isinstance(found, MidiError):
         return str(found)
-    source, repairs = unpacked(found[0]), found[1]
+    source, repairs = bulk.unpacked(found[0]), found[1]
     parts, changes = tuple(source.parts), (tuple(source.time_signatures), tuple(source.tempi), tuple(source.keys))
     return source.ticks_per_quarter, source.notes.tobytes(), parts, changes, source.title, source.texts, tuple(repairs)
 
 
 def child(seeds: list[bytes], seed: int, numbers: range, at: Any, results: Any, bounds: Bounds) -> None:
-    """Read the files of `numbers`; `at` says which one is in hand."""
+    """Read the files of `numbers`; `at` is the one in hand."""
     _bound_memory(bounds.megabytes)
     limits = midi.ReadLimits(max_seconds=bounds.seconds / 2)
     midi.parse(seeds[0])  # the libraries are loaded now, not at the cost of the first file
@@ -185,7 +178,7 @@ def child(seeds: list[bytes], seed: int, numbers: range, at: Any, results: Any, 
         together.append(data)
         if len(together) == TOGETHER or number == numbers[-1]:
             first = number + 1 - len(together)
-            failures += [(first + place, "FAILED: says another thing alone") for place in differing(together, limits)]
+            failures += [(first + place, "FAILED: is read in another way alone") for place in differing(together, limits)]
             together = []
     results.put((counts, failures, slowest))
 

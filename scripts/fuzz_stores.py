@@ -3,8 +3,8 @@
 
     python scripts/fuzz_stores.py --stores 5000 --seed 1
 
-A store of made-up tunes gets one to eight faults anywhere. Half of them are signed anew, with check sums that fit, as one
-who makes stores to harm would do, and in these numbers of the header are exchanged as well; such a store may say other
+A store of made-up tunes gets one to eight faults anywhere. Half of them are signed anew, with checksums that fit, as one
+who makes stores to harm would do, and in these numbers of the header are exchanged as well; such a store may hold other
 things, but reading all of it ends in a `MelodyError` or in music. Every case follows from the seed and its number alone;
 `--keep FOLDER` writes the failures there.
 """
@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fuzzing import faulty
 
 from melody import midi
 from melody.corpus import SPLITS, Corpus, PrepareSettings, prepare
-from melody.corpus.store import MARK
-from melody.corpus.sums import BLOCK
+from melody.corpus.store.checksums import BLOCK
+from melody.corpus.store.reader import MARK
 from melody.errors import MelodyError
 from melody.piece import Part, Piece, TimeSignature
 
@@ -48,25 +49,6 @@ def store() -> bytes:
         return (Path(scratch) / "store").read_bytes()
 
 
-def faulty(data: bytes, rng: np.random.Generator) -> bytes:
-    """Bytes with one to eight faults."""
-    out = bytearray(data)
-    for _ in range(int(rng.integers(1, 9))):
-        at, length = int(rng.integers(len(out) + 1)), int(rng.integers(1, 64))
-        kind = rng.integers(5)
-        if kind == 0 and at < len(out):
-            out[at] = int(rng.integers(256))
-        elif kind == 1:
-            del out[at : at + length]
-        elif kind == 2:
-            out[at:at] = rng.bytes(length)
-        elif kind == 3:
-            out[at : at + length] = out[:length]
-        elif kind == 4:
-            out[at : at + 8] = rng.choice([b"\xff" * 8, bytes(8)])
-    return bytes(out)
-
-
 def parted(data: bytes) -> tuple[bytes, dict[str, Any]]:
     """What is summed, and the header."""
     length = int.from_bytes(data[-len(MARK) - 8 : -len(MARK)], "little")
@@ -75,7 +57,7 @@ def parted(data: bytes) -> tuple[bytes, dict[str, Any]]:
 
 
 def signed(body: bytes, header: dict[str, Any]) -> bytes:
-    """A store with check sums that fit."""
+    """A store with checksums that fit."""
     sums = np.array([zlib.crc32(body[at : at + BLOCK]) for at in range(0, len(body), BLOCK)], "<u4").tobytes()
     sections = header.get("sections")
     if isinstance(sections, dict):
@@ -116,22 +98,22 @@ def case(whole: bytes, seed: int, number: int) -> tuple[bool, bytes]:
 
 
 def read(corpus: Corpus) -> Any:
-    """All that a store says."""
-    for pieces in (corpus.rows(side) for side in SPLITS):
+    """All that a store holds."""
+    for pieces in (corpus.rows(split) for split in SPLITS):
         for rows in pieces:
             try:
                 corpus.vocabulary.decode(rows)
             except MelodyError:  # tokens that are no music are found where they are used
                 continue
-    sources = [corpus.verdicts.judgement(number).source for number in range(len(corpus.verdicts))]
+    sources = [corpus.verdicts.file_record(number).source for number in range(len(corpus.verdicts))]
     known = [corpus.find(source) for source in sources]
     corpus.pieces([number for found in known if found and (number := found[1]) >= 0])
-    rows = [[row.tolist() for row in corpus.rows(side)] for side in SPLITS]
-    names = [corpus.names(side) for side in SPLITS]
-    return [corpus.manifest, corpus.summary(), corpus.report(), rows, names, corpus.judging]
+    rows = [[row.tolist() for row in corpus.rows(split)] for split in SPLITS]
+    names = [corpus.names(split) for split in SPLITS]
+    return [corpus.manifest, corpus.summary(), corpus.report(), rows, names, corpus.validation_key]
 
 
-def outcome(data: bytes, said: str, is_signed: bool) -> str:
+def outcome(data: bytes, expected: str, is_signed: bool) -> str:
     """'refused', 'the same', 'other', or 'FAILED: ...' if that is against the rules."""
     try:
         found = json.dumps(read(Corpus.of_bytes(np.frombuffer(data, np.uint8))))
@@ -139,7 +121,7 @@ def outcome(data: bytes, said: str, is_signed: bool) -> str:
         return "refused" if "\n" not in str(error) else "FAILED: more than one line"
     except Exception as error:
         return f"FAILED: {type(error).__name__}: {error}"
-    if found == said:
+    if found == expected:
         return "the same"
     return "other, signed anew" if is_signed else "FAILED: another corpus, and nobody noticed"
 
@@ -152,11 +134,11 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="write the bytes of failures to this folder")
     args = parser.parse_args()
     whole = store()
-    said = json.dumps(read(Corpus.of_bytes(np.frombuffer(whole, np.uint8))))
+    expected = json.dumps(read(Corpus.of_bytes(np.frombuffer(whole, np.uint8))))
     start, counts, failures = time.perf_counter(), Counter[str](), 0
     for number in range(args.stores):
         is_signed, data = case(whole, args.seed, number)
-        how = outcome(data, said, is_signed)
+        how = outcome(data, expected, is_signed)
         counts[how.partition(":")[0]] += 1
         if how.startswith("FAILED"):
             failures += 1

@@ -7,10 +7,12 @@ import multiprocessing
 import queue
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 Outcome = Callable[[int, int], str]  # of a seed and a number; what begins with FAILED is against the rules
 
@@ -21,6 +23,28 @@ class Bounds:
 
     seconds: float = 20.0
     megabytes: int = 800
+
+
+def faulty(data: bytes, rng: np.random.Generator, marks: Sequence[bytes] = (b"\xff" * 8, bytes(8))) -> bytes:
+    """Bytes with one to eight faults: changed, left out, put in, repeated, overwritten by one of the `marks`, or cut off."""
+    out = bytearray(data)
+    for _ in range(int(rng.integers(1, 9))):
+        at, length = int(rng.integers(len(out) + 1)), int(rng.integers(1, 64))
+        kind = rng.integers(6)
+        if kind == 0 and at < len(out):
+            out[at] = int(rng.integers(256))
+        elif kind == 1:
+            del out[at : at + length]
+        elif kind == 2:
+            out[at:at] = rng.bytes(length)
+        elif kind == 3:
+            out[at : at + length] = out[:length]
+        elif kind == 4:
+            mark = marks[int(rng.integers(len(marks)))]
+            out[at : at + len(mark)] = mark
+        elif kind == 5 and rng.random() < 0.3:
+            del out[at:]
+    return bytes(out)
 
 
 @dataclass

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from melody import midi
+from melody.corpus.manifest import pieces_of
 from melody.piece import Piece
 from melody.sampling import Model, SamplingSettings, load
 from melody.sampling.tasks.harmonize import harmonize
@@ -33,7 +34,7 @@ PERFECT = {7: "fifths", 0: "octaves"}
 
 def held_out(model: Model, folder: Path, most: int) -> list[Piece]:
     """Up to `most` held-out pieces, spread over all of them."""
-    names = [file["path"] for file in model.file.manifest.get("files", []) if file["split"] == "test"]
+    names = [piece.path for piece in pieces_of(model.file.manifest) if piece.split == "test"]
     names = names or sorted(path.name for path in folder.glob("*.mid"))
     return [midi.read(folder / name) for name in names[:: max(len(names) // most, 1)][:most]]
 

@@ -80,10 +80,10 @@ def undisturbed(scratch: Path, script: Path, files: int, workers: int) -> None:
         folder = scratch / "files" if number == files else scratch / str(number)
         if number < files:
             some(scratch / "files", number, folder)
-        memory, *told = run(script, folder, scratch / ("quiet" if number == files else f"{number}.store"), workers)
+        memory, *lines = run(script, folder, scratch / ("quiet" if number == files else f"{number}.store"), workers)
         largest = int(memory.split()[1])
         grows = f"; {(largest - before[1]) / (number - before[0]):.0f} bytes a file more" if before[0] else ""
-        print(f"{number:,} files:", told[0] + grows, *told[1:], sep="\n  ", flush=True)
+        print(f"{number:,} files:", lines[0] + grows, *lines[1:], sep="\n  ", flush=True)
         before = (number, largest)
 
 

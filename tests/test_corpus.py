@@ -9,17 +9,14 @@ import pytest
 from tunes import by_path, fill, polyphonic, tune
 
 from melody import midi
-from melody.corpus import SPLITS, PrepareSettings, batch, explain, prepare
+from melody.corpus import SPLITS, PrepareSettings, explain, prepare
 from melody.corpus import events as ev
-from melody.corpus.batch import read_together
-from melody.corpus.encoding import Encoder, count, decode
-from melody.corpus.fingerprint import EMPTY, NGRAM, SKETCH, Notes, Voices
-from melody.corpus.groups import CONTAINMENT, RESEMBLANCE, connect, found, link_lines, resemble, song_name
-from melody.corpus.parts import melodiousness, taken
-from melody.corpus.spill import Column, counted
+from melody.corpus.deduplicate.fingerprint import EMPTY, NGRAM, SKETCH, Notes, Voices
+from melody.corpus.deduplicate.versions import CONTAINMENT, RESEMBLANCE, connect, found, link_lines, resemble, song_name
+from melody.corpus.encode.encoder import Encoder, count, decode
+from melody.corpus.external_sort import DiskColumn, numbered
+from melody.corpus.read.part_selection import melodiousness, selected
 from melody.errors import CorpusError, MidiError
-from melody.midi.packed import NOTE, PackedSource, packed
-from melody.midi.source import Source, to_piece
 from melody.piece import Part, Piece, Tempo
 from melody.tokens.usage import Parts, Usage
 from melody.tokens.vocabulary import Vocabulary
@@ -121,72 +118,7 @@ def test_settings_out_of_range_are_refused(wrong):
         PrepareSettings(**wrong)
 
 
-# Reading together = reading one by one
-
-
-def random_source(rng: np.random.Generator) -> Source:
-    """Anything a file may say: overlaps, empty notes, signatures in mid-bar, several parts of one instrument."""
-    notes, parts = int(rng.integers(1, 40)), int(rng.integers(1, 4))
-    grid = int(rng.choice([24, 96, 120, 480]))
-    exact = rng.random() < 0.6
-    start = np.sort(rng.integers(0, 400, notes)) * (grid // 24 if exact else 1)
-    length = rng.integers(0 if rng.random() < 0.2 else 1, 30, notes) * (grid // 24 if exact else 1)
-    pitch = rng.integers(40, 44 if rng.random() < 0.3 else 90, notes)
-    columns = np.stack([start, start + length, pitch, rng.integers(1, 128, notes), rng.integers(0, parts, notes)])
-    columns[4, :parts] = np.arange(parts)[:notes]
-    parts = int(columns[4].max()) + 1
-    ticks = [0, int(rng.integers(0, 5)) * grid, int(rng.integers(0, 1000))]
-    return Source(
-        ticks_per_quarter=grid,
-        notes=columns[:, np.argsort(columns[4], kind="stable")].astype(np.int64),
-        parts=[Part(int(rng.integers(0, 2)), bool(rng.random() < 0.2)) for _ in range(parts)],
-        time_signatures=[(t, int(rng.integers(1, 8)), int(rng.choice([3, 4, 8]))) for t in ticks[: rng.integers(0, 4)]],
-        tempi=[(t, int(rng.choice([0, 400_000, 500_000]))) for t in ticks[: rng.integers(0, 4)]],
-        keys=[(t, int(rng.integers(-9, 8)), int(rng.integers(0, 2))) for t in ticks[: rng.integers(0, 3)]],
-    )
-
-
-def test_files_read_together_give_what_each_gives_alone():
-    rng = np.random.default_rng(0)
-    sources = [random_source(rng) for _ in range(250)]
-    together, words = read_together([packed(source) for source in sources], 24)
-    place = 0
-    for source, told in zip(sources, words):
-        repairs: list[str] = []
-        piece, _ = to_piece(source, 24, repairs)
-        if told is None:
-            assert repairs  # only what has to be repaired goes the careful way
-            continue
-        assert told == tuple(repairs)
-        for one, other in zip(ev.of_piece(piece).columns, together.choose([place]).columns):
-            np.testing.assert_array_equal(one, other)
-        place += 1
-    assert place == len(together) > 50
-
-
-@pytest.mark.parametrize("bits", [3, 12, 20, 31])
-def test_rows_are_sorted_by_all_columns_and_equals_stay_in_order(bits):
-    """Three columns of 31 bits are more than one number of 64 holds."""
-    rng = np.random.default_rng(bits)
-    for size in (1, 2, 1000):
-        columns = rng.integers(0, 2**bits, (3, size)).astype(np.int32)
-        assert batch._order(*[(c, 2**bits) for c in columns]).tolist() == np.lexsort(columns[::-1]).tolist()
-
-
-def test_a_file_out_of_range_changes_nothing_of_those_beside_it():
-    """Its notes begin before 0, as ticks beyond 32 bits come to lie, or end after the last tick that a piece has."""
-    rng = np.random.default_rng(3)
-    plain = [packed(random_source(rng)) for _ in range(12)]
-    alone, told = read_together(plain, 24)
-    notes = np.zeros(1, NOTE)
-    notes["velocity"] = 64
-    for start, duration, grid in ((-5000, 100, 24), (-50_000, 9000, 24_000), (2**31 - 10, 2**31 - 1, 24)):
-        notes["time"], notes["duration"] = start, duration
-        wrong = PackedSource(grid, 0, notes.tobytes(), [1], [Part()])
-        together, words = read_together([*plain[:5], wrong, *plain[5:]], 24)
-        assert words == [*told[:5], None, *told[5:]]
-        for one, other in zip(together.columns, alone.columns):
-            np.testing.assert_array_equal(one, other)
+# Encoding together = encoding one by one
 
 
 @pytest.mark.parametrize("seeds", [range(6), (0,), (1, 3)])
@@ -291,7 +223,7 @@ VERSIONS = {
     "transposed": lambda p: p.transpose(5),
     "other tempo": lambda p: replace(p, tempi=(Tempo(0, 300_000),)),
     "twice as long": lambda p: replace(p, onset=p.onset * 2, duration=p.duration * 2),
-    "melody alone": lambda p: taken(p, "1", True)[0],
+    "melody alone": lambda p: selected(p, "1", True)[0],
     "other instrument": lambda p: replace(p, parts=(Part(40), Part(0))),
     "with drums": lambda p: replace(
         p,
@@ -351,17 +283,17 @@ def test_connected_is_what_a_walk_along_the_links_reaches():
         whole = reach[a] | reach[b]
         for i in whole:
             reach[i] = whole
-    root = counted(400)
+    root = numbered(400)
     for some in np.array_split(links, 7):
         connect(root, some)
     assert found(root, np.arange(400)).tolist() == [min(reach[i]) for i in range(400)]
 
 
 def test_a_common_line_costs_no_more_than_its_neighbours():
-    many = Column(("<u4", (64,)))
+    many = DiskColumn(("<u4", (64,)))
     many.extend(np.repeat(sketch(tune(1, chords=False)), 3000, axis=0))
     start = time.process_time()
-    root = counted(3000)
+    root = numbered(3000)
     link_lines(root, np.arange(3000), np.ones(3000, bool), many)
     assert not found(root, np.arange(3000)).any() and time.process_time() - start < 5
 
@@ -393,21 +325,21 @@ def test_the_result_does_not_depend_on_where_the_folder_is(folder, tmp_path):
 def test_parts_by_number_name_height_and_rule():
     piece = tune(3)
     for part in ("1", "melody", "highest", "melodic"):
-        chosen, told = taken(piece, part, True)
+        chosen, told = selected(piece, part, True)
         assert chosen.pitch.tolist() == piece.pitch[piece.part == 0].tolist() and "part 1 of 2 'Melody'" in told
     unnamed = replace(piece, parts=(Part(0), Part(24)))
-    assert taken(unnamed, "melodic", True)[1] == "part 1 of 2, the most melodic"
+    assert selected(unnamed, "melodic", True)[1] == "part 1 of 2, the most melodic"
     assert 1 >= melodiousness(piece, 0) > melodiousness(piece, 1) >= 0
-    assert taken(piece, "2", True)[0].parts == (Part(24, False, "Chords"),)
+    assert selected(piece, "2", True)[0].parts == (Part(24, False, "Chords"),)
     for part in ("3", "flute"):
         with pytest.raises(CorpusError):
-            taken(piece, part, True)
+            selected(piece, part, True)
 
 
 def test_drums_stay_out_if_so_asked():
     piece = polyphonic(0)
-    assert not taken(piece, "all", False)[0].is_drum.any()
-    assert taken(piece, "all", True)[0] is piece
+    assert not selected(piece, "all", False)[0].is_drum.any()
+    assert selected(piece, "all", True)[0] is piece
 
 
 def test_the_part_taken_is_told(folder):
@@ -466,7 +398,7 @@ def test_melodies_alone_stand_with_their_tunes(tmp_path, nottingham):
     for name in names:
         piece = midi.read(NOTTINGHAM / name)
         midi.write(piece, tmp_path / name)
-        midi.write(taken(piece, "1", True)[0].transpose(-2), tmp_path / f"melody of {name}")
+        midi.write(selected(piece, "1", True)[0].transpose(-2), tmp_path / f"melody of {name}")
     verdicts = by_path(prepare(tmp_path))
     for name in names:
         assert verdicts[name].group == verdicts[f"melody of {name}"].group

@@ -32,7 +32,7 @@ TUNES = [midi.to_bytes(tune(seed, 30)) for seed in range(4)]
 
 
 def header(name: str, size: bytes, kind: bytes = b"0", mark: bytes = b"ustar\x0000") -> bytes:
-    """A header block of a tar archive: name, mode, owners, size, time, check sum, type, rest."""
+    """A header block of a tar archive: name, mode, owners, size, time, checksum, type, rest."""
     start = name.encode().ljust(100, b"\0") + b"0000644\0" + b"0000000\0" * 2 + size + b"00000000000\0"
     block = (start + b" " * 8 + kind + bytes(100) + mark).ljust(512, b"\0")
     return block[:148] + b"%06o\0 " % sum(block) + block[156:]
@@ -137,7 +137,7 @@ def streamed(path: Path, pieces: Iterator[bytes]) -> None:
 
 @pytest.mark.parametrize("kind", [b"L", b"x", b"g", b"0", b"5"])
 def test_what_unpacks_to_hundreds_of_megabytes_costs_no_memory(tmp_path, monkeypatch, kind):
-    monkeypatch.setattr("melody.corpus.archives.MAX_UNPACKED", 30_000_000)
+    monkeypatch.setattr("melody.corpus.discover.archives.MAX_UNPACKED", 30_000_000)
     size = 200_000_000
     zeros = (bytes(1_000_000) for _ in range(60))
     streamed(tmp_path / "a.tar.gz", iter([member("0.mid", TUNES[0]), header("x.mid", octal(size), kind), *zeros]))

@@ -1,4 +1,4 @@
-"""Places that cannot be read or written: one line each, and nothing left behind."""
+"""Assignment that cannot be read or written: one line each, and nothing left behind."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from tunes import by_path, tune
 
 from melody import midi
 from melody.corpus import Corpus, PrepareSettings, explain, prepare
-from melody.corpus.spill import Column
+from melody.corpus.external_sort import DiskColumn
 from melody.errors import MelodyError
 from melody.files import FileError
 
@@ -115,7 +115,7 @@ def test_many_folders_in_one_another_are_gone_through(tmp_path):
 
 @pytest.mark.parametrize("name", ["TMPDIR is gone", "no place at all"])
 def test_no_room_for_temporary_files_is_one_line(folder, tmp_path, monkeypatch, name):
-    monkeypatch.setattr("melody.corpus.spill.SMALL", 0)
+    monkeypatch.setattr("melody.corpus.external_sort.SMALL", 0)
     if name == "no place at all":
         monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [])
         monkeypatch.setattr(tempfile, "tempdir", None)
@@ -123,7 +123,7 @@ def test_no_room_for_temporary_files_is_one_line(folder, tmp_path, monkeypatch, 
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     with pytest.raises(FileError, match="cannot write temporary files"):
         prepare(folder)
-    column = Column("u1")
+    column = DiskColumn("u1")
     assert "free some space there or set TMPDIR" in refusal(lambda: column.extend(bytearray(10)))
 
 

@@ -13,14 +13,15 @@ from tunes import fill, tune
 
 from melody import midi
 from melody.corpus import Corpus, PrepareSettings, prepare
-from melody.corpus.lock import work_folder
+from melody.corpus.store.lock import work_folder
 from melody.errors import CorpusError
 
 RUN = """
 import multiprocessing, sys, time
-from melody.corpus import PrepareSettings, prepare, sources
+from melody.corpus import PrepareSettings, prepare
+from melody.corpus.discover import listing
 from melody.errors import MelodyError
-sources.CHUNK_FILES = 2
+listing.CHUNK_FILES = 2
 def told(progress):
     print(*(child.pid for child in multiprocessing.active_children()), flush=True)
     time.sleep(float(sys.argv[4]))

@@ -15,7 +15,7 @@ import pytest
 from tunes import by_path, fill, tune
 
 from melody import midi
-from melody.corpus import SPLITS, Corpus, PrepareSettings, explain, prepare
+from melody.corpus import SPLITS, Corpus, PrepareSettings, bulk, explain, prepare
 from melody.errors import CorpusError
 from melody.piece import Piece
 
@@ -50,8 +50,8 @@ def test_a_second_run_is_the_first_and_a_changed_one_a_fresh_one(folder, tmp_pat
     prepare(here, store=store)
     first = store.read_bytes()
     scanned: list[bytes] = []
-    skim = midi.skim_together
-    monkeypatch.setattr(midi, "skim_together", lambda files, limits: (scanned.extend(files), skim(files, limits))[1])
+    parse = bulk.parse_many
+    monkeypatch.setattr(bulk, "parse_many", lambda files, limits: (scanned.extend(files), parse(files, limits))[1])
     settings = PrepareSettings(ticks_per_quarter=24)
     prepare(here, settings, store=store)
     scanned.clear()
@@ -105,7 +105,7 @@ def test_one_bit_anywhere_is_noticed_where_it_is_read(folder, tmp_path):
 
 
 def test_damage_is_found_before_what_is_damaged_is_used_and_not_looked_for_elsewhere(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("melody.corpus.sums.BLOCK", 512)
+    monkeypatch.setattr("melody.corpus.store.checksums.BLOCK", 512)
     prepare(folder, store=tmp_path / "store")
     data = bytearray((tmp_path / "store").read_bytes())
     data[600] ^= 1  # among the events of the first pieces
@@ -115,7 +115,7 @@ def test_damage_is_found_before_what_is_damaged_is_used_and_not_looked_for_elsew
         try:
             assert len(rows[number]) == rows.sizes[number]
         except CorpusError as error:
-            damaged += "check sum is wrong at byte 512" in str(error)
+            damaged += "checksum is wrong at byte 512" in str(error)
     assert 0 < damaged < len(rows)
 
 
@@ -134,8 +134,8 @@ def test_a_store_that_is_damaged_or_of_another_version_is_made_again(folder, tmp
 RUN = """
 import sys, time
 from melody.corpus import PrepareSettings, prepare
-from melody.corpus import sources
-sources.CHUNK_FILES = 2
+from melody.corpus.discover import listing
+listing.CHUNK_FILES = 2
 if __name__ == "__main__":
     prepare(sys.argv[1], store=sys.argv[2], on_progress=lambda p: (print(p.done, flush=True), time.sleep(0.1)))
 """
@@ -160,7 +160,7 @@ def test_killed_and_begun_again_the_store_is_the_same(folder, tmp_path):
 
 
 def test_processes_give_the_same_bytes(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("melody.corpus.sources.CHUNK_FILES", 6)
+    monkeypatch.setattr("melody.corpus.discover.listing.CHUNK_FILES", 6)
     prepare(folder, PrepareSettings(workers=1), store=tmp_path / "1")
     prepare(folder, PrepareSettings(workers=2), store=tmp_path / "2")
     assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
@@ -169,7 +169,7 @@ def test_processes_give_the_same_bytes(folder, tmp_path, monkeypatch):
 @pytest.mark.filterwarnings("ignore")
 def test_a_dask_worker_that_dies_changes_nothing(folder, tmp_path, monkeypatch):
     distributed = pytest.importorskip("distributed", reason="the extra melody[dask] is not installed")
-    monkeypatch.setattr("melody.corpus.sources.CHUNK_FILES", 2)
+    monkeypatch.setattr("melody.corpus.discover.listing.CHUNK_FILES", 2)
     prepare(folder, store=tmp_path / "1")
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
         done = []
@@ -210,7 +210,7 @@ def test_archives_are_read_in_place(folder, tmp_path, name):
 
 
 def test_a_bomb_is_refused_and_costs_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr("melody.corpus.archives.MAX_UNPACKED", 20_000_000)
+    monkeypatch.setattr("melody.corpus.discover.archives.MAX_UNPACKED", 20_000_000)
     midi.write(tune(0), tmp_path / "a.mid")
     block = bytes(1_000_000)
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:

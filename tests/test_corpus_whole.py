@@ -15,15 +15,16 @@ import pytest
 from tunes import by_path, fill, polyphonic, tune
 
 from melody import midi
-from melody.corpus import SPLITS, PrepareSettings, prepare, sources, spill
+from melody.corpus import SPLITS, PrepareSettings, external_sort, prepare
 from melody.corpus import events as ev
-from melody.corpus.fingerprint import Notes, Voices
-from melody.corpus.judge import Task, judged
-from melody.corpus.shard import Shard, line_of
-from melody.corpus.sources import listed
-from melody.corpus.spill import Column, in_order, table
-from melody.corpus.split import drawn, split
-from melody.corpus.survey import PartUse, Survey
+from melody.corpus.deduplicate.fingerprint import Notes, Voices
+from melody.corpus.deduplicate.pieces import PartUse, PieceTable
+from melody.corpus.discover import listing
+from melody.corpus.discover.listing import listed
+from melody.corpus.external_sort import DiskColumn, disk_table, sorted_blocks
+from melody.corpus.split import shuffled, split
+from melody.corpus.validate.chunk import Task, validate
+from melody.corpus.validate.shard import Shard, line_of
 from melody.errors import CorpusError
 from melody.piece import Part, Piece
 from melody.tokens.usage import part_keys
@@ -32,9 +33,9 @@ from melody.tokens.usage import part_keys
 @pytest.fixture
 def tight(monkeypatch):
     """Next to nothing fits in memory."""
-    monkeypatch.setattr(spill, "SMALL", 64)
-    monkeypatch.setattr(spill, "ROWS", 7)
-    monkeypatch.setattr(spill, "PART", 80)
+    monkeypatch.setattr(external_sort, "SMALL", 64)
+    monkeypatch.setattr(external_sort, "ROWS", 7)
+    monkeypatch.setattr(external_sort, "PART", 80)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def folder(tmp_path_factory):
 def shard_of(folder: Path) -> Shard:
     listing = listed(folder)
     assert len(listing.chunks) == 1
-    return judged(Task(listing.chunks[0], PrepareSettings(), 24))
+    return validate(Task(listing.chunks[0], PrepareSettings(), 24))
 
 
 # Columns in files
@@ -60,7 +61,7 @@ def shard_of(folder: Path) -> Shard:
 def test_a_column_is_the_array_it_was_made_of(tight, kind, width):
     rng = np.random.default_rng(0)
     rows = rng.integers(0, 256, (200, *width)).astype(kind)
-    column = Column((kind, width))
+    column = DiskColumn((kind, width))
     for some in np.split(rows, [0, 1, 5, 90, 90, 200]):
         column.extend(some)
         column.rows(3, 9)  # reading between writing
@@ -75,11 +76,11 @@ def test_a_column_is_the_array_it_was_made_of(tight, kind, width):
 
 @pytest.mark.parametrize("size", [0, 3, 1000])
 def test_a_table_holds_what_is_put_in_it(tight, size):
-    numbers = table(size, "<u4", 5)
+    numbers = disk_table(size, "<u4", 5)
     assert numbers.tolist() == [5] * size
     numbers[::2] = 7
     assert numbers.tolist() == ([7, 5] * size)[:size]
-    assert spill.counted(size).tolist() == list(range(size))
+    assert external_sort.numbered(size).tolist() == list(range(size))
 
 
 @pytest.mark.parametrize("width", [1, 3])
@@ -88,7 +89,7 @@ def test_sorting_by_ranges_is_sorting(tight, width, size):
     rng = np.random.default_rng(0)
     rows = rng.integers(0, 2**64, (size, width), np.uint64, endpoint=False)
     rows[: size // 2, 0] = rows[rng.integers(0, size, size // 2), 0]  # some first columns twice
-    parts = list(in_order(np.array_split(rows, 7), size, width))
+    parts = list(sorted_blocks(np.array_split(rows, 7), size, width))
     assert np.concatenate([rows[:0], *parts]).tolist() == sorted(rows.tolist())
     firsts = [set(part[:, 0].tolist()) for part in parts]
     assert sum(map(len, firsts)) == len(set().union(*firsts))  # none comes in two parts
@@ -97,12 +98,12 @@ def test_sorting_by_ranges_is_sorting(tight, width, size):
 FULL = """
 import resource, signal, sys
 import numpy as np
-from melody.corpus.spill import Column, table
+from melody.corpus.external_sort import DiskColumn, disk_table
 from melody.files import FileError, replacing
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
-column = Column("u1")
-for attempt in (lambda: column.extend(np.zeros(3_000_000)), lambda: table(3_000_000, "u1")):
+column = DiskColumn("u1")
+for attempt in (lambda: column.extend(np.zeros(3_000_000)), lambda: disk_table(3_000_000, "u1")):
     try:
         with replacing(sys.argv[1]):
             attempt()
@@ -145,12 +146,12 @@ def test_a_shard_is_the_same_from_its_bytes_and_damaged_ones_are_found(folder):
 def test_a_line_is_what_its_judgement_says_and_agrees_with_the_columns(folder):
     shard = shard_of(folder)
     kept = iter(range(len(shard.events)))
-    for number, (line, judgement) in enumerate(zip(shard.lines, shard.judgements)):
-        verdict = judgement.verdict
-        assert json.loads(line) == json.loads(line_of(judgement.to_dict()))
+    for number, (line, file_record) in enumerate(zip(shard.lines, shard.file_records)):
+        verdict = file_record.verdict
+        assert json.loads(line) == json.loads(line_of(file_record.to_dict()))
         assert ("kept", "repaired", "rejected")[shard.status[number]] == verdict.status
         assert (shard.cause[number] == 0) == (verdict.cause == "") and shard.notes[number] == verdict.notes
-        assert int(judgement.source[:16], 16) == shard.sources[number]
+        assert int(file_record.source[:16], 16) == shard.sources[number]
         if verdict.status != "rejected":
             assert shard.contents[next(kept)].tobytes().hex() == verdict.content
     assert next(kept, None) is None
@@ -197,13 +198,13 @@ def test_no_notes_have_no_parts():
 
 @pytest.mark.parametrize("chunk", [2, 256])
 def test_what_parts_play_is_added_up_over_all_pieces_but_copies(folder, tight, monkeypatch, chunk):
-    monkeypatch.setattr(sources, "CHUNK_FILES", chunk)
-    survey, listing = Survey(), listed(folder)
-    for task in (Task(some, PrepareSettings(), 24) for some in listing.chunks):
-        survey.add(judged(task))
+    monkeypatch.setattr(listing, "CHUNK_FILES", chunk)
+    table_of_pieces, found = PieceTable(), listed(folder)
+    for task in (Task(some, PrepareSettings(), 24) for some in found.chunks):
+        table_of_pieces.add(validate(task))
     uses: Counter[tuple] = Counter()
     names: dict[int, set[str]] = {}
-    for use in survey.parts(survey.originals()):
+    for use in table_of_pieces.parts(table_of_pieces.copies()):
         assert isinstance(use, PartUse)
         names.setdefault(use.kind, set()).add(use.name)
         uses[use.kind, "notes"] += use.notes
@@ -227,25 +228,25 @@ def split_slowly(groups: dict[str, int], valid: float, test: float, seed: int) -
     order = sorted(groups, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
     total = sum(groups.values())
     room = {"test": int(test * total + 0.5), "valid": max(int(valid * total + 0.5), int(valid > 0))}
-    sides = {}
+    splits = {}
     for name in order:
         side = next((s for s in ("test", "valid") if groups[name] <= room[s]), "train")
         if side != "train":
             room[side] -= groups[name]
-        sides[name] = side
-    if len(order) > 1 and valid > 0 and "valid" not in sides.values():
-        sides[min(order, key=lambda name: groups[name])] = "valid"
-    if order and "train" not in sides.values():
-        sides[max(order, key=lambda name: groups[name])] = "train"
-    return sides
+        splits[name] = side
+    if len(order) > 1 and valid > 0 and "valid" not in splits.values():
+        splits[min(order, key=lambda name: groups[name])] = "valid"
+    if order and "train" not in splits.values():
+        splits[max(order, key=lambda name: groups[name])] = "train"
+    return splits
 
 
 def split_of(groups: dict[str, int], valid: float = 0.1, test: float = 0.1, seed: int = 0) -> dict[str, str]:
     names = np.frombuffer(bytes.fromhex("".join(groups)), np.uint8).reshape(-1, 16)
     numbers = np.arange(len(names))
     blocks = [(numbers[some], names[some]) for some in np.array_split(numbers, 3)]
-    sides = split(drawn(blocks, len(names), seed), np.array(list(groups.values()), np.int64), valid=valid, test=test)
-    return {name: SPLITS[side] for name, side in zip(groups, sides.tolist())}
+    splits = split(shuffled(blocks, len(names), seed), np.array(list(groups.values()), np.int64), valid=valid, test=test)
+    return {name: SPLITS[side] for name, side in zip(groups, splits.tolist())}
 
 
 def named(sizes) -> dict[str, int]:
@@ -262,21 +263,21 @@ def test_the_split_is_the_rule_applied_group_by_group(tight):
 
 def test_the_split_depends_on_names_and_seed_alone():
     groups = named(1 + i % 3 for i in range(200))
-    sides = split_of(groups, test=0.2, seed=1)
-    assert split_of(dict(reversed(groups.items())), test=0.2, seed=1) == sides
-    assert split_of(groups, test=0.2, seed=2) != sides
+    splits = split_of(groups, test=0.2, seed=1)
+    assert split_of(dict(reversed(groups.items())), test=0.2, seed=1) == splits
+    assert split_of(groups, test=0.2, seed=2) != splits
     total = sum(groups.values())
     for name, share in (("valid", 0.1), ("test", 0.2), ("train", 0.7)):
-        assert abs(sum(groups[g] for g in groups if sides[g] == name) / total - share) < 0.02
+        assert abs(sum(groups[g] for g in groups if splits[g] == name) / total - share) < 0.02
 
 
 @pytest.mark.parametrize("sizes", [[1, 1], [5, 1], [1] * 5, [100, 1, 1], [3, 3, 3]])
 def test_small_corpora_keep_something_to_train_on_and_to_choose_by(sizes):
     for seed in range(20):
         groups = named(sizes)
-        sides = split_of(groups, seed=seed)
-        assert {"train", "valid"} <= set(sides.values())
-        assert sum(n for g, n in groups.items() if sides[g] == "train") * 2 >= sum(sizes)
+        splits = split_of(groups, seed=seed)
+        assert {"train", "valid"} <= set(splits.values())
+        assert sum(n for g, n in groups.items() if splits[g] == "train") * 2 >= sum(sizes)
 
 
 # All of it
@@ -285,14 +286,14 @@ def test_small_corpora_keep_something_to_train_on_and_to_choose_by(sizes):
 def test_without_memory_the_store_is_the_same(folder, tmp_path, monkeypatch):
     prepare(folder, store=tmp_path / "plenty")
     for name, value in (("SMALL", 64), ("ROWS", 7), ("PART", 80)):
-        monkeypatch.setattr(spill, name, value)
-    monkeypatch.setattr(sources, "ENTRIES", 3)
+        monkeypatch.setattr(external_sort, name, value)
+    monkeypatch.setattr(listing, "ENTRIES", 3)
     prepare(folder, store=tmp_path / "tight")
     assert (tmp_path / "tight").read_bytes() == (tmp_path / "plenty").read_bytes()
 
 
 def test_copies_name_the_first_file_whichever_chunk_it_is_in(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "CHUNK_FILES", 2)
+    monkeypatch.setattr(listing, "CHUNK_FILES", 2)
     for number in range(9):
         midi.write(tune(number % 3), tmp_path / f"{number}.mid")
     verdicts = by_path(prepare(tmp_path))
@@ -335,12 +336,12 @@ def test_names_come_in_the_order_of_whole_paths(tmp_path, monkeypatch):
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "readme.txt").write_text("no music")
     for entries, files in ((1 << 16, 256), (2, 3)):
-        monkeypatch.setattr(sources, "ENTRIES", entries)
-        monkeypatch.setattr(sources, "CHUNK_FILES", files)
-        listing = listed(tmp_path)
-        assert [name for chunk in listing.chunks for name in chunk.names] == sorted(names)
-        assert (listing.files, listing.others) == (len(names), 1)
-        assert listing.chunks[-1] == listing.chunks[:][-1] and listing.chunks[-1].names[-1] == "z/\u00e9.mid"
+        monkeypatch.setattr(listing, "ENTRIES", entries)
+        monkeypatch.setattr(listing, "CHUNK_FILES", files)
+        found = listed(tmp_path)
+        assert [name for chunk in found.chunks for name in chunk.names] == sorted(names)
+        assert (found.files, found.others) == (len(names), 1)
+        assert found.chunks[-1] == found.chunks[:][-1] and found.chunks[-1].names[-1] == "z/\u00e9.mid"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names there are always text")

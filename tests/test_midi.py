@@ -12,7 +12,6 @@ import mido
 import numpy as np
 import pretty_midi
 import pytest
-import symusic
 from hypothesis import given, settings
 from midi_hex import END, SCALE, file, notes, track
 from piece_strategies import LAW, pieces
@@ -20,9 +19,8 @@ from piece_strategies import LAW, pieces
 from melody import midi
 from melody.errors import MidiError
 from melody.files import FileError
-from melody.midi import packed
-from melody.midi.limits import ReadLimits
-from melody.midi.reading import _whole
+from melody.midi.read_limits import ReadLimits
+from melody.midi.reading import _undamaged
 from melody.midi.salvage import salvage
 from melody.midi.source import to_piece
 from melody.piece import Key, Part, Piece, Tempo
@@ -169,12 +167,12 @@ def test_the_fast_reader_and_the_careful_one_agree_on_whole_files(piece: Piece) 
 
 def assert_twins(data: bytes, ticks_per_quarter: int = 24) -> bool:
     """The careful reader has nothing to tell and says what the fast one says; whether that one did not give up."""
-    fast = _whole(data, ReadLimits())
+    fast = _undamaged(data, ReadLimits())
     repairs: list[str] = []
     careful = salvage(data, ReadLimits(), repairs)
     assert not repairs
     if fast is not None:
-        assert to_piece(careful, ticks_per_quarter, []) == to_piece(fast.unpacked(), ticks_per_quarter, [])
+        assert to_piece(careful, ticks_per_quarter, []) == to_piece(fast, ticks_per_quarter, [])
     return fast is not None
 
 
@@ -195,45 +193,6 @@ def test_a_delta_time_that_begins_like_a_meta_event_is_none() -> None:
     data = file(track("00 90 3C 40  60 3C 00", "FF 00 3C 40  60 3C 00  FF 20 3C 40  60 3C 00", END))
     assert assert_twins(data)
     assert midi.scan(data)[0].notes[0].tolist() == [0, 96 + 16256, 192 + 16256 + 16288]
-
-
-def test_without_its_known_layout_symusic_is_read_by_its_manual(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = midi.to_bytes(Piece(np.arange(40) * 24, np.full(40, 24), np.arange(40) + 40, keys=(Key(0, -3, "minor"),)))
-    assert packed.layout_is_known()  # else reading is right but slower: see melody/midi/packed.py
-    fast, _ = midi.scan(data)
-    monkeypatch.setattr(packed, "layout_is_known", lambda: False)
-    slow, _ = midi.scan(data)
-    np.testing.assert_array_equal(fast.notes, slow.notes)
-    assert (fast.time_signatures, fast.tempi, fast.keys) == (slow.time_signatures, slow.tempi, slow.keys)
-
-
-def test_a_score_as_it_is_pickled_is_what_its_lists_say() -> None:
-    """Tracks with and without notes, names, controllers, bends, pedals, lyrics; markers; any number of changes."""
-    rng = np.random.default_rng(0)
-    for _ in range(60):
-        score = symusic.Score(int(rng.integers(1, 30000)))
-        for number in range(rng.integers(0, 5)):
-            drums, name = bool(rng.random() < 0.3), "né" * int(rng.integers(3))
-            track = symusic.Track(name=name, program=int(rng.integers(128)), is_drum=drums)
-            for tick in range(rng.integers(0, 9)):
-                track.notes.append(symusic.Note(tick, int(rng.integers(1, 2**30)), int(rng.integers(128)), 1 + number))
-            for some, event in (
-                (track.controls, symusic.ControlChange(5, 64, 127)),
-                (track.pitch_bends, symusic.PitchBend(6, -8192)),
-                (track.pedals, symusic.Pedal(1, 2)),
-                (track.lyrics, symusic.TextMeta(7, "la" * number)),
-            ):
-                for _ in range(rng.integers(0, 3)):
-                    some.append(event)
-            score.tracks.append(track)
-        for tick in range(rng.integers(0, 4)):
-            score.time_signatures.append(symusic.TimeSignature(tick, 7, 8))
-            score.tempos.append(symusic.Tempo(tick, 100 + tick))
-            score.key_signatures.append(symusic.KeySignature(tick, tick - 7, tick % 2))
-            score.markers.append(symusic.TextMeta(tick, "A"))
-        one, other = packed._of_state(score.__getstate__()), packed._of_lists(score)
-        held = [np.frombuffer(found.records, packed.NOTE).tolist() for found in (one, other)]
-        assert held[0] == held[1] and one._replace(records=b"") == other._replace(records=b"")
 
 
 def test_they_agree_on_format_0_with_channels_programs_controllers_and_exclusives() -> None:

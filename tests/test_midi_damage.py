@@ -18,7 +18,7 @@ from piece_strategies import pieces
 
 from melody import midi
 from melody.errors import MidiError
-from melody.midi.limits import ReadLimits
+from melody.midi.read_limits import ReadLimits
 from melody.piece import Key, Piece, Tempo, TimeSignature
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"

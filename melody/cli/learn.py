@@ -133,7 +133,7 @@ def prepare(
 
     settings = PrepareSettings(part=part, drums=drums, workers=workers, dask=dask)
     if explain is not None:
-        if not explain.exists() and not any(path.is_file() for path in explain.parents):
+        if folder is None and not explain.exists() and not any(path.is_file() for path in explain.parents):
             raise CorpusError(f"{explain} is not there; name a file, or one in an archive: songs.zip/tune.mid")
         for line in explain_file(explain, settings, folder=folder).explained():
             say(line)

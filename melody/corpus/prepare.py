@@ -1,56 +1,71 @@
-"""Folder -> `Corpus`: judge every file, find copies and versions, split, encode.
+"""Folder -> `Corpus`, in seven stages, each of which is a module or a folder of that name beside this file.
+
+1. `discover`: which files there are, in folders and archives.
+2. `read`: their bytes become events, on a grid that a sample decides; many files at once in `bulk`.
+3. `validate`: a verdict on each file by itself. Files go through 2 and 3 in chunks, each of which becomes a shard.
+4. `deduplicate`: which pieces are copies, and which are versions of one another.
+5. `split`: versions of one piece stay together.
+6. `encode`: all pieces decide the vocabulary, and become its tokens.
+7. `store`: tokens, verdicts and splits in one file.
 
 Nothing is dropped or changed in silence: every file gets a `Verdict`. The result depends on the contents of the folder and
 the settings only, not on the order of files, the machine or the number of processes: the same folder gives the same bytes.
-
-Files are judged in chunks, each by itself; what is found goes to a shard. What needs all files is decided from the shards,
-one after another. With a store, the shards lie beside it until it is finished, and whatever was killed goes on from them.
+With a store, the shards lie beside it until it is finished, and whatever was killed goes on from them.
 """
 
 from __future__ import annotations
 
 import os
-import tempfile
-from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
-from stat import S_ISREG
-from time import monotonic
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from melody import files
-from melody.corpus import grid
-from melody.corpus.judge import Task, hashed, judged, reason_of
-from melody.corpus.lock import work_folder
+from melody.corpus.deduplicate.pieces import PieceTable
+from melody.corpus.discover.listing import Listing, listed
+from melody.corpus.encode.counting import vocabulary_of
+from melody.corpus.encode.finish import Finisher
+from melody.corpus.read import grid_choice
 from melody.corpus.settings import PrepareSettings
-from melody.corpus.shard import Judgement, Shard
-from melody.corpus.sources import Chunk, Listing, alone, listed
-from melody.corpus.store import KIND, Corpus
-from melody.corpus.verdict import Verdict
-from melody.corpus.whole import Whole
-from melody.corpus.workers import Earlier, worked
-from melody.errors import CorpusError, MidiError
-from melody.text import for_terminal
+from melody.corpus.store import earlier
+from melody.corpus.store.lock import work_folder
+from melody.corpus.store.reader import Corpus
+from melody.corpus.validate import half_done
+from melody.corpus.validate.chunk import Tasks
+from melody.corpus.validate.progress import Counted, Progress
+from melody.corpus.validate.shard import Shard
+from melody.corpus.validate.workers import Earlier, worked
+from melody.errors import CorpusError
+from melody.wording import counted
 
-AT_HAND = 8  # shards that are kept in memory besides being written
+OnProgress = Callable[[Progress], None]
+Shards = Callable[[], Iterator[Shard]]  # gone through several times
 
 
 @dataclass(frozen=True)
-class Progress:
-    """How far the work is: `done` of `files`, `notes` so far, `seconds` since it began."""
+class _Job:
+    """A folder, how it becomes a corpus, and what its files are."""
 
-    done: int
-    files: int
-    notes: int
-    seconds: float
+    folder: Path
+    settings: PrepareSettings
+    listing: Listing
+    ticks_per_quarter: int
+    remarks: Sequence[str]
 
     @property
-    def seconds_left(self) -> float:
-        """At the rate so far; infinite before the first file."""
-        return (self.files - self.done) * self.seconds / self.done if self.done else float("inf")
+    def tasks(self) -> Tasks:
+        """The chunks of files to be read and validated."""
+        return Tasks(self.listing.chunks, self.settings, self.ticks_per_quarter)
+
+    @property
+    def validation_key(self) -> str:
+        """What the verdict on a single file depends on."""
+        return self.settings.validation_key(self.ticks_per_quarter)
 
 
 def prepare(
@@ -58,7 +73,7 @@ def prepare(
     settings: PrepareSettings | None = None,
     *,
     store: str | os.PathLike[str] | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Corpus:
     """The corpus in a folder.
 
@@ -83,245 +98,95 @@ def prepare(
     """
     settings = settings or PrepareSettings()
     listing = listed(Path(folder), None if store is None else Path(store))
-    ticks_per_quarter, remark = settings.ticks_per_quarter, ""
-    if ticks_per_quarter == "auto":
-        ticks_per_quarter, remark = grid.chosen(listing.chunks, settings.limits)
-    remarks = [line for line in (remark, _parts_told(settings), _others_told(listing)) if line]
-    whole = Whole(Path(folder), settings, ticks_per_quarter, remarks, listing)
+    ticks_per_quarter, remark = grid_choice.for_corpus(listing.chunks, settings)
+    remarks = [line for line in (remark, _parts_remark(settings), _others_remark(listing), _nested_remark(listing)) if line]
+    job = _Job(Path(folder), settings, listing, ticks_per_quarter, remarks)
     if store is None:
-        return _in_memory(whole, on_progress)
-    return _in_store(whole, Path(store), on_progress)
+        return _in_memory(job, on_progress)
+    return _in_store(job, Path(store), on_progress)
 
 
-def explain(
-    path: str | os.PathLike[str],
-    settings: PrepareSettings | None = None,
-    *,
-    folder: str | os.PathLike[str] | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
-) -> Verdict:
-    """The verdict on one file that `prepare` comes to: on the grid of its folder, and with the copies and versions in it.
-
-    A file that is rejected for itself costs no more than reading it; for any other the whole folder is prepared.
-
-    Parameters
-    ----------
-    path
-        Of the file; it may lie in an archive: `songs.zip/a.mid`.
-    settings, on_progress
-        As for `prepare`.
-    folder
-        The folder or archive that it is looked at with; by default the one that it lies in.
-
-    Raises
-    ------
-    CorpusError
-        If the path is a folder or an archive, names what its archive does not hold, or does not lie in `folder`.
-    """
-    settings, chunk = settings or PrepareSettings(), alone(Path(path))
-    where = Path(folder) if folder else Path(chunk.folder, chunk.archive)
-    shown = chunk.shown(chunk.names[0]) if folder is None else _name_within(Path(path), where)
-    others = _others(where)
-    ticks_per_quarter = settings.ticks_per_quarter
-    if ticks_per_quarter == "auto":
-        ticks_per_quarter, _ = grid.chosen(others or [chunk], settings.limits)
-    verdict = judged(Task(chunk, settings, ticks_per_quarter)).judgements[0].verdict
-    if verdict.status != "rejected" and others:
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-            corpus = prepare(where, settings, store=Path(scratch) / "store", on_progress=on_progress)
-            verdict = next((found for found in corpus.verdicts if found.path == shown), verdict)
-            del corpus  # which Windows would not remove
-    return replace(verdict, path=shown)
+def _in_memory(job: _Job, on_progress: OnProgress | None) -> Corpus:
+    shards: dict[int, Shard] = {}
+    progress = Counted(job.listing.files, on_progress)
+    for number, shard in worked(job.tasks.numbered(), len(job.tasks), job.settings, None):
+        shards[number] = shard
+        progress.add(shard)
+    buffer = BytesIO()
+    _write(job, lambda: (shards[number] for number in range(len(shards))), buffer)
+    return Corpus.of_bytes(np.frombuffer(buffer.getbuffer(), np.uint8))
 
 
-def _others(where: Path) -> Sequence[Chunk]:
-    """The music that a file is looked at with; none where it lies among none."""
-    try:
-        return listed(where).chunks
-    except CorpusError:
-        return []
+def _in_store(job: _Job, store: Path, on_progress: OnProgress | None) -> Corpus:
+    earlier.check_place(store)
+    old = earlier.store_of(store, job.validation_key)
+    made_of, folder = old.manifest_head["folder"] if old else "", _name(job.folder)
+    if made_of and made_of != folder:
+        raise CorpusError(
+            f"{store} was made of another folder, {made_of}; name another file for {folder}, or delete that one"
+        )
+    if old and old.same_settings(job.settings.to_dict()) and earlier.is_unchanged(old, job.listing, job.settings):
+        return old
+    del old  # an open file cannot be replaced on Windows
+    with work_folder(store) as work:
+        known = Earlier.at(store) if earlier.store_of(store, job.validation_key) else None  # by now it may be another
+        shards = half_done.finished(job.tasks, work, known, Counted(job.listing.files, on_progress))
+        with files.replacing(store) as temporary, temporary.open("wb") as file:
+            _write(job, shards, file)
+    return Corpus.open(store)
 
 
-def _name_within(path: Path, folder: Path) -> str:
-    real, within = Path(os.path.realpath(path.parent)) / path.name, os.path.realpath(folder)  # it may be a link itself
-    if not real.is_relative_to(within):
-        raise CorpusError(f"{path} does not lie in {folder}; name the folder that it lies in, or none")
-    name = real.relative_to(within).as_posix()
-    return for_terminal(f"{folder.name}/{name}" if os.path.isfile(folder) else name)
+def _write(job: _Job, shards: Shards, file: BinaryIO) -> None:
+    """The store, from the shards of all files."""
+    pieces = PieceTable.of(shards())
+    if not len(pieces):
+        raise CorpusError(_nothing_kept(job, shards()))
+    copies = pieces.copies()
+    groups = pieces.groups_of_versions(copies)
+    splits = pieces.splits(groups, job.settings)
+    vocabulary = vocabulary_of(pieces, copies, shards(), job.settings, job.ticks_per_quarter)
+    finisher = Finisher(file, vocabulary, pieces, copies, groups, splits)
+    for shard in shards():
+        finisher.add(shard)
+    finisher.finish(job.listing.refused, _header(job))
 
 
-def _parts_told(settings: PrepareSettings) -> str:
+def _header(job: _Job) -> dict[str, Any]:
+    return {
+        "folder": _name(job.folder),
+        "settings": job.settings.to_dict(),
+        "ticks_per_quarter": job.ticks_per_quarter,
+        "judging": job.validation_key,
+        "remarks": list(job.remarks),
+    }
+
+
+def _name(folder: Path) -> str:
+    return Path(os.path.realpath(folder)).name
+
+
+def _nothing_kept(job: _Job, shards: Iterator[Shard]) -> str:
+    verdicts = (record.verdict for shard in shards for record in shard.file_records)
+    reasons = [f"{v.path}: {v.reason}" for v in islice(verdicts, 3)]
+    reasons += [f"{name}: {why}" for name, why in job.listing.refused[:3]]
+    total = job.listing.files + len(job.listing.refused)
+    return f"{job.folder}: nothing could be kept of {counted(total, 'file')}; {'; '.join(reasons[:3])}"
+
+
+def _parts_remark(settings: PrepareSettings) -> str:
     if settings.part == "all":
         return "" if settings.drums else "all parts but drums are taken"
     by_rule = {"highest": "the highest part", "melodic": "the most melodic part"}
     return f"of each piece, {by_rule.get(settings.part, f'part {settings.part!r}')} is taken"
 
 
-def _others_told(listing: Listing) -> str:
+def _others_remark(listing: Listing) -> str:
     what = "file is no music and was" if listing.others == 1 else "files are no music and were"
     return f"{listing.others:,} other {what} not looked at" if listing.others else ""
 
 
-def _in_memory(whole: Whole, on_progress: Callable[[Progress], None] | None) -> Corpus:
-    shards: dict[int, Shard] = {}
-    progress = _Counted(whole.listing.files, on_progress)
-    for number, shard in worked(_tasks(whole), len(whole.listing.chunks), whole.settings, None):
-        shards[number] = shard
-        progress.add(shard)
-    buffer = BytesIO()
-    whole.write(buffer, lambda: (shards[number] for number in range(len(shards))))
-    return Corpus.of_bytes(np.frombuffer(buffer.getbuffer(), np.uint8))
-
-
-def _tasks(whole: Whole, numbers: Iterable[int] | None = None) -> Iterator[tuple[int, Task]]:
-    """Those tasks, or all, each with its number, made when they are asked for."""
-    chunks = whole.listing.chunks
-    for number in range(len(chunks)) if numbers is None else numbers:
-        yield number, Task(chunks[number], whole.settings, whole.ticks_per_quarter)
-
-
-def _in_store(whole: Whole, store: Path, on_progress: Callable[[Progress], None] | None) -> Corpus:
-    _check_place(store)
-    judging, settings = whole.settings.judging(whole.ticks_per_quarter), whole.settings
-    old = _earlier(store, judging)
-    made_of, folder = old.manifest["folder"] if old else "", Path(os.path.realpath(whole.folder)).name
-    if made_of and made_of != folder:
-        raise CorpusError(
-            f"{store} was made of another folder, {made_of}; name another file for {folder}, or delete that one"
-        )
-    if old and old.same_settings(settings.to_dict()) and _unchanged(old, whole.listing, settings):
-        return old
-    del old  # a file that is mapped cannot be replaced on Windows
-    with work_folder(store) as work:
-        earlier = Earlier.at(store) if _earlier(store, judging) else None  # by now it may be another
-        _make(whole, store, work, earlier, on_progress)
-    return Corpus.open(store)
-
-
-def _check_place(store: Path) -> None:
-    """Raise `CorpusError` where no store can be, before any work is done."""
-    try:
-        what = "" if S_ISREG(os.stat(store).st_mode) else "is a folder" if os.path.isdir(store) else "is no file"
-    except FileNotFoundError:
-        what = ""
-    except OSError as error:
-        what = f"cannot be written ({error.strerror})"
-    if what or not store.name:
-        raise CorpusError(f"{store} {what or 'is no name'}; name a file for the store, such as songs.store")
-
-
-def _make(
-    whole: Whole, store: Path, work: Path, earlier: Earlier | None, on_progress: Callable[[Progress], None] | None
-) -> None:
-    """Write the store, from the shards that are there and those that are not yet."""
-    progress = _Counted(whole.listing.files, on_progress)
-    to_do = array("L")
-    for number, task in _tasks(whole):
-        done = _done(_at(work, number), task)
-        if done:
-            progress.add(done)
-        else:
-            to_do.append(number)
-    at_hand: dict[int, Shard] = {}
-    for number, shard in worked(_tasks(whole, to_do), len(to_do), whole.settings, earlier):
-        _save(_at(work, number), shard)
-        progress.add(shard)
-        if len(at_hand) < AT_HAND:
-            at_hand[number] = shard
-
-    def shards() -> Iterator[Shard]:
-        numbers = range(len(whole.listing.chunks))
-        return (at_hand.get(number) or Shard.from_bytes(_at(work, number).read_bytes()) for number in numbers)
-
-    with files.replacing(store) as temporary, temporary.open("wb") as file:
-        whole.write(file, shards)
-
-
-def _at(work: Path, number: int) -> Path:
-    """The file of a shard."""
-    return work / f"{number:06d}.shard"
-
-
-def _save(path: Path, shard: Shard) -> None:
-    """Write a shard; no waiting for the disk, as a power cut is found by the check sum and the shard made again."""
-    try:
-        temporary = path.with_suffix(".part")
-        temporary.write_bytes(shard.to_bytes())
-        temporary.replace(path)
-    except OSError as error:
-        raise files.FileError(
-            f"cannot write {path}: {error.strerror or error}; free some space or name another place"
-        ) from error
-
-
-def _earlier(store: Path, judging: str) -> Corpus | None:
-    """The store of an earlier run, if its judgements will do for this one."""
-    if not os.path.exists(store):
-        return None
-    try:
-        old = Corpus.open(store)
-        old.verify()
-    except CorpusError:
-        if not _is_ours(store):  # never overwrite what is no store
-            raise
-        return None
-    return old if old.judging == judging else None
-
-
-def _is_ours(store: Path) -> bool:
-    """Whether a file begins like a store, though it may be damaged or of another version."""
-    try:
-        with store.open("rb") as file:
-            return file.read(len(KIND)) == KIND
-    except OSError:
-        return False
-
-
-def _unchanged(old: Corpus, listing: Listing, settings: PrepareSettings) -> bool:
-    """Whether the files of the folder are those that the store was made of, byte for byte."""
-    if listing.files + len(listing.refused) != len(old.verdicts):
-        return False
-    number = 0
-    for chunk in listing.chunks:
-        for name, data in zip(chunk.names, chunk.read(settings.limits.max_bytes)):
-            judgement = old.verdicts.judgement(number)
-            if judgement.verdict.path != chunk.shown(name) or not _is_of(judgement, data):
-                return False
-            number += 1
-    return [(v.path, v.reason) for v in old.verdicts[number:]] == listing.refused
-
-
-def _is_of(judgement: Judgement, data: bytes | MidiError) -> bool:
-    """Whether a judgement is of these bytes, or says why there are none."""
-    if isinstance(data, MidiError):
-        return not judgement.source and judgement.verdict.reason == reason_of(data)
-    return judgement.source == hashed(data)
-
-
-def _done(path: Path, task: Task) -> Shard | None:
-    """The shard in a file, if it is that of the task and of the files as they are now."""
-    if not path.exists():
-        return None
-    try:
-        shard = Shard.from_bytes(path.read_bytes())
-    except CorpusError:
-        return None
-    names = [task.chunk.shown(name) for name in task.chunk.names]
-    if shard.key != task.key or [j.verdict.path for j in shard.judgements] != names:
-        return None
-    contents = task.chunk.read(task.settings.limits.max_bytes)
-    return shard if all(map(_is_of, shard.judgements, contents)) else None
-
-
-class _Counted:
-    """Tells of progress."""
-
-    def __init__(self, total: int, on_progress: Callable[[Progress], None] | None) -> None:
-        self._total, self._tell, self._start = total, on_progress, monotonic()
-        self._done = self._notes = 0
-
-    def add(self, shard: Shard) -> None:
-        self._done += len(shard)
-        self._notes += int(shard.notes.sum())
-        if self._tell:
-            self._tell(Progress(self._done, self._total, self._notes, monotonic() - self._start))
+def _nested_remark(listing: Listing) -> str:
+    if not listing.nested:
+        return ""
+    which = "archive within another was" if len(listing.nested) == 1 else "archives within others were"
+    return f"{len(listing.nested):,} {which} not opened ({listing.nested[0]}): unpack the outer one"

@@ -22,13 +22,13 @@ class PrepareSettings:
         Pieces with fewer notes are rejected; at least 1.
     part
         What is taken of a piece with several parts: 'all'; 'highest', the pitched part with the highest mean pitch;
-        'melodic', the one that is most like a melody (`melody.corpus.parts`); a number from '1'; or a track's name, in any
-        case.
+        'melodic', the one that is most like a melody (`melody.corpus.read.part_selection`); a number from '1'; or a track's
+        name, in any case.
     drums
         Whether drum parts are kept; only with part 'all'.
     ticks_per_quarter
         The grid, 1 to 960; or 'auto': 24 if most onsets of the corpus lie on it, a finer one for performances
-        (`melody.corpus.grid`).
+        (`melody.corpus.read.grid_choice`).
     valid, test
         Share of the pieces for choosing the model and for the final measurement, 0 to 0.5 each.
     seed
@@ -37,7 +37,7 @@ class PrepareSettings:
         Semitones by which training will transpose, 0 among them; the vocabulary holds what comes of it. Augmentation
         itself is training's, on its own pieces only.
     max_values
-        Most values that a field of the vocabulary may have; pieces with rarer ones are fitted, and told.
+        Most values that a field of the vocabulary may have; pieces with rarer ones are fitted, and that is reported.
     limits
         What one file may cost.
     workers
@@ -82,7 +82,7 @@ class PrepareSettings:
         data = {k: v for k, v in asdict(self).items() if k not in ("workers", "dask")}
         return data | {"transpositions": list(self.transpositions)}
 
-    def judging(self, ticks_per_quarter: int) -> str:
-        """What the judgement of a single file depends on: two equal ones may share a cache."""
+    def validation_key(self, ticks_per_quarter: int) -> str:
+        """What the verdict on a single file depends on: two equal ones may share a cache."""
         limits = {k: v for k, v in asdict(self.limits).items() if k != "max_seconds"}
         return json.dumps([self.min_notes, self.part, self.drums, ticks_per_quarter, limits], sort_keys=True)

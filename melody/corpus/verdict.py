@@ -11,7 +11,7 @@ from melody.wording import counted
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 Status = Literal["kept", "repaired", "rejected"]
-Cause = Literal["", "copy", "too short", "damaged", "over a limit", "no such part", "not encodable"]
+Cause = Literal["", "copy", "too short", "damaged", "over a limit", "no such part", "not encodable", "several tunes"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Verdict:
     split
         'train', 'valid' or 'test'; empty for a rejected file.
     group
-        Files of one group are versions of one piece and stand on one side of the split. The group's smallest content
+        Files of one group are versions of one piece and are in one split. The group's smallest content
         hash; empty for a rejected file.
     content
         Hash of the notes (onset, duration, pitch, velocity, instrument), 32 hexadecimal digits.
@@ -73,10 +73,10 @@ def summary(counts: Mapping[str, int], causes: Mapping[str, int]) -> list[str]:
 
     `counts` of files, kept, repaired, notes, groups and each split; `causes` of the rejected ones.
     """
-    told = [f"kept {counts['kept']:,} of {counted(counts['files'], 'file')}, {counted(counts['notes'], 'note')}"]
-    told += [f"{n:,} {'copies' if cause == 'copy' and n > 1 else cause}" for cause, n in causes.items()]
-    told += [f"{counts['repaired']:,} repaired"] if counts["repaired"] else []
+    kept = [f"kept {counts['kept']:,} of {counted(counts['files'], 'file')}, {counted(counts['notes'], 'note')}"]
+    kept += [f"{n:,} {'copies' if cause == 'copy' and n > 1 else cause}" for cause, n in causes.items()]
+    kept += [f"{counts['repaired']:,} repaired"] if counts["repaired"] else []
     sizes = ", ".join(f"{name} {counts[name]:,}" for name in SPLITS)
     versions = f" (versions of one piece stay together: {counted(counts['groups'], 'group')})"
     alone = "" if counts["valid"] else "; nothing is left to choose the model on"
-    return ["; ".join(told), f"pieces: {sizes}{versions if counts['groups'] < counts['kept'] else ''}{alone}"]
+    return ["; ".join(kept), f"pieces: {sizes}{versions if counts['groups'] < counts['kept'] else ''}{alone}"]

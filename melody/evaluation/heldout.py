@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 
 from melody.corpus import SPLITS, Corpus, PrepareSettings
+from melody.corpus.manifest import pieces_of
 from melody.errors import CorpusError, PieceError, VocabularyError
 from melody.modelfile import ModelFile
 from melody.tokens.fitting import fit
@@ -115,9 +116,7 @@ def choose(file: ModelFile, corpus: Corpus, which: Which = "test") -> Chosen:
 
 def _sides(file: ModelFile) -> dict[str, str]:
     """Content hash -> side of each piece of the model's corpus."""
-    listed = file.manifest.get("files")
-    entries = [entry for entry in listed if isinstance(entry, Mapping)] if isinstance(listed, list) else []
-    return {str(e["content"]): str(e["split"]) for e in entries if e.get("content") and e.get("split") in SPLITS}
+    return {piece.content: piece.split for piece in pieces_of(file.manifest)}
 
 
 class _Reader:

@@ -15,10 +15,10 @@ One part is read for each track, channel and program; one track is written for e
 kept by `splice`, which exchanges the notes of one part in the bytes of a file.
 """
 
-from melody.midi.limits import ReadLimits
 from melody.midi.performance import Performance, Performed, parse_performed, read_performed
 from melody.midi.pretty import from_pretty_midi, to_pretty_midi
-from melody.midi.reading import SUFFIXES, Reading, bytes_of, parse, read, read_file, scan, skim, skim_together
+from melody.midi.read_limits import ReadLimits
+from melody.midi.reading import SUFFIXES, Reading, bytes_of, parse, read, read_file, scan
 from melody.midi.splicing import Place, Spliced, annotated, places, replace_part, splice
 from melody.midi.writing import to_bytes, write
 
@@ -41,8 +41,6 @@ __all__ = [
     "read_performed",
     "replace_part",
     "scan",
-    "skim",
-    "skim_together",
     "splice",
     "to_bytes",
     "to_pretty_midi",

@@ -13,9 +13,14 @@ from collections.abc import Container
 from typing import NamedTuple
 
 from melody.errors import MidiError
-from melody.midi.limits import Deadline
+from melody.midi.read_limits import Deadline
 from melody.wording import counted
 
+_OTHERS = {  # what may hold a MIDI file near its beginning: its mark and where that stands
+    "a zip archive": (b"PK\3\4", 0),
+    "packed with gzip": (b"\x1f\x8b", 0),
+    "a tar archive": (b"ustar", 257),
+}
 END_OF_TRACK = b"\xff\x2f\x00"
 MAX_NUMBER = 2**28 - 1
 META, EXCLUSIVE, EXCLUSIVE_END = 0xFF, 0xF0, 0xF7  # bytes that begin and end events other than a channel's
@@ -128,6 +133,9 @@ def header(data: bytes, repairs: list[str]) -> Header:
     """
     if not data:
         raise MidiError("is empty; export it again")
+    other = next((kind for kind, (mark, at) in _OTHERS.items() if data.startswith(mark, at)), None)
+    if other and not data.startswith(b"MThd"):
+        raise MidiError(f"is no MIDI file but {other}; unpack it and name a MIDI file")
     start = data.find(b"MThd", 0, 4096)
     if start < 0:
         begins = data[:12].decode("latin-1").encode("unicode_escape").decode()

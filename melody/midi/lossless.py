@@ -19,7 +19,7 @@ import numpy as np
 
 from melody.errors import MidiError
 from melody.midi import chunks
-from melody.midi.limits import Deadline
+from melody.midi.read_limits import Deadline
 from melody.piece import Ints
 from melody.wording import counted
 

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from melody.errors import MidiError
 from melody.midi import chunks
-from melody.midi.limits import ReadLimits
+from melody.midi.read_limits import ReadLimits
 from melody.midi.reading import Reading, bytes_of
 from melody.midi.salvage import Played, played
 from melody.midi.source import Source, check_limits, to_piece

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from os import PathLike
@@ -20,23 +20,18 @@ from stat import S_ISREG
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from melody.errors import MidiError
-from melody.midi import chunks, packed
+from melody.midi import chunks
 from melody.midi.chunks import LENGTHS, LIKELY, NAME, TEXT, TRACK_END
-from melody.midi.glance import Glance
-from melody.midi.limits import ReadLimits
-from melody.midi.packed import PackedSource
+from melody.midi.read_limits import ReadLimits
 from melody.midi.salvage import salvage
 from melody.midi.source import Source, check_limits, clean_text, to_piece
 from melody.piece import TICKS_PER_QUARTER, Ints, Part, Piece
 
 SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
 _LIMITS = ReadLimits()
-SLOWEST = 2**24  # microseconds a quarter, which three bytes do not reach
-LONG = 1 << 14  # bytes from which on a file is looked at alone: NumPy's calls cost nothing then beside what they do
-RUN, FEW = 1 << 20, 16  # bytes of files that are looked at together; files that are too few for that
+Metas = list[tuple[bool, int, bytes]]  # names and texts: whether at the head of the track, kind, data
 
 
 @dataclass(frozen=True)
@@ -126,159 +121,99 @@ def parse(data: bytes, limits: ReadLimits | None = None, ticks_per_quarter: int 
 
 
 def scan(data: bytes, limits: ReadLimits | None = None) -> tuple[Source, list[str]]:
-    """What the bytes of a MIDI file say, on the file's own grid, and what had to be repaired to read them.
+    """The events in the bytes of a MIDI file, on the file's own grid, and what had to be repaired to read them.
 
-    `parse` is this and `source.to_piece`.
+    `parse` is this and `source.to_piece`. `melody.corpus.bulk` does the same for many files at once.
 
     Raises
     ------
     MidiError
         As `parse`.
     """
-    source, repairs = skim(data, limits)
-    return packed.unpacked(source), repairs
-
-
-def skim(data: bytes, limits: ReadLimits | None = None) -> tuple[PackedSource | Source, list[str]]:
-    """Like `scan`, but for whole files the notes are left packed: whoever reads many unpacks them all at once."""
     limits = limits or _LIMITS
     limits.check("bytes", len(data), limits.max_bytes)
-    data = chunks.unwrapped(data)
-    whole = _whole(data, limits)
-    if whole is not None:
-        if not _surely_within(whole, limits):
-            check_limits(whole.unpacked(), limits)
-        return whole, []
-    repairs: list[str] = []
-    source = salvage(data, limits, repairs)
+    data, repairs = chunks.unwrapped(data), list[str]()
+    source = _undamaged(data, limits) or salvage(data, limits, repairs)
     check_limits(source, limits)
     return source, repairs
 
 
-def skim_together(
-    contents: Sequence[bytes], limits: ReadLimits | None = None
-) -> list[tuple[PackedSource | Source, list[str]] | MidiError]:
-    """What `skim` gives for the bytes of each file, or the error that it raises, in much less time for many files."""
-    limits = limits or _LIMITS
-    whole: list[PackedSource | None] = [None] * len(contents)
-    for run in _runs(contents) if packed.layout_is_known() else ():
-        for number, source in zip(run, _whole_together([contents[number] for number in run], limits)):
-            whole[number] = source
-    return [(source, []) if source else _skimmed(data, limits) for source, data in zip(whole, contents)]
-
-
-def _skimmed(data: bytes, limits: ReadLimits) -> tuple[PackedSource | Source, list[str]] | MidiError:
+def _undamaged(data: bytes, limits: ReadLimits) -> Source | None:
+    """The events that symusic reads, if these are all there are; None if anything in the file is amiss."""
+    found = undamaged_score(data, limits)
     try:
-        return skim(data, limits)
-    except MidiError as error:
-        return error
+        return _source(*found) if found else None
+    except ValueError:  # a name that is not in UTF-8
+        return None
 
 
-def _runs(contents: Sequence[bytes]) -> Iterator[list[int]]:
-    """The numbers of short files, as many at a time as make `RUN` bytes."""
-    run: list[int] = []
-    size = 0
-    for number, data in enumerate(contents):
-        if len(data) < LONG:
-            run.append(number)
-            size += len(data)
-        if size > RUN or (number == len(contents) - 1 and len(run) >= FEW):
-            yield run
-            run, size = [], 0
+def undamaged_score(data: bytes, limits: ReadLimits) -> tuple[Any, Metas] | None:
+    """symusic's score and the names and texts of the first track, if nothing of the file was lost (see above).
 
-
-def _whole_together(contents: Sequence[bytes], limits: ReadLimits) -> list[PackedSource | None]:
-    """Like `_whole`, but None as well for what can only be told by looking at a file alone."""
-    glance = Glance.at(contents)
-    states: dict[int, bytes] = {}
-    ends: list[int] = []
-    parse = _parser()
-    for number in np.flatnonzero(glance.plain & (glance.size <= limits.max_bytes)).tolist():
-        try:
-            score = parse(contents[number])
-        except Exception:  # as in `_whole`
-            continue
-        states[number] = score.__getstate__()
-        ends.append(score.end())
-    numbers = np.array(list(states), np.int64)
-    heard = packed.heard_together(list(states.values()), limits.max_changes)
-    missing = glance.messages[numbers] - 3 * (2 * heard.notes + heard.others)
-    if missing.any():
-        missing[missing == 2 * glance.programs[numbers]] = 0
-    within = _are_surely_within(heard, np.array(ends), limits)
-    heads = glance.heads()
-    sources: list[PackedSource | None] = [None] * len(contents)
-    for number, found, end, lost, fine in zip(states, heard.each, ends, missing.tolist(), within.tolist()):
-        if found is not None and not lost:
-            source = _source(found, end, heads.get(number, []))
-            sources[number] = source if fine or _surely_within(source, limits) else None
-    return sources
-
-
-def _are_surely_within(heard: packed.HeardTogether, end: Ints, limits: ReadLimits) -> NDArray[np.bool_]:
-    """Like `_surely_within` for the files that end at these ticks, whatever their tempi."""
-    quarters = end / heard.ticks_per_quarter
-    most = min(limits.max_quarters, limits.max_hours * 3.6e9 / SLOWEST)
-    return (heard.notes > 0) & (heard.notes <= limits.max_notes) & (heard.parts <= limits.max_tracks) & (quarters <= most)
-
-
-def _source(found: packed.Heard, end: int, metas: _Metas) -> PackedSource:
-    """Of what was found, the tick where it ends, and the names and texts of the first track."""
-    title, texts = _title_and_texts(metas)
-    return PackedSource(
-        found.ticks_per_quarter, end, found.records, found.sizes, _parts(found.players),
-        found.time_signatures, found.tempi, found.keys, title, texts,
-    )  # fmt: skip
-
-
-def _whole(data: bytes, limits: ReadLimits) -> PackedSource | None:
-    """What symusic reads, if that is all there is; None if anything in the file is amiss."""
+    Raises
+    ------
+    MidiError
+        If there are more changes than the limit allows.
+    """
     tracks = chunks.whole_tracks(data)
     if tracks is None:
         return None
     try:
         split = [_split(track) for track in tracks]
-        score = _parser()(data)
+        score = parser()(data)
     except Exception:  # symusic raises RuntimeError and others; `salvage` will find out what is wrong
         return None
     if len(data) > limits.max_changes:  # a change takes some bytes
         number = len(score.tempos) + len(score.time_signatures) + len(score.key_signatures)
         limits.check("changes of tempo, metre and key", number, limits.max_changes)
-    try:
-        found = packed.heard(score)
-        source = _source(found, score.end(), split[0][1])
-    except ValueError:  # a name that is not in UTF-8
-        return None
-    return source if _nothing_lost([rest for rest, _ in split], 2 * source.num_notes + found.others) else None
+    messages = sum([2 * len(track.notes) + len(track.controls) + len(track.pitch_bends) for track in score.tracks])
+    return (score, split[0][1]) if _nothing_lost([rest for rest, _ in split], messages) else None
+
+
+def _source(score: Any, metas: Metas) -> Source:
+    """The events of a symusic score, by what symusic's manual promises.
+
+    Raises
+    ------
+    ValueError
+        If a name of a track is not in UTF-8.
+    """
+    tracks = [track for track in score.tracks if len(track.notes)]
+    players = tuple([(track.program, track.is_drum, track.name) for track in tracks])
+    title, texts = title_and_texts(metas)
+    return Source(
+        score.ticks_per_quarter,
+        np.concatenate([np.zeros((5, 0), np.int64), *[_notes(track, part) for part, track in enumerate(tracks)]], 1),
+        parts_of(players),
+        tuple((change.time, change.numerator, change.denominator) for change in score.time_signatures),
+        tuple((change.time, change.mspq) for change in score.tempos),
+        tuple((change.time, change.key, change.tonality) for change in score.key_signatures),
+        title,
+        texts,
+    )
+
+
+def _notes(track: Any, part: int) -> Ints:
+    """Start, end, pitch, velocity and part of the notes of a track, (5, notes)."""
+    columns = track.notes.numpy()
+    start, duration, pitch, velocity = (columns[name].astype(np.int64) for name in ("time", "duration", "pitch", "velocity"))
+    return np.stack([start, start + duration, pitch, velocity, np.full(len(start), part)])
 
 
 @lru_cache(maxsize=1)
-def _parser() -> Callable[[bytes], Any]:
+def parser() -> Callable[[bytes], Any]:
     """symusic's, without the choice of a unit of time that stands before it."""
     from symusic.core import ScoreTick
 
     return ScoreTick.from_midi
 
 
-def _surely_within(source: PackedSource, limits: ReadLimits) -> bool:
-    """Whether no limit is passed, by a glance."""
-    quarters = source.end / source.ticks_per_quarter
-    slowest = max([500_000, *[tempo for _, tempo in source.tempi]])
-    return (
-        0 < source.num_notes <= limits.max_notes
-        and len(source.parts) <= limits.max_tracks
-        and quarters <= limits.max_quarters
-        and quarters * slowest <= limits.max_hours * 3.6e9
-    )
-
-
 @lru_cache(maxsize=4096)
-def _parts(players: tuple[tuple[int, bool, str], ...]) -> tuple[Part, ...]:
+def parts_of(players: tuple[tuple[int, bool, str], ...]) -> tuple[Part, ...]:
     """The same players are the same object: most files have those of another."""
     return tuple([Part(program, is_drum, clean_text(name)) for program, is_drum, name in players])
 
 
-_Metas = list[tuple[bool, int, bytes]]
 _EXCLUSIVE = -1
 _HIGH = bytes(range(128, 256))
 # Program and pressure of a channel, which symusic does not count for us: a status and one data byte, then a delta time,
@@ -287,7 +222,7 @@ _HIGH = bytes(range(128, 256))
 _SHORT_MESSAGE = re.compile(rb"[\xc0-\xdf][\0-\x7f](?:[\0-\x7f](?=[\x80-\xff])|(?=[\x80-\xff]{1,3}[\0-\x7f][\x80-\xff]))")
 
 
-def _split(track: bytes) -> tuple[list[bytes], _Metas]:
+def _split(track: bytes) -> tuple[list[bytes], Metas]:
     """What is between a track's meta and system exclusive events and their delta times; and the names and texts among those.
 
     Each as (whether no time and no other event has gone before it, kind, data).
@@ -298,7 +233,7 @@ def _split(track: bytes) -> tuple[list[bytes], _Metas]:
         If they make no sense, or a name is not in UTF-8.
     """
     rest: list[bytes] = []
-    metas: _Metas = []
+    metas: Metas = []
     at, at_head, size = 0, True, len(track)
     index, find, likely, known = track.index, track.find, LIKELY.get, LENGTHS.get
     while at < size:
@@ -344,7 +279,7 @@ def _next_meta(track: bytes, at: int) -> tuple[int, int, int, int]:
         at = start = start + 1
 
 
-def _title_and_texts(metas: _Metas) -> tuple[str, tuple[str, ...]]:
+def title_and_texts(metas: Metas) -> tuple[str, tuple[str, ...]]:
     """The name of the sequence and the remarks at its beginning, which symusic drops where the first track has no notes."""
     if not metas:
         return "", ()

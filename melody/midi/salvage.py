@@ -28,7 +28,7 @@ import numpy as np
 
 from melody.errors import MidiError
 from melody.midi import chunks, encodings
-from melody.midi.limits import Deadline, ReadLimits
+from melody.midi.read_limits import Deadline, ReadLimits
 from melody.midi.source import END, PART, PITCH, START, Source
 from melody.piece import Ints, Part
 from melody.wording import counted

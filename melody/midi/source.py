@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from melody.errors import MidiError, PieceError
-from melody.midi.limits import ReadLimits
+from melody.midi.read_limits import ReadLimits
 from melody.piece import (
     MAX_TICK,
     Ints,

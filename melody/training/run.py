@@ -70,8 +70,11 @@ class Prepared(Protocol):
 def first_keys(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[int]:
     """How many pieces begin in each key of the vocabulary, (keys,): training transposes, so the model cannot know."""
     first = vocabulary.value_starts[KEY]
-    begun = [rows[(rows[:, KIND] == KEY) & (rows[:, TIME] != END), VALUE][:1] - first for rows in map(np.asarray, pieces)]
-    return np.bincount(np.concatenate(begun), minlength=len(vocabulary.keys)).tolist()
+    counts = [0] * len(vocabulary.keys)
+    for rows in map(np.asarray, pieces):  # perhaps more pieces than memory holds
+        for key in rows[(rows[:, KIND] == KEY) & (rows[:, TIME] != END), VALUE][:1].tolist():
+            counts[key - first] += 1
+    return counts
 
 
 def part_pitches(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[list[int]]:
@@ -238,7 +241,7 @@ class Run:
     @cached_property
     def _music(self) -> str:
         """What names the pieces, so that a run goes on with those that it began with."""
-        facts = [self._manifest.get("files", dict(self._manifest)), self.train.num_events, self.valid.num_events]
+        facts = [self._manifest.get("pieces", dict(self._manifest)), self.train.num_events, self.valid.num_events]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     def _saved(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from melody import midi
-from melody.corpus.parts import _chosen, melodiousness
+from melody.corpus.read.part_selection import chosen_part, melodiousness
 from melody.errors import CorpusError, MidiError, SamplingError, VocabularyError
 from melody.piece import Ints, Piece
 
@@ -201,7 +201,7 @@ def _number(piece: Piece, part: str) -> int:
     if not part.strip():
         raise SamplingError("the part is empty; give a number, a track's name, melodic or highest")
     try:
-        number, _ = _chosen(piece, part)
+        number, _ = chosen_part(piece, part)
     except CorpusError as error:
         raise SamplingError(f"the music {error}") from error
     if not np.any(piece.part == number):
@@ -210,7 +210,7 @@ def _number(piece: Piece, part: str) -> int:
 
 
 def _most_melodic_first(piece: Piece, playing: Sequence[int]) -> list[int]:
-    first = _chosen(piece, "melodic")[0] if any(not piece.parts[p].is_drum for p in playing) else -1
+    first = chosen_part(piece, "melodic")[0] if any(not piece.parts[p].is_drum for p in playing) else -1
     return sorted(playing, key=lambda p: (p != first, piece.parts[p].is_drum, -melodiousness(piece, p)))
 
 

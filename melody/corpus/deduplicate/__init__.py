@@ -1,0 +1,1 @@
+"""Stage 4: which pieces are copies, and which are versions of one another."""

@@ -1,0 +1,1 @@
+"""Stage 6: pieces -> tokens, when all pieces have decided the vocabulary."""
