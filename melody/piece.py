@@ -459,13 +459,13 @@ class Piece:
         Raises
         ------
         melody.errors.ScoreError, melody.errors.MidiError
-            If it cannot be read (`melody.score.reading.read_score`, `melody.midi.read`).
+            If it cannot be read (`melody.score.score_files.read_score`, `melody.midi.read`).
         """
         from pathlib import Path
 
         from melody import midi
         from melody.arguments import path_of
-        from melody.score.reading import READS, read_score
+        from melody.score.score_files import READS, read_score
 
         found = Path(path_of(path, "the file"))
         return read_score(found) if found.suffix.lower() in READS else midi.read(found)

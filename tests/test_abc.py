@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from melody.piece import Key, Piece, Tempo, TimeSignature
-from melody.score.abc_reader.fields import key_of
-from melody.score.tunes import read_abc
+from melody.score.abc.fields import key_of
+from melody.score.abc.from_abc import read_abc
 
 
 def read(music: str, key: str = "C", head: str = "M:4/4\nL:1/4") -> Piece:

@@ -17,10 +17,10 @@ from scores import jig, line, notes_of, read_back
 from melody.errors import RenderError, ScoreError
 from melody.files import FileError
 from melody.piece import Key, Piece, TimeSignature
-from melody.score.abc import to_abc
+from melody.score.abc.to_abc import to_abc
 from melody.score.engraving import EngravingSettings, to_svg, write_score
-from melody.score.musicxml import to_musicxml
-from melody.score.reading import read_score
+from melody.score.musicxml.to_musicxml import to_musicxml
+from melody.score.score_files import read_score
 
 engraved = pytest.mark.skipif(find_spec("verovio") is None, reason="verovio, which engraves, is not installed")
 typeset = pytest.mark.skipif(

@@ -18,12 +18,12 @@ from melody.report.lanes import facts
 from melody.report.roll import plot
 from melody.report.strip import strip
 from melody.score import typeset
-from melody.score.abc import to_abc
+from melody.score.abc.to_abc import to_abc
 from melody.score.engraving import to_svg
-from melody.score.metre import tempo_unit
-from melody.score.musicxml import to_musicxml
-from melody.score.notation import notate
-from melody.score.sections import section_ends
+from melody.score.musicxml.to_musicxml import to_musicxml
+from melody.score.notation.layout import notate
+from melody.score.notation.metre import tempo_unit
+from melody.score.notation.sections import section_ends
 
 # Bars
 

@@ -25,12 +25,12 @@ from scores import notes_of, read_back
 from melody import midi
 from melody.piece import Part, Piece
 from melody.report.page import PageTune, page, repr_html, write_page
+from melody.report.page_tune import page_tune
 from melody.report.roll import write_plot
 from melody.report.strip import strip
-from melody.report.tunes import page_tune
-from melody.score.abc import to_abc
+from melody.score.abc.to_abc import to_abc
 from melody.score.engraving import score_bytes, to_svg
-from melody.score.musicxml import to_musicxml
+from melody.score.musicxml.to_musicxml import to_musicxml
 from melody.text import for_abc, for_html, for_xml, plain
 
 NASTY = [

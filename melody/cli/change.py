@@ -12,7 +12,7 @@ from melody.cli import app
 from melody.cli.make import ModelName, Part, find_model, span_of
 from melody.cli.options import ADVANCED, Drawing, Writing, grouped, temperature_option, whole
 from melody.cli.show import SCORES, Tune, read_tune
-from melody.cli.writing import Made, Page, targets_of, write_tunes
+from melody.cli.writing_tunes import Made, Page, targets_of, write_tunes
 from melody.limits import Limits
 from melody.sampling.settings import VOICES_TEMPERATURE
 from melody.sampling.tasks.infill import VarySettings

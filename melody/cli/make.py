@@ -12,7 +12,7 @@ import typer
 from melody.cli import app
 from melody.cli.options import ADVANCED, Choosing, Keeping, Writing, grouped
 from melody.cli.show import SCORES
-from melody.cli.writing import Made, Page, targets_of, write_tunes
+from melody.cli.writing_tunes import Made, Page, targets_of, write_tunes
 from melody.errors import SamplingError
 
 if TYPE_CHECKING:

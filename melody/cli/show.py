@@ -29,7 +29,7 @@ def read_tune(path: Path) -> Piece:
     from melody.cli.screen import say
 
     if path.suffix.lower() in SCORES:
-        from melody.score.reading import read_score_file
+        from melody.score.score_files import read_score_file
 
         score = read_score_file(path)
         piece, repairs = score.piece, score.repairs

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from melody.errors import RenderError
 from melody.piece import Ints, Piece
-from melody.score.metre import GRID, tempo_unit
+from melody.score.notation.metre import GRID, tempo_unit
 
 MAX_QUARTERS = 4096
 MAX_NOTES = 50_000

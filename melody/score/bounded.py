@@ -34,7 +34,7 @@ from melody.errors import MelodyError, ScoreError
 from melody.piece import Key, Part, Piece, Tempo, TimeSignature
 
 if TYPE_CHECKING:
-    from melody.score.reading import Reading
+    from melody.score.score_files import Reading
 
 SMALL = 1 << 16  # bytes
 PATIENCE = 4  # times the seconds that a score may take of the processor, by the clock
@@ -80,7 +80,7 @@ def read(content: bytes, suffix: str, *, one_of_many: bool = True) -> Reading:
     """
     alone = not one_of_many and len(content) <= SMALL and suffix != ".mxl"
     if alone or getattr(sys, "frozen", False):  # where Python itself is not at hand, no child can be had
-        from melody.score.reading import parse
+        from melody.score.score_files import parse
 
         return parse(content, suffix)
     return _shared(os.getpid()).read(content, suffix)
@@ -217,7 +217,7 @@ def _received(source: IO[bytes]) -> tuple[dict[str, Any], bytes]:
 
 
 def _reading(answer: tuple[dict[str, Any], bytes], bounds: Bounds) -> Reading:
-    from melody.score.reading import Reading
+    from melody.score.score_files import Reading
 
     head, data = answer
     if head["error"] == "memory":
@@ -256,7 +256,7 @@ def _described(reading: Reading) -> tuple[dict[str, Any], bytes]:
 
 def serve() -> None:
     """Read scores from standard input, and write what they say to standard output, until there are no more."""
-    from melody.score import reading  # before memory is measured
+    from melody.score import score_files as reading  # before memory is measured
 
     warnings.simplefilter("ignore")
     source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")

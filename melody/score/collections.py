@@ -2,7 +2,7 @@
 
 Conventions
 -----------
-Fiddle tunes have one monophonic part; `melody.score.tunes` says how they are read from ABC. Chorales have four, Soprano to
+Fiddle tunes have one monophonic part; `melody.score.abc.from_abc` says how they are read from ABC. Chorales have four, Soprano to
 Bass; they are read straight from the MusicXML files, some fifteen times quicker than through its streams, with fermatas,
 words and grace notes left out, repeats not played out, and the mode of the key told by the last bass note: minor if the
 signature has a minor third above it. `melody.score.bars` says how the bars come about. Velocity is 90; what falls between
@@ -26,8 +26,8 @@ from xml.etree import ElementTree
 from melody.errors import CorpusError, MelodyError, ScoreError
 from melody.extras import need
 from melody.piece import TICKS_PER_QUARTER, Key, Part, Piece, Tempo
+from melody.score.abc.from_abc import read_tune, title_of
 from melody.score.bars import UNITS, Note, Segment, to_piece
-from melody.score.tunes import read_tune, title_of
 
 CHOIR = tuple(Part(52, name=name) for name in ("Soprano", "Alto", "Tenor", "Bass"))
 CHORALE_QPM = 80

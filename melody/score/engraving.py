@@ -2,7 +2,7 @@
 
 Conventions
 -----------
-`melody.score.notation` decides what stands on the page. Verovio engraves the MusicXML of `melody.score.musicxml`, whose ids
+`melody.score.notation.layout` decides what stands on the page. Verovio engraves the MusicXML of `melody.score.musicxml.to_musicxml`, whose ids
 of notes the SVG keeps; `melody.score.typeset` turns the SVG into PNG and PDF.
 """
 
@@ -18,9 +18,9 @@ from typing import NamedTuple
 from melody import files
 from melody.errors import ScoreError
 from melody.piece import Piece
-from melody.score.abc import abc_of
-from melody.score.musicxml import musicxml_of
-from melody.score.notation import Notation, notate
+from melody.score.abc.to_abc import abc_of
+from melody.score.musicxml.to_musicxml import musicxml_of
+from melody.score.notation.layout import Notation, notate
 from melody.score.typeset import extra, typeset
 from melody.text import plain
 

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field, replace
 from melody.errors import ScoreError
 from melody.piece import Key, Part, Piece
 from melody.score import assembly
-from melody.score.abc_reader.fields import metre_of
-from melody.score.abc_reader.text import decode, plain
+from melody.score.abc.abc_text import decode, plain
+from melody.score.abc.fields import metre_of
 from melody.score.assembly import MAX_NOTES, QUARTER, Page, PageBar, Tone
 from melody.score.bars import UNITS
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from melody.piece import Ints
-from melody.score.grid import Bar, Sheet
-from melody.score.metre import GRID, VALUES, Metre, split, tuplet_metre
+from melody.score.notation.metre import GRID, VALUES, Metre, split, tuplet_metre
+from melody.score.notation.sheet import Bar, Sheet
 
 FLAGS = {"eighth": 1, "16th": 2, "32nd": 3}
 Slice = tuple[int, int, tuple[int, ...]]

@@ -7,11 +7,11 @@ from math import gcd
 
 from melody.errors import ScoreError
 from melody.piece import Piece
-from melody.score.grid import Bar
-from melody.score.metre import GRID
-from melody.score.notation import Notation, Staff, notate
-from melody.score.spelling import STEPS, spelled
-from melody.score.values import Fragment
+from melody.score.notation.layout import Notation, Staff, notate
+from melody.score.notation.metre import GRID
+from melody.score.notation.sheet import Bar
+from melody.score.notation.spelling import STEPS, spelled
+from melody.score.notation.written_values import Fragment
 from melody.text import for_abc
 
 

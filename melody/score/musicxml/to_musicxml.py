@@ -12,11 +12,11 @@ import re
 from collections.abc import Iterable, Iterator
 
 from melody.piece import Piece
-from melody.score.grid import Bar
-from melody.score.metre import GRID
-from melody.score.notation import Notation, Player, notate
-from melody.score.spelling import STEPS, spelled
-from melody.score.values import Fragment
+from melody.score.notation.layout import Notation, Player, notate
+from melody.score.notation.metre import GRID
+from melody.score.notation.sheet import Bar
+from melody.score.notation.spelling import STEPS, spelled
+from melody.score.notation.written_values import Fragment
 from melody.text import for_xml
 
 MAX_LABEL = 32  # characters of a name before a staff
@@ -63,7 +63,7 @@ OTHER_DRUM = ("B4", "x")
 def to_musicxml(piece: Piece) -> str:
     """The piece as a MusicXML 4.0 document.
 
-    Every note whose onset and end lie on written values (see `melody.score.notation`) is there exactly; drums keep their
+    Every note whose onset and end lie on written values (see `melody.score.notation.layout`) is there exactly; drums keep their
     onsets. One player a part.
 
     Raises

@@ -5,7 +5,7 @@ Conventions
 A bar is as long as the longest of its parts, so that no part runs out of step; a bar in which nobody has anything is as long
 as the metre says. Bars whose length is not the metre's get a time signature of their own, but for a pick-up, which becomes
 a rest at the start of bar 0, for two bars that make up one, as at a repeat, and for a short last bar. Repeats are not played
-out. Times are in units (see `musicxml_values`) until a `Piece` is made, on 24 ticks a quarter; on 48 if bar lines need it.
+out. Times are in units (see `elements`) until a `Piece` is made, on 24 ticks a quarter; on 48 if bar lines need it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import numpy as np
 
 from melody.errors import ScoreError
 from melody.piece import TICKS_PER_QUARTER, Key, Part, Piece, Tempo, TimeSignature
-from melody.score.musicxml_part import MAX_NOTES, Bar, Note, PartReader, Player
-from melody.score.musicxml_stream import read_document
-from melody.score.musicxml_text import text_of
-from melody.score.musicxml_values import UNITS
+from melody.score.musicxml.elements import UNITS
+from melody.score.musicxml.part_reader import MAX_NOTES, Bar, Note, PartReader, Player
+from melody.score.musicxml.xml_stream import read_document
+from melody.score.musicxml.xml_text import text_of
 from melody.signatures import time_signature_of
 
 MAX_PARTS = 256

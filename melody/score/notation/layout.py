@@ -20,12 +20,12 @@ import numpy as np
 
 from melody.errors import ScoreError
 from melody.piece import Ints, Key, Part, Piece, TimeSignature
-from melody.score.grid import Bar, Sheet
-from melody.score.metre import metre_of, tempo_unit
-from melody.score.sections import section_ends
-from melody.score.spelling import find_key, spell
-from melody.score.staves import layouts
-from melody.score.values import Fragment, slices_of, staff_bar
+from melody.score.notation.metre import metre_of, tempo_unit
+from melody.score.notation.sections import section_ends
+from melody.score.notation.sheet import Bar, Sheet
+from melody.score.notation.spelling import find_key, spell
+from melody.score.notation.staves import layouts
+from melody.score.notation.written_values import Fragment, slices_of, staff_bar
 from melody.wording import counted
 
 MAX_NOTES = 50_000

@@ -122,7 +122,7 @@ def _tell(path: Path, tune: Made, limits: Limits) -> None:
 def _write_page(shown: list[tuple[Path, Made]], targets: Targets, page: Page) -> None:
     """One page with all the tunes, beside them; and in a folder the list of its pages and tunes."""
     from melody.report.page import write_page
-    from melody.report.tunes import page_tune
+    from melody.report.page_tune import page_tune
 
     tunes = []
     with Progress("making the page", "tunes") as update:

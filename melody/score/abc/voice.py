@@ -10,8 +10,8 @@ from math import prod
 from typing import NamedTuple
 
 from melody.errors import ScoreError
-from melody.score.abc_reader.fields import LETTERS, KeySignature, Sounding
-from melody.score.abc_reader.symbols import Length, Tone
+from melody.score.abc.fields import LETTERS, KeySignature, Sounding
+from melody.score.abc.symbols import Length, Tone
 from melody.score.bars import UNITS
 
 WHOLE = 4 * 24 * UNITS  # units in a whole note

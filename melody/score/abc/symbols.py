@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from melody.score.abc_reader.fields import SIGNS
+from melody.score.abc.fields import SIGNS
 
 _LENGTH = r"\d*(?:/+\d*)?"
 _NOTE = rf"(?P<sign>[\^_=]{{1,3}}(?:\d*/\d*)?)?(?P<letter>[A-Ga-g])(?P<marks>[,']*)(?P<length>{_LENGTH})"

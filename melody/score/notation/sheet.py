@@ -2,7 +2,7 @@
 
 Conventions
 -----------
-Ticks are those of the page (see `melody.score.metre`) unless they are called the piece's. A tuplet unit is the stretch that
+Ticks are those of the page (see `melody.score.notation.metre`) unless they are called the piece's. A tuplet unit is the stretch that
 one triplet may fill: a quarter, or the unit of the metre where that is shorter.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from melody.errors import ScoreError
 from melody.piece import Ints, Key, Piece, TimeSignature
-from melody.score.metre import GRID, Metre, metre_of
+from melody.score.notation.metre import GRID, Metre, metre_of
 
 MAX_BARS = 2_000
 

@@ -1,4 +1,4 @@
-"""Scores from files: MusicXML (see `musicxml_reading`), ABC (`tunes`) and Humdrum (`kern`) -> `Piece`.
+"""Scores from files: MusicXML (`musicxml`), ABC (`abc`) and Humdrum (`kern`) -> `Piece`.
 
 Conventions
 -----------
@@ -15,10 +15,10 @@ from pathlib import Path
 
 from melody.errors import MelodyError, ScoreError
 from melody.piece import Piece
+from melody.score.abc.from_abc import read_abc
 from melody.score.kern import read_kern
-from melody.score.musicxml_reading import read_musicxml
-from melody.score.musicxml_text import MAX_BYTES
-from melody.score.tunes import read_abc
+from melody.score.musicxml.from_musicxml import read_musicxml
+from melody.score.musicxml.xml_text import MAX_BYTES
 
 READS = {".musicxml": "musicxml", ".xml": "musicxml", ".mxl": "musicxml", ".abc": "abc", ".krn": "humdrum"}
 

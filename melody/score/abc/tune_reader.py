@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from melody.errors import ScoreError
-from melody.score.abc_reader import fields
-from melody.score.abc_reader.fields import KeySignature, Sounding
-from melody.score.abc_reader.symbols import Symbol, symbols_of
-from melody.score.abc_reader.text import Tune, lines_of, plain
-from melody.score.abc_reader.voice import Tuplet, Voice
+from melody.score.abc import fields
+from melody.score.abc.abc_text import Tune, lines_of, plain
+from melody.score.abc.fields import KeySignature, Sounding
+from melody.score.abc.symbols import Symbol, symbols_of
+from melody.score.abc.voice import Tuplet, Voice
 
 MAX_SYMBOLS = 150_000
 _COST_OF_A_FIELD = 4  # symbols that take as long to read

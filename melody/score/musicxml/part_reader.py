@@ -18,7 +18,7 @@ from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
 from melody.errors import ScoreError
-from melody.score.musicxml_values import (
+from melody.score.musicxml.elements import (
     LONGEST,
     VELOCITY,
     drum_of,

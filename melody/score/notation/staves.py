@@ -9,8 +9,8 @@ import numpy as np
 from melody.errors import ScoreError
 from melody.extras import need
 from melody.piece import Ints, Part
-from melody.score.grid import Sheet
-from melody.score.metre import GRID
+from melody.score.notation.metre import GRID
+from melody.score.notation.sheet import Sheet
 from melody.text import plain
 
 # What each clef holds without ledger lines, and how much worse it must be to be preferred to a common one (semitones).

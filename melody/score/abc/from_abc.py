@@ -2,7 +2,7 @@
 
 Conventions
 -----------
-`melody.score.abc_reader` says how ABC is read. A user's tune (`read_abc`) has a part for each voice, every note of every
+`melody.score.abc` says how ABC is read. A user's tune (`read_abc`) has a part for each voice, every note of every
 ending, and its bars as `melody.score.assembly` has them.
 
 A tune of a collection (`read_tune`) has one part, one note at a time, and bars as `melody.score.bars` puts them together:
@@ -23,9 +23,9 @@ from collections.abc import Iterator
 from melody.errors import ScoreError
 from melody.piece import Part, Piece, Tempo
 from melody.score import assembly
-from melody.score.abc_reader.text import decode, plain, tunes_of
-from melody.score.abc_reader.tune import Score, read_lines
-from melody.score.abc_reader.voice import Event, Measure, Voice
+from melody.score.abc.abc_text import decode, plain, tunes_of
+from melody.score.abc.tune_reader import Score, read_lines
+from melody.score.abc.voice import Event, Measure, Voice
 from melody.score.assembly import Page, PageBar, Tone
 from melody.score.bars import Note, Segment, to_piece
 
