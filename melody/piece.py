@@ -29,7 +29,7 @@ from melody.signatures import (
     join_events,
     slice_events,
 )
-from melody.wording import counted
+from melody.text import counted
 
 if TYPE_CHECKING:
     import pretty_midi
@@ -465,7 +465,8 @@ class Piece:
 
         from melody import midi
         from melody.arguments import path_of
-        from melody.score.score_files import READS, read_score
+        from melody.score.formats import READS
+        from melody.score.score_files import read_score
 
         found = Path(path_of(path, "the file"))
         return read_score(found) if found.suffix.lower() in READS else midi.read(found)

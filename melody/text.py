@@ -1,7 +1,7 @@
-"""Text from files on its way out: names, titles and remarks that strangers wrote, made safe for each format that we write.
+"""Text on its way out: names, titles and remarks that strangers wrote, made safe for each format; and numbers of things.
 
-One door for all of it: whatever writes a text from a file calls the function of its format. Nothing that is printed
-normally is changed; what a reader cannot see but a program could obey is taken out.
+Whatever writes a text that came from a file calls the function of its format here. Text that prints normally is not
+changed; characters that a reader cannot see but a program could obey are taken out.
 """
 
 from __future__ import annotations
@@ -77,3 +77,12 @@ def for_abc(text: str) -> str:
     """
     line = " ".join(plain(text).replace('"', "'").split()).rstrip("\\ ")  # a line that ends with \ would go on in the next
     return "".join(f"\\{c}" if c in "\\%&" else c for c in line)
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "note"), counted(2000, "note")
+    ('1 note', '2,000 notes')
+    """
+    return f"{number:,} {thing}{'s' * (number != 1)}"

@@ -9,8 +9,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "melody"
 FLOORS = [
-    {"errors", "text", "threads", "wording"},
-    {"arguments", "extras"},
+    {"errors", "text", "threads"},
+    {"arguments", "extras", "general_midi"},
     {"files", "signatures"},
     {"piece"},
     {"midi", "score", "tokens"},

@@ -17,7 +17,8 @@ from melody.corpus import prepare
 from melody.errors import MelodyError, ScoreError
 from melody.score import bounded
 from melody.score.bounded import Bounds, Reader
-from melody.score.score_files import parse, read_score
+from melody.score.formats import parse
+from melody.score.score_files import read_score
 
 ABC = b"X:1\nT:Air & <b>\nC:\xc3\x89.\nM:3/4\nL:1/8\nQ:1/4=90\nK:Dm\nV:1\nD2 (3EFG A2 | [Af]6 |\nV:2\nD,6 | z2 D,4 |\n"
 KERN = b"**kern\t**kern\n*M3/4\t*M3/4\n*k[b-]\t*k[b-]\n4d\t8f\n.\t8g\n2e\t2a\n*-\t*-\n"

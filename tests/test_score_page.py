@@ -14,9 +14,9 @@ from scores import jig, line, notes_of, read_back
 
 from melody.piece import Part, Piece, Tempo
 from melody.report.engraved import read_engraved
-from melody.report.lanes import facts
 from melody.report.roll import plot
-from melody.report.strip import strip
+from melody.report.roll_layout import facts
+from melody.report.svg_roll import svg_roll
 from melody.score import typeset
 from melody.score.abc.to_abc import to_abc
 from melody.score.engraving import to_svg
@@ -42,7 +42,7 @@ def test_bars_are_numbered_alike_in_score_roll_and_strip(onset: int) -> None:
     assert [int(m.get("number", "")) for m in measures] == expected
     assert [bar.number for bar in notate(piece).bars] == expected
     assert [int(t.get_text()) for axes in plot(piece).axes for t in axes.texts if t.get_text().isdigit()] == expected
-    assert [int(n) for n in re.findall(r">(\d+)<tspan", strip(piece).roll)] == expected
+    assert [int(n) for n in re.findall(r">(\d+)<tspan", svg_roll(piece).roll)] == expected
     assert f"{piece.last_bar} bars" in facts(piece)
     lengths = [bar.end - bar.start for bar in notate(piece).bars]
     assert lengths[1:-1] == [96] * 2 and (lengths[0] == 96) == (not piece.has_pickup)

@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from melody.cli import screen, signals
-from melody.wording import counted
+from melody.text import counted
 
 
 class Command(TyperCommand):

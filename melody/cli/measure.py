@@ -12,7 +12,7 @@ import typer
 from melody.cli import app
 from melody.cli.make import ModelName
 from melody.cli.options import Force
-from melody.wording import counted
+from melody.text import counted
 
 if TYPE_CHECKING:
     from melody.evaluation.evaluate import Evaluation

@@ -10,7 +10,7 @@ import typer
 from melody.cli import app
 from melody.cli.options import Force
 from melody.errors import MidiError, RenderError
-from melody.wording import counted
+from melody.text import counted
 
 if TYPE_CHECKING:
     from melody.midi import Performance

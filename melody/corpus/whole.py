@@ -28,10 +28,10 @@ from melody.corpus.verdict import Verdict
 from melody.corpus.writer import Entries, Writer
 from melody.errors import CorpusError, MelodyError
 from melody.piece import Ints
+from melody.text import counted
 from melody.tokens.fitting import fit
 from melody.tokens.usage import Parts, Usage
 from melody.tokens.vocabulary import FIELDS, Rows, Vocabulary
-from melody.wording import counted
 
 _KNOWS = "the vocabulary of this folder"
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from melody.errors import MidiError
 from melody.midi.limits import Deadline
-from melody.wording import counted
+from melody.text import counted
 
 END_OF_TRACK = b"\xff\x2f\x00"
 MAX_NUMBER = 2**28 - 1

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from melody.piece import Piece
 from melody.report.browser import data_address
-from melody.report.lanes import widths
+from melody.report.roll_layout import widths
 from melody.score.notation.metre import GRID
 from melody.text import for_html
 

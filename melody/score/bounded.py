@@ -26,15 +26,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import numpy as np
 
 from melody.errors import MelodyError, ScoreError
 from melody.piece import Key, Part, Piece, Tempo, TimeSignature
-
-if TYPE_CHECKING:
-    from melody.score.score_files import Reading
+from melody.score import formats
+from melody.score.formats import Reading
 
 SMALL = 1 << 16  # bytes
 PATIENCE = 4  # times the seconds that a score may take of the processor, by the clock
@@ -69,20 +68,18 @@ def read(content: bytes, suffix: str, *, one_of_many: bool = True) -> Reading:
     Parameters
     ----------
     content, suffix
-        As `reading.parse` takes them.
+        As `formats.parse` takes them.
     one_of_many
         Always in the child, however small it is.
 
     Raises
     ------
     ScoreError
-        As `reading.parse`; or if it took longer or more memory than `Bounds` allow.
+        As `formats.parse`; or if it took longer or more memory than `Bounds` allow.
     """
     alone = not one_of_many and len(content) <= SMALL and suffix != ".mxl"
     if alone or getattr(sys, "frozen", False):  # where Python itself is not at hand, no child can be had
-        from melody.score.score_files import parse
-
-        return parse(content, suffix)
+        return formats.parse(content, suffix)
     return _shared(os.getpid()).read(content, suffix)
 
 
@@ -217,8 +214,6 @@ def _received(source: IO[bytes]) -> tuple[dict[str, Any], bytes]:
 
 
 def _reading(answer: tuple[dict[str, Any], bytes], bounds: Bounds) -> Reading:
-    from melody.score.score_files import Reading
-
     head, data = answer
     if head["error"] == "memory":
         raise ScoreError(_over(f"more than {bounds.megabytes / 1000:g} GB"))
@@ -256,8 +251,6 @@ def _described(reading: Reading) -> tuple[dict[str, Any], bytes]:
 
 def serve() -> None:
     """Read scores from standard input, and write what they say to standard output, until there are no more."""
-    from melody.score import score_files as reading  # before memory is measured
-
     warnings.simplefilter("ignore")
     source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a library prints is no answer
@@ -268,14 +261,14 @@ def serve() -> None:
             head, content = _received(source)
         except EOFError:
             return
-        answer, data = _answer(reading, head, content)
+        answer, data = _answer(head, content)
         _send(sink, answer | {"grown": (_pages()[1] - at_start) // 10**6}, data)
 
 
-def _answer(reading: Any, head: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytes]:
+def _answer(head: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytes]:
     try:
         with _limited(head["seconds"], head["megabytes"] * 10**6):
-            return _described(reading.parse(content, head["suffix"]))
+            return _described(formats.parse(content, head["suffix"]))
     except MemoryError:
         return {"error": "memory"}, b""
     except MelodyError as error:

@@ -2,8 +2,9 @@
 
 Conventions
 -----------
-`melody.score.notation.layout` decides what stands on the page. Verovio engraves the MusicXML of `melody.score.musicxml.to_musicxml`, whose ids
-of notes the SVG keeps; `melody.score.typeset` turns the SVG into PNG and PDF.
+`melody.score.notation.layout` decides what stands on the page. Verovio engraves the MusicXML that
+`melody.score.musicxml.to_musicxml` writes, and the SVG keeps the ids of its notes. `melody.score.typeset` turns the SVG
+into PNG and PDF.
 """
 
 from __future__ import annotations

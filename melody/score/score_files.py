@@ -8,27 +8,14 @@ from strangers: their size is bounded, and one that declares XML entities is ref
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
 from melody.errors import MelodyError, ScoreError
 from melody.piece import Piece
-from melody.score.abc.from_abc import read_abc
-from melody.score.kern import read_kern
-from melody.score.musicxml.from_musicxml import read_musicxml
+from melody.score import bounded
+from melody.score.formats import READS, Reading
 from melody.score.musicxml.xml_text import MAX_BYTES
-
-READS = {".musicxml": "musicxml", ".xml": "musicxml", ".mxl": "musicxml", ".abc": "abc", ".krn": "humdrum"}
-
-
-@dataclass(frozen=True)
-class Reading:
-    """A piece read from a score, and what had to be done to the file's music, one plain sentence for each kind of change."""
-
-    piece: Piece
-    repairs: tuple[str, ...] = ()
 
 
 def read_score(path: str | PathLike[str]) -> Piece:
@@ -50,8 +37,6 @@ def read_score(path: str | PathLike[str]) -> Piece:
 
 def read_score_file(path: str | PathLike[str]) -> Reading:
     """Like `read_score`, with what had to be repaired."""
-    from melody.score import bounded  # it reads in a child process what is not small, by `parse`
-
     path = Path(path)
     if path.suffix.lower() not in READS:
         raise ScoreError(f"{path.name!r} has the suffix {path.suffix!r}; a score can be read from {', '.join(READS)}")
@@ -60,25 +45,6 @@ def read_score_file(path: str | PathLike[str]) -> Reading:
         return bounded.read(content, path.suffix.lower(), one_of_many=False)
     except MelodyError as error:
         raise ScoreError(f"{path.name}: {error}") from error
-
-
-def parse(content: bytes, suffix: str) -> Reading:
-    """What the bytes of a score say; `suffix` is one of `READS`.
-
-    It is not bounded in time and memory: see `bounded.read`.
-
-    Raises
-    ------
-    MelodyError
-        As `read_score`, without a name.
-    """
-    form = READS[suffix]
-    if form == "musicxml":
-        piece, repairs = read_musicxml(content)
-        return Reading(piece, tuple(repairs))
-    found: Counter[str] = Counter()
-    piece = read_abc(content, found) if form == "abc" else read_kern(content, found)
-    return Reading(piece, tuple(f"{times} times: {what}" if times > 1 else what for what, times in found.items()))
 
 
 def _read_bytes(path: Path) -> bytes:

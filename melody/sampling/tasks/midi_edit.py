@@ -21,8 +21,8 @@ from melody.piece import Piece
 from melody.sampling.prompt import Continuation, understood
 from melody.sampling.tasks.infill import Variation, vary
 from melody.sampling.tasks.part_choice import Exchanged, Heard, New, heard, with_notes
+from melody.text import counted
 from melody.tokens.vocabulary import Vocabulary
-from melody.wording import counted
 
 if TYPE_CHECKING:
     from melody.sampling.model import Model

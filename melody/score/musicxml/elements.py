@@ -15,7 +15,7 @@ from functools import lru_cache
 from math import floor
 from xml.etree.ElementTree import Element
 
-from melody.score.musicxml.to_musicxml import DRUMS
+from melody.score.musicxml.drum_notation import DRUMS
 from melody.score.names import semitones
 from melody.signatures import Key, TimeSignature, time_signature_of
 

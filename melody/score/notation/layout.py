@@ -26,7 +26,7 @@ from melody.score.notation.sheet import Bar, Sheet
 from melody.score.notation.spelling import find_key, spell
 from melody.score.notation.staves import layouts
 from melody.score.notation.written_values import Fragment, slices_of, staff_bar
-from melody.wording import counted
+from melody.text import counted
 
 MAX_NOTES = 50_000
 

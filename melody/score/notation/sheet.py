@@ -2,8 +2,8 @@
 
 Conventions
 -----------
-Ticks are those of the page (see `melody.score.notation.metre`) unless they are called the piece's. A tuplet unit is the stretch that
-one triplet may fill: a quarter, or the unit of the metre where that is shorter.
+Ticks are those of the page (see `melody.score.notation.metre`) unless they are called the piece's. A tuplet unit is the
+stretch that one triplet may fill: a quarter, or the unit of the metre where that is shorter.
 """
 
 from __future__ import annotations

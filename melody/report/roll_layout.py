@@ -1,8 +1,8 @@
-"""What to call the things in a piece, and where its notes go in a picture: what `roll`, `strip` and `page` share.
+"""What to call the things in a piece, and where its notes go in a picture: what `roll`, `svg_roll` and `page` share.
 
 Conventions
 -----------
-Pitch runs upwards, one unit a semitone, C4 = 60. Drums stand in named lanes under the pitches; as a General MIDI drum has
+Pitch runs upwards, one unit a semitone, C4 = 60. Drums stand in named rows below the pitches; as a General MIDI drum has
 no length, each hit is drawn a twenty-fourth note wide. Parts take the colours of Wong, "Points of view: Color blindness",
 Nature Methods 8, 441 (2011), which differ for every kind of colour vision; drums are grey.
 """
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.errors import RenderError
+from melody.general_midi import FAMILIES
 from melody.piece import Ints, Piece
 from melody.score.notation.metre import GRID, tempo_unit
 
@@ -24,44 +25,12 @@ MAX_NOTES = 50_000
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 DRUM_COLOUR = "#4b5563"
 BLACK_KEYS = (1, 3, 6, 8, 10)
-_PITCH_CLASSES = "C,C#,D,D#,E,F,F#,G,G#,A,A#,B"
-# General MIDI level 1: the sixteen families of eight programs, and the percussion key map from 35 on
-_FAMILIES = (
-    "Piano,Chromatic percussion,Organ,Guitar,Bass,Strings,Ensemble,Brass,"
-    "Reed,Pipe,Synth lead,Synth pad,Synth effects,World,Percussive,Sound effects"
-)
-_DRUMS = (
-    "Bass drum 2,Bass drum,Side stick,Snare,Hand clap,Snare 2,Low floor tom,Closed hi-hat,High floor tom,Pedal hi-hat,"
-    "Low tom,Open hi-hat,Low-mid tom,High-mid tom,Crash,High tom,Ride,China,Ride bell,Tambourine,Splash,Cowbell,Crash 2,"
-    "Vibraslap,Ride 2,High bongo,Low bongo,Muted conga,High conga,Low conga,High timbale,Low timbale,High agogo,Low agogo,"
-    "Cabasa,Maracas,Short whistle,Long whistle,Short guiro,Long guiro,Claves,High woodblock,Low woodblock,Muted cuica,"
-    "Open cuica,Muted triangle,Open triangle"
-)
-
-
-def pitch_name(pitch: int) -> str:
-    """Scientific pitch name of a MIDI pitch, with sharps.
-
-    >>> pitch_name(60), pitch_name(70)
-    ('C4', 'A#4')
-    """
-    return f"{_PITCH_CLASSES.split(',')[pitch % 12]}{pitch // 12 - 1}"
-
-
-def drum_name(pitch: int) -> str:
-    """Name of a General MIDI drum, or 'drum N' outside 35-81.
-
-    >>> drum_name(38), drum_name(20)
-    ('Snare', 'drum 20')
-    """
-    return _DRUMS.split(",")[pitch - 35] if 35 <= pitch <= 81 else f"drum {pitch}"
 
 
 def part_label(piece: Piece, part: int) -> str:
     """What to call a part: the name on its track or the family of its program, with a number where two are the same."""
-    families = _FAMILIES.split(",")
     names = [
-        p.name.strip()[:24] or ("Drums" if p.is_drum else f"{families[p.program // 8]} ({p.program})") for p in piece.parts
+        p.name.strip()[:24] or ("Drums" if p.is_drum else f"{FAMILIES[p.program // 8]} ({p.program})") for p in piece.parts
     ]
     return names[part] + (f" #{part + 1}" if names.count(names[part]) > 1 else "")
 
@@ -90,7 +59,7 @@ def _in_turn(names: Iterable[str]) -> str:
 
 
 @dataclass(frozen=True)
-class Lanes:
+class NoteRows:
     """Where notes stand vertically: pitches `low` to `high` one unit each, then the `drums` (highest first) below."""
 
     low: int
@@ -98,8 +67,8 @@ class Lanes:
     drums: tuple[int, ...]
 
     @classmethod
-    def of(cls, piece: Piece) -> Lanes:
-        """Lanes for every note of `piece`, two semitones to spare, an octave and a half at least."""
+    def of(cls, piece: Piece) -> NoteRows:
+        """NoteRows for every note of `piece`, two semitones to spare, an octave and a half at least."""
         drums = tuple(int(d) for d in np.unique(piece.pitch[piece.is_drum])[::-1])
         pitches = piece.pitch[~piece.is_drum]
         if not len(pitches):
@@ -109,14 +78,14 @@ class Lanes:
         return cls(low - spare // 2, high + (spare + 1) // 2, drums)
 
     @property
-    def lane(self) -> float:
-        """Height of a drum lane; it grows with the range of pitches so that its name stays legible."""
+    def drum_height(self) -> float:
+        """Height of the row of a drum; it grows with the range of pitches so that its name stays legible."""
         return max(1.7, (self.high - self.low) / 24)
 
     @property
     def bottom(self) -> float:
         """The lowest y."""
-        return self.low - 0.5 - self.lane * (len(self.drums) + (0.5 if self.drums and self.high > self.low else 0))
+        return self.low - 0.5 - self.drum_height * (len(self.drums) + (0.5 if self.drums and self.high > self.low else 0))
 
     @property
     def top(self) -> float:
@@ -124,14 +93,14 @@ class Lanes:
         return self.high + 0.5
 
     def drum_y(self, pitch: int) -> float:
-        """The middle of a drum's lane."""
-        return self.bottom + self.lane * (len(self.drums) - self.drums.index(pitch) - 0.5)
+        """The middle of the row of a drum."""
+        return self.bottom + self.drum_height * (len(self.drums) - self.drums.index(pitch) - 0.5)
 
     def boxes(self, piece: Piece) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The middle and the height of each note's box, (notes,) each; parts in unison share the height of one note."""
-        lanes = {pitch: self.drum_y(pitch) for pitch in self.drums}
-        at = np.array([lanes[p] if d else p for p, d in zip(piece.pitch.tolist(), piece.is_drum)], np.float64)
-        full = np.where(piece.is_drum, 0.62 * self.lane, 0.88)
+        rows = {pitch: self.drum_y(pitch) for pitch in self.drums}
+        at = np.array([rows[p] if d else p for p, d in zip(piece.pitch.tolist(), piece.is_drum)], np.float64)
+        full = np.where(piece.is_drum, 0.62 * self.drum_height, 0.88)
         _, group, sharing = np.unique(
             np.stack([piece.onset, piece.pitch, piece.is_drum]), axis=1, return_inverse=True, return_counts=True
         )
