@@ -12,6 +12,7 @@ FLOORS = [
     {"errors", "text", "threads"},
     {"arguments", "extras", "general_midi"},
     {"files", "signatures"},
+    {"columns"},
     {"piece"},
     {"midi", "score", "tokens"},
     {"corpus", "limits", "network"},
