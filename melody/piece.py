@@ -312,9 +312,12 @@ class Piece:
         grids = self.ticks_per_quarter, ticks_per_quarter
         onset, duration, kept = columns.on_grid(self.onset, self.end, self.part << 7 | self.pitch, *grids)
         return replace(
-            self.select(kept),
+            self,
             onset=onset,
             duration=duration,
+            pitch=self.pitch[kept],
+            velocity=self.velocity[kept],
+            part=self.part[kept],
             time_signatures=signatures.events_on_grid(self.time_signatures, *grids),
             tempi=signatures.events_on_grid(self.tempi, *grids),
             keys=signatures.events_on_grid(self.keys, *grids),
