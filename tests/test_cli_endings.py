@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from music import folk_tune
 
-from melody import midi, modelfile
+from melody import midi, modelfile, models
 from melody.cli import main, screen
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals and devices")
@@ -189,11 +190,17 @@ def test_the_shell_completes_commands_models_and_options(tmp_path: Path, words: 
 def test_models_are_listed_with_what_they_learned_and_a_damaged_one_with_the_reason(
     tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shipped = [models.find(name) for name in ("chorales", "fiddle", "jsb")]
+    monkeypatch.setattr(models, "_PACKAGE", tmp_path / "melody")  # a program with these models and no others
+    (tmp_path / "melody" / "checkpoints").mkdir(parents=True)
+    for path in shipped:
+        shutil.copy(path, tmp_path / "melody" / "checkpoints")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "broken.safetensors").write_bytes(b"not a model")
     assert main(["models"]) == 0
-    lines = capsys.readouterr().err.splitlines()
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
     assert [line.split()[0] for line in lines[1:5]] == ["broken", "chorales", "fiddle", "jsb"]
     assert "is no model file" in lines[1] and "4,140" in lines[3] and "1.575" in lines[3] and "2.811" in lines[3]
-    assert "fiddle.safetensors" in lines[3] and "licence" in lines[-1]
+    assert "fiddle.safetensors" in lines[3] and "licence" in err

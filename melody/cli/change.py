@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from melody.cli import app
-from melody.cli.make import ModelName, Part, find_model, span_of
+from melody.cli.make import ModelName, Part, find_model
 from melody.cli.options import ADVANCED, Drawing, Writing, grouped, temperature_option, whole
-from melody.cli.show import SCORES, Tune, read_tune
+from melody.cli.show import SCORES, Tune, read_tune, span_of
 from melody.cli.writing_tunes import Made, Page, targets_of, write_tunes
 from melody.limits import Limits
 from melody.sampling.settings import VOICES_TEMPERATURE
@@ -26,15 +26,15 @@ Candidates = Annotated[
     str,
     typer.Option(
         metavar="NUMBER",
-        help="How many ways are weighed against one another; more is slower and better.",
+        help="How many candidates are weighed against one another; more is slower and better.",
         rich_help_panel=ADVANCED,
     ),
 ]
 
 
 @dataclass(frozen=True)
-class Singing(Drawing):
-    """How the notes of voices are drawn."""
+class VoiceDrawing(Drawing):
+    """How the notes of harmonizing voices are drawn."""
 
     temperature: Annotated[str, temperature_option(VOICES_TEMPERATURE)] = str(VOICES_TEMPERATURE)
 
@@ -84,7 +84,7 @@ def harmonize(
         Path, typer.Argument(metavar="MELODY", help="MIDI, MusicXML, ABC, Humdrum; one part.", show_default=False)
     ],
     writing: Writing,
-    drawing: Singing,
+    drawing: VoiceDrawing,
     key: Annotated[
         str | None, typer.Option(help="As Dm or Bb. Default: the file's, or the likeliest.", show_default=False)
     ] = None,
@@ -100,16 +100,16 @@ def harmonize(
     from melody.cli.screen import Progress, say
     from melody.sampling.tasks.harmonize import harmonize
 
-    settings, ways = drawing.settings, whole("candidates", candidates) or 0
+    settings, particles = drawing.settings, whole("candidates", candidates) or 0
     loaded = find_model(model, drawing.runner)
     targets = targets_of(writing, melody.stem, "harmonized", str(settings.seed), source=melody)
-    how: dict[str, Any] = {"key": key, "strict": not parallels, "candidates": ways}
+    how: dict[str, Any] = {"key": key, "strict": not parallels, "candidates": particles}
     piece = read_tune(melody)
     with Progress("setting the melody"):
-        sung = harmonize(loaded, piece, count=writing.number, settings=settings, **how)
-    for remark in sung[0].remarks:
+        harmonized = harmonize(loaded, piece, count=writing.number, settings=settings, **how)
+    for remark in harmonized[0].remarks:
         say(f"{melody.name}: {remark}")
-    made = [Made(harmony.piece, remarks=harmony.remarks) for harmony in sung]
+    made = [Made(harmony.piece, remarks=harmony.remarks) for harmony in harmonized]
     page = Page(f"{melody.stem}, set by {loaded.file.name}", loaded, settings, Limits())
     write_tunes(made, targets, drawing, writing, page)
 

@@ -20,18 +20,18 @@ def models() -> None:
     Example: **melody models**
     """
     from melody import models as known
-    from melody.cli.screen import say, table
+    from melody.cli.screen import answer, say, table
 
     rows = [_row(path) for path in known.available()]
     if rows:
         header = ("name", "music", "pieces", "nats a note", "n-gram", "MB", "file")
-        table(header, rows)
+        table(header, rows, answer)
     say("write with one: melody generate NAME; train your own: melody train FOLDER")
     say(_LICENCE)
 
 
 def _row(path: Path) -> tuple[str, ...]:
-    """What there is to say of a model."""
+    """A line of the table."""
     from melody import modelfile
     from melody.errors import ModelFileError
     from melody.models import name_of

@@ -43,7 +43,7 @@ def export(
 ) -> None:
     """Write a model as an ONNX file that ONNX Runtime runs without this program: one step, state in and state out.
 
-    The file says in its metadata how it is used and holds the vocabulary. What the export costs is measured and told.
+    The file says in its metadata how it is used and holds the vocabulary. What the export costs is measured and reported.
 
     Example: **melody export fiddle --to int8 --out fiddle.int8.onnx**
     """

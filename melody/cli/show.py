@@ -9,7 +9,7 @@ import typer
 
 from melody.cli import app
 from melody.cli.options import Force
-from melody.errors import MidiError, RenderError
+from melody.errors import MidiError, RenderError, SamplingError
 from melody.text import counted
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ SCORES = (".xml", ".musicxml", ".mxl", ".abc", ".krn")
 
 
 def read_tune(path: Path) -> Piece:
-    """The music in a file of any kind that is read; what was repaired is said."""
+    """The music in a file of any kind that is read; repairs are reported."""
     from melody.cli.screen import say
 
     if path.suffix.lower() in SCORES:
@@ -43,14 +43,29 @@ def read_tune(path: Path) -> Piece:
     return piece
 
 
-def _bars_of(piece: Piece, bars: str | None) -> Piece:
-    from melody.sampling.keywords import span_of
+def span_of(option: str, bars: str) -> tuple[int, int]:
+    """The first and the last bar that an option names, as 5-8, or 5 for one bar.
 
-    return piece if bars is None else piece.bars(*span_of(bars))
+    Raises
+    ------
+    SamplingError
+        If it names none, or the last one comes before the first.
+    """
+    first, dash, last = (word.strip() for word in bars.partition("-"))
+    if not (first.isdecimal() and (last.isdecimal() or not dash) and len(bars) < 20):
+        raise SamplingError(f"--{option} is '{bars[:40]}'; write the first and the last bar, as 1-4; a pick-up is bar 0")
+    if dash and int(last) < int(first):
+        raise SamplingError(f"--{option} is '{bars}', which ends before it begins; write the lower bar first")
+    return int(first), int(last if dash else first)
+
+
+def bars_of(piece: Piece, bars: str | None, option: str = "bars") -> Piece:
+    """Bars FIRST-LAST of a piece, counted as in a score; the whole piece if none are named."""
+    return piece if bars is None else piece.bars(*span_of(option, bars))
 
 
 def _read_performed(path: Path, fluidsynth: bool) -> tuple[Piece, Performance | None]:
-    """The music in a file, and how it is played if it is a MIDI file; what was repaired or is not played is said."""
+    """The music in a file, and how it is played if it is a MIDI file; repairs and what is not played are reported."""
     from melody import midi
     from melody.cli.screen import say
     from melody.render import is_silenced
@@ -58,10 +73,10 @@ def _read_performed(path: Path, fluidsynth: bool) -> tuple[Piece, Performance | 
     if path.suffix.lower() in SCORES:
         return read_tune(path), None
     reading, performance = midi.read_performed(path)
-    told = [*reading.repairs, *(() if fluidsynth else performance.remarks)]
+    remarks = [*reading.repairs, *(() if fluidsynth else performance.remarks)]
     if is_silenced(performance, reading.piece):
-        told.append("its own volume is 0 from beginning to end: it is silent")
-    for remark in told:
+        remarks.append("its own volume is 0 from beginning to end: it is silent")
+    for remark in remarks:
         say(f"{path.name}: {remark}")
     return reading.piece, performance
 
@@ -91,13 +106,16 @@ def render(
     ] = False,
     force: Force = False,
 ) -> None:
-    """Make a tune sound: a WAV file with General MIDI instruments. The pedal, volume, pan and bend of a MIDI file are heard.
+    """Make a tune sound: a WAV file with General MIDI instruments. Pedal, volume, pan and bend of a MIDI file are played.
 
     Example: **melody render tunes/fiddle-0-01.mid --play**
     """
     from melody.cli.screen import show
     from melody.render import RenderSettings, render_wav
+    from melody.render.output import check_player
 
+    if play:
+        check_player()
     out = _out(tune, out, ".wav", force, (".wav",))
     settings = RenderSettings(soundfont=soundfont, synthesizer="fluidsynth" if fluidsynth else "melody")
     piece, performance = _read_performed(tune, fluidsynth)
@@ -133,7 +151,7 @@ def plot(
 
     if not tune.is_dir():
         out = _out(tune, out, ".png", force)
-        write_plot(_bars_of(read_tune(tune), bars), out)
+        write_plot(bars_of(read_tune(tune), bars), out)
         show(out)
     else:
         if bars is not None:
@@ -178,7 +196,7 @@ def score(
     from melody.score.engraving import write_score
 
     out = _out(tune, out, ".pdf", force)
-    written = write_score(_bars_of(read_tune(tune), bars), out)
+    written = write_score(bars_of(read_tune(tune), bars), out)
     for remark in written.remarks:
         say(f"{tune.name}: {remark}")
     for path in written.paths:

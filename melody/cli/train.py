@@ -59,7 +59,7 @@ EpochShare = Annotated[
     ),
 ]
 Patience = Annotated[float, _option(_TIME, "Stop when so large a share of the epochs brought nothing.", min=0.0, max=1.0)]
-PlanOnly = Annotated[bool, _option(_TIME, "Say what would be done and how long it takes, and stop.", "--plan")]
+PlanOnly = Annotated[bool, _option(_TIME, "Show what would be done and how long it takes, and stop.", "--plan")]
 Resume = Annotated[bool, _option(_TIME, "Go on with a run that was interrupted.", "--resume")]
 From = Annotated[str | None, _option(_MODEL, "Adapt this trained model.", "--from", metavar="MODEL", shown=False)]
 HiddenSize = Annotated[int | None, _option(_MODEL, "Cells a layer. Default: by the music.", min=8, max=4096, shown=False)]
@@ -192,7 +192,7 @@ class _Command(NamedTuple):
 
 
 _NAMES = {"num_layers": "layers"}  # of settings whose option is called otherwise
-_ALWAYS = ("epochs", "precision", "seed")  # said whatever the default
+_ALWAYS = ("epochs", "precision", "seed")  # named whatever the default
 
 
 def _options(settings: TrainingSettings) -> list[str]:
@@ -225,7 +225,7 @@ def _train(
     from melody.extras import need
 
     need("training", "torch", "pytorch_lightning")  # before the folder is read
-    if _helps():
+    if _is_helper():
         silence()
     adapted = find_model(start).file if start else None
     grid: Any = adapted.vocabulary.ticks_per_quarter if adapted else "auto"
@@ -237,19 +237,19 @@ def _train(
         _fit(prepared, out, settings, resume, adapted, _Command(folder, taken, start))
 
 
-def _helps() -> bool:
-    """Whether this is one of the other processes that Lightning starts: the first one speaks for all."""
+def _is_helper() -> bool:
+    """Whether this is one of the other processes that Lightning starts: only the first one shows anything."""
     return int(os.environ.get("LOCAL_RANK", "0")) > 0
 
 
 def _show_plan(prepared: Corpus, settings: TrainingSettings, adapted: ModelFile | None) -> None:
-    from melody.cli.screen import say
+    from melody.cli.screen import answer, say
     from melody.training.alarms import before
     from melody.training.run import plan
 
     planned = plan(prepared, settings, adapted)
     for line in planned.lines:
-        say(line)
+        answer(line)
     for alarm in before(planned):
         say(f"alarm: {alarm.sentence}")
 
@@ -266,10 +266,10 @@ def _fit(
         try:
             result = fit(prepared, out, settings, start=adapted, resume=resume, **_shown(update))
         finally:
-            drawn = _draw(paths, result) if paths.csv.exists() and not _helps() else ""
-    if _helps():
+            drawn = _draw(paths, result) if paths.csv.exists() and not _is_helper() else ""
+    if _is_helper():
         return
-    _tell(result, len(prepared.rows("train")))
+    _show_result(result, len(prepared.rows("train")))
     for line in command.again(settings, result):
         say(line)
     say(f"losses: {paths.csv}{drawn}" + (f"; sample tunes: {paths.samples}" if paths.samples.exists() else ""))
@@ -277,7 +277,7 @@ def _fit(
 
 
 def _draw(paths: Paths, result: Result | None) -> str:
-    """Draw the losses, beside the n-gram if it was measured, if that is possible; what to say of it."""
+    """Draw the losses, beside the n-gram if it was measured, if that is possible; a sentence about it."""
     from melody.errors import RenderError
     from melody.report.curves import write_curves
 
@@ -316,7 +316,7 @@ def _shown(update: Callable[..., None]) -> dict[str, Any]:
     }
 
 
-def _tell(result: Result, pieces: int) -> None:
+def _show_result(result: Result, pieces: int) -> None:
     from melody.cli.screen import say, table
 
     counted = f", counted on {result.ngram_pieces:,} pieces" if result.ngram_pieces < pieces else ""

@@ -1,4 +1,4 @@
-"""What commands that make tunes have in common: tunes written, checked, shown, and what is to be said of them."""
+"""What commands that make tunes have in common: tunes are checked, written, shown and remarked on."""
 
 from __future__ import annotations
 
@@ -55,29 +55,34 @@ class Page:
 def write_tunes(made: Iterable[Made], targets: Targets, drawing: Drawing, writing: Writing, page: Page) -> None:
     """Write each tune as soon as it is made, its sound and picture if they are wanted, and at last the page."""
     shown = []
-    for path, tune in zip(targets.paths, _told_of(made, targets, drawing)):
+    for number, (path, tune) in enumerate(zip(targets.paths, _with_progress(made, len(targets.paths)))):
         data = _checked(tune, page.limits)
         if targets.folder:
             files.make_folder(targets.folder)
         files.write_bytes(path, data)
         show(path)
+        if number == 0 and drawing.is_new:
+            _report_seed(targets, drawing)
         _write_beside(path, tune, writing)
-        _tell(path, tune, page.limits)
+        _report(path, tune, page.limits)
         shown += [(path, tune)] if writing.html else []
     if shown:
         _write_page(shown, targets, page)
 
 
-def _told_of(made: Iterable[Made], targets: Targets, drawing: Drawing) -> Iterator[Made]:
-    """The tunes with a bar for how many there are, and before the first of them which seed makes them again."""
-    count, replacing = len(targets.paths), [] if targets.folder or "--force" in typed else ["--force"]
+def _with_progress(made: Iterable[Made], count: int) -> Iterator[Made]:
+    """The tunes, with a bar for how many there are."""
     with Progress("writing", "tunes") as update:
-        for number, tune in enumerate(made):
-            if number == 0 and drawing.is_new:
-                again = shlex.join(["melody", *typed, "--seed", str(drawing.number), *replacing])
-                say(f"seed {drawing.number}: {again} writes {'it' if count == 1 else 'them'} again")
+        for number, tune in enumerate(made, 1):
             yield tune
-            update(number + 1, count)
+            update(number, count)
+
+
+def _report_seed(targets: Targets, drawing: Drawing) -> None:
+    """The command that writes the same again: not before something is written, and early where there is much to write."""
+    replacing = [] if targets.folder or "--force" in typed else ["--force"]
+    again = shlex.join(["melody", *typed, "--seed", str(drawing.number), *replacing])
+    say(f"seed {drawing.number}: {again} writes {'it' if len(targets.paths) == 1 else 'them'} again")
 
 
 def _write_beside(path: Path, tune: Made, writing: Writing) -> None:
@@ -110,13 +115,13 @@ def _checked(tune: Made, limits: Limits) -> bytes:
     return data
 
 
-def _tell(path: Path, tune: Made, limits: Limits) -> None:
-    """On stderr what there is to say of a tune: what the limits took, how likely it is, what is wrong with it."""
-    told = [f"the limits took {tune.removed:.1%} of the probability"] if limits.more_than_bars else []
-    told += [f"{tune.nats:.3f} nats a note"] if tune.nats == tune.nats else []
-    told += [", ".join(tune.faults)] if tune.faults else []
-    if told:
-        say(f"{path.name}: {'; '.join(told)}")
+def _report(path: Path, tune: Made, limits: Limits) -> None:
+    """Remarks on a tune: what share of the probability the limits took, how likely it is, its faults."""
+    remarks = [f"the limits took {tune.removed:.1%} of the probability"] if limits.more_than_bars else []
+    remarks += [f"{tune.nats:.3f} nats a note"] if tune.nats == tune.nats else []
+    remarks += [", ".join(tune.faults)] if tune.faults else []
+    if remarks:
+        say(f"{path.name}: {'; '.join(remarks)}")
 
 
 def _write_page(shown: list[tuple[Path, Made]], targets: Targets, page: Page) -> None:
@@ -146,8 +151,8 @@ def _write_index(folder: Path) -> None:
 
 
 def _settings(page: Page) -> dict[str, str]:
-    told = {"model": f"{page.model.file.name} {page.model.file.fingerprint}"} | {
+    shown = {"model": f"{page.model.file.name} {page.model.file.fingerprint}"} | {
         k.replace("_", "-"): str(v) for k, v in asdict(page.settings).items() if v is not None
     }
     words = page.limits.told.split(" ") if page.limits.more_than_bars else []
-    return told | dict(word.split("=", 1) for word in words if "=" in word)
+    return shown | dict(word.split("=", 1) for word in words if "=" in word)
