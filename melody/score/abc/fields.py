@@ -130,11 +130,14 @@ def _signature(fifths: int) -> tuple[int, ...]:
 def key_of(text: str) -> KeySignature | None:
     """The key in a `K:` field; None if it has only parameters such as a clef.
 
-    A mode is minor where the third above the tonic is. A signature of explicit accidentals has the key that differs in the
-    fewest letters.
+    A mode is minor where the third above the tonic is, and its key is the one of its signature. A signature of explicit
+    accidentals that is no key's belongs to the tonic that is named, or without one to the key that differs in the fewest
+    letters.
 
     >>> key_of("Ador").key, key_of("D exp _b _e ^f").alter, key_of("clef=bass")
     (Key(onset=0, fifths=1, mode='minor'), (0, 0, -1, 1, 0, 0, -1), None)
+    >>> key_of("D exp _b _e ^f").key.name, key_of("A exp ^f").key.name
+    ('D', 'Em')
 
     Raises
     ------
@@ -152,26 +155,38 @@ def key_of(text: str) -> KeySignature | None:
     if not found and not _ALTERATION.search(text):
         raise ValueError(text)
     if not found:
-        return _explicit(0, None, _ALTERATION.findall(text), silent=True)
+        return _explicit(0, "", _ALTERATION.findall(text), silent=True)
     place = _FIFTHS[found[1]] + {"#": 7, "b": -7}.get(found[2], 0)
     word = found[3].lower()
     explicit = word.startswith("exp")
     known = explicit or not word or word[:3] in _MODES or word == "m"
     shift = -3 if word == "m" else _MODES.get(word[:3], 0)
     alterations = _ALTERATION.findall(text[found.end() :])
-    return _explicit(place + shift, found[1], alterations, only=explicit)._replace(doubtful=not known)
+    return _explicit(place + shift, found[1] + found[2], alterations, only=explicit)._replace(doubtful=not known)
 
 
 def _explicit(
-    fifths: int, tonic: str | None, alterations: list[tuple[str, str]], only: bool = False, silent: bool = False
+    fifths: int, tonic: str, alterations: list[tuple[str, str]], only: bool = False, silent: bool = False
 ) -> KeySignature:
-    """A signature with letters altered: added to that of the key, or instead of it."""
+    """A signature with letters altered: added to that of the key, or instead of it. `tonic` is empty if none is named."""
     alter = list((0,) * 7 if only else _signature(fifths))
     for sign, letter in alterations:
         alter[LETTERS.index(letter.upper())] = SIGNS[sign]
     near = min(range(-7, 8), key=lambda f: (_differs(_signature(f), alter), abs(f - fifths)))
-    mode = "minor" if tonic and _third(tonic, alter) == 3 else "major"
-    return KeySignature(tuple(alter), near if alterations or only or abs(fifths) > 7 else fifths, mode, silent)
+    mode = "minor" if tonic and _third(tonic[0], alter) == 3 else "major"
+    if not alterations and not only and abs(fifths) <= 7:
+        return KeySignature(tuple(alter), fifths, mode, silent)
+    if tonic and _differs(_signature(near), alter):
+        near, mode = _key_on(tonic, alter) or (near, mode)
+    return KeySignature(tuple(alter), near, mode, silent)
+
+
+def _key_on(tonic: str, alter: list[int]) -> tuple[int, str] | None:
+    """Fifths and mode of the key on a tonic whose third is that of the signature; None if it needs over seven accidentals."""
+    sign = {"#": 1, "b": -1}.get(tonic[1:], 0)
+    minor = (_third(tonic[0], alter) + alter[LETTERS.index(tonic[0])] - sign) % 12 == 3
+    fifths = _FIFTHS[tonic[0]] + 7 * sign - 3 * minor
+    return (fifths, "minor" if minor else "major") if abs(fifths) <= 7 else None
 
 
 def _differs(one: tuple[int, ...], other: list[int]) -> int:
