@@ -285,7 +285,7 @@ class Piece:
         return self.slice(int(starts[begin]), stop)
 
     def join(self, other: Piece, at: int) -> Piece:
-        """This piece up to tick `at`, then `other` from there on; parts are matched by position.
+        """The piece up to tick `at`, then `other` from there on; parts are matched by position.
 
         Notes of this piece end at `at` at the latest. The metre, tempo and key of `other` are written at `at` where they
         differ from what is in force. `at` must be a bar line if `other` changes the metre.

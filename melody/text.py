@@ -14,13 +14,13 @@ _JOINERS = "\u200c\u200d"
 
 
 def plain(text: str) -> str:
-    """One line of printable text, for terminals, pictures and anything that takes text as it is.
+    r"""One line of printable text, for terminals, pictures and anything that takes text as it is.
 
     Control characters (escape sequences of terminals begin with one), line breaks and what is no character at all (lone
     surrogates, U+FFFE) become spaces; marks that turn the direction of writing, with which one text can look like
     another, vanish.
 
-    >>> plain("a\\x1b[2Jb\\nc"), plain("re\\u202etteL"), plain("\\ud800 \\N{MUSICAL SCORE}")
+    >>> plain("a\x1b[2Jb\nc"), plain("re\u202etteL"), plain("\ud800 \N{MUSICAL SCORE}")
     ('a [2Jb c', 'retteL', '  🎼')
     """
     return text if text.isprintable() else "".join(map(_seen, text))
@@ -33,12 +33,12 @@ def _seen(character: str) -> str:
 
 
 def for_terminal(text: str) -> str:
-    """Text as one line of a terminal, from which it can still be told what stands there.
+    r"""Text as one line of a terminal, from which it can still be told what stands there.
 
     Spaces of all widths stay; what a terminal would obey, or cannot show, is written as an escape.
 
-    >>> print(for_terminal("Song [live] \\x1b[31m\\u202egpj.mid"))
-    Song [live] \\x1b[31m\\u202egpj.mid
+    >>> print(for_terminal("Song [live] \x1b[31m\u202egpj.mid"))
+    Song [live] \x1b[31m\u202egpj.mid
     """
     return text if text.isprintable() else "".join(map(_escaped, text))
 
@@ -59,9 +59,9 @@ def for_html(text: str) -> str:
 
 
 def for_xml(text: str) -> str:
-    """Text as XML 1.0, between tags or in a quoted attribute; SVG and MusicXML are XML.
+    r"""Text as XML 1.0, between tags or in a quoted attribute; SVG and MusicXML are XML.
 
-    >>> for_xml("]]> & \\x0b'")
+    >>> for_xml("]]> & \x0b'")
     ']]&gt; &amp;  &#x27;'
     """
     return for_html(text)

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from copy import copy
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 from melody.cli import screen, signals
 from melody.text import counted
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 class Command(TyperCommand):
@@ -46,7 +49,7 @@ class Commands(TyperGroup):
 class App(typer.Typer):
     """The commands."""
 
-    def command(self, name: str | None = None, **facts: Any) -> Any:
+    def command(self, name: str | None = None, **facts: Any) -> Callable[[_Function], _Function]:
         """Declare a command, see `typer.Typer.command`."""
         return super().command(name, cls=Command, **facts)
 

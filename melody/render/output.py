@@ -125,7 +125,7 @@ def duration_of(data: bytes, mime: str) -> float | None:
     try:
         if mime == "audio/wav":
             with wave.open(io.BytesIO(data)) as wav:
-                return wav.getnframes() / wav.getframerate()
+                return float(wav.getnframes() / wav.getframerate())
         return float(import_module("soundfile").info(io.BytesIO(data)).duration)
     except (ImportError, OSError, RuntimeError, EOFError, wave.Error):  # soundfile's own errors are RuntimeErrors
         return None

@@ -55,8 +55,10 @@ _HIGHEST = 80  # inches, unless systems would be under 0.9
 
 
 def _systems(piece: Piece, lines: Ints) -> list[tuple[int, int]]:
-    """The systems, as ranges of bars: up to 8 bars of 4/4 each, or 16 in a long piece; phrases of four bars stay whole, a
-    pick-up goes with the bars it leads to, and no bar stands alone at the end."""
+    """The systems, as ranges of bars: up to 8 bars of 4/4 each, or 16 in a long piece.
+
+    Phrases of four bars stay whole, a pick-up goes with the bars it leads to, and no bar stands alone at the end.
+    """
     bars, quarter = len(lines) - 1, piece.ticks_per_quarter
     room = (32 if lines[-1] <= 256 * quarter else 64) * quarter
     if lines[-1] <= room * 5 // 4:
@@ -239,7 +241,8 @@ def shades(piece: Piece) -> NDArray[np.float64]:
     from matplotlib.colors import to_rgb
 
     strength = (0.35 + 0.65 * piece.velocity / 127)[:, None]
-    return 1 - strength * (1 - np.array([to_rgb(c) for c in colours(piece)])[piece.part])
+    own = np.array([to_rgb(c) for c in colours(piece)], np.float64)[piece.part]
+    return np.asarray(1 - strength * (1 - own))
 
 
 def _boxes(axes: Axes, left: Any, right: Any, bottom: Any, top: Any, **style: Any) -> None:

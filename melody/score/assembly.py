@@ -29,7 +29,7 @@ QUARTER = TICKS_PER_QUARTER * UNITS
 MAX_NOTES = 200_000
 MAX_BARS = 20_000
 MAX_QUARTERS = 100_000
-_GRIDS = tuple(TICKS_PER_QUARTER * 2**i for i in range(7))
+_GRIDS = tuple(TICKS_PER_QUARTER << i for i in range(7))
 
 
 class Tone(NamedTuple):

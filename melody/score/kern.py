@@ -77,7 +77,7 @@ class _Bars:
 
 
 def read_kern(content: bytes, repairs: Counter[str]) -> Piece:
-    """The piece in a Humdrum file with **kern spines; what was left out or changed is added to `repairs`.
+    r"""The piece in a Humdrum file with **kern spines; what was left out or changed is added to `repairs`.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def read_kern(content: bytes, repairs: Counter[str]) -> Piece:
 
     Examples
     --------
-    >>> tune = read_kern(b"**kern\\n*M2/4\\n*k[f#]\\n=1\\n8.g\\n16f#\\n4b-\\n==\\n*-\\n", Counter())
+    >>> tune = read_kern(b"**kern\n*M2/4\n*k[f#]\n=1\n8.g\n16f#\n4b-\n==\n*-\n", Counter())
     >>> tune.onset, tune.pitch
     (array([ 0, 18, 24]), array([67, 66, 70]))
     """
@@ -324,7 +324,7 @@ def _note(text: str) -> tuple[int, int | None, str] | None:
 
 
 def _pitch(found: re.Match[str]) -> int:
-    """c is middle C, cc the C above, C the one below, CC that below it."""
+    """Pitch of letters: c is middle C, cc the C above, C the one below, CC that below it."""
     letters = found[1] or found[2]
     run = len(found[0]) - len(found[3])
     octave = run - 1 if letters.islower() else -run
@@ -340,8 +340,8 @@ def _units(number: str, divisor: str, dots: str) -> int:
         raise ValueError(f"{number[:8]}{'%' * bool(divisor)}{divisor[:8]} with {len(dots)} dots is no duration")
     over, under = int(divisor or 1), int(number)
     if under == 0:
-        over, under = 2 ** len(number), 1
-    over, under = 4 * QUARTER * over * (2 ** (len(dots) + 1) - 1), under * 2 ** len(dots)
+        over, under = 1 << len(number), 1
+    over, under = 4 * QUARTER * over * ((2 << len(dots)) - 1), under << len(dots)
     return (2 * over + under) // (2 * under)
 
 

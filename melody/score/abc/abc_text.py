@@ -34,8 +34,11 @@ class Tune(NamedTuple):
 
 
 def decode(content: bytes) -> str:
-    """The characters of a file: by its byte order mark, else UTF-16 if every other byte is 0, UTF-8 if legal, the charset it
-    names, Windows-1252."""
+    """The characters of a file.
+
+    The encoding is that of its byte order mark; else UTF-16 if every other byte is 0; else the first that fits of UTF-8,
+    the charset that the file names, and Windows-1252.
+    """
     for mark, encoding in ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
         if content.startswith(mark):
             return content.decode(encoding, "replace").lstrip("\ufeff")

@@ -107,8 +107,19 @@ def qpm_of(text: str, unit: Fraction) -> float | None:
 
 
 class KeySignature(NamedTuple):
-    """`alter` gives the semitones by which each letter C to B is altered; `fifths` and `mode` the nearest key of a `Piece`;
-    `silent` that none was named, `doubtful` that its mode is unknown."""
+    """A key, and which letters it alters.
+
+    Parameters
+    ----------
+    alter
+        Semitones by which each letter C to B is altered, (7,).
+    fifths, mode
+        The nearest key that a `Piece` can hold.
+    silent
+        Whether no key is named.
+    doubtful
+        Whether the mode is unknown.
+    """
 
     alter: tuple[int, ...] = (0,) * 7
     fifths: int = 0
@@ -182,7 +193,7 @@ def _explicit(
 
 
 def _key_on(tonic: str, alter: list[int]) -> tuple[int, str] | None:
-    """Fifths and mode of the key on a tonic whose third is that of the signature; None if it needs over seven accidentals."""
+    """Fifths and mode of the key on a tonic, its third that of the signature; None if that is no key of a `Piece`."""
     sign = {"#": 1, "b": -1}.get(tonic[1:], 0)
     minor = (_third(tonic[0], alter) + alter[LETTERS.index(tonic[0])] - sign) % 12 == 3
     fifths = _FIFTHS[tonic[0]] + 7 * sign - 3 * minor

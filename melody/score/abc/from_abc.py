@@ -35,7 +35,7 @@ FIDDLE = Part(40, name="Fiddle")
 
 
 def read_abc(content: bytes, repairs: Counter[str]) -> Piece:
-    """The piece in an ABC file of one tune; what was left out or changed is added to `repairs`.
+    r"""The piece in an ABC file of one tune; what was left out or changed is added to `repairs`.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def read_abc(content: bytes, repairs: Counter[str]) -> Piece:
 
     Examples
     --------
-    >>> tune = read_abc(b"X:1\\nM:2/4\\nL:1/8\\nK:D\\nV:1\\n^c>fg2 |]\\nV:2\\nD4 |]", Counter())
+    >>> tune = read_abc(b"X:1\nM:2/4\nL:1/8\nK:D\nV:1\n^c>fg2 |]\nV:2\nD4 |]", Counter())
     >>> tune.onset, tune.pitch, len(tune.parts)
     (array([ 0,  0, 18, 24]), array([73, 62, 78, 79]), 2)
     """
@@ -99,7 +99,7 @@ def _tones(voice: Voice) -> Iterator[Tone]:
 
 
 def read_tune(abc: str, texts: tuple[str, ...] = ()) -> Piece:
-    """The piece in one tune of a collection; `texts` are kept as its remarks.
+    r"""The piece in one tune of a collection; `texts` are kept as its remarks.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def read_tune(abc: str, texts: tuple[str, ...] = ()) -> Piece:
 
     Examples
     --------
-    >>> tune = read_tune("X:1\\nT:Pick-up\\nM:3/4\\nL:1/4\\nK:G\\nD | G A B | d2 |]")
+    >>> tune = read_tune("X:1\nT:Pick-up\nM:3/4\nL:1/4\nK:G\nD | G A B | d2 |]")
     >>> tune.onset, tune.pitch
     (array([ 48,  72,  96, 120, 144]), array([62, 67, 69, 71, 74]))
     """
@@ -123,9 +123,9 @@ def read_tune(abc: str, texts: tuple[str, ...] = ()) -> Piece:
 
 
 def title_of(abc: str) -> str:
-    """The first title; in Ryan's collection some process has made `at:` of `at`.
+    r"""The first title; in Ryan's collection some process has made `at:` of `at`.
 
-    >>> title_of("X:1\\nT:The Unfortunat:e Rake -- Jig\\nT:Another title")
+    >>> title_of("X:1\nT:The Unfortunat:e Rake -- Jig\nT:Another title")
     'The Unfortunate Rake -- Jig'
     """
     found = re.search(r"(?m)^T:([^\r\n%]*)", abc)

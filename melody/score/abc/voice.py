@@ -154,8 +154,10 @@ class Voice:
         return self._last is not None
 
     def _agreed(self, duration: int) -> int:
-        """The marks of a broken rhythm; 0 if there is none, or between notes of unequal length, where the standard (4.4)
-        leaves open what it means and it is left out."""
+        """The marks of a broken rhythm; 0 if there is none, or between notes of unequal length.
+
+        What those mean, the standard (section 4.4) leaves open: they are left out.
+        """
         marks, self._broken = self._broken, 0
         if marks and self._last and self._last.duration != duration:
             self.unequal += 1

@@ -75,7 +75,7 @@ def stroke_of(parts: dict[str, Element]) -> int:
         marks = number(tremolo.text, 1, 6)
         value = _VALUES.get((parts["type"].text or "").strip(), 1) if "type" in parts else 1
         if tremolo.get("type", "single") == "single" and marks:
-            return round(min(value, 1) * UNITS / 2 ** int(marks) * tuplet_ratio(parts))
+            return round(min(Fraction(value), Fraction(1)) * UNITS / (1 << int(marks)) * tuplet_ratio(parts))
     return 0
 
 

@@ -25,8 +25,23 @@ MAX_BARS = 2_000
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar of the page: [start, end) in ticks, where it would begin if it were whole, what is written at its start,
-    what its tempo counts (see `metre.tempo_unit`), and whether a double bar line ends it."""
+    """A bar of the page.
+
+    Parameters
+    ----------
+    start, end
+        [start, end) in ticks of the page.
+    whole_start
+        Where it would begin if it were whole: a pick-up begins later.
+    metre, number
+        The metre in force, and the number of the bar, 0 for a pick-up.
+    time_signature, key, tempo_qpm
+        What is written at its start; None for nothing new.
+    counted
+        What its tempo counts, see `melody.score.notation.metre.tempo_unit`.
+    double
+        Whether a double bar line ends it.
+    """
 
     start: int
     end: int
@@ -63,7 +78,8 @@ def _to_page(piece: Piece, lines: list[tuple[int, int, TimeSignature]], ticks: I
     """Ticks of the piece on the page's grid, rounded."""
     old, new = np.array([line[1] for line in lines]), np.array([line[0] for line in lines])
     bar = np.maximum(np.searchsorted(old, ticks, side="right") - 1, 0)
-    return new[bar] + (2 * (ticks - old[bar]) * GRID + piece.ticks_per_quarter) // (2 * piece.ticks_per_quarter)
+    inside: Ints = (2 * (ticks - old[bar]) * GRID + piece.ticks_per_quarter) // (2 * piece.ticks_per_quarter)
+    return np.asarray(new[bar] + inside)
 
 
 def _grid(offsets: Sequence[int], unit: int) -> int:
