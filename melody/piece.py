@@ -64,7 +64,7 @@ class Piece:
     part
         Index into `parts`.
     parts
-        The players. Two notes of one part and one pitch never overlap: MIDI could not say which of them ends.
+        The players. Two notes of one part and one pitch never overlap: in MIDI it would be open which of them ends.
     time_signatures, tempi, keys
         Sorted by onset, one at a tick. Time signatures and tempi begin at tick 0 (4/4 and 120 by default) and a time
         signature stands on a bar line of the one before. Keys may be absent.
@@ -341,7 +341,7 @@ class Piece:
 
     @classmethod
     def read(cls, path: str | PathLike[str]) -> Piece:
-        """The piece in a file: MusicXML, ABC or Humdrum if its suffix says so, else MIDI.
+        """The piece in a file: MusicXML, ABC or Humdrum by its suffix, else MIDI.
 
         Raises
         ------

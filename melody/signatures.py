@@ -1,6 +1,6 @@
 """Time signatures, tempi and keys, each from a tick on.
 
-Times are in ticks of a piece's grid, 24 to the quarter note unless said otherwise.
+Times are in ticks of a piece's grid, 24 to the quarter note by default.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Key(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The usual name: 'G' for G major, 'Dm' for D minor, 'Bb', 'F#m'."""
+        """The common name: 'G' for G major, 'Dm' for D minor, 'Bb', 'F#m'."""
         names = ["Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#"]
         return names[self.fifths + 7 + (3 if self.mode == "minor" else 0)] + ("m" if self.mode == "minor" else "")
 

@@ -33,7 +33,7 @@ def _seen(character: str) -> str:
 
 
 def for_terminal(text: str) -> str:
-    r"""Text as one line of a terminal, from which it can still be told what stands there.
+    r"""Text as one line of a terminal, with all that stands in it.
 
     Spaces of all widths stay; what a terminal would obey, or cannot show, is written as an escape.
 

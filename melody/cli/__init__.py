@@ -31,7 +31,7 @@ class Command(TyperCommand):
         return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """The help, in which an argument has no type: its name and its sentence say what it is."""
+        """The help, in which an argument has no type: its name and its sentence explain it."""
         for argument in (each for each in self.params if isinstance(each, TyperArgument)):
             argument.type = copy(argument.type)  # of its own: options share the original
             vars(argument.type)["get_metavar"] = lambda **_: ""

@@ -93,7 +93,7 @@ def begin() -> None:
 
 
 def end() -> None:
-    """After a command: what is printed has arrived, or the OSError says why not."""
+    """After a command: what is printed has arrived, or the OSError gives the reason."""
     if sys.stdout is not None:
         sys.stdout.flush()
 

@@ -56,8 +56,8 @@ def export(
 
     need("an ONNX file and its measurement", "onnx", "onnxruntime")
     loaded = find_model(model)
-    usual = Path(f"{loaded.file.name}{'.int8' if to == 'int8' else ''}.onnx")
-    out = free(usual, force) if out is None else named(out, force)
+    default = Path(f"{loaded.file.name}{'.int8' if to == 'int8' else ''}.onnx")
+    out = free(default, force) if out is None else named(out, force)
     exporting.check_suffix(out)
     pieces = _own_tunes(loaded) if evaluate is None else _test_pieces(loaded.file, evaluate)
     data = exporting.to_onnx(loaded.file, to)

@@ -1,4 +1,4 @@
-"""`melody render`, `melody plot` and `melody score`: a tune in, something to hear or to see out."""
+"""`melody render`, `melody plot` and `melody score`: a tune in, sound or pictures out."""
 
 from __future__ import annotations
 

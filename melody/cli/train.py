@@ -150,10 +150,10 @@ def _out(folder: Path, out: Path | None, resume: bool, force: bool) -> Path:
     from melody.cli.targets import free, named
 
     if out is None:
-        usual = default_out(folder)
+        default = default_out(folder)
         if not resume:
-            return free(usual, force, _beside)
-        runs = (usual, *usual.parent.glob(f"{escape(usual.stem)}-[0-9]*{SUFFIX}"))
+            return free(default, force, _beside)
+        runs = (default, *default.parent.glob(f"{escape(default.stem)}-[0-9]*{SUFFIX}"))
         return max(runs, key=lambda path: Paths(path).resume.stat().st_mtime if Paths(path).resume.is_file() else 0.0)
     for path in () if resume else (out, *_beside(out)):
         named(path, force)
@@ -167,7 +167,7 @@ def _beside(model: Path) -> tuple[Path, ...]:
 
 
 class _Command(NamedTuple):
-    """What was typed, for a command that trains the same model whatever the clock says."""
+    """What was typed, for a command that trains the same model on a slower or faster day."""
 
     folder: Path
     taken: Taken
@@ -196,13 +196,13 @@ _ALWAYS = ("epochs", "precision", "seed")  # named whatever the default
 
 
 def _options(settings: TrainingSettings) -> list[str]:
-    """The settings as options: what differs from the usual, and what decides which model it will be."""
+    """The settings as options: what differs from the defaults, and what decides which model it will be."""
     words: list[str] = []
     values = {field.name: getattr(settings, field.name) for field in fields(settings)}
-    usual = {field.name: getattr(_DEFAULTS, field.name) for field in fields(settings)}
-    for group, defaults in ((values, usual), (vars(settings.batch), vars(_DEFAULTS.batch))):
+    defaults = {field.name: getattr(_DEFAULTS, field.name) for field in fields(settings)}
+    for group, default in ((values, defaults), (vars(settings.batch), vars(_DEFAULTS.batch))):
         for name, value in group.items():
-            if name in _ALWAYS or (value != defaults[name] and name != "batch"):
+            if name in _ALWAYS or (value != default[name] and name != "batch"):
                 option = f"--{_NAMES.get(name, name).replace('_', '-')}"
                 words += [option] if value is True else [option, f"{value:.9g}" if isinstance(value, float) else str(value)]
     return words

@@ -214,8 +214,8 @@ def _seconds(tune: PageTune) -> float:
     """How long the tune lasts: its sound, to the end of the last note's decay, or without a sound its notes."""
     from melody.render.output import duration_of
 
-    heard = duration_of(tune.audio, tune.audio_mime) if tune.audio else None
-    return float(tune.piece.seconds(tune.piece.length)) if heard is None else heard
+    lasts = duration_of(tune.audio, tune.audio_mime) if tune.audio else None
+    return float(tune.piece.seconds(tune.piece.length)) if lasts is None else lasts
 
 
 def _begin(tune: PageTune) -> float:

@@ -21,19 +21,19 @@ def page_tune(
     from melody.render import audio_bytes
     from melody.score.engraving import EngravingSettings, score_bytes, to_svg
 
-    told = list(remarks)
+    all_remarks = list(remarks)
     sound, mime, pages = None, "audio/wav", []
     forms: dict[str, bytes] = {}
     try:
         sound, mime = audio_bytes(piece)
     except MelodyError as error:
-        told.append(f"no sound: {error}")
+        all_remarks.append(f"no sound: {error}")
     try:
         forms[".mxl"] = score_bytes(piece, ".mxl")
         pages = to_svg(piece, settings=EngravingSettings(single_page=True))
         forms[".pdf"] = score_bytes(piece, ".pdf")
     except MelodyError as error:
-        told.append(f"no score: {error}")
+        all_remarks.append(f"no score: {error}")
     return PageTune(
         name=name,
         piece=piece,
@@ -41,7 +41,7 @@ def page_tune(
         audio=sound,
         audio_mime=mime,
         score_svgs=tuple(pages),
-        remarks=tuple(told),
+        remarks=tuple(all_remarks),
         prompt_end=prompt_end,
         settings=settings or {},
         musicxml=forms.get(".mxl"),

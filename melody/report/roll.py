@@ -60,11 +60,11 @@ def _systems(piece: Piece, lines: Ints) -> list[tuple[int, int]]:
     Phrases of four bars stay whole, a pick-up goes with the bars it leads to, and no bar stands alone at the end.
     """
     bars, quarter = len(lines) - 1, piece.ticks_per_quarter
-    room = (32 if lines[-1] <= 256 * quarter else 64) * quarter
-    if lines[-1] <= room * 5 // 4:
+    most_ticks = (32 if lines[-1] <= 256 * quarter else 64) * quarter
+    if lines[-1] <= most_ticks * 5 // 4:
         return [(0, bars)]
     if len(piece.time_signatures) == 1:
-        most = max(room // int(lines[1]), 1)
+        most = max(most_ticks // int(lines[1]), 1)
         most -= most % 4 if most > 4 else 0
         firsts = [0, *range(most + (piece.has_pickup and most > 1), bars, most)]
         if most > 1 and len(firsts) > 1 and bars - firsts[-1] == 1:
@@ -72,7 +72,7 @@ def _systems(piece: Piece, lines: Ints) -> list[tuple[int, int]]:
     else:
         firsts = [0]
         for bar in range(1, bars):
-            if lines[bar + 1] - lines[firsts[-1]] > room:
+            if lines[bar + 1] - lines[firsts[-1]] > most_ticks:
                 firsts.append(bar)
     return list(zip(firsts, [*firsts[1:], bars]))
 
@@ -335,15 +335,15 @@ def _plot_sheet(pieces: Sequence[tuple[str, Piece]], heading: str, columns: int)
     for i, (name, piece) in enumerate(pieces):
         left, bottom = 0.25 + i % columns * each, height - 0.45 - (i // columns + 1) * 1.65 + 0.2
         axes = figure.add_axes((left / _WIDTH, bottom / height, (each - 0.25) / _WIDTH, 1.05 / height))
-        _draw_panel(axes, name, piece, room=int(13 * (each - 0.25)))
+        _draw_panel(axes, name, piece, longest=int(13 * (each - 0.25)))
     return figure
 
 
-def _draw_panel(axes: Axes, name: str, piece: Piece, room: int) -> None:
+def _draw_panel(axes: Axes, name: str, piece: Piece, longest: int) -> None:
     axes.set(xticks=[], yticks=[])
     for side in axes.spines.values():
         side.set(color=_RULE, linewidth=0.6)
-    _name(axes, drawable(name, room, "bold"), 13, fontsize=8.5, weight="bold", color=_INK)
+    _name(axes, drawable(name, longest, "bold"), 13, fontsize=8.5, weight="bold", color=_INK)
     try:
         lines = bar_lines(piece)
     except RenderError:

@@ -1,8 +1,8 @@
 """Scores of strangers, read in a child process with a clock and a ceiling of memory.
 
-A score of some kilobytes may ask for more than it is, in ways that no check of its numbers foresees. So a folder of scores
-is read by a child process, which takes one after another and is replaced when it has become large, has died, or has read
-many. It reads what would be read here, but that no score takes longer or more memory than `Bounds` allow.
+A score of some kilobytes may take hours or gigabytes to read, for reasons that no check of its numbers foresees. So a folder
+of scores is read by a child process, which takes one after another and is replaced when it has become large, has died, or
+has read many. It reads exactly what this process would, but no score takes longer or more memory than `Bounds` allow.
 
 A single score of up to `SMALL` bytes, not compressed, is read in this process: a child would take a quarter of a second to
 start, and the readers check all numbers themselves.
@@ -38,7 +38,7 @@ from melody.score.formats import Reading
 SMALL = 1 << 16  # bytes
 PATIENCE = 4  # times the seconds that a score may take of the processor, by the clock
 COLUMNS = ("onset", "duration", "pitch", "velocity", "part")
-# Whatever `melody` was imported from here, and no script of the caller's that would run anew.
+# Whatever `melody` was imported from here, and no script of the caller's that would run again.
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from melody.score.bounded import serve; serve()"
 
 
@@ -63,14 +63,14 @@ class Bounds:
 
 
 def read(content: bytes, suffix: str, *, one_of_many: bool = True) -> Reading:
-    """What a score says, given its bytes and how its name ends.
+    """The piece in the bytes of a score; `suffix` is how its name ends.
 
     Parameters
     ----------
     content, suffix
         As `formats.parse` takes them.
     one_of_many
-        Always in the child, however small it is.
+        Read it in the child, however small it is.
 
     Raises
     ------
@@ -250,7 +250,7 @@ def _described(reading: Reading) -> tuple[dict[str, Any], bytes]:
 
 
 def serve() -> None:
-    """Read scores from standard input, and write what they say to standard output, until there are no more."""
+    """Read scores from standard input, and write the pieces to standard output, until there are no more."""
     warnings.simplefilter("ignore")
     source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a library prints is no answer
@@ -273,7 +273,7 @@ def _answer(head: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytes
         return {"error": "memory"}, b""
     except MelodyError as error:
         return {"error": f"={error}"}, b""
-    except Exception as error:  # a fault of a reader of ours; the folder goes on, and the verdict says it
+    except Exception as error:  # a fault of a reader of ours; the folder goes on, and the verdict names it
         return {"error": f"=cannot be read ({type(error).__name__}: {error}); please report it, and leave it out"}, b""
 
 
@@ -300,7 +300,7 @@ def _limit(name: str, most: int | None) -> None:
 
 
 def _pages() -> tuple[int, int]:
-    """Bytes of address space and of memory that this process has; nothing where the system does not say."""
+    """Bytes of address space and of memory that this process has; zeros where the system does not give them."""
     try:
         with open("/proc/self/statm", "rb") as file:
             size, resident = file.read().split()[:2]

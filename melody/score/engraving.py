@@ -113,7 +113,7 @@ def svg_of(notation: Notation, settings: EngravingSettings, crop: bool = True) -
 
 
 class Written(NamedTuple):
-    """What `write_score` wrote, and what the page says otherwise than the piece."""
+    """The files that `write_score` wrote, and sentences on where the page differs from the piece."""
 
     paths: tuple[Path, ...]
     remarks: tuple[str, ...]
@@ -123,7 +123,7 @@ def write_score(piece: Piece, path: str | PathLike[str], *, settings: EngravingS
     """Write a score in the form that the suffix names: .svg .png .pdf .musicxml .xml .mxl .abc.
 
     A PDF holds all pages. Of SVG and PNG the first page is `path`, the following ones NAME-2.svg, NAME-3.svg ...
-    Pictures put chorales on two staves if the settings say so; the other forms keep one staff a part.
+    Pictures put chorales on two staves if the settings ask for it; the other formats keep one staff a part.
 
     Raises
     ------

@@ -8,7 +8,7 @@ spines (**text, **dynam) are passed over.
 
 Pitch is as encoded, which in **kern is what sounds; `*ITr` is for printing alone. Grace notes (q) have no time and are left
 out. A record begins when the notes before it in its spines end; where these disagree, the later end counts, so that parts
-cannot run out of step. Times are in units of `melody.score.assembly`.
+stay together. Times are in units of `melody.score.assembly`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _PROGRAMS = {
 
 @dataclass
 class _Spine:
-    """A column: the part it plays, None if it is no **kern; where its last note ends; `free` if it has just split off."""
+    """A column: the part it plays, None if it is no **kern; where its last note ends; `free` if it is split off just now."""
 
     part: int | None
     end: int = 0
@@ -218,7 +218,7 @@ class _Kern:
             part.program = _PROGRAMS[text[2:].lower()]
 
     def _key(self, at: int, fifths: int | None = None, tonic: str = "") -> None:
-        """A signature, or the name of a key, which tells the mode; the signature counts."""
+        """Take a signature, or the name of a key, which gives the mode; where both stand, the signature counts."""
         old = self.keys.get(at)
         if tonic:
             minor = tonic[0].islower()
@@ -266,7 +266,7 @@ class _Kern:
             self.bars.waits = False
 
     def _play(self, spine: _Spine, notes: list[tuple[int, int | None, str] | None]) -> None:
-        """The notes of a token; the first says how long the spine is held."""
+        """Take the notes of a token; the length of the first is that of the token."""
         assert spine.part is not None
         part = self.parts[spine.part]
         sounding = [note for note in notes if note is not None]
@@ -346,9 +346,9 @@ def _units(number: str, divisor: str, dots: str) -> int:
 
 
 def _fifths(accidentals: str) -> int | None:
-    """Sharps or flats of a signature; None if it is not one of the usual."""
+    """Sharps or flats of a signature; None if they are no signature of a key."""
     names = re.findall(r"([a-g])([#\-n]?)", accidentals)
-    for order, sign, way in ((_SHARPS, "#", 1), (_FLATS, "-", -1)):
+    for order, sign, step in ((_SHARPS, "#", 1), (_FLATS, "-", -1)):
         if sorted(names) == sorted((letter, sign) for letter in order[: len(names)]):
-            return way * len(names)
+            return step * len(names)
     return None

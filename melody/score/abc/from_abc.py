@@ -1,16 +1,17 @@
-"""Tunes in ABC as pieces: those of a user as the page has them, those of a collection as one voice of dance music.
+"""ABC -> `Piece`: a user's tune as it stands on the page, a tune of a collection as one voice of dance music.
 
 Conventions
 -----------
-`melody.score.abc` says how ABC is read. A user's tune (`read_abc`) has a part for each voice, every note of every
+How ABC is read stands in `melody.score.abc`. A user's tune (`read_abc`) has a part for each voice, every note of every
 ending, and its bars as `melody.score.assembly` has them.
 
 A tune of a collection (`read_tune`) has one part, one note at a time, and bars as `melody.score.bars` puts them together:
 
 - Of a double stop the highest note is kept, of several voices the first.
-- A (5 stands in the time of four and a (9 in that of eight, as fills the bars of the old collections; the standard has two.
+- A quintuplet (5 takes the time of four notes and a (9 that of eight, since only so the bars of the old collections are
+  full; the standard gives both the time of two.
 - A first ending, which only leads back, is left out and the second follows at once: since repeats are not played out, each
-  strain sounds as it does the last time round.
+  strain sounds as in its last repetition.
 - A tempo that is not given is guessed from the dance (R:), or from the metre and words like "slow" (N:).
 """
 
@@ -150,7 +151,7 @@ def _edited_music(line: str) -> str:
 
 
 def _last_time(measures: list[Measure]) -> list[Measure]:
-    """The measures as they sound the last time round: of the variant endings of a strain only the last."""
+    """The measures as in the last repetition: of the variant endings of a strain only the last."""
     kept: list[Measure] = []
     begin, number = 0, 0
     for measure in measures:

@@ -147,7 +147,7 @@ def _alter(sign: str | None) -> int | None:
 
 
 def _length(text: str) -> Length:
-    """The multiple that a length says: 3, /, //, 3/2, /4."""
+    """The multiple of a length: 3, /, //, 3/2, /4."""
     over, slashes, under = re.match(r"(\d*)(/*)(\d*)", text).groups()  # type: ignore[union-attr]
     top = _number(over) if over else 1
     return Length(top, _number(under) if under else 2 ** min(len(slashes), 20))

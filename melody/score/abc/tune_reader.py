@@ -97,7 +97,7 @@ class _Reader:
             try:
                 known[letter](text)
             except ValueError:
-                self._repair(f"left out the field {letter}:{plain(text)[:20]}, which says nothing legal")
+                self._repair(f"left out the field {letter}:{plain(text)[:20]}, which is not legal")
         elif letter in "TNR" and not (letter == "T" and self.in_body):
             self.texts.setdefault(letter, []).append(plain(text))
         elif letter not in _SILENT:
@@ -195,8 +195,8 @@ class _Reader:
     def _tuplet(self, voice: Voice, numbers: tuple[int, ...]) -> None:
         actual, normal, count = numbers
         compound = voice.metre is not None and voice.metre[0] in (6, 9, 12, 15, 18) and voice.metre[1] >= 8
-        usual = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}.get(actual, 3 if compound else 2)
-        normal, count = normal or usual, count or actual
+        standard = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}.get(actual, 3 if compound else 2)
+        normal, count = normal or standard, count or actual
         if not (1 <= actual <= 64 and normal <= 64 and count <= 256):
             self._repair(f"left out the tuplet ({actual}, which is none")
             return

@@ -42,8 +42,8 @@ class Event:
 class Measure:
     """What stands between two bar lines: events of the voice, those of overlays, and the metre and key in force.
 
-    `strong` says that it ends with what may stand in mid-bar: a repeat, a double bar, a change of metre; `ending` is the
-    number of the variant ending that begins here, 0 if none does.
+    `strong` is true if it ends with a sign that may stand in mid-bar: a repeat, a double bar, a change of metre. `ending` is
+    the number of the variant ending that begins here, 0 if none does.
     """
 
     onset: int

@@ -1,9 +1,9 @@
-"""What single elements of MusicXML say: numbers, durations, pitches, ties, metres, keys and tempi.
+"""Single elements of MusicXML to values: numbers, durations, pitches, ties, metres, keys and tempi.
 
 Conventions
 -----------
-Durations are in units, `UNITS` to the quarter. Every number is bounded before anything is done with it; what cannot be read
-is None, which is for the caller to mend. A note is given as its children by their tags.
+Durations are in units, `UNITS` to the quarter. Every number is bounded before it is used. What cannot be read is None,
+and the caller decides what to do about it. A note is given as its children by their tags.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from melody.signatures import Key, TimeSignature, time_signature_of
 
 UNITS = 17_297_280  # 2^7 3^3 5 7 11 13
 LONGEST = 255 * UNITS  # the longest bar of a time signature in quarters; no note is longer
-VELOCITY = 90  # of a note whose loudness nobody says; MusicXML counts loudness in hundredths of it
+VELOCITY = 90  # of a note without dynamics; MusicXML counts loudness in hundredths of it
 _SNARE = 38
 _DRUM_AT = {place: drum for drum, place in DRUMS.items()}
 _VALUES: dict[str, Fraction | int] = {
@@ -86,7 +86,7 @@ def offset_of(element: Element | None, divisions: Fraction) -> int:
 
 
 def velocity_of(loudness: Fraction) -> int:
-    """The velocity, 1-127, of a loudness in hundredths of the usual one."""
+    """The velocity, 1-127, of a loudness in hundredths of the default one."""
     return min(max(round(loudness * VELOCITY / 100), 1), 127)
 
 

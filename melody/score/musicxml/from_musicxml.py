@@ -2,8 +2,8 @@
 
 Conventions
 -----------
-A bar is as long as the longest of its parts, so that no part runs out of step; a bar in which nobody has anything is as long
-as the metre says. Bars whose length is not the metre's get a time signature of their own, but for a pick-up, which becomes
+A bar is as long as the longest of its parts, so that no part runs out of step; a bar in which no part has anything has the
+length of its metre. Bars whose length is not the metre's get a time signature of their own, but for a pick-up, which becomes
 a rest at the start of bar 0, for two bars that make up one, as at a repeat, and for a short last bar. Repeats are not played
 out. Times are in units (see `elements`) until a `Piece` is made, on 24 ticks a quarter; on 48 if bar lines need it.
 """
@@ -289,7 +289,7 @@ def _common_length(bars: list[Bar], nominal: int) -> int:
 
 
 def _written_length(length: int, nominal: int) -> int:
-    """The length that a bar line can have: the metre's if it is near, else the next that a time signature can say."""
+    """The length that a bar line can have: the metre's if it is near, else the next for which there is a time signature."""
     if abs(length - nominal) < _ROUNDED:
         return nominal
     if length % _FINEST == 0 and _signature_of(length).bar_ticks(UNITS) == length:

@@ -1,4 +1,4 @@
-"""One part of a MusicXML document, bar by bar: what sounds, when within the bar, and what metre, key and tempo are said.
+"""One part of a MusicXML document, bar by bar: its notes and their times in the bar, and changes of metre, key and tempo.
 
 Conventions
 -----------
@@ -57,7 +57,7 @@ class Bar:
 
     `length` is how far its notes and rests go, `reach` how far any step in time goes in a bar that is meant to be whole,
     `resting` the length of a rest that fills the bar, however long that is. `metre` is what is in force, None for none.
-    `whole` says that all could be read.
+    `whole` is true if all of it could be read.
     """
 
     metre: TimeSignature | None = None
@@ -72,7 +72,7 @@ class Bar:
 
 @dataclass
 class Instrument:
-    """What is said of an instrument: General MIDI program, channel (10 for drums) and drum, where they are said."""
+    """An instrument: General MIDI program, channel (10 for drums) and drum, each None if the file does not give it."""
 
     program: int | None = None
     channel: int | None = None
@@ -90,15 +90,15 @@ class Player:
     def of(cls, element: Element) -> Player:
         """The player in a `score-part`."""
         player = cls(" ".join((element.findtext("part-name") or "").split()))
-        for said in element.findall("midi-instrument"):
-            player.hear(said)
+        for instrument in element.findall("midi-instrument"):
+            player.take(instrument)
         return player
 
-    def hear(self, said: Element) -> None:
-        """Take a `midi-instrument`; what was said before stands."""
-        known = self.instruments.setdefault(said.get("id", ""), Instrument())
+    def take(self, element: Element) -> None:
+        """Take a `midi-instrument`; values that are known already stay."""
+        known = self.instruments.setdefault(element.get("id", ""), Instrument())
         program, channel, drum = (
-            number(said.findtext(f"midi-{what}"), 1, most)
+            number(element.findtext(f"midi-{what}"), 1, most)
             for what, most in (("program", 128), ("channel", 16), ("unpitched", 128))
         )
         known.program = int(program) - 1 if known.program is None and program else known.program
@@ -273,20 +273,20 @@ class PartReader:
         offset = element.find("offset")
         moved = offset_of(offset, self._divisions) if offset is not None and offset.get("sound") == "yes" else 0
         if sound is not None:
-            self._heed(sound, moved)
+            self._sound_element(sound, moved)
         if sound is None or sound.get("tempo") is None:
             tempi = [tempo_of(found) for found in element.iterfind("direction-type/metronome")]
             self._bar.tempi += [(max(self._position + moved, 0), tempo) for tempo in tempi if tempo]
 
-    def _heed(self, sound: Element, moved: int = 0) -> None:
+    def _sound_element(self, sound: Element, moved: int = 0) -> None:
         tempo, loudness = number(sound.get("tempo"), 0.01, 1e6), number(sound.get("dynamics"), 0, 1000)
         moved += offset_of(sound.find("offset"), self._divisions)
         if tempo:
             self._bar.tempi.append((max(self._position + moved, 0), float(tempo)))
         if loudness is not None:
             self._velocity = velocity_of(loudness)
-        for said in sound.findall("midi-instrument"):
-            self.player.hear(said)
+        for instrument in sound.findall("midi-instrument"):
+            self.player.take(instrument)
 
 
 _TAKES: dict[str, Callable[[PartReader, Element], None]] = {
@@ -295,5 +295,5 @@ _TAKES: dict[str, Callable[[PartReader, Element], None]] = {
     "forward": PartReader._forward,
     "attributes": PartReader._attributes,
     "direction": PartReader._direction,
-    "sound": PartReader._heed,
+    "sound": PartReader._sound_element,
 }

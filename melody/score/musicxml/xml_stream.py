@@ -57,7 +57,7 @@ def read_document(text: str, sink: Sink, repairs: list[str]) -> None:
     """
     data = text.encode("utf-8")
     if not data.strip():
-        raise ScoreError("cannot be read as musicxml (it is empty); open it in a notation program and export it anew")
+        raise ScoreError("cannot be read as musicxml (it is empty); open it in a notation program and export it again")
     if (tags := data.count(b"<")) > MAX_TAGS:
         raise ScoreError(f"has {tags:,} tags; the limit is {MAX_TAGS:,}; split it into shorter scores")
     if _LONG_TAG.search(data):
@@ -65,14 +65,14 @@ def read_document(text: str, sink: Sink, repairs: list[str]) -> None:
     reader, at = _Reader(sink), 0
     for _ in range(MAX_DAMAGE):
         damage = reader.parse(data, at)
-        onward = None if damage is None else reader.resume(data, max(damage, at + 1))
-        if onward is None:
+        following = None if damage is None else reader.resume(data, max(damage, at + 1))
+        if following is None:
             break
-        at = onward
+        at = following
     else:
-        raise ScoreError(f"is damaged in {MAX_DAMAGE} places or more; open it in a notation program and export it anew")
+        raise ScoreError(f"is damaged in {MAX_DAMAGE} places or more; open it in a notation program and export it again")
     if not reader.total and (reader.broken_off or not reader.root):
-        raise ScoreError(f"cannot be read as musicxml ({reader.reason}); open it in a notation program and export it anew")
+        raise ScoreError(f"cannot be read as musicxml ({reader.reason}); open it in a notation program and export it again")
     repairs += reader.repairs()
 
 
@@ -246,4 +246,4 @@ class _Reader:
 
 
 def _no_entities(*_: object) -> None:
-    raise ScoreError("declares XML entities, which no MusicXML needs; export it anew from a notation program")
+    raise ScoreError("declares XML entities, which no MusicXML needs; export it again from a notation program")

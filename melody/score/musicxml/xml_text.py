@@ -77,9 +77,9 @@ def _decoded(content: bytes, repairs: list[str]) -> str:
     lost = text.count("\ufffd")
     if encoding == "utf-8" and sum(len(run) for run in re.findall("[^\0-\x7f]+", text)) < 2 * lost:  # no UTF-8 at all
         encoding, text = "cp1252", content.decode("cp1252", "replace")
-        repairs.append("the text is no UTF-8, which it says it is; read as Windows-1252")
+        repairs.append("the text is not UTF-8, as it claims; read as Windows-1252")
     else:
-        repairs.append(f"{lost} characters of the text are no {encoding.upper()}, which it says it is")
+        repairs.append(f"{lost} characters of the text are not {encoding.upper()}, as it claims")
     return text
 
 
@@ -113,7 +113,7 @@ def _unpacked(content: bytes) -> bytes:
 
 def _no_archive(reason: str) -> ScoreError:
     reason = " ".join(reason.split())[:120]
-    return ScoreError(f"is no compressed MusicXML ({reason}); export it anew from a notation program")
+    return ScoreError(f"is no compressed MusicXML ({reason}); export it again from a notation program")
 
 
 def _score_in(archive: zipfile.ZipFile) -> str:

@@ -4,7 +4,7 @@ Conventions
 -----------
 The page has its own grid of 24 ticks a quarter: thirty-seconds are 3 ticks, sixteenth-note triplets 4. A `Piece` whose
 notes lie on binary values down to thirty-seconds, or in triplets down to sixteenths, is written exactly; other onsets and
-ends move to the nearest value and `Notation.remarks` says so. Drums have no length on a page: a hit is written up to the
+ends move to the nearest value, which `Notation.remarks` reports. Drums have no length on a page: a hit is written up to the
 next one, a quarter at most. Bars are numbered from `Piece.first_bar` on: a pick-up is written short and numbered 0, every
 other bar is written whole. A double bar line stands before a new key or metre, and where a strain ends that is played twice.
 Pitches are spelled as positions on the line of fifths: F = -1, C = 0, G = 1, ... B flat = -2, F sharp = 6.
@@ -51,7 +51,7 @@ class Player:
 
 @dataclass(frozen=True)
 class Notation:
-    """A piece as it stands on the page; `place` spells its notes (line of fifths), `remarks` say what is not as it was."""
+    """A piece as it stands on the page; `place` spells its notes (line of fifths), `remarks` report what differs."""
 
     piece: Piece
     bars: tuple[Bar, ...]
@@ -105,14 +105,14 @@ def _engrave_player(
 
 
 def _losses(sheet: Sheet) -> list[str]:
-    said = []
+    remarks = []
     if sheet.moved:
-        said.append(
+        remarks.append(
             f"{len(sheet.moved)} of {counted(sheet.piece.num_notes, 'note')} not on written values; the nearest shown"
         )
     if sheet.lost:
-        said.append(f"{counted(len(sheet.lost), 'note')} too short and close for the page left out")
-    return said
+        remarks.append(f"{counted(len(sheet.lost), 'note')} too short and close for the page left out")
+    return remarks
 
 
 def _bars(sheet: Sheet, keys: Sequence[Key]) -> tuple[tuple[Bar, ...], list[str]]:

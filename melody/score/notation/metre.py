@@ -1,4 +1,4 @@
-"""Metre: how a bar is divided, and which written values a note or a rest in it takes.
+"""Metre: how a bar is divided, and as which written values a note or a rest is written in it.
 
 Conventions
 -----------
@@ -45,7 +45,7 @@ def _metre(boundaries: Iterable[Iterable[int]], unit: int, beats: int, groups: i
 
 
 def _grouping(numerator: int, denominator: int) -> list[int]:
-    """How the units of a bar are felt together, in the usual way where there is one."""
+    """Into which groups the units of a bar fall, by convention where there is one."""
     compound = denominator >= 8 and numerator % 3 == 0
     if compound or (numerator == 6):
         return [3] * (numerator // 3)

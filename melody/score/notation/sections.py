@@ -1,6 +1,6 @@
 """Where the sections of a tune end, as far as it is certain: where eight bars are played twice.
 
-Dances come in strains of eight bars, each of them played again. A tune that is written out says nothing of its strains, but
+Dances come in strains of eight bars, each of them played again. A tune that is written out does not mark its strains, but
 eight bars that return at a distance of whole strains are one. Bars are counted from 0 here, a pick-up or not.
 """
 
@@ -14,8 +14,8 @@ STRAIN = 8  # bars
 def section_ends(piece: Piece) -> set[int]:
     """The bars after which a section ends: the last of each strain that is there twice.
 
-    The second half of a strain's last bar may differ, as it leads to what follows. A strain whose halves are equal tells
-    nothing: a loop of four bars has no end there.
+    The second half of a strain's last bar may differ, as it leads to what follows. A strain whose halves are equal is
+    left aside: it may be a loop of four bars, which has no end there.
 
     >>> strain = [60, 62, 64, 65, 67, 69, 71, 72]
     >>> sorted(section_ends(Piece(range(0, 2304, 96), [96] * 24, strain + strain[::-1] + strain[::-1])))

@@ -1,4 +1,4 @@
-"""Spelling: which letter and accidental a pitch takes, and the key that says so.
+"""Spelling: which letter and accidental a pitch is written with, and the key that decides it.
 
 Conventions
 -----------
@@ -124,8 +124,8 @@ def _likeliest(piece: Piece, notes: list[int], key: Key, place: np.ndarray, afte
     def cost(candidate: int) -> float:
         total = 0.0
         for note, mean in zip(notes, means):
-            onward = after[note] == (1 if candidate >= mean else -1)
-            total += abs(candidate - mean) - (3.0 if onward else 0.0)
+            leads_on = after[note] == (1 if candidate >= mean else -1)
+            total += abs(candidate - mean) - (3.0 if leads_on else 0.0)
         return total
 
     return min(sorted(raised | {place - 12 for place in raised}, reverse=True), key=cost)

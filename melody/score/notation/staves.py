@@ -33,7 +33,7 @@ def layouts(sheet: Sheet, short_score: bool) -> list[Layout]:
 
 
 def _is_chorale(sheet: Sheet, shown: list[int]) -> bool:
-    """Four single voices, from the highest down, of names that say so or of one instrument."""
+    """Four single voices, from the highest down, named as such or of one instrument."""
     parts = [sheet.piece.parts[i] for i in shown]
     if len(shown) != 4 or any(part.is_drum for part in parts):
         return False
@@ -109,7 +109,7 @@ def _right_hand(sheet: Sheet, notes: Ints) -> np.ndarray:
 def _clef(part: Part, pitch: Ints) -> str:
     """The clef that needs the fewest ledger lines; alto for violas, treble an octave down for tenors and guitars.
 
-    Sopranos and altos read treble, however low they sing.
+    Sopranos and altos have a treble clef, however low their notes are.
     """
     if part.name.lower().startswith(SATB[:2]):
         return "treble"

@@ -62,7 +62,7 @@ def slices_of(sheet: Sheet, notes: Ints, bars: Sequence[Bar]) -> list[list[Slice
 
 
 def staff_bar(sheet: Sheet, bar: Bar, voices: list[list[Slice]], equal: bool) -> dict[int, list[Fragment]]:
-    """The voices of a bar; a voice with nothing to say is left out, and only the first shows its rests, unless `equal`."""
+    """The voices of a bar without those that are silent; only the first shows its rests, unless they are `equal`."""
     busy = [i for i, slices in enumerate(voices) if any(s[2] for s in slices)]
     if not busy or (len(busy) == 1 and not voices[busy[0]]):
         whole = bar.metre.bar == bar.end - bar.start
