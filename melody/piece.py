@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from melody import columns, signatures
-from melody.columns import MAX_TICK, Ints, overlaps
+from melody import note_columns, signatures
 from melody.errors import PieceError
+from melody.note_columns import MAX_TICK, Ints, overlaps
 from melody.signatures import TICKS_PER_QUARTER, Key, Tempo, TimeSignature, check_range
 from melody.text import counted
 
@@ -111,14 +111,14 @@ class Piece:
             )
         check_range("ticks_per_quarter", self.ticks_per_quarter, 1, 32767)
         check_range("number of parts", len(self.parts), 0, 2**16)
-        table = columns.table_of(self._columns(), len(self.parts))
-        for name, column in zip(columns.NAMES, table):
+        table = note_columns.table_of(self._columns(), len(self.parts))
+        for name, column in zip(note_columns.NAMES, table):
             object.__setattr__(self, name, column)
         for name, kind in (("time_signatures", TimeSignature), ("tempi", Tempo), ("keys", Key)):
             object.__setattr__(self, name, signatures.events_of(name, getattr(self, name), kind))
         object.__setattr__(self, "parts", tuple(self.parts))
         object.__setattr__(self, "texts", tuple(self.texts))
-        columns.check_overlaps(table)
+        note_columns.check_overlaps(table)
         signatures.check_events(self.time_signatures, self.tempi, self.keys, self.ticks_per_quarter)
 
     def __eq__(self, other: object) -> bool:
@@ -238,7 +238,7 @@ class Piece:
     def select(self, notes: ArrayLike) -> Piece:
         """The same piece with only those notes, given as a mask or as indices."""
         notes = np.asarray(notes) if np.size(notes) else np.zeros(0, np.int64)
-        return replace(self, **{n: getattr(self, n)[notes] for n in columns.NAMES})
+        return replace(self, **{n: getattr(self, n)[notes] for n in note_columns.NAMES})
 
     def transpose(self, semitones: int) -> Piece:
         """The piece `semitones` higher, keys along with the notes; drums stay.
@@ -295,7 +295,7 @@ class Piece:
         head = self.slice(0, at) if at < self.length else self
         notes: dict[str, Any] = {
             name: np.concatenate([getattr(head, name), getattr(other, name) + (at if name == "onset" else 0)])
-            for name in columns.NAMES
+            for name in note_columns.NAMES
         }
         events: dict[str, Any] = {
             n: signatures.join_events(getattr(head, n), getattr(other, n), at) for n in ("time_signatures", "tempi", "keys")
@@ -310,7 +310,7 @@ class Piece:
         longer stays.
         """
         grids = self.ticks_per_quarter, ticks_per_quarter
-        onset, duration, kept = columns.on_grid(self.onset, self.end, self.part << 7 | self.pitch, *grids)
+        onset, duration, kept = note_columns.on_grid(self.onset, self.end, self.part << 7 | self.pitch, *grids)
         return replace(
             self,
             onset=onset,

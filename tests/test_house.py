@@ -12,7 +12,7 @@ FLOORS = [
     {"errors", "text", "threads"},
     {"arguments", "extras", "general_midi"},
     {"files", "signatures"},
-    {"columns"},
+    {"note_columns"},
     {"piece"},
     {"midi", "score", "tokens"},
     {"corpus", "limits", "network"},

@@ -81,7 +81,7 @@ def version(
 COMMANDS = {
     "make": ("generate", "continue"),
     "train": ("train",),
-    "listing": ("models",),
+    "model_list": ("models",),
     "change": ("vary", "harmonize"),
     "show": ("render", "plot", "score"),
     "learn": ("corpus", "prepare"),

@@ -212,13 +212,13 @@ class _Reader:
     def _new_voice(self, name: str) -> Voice:
         if len(self.voices) >= MAX_VOICES:
             raise ScoreError(f"it has more than {MAX_VOICES} voices; split it")
-        unit = self.unit or self._usual_unit()
+        unit = self.unit or self._default_unit()
         voice = Voice(name, self.metre, unit, self.signature, Sounding(**vars(self.sounding)))
         voice.program, voice.is_drum, voice.propagate = self.program, self.is_drum, self.propagate
         self.voices[name] = voice
         return voice
 
-    def _usual_unit(self) -> Fraction:
+    def _default_unit(self) -> Fraction:
         """Section 3.1.7: a sixteenth in a metre under 3/4, else an eighth."""
         return Fraction(1, 16) if self.metre and Fraction(*self.metre) < Fraction(3, 4) else Fraction(1, 8)
 
@@ -253,7 +253,7 @@ class _Reader:
                 voice.signature = voice.measure.signature = self.signature
                 voice.keys = [(0, self.signature)]
                 voice.metre = voice.measure.metre = self.metre
-                voice.unit = self.unit or self._usual_unit()
+                voice.unit = self.unit or self._default_unit()
             self.current = None
         elif signature:
             self._now().change_key(signature)
@@ -277,7 +277,7 @@ class _Reader:
             self.unit = unit
 
     def _tempo(self, text: str) -> None:
-        unit = self.current.unit if self.current else self.unit or self._usual_unit()
+        unit = self.current.unit if self.current else self.unit or self._default_unit()
         qpm = fields.qpm_of(text, unit)
         if qpm is not None:
             self.tempi.append((self._now().now if self.in_body else 0, qpm))
