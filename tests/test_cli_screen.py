@@ -8,7 +8,6 @@ import select
 import sys
 import time
 import unicodedata
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,9 +56,9 @@ def test_nothing_is_obeyed_and_what_is_harmless_stays(text: str) -> None:
 
 
 @pytest.fixture
-def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    yield tmp_path
+    return tmp_path
 
 
 def said(capsys: pytest.CaptureFixture, *arguments: str, code: int) -> str:

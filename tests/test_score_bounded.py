@@ -44,7 +44,7 @@ def packed(xml: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "content, suffix",
+    ("content", "suffix"),
     [(ABC, ".abc"), (KERN, ".krn"), (XML, ".xml"), (packed(XML), ".mxl")],
     ids=["abc", "krn", "xml", "mxl"],
 )
@@ -53,7 +53,7 @@ def test_a_child_reads_what_is_read_here(reader, content, suffix):
 
 
 @pytest.mark.parametrize(
-    "content, suffix", [(b"X:1\nK:C\n", ".abc"), (b"\0\1\2", ".krn"), (b"<a>", ".xml"), (b"PK", ".mxl")]
+    ("content", "suffix"), [(b"X:1\nK:C\n", ".abc"), (b"\0\1\2", ".krn"), (b"<a>", ".xml"), (b"PK", ".mxl")]
 )
 def test_a_child_refuses_what_is_refused_here(reader, content, suffix):
     with pytest.raises(MelodyError) as here:

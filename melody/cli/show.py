@@ -146,32 +146,38 @@ def plot(
 
     Example: **melody plot tunes/fiddle-0-01.mid --out roll.svg**
     """
-    from melody.cli.screen import say, show
-    from melody.report.roll import MAX_PANELS, contact_sheet, write_plot
+    from melody.cli.screen import show
+    from melody.report.roll import write_plot
 
-    if not tune.is_dir():
-        out = _out(tune, out, ".png", force)
-        write_plot(bars_of(read_tune(tune), bars), out)
-        show(out)
-    else:
+    if tune.is_dir():
         if bars is not None:
             raise RenderError(f"--bars {bars[:40]} is of one tune, and {tune} is a folder; name a tune")
-        out = _out(tune / "sheet.png", out, ".png", force)
-        from melody import midi
+        pages = _plot_folder(tune, _out(tune / "sheet.png", out, ".png", force))
+    else:
+        pages = (_out(tune, out, ".png", force),)
+        write_plot(bars_of(read_tune(tune), bars), pages[0])
+    for page in pages:
+        show(page)
 
-        pieces = []
-        for path in sorted(p for p in tune.rglob("*") if p.suffix.lower() in midi.SUFFIXES):
-            try:
-                pieces.append((path.stem, midi.read(path)))
-            except MidiError as error:
-                say(f"left out {error}")
-        if not pieces:
-            raise RenderError(f"{tune}: holds no MIDI file that can be read; name a folder of tunes")
-        pages = contact_sheet(pieces, out)
-        if len(pieces) > MAX_PANELS:
-            say(f"the first {MAX_PANELS} of {counted(len(pieces), 'tune')} are on the sheet")
-        for page in pages:
-            show(page)
+
+def _plot_folder(folder: Path, out: Path) -> tuple[Path, ...]:
+    """Sheets of the tunes in a folder; the files that were written."""
+    from melody import midi
+    from melody.cli.screen import say
+    from melody.report.roll import MAX_PANELS, contact_sheet
+
+    pieces = []
+    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in midi.SUFFIXES):
+        try:
+            pieces.append((path.stem, midi.read(path)))
+        except MidiError as error:
+            say(f"left out {error}")
+    if not pieces:
+        raise RenderError(f"{folder}: holds no MIDI file that can be read; name a folder of tunes")
+    pages = contact_sheet(pieces, out)
+    if len(pieces) > MAX_PANELS:
+        say(f"the first {MAX_PANELS} of {counted(len(pieces), 'tune')} are on the sheet")
+    return pages
 
 
 @app.command()

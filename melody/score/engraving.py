@@ -81,32 +81,32 @@ def svg_of(notation: Notation, settings: EngravingSettings, crop: bool = True) -
     """A laid-out piece as SVG pages; `crop` ends a page where its music ends."""
     verovio = extra("verovio")
     verovio.enableLog(verovio.LOG_OFF)
-    scale = round(100 * settings.staff_mm / 7.2) / 100  # verovio takes whole percents of its staves of 7.2 mm
-    margin = 4 if settings.single_page else 12  # a web page has margins of its own
     toolkit = verovio.toolkit()
-    toolkit.setOptions(
-        {
-            "pageWidth": round(settings.width_mm * 10 / scale),
-            "pageHeight": 60_000 if settings.single_page else round(settings.height_mm * 10 / scale),
-            "adjustPageHeight": crop or settings.single_page,
-            "scale": round(100 * scale),
-            **dict.fromkeys(
-                (f"pageMargin{side}" for side in ("Left", "Right", "Top", "Bottom")), round(margin * 10 / scale)
-            ),
-            "footer": "none",
-            "staffLineWidth": 0.2,  # verovio's own 0.15 is less than a pixel on a screen
-            "svgViewBox": True,
-            "svgRemoveXlink": True,
-            "svgFormatRaw": True,
-            "xmlIdSeed": 1,
-        }
-    )
+    toolkit.setOptions(_verovio_options(settings, crop))
     title = notation.piece.title
     if len(title) > MAX_TITLE:
         notation = replace(notation, piece=replace(notation.piece, title=title[: MAX_TITLE - 1] + "…"))
     if not toolkit.loadData(musicxml_of(notation)):
         raise ScoreError("verovio could not engrave the piece; write .musicxml and open it in a notation program")
     return [toolkit.renderToSVG(page) for page in range(1, toolkit.getPageCount() + 1)]
+
+
+def _verovio_options(settings: EngravingSettings, crop: bool) -> dict[str, object]:
+    scale = round(100 * settings.staff_mm / 7.2) / 100  # verovio takes whole percents of its staves of 7.2 mm
+    margin = round((4 if settings.single_page else 12) * 10 / scale)  # a web page has margins of its own
+    return {
+        "pageWidth": round(settings.width_mm * 10 / scale),
+        "pageHeight": 60_000 if settings.single_page else round(settings.height_mm * 10 / scale),
+        "adjustPageHeight": crop or settings.single_page,
+        "scale": round(100 * scale),
+        **{f"pageMargin{side}": margin for side in ("Left", "Right", "Top", "Bottom")},
+        "footer": "none",
+        "staffLineWidth": 0.2,  # verovio's own 0.15 is less than a pixel on a screen
+        "svgViewBox": True,
+        "svgRemoveXlink": True,
+        "svgFormatRaw": True,
+        "xmlIdSeed": 1,
+    }
 
 
 # Files

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from melody.errors import ScoreError
-from melody.piece import Ints, Key, Part, Piece, TimeSignature
-from melody.score.notation.metre import metre_of, tempo_unit
+from melody.piece import Ints, Key, Part, Piece
+from melody.score.notation.metre import tempo_unit
 from melody.score.notation.sections import section_ends
-from melody.score.notation.sheet import Bar, Sheet
+from melody.score.notation.sheet import Bar, BarLine, Sheet
 from melody.score.notation.spelling import find_key, spell
 from melody.score.notation.staves import layouts
 from melody.score.notation.written_values import Fragment, slices_of, staff_bar
@@ -116,43 +116,60 @@ def _losses(sheet: Sheet) -> list[str]:
 
 
 def _bars(sheet: Sheet, keys: Sequence[Key]) -> tuple[tuple[Bar, ...], list[str]]:
-    lines, remarks = sheet.lines, []
-    used = np.concatenate(sheet.kept)
-    length = max(lines[-1][0] + 1, int(sheet.end[used].max()))
-    while lines[-1][0] + metre_of(*lines[-1][2][1:]).bar < length:  # a note moved over the last bar line
-        lines.append((lines[-1][0] + metre_of(*lines[-1][2][1:]).bar, -1, lines[-1][2]))
-    ends = [line[0] for line in lines[1:]] + [lines[-1][0] + metre_of(*lines[-1][2][1:]).bar]
-    pickup = _pickup(sheet, int(sheet.start[used].min()), ends[0]) if sheet.piece.has_pickup else 0
-    starts = [pickup, *(line[0] for line in lines[1:])]
-    if pickup and (ends[-1] - (ends[0] - pickup)) >= int(sheet.end[used].max()):
-        shorter = ends[-1] - (ends[0] - pickup)
-        ends[-1] = shorter if shorter % sheet.unit_of(shorter)[1] == 0 or not _ternary_near(sheet, shorter) else ends[-1]
-    tempi, skipped = _tempo_marks(sheet.piece, lines)
-    if skipped:
-        remarks.append(
-            f"{skipped} of {len(sheet.piece.tempi)} tempo changes are too small or too close to stand on the page"
-        )
+    """The bars of the page, and remarks on tempo changes that do not stand on it."""
+    starts, ends = _edges(sheet)
+    lines, piece = sheet.lines, sheet.piece
+    tempi, skipped = _tempo_marks(piece, lines)
     key_at = {_bar_of(lines, key.onset): key for key in keys}
     key_at.setdefault(0, keys[0])
-    sections = section_ends(sheet.piece)
+    sections = section_ends(piece)
     bars = []
-    for i, (start, end, (whole, _, signature)) in enumerate(zip(starts, ends, lines)):
-        metre = metre_of(signature.numerator, signature.denominator)
-        new = signature if i == 0 or signature != lines[i - 1][2] else None
-        number, beat = sheet.piece.first_bar + i, tempo_unit(*signature[1:])
-        double = i in sections or i + 1 in key_at or _metre_settles(lines, i)
-        bars.append(Bar(start, end, whole, metre, number, new, key_at.get(i), tempi.get(i), beat, double))
-    return tuple(bars), remarks
+    for i, line in enumerate(lines):
+        signature = line.signature if i == 0 or line.signature != lines[i - 1].signature else None
+        bars.append(
+            Bar(
+                starts[i],
+                ends[i],
+                line.start,
+                line.metre,
+                piece.first_bar + i,
+                signature,
+                key_at.get(i),
+                tempi.get(i),
+                tempo_unit(line.signature.numerator, line.signature.denominator),
+                i in sections or i + 1 in key_at or _metre_settles(lines, i),
+            )
+        )
+    many = f"{skipped} of {len(piece.tempi)} tempo changes are too small or too close to stand on the page"
+    return tuple(bars), [many] if skipped else []
 
 
-def _metre_settles(lines: list[tuple[int, int, TimeSignature]], bar: int) -> bool:
+def _edges(sheet: Sheet) -> tuple[list[int], list[int]]:
+    """Where the bars start and end on the page, a pick-up and the last bar shortened; bars are added for moved notes."""
+    lines, used = sheet.lines, np.concatenate(sheet.kept)
+    last = int(sheet.end[used].max())
+    while _end_of(lines[-1]) < max(lines[-1].start + 1, last):  # a note moved over the last bar line
+        lines.append(BarLine(_end_of(lines[-1]), -1, lines[-1].signature))
+    ends = [*(line.start for line in lines[1:]), _end_of(lines[-1])]
+    pickup = _pickup(sheet, int(sheet.start[used].min()), ends[0]) if sheet.piece.has_pickup else 0
+    shorter = ends[-1] - (ends[0] - pickup)  # with the pick-up, the last bar makes a whole one
+    if pickup and shorter >= last and (shorter % sheet.unit_of(shorter)[1] == 0 or not _ternary_near(sheet, shorter)):
+        ends[-1] = shorter
+    return [pickup, *(line.start for line in lines[1:])], ends
+
+
+def _end_of(line: BarLine) -> int:
+    return line.start + line.metre.bar
+
+
+def _metre_settles(lines: list[BarLine], bar: int) -> bool:
     """Whether a metre of four bars or more ends after this bar and another begins: odd bars within a strain part nothing."""
-    around = [line[2] for line in lines[max(bar - 3, 0) : bar + 5]]
+    around = [line.signature for line in lines[max(bar - 3, 0) : bar + 5]]
     return len(around) == 8 and around[0] == around[3] != around[4] == around[7]
 
 
-def _bar_of(lines: list[tuple[int, int, TimeSignature]], onset: int) -> int:
-    known = [line[1] for line in lines if line[1] >= 0]
+def _bar_of(lines: list[BarLine], onset: int) -> int:
+    known = [line.onset for line in lines if line.onset >= 0]
     return max(bisect_right(known, onset) - 1, 0)
 
 
@@ -168,7 +185,7 @@ def _ternary_near(sheet: Sheet, tick: int) -> bool:
     return bool(np.any((ticks[(ticks > start) & (ticks < start + unit)] - start) % 3))
 
 
-def _tempo_marks(piece: Piece, lines: list[tuple[int, int, TimeSignature]]) -> tuple[dict[int, float], int]:
+def _tempo_marks(piece: Piece, lines: list[BarLine]) -> tuple[dict[int, float], int]:
     """Tempo marks by bar: the first, and later ones that differ by a tenth from the last, four bars apart at least."""
     marks = {0: piece.tempo_qpm}
     for tempo in piece.tempi[1:]:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
+from typing import NamedTuple
 
 import numpy as np
 
@@ -55,16 +56,29 @@ class Bar:
     double: bool = False
 
 
-def _bar_lines(piece: Piece) -> list[tuple[int, int, TimeSignature]]:
-    """Start on the page's grid, start on the piece's, and the time signature of each bar."""
-    lines: list[tuple[int, int, TimeSignature]] = []
+class BarLine(NamedTuple):
+    """Where a whole bar starts on the page's grid and on the piece's (-1: behind its last bar), and its time signature."""
+
+    start: int
+    onset: int
+    signature: TimeSignature
+
+    @property
+    def metre(self) -> Metre:
+        """The metre of the bar."""
+        return metre_of(self.signature.numerator, self.signature.denominator)
+
+
+def _bar_lines(piece: Piece) -> list[BarLine]:
+    """The bar lines at the start of each bar."""
+    lines: list[BarLine] = []
     per_quarter, at = piece.ticks_per_quarter, 0
     ends = [s.onset for s in piece.time_signatures[1:]] + [max(piece.length, piece.time_signatures[-1].onset)]
     for signature, end in zip(piece.time_signatures, ends):
         length, bar = signature.bar_ticks(per_quarter), metre_of(signature.numerator, signature.denominator).bar
         count = min(ceil((min(end, piece.length) - signature.onset) / length), MAX_BARS + 1 - len(lines))
         for i in range(count):
-            lines.append((at + i * bar, signature.onset + i * length, signature))
+            lines.append(BarLine(at + i * bar, signature.onset + i * length, signature))
         at += max(count, 0) * bar
         if len(lines) > MAX_BARS:
             raise ScoreError(
@@ -74,9 +88,9 @@ def _bar_lines(piece: Piece) -> list[tuple[int, int, TimeSignature]]:
     return lines
 
 
-def _to_page(piece: Piece, lines: list[tuple[int, int, TimeSignature]], ticks: Ints) -> Ints:
+def _to_page(piece: Piece, lines: list[BarLine], ticks: Ints) -> Ints:
     """Ticks of the piece on the page's grid, rounded."""
-    old, new = np.array([line[1] for line in lines]), np.array([line[0] for line in lines])
+    old, new = np.array([line.onset for line in lines]), np.array([line.start for line in lines])
     bar = np.maximum(np.searchsorted(old, ticks, side="right") - 1, 0)
     inside: Ints = (2 * (ticks - old[bar]) * GRID + piece.ticks_per_quarter) // (2 * piece.ticks_per_quarter)
     return np.asarray(new[bar] + inside)
@@ -112,7 +126,7 @@ class Sheet:
     def __init__(self, piece: Piece) -> None:
         self.piece = piece
         self.lines = _bar_lines(piece)
-        self.line_starts = [line[0] for line in self.lines]
+        self.line_starts = [line.start for line in self.lines]
         self.start = _to_page(piece, self.lines, piece.onset)
         self.end = np.maximum(_to_page(piece, self.lines, piece.end), self.start + 1)
         exact = (piece.onset * GRID % piece.ticks_per_quarter == 0) & (piece.end * GRID % piece.ticks_per_quarter == 0)
@@ -122,9 +136,9 @@ class Sheet:
 
     def unit_of(self, tick: int) -> tuple[int, int]:
         """Start and length of the tuplet unit in which `tick` lies."""
-        line, _, signature = self.lines[max(bisect_right(self.line_starts, tick) - 1, 0)]
-        unit = metre_of(signature.numerator, signature.denominator).unit
-        return line + (tick - line) // unit * unit, unit
+        line = self.lines[max(bisect_right(self.line_starts, tick) - 1, 0)]
+        unit = line.metre.unit
+        return line.start + (tick - line.start) // unit * unit, unit
 
     def _settle(self, notes: Ints, is_drum: bool) -> Ints:
         """Bring a part that was played freely onto a grid, all of it; the notes that are left."""

@@ -80,10 +80,10 @@ def _lengthen_hits(sheet: Sheet, notes: Ints) -> None:
     onsets = np.unique(sheet.start[notes])
     for note in notes.tolist():
         start = int(sheet.start[note])
-        line, _, signature = sheet.lines[bisect_right(sheet.line_starts, start) - 1]
-        beat = min(signature.beat_ticks(GRID), 36)
+        line = sheet.lines[bisect_right(sheet.line_starts, start) - 1]
+        beat = min(line.signature.beat_ticks(GRID), 36)
         following = onsets[np.searchsorted(onsets, start, side="right") :][:1]
-        sheet.end[note] = min([line + ((start - line) // beat + 1) * beat, *following.tolist()])
+        sheet.end[note] = min([line.start + ((start - line.start) // beat + 1) * beat, *following.tolist()])
 
 
 def _right_hand(sheet: Sheet, notes: Ints) -> np.ndarray:
