@@ -13,7 +13,7 @@ import pytest
 from music import folk_tune
 
 from melody import midi, modelfile, models
-from melody.cli import main, screen
+from melody.cli import COMMANDS, main, screen
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals and devices")
 
@@ -161,8 +161,17 @@ def test_beginners_see_a_few_options_first_and_samplers_last(
         assert f"--{name} " in last
     everything = help_of(capsys, monkeypatch)
     assert everything.index("generate") < everything.index("train") < everything.index("evaluate")
-    for command in ("train", "continue", "vary", "harmonize", "evaluate", "export", "render", "plot", "score", "corpus"):
-        assert "{" not in help_of(capsys, monkeypatch, command)
+
+
+@pytest.mark.parametrize("command", [word for words in COMMANDS.values() for word in words])
+def test_a_command_has_a_help_with_an_example_and_refuses_what_it_does_not_take(
+    capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    shown = help_of(capsys, monkeypatch, command)
+    assert f"Example: melody {command}" in shown and "{" not in shown and "<str>" not in shown
+    assert main([command, "--no-such-option"]) == 2
+    out, err = capsys.readouterr()
+    assert not out and len(err.splitlines()) == 1 and f"melody {command} --help" in err
 
 
 @posix

@@ -86,7 +86,8 @@ def harmonize(
     writing: Writing,
     drawing: VoiceDrawing,
     key: Annotated[
-        str | None, typer.Option(help="As Dm or Bb. Default: the file's, or the likeliest.", show_default=False)
+        str | None,
+        typer.Option(metavar="KEY", help="As Dm or Bb. Default: the file's, or the likeliest.", show_default=False),
     ] = None,
     parallels: Annotated[
         bool, typer.Option("--parallels", help="Let voices move in parallel fifths and octaves.", rich_help_panel=ADVANCED)

@@ -10,6 +10,7 @@ import typer
 from melody.cli import app
 from melody.cli.options import Force
 from melody.errors import MidiError, RenderError, SamplingError
+from melody.score.formats import READS
 from melody.text import counted
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ Bars = Annotated[
     str | None,
     typer.Option(metavar="FIRST-LAST", help="Only these bars, as 1-16; a pick-up is bar 0.", show_default=False),
 ]
-SCORES = (".xml", ".musicxml", ".mxl", ".abc", ".krn")
+SCORES = tuple(READS)
 
 
 def read_tune(path: Path) -> Piece:

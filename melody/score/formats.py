@@ -1,6 +1,7 @@
 """The formats in which scores are read: which suffix is which format, and what reads it.
 
-A new format is a function from bytes to `Piece` in a module of its own, a suffix in `READS`, and a branch of `parse`.
+A new format is a function from bytes to `Piece` in a module of its own, a suffix in `READS`, and a branch of `parse`. A
+reader is loaded when the first file of its format is read: they compile many patterns, which takes a tenth of a second.
 """
 
 from __future__ import annotations
@@ -9,9 +10,6 @@ from collections import Counter
 from dataclasses import dataclass
 
 from melody.piece import Piece
-from melody.score.abc.from_abc import read_abc
-from melody.score.kern import read_kern
-from melody.score.musicxml.from_musicxml import read_musicxml
 
 READS = {".musicxml": "musicxml", ".xml": "musicxml", ".mxl": "musicxml", ".abc": "abc", ".krn": "humdrum"}
 
@@ -34,10 +32,18 @@ def parse(content: bytes, suffix: str) -> Reading:
     MelodyError
         As `melody.score.score_files.read_score`, without a name.
     """
-    form = READS[suffix]
+    form, found = READS[suffix], Counter[str]()
     if form == "musicxml":
+        from melody.score.musicxml.from_musicxml import read_musicxml
+
         piece, repairs = read_musicxml(content)
         return Reading(piece, tuple(repairs))
-    found: Counter[str] = Counter()
-    piece = read_abc(content, found) if form == "abc" else read_kern(content, found)
+    if form == "abc":
+        from melody.score.abc.from_abc import read_abc
+
+        piece = read_abc(content, found)
+    else:
+        from melody.score.kern import read_kern
+
+        piece = read_kern(content, found)
     return Reading(piece, tuple(f"{times} times: {what}" if times > 1 else what for what, times in found.items()))
