@@ -14,7 +14,7 @@ FLOORS = [
     {"files", "signatures"},
     {"note_columns"},
     {"piece"},
-    {"midi", "score", "tokens"},
+    {"midi", "score", "statistics", "tokens"},
     {"corpus", "limits", "network"},
     {"modelfile", "dataset"},
     {"export", "models"},

@@ -1,0 +1,118 @@
+"""The form of a tune: which bars return, how long it is, how it begins.
+
+Conventions: bars are those of a musician; a pick-up is left out. A bar is what its melody plays: the positions and pitches
+of the notes that begin in it, of the first part that is no drum. Two bars are equal if these are. A bar in which nothing
+begins equals no other.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from melody.piece import Ints, Piece
+
+Bar = tuple[tuple[int, int], ...]  # of each note position and pitch
+LOOP_BARS = 6  # that one or two bars fill, over and over, before it is called a loop
+
+
+def melody_of(piece: Piece) -> Piece:
+    """The first part that is no drum; of notes that begin together the highest."""
+    first = min((int(part) for part in np.unique(piece.part) if not piece.parts[part].is_drum), default=0)
+    alone = piece.select(piece.part == first)
+    last = np.append(np.diff(alone.onset) > 0, True) if alone.num_notes else np.zeros(0, bool)
+    return alone.select(last)  # notes are sorted by onset, then pitch
+
+
+def bars_of(piece: Piece) -> list[Bar]:
+    """The bars of a piece from the first full one to the last in which a note begins."""
+    melody = melody_of(piece)
+    bar, position = melody.bar_and_position(melody.onset)
+    bar = bar - int(piece.has_pickup)
+    found: list[list[tuple[int, int]]] = [[] for _ in range(int(bar.max(initial=-1)) + 1)]
+    for number, place, pitch in zip(bar.tolist(), position.tolist(), melody.pitch.tolist()):
+        if number >= 0:
+            found[number].append((place, pitch))
+    return [tuple(notes) for notes in found]
+
+
+def length_in_bars(piece: Piece) -> int:
+    """How many bars a piece has; a last one that a pick-up completes counts as one."""
+    return len(bars_of(piece))
+
+
+def opening_returns(piece: Piece) -> float:
+    """Whether bars 5 and 6 are bars 1 and 2 again; NaN for less than 8 bars."""
+    bars = bars_of(piece)
+    if len(bars) < 8:
+        return float("nan")
+    return float(bars[4:6] == bars[:2] and all(bars[:2]))
+
+
+def bars_heard_twice(piece: Piece) -> float:
+    """Share of bars that occur more than once in the piece; NaN without bars."""
+    bars = [bar for bar in bars_of(piece) if bar]
+    times = Counter(bars)
+    return sum(times[bar] > 1 for bar in bars) / len(bars) if bars else float("nan")
+
+
+def has_no_repeated_bar(piece: Piece) -> float:
+    """Whether no bar occurs twice; NaN without bars."""
+    share = bars_heard_twice(piece)
+    return share if np.isnan(share) else float(share == 0)
+
+
+def is_multiple_of(piece: Piece, bars: int) -> float:
+    """Whether the number of bars is a multiple of `bars`; NaN without bars."""
+    length = length_in_bars(piece)
+    return float(length % bars == 0) if length else float("nan")
+
+
+def longest_loop(piece: Piece) -> int:
+    """How many bars in a row the same one or two bars fill, at most; 1 if no bar is followed by itself."""
+    bars = bars_of(piece)
+    longest = min(len(bars), 1)
+    for period in (1, 2):
+        run = period
+        for number in range(period, len(bars)):
+            run = run + 1 if bars[number] and bars[number] == bars[number - period] else period
+            longest = max(longest, run) if run > period else longest
+    return longest
+
+
+def has_loop(piece: Piece) -> float:
+    """Whether one or two bars fill `LOOP_BARS` bars in a row or more."""
+    return float(longest_loop(piece) >= LOOP_BARS)
+
+
+def has_pickup(piece: Piece) -> float:
+    """Whether it begins with a pick-up."""
+    return float(piece.has_pickup)
+
+
+def is_minor(piece: Piece) -> float:
+    """Whether its first key is minor; NaN if it names none."""
+    return float(piece.keys[0].mode == "minor") if piece.keys else float("nan")
+
+
+def commonest_rhythm(piece: Piece) -> float:
+    """Share of bars that have the rhythm (the positions of the onsets) that most bars have; NaN without bars."""
+    rhythms = [tuple(place for place, _ in bar) for bar in bars_of(piece) if bar]
+    return Counter(rhythms).most_common(1)[0][1] / len(rhythms) if rhythms else float("nan")
+
+
+def bars_of_metre(piece: Piece) -> tuple[int, int]:
+    """How many bars of the melody are filled exactly, of how many.
+
+    Looked at are the bars before the one in which the last note begins, a pick-up aside: the durations of the notes that
+    begin in one add up to it.
+    """
+    melody = melody_of(piece)
+    if not melody.num_notes:
+        return 0, 0
+    bar, _ = melody.bar_and_position(melody.onset)
+    starts: Ints = melody.bar_starts()
+    numbers = range(1 if melody.onset[0] else 0, int(bar[-1]))
+    filled = np.bincount(bar, weights=melody.duration)
+    return sum(int(filled[i] == starts[i + 1] - starts[i]) for i in numbers), len(numbers)
