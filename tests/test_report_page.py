@@ -1,4 +1,4 @@
-"""Laws of the page and its strip of roll; the page is also opened in a real browser where there is one."""
+"""Laws of the page and its piano roll; the page is also opened in a real browser where there is one."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def beginning_at(onset: int, bars: int = 4) -> Piece:
 
 
 @pytest.mark.parametrize("onset", [0, 24, 36, 47, 48, 60, 72, 90, 95])
-def test_bars_are_numbered_alike_in_score_roll_and_strip(onset: int) -> None:
+def test_bars_are_numbered_alike_in_the_score_and_both_rolls(onset: int) -> None:
     piece = beginning_at(onset)
     expected = list(range(piece.first_bar, piece.last_bar + 1))
     assert expected[0] == (0 if onset >= 48 else 1)
