@@ -2,7 +2,7 @@
 
 `checked` is for a function whose parameters stand in its signature. `keywords` is for those that share many: they stand
 once, in the annotations and docstrings of `TypedDict` classes, and are shown in the signature and the help of each function
-that takes them, as if they had been written there. To a type checker the function says `**given: Unpack[...]` of the same.
+that takes them, as if they had been written there. A type checker reads them from its annotation `**given: Unpack[...]`.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def _hints(kind: type) -> dict[str, Any]:
 
 
 def _text(doc: str | None) -> str:
-    """What the docstring of a kind says of its keys: all that follows its summary."""
+    """The keys of a kind as its docstring explains them: all that follows its summary."""
     from inspect import cleandoc
 
     return cleandoc(doc or "").partition("\n\n")[2].strip()

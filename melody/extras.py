@@ -29,7 +29,7 @@ def need(what: str, *modules: str, error: type[MelodyError] = MissingError) -> N
     Raises
     ------
     MissingError
-        Or what `error` says, if one is not; the message names all that are missing, and how to get them.
+        Or `error`, if one is not installed; the message names all that are missing, and how to get them.
     """
     missing = [_PACKAGES.get(name, name) for name in modules if not _is_there(name)]
     if missing:

@@ -66,7 +66,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             os.fsync(written.fileno())
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
-    except FileError:  # another file, of which all is said
+    except FileError:  # of another file: its message is complete
         raise
     except OSError as error:
         raise FileError(f"cannot write {path}: {error.strerror or error}; {advice(error)}") from error

@@ -18,18 +18,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from melody import note_columns, signatures
 from melody.errors import PieceError
-from melody.signatures import (
-    TICKS_PER_QUARTER,
-    Key,
-    Tempo,
-    TimeSignature,
-    check_range,
-    check_time_signature,
-    join_events,
-    slice_events,
-)
-from melody.wording import counted
+from melody.note_columns import MAX_TICK, Ints, overlaps
+from melody.signatures import TICKS_PER_QUARTER, Key, Tempo, TimeSignature, check_range
+from melody.text import counted
 
 if TYPE_CHECKING:
     import pretty_midi
@@ -37,8 +30,8 @@ if TYPE_CHECKING:
 
     from melody.render import Sound
 
-MAX_TICK = 2**31 - 1
-Ints = NDArray[np.int64]
+__all__ = ["MAX_TICK", "TICKS_PER_QUARTER", "Ints", "Key", "Part", "Piece", "Tempo", "TimeSignature", "overlaps"]
+_SETTING = ("parts", "time_signatures", "tempi", "keys", "title", "texts", "ticks_per_quarter")
 
 
 @dataclass(frozen=True)
@@ -50,13 +43,10 @@ class Part:
     name: str = ""
 
 
-_COLUMNS = ("onset", "duration", "pitch", "velocity", "part")
-
-
-def _sorted(table: Ints) -> Ints:
-    """The notes of a table of legal columns, (5, notes), by onset, part and pitch."""
-    key = table[0] << 32 | table[4] << 8 | table[2]  # one number a note: an onset has 31 bits, a part 16, a pitch 7
-    return table.take(key.argsort(kind="stable"), 1) if np.count_nonzero(key[:-1] > key[1:]) else table
+def _check_part(part: Part) -> None:
+    if not isinstance(part.program, Integral) or not isinstance(part.name, str):
+        raise PieceError(f"{str(part)[:80]} is no part; its program is a number from 0 to 127, its name a text")
+    check_range("program", part.program, 0, 127)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +64,7 @@ class Piece:
     part
         Index into `parts`.
     parts
-        The players. Two notes of one part and one pitch never overlap: MIDI could not say which of them ends.
+        The players. Two notes of one part and one pitch never overlap: in MIDI it would be open which of them ends.
     time_signatures, tempi, keys
         Sorted by onset, one at a tick. Time signatures and tempi begin at tick 0 (4/4 and 120 by default) and a time
         signature stands on a bar line of the one before. Keys may be absent.
@@ -111,103 +101,31 @@ class Piece:
     ticks_per_quarter: int = TICKS_PER_QUARTER
 
     def __post_init__(self) -> None:
-        self._check_kinds()
-        columns = [np.asarray(getattr(self, name)).reshape(-1) for name in _COLUMNS]
-        notes = len(columns[0])
-        columns[3:] = [c if len(c) else np.full(notes, default) for c, default in zip(columns[3:], (90, 0))]
-        if len({len(c) for c in columns}) > 1:
-            raise PieceError(f"the columns of a piece have {[len(c) for c in columns]} notes; they must be equally long")
-        if any(c.dtype.kind == "f" and not np.array_equal(c, np.floor(c)) for c in columns):
-            raise PieceError("a piece has whole ticks and pitches; multiply quarters by ticks_per_quarter and round them")
-        try:
-            table = np.array(columns, np.int64)  # (5, notes)
-        except (TypeError, ValueError, OverflowError) as error:
-            raise PieceError(f"the columns of a piece are whole numbers, pitches as 60 for C4 ({error})") from None
-        check_range("ticks_per_quarter", self.ticks_per_quarter, 1, 32767)
-        check_range("number of parts", len(self.parts), 0, 2**16)
-        for part in self.parts:
-            check_range("program", part.program, 0, 127)
-        self._check_ranges(table)
-        table = _sorted(table)
-        table.flags.writeable = False
-        for name, column in zip(_COLUMNS, table):
-            object.__setattr__(self, name, column)
-        for name, kind in (("time_signatures", TimeSignature), ("tempi", Tempo), ("keys", Key)):
-            given = getattr(self, name)
-            object.__setattr__(self, name, tuple([e if type(e) is kind else kind(*e) for e in given]))
-        object.__setattr__(self, "parts", tuple(self.parts))
-        object.__setattr__(self, "texts", tuple(self.texts))
-        self._check_overlaps()
-        self._check_signatures()
-
-    def _check_kinds(self) -> None:
-        """That what is no column is of the right type, so that a mistake is told here and not when the piece is written."""
         for name, kind in (("parts", Part), ("texts", str)):
-            given = getattr(self, name)
-            if not isinstance(given, (tuple, list)) or not all(isinstance(one, kind) for one in given):
-                raise PieceError(f"{name} is {str(given)[:60]!r}; it must be a tuple of {kind.__name__}")
+            signatures.check_tuple(name, getattr(self, name), kind)
         for part in self.parts:
-            if not isinstance(part.program, Integral) or not isinstance(part.name, str):
-                raise PieceError(f"{str(part)[:80]} is no part; its program is a number from 0 to 127, its name a text")
-        for name, size, of in (("time_signatures", 3, "TimeSignature"), ("tempi", 2, "Tempo"), ("keys", 3, "Key")):
-            given = getattr(self, name)
-            if not isinstance(given, (tuple, list)) or not all(isinstance(e, tuple) and len(e) == size for e in given):
-                raise PieceError(f"{name} is {str(given)[:60]!r}; it must be a tuple of {of}")
+            _check_part(part)
         if not isinstance(self.title, str) or not isinstance(self.ticks_per_quarter, Integral):
             raise PieceError(
                 f"title is {self.title!r}, ticks_per_quarter {self.ticks_per_quarter!r}; a text and a number are wanted"
             )
-
-    def _check_ranges(self, table: Ints) -> None:
-        if not table.shape[1]:
-            return
-        lows, highs = (0, 1, 0, 1, 0), (MAX_TICK, MAX_TICK, 127, 127, len(self.parts) - 1)
-        least_of, most_of = (ufunc.reduce(table, 1).tolist() for ufunc in (np.minimum, np.maximum))
-        for name, least, most, low, high in zip(_COLUMNS, least_of, most_of, lows, highs):
-            check_range(name, least if least < low else most, low, high)
-
-    def _check_overlaps(self) -> None:
-        # No two overlap if of each pitch no start comes before the end before it, all starts and all ends sorted.
-        voice = (self.part << 7 | self.pitch) << 32
-        starts, ends = voice | self.onset, voice + self.end
-        starts.sort()
-        ends.sort()
-        if not np.count_nonzero(ends[:-1] > starts[1:]):
-            return
-        i = overlaps(self.onset, self.duration, self.pitch, self.part)[0]
-        raise PieceError(
-            f"pitch {self.pitch[i]} of part {self.part[i]} starts again at tick {self.onset[i]} while it still sounds; "
-            "end the earlier note first"
-        )
-
-    def _check_signatures(self) -> None:
-        for name in ("time_signatures", "tempi", "keys"):
-            onsets = [event.onset for event in getattr(self, name)]
-            if onsets != sorted(set(onsets)) or (onsets and onsets[0] < 0):
-                raise PieceError(f"{name} must be sorted, one at a tick, from tick 0; got ticks {onsets[:8]}")
-            if name != "keys" and (not onsets or onsets[0] != 0):
-                raise PieceError(f"{name} must begin at tick 0; got ticks {onsets[:8]}")
-        for tempo in self.tempi:
-            check_range("microseconds per quarter note", tempo.microseconds, 1, 2**24 - 1)
-        for key in self.keys:
-            check_range("fifths", key.fifths, -7, 7)
-            if key.mode not in ("major", "minor"):
-                raise PieceError(f"the mode of a key is {key.mode!r}; it must be 'major' or 'minor'")
-        previous = self.time_signatures[0]
-        for signature in self.time_signatures:
-            check_time_signature(signature, self.ticks_per_quarter)
-            if (signature.onset - previous.onset) % previous.bar_ticks(self.ticks_per_quarter):
-                raise PieceError(
-                    f"{signature.numerator}/{signature.denominator} at tick {signature.onset} stands inside a bar of "
-                    f"{previous.numerator}/{previous.denominator}; a time signature must stand on a bar line"
-                )
-            previous = signature
+        check_range("ticks_per_quarter", self.ticks_per_quarter, 1, 32767)
+        check_range("number of parts", len(self.parts), 0, 2**16)
+        table = note_columns.table_of(self._columns(), len(self.parts))
+        for name, column in zip(note_columns.NAMES, table):
+            object.__setattr__(self, name, column)
+        for name, kind in (("time_signatures", TimeSignature), ("tempi", Tempo), ("keys", Key)):
+            object.__setattr__(self, name, signatures.events_of(name, getattr(self, name), kind))
+        object.__setattr__(self, "parts", tuple(self.parts))
+        object.__setattr__(self, "texts", tuple(self.texts))
+        note_columns.check_overlaps(table)
+        signatures.check_events(self.time_signatures, self.tempi, self.keys, self.ticks_per_quarter)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Piece):
             return NotImplemented
-        columns = all(np.array_equal(a, b) for a, b in zip(self._columns(), other._columns()))
-        return columns and self._frame() == other._frame()
+        same_notes = all(np.array_equal(a, b) for a, b in zip(self._columns(), other._columns()))
+        return same_notes and self._setting() == other._setting()
 
     def __repr__(self) -> str:
         title = f"{self.title!r}, " if self.title else ""
@@ -221,16 +139,8 @@ class Piece:
     def _columns(self) -> tuple[Ints, ...]:
         return self.onset, self.duration, self.pitch, self.velocity, self.part
 
-    def _frame(self) -> tuple[object, ...]:
-        return (
-            self.parts,
-            self.time_signatures,
-            self.tempi,
-            self.keys,
-            self.title,
-            self.texts,
-            self.ticks_per_quarter,
-        )
+    def _setting(self) -> tuple[object, ...]:
+        return tuple(getattr(self, name) for name in _SETTING)
 
     # What it is
 
@@ -276,11 +186,7 @@ class Piece:
         array([  0,  96, 192])
         """
         until = max(self.length if until is None else until, 1)
-        changes = [s for s in self.time_signatures if s.onset < until]
-        ends = [s.onset for s in changes[1:]] + [until]
-        return np.concatenate(
-            [np.arange(s.onset, e, s.bar_ticks(self.ticks_per_quarter), dtype=np.int64) for s, e in zip(changes, ends)]
-        )
+        return signatures.bar_starts(self.time_signatures, until, self.ticks_per_quarter)
 
     @property
     def num_bars(self) -> int:
@@ -325,19 +231,14 @@ class Piece:
 
     def seconds(self, ticks: ArrayLike) -> NDArray[np.float64]:
         """Time in seconds of each of `ticks`, by the tempi."""
-        at = np.array([t.onset for t in self.tempi], np.float64)
-        per_tick = np.array([t.microseconds for t in self.tempi]) / 1e6 / self.ticks_per_quarter
-        elapsed = np.concatenate([[0.0], np.cumsum(np.diff(at) * per_tick[:-1])])
-        ticks = np.asarray(ticks, np.float64)
-        i = np.searchsorted(at, ticks, side="right") - 1
-        return elapsed[i] + (ticks - at[i]) * per_tick[i]
+        return signatures.seconds_at(self.tempi, ticks, self.ticks_per_quarter)
 
     # What can be made of it
 
     def select(self, notes: ArrayLike) -> Piece:
         """The same piece with only those notes, given as a mask or as indices."""
         notes = np.asarray(notes) if np.size(notes) else np.zeros(0, np.int64)
-        return replace(self, **{n: getattr(self, n)[notes] for n in ("onset", "duration", "pitch", "velocity", "part")})
+        return replace(self, **{n: getattr(self, n)[notes] for n in note_columns.NAMES})
 
     def transpose(self, semitones: int) -> Piece:
         """The piece `semitones` higher, keys along with the notes; drums stay.
@@ -362,9 +263,9 @@ class Piece:
             cut,
             onset=cut.onset - start,
             duration=np.minimum(cut.end, stop) - cut.onset,
-            time_signatures=slice_events(self.time_signatures, start, stop),
-            tempi=slice_events(self.tempi, start, stop),
-            keys=slice_events(self.keys, start, stop),
+            time_signatures=signatures.slice_events(self.time_signatures, start, stop),
+            tempi=signatures.slice_events(self.tempi, start, stop),
+            keys=signatures.slice_events(self.keys, start, stop),
         )
 
     def bars(self, first: int, last: int) -> Piece:
@@ -384,7 +285,7 @@ class Piece:
         return self.slice(int(starts[begin]), stop)
 
     def join(self, other: Piece, at: int) -> Piece:
-        """This piece up to tick `at`, then `other` from there on; parts are matched by position.
+        """The piece up to tick `at`, then `other` from there on; parts are matched by position.
 
         Notes of this piece end at `at` at the latest. The metre, tempo and key of `other` are written at `at` where they
         differ from what is in force. `at` must be a bar line if `other` changes the metre.
@@ -392,15 +293,15 @@ class Piece:
         if other.ticks_per_quarter != self.ticks_per_quarter:
             raise PieceError(f"cannot join grids of {self.ticks_per_quarter} and {other.ticks_per_quarter} ticks a quarter")
         head = self.slice(0, at) if at < self.length else self
-        columns: dict[str, Any] = {
+        notes: dict[str, Any] = {
             name: np.concatenate([getattr(head, name), getattr(other, name) + (at if name == "onset" else 0)])
-            for name in ("onset", "duration", "pitch", "velocity", "part")
+            for name in note_columns.NAMES
         }
         events: dict[str, Any] = {
-            n: join_events(getattr(head, n), getattr(other, n), at) for n in ("time_signatures", "tempi", "keys")
+            n: signatures.join_events(getattr(head, n), getattr(other, n), at) for n in ("time_signatures", "tempi", "keys")
         }
         parts = self.parts + other.parts[len(self.parts) :]
-        return replace(self, **columns, **events, parts=parts)
+        return replace(self, **notes, **events, parts=parts)
 
     def resolution(self, ticks_per_quarter: int) -> Piece:
         """The same music on another grid, each onset and end at the nearest tick (exact if the new grid is a multiple).
@@ -408,32 +309,18 @@ class Piece:
         On a coarser grid a note ends where the next one of its part and pitch begins, and of two that come to one tick the
         longer stays.
         """
-        up, down = ticks_per_quarter, self.ticks_per_quarter
-
-        def on_grid(ticks: Any) -> Any:
-            return (2 * ticks * up + down) // (2 * down)
-
-        def moved(events: tuple) -> tuple:
-            return tuple(e._replace(onset=int(on_grid(e.onset))) for e in events)
-
-        onset = on_grid(self.onset)
-        duration, voice = np.maximum(on_grid(self.end) - onset, 1), self.part << 7 | self.pitch
-        order = np.lexsort((-duration, onset, voice))
-        first = np.diff(voice[order] << 32 | onset[order], prepend=-1) > 0  # of those at one tick
-        order = order[first]
-        gap = np.where(np.diff(voice[order]) == 0, np.diff(onset[order]), MAX_TICK)
-        duration[order[:-1]] = np.minimum(duration[order[:-1]], gap)
-        kept = np.sort(order)
+        grids = self.ticks_per_quarter, ticks_per_quarter
+        onset, duration, kept = note_columns.on_grid(self.onset, self.end, self.part << 7 | self.pitch, *grids)
         return replace(
             self,
-            onset=onset[kept],
-            duration=duration[kept],
+            onset=onset,
+            duration=duration,
             pitch=self.pitch[kept],
             velocity=self.velocity[kept],
             part=self.part[kept],
-            time_signatures=moved(self.time_signatures),
-            tempi=moved(self.tempi),
-            keys=moved(self.keys),
+            time_signatures=signatures.events_on_grid(self.time_signatures, *grids),
+            tempi=signatures.events_on_grid(self.tempi, *grids),
+            keys=signatures.events_on_grid(self.keys, *grids),
             ticks_per_quarter=ticks_per_quarter,
         )
 
@@ -454,18 +341,19 @@ class Piece:
 
     @classmethod
     def read(cls, path: str | PathLike[str]) -> Piece:
-        """The piece in a file: MusicXML, ABC or Humdrum if its suffix says so, else MIDI.
+        """The piece in a file: MusicXML, ABC or Humdrum by its suffix, else MIDI.
 
         Raises
         ------
         melody.errors.ScoreError, melody.errors.MidiError
-            If it cannot be read (`melody.score.reading.read_score`, `melody.midi.read`).
+            If it cannot be read (`melody.score.score_files.read_score`, `melody.midi.read`).
         """
         from pathlib import Path
 
         from melody import midi
         from melody.arguments import path_of
-        from melody.score.reading import READS, read_score
+        from melody.score.formats import READS
+        from melody.score.score_files import read_score
 
         found = Path(path_of(path, "the file"))
         return read_score(found) if found.suffix.lower() in READS else midi.read(found)
@@ -509,11 +397,3 @@ class Piece:
         from melody.report.page import repr_html
 
         return repr_html(self)
-
-
-def overlaps(onset: Ints, duration: Ints, pitch: Ints, part: Ints) -> Ints:
-    """Indices of notes that begin while an earlier note of the same part and pitch still sounds; legal columns."""
-    voice = part << 7 | pitch
-    order = (voice << 32 | onset).argsort(kind="stable")
-    onset, end, voice = onset[order], (onset + duration)[order], voice[order]
-    return np.sort(order[1:][(voice[1:] == voice[:-1]) & (end[:-1] > onset[1:])])

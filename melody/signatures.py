@@ -1,13 +1,16 @@
 """Time signatures, tempi and keys, each from a tick on.
 
-Times are in ticks of a piece's grid, 24 to the quarter note unless said otherwise.
+Times are in ticks of a piece's grid, 24 to the quarter note by default.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import gcd
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from melody.errors import PieceError
 
@@ -67,7 +70,7 @@ class Key(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The usual name: 'G' for G major, 'Dm' for D minor, 'Bb', 'F#m'."""
+        """The common name: 'G' for G major, 'Dm' for D minor, 'Bb', 'F#m'."""
         names = ["Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#"]
         return names[self.fifths + 7 + (3 if self.mode == "minor" else 0)] + ("m" if self.mode == "minor" else "")
 
@@ -113,14 +116,100 @@ def check_time_signature(signature: TimeSignature, ticks_per_quarter: int = TICK
         )
 
 
-def slice_events(events: tuple, start: int, stop: int) -> tuple:
+def check_tuple(name: str, value: object, kind: type) -> None:
+    """Raise `PieceError` unless `value` is a tuple or list of `kind`."""
+    if not isinstance(value, (tuple, list)) or not all(isinstance(one, kind) for one in value):
+        raise PieceError(f"{name} is {str(value)[:60]!r}; it must be a tuple of {kind.__name__}")
+
+
+# Sequences of events: time signatures, tempi or keys
+
+_Event = TypeVar("_Event", TimeSignature, Tempo, Key)
+_Number = TypeVar("_Number", int, NDArray[np.int64])
+
+
+def events_of(name: str, value: object, kind: type[_Event]) -> tuple[_Event, ...]:
+    """Events of a kind from events or plain tuples.
+
+    Raises
+    ------
+    PieceError
+        If the value is none.
+    """
+    size = len(kind._fields)
+    if not isinstance(value, (tuple, list)) or not all(isinstance(e, tuple) and len(e) == size for e in value):
+        raise PieceError(f"{name} is {str(value)[:60]!r}; it must be a tuple of {kind.__name__}")
+    return tuple([e if type(e) is kind else kind(*e) for e in value])
+
+
+def check_events(
+    time_signatures: Sequence[TimeSignature], tempi: Sequence[Tempo], keys: Sequence[Key], ticks_per_quarter: int
+) -> None:
+    """Raise `PieceError` unless the events of a piece are legal, sorted, and time signatures stand on bar lines."""
+    for name, events in (("time_signatures", time_signatures), ("tempi", tempi), ("keys", keys)):
+        onsets = [event.onset for event in events]
+        if onsets != sorted(set(onsets)) or (onsets and onsets[0] < 0):
+            raise PieceError(f"{name} must be sorted, one at a tick, from tick 0; got ticks {onsets[:8]}")
+        if name != "keys" and (not onsets or onsets[0] != 0):
+            raise PieceError(f"{name} must begin at tick 0; got ticks {onsets[:8]}")
+    for tempo in tempi:
+        check_range("microseconds per quarter note", tempo.microseconds, 1, 2**24 - 1)
+    for key in keys:
+        check_range("fifths", key.fifths, -7, 7)
+        if key.mode not in ("major", "minor"):
+            raise PieceError(f"the mode of a key is {key.mode!r}; it must be 'major' or 'minor'")
+    _check_bar_lines(time_signatures, ticks_per_quarter)
+
+
+def _check_bar_lines(time_signatures: Sequence[TimeSignature], ticks_per_quarter: int) -> None:
+    previous = time_signatures[0]
+    for signature in time_signatures:
+        check_time_signature(signature, ticks_per_quarter)
+        if (signature.onset - previous.onset) % previous.bar_ticks(ticks_per_quarter):
+            raise PieceError(
+                f"{signature.numerator}/{signature.denominator} at tick {signature.onset} stands inside a bar of "
+                f"{previous.numerator}/{previous.denominator}; a time signature must stand on a bar line"
+            )
+        previous = signature
+
+
+def bar_starts(time_signatures: Sequence[TimeSignature], until: int, ticks_per_quarter: int) -> NDArray[np.int64]:
+    """Ticks at which the bars begin, from 0 up to but not including `until`."""
+    changes = [s for s in time_signatures if s.onset < until]
+    ends = [s.onset for s in changes[1:]] + [until]
+    return np.concatenate(
+        [np.arange(s.onset, e, s.bar_ticks(ticks_per_quarter), dtype=np.int64) for s, e in zip(changes, ends)]
+    )
+
+
+def seconds_at(tempi: Sequence[Tempo], ticks: ArrayLike, ticks_per_quarter: int) -> NDArray[np.float64]:
+    """Time in seconds of each of `ticks`."""
+    at = np.array([t.onset for t in tempi], np.float64)
+    per_tick = np.array([t.microseconds for t in tempi]) / 1e6 / ticks_per_quarter
+    elapsed = np.concatenate([[0.0], np.cumsum(np.diff(at) * per_tick[:-1])])
+    ticks = np.asarray(ticks, np.float64)
+    i = np.searchsorted(at, ticks, side="right") - 1
+    return elapsed[i] + (ticks - at[i]) * per_tick[i]
+
+
+def tick_on_grid(tick: _Number, old: int, new: int) -> _Number:
+    """The nearest tick on a grid of `new` ticks to the quarter, of one on a grid of `old`."""
+    return (2 * tick * new + old) // (2 * old)
+
+
+def events_on_grid(events: Sequence[_Event], old: int, new: int) -> tuple[_Event, ...]:
+    """The events on another grid, each at the nearest tick."""
+    return tuple(event._replace(onset=int(tick_on_grid(event.onset, old, new))) for event in events)
+
+
+def slice_events(events: Sequence[_Event], start: int, stop: int) -> tuple[_Event, ...]:
     """The events in force in ticks [start, stop), the first of them from tick 0 on."""
     before = [e for e in events if e.onset <= start][-1:]
     inside = [e for e in events if start < e.onset < stop]
     return tuple(e._replace(onset=max(e.onset - start, 0)) for e in before + inside)
 
 
-def join_events(head: tuple, tail: Sequence, at: int) -> tuple:
+def join_events(head: Sequence[_Event], tail: Sequence[_Event], at: int) -> tuple[_Event, ...]:
     """The events of `head` up to tick `at`, then those of `tail` from there on; what changes nothing is left out."""
     kept = [e for e in head if e.onset <= at]
     for event in tail:

@@ -1,7 +1,7 @@
-"""Text from files on its way out: names, titles and remarks that strangers wrote, made safe for each format that we write.
+"""Text on its way out: names, titles and remarks that strangers wrote, made safe for each format; and numbers of things.
 
-One door for all of it: whatever writes a text from a file calls the function of its format. Nothing that is printed
-normally is changed; what a reader cannot see but a program could obey is taken out.
+Whatever writes a text that came from a file calls the function of its format here. Text that prints normally is not
+changed; characters that a reader cannot see but a program could obey are taken out.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ _JOINERS = "\u200c\u200d"
 
 
 def plain(text: str) -> str:
-    """One line of printable text, for terminals, pictures and anything that takes text as it is.
+    r"""One line of printable text, for terminals, pictures and anything that takes text as it is.
 
     Control characters (escape sequences of terminals begin with one), line breaks and what is no character at all (lone
     surrogates, U+FFFE) become spaces; marks that turn the direction of writing, with which one text can look like
     another, vanish.
 
-    >>> plain("a\\x1b[2Jb\\nc"), plain("re\\u202etteL"), plain("\\ud800 \\N{MUSICAL SCORE}")
+    >>> plain("a\x1b[2Jb\nc"), plain("re\u202etteL"), plain("\ud800 \N{MUSICAL SCORE}")
     ('a [2Jb c', 'retteL', '  🎼')
     """
     return text if text.isprintable() else "".join(map(_seen, text))
@@ -33,12 +33,12 @@ def _seen(character: str) -> str:
 
 
 def for_terminal(text: str) -> str:
-    """Text as one line of a terminal, from which it can still be told what stands there.
+    r"""Text as one line of a terminal, with all that stands in it.
 
     Spaces of all widths stay; what a terminal would obey, or cannot show, is written as an escape.
 
-    >>> print(for_terminal("Song [live] \\x1b[31m\\u202egpj.mid"))
-    Song [live] \\x1b[31m\\u202egpj.mid
+    >>> print(for_terminal("Song [live] \x1b[31m\u202egpj.mid"))
+    Song [live] \x1b[31m\u202egpj.mid
     """
     return text if text.isprintable() else "".join(map(_escaped, text))
 
@@ -59,9 +59,9 @@ def for_html(text: str) -> str:
 
 
 def for_xml(text: str) -> str:
-    """Text as XML 1.0, between tags or in a quoted attribute; SVG and MusicXML are XML.
+    r"""Text as XML 1.0, between tags or in a quoted attribute; SVG and MusicXML are XML.
 
-    >>> for_xml("]]> & \\x0b'")
+    >>> for_xml("]]> & \x0b'")
     ']]&gt; &amp;  &#x27;'
     """
     return for_html(text)
@@ -77,3 +77,12 @@ def for_abc(text: str) -> str:
     """
     line = " ".join(plain(text).replace('"', "'").split()).rstrip("\\ ")  # a line that ends with \ would go on in the next
     return "".join(f"\\{c}" if c in "\\%&" else c for c in line)
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "note"), counted(2000, "note")
+    ('1 note', '2,000 notes')
+    """
+    return f"{number:,} {thing}{'s' * (number != 1)}"

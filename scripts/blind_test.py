@@ -28,7 +28,7 @@ import numpy as np
 from melody import files
 from melody.piece import Piece
 from melody.report.page import write_page
-from melody.report.tunes import page_tune
+from melody.report.page_tune import page_tune
 from melody.sampling import SamplingSettings, load
 from melody.signatures import Tempo
 

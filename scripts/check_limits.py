@@ -194,7 +194,7 @@ def metre(heard: Heard, wanted: tuple[int, int]) -> bool:
 
 
 def tempo(heard: Heard, microseconds: int) -> bool:
-    """This tempo and no other."""
+    """No other tempo."""
     return bool(heard.tempi) and all(said == microseconds for said in heard.tempi)
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every tune of music21's ABC books, read by `melody.score.tunes` and by abc2midi: pitch and onset of each note.
+"""Every tune of music21's ABC books, read by `melody.score.abc.from_abc` and by abc2midi: pitch and onset of each note.
 
     python scripts/compare_abc.py
     python scripts/compare_abc.py --books airdsAirs essenFolksong --show 20
@@ -24,7 +24,7 @@ import mido
 
 from melody.errors import MelodyError
 from melody.piece import Piece
-from melody.score.tunes import read_abc
+from melody.score.abc.from_abc import read_abc
 
 BOOKS = ("ryansMammoth", "oneills1850", "airdsAirs", "essenFolksong", "nottingham-dataset", "miscFolk", "josquin")
 NEAR = 1 / 32

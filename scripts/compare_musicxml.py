@@ -37,8 +37,8 @@ import symusic
 import verovio
 
 from melody.errors import MelodyError
-from melody.score.musicxml_reading import read_musicxml
-from melody.score.musicxml_text import text_of
+from melody.score.musicxml.from_musicxml import read_musicxml
+from melody.score.musicxml.xml_text import text_of
 
 SUFFIXES = (".musicxml", ".xml", ".mxl")
 NEAR = 0.05  # quarters

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from melody.errors import MelodyError
+from melody.score.abc.from_abc import read_abc
 from melody.score.kern import read_kern
-from melody.score.tunes import read_abc
 
 MAX_SECONDS = 20.0  # of the processor, for one file of at most 8 MB
 MAX_BYTES = 8_000_000

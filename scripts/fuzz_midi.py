@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Mutated MIDI files through the reader: no crash, no hang, no memory past the limit, and a Piece or a MidiError each time;
-and many read together are read as each is alone.
+"""Mutated MIDI files through the reader: no crash, no hang, no memory past the limit, a Piece or a MidiError each time.
+
+Many files that are read together give what each gives alone.
 
     python scripts/fuzz_midi.py --files 200000
     python scripts/fuzz_midi.py --files 20000 --folder data/fiddle --seed 7

@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from melody.errors import MelodyError
-from melody.score.musicxml_reading import read_musicxml
+from melody.score.musicxml.from_musicxml import read_musicxml
 
 NUMBERS = "0 -1 1 2 3 7 255 256 1000000 1000000000 999999999999 1e9 0.5 -0.001 1/0 NaN inf 99999999999999999999 x".split()  # noqa: SIM905
 TOKENS = "< > & &x; &#0; </measure> <measure> </part> <part> <chord/> <grace/> <rest/> ]]> <!-- \0 \ufffe ü".split()  # noqa: SIM905

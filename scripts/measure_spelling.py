@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from melody.piece import Key, Part, Piece
-from melody.score.spelling import find_key, spell, spelled
+from melody.score.notation.spelling import find_key, spell, spelled
 
 WORKS = (
     *(

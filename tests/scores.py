@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from melody.piece import Part, Piece
-from melody.score.reading import read_score
+from melody.score.score_files import read_score
 
 
 def line(*notes: tuple[int, int | None], at: int = 0, **frame) -> Piece:

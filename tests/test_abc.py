@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from melody.piece import Key, Piece, Tempo, TimeSignature
-from melody.score.abc_reader.fields import key_of
-from melody.score.tunes import read_abc
+from melody.score.abc.fields import key_of
+from melody.score.abc.from_abc import read_abc
 
 
 def read(music: str, key: str = "C", head: str = "M:4/4\nL:1/4") -> Piece:
@@ -71,8 +71,8 @@ KEYS = [
     ("Dmix=c", [60, 62, 64, 66, 67, 69, 71, 72], (1, "major")),
     ("Bb lydian", [60, 62, 64, 65, 67, 69, 70, 72], (-1, "major")),
     ("F#loc", [60, 62, 64, 66, 67, 69, 71, 72], (1, "minor")),
-    ("D exp _b _e ^f", [60, 62, 63, 66, 67, 69, 70, 72], (-2, "major")),
-    ("D ^g =c", [60, 62, 64, 66, 68, 69, 71, 72], (1, "major")),
+    ("D exp _b _e ^f", [60, 62, 63, 66, 67, 69, 70, 72], (2, "major")),  # no key has that signature: the tonic says which
+    ("D ^g =c", [60, 62, 64, 66, 68, 69, 71, 72], (2, "major")),
     ("HP", [61, 62, 64, 66, 67, 69, 71, 73], (2, "major")),
     ("G clef=treble name=x", [60, 62, 64, 66, 67, 69, 71, 72], (1, "major")),
     ("G bass middle=d", [60, 62, 64, 66, 67, 69, 71, 72], (1, "major")),

@@ -12,9 +12,9 @@ from types import ModuleType
 import pytest
 
 from melody.errors import MelodyError, ScoreError
-from melody.score.abc_reader.text import decode, plain
-from melody.score.reading import read_score_file
-from melody.score.tunes import read_abc
+from melody.score.abc.abc_text import decode, plain
+from melody.score.abc.from_abc import read_abc
+from melody.score.score_files import read_score_file
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
@@ -79,7 +79,7 @@ def test_repairs_come_with_the_file(tmp_path: Path) -> None:
     ids=range(13),
 )
 def test_hostile_tunes_take_no_time(text: str, notes: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("melody.score.abc_reader.tune.MAX_SYMBOLS", 20_000)
+    monkeypatch.setattr("melody.score.abc.tune_reader.MAX_SYMBOLS", 20_000)
     start = time.process_time()
     try:
         piece = read_abc(text.encode(), Counter())

@@ -83,7 +83,7 @@ def test_a_folder_is_judged_and_a_store_is_trained_on(folder: Path, tmp_path: Pa
     assert verdicts["more/tune3.MID"]["status"] == "kept"
     assert {name for name, v in verdicts.items() if v["status"] == "rejected"} >= {"empty.mid", "page.mid", "picture.mid"}
     assert all(v["reason"] for v in verdicts.values() if v["status"] == "rejected")
-    assert "begins with" in melody("prepare", "--explain", folder / "page.mid", cwd=tmp_path).stderr
+    assert "begins with" in melody("prepare", "--explain", folder / "page.mid", cwd=tmp_path).stdout
     melody("train", "songs.store", "--epochs", 1, "--out", "m.safetensors", cwd=tmp_path)
     melody("prepare", cwd=tmp_path, expect=2)
     melody("prepare", "nowhere", cwd=tmp_path, expect=2)
@@ -126,7 +126,7 @@ def test_the_same_seed_writes_the_same_bytes(trained: Path, tmp_path: Path) -> N
 
 
 def test_collections_are_listed_and_unknown_ones_refused(tmp_path: Path) -> None:
-    listed = melody("corpus", cwd=tmp_path).stderr
+    listed = melody("corpus", cwd=tmp_path).stdout
     assert all(name in listed for name in ("ryans", "oneills", "airds", "fiddle", "chorales", "4,248"))
     melody("corpus", "essen", cwd=tmp_path, expect=2)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,8 +12,8 @@ from pathlib import Path
 import pytest
 from music import folk_tune
 
-from melody import midi, modelfile
-from melody.cli import main, screen
+from melody import midi, modelfile, models
+from melody.cli import COMMANDS, main, screen
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals and devices")
 
@@ -160,8 +161,17 @@ def test_beginners_see_a_few_options_first_and_samplers_last(
         assert f"--{name} " in last
     everything = help_of(capsys, monkeypatch)
     assert everything.index("generate") < everything.index("train") < everything.index("evaluate")
-    for command in ("train", "continue", "vary", "harmonize", "evaluate", "export", "render", "plot", "score", "corpus"):
-        assert "{" not in help_of(capsys, monkeypatch, command)
+
+
+@pytest.mark.parametrize("command", [word for words in COMMANDS.values() for word in words])
+def test_a_command_has_a_help_with_an_example_and_refuses_what_it_does_not_take(
+    capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    shown = help_of(capsys, monkeypatch, command)
+    assert f"Example: melody {command}" in shown and "{" not in shown and "<str>" not in shown
+    assert main([command, "--no-such-option"]) == 2
+    out, err = capsys.readouterr()
+    assert not out and len(err.splitlines()) == 1 and f"melody {command} --help" in err
 
 
 @posix
@@ -189,11 +199,17 @@ def test_the_shell_completes_commands_models_and_options(tmp_path: Path, words: 
 def test_models_are_listed_with_what_they_learned_and_a_damaged_one_with_the_reason(
     tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shipped = [models.find(name) for name in ("chorales", "fiddle", "jsb")]
+    monkeypatch.setattr(models, "_PACKAGE", tmp_path / "melody")  # a program with these models and no others
+    (tmp_path / "melody" / "checkpoints").mkdir(parents=True)
+    for path in shipped:
+        shutil.copy(path, tmp_path / "melody" / "checkpoints")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "broken.safetensors").write_bytes(b"not a model")
     assert main(["models"]) == 0
-    lines = capsys.readouterr().err.splitlines()
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
     assert [line.split()[0] for line in lines[1:5]] == ["broken", "chorales", "fiddle", "jsb"]
     assert "is no model file" in lines[1] and "4,140" in lines[3] and "1.575" in lines[3] and "2.811" in lines[3]
-    assert "fiddle.safetensors" in lines[3] and "licence" in lines[-1]
+    assert "fiddle.safetensors" in lines[3] and "licence" in err

@@ -8,7 +8,6 @@ import select
 import sys
 import time
 import unicodedata
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,9 +56,9 @@ def test_nothing_is_obeyed_and_what_is_harmless_stays(text: str) -> None:
 
 
 @pytest.fixture
-def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    yield tmp_path
+    return tmp_path
 
 
 def said(capsys: pytest.CaptureFixture, *arguments: str, code: int) -> str:
@@ -159,3 +158,47 @@ def test_one_note_is_one_note(somewhere: Path, capsys: pytest.CaptureFixture) ->
     out += said(capsys, "prepare", "songs", code=0)
     assert "has 1 note;" in out and "<Piece 1 note, 1 bar of 4/4, 1 part>" in out and "kept 1 of 1 file, " in out
     assert not re.search(r"\b1 \w+s\b(?! of)", out.replace("1 seconds", ""))
+
+
+def test_what_was_asked_for_goes_to_stdout_and_remarks_to_stderr(somewhere: Path, capsys: pytest.CaptureFixture) -> None:
+    """So that `melody models > models.txt` holds the table."""
+    midi.write(folk_tune(0), Path("one.mid"))
+    explain = ["prepare", "--explain", "one.mid"]
+    for arguments, shown in ((["corpus"], "4,248"), (["models"], "fiddle.safetensors"), (explain, "one.mid")):
+        capsys.readouterr()
+        assert main(arguments) == 0
+        out, err = capsys.readouterr()
+        assert shown in out and shown not in err and bool(err) == (arguments != explain)
+
+
+def test_an_argument_is_its_name_alone_in_the_help(somewhere: Path, capsys: pytest.CaptureFixture) -> None:
+    for command in ("generate", "render", "evaluate", "vary"):
+        shown = said(capsys, command, "--help", code=0)
+        assert "MODEL" in shown or command == "render"
+        assert "<str>" not in shown and "<path>" not in shown
+
+
+def test_the_seed_is_reported_when_a_tune_is_written_and_not_before(somewhere: Path, capsys: pytest.CaptureFixture) -> None:
+    said(capsys, "generate", "fiddle", "--bars", "1", "--any-ending", code=0)
+    Path("no folder").touch()
+    assert "writes it again" not in said(capsys, "generate", "fiddle", "--bars", "1", "--out", "no folder/a.mid", code=2)
+
+
+def test_bars_the_wrong_way_round_are_refused_as_what_they_are(somewhere: Path, capsys: pytest.CaptureFixture) -> None:
+    midi.write(folk_tune(0), Path("one.mid"))
+    for arguments in (
+        ("vary", "fiddle", "one.mid", "--bars", "8-5"),
+        ("score", "one.mid", "--bars", "8-5"),
+        ("continue", "fiddle", "one.mid", "--prompt-bars", "8-5"),
+    ):
+        assert "is '8-5', which ends before it begins; write the lower bar first" in said(capsys, *arguments, code=2)
+
+
+def test_playing_without_a_player_is_refused_before_anything_is_made(
+    somewhere: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    midi.write(folk_tune(0), Path("one.mid"))
+    monkeypatch.setattr("melody.render.output.shutil.which", lambda program: None)
+    monkeypatch.setattr("melody.render.output.sys.platform", "linux")
+    assert "without --play" in said(capsys, "render", "one.mid", "--play", code=2)
+    assert not Path("one.wav").exists()

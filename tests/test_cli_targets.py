@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,10 +18,10 @@ GENERATE = ["generate", "fiddle", "--any-ending", "--bars", "1"]
 
 
 @pytest.fixture(autouse=True)
-def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     midi.write(folk_tune(0), "tune.mid")
-    yield tmp_path
+    return tmp_path
 
 
 def printed(capsys: pytest.CaptureFixture, *arguments: str) -> tuple[list[str], str]:

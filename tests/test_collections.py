@@ -16,8 +16,8 @@ from music21 import abcFormat, converter, stream
 from melody.errors import CorpusError, MelodyError, ScoreError
 from melody.piece import Key, Piece, TimeSignature
 from melody.score import collections
+from melody.score.abc.from_abc import read_tune
 from melody.score.collections import COLLECTIONS, load
-from melody.score.tunes import read_tune
 
 
 def tune(music: str, head: str = "M:4/4\nL:1/4\nK:C") -> Piece:

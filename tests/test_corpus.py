@@ -100,7 +100,7 @@ def test_pieces_with_rare_values_are_fitted_and_told(folder):
 
 
 @pytest.mark.parametrize(
-    "name, reason", [("nowhere", "is not there"), ("tune00.mid", "is a file"), ("none", "no music in it")]
+    ("name", "reason"), [("nowhere", "is not there"), ("tune00.mid", "is a file"), ("none", "no music in it")]
 )
 def test_folders_without_music_are_one_clear_line(folder, tmp_path, name, reason):
     (tmp_path / "none").mkdir()

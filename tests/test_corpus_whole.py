@@ -57,7 +57,7 @@ def shard_of(folder: Path) -> Shard:
 # Columns in files
 
 
-@pytest.mark.parametrize("kind, width", [("u1", ()), ("<u4", (3,)), ("<u8", (1,))])
+@pytest.mark.parametrize(("kind", "width"), [("u1", ()), ("<u4", (3,)), ("<u8", (1,))])
 def test_a_column_is_the_array_it_was_made_of(tight, kind, width):
     rng = np.random.default_rng(0)
     rows = rng.integers(0, 256, (200, *width)).astype(kind)

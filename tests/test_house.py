@@ -1,4 +1,4 @@
-"""The law of the house: a module imports from lower floors only, and a heavy library has one home."""
+"""The laws of the house: imports go down and never round in a circle, a heavy library has one home, folders stay small."""
 
 import ast
 import subprocess
@@ -9,9 +9,10 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "melody"
 FLOORS = [
-    {"errors", "text", "threads", "wording"},
-    {"arguments", "extras"},
+    {"errors", "text", "threads"},
+    {"arguments", "extras", "general_midi"},
     {"files", "signatures"},
+    {"note_columns"},
     {"piece"},
     {"midi", "score", "statistics", "tokens"},
     {"corpus", "limits", "network"},
@@ -42,12 +43,30 @@ HOMES = {
 DOORS = {"piece", "__init__", "__main__"}
 
 
+# Folders and files that are still being laid out anew: the laws of names and sizes do not hold for them yet.
+UNFINISHED = {
+    *("corpus", "dataset.py", "evaluation", "export", "limits", "midi", "modelfile.py", "network", "sampling", "tokens"),
+    "training",
+}
+MOST_MODULES = 14  # of a folder, `__init__` and `__main__` not counted
+MOST_LINES = 400
+# File names that stand for the same thing wherever they occur, each with the reason.
+SHARED_NAMES = {
+    "__init__": "Python's",
+    "settings": "one frozen dataclass a stage, next to the code that reads it",
+}
+
+
+def _is_finished(path: Path) -> bool:
+    return path.relative_to(PACKAGE).parts[0] not in UNFINISHED
+
+
 def _module(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
 def _imports(path: Path) -> list[tuple[str, bool]]:
-    """Every imported module, and whether it is imported at the top, not within a function or for types alone."""
+    """Every imported module but those for types alone, and whether it is imported at the top, not within a function."""
     tree = ast.parse(path.read_text("utf-8"))
     top = {id(node) for node in tree.body}
     typing_only = {
@@ -96,6 +115,89 @@ def test_a_module_imports_from_lower_floors_only(path: Path) -> None:
 def test_a_heavy_library_has_one_home(library: str) -> None:
     users = {_module(path) for path in PACKAGE.rglob("*.py") for name, _ in _imports(path) if name.split(".")[0] == library}
     assert users <= HOMES[library]
+
+
+def test_a_folder_has_few_modules() -> None:
+    folders = {path.parent for path in PACKAGE.rglob("*.py")}
+    sizes = {
+        str(folder.relative_to(PACKAGE)): len([p for p in folder.glob("*.py") if not p.stem.startswith("__")])
+        for folder in folders
+    }
+    assert {folder: size for folder, size in sizes.items() if size > MOST_MODULES and folder not in UNFINISHED} == {}
+
+
+def test_a_file_is_short() -> None:
+    lines = {str(path.relative_to(PACKAGE)): len(path.read_text("utf-8").splitlines()) for path in PACKAGE.rglob("*.py")}
+    assert {name: n for name, n in lines.items() if n >= MOST_LINES and _is_finished(PACKAGE / name)} == {}
+
+
+def test_a_file_name_occurs_once() -> None:
+    found: dict[str, list[str]] = {}
+    for path in filter(_is_finished, PACKAGE.rglob("*.py")):
+        found.setdefault(path.stem, []).append(str(path.relative_to(PACKAGE)))
+    assert {name: paths for name, paths in found.items() if len(paths) > 1 and name not in SHARED_NAMES} == {}
+
+
+def _name(path: Path) -> str:
+    parts = ("melody", *path.relative_to(PACKAGE).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _graph() -> dict[str, set[str]]:
+    """What each module imports of ours, deferred imports included, but for the doors that open upwards."""
+    modules = {_name(path): path for path in PACKAGE.rglob("*.py")}
+    graph: dict[str, set[str]] = {}
+    for name, path in modules.items():
+        doors = name.removeprefix("melody.") in DOORS or name == "melody"
+        graph[name] = {
+            target
+            for imported in _imported_names(path, top_only=doors)
+            for target in (imported, imported.rpartition(".")[0])
+            if target in modules and target != "melody" and not (target != imported and imported in modules)
+        } - {name}
+    return graph
+
+
+def _imported_names(path: Path, top_only: bool) -> set[str]:
+    """`package.name` for each name that is imported: it may be a module, or stand in the module `package`."""
+    tree = ast.parse(path.read_text("utf-8"))
+    types = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        for inner in ast.walk(node)
+    }
+    nodes = tree.body if top_only else [node for node in ast.walk(tree) if id(node) not in types]
+    found: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def _circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Modules that import one another: the strongly connected components of more than one module."""
+
+    def reached(start: str) -> set[str]:
+        found: set[str] = set()
+        waiting = [start]
+        while waiting:
+            for target in graph[waiting.pop()] - found:
+                found.add(target)
+                waiting.append(target)
+        return found
+
+    reach = {name: reached(name) for name in graph}
+    circles = {tuple(sorted(other for other in reach[name] if name in reach[other])) for name in graph}
+    return [list(circle) for circle in sorted(circles) if circle]
+
+
+def test_no_import_goes_round_in_a_circle() -> None:
+    """Nor those within functions: a module can be understood with those below it alone."""
+    assert _circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
+    assert _circles(_graph()) == []
 
 
 def test_generating_loads_no_heavy_library() -> None:

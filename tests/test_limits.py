@@ -17,9 +17,10 @@ from music import folk_tune, random_piece
 from piece_strategies import LAW
 
 from melody.errors import SamplingError
+from melody.general_midi import PROGRAMS
 from melody.limits import Limits, check, verify
 from melody.limits.chords import KINDS, parse_chord, parse_chords
-from melody.limits.instruments import NAMES, parse_instruments
+from melody.limits.instruments import parse_instruments
 from melody.limits.lookups import (
     allowed_keys,
     allowed_metres,
@@ -135,7 +136,7 @@ def test_bars_of_chords(text: str, bars: list[list[str]]) -> None:
 
 
 def test_instruments_are_those_of_pretty_midi() -> None:
-    for program, name in enumerate(NAMES):
+    for program, name in enumerate(PROGRAMS):
         theirs = pretty_midi.program_to_instrument_name(program)  # which has a slip or two in case and brackets
         assert re.findall(r"\w+", theirs.lower()) == re.findall(r"\w+", name.lower())
         assert parse_instruments(name.upper())[0].programs == {program}

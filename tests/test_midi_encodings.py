@@ -20,7 +20,7 @@ def name(text: bytes, kind: str = "03") -> str:
     return f"00 FF {kind} {len(text):02X} {text.hex()}"
 
 
-@pytest.mark.parametrize("encoding, text", [(e, text) for e, texts in TEXTS.items() for text in texts.split("|")])
+@pytest.mark.parametrize(("encoding", "text"), [(e, text) for e, texts in TEXTS.items() for text in texts.split("|")])
 def test_a_name_is_read_in_the_encoding_that_it_was_written_in(encoding, text):
     data = file(track(name(text.encode(encoding)), NOTE, END))
     reading = midi.parse(data)

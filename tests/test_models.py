@@ -16,7 +16,15 @@ SHIPPED = {"chorales", "fiddle", "jsb"}
 
 @pytest.fixture(autouse=True)
 def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+    """A folder to work in, beside a program that comes with its models and nothing else."""
+    program = tmp_path / "program"
+    (program / "checkpoints").mkdir(parents=True)
+    (program / "pyproject.toml").touch()
+    for name in SHIPPED:
+        (program / "checkpoints" / f"{name}{SUFFIX}").write_bytes(b"a model")
+    monkeypatch.setattr(models, "_PACKAGE", program / "melody")
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
 
 
 def written(path: str) -> Path:

@@ -18,9 +18,9 @@ from scores import chorale, jig, line
 
 from melody.errors import ScoreError
 from melody.piece import Key, Part, Piece, TimeSignature
-from melody.score.musicxml import to_musicxml
-from melody.score.musicxml_reading import read_musicxml
-from melody.score.reading import read_score, read_score_file
+from melody.score.musicxml.from_musicxml import read_musicxml
+from melody.score.musicxml.to_musicxml import to_musicxml
+from melody.score.score_files import read_score, read_score_file
 
 
 def note(name: str, duration: object = 1, more: str = "", before: str = "") -> str:
@@ -512,7 +512,7 @@ def test_reading_says_what_was_repaired_and_needs_no_music21(tmp_path: Path) -> 
     path.write_text(TUNE.replace("<duration>1<", "<duration>x<", 1), encoding="utf-8")
     reading = read_score_file(path)
     assert reading.piece == read_score(path) and "bar 1" in reading.repairs[0]
-    code = f"import sys; from melody.score.reading import read_score; read_score({str(path)!r}); print(*sys.modules)"
+    code = f"import sys; from melody.score.score_files import read_score; read_score({str(path)!r}); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"music21", "torch", "verovio"} & set(loaded)
     (tmp_path / "b.xml").mkdir()

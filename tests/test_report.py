@@ -15,10 +15,11 @@ import pytest
 from rolls import HOSTILE, band, tune
 
 from melody.errors import MelodyError, RenderError
+from melody.general_midi import drum_name
 from melody.piece import Part, Piece, TimeSignature
 from melody.report import roll
-from melody.report.lanes import Lanes, drum_name, facts, part_label
 from melody.report.roll import PANELS, contact_sheet, plot, plot_sheets, write_plot
+from melody.report.roll_layout import NoteRows, facts, part_label
 
 
 def boxes(axes: Any, gid: str) -> np.ndarray:
@@ -95,7 +96,7 @@ def test_phrases_start_rows_and_a_pickup_goes_with_its_phrase() -> None:
 
 def test_parts_in_unison_stand_side_by_side_within_the_note() -> None:
     piece = band()
-    middle, height = Lanes.of(piece).boxes(piece)
+    middle, height = NoteRows.of(piece).boxes(piece)
     (a, b) = np.flatnonzero((piece.pitch == 60) & (piece.onset == 0))
     assert middle[a] - height[a] / 2 >= middle[b] + height[b] / 2 - 1e-9
     assert all(middle[i] - height[i] / 2 >= 59.5 and middle[i] + height[i] / 2 <= 60.5 for i in (a, b))
@@ -105,7 +106,7 @@ def test_drums_have_named_lanes_below_the_pitches() -> None:
     piece = band()
     (axes,) = plot(piece).axes
     low = boxes(axes, "notes")[piece.is_drum]
-    assert low[:, 3].max() < Lanes.of(piece).low
+    assert low[:, 3].max() < NoteRows.of(piece).low
     assert np.array_equal(low[:, 0], piece.onset[piece.is_drum])
     names = {t.get_text(): y for t, y in zip(axes.get_yticklabels(), axes.get_yticks())}
     for pitch, box in zip(piece.pitch[piece.is_drum], low):

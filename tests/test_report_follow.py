@@ -23,7 +23,7 @@ from melody.render import audio_bytes
 from melody.render.output import duration_of
 from melody.report.engraved import read_engraved, score_figure
 from melody.report.page import PageTune, write_page
-from melody.report.tunes import page_tune
+from melody.report.page_tune import page_tune
 from melody.score.engraving import EngravingSettings, to_svg
 
 pytestmark = pytest.mark.skipif(find_spec("verovio") is None, reason="verovio, which engraves, is not installed")

@@ -1,4 +1,4 @@
-"""Laws of the page and its strip of roll; the page is also opened in a real browser where there is one."""
+"""Laws of the page and its piano roll; the page is also opened in a real browser where there is one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rolls import HOSTILE, band, tune
 from melody.errors import RenderError
 from melody.piece import Piece
 from melody.report.page import MAX_SOUND, PageTune, page, repr_html, write_page
-from melody.report.strip import strip
+from melody.report.svg_roll import svg_roll
 
 
 class Elements(HTMLParser):
@@ -146,7 +146,7 @@ def test_page_holds_the_files_it_was_given_once() -> None:
 
 def test_page_roll_draws_each_note_once_and_the_playhead_keeps_time() -> None:
     piece = band()
-    picture = strip(piece, prompt_end=96)
+    picture = svg_roll(piece, prompt_end=96)
     scale = picture.times[-1][1] / piece.length
     drawn = [e for e in ElementTree.fromstring(picture.roll).iter() if e.tag.endswith("rect") and "opacity" in e.attrib]
     assert sorted(round(float(e.attrib["x"]) / scale) for e in drawn) == sorted(piece.onset)
@@ -157,7 +157,7 @@ def test_page_roll_draws_each_note_once_and_the_playhead_keeps_time() -> None:
     assert np.allclose(np.interp(piece.seconds(ticks), seconds, way), ticks * scale, atol=0.02)
     kept = Elements(made()).of("article")[0]["data-times"]
     assert json.loads(kept) == picture.times
-    assert ">new<" in picture.roll and ">new<" not in strip(piece).roll
+    assert ">new<" in picture.roll and ">new<" not in svg_roll(piece).roll
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_browser_plays_one_tune_at_a_time_under_a_playhead(opened: Any) -> None:
     opened.evaluate("document.querySelectorAll('audio')[0].play()")
     wait_until(opened, "document.querySelectorAll('audio')[0].currentTime > .3")
     x = opened.evaluate("+document.querySelector('.head').getAttribute('transform').match(/[\\d.]+/)[0]")
-    assert 0 < x <= strip(band()).times[-1][1]
+    assert 0 < x <= svg_roll(band()).times[-1][1]
     assert opened.evaluate("document.querySelectorAll('#tune-1 .on').length") > 0
     opened.evaluate("document.querySelectorAll('audio')[1].play()")
     wait_until(opened, "document.querySelectorAll('audio')[1].currentTime > .1")
@@ -268,7 +268,7 @@ def test_browser_downloads_and_seeks(opened: Any, tmp_path: Path) -> None:
         assert (tmp_path / "got").read_bytes() == expected
     opened.locator("#tune-1 .scroll").click(position={"x": 150, "y": 40})
     wait_until(opened, "document.querySelector('audio').currentTime > 0")
-    knots = np.array(strip(band()).times)
+    knots = np.array(svg_roll(band()).times)
     seconds = opened.evaluate("document.querySelector('audio').currentTime")
     assert abs(seconds - np.interp(150, knots[:, 1], knots[:, 0])) < 0.05
 

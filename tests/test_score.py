@@ -15,11 +15,11 @@ from scores import chorale, jig, line, notes_of, read_back
 
 from melody.errors import ScoreError
 from melody.piece import Key, Part, Piece, Tempo, overlaps
-from melody.score.abc import to_abc
-from melody.score.metre import metre_of, split
-from melody.score.musicxml import to_musicxml
-from melody.score.notation import notate
-from melody.score.spelling import find_key, spell, spelled
+from melody.score.abc.to_abc import to_abc
+from melody.score.musicxml.to_musicxml import to_musicxml
+from melody.score.notation.layout import notate
+from melody.score.notation.metre import metre_of, split
+from melody.score.notation.spelling import find_key, spell, spelled
 
 METRES = [(4, 4), (3, 4), (2, 4), (6, 8), (9, 8), (12, 8), (5, 8), (7, 8), (5, 4), (2, 2), (3, 8), (3, 2)]
 

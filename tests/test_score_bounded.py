@@ -17,7 +17,8 @@ from melody.corpus import prepare
 from melody.errors import MelodyError, ScoreError
 from melody.score import bounded
 from melody.score.bounded import Bounds, Reader
-from melody.score.reading import parse, read_score
+from melody.score.formats import parse
+from melody.score.score_files import read_score
 
 ABC = b"X:1\nT:Air & <b>\nC:\xc3\x89.\nM:3/4\nL:1/8\nQ:1/4=90\nK:Dm\nV:1\nD2 (3EFG A2 | [Af]6 |\nV:2\nD,6 | z2 D,4 |\n"
 KERN = b"**kern\t**kern\n*M3/4\t*M3/4\n*k[b-]\t*k[b-]\n4d\t8f\n.\t8g\n2e\t2a\n*-\t*-\n"
@@ -43,7 +44,7 @@ def packed(xml: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "content, suffix",
+    ("content", "suffix"),
     [(ABC, ".abc"), (KERN, ".krn"), (XML, ".xml"), (packed(XML), ".mxl")],
     ids=["abc", "krn", "xml", "mxl"],
 )
@@ -52,7 +53,7 @@ def test_a_child_reads_what_is_read_here(reader, content, suffix):
 
 
 @pytest.mark.parametrize(
-    "content, suffix", [(b"X:1\nK:C\n", ".abc"), (b"\0\1\2", ".krn"), (b"<a>", ".xml"), (b"PK", ".mxl")]
+    ("content", "suffix"), [(b"X:1\nK:C\n", ".abc"), (b"\0\1\2", ".krn"), (b"<a>", ".xml"), (b"PK", ".mxl")]
 )
 def test_a_child_refuses_what_is_refused_here(reader, content, suffix):
     with pytest.raises(MelodyError) as here:

@@ -14,19 +14,42 @@ import numpy as np
 import pytest
 from scores import jig, line, notes_of, read_back
 
+from melody.cli.show import read_tune
 from melody.errors import RenderError, ScoreError
 from melody.files import FileError
 from melody.piece import Key, Piece, TimeSignature
-from melody.score.abc import to_abc
+from melody.score.abc.to_abc import to_abc
 from melody.score.engraving import EngravingSettings, to_svg, write_score
-from melody.score.musicxml import to_musicxml
-from melody.score.reading import read_score
+from melody.score.formats import READS, parse
+from melody.score.musicxml.to_musicxml import to_musicxml
+from melody.score.score_files import read_score
 
 engraved = pytest.mark.skipif(find_spec("verovio") is None, reason="verovio, which engraves, is not installed")
 typeset = pytest.mark.skipif(
     find_spec("verovio") is None or find_spec("typst") is None,
     reason="verovio and typst, which make PNG and PDF, are not installed",
 )
+
+# Formats
+
+
+@pytest.mark.parametrize("content", [b"", b"\0\1\2", b"PK\3\4", b"X:1\nK:C\n", bytes(range(256))])
+@pytest.mark.parametrize("suffix", READS)
+def test_what_is_no_score_is_refused_in_one_line(suffix: str, content: bytes) -> None:
+    with pytest.raises(ScoreError) as refused:
+        parse(content, suffix)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("suffix", READS)
+def test_every_way_in_knows_every_format(suffix: str, tmp_path: Path) -> None:
+    """A file of a format is no MIDI file to anyone."""
+    path = tmp_path / f"empty{suffix.upper()}"
+    path.touch()
+    for read in (read_score, Piece.read, read_tune):
+        with pytest.raises(ScoreError):
+            read(path)
+
 
 # Pictures and files
 

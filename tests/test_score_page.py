@@ -14,16 +14,16 @@ from scores import jig, line, notes_of, read_back
 
 from melody.piece import Part, Piece, Tempo
 from melody.report.engraved import read_engraved
-from melody.report.lanes import facts
 from melody.report.roll import plot
-from melody.report.strip import strip
+from melody.report.roll_layout import facts
+from melody.report.svg_roll import svg_roll
 from melody.score import typeset
-from melody.score.abc import to_abc
+from melody.score.abc.to_abc import to_abc
 from melody.score.engraving import to_svg
-from melody.score.metre import tempo_unit
-from melody.score.musicxml import to_musicxml
-from melody.score.notation import notate
-from melody.score.sections import section_ends
+from melody.score.musicxml.to_musicxml import to_musicxml
+from melody.score.notation.layout import notate
+from melody.score.notation.metre import tempo_unit
+from melody.score.notation.sections import section_ends
 
 # Bars
 
@@ -34,7 +34,7 @@ def beginning_at(onset: int, bars: int = 4) -> Piece:
 
 
 @pytest.mark.parametrize("onset", [0, 24, 36, 47, 48, 60, 72, 90, 95])
-def test_bars_are_numbered_alike_in_score_roll_and_strip(onset: int) -> None:
+def test_bars_are_numbered_alike_in_the_score_and_both_rolls(onset: int) -> None:
     piece = beginning_at(onset)
     expected = list(range(piece.first_bar, piece.last_bar + 1))
     assert expected[0] == (0 if onset >= 48 else 1)
@@ -42,7 +42,7 @@ def test_bars_are_numbered_alike_in_score_roll_and_strip(onset: int) -> None:
     assert [int(m.get("number", "")) for m in measures] == expected
     assert [bar.number for bar in notate(piece).bars] == expected
     assert [int(t.get_text()) for axes in plot(piece).axes for t in axes.texts if t.get_text().isdigit()] == expected
-    assert [int(n) for n in re.findall(r">(\d+)<tspan", strip(piece).roll)] == expected
+    assert [int(n) for n in re.findall(r">(\d+)<tspan", svg_roll(piece).roll)] == expected
     assert f"{piece.last_bar} bars" in facts(piece)
     lengths = [bar.end - bar.start for bar in notate(piece).bars]
     assert lengths[1:-1] == [96] * 2 and (lengths[0] == 96) == (not piece.has_pickup)

@@ -45,16 +45,16 @@ def test_an_opening_that_returns_is_found_with_or_without_a_pick_up(pickup: str)
 
 def test_bars_are_compared_by_position_and_pitch_not_by_how_long_or_loud_a_note_is() -> None:
     short = tune("C4/4 r E r |", "C4/4. r/8 E/4 r |", "C4/4 r E r |")
-    assert form.bars_heard_twice(short) == 1
-    assert form.bars_heard_twice(short.transpose(3)) == 1
-    assert form.bars_heard_twice(tune("C4/4 r E r |", "r/4 C4 r E |")) == 0
+    assert form.bars_occurring_twice(short) == 1
+    assert form.bars_occurring_twice(short.transpose(3)) == 1
+    assert form.bars_occurring_twice(tune("C4/4 r E r |", "r/4 C4 r E |")) == 0
 
 
-def test_the_share_of_bars_heard_twice_and_tunes_without_any() -> None:
-    assert form.bars_heard_twice(tune(A, B, A, C)) == 0.5
+def test_the_share_of_bars_occurring_twice_and_tunes_without_any() -> None:
+    assert form.bars_occurring_twice(tune(A, B, A, C)) == 0.5
     assert form.has_no_repeated_bar(tune(A, B, C, D)) == 1
     assert form.has_no_repeated_bar(tune(A, B, C, A)) == 0
-    assert np.isnan(form.bars_heard_twice(SILENCE))
+    assert np.isnan(form.bars_occurring_twice(SILENCE))
 
 
 @pytest.mark.parametrize("pickup", ["", "G4/4 |"])

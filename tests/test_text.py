@@ -25,12 +25,12 @@ from scores import notes_of, read_back
 from melody import midi
 from melody.piece import Part, Piece
 from melody.report.page import PageTune, page, repr_html, write_page
+from melody.report.page_tune import page_tune
 from melody.report.roll import write_plot
-from melody.report.strip import strip
-from melody.report.tunes import page_tune
-from melody.score.abc import to_abc
+from melody.report.svg_roll import svg_roll
+from melody.score.abc.to_abc import to_abc
 from melody.score.engraving import score_bytes, to_svg
-from melody.score.musicxml import to_musicxml
+from melody.score.musicxml.to_musicxml import to_musicxml
 from melody.text import for_abc, for_html, for_xml, plain
 
 NASTY = [
@@ -194,7 +194,7 @@ def notebook(text: str) -> str:
 
 @settings(max_examples=60, deadline=None)
 @given(TEXTS)
-@pytest.mark.parametrize("make", [full_page, notebook, lambda text: strip(piece_of(text)).roll])
+@pytest.mark.parametrize("make", [full_page, notebook, lambda text: svg_roll(piece_of(text)).roll])
 def test_html_holds_no_tag_of_the_text(make: Callable[[str], str], text: str) -> None:
     html = make(text)
     html.encode()

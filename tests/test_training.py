@@ -21,7 +21,7 @@ from music import folk_tune
 
 from melody import midi, modelfile
 from melody.cli import main
-from melody.cli.train import as_options
+from melody.cli.train import _show_plan, as_options
 from melody.dataset import BatchSettings
 from melody.errors import TrainingError
 from melody.evaluation.evaluate import nats_per_note, restored
@@ -447,6 +447,12 @@ def test_the_plan_is_reported_before_anything_is_written(tmp_path: Path, monkeyp
     assert 0 < planned.minutes <= 1.0
     assert all(reported in " ".join(planned.lines) for reported in ("48 pieces", "LSTM 1 x 128", "epochs of about", "GB"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_shows_the_plan_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    _show_plan(small_corpus(20), TrainingSettings(epochs=20, model=TINY), None)  # type: ignore[arg-type]
+    out, err = capsys.readouterr()
+    assert "20 epochs" in out and not err.replace("alarm: ", "\0").partition("\0")[0]
 
 
 def test_what_the_user_asks_for_is_planned(tmp_path: Path) -> None:

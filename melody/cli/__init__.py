@@ -1,30 +1,41 @@
 """The command line: parse, one library call, show.
 
-Every error that a user can cause is one line on stderr and exit code 2. What is written is printed on stdout, one path a
-line, so that it can be piped; everything else goes to stderr.
+Every error that a user can cause is one line on stderr and exit code 2. The paths of what is written, one a line, and what
+a command is asked to show go to stdout, so that they can be piped; progress and remarks go to stderr.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from copy import copy
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 from melody.cli import screen, signals
-from melody.wording import counted
+from melody.text import counted
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 class Command(TyperCommand):
-    """A command whose usage line says MODEL, where typer writes {MODEL}."""
+    """A command whose help says MODEL, where typer writes {MODEL} in the usage and <str> beside the argument."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The words after the command's name."""
         return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The help, in which an argument has no type: its name and its sentence explain it."""
+        for argument in (each for each in self.params if isinstance(each, TyperArgument)):
+            argument.type = copy(argument.type)  # of its own: options share the original
+            vars(argument.type)["get_metavar"] = lambda **_: ""
+        super().format_help(ctx, formatter)
 
 
 class Commands(TyperGroup):
@@ -38,7 +49,7 @@ class Commands(TyperGroup):
 class App(typer.Typer):
     """The commands."""
 
-    def command(self, name: str | None = None, **facts: Any) -> Any:
+    def command(self, name: str | None = None, **facts: Any) -> Callable[[_Function], _Function]:
         """Declare a command, see `typer.Typer.command`."""
         return super().command(name, cls=Command, **facts)
 
@@ -70,7 +81,7 @@ def version(
 COMMANDS = {
     "make": ("generate", "continue"),
     "train": ("train",),
-    "listing": ("models",),
+    "model_list": ("models",),
     "change": ("vary", "harmonize"),
     "show": ("render", "plot", "score"),
     "learn": ("corpus", "prepare"),
@@ -117,7 +128,7 @@ def _run(arguments: list[str]) -> int:
     except (screen.ReaderGone, BrokenPipeError):
         screen.give_up()
         return 0
-    except OSError as error:  # files are written elsewhere and speak for themselves
+    except OSError as error:  # not of writing files, which raises a MelodyError
         screen.give_up()
         what = f"{error.filename}: {error.strerror}" if error.filename else f"cannot print ({error.strerror})"
         return _fail(f"{what}{_stays()}")
@@ -185,7 +196,7 @@ def _stays() -> str:
 
 
 def _fail(message: str, code: int = 2) -> int:
-    with suppress(OSError):  # where nothing can be said, the exit code says it
+    with suppress(OSError):  # where stderr takes nothing, the exit code is the message
         if sys.stderr is not None:
             print(f"melody: {screen.one_line(message)}", file=sys.stderr, flush=True)
     return code

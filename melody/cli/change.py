@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from melody.cli import app
-from melody.cli.make import ModelName, Part, find_model, span_of
+from melody.cli.make import ModelName, Part, find_model
 from melody.cli.options import (
     ADVANCED,
     RANGE_OF,
@@ -21,8 +21,8 @@ from melody.cli.options import (
     temperature_option,
     whole,
 )
-from melody.cli.show import SCORES, Tune, read_tune
-from melody.cli.writing import Made, Page, targets_of, write_tunes
+from melody.cli.show import SCORES, Tune, read_tune, span_of
+from melody.cli.writing_tunes import Made, Page, targets_of, write_tunes
 from melody.errors import SamplingError
 from melody.limits import Limits
 from melody.sampling import keywords
@@ -38,7 +38,7 @@ Candidates = Annotated[
     str,
     typer.Option(
         metavar="NUMBER",
-        help="How many ways are weighed against one another; more is slower and better.",
+        help="How many candidates are weighed against one another; more is slower and better.",
         rich_help_panel=ADVANCED,
     ),
 ]
@@ -88,8 +88,8 @@ class Voices:
 
 
 @dataclass(frozen=True)
-class Singing(Drawing):
-    """How the notes of voices are drawn."""
+class VoiceDrawing(Drawing):
+    """How the notes of harmonizing voices are drawn."""
 
     temperature: Annotated[str, temperature_option(VOICES_TEMPERATURE)] = str(VOICES_TEMPERATURE)
 
@@ -143,9 +143,10 @@ def harmonize(
     ],
     writing: Writing,
     voices: Voices,
-    drawing: Singing,
+    drawing: VoiceDrawing,
     key: Annotated[
-        str | None, typer.Option(help="As Dm or Bb. Default: the file's, or the likeliest.", show_default=False)
+        str | None,
+        typer.Option(metavar="KEY", help="As Dm or Bb. Default: the file's, or the likeliest.", show_default=False),
     ] = None,
     parallels: Annotated[
         bool, typer.Option("--parallels", help="Let voices move in parallel fifths and octaves.", rich_help_panel=ADVANCED)
@@ -159,17 +160,17 @@ def harmonize(
     from melody.cli.screen import Progress, say
     from melody.sampling.tasks.harmonize import harmonize
 
-    settings, ways = drawing.settings, whole("candidates", candidates) or 0
+    settings, particles = drawing.settings, whole("candidates", candidates) or 0
     loaded = find_model(model, drawing.runner)
     targets = targets_of(writing, melody.stem, "harmonized", str(settings.seed), source=melody)
-    how: dict[str, Any] = {"key": key, "strict": not parallels, "candidates": ways}
+    how: dict[str, Any] = {"key": key, "strict": not parallels, "candidates": particles}
     how |= {"limits": voices.limits, "range_of": voices.ranges}
     piece = read_tune(melody)
     with Progress("setting the melody"):
-        sung = harmonize(loaded, piece, count=writing.number, settings=settings, **how)
-    for remark in sung[0].remarks:
+        harmonized = harmonize(loaded, piece, count=writing.number, settings=settings, **how)
+    for remark in harmonized[0].remarks:
         say(f"{melody.name}: {remark}")
-    made = [Made(harmony.piece, remarks=harmony.remarks) for harmony in sung]
+    made = [Made(harmony.piece, remarks=harmony.remarks) for harmony in harmonized]
     page = Page(f"{melody.stem}, set by {loaded.file.name}", loaded, settings, voices.limits)
     write_tunes(made, targets, drawing, writing, page)
 

@@ -12,7 +12,7 @@ import typer
 
 from melody.cli import app
 from melody.cli.options import Force
-from melody.wording import counted
+from melody.text import counted
 
 if TYPE_CHECKING:
     from melody import corpus as corpora
@@ -35,13 +35,13 @@ def corpus(
     Example: **melody corpus fiddle --out data/fiddle**
     """
     from melody import files, midi
-    from melody.cli.screen import Progress, say, show, table
+    from melody.cli.screen import Progress, answer, say, show, table
     from melody.errors import CorpusError
     from melody.score.collections import COLLECTIONS, load
 
     if name is None:
         rows = [(c.name, c.title, c.years, f"{c.pieces:,}", f"{c.notes:,}") for c in COLLECTIONS.values()]
-        table(("name", "collection", "years", "pieces", "notes"), rows)
+        table(("name", "collection", "years", "pieces", "notes"), rows, answer)
         say("write one with: melody corpus NAME --out FOLDER")
         return
     if name not in COLLECTIONS:
@@ -110,7 +110,7 @@ def prepare(
         ),
     ] = None,
     explain: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Say what becomes of this one file, and why.", show_default=False)
+        Path | None, typer.Option(metavar="FILE", help="Show what becomes of this one file, and why.", show_default=False)
     ] = None,
     part: Part = "all",
     drums: Drums = True,
@@ -125,7 +125,7 @@ def prepare(
     Example: **melody prepare my-songs --report verdicts.json**
     """
     from melody import files
-    from melody.cli.screen import say, show, table
+    from melody.cli.screen import answer, say, show, table
     from melody.cli.targets import named
     from melody.corpus import PrepareSettings
     from melody.corpus import explain as explain_file
@@ -136,7 +136,7 @@ def prepare(
         if folder is None and not explain.exists() and not any(path.is_file() for path in explain.parents):
             raise CorpusError(f"{explain} is not there; name a file, or one in an archive: songs.zip/tune.mid")
         for line in explain_file(explain, settings, folder=folder).explained():
-            say(line)
+            answer(line)
         return
     if folder is None:
         raise CorpusError("no folder was named; write: melody prepare FOLDER, or melody prepare --explain FILE")

@@ -11,8 +11,8 @@ import typer
 
 from melody.cli import app
 from melody.cli.options import ADVANCED, Choosing, Keeping, Writing, grouped
-from melody.cli.show import SCORES
-from melody.cli.writing import Made, Page, targets_of, write_tunes
+from melody.cli.show import SCORES, bars_of
+from melody.cli.writing_tunes import Made, Page, targets_of, write_tunes
 from melody.errors import SamplingError
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def continue_(
         made = _in_its_file(loaded, prompt, part, search, limits, settings)
     else:
         given = _read(prompt) if prompt else _typed(loaded, notes or "", limits)
-        music = _bars_of(given, prompt_bars)
+        music = bars_of(given, prompt_bars, "prompt-bars")
         made = _in_a_file_of_its_own(loaded, music, part, search, limits, settings, only_new=only_new)
     for remark in made[0].remarks:
         say(f"the prompt: {remark}")
@@ -187,7 +187,7 @@ def _in_a_file_of_its_own(
     *,
     only_new: bool,
 ) -> list[Made]:
-    """What the model reads of a prompt and the new music, or the new music alone."""
+    """The part of the prompt that the model reads and the new music, or the new music alone."""
     from melody.sampling.tasks.continuation import continuations
     from melody.sampling.tasks.midi_edit import heard_of
     from melody.threads import one_thread
@@ -227,25 +227,6 @@ def _typed(model: Model, notes: str, limits: Limits) -> Piece:
         velocity=min(vocabulary.velocities, key=lambda velocity: abs(velocity - 90)),
         ticks_per_quarter=vocabulary.ticks_per_quarter,
     )
-
-
-def _bars_of(piece: Piece, bars: str | None) -> Piece:
-    """Bars FIRST-LAST of a piece, counted as in a score."""
-    return piece if bars is None else piece.bars(*span_of("prompt-bars", bars))
-
-
-def span_of(option: str, bars: str) -> tuple[int, int]:
-    """The first and the last bar that an option names, as 5-8, or 5 for one bar.
-
-    Raises
-    ------
-    SamplingError
-        If it does not.
-    """
-    first, dash, last = bars.partition("-")
-    if not (first.isdecimal() and (last.isdecimal() or not dash) and len(bars) < 20):
-        raise SamplingError(f"--{option} is '{bars[:40]}'; write the first and the last bar, as 1-4; a pick-up is bar 0")
-    return int(first), int(last if dash else first)
 
 
 def find_model(name: str, engine: EngineName = "numpy") -> Model:

@@ -12,7 +12,7 @@ import typer
 from melody.cli import app
 from melody.cli.make import ModelName
 from melody.cli.options import Force
-from melody.wording import counted
+from melody.text import counted
 
 if TYPE_CHECKING:
     from melody.evaluation.evaluate import Evaluation
@@ -64,31 +64,31 @@ def evaluate(
 
     with Progress(f"measuring {file.name}") as update:
         found = evaluate_model(file, corpus, split, on_progress=lambda share: update(share, 1.0))
-    _tell(found)
+    _show(found)
     if json_file is not None:
         data = {"folder": folder.name, **found.to_dict()}
         files.write_bytes(json_file, json.dumps(data, indent=1, ensure_ascii=False).encode())
         show(json_file)
 
 
-def _tell(found: Evaluation) -> None:
-    from melody.cli.screen import say, table
+def _show(found: Evaluation) -> None:
+    from melody.cli.screen import answer, say, table
 
     for remark in found.chosen.remarks:
         say(remark)
     tokens, hits = found.measured.tokens.sum(), found.accuracy
     numbers = {"piece": len(found.notes), "note": found.notes.sum(), "token": tokens, "bar": found.bars.sum()}
-    say(f"{found.model}: {', '.join(counted(int(number), thing) for thing, number in numbers.items())}; lower is better")
+    answer(f"{found.model}: {', '.join(counted(int(number), thing) for thing, number in numbers.items())}; lower is better")
     rates = {name: found.rates(nats) for name, nats in found.systems.items()}
     columns = ("nats_per_note", "nats_per_token", "nats_per_bar", "bits_per_note", "macro_nats_per_note")
     header = ("", "nats a note", "nats a token", "nats a bar", "bits a note", "macro nats a note")
     number = partial("{:.3f}".format)
-    table(header, [(name, *(number(rate[column]) for column in columns)) for name, rate in rates.items()])
+    table(header, [(name, *(number(rate[column]) for column in columns)) for name, rate in rates.items()], answer)
     rows = [
         (name, f"{int(v['tokens']):,}", number(v["nats_per_note"]), f"{100 * v['accuracy']:.1f}")
         for name, v in found.fields.items()
     ]
-    table(("field", "tokens", "nats a note", "% right"), rows)
-    say("right: " + ", ".join(f"{name} {100 * share:.1f} %" for name, share in hits.items()))
+    table(("field", "tokens", "nats a note", "% right"), rows, answer)
+    answer("right: " + ", ".join(f"{name} {100 * share:.1f} %" for name, share in hits.items()))
     if not found.baselines:
         say("no n-gram beside it: the model's own training pieces are not in this folder")

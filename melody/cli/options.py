@@ -32,9 +32,9 @@ def grouped(command: Callable[..., _Result]) -> Callable[..., _Result]:
     groups = {parameter.name: hints[parameter.name] for parameter in own if is_dataclass(hints[parameter.name])}
     shown = [parameter.replace(annotation=hints[parameter.name]) for parameter in own if parameter.name not in groups]
     for group in groups.values():
-        told = get_type_hints(group, include_extras=True)
+        hinted = get_type_hints(group, include_extras=True)
         keyword = inspect.Parameter.KEYWORD_ONLY
-        shown += [inspect.Parameter(f.name, keyword, default=f.default, annotation=told[f.name]) for f in fields(group)]
+        shown += [inspect.Parameter(f.name, keyword, default=f.default, annotation=hinted[f.name]) for f in fields(group)]
 
     @wraps(command)
     def called(**given: Any) -> _Result:
@@ -156,7 +156,7 @@ class Choosing(Drawing):
         str | None,
         _option(
             ADVANCED,
-            "Divide the odds of a note by it that would carry on what was heard four times in a row, as 2.",
+            "Divide by it the odds of a note that goes on with what came four times in a row, as 2.",
             "NUMBER",
         ),
     ] = None

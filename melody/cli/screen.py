@@ -1,8 +1,9 @@
 """What the commands show: the one door through which text reaches the terminal.
 
-Paths of what was written go to stdout, one a line, so that they can be piped; all else goes to stderr. Names of files,
-titles and other text of strangers are shown and never interpreted: what would move the cursor, colour the screen, turn the
-direction of writing or break the line is shown as an escape, and nothing is taken for markup, an emoji or a format.
+The paths of what was written, one a line, and what a command is asked to show go to stdout, so that they can be piped;
+progress and remarks go to stderr. Names of files, titles and other text of strangers are shown and never interpreted: what
+would move the cursor, colour the screen, turn the direction of writing or break the line is shown as an escape, and nothing
+is taken for markup, an emoji or a format.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def one_line(text: str) -> str:
 
 
 def say(line: str) -> None:
-    """One line on stderr."""
+    """A remark: one line on stderr."""
     if _quiet or sys.stderr is None:
         return
     if _live:
@@ -64,6 +65,18 @@ def show(path: str | os.PathLike[str]) -> None:
         _print(os.fspath(path), sys.stdout)
 
 
+def answer(line: str) -> None:
+    """What a command was asked to show: one line on stdout.
+
+    Raises
+    ------
+    OSError, ReaderGone
+        If it cannot be printed.
+    """
+    if not _quiet and sys.stdout is not None:
+        _print(line, sys.stdout)
+
+
 def _print(text: str, stream: TextIO) -> None:
     try:
         print(for_terminal(text), file=stream, flush=True)
@@ -80,7 +93,7 @@ def begin() -> None:
 
 
 def end() -> None:
-    """After a command: what is printed has arrived, or the OSError says why not."""
+    """After a command: what is printed has arrived, or the OSError gives the reason."""
     if sys.stdout is not None:
         sys.stdout.flush()
 
@@ -94,19 +107,19 @@ def give_up() -> None:
 
 
 def silence() -> None:
-    """Say nothing from now on: another process speaks for this one."""
+    """Show nothing from now on: another process shows the same."""
     _quiet.append(True)
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table without lines, no cell cut; columns are set right if they hold numbers."""
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], show_line: Callable[[str], None] = say) -> None:
+    """A table without lines, no cell cut, numbers aligned to the right; each line is shown by `say` or `answer`."""
     lines = [[for_terminal(cell) for cell in row] for row in (header, *rows)]
     columns = list(zip(*lines))
     widths = [min(max(map(_width, cells)), _WIDEST) for cells in columns]
     right = [all(re.fullmatch(r"[0-9][0-9.,]*", cell) for cell in cells[1:]) for cells in columns]
     for line in lines:
         padded = [(" " * max(w - _width(c), 0), c) for w, c in zip(widths, line)]
-        say("  ".join(f"{room}{c}" if r else f"{c}{room}" for (room, c), r in zip(padded, right)).rstrip())
+        show_line("  ".join(f"{spaces}{c}" if r else f"{c}{spaces}" for (spaces, c), r in zip(padded, right)).rstrip())
 
 
 def _width(text: str) -> int:
@@ -118,7 +131,7 @@ def _width(text: str) -> int:
 
 
 class Progress:
-    """A bar on stderr for long work: there if it takes more than a second and a person looks on, gone when it is done.
+    """A bar on stderr for long work: shown on a terminal if it takes more than a second, gone when it is done.
 
     Parameters
     ----------
@@ -144,8 +157,8 @@ class Progress:
         return self.update
 
     def update(self, completed: float, total: float | None = None, text: str = "") -> None:
-        """How far it is, of how much (None if that is not known), and what else there is to say."""
-        if self._timer is None:  # nobody looks on
+        """How far it is, of how much (None if that is not known), and a text beside it."""
+        if self._timer is None:  # no terminal
             return
         with self._lock:
             self._done = (completed, total)

@@ -10,7 +10,7 @@ import typer
 from melody.cli import app
 from melody.cli.make import ModelName
 from melody.cli.options import Force
-from melody.wording import counted
+from melody.text import counted
 
 if TYPE_CHECKING:
     from melody.modelfile import ModelFile
@@ -43,7 +43,7 @@ def export(
 ) -> None:
     """Write a model as an ONNX file that ONNX Runtime runs without this program: one step, state in and state out.
 
-    The file says in its metadata how it is used and holds the vocabulary. What the export costs is measured and told.
+    The file says in its metadata how it is used and holds the vocabulary. What the export costs is measured and reported.
 
     Example: **melody export fiddle --to int8 --out fiddle.int8.onnx**
     """
@@ -56,8 +56,8 @@ def export(
 
     need("an ONNX file and its measurement", "onnx", "onnxruntime")
     loaded = find_model(model)
-    usual = Path(f"{loaded.file.name}{'.int8' if to == 'int8' else ''}.onnx")
-    out = free(usual, force) if out is None else named(out, force)
+    default = Path(f"{loaded.file.name}{'.int8' if to == 'int8' else ''}.onnx")
+    out = free(default, force) if out is None else named(out, force)
     exporting.check_suffix(out)
     pieces = _own_tunes(loaded) if evaluate is None else _test_pieces(loaded.file, evaluate)
     data = exporting.to_onnx(loaded.file, to)

@@ -1,4 +1,4 @@
-"""`melody render`, `melody plot` and `melody score`: a tune in, something to hear or to see out."""
+"""`melody render`, `melody plot` and `melody score`: a tune in, sound or pictures out."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import typer
 
 from melody.cli import app
 from melody.cli.options import Force
-from melody.errors import MidiError, RenderError
-from melody.wording import counted
+from melody.errors import MidiError, RenderError, SamplingError
+from melody.score.formats import READS
+from melody.text import counted
 
 if TYPE_CHECKING:
     from melody.midi import Performance
@@ -21,15 +22,15 @@ Bars = Annotated[
     str | None,
     typer.Option(metavar="FIRST-LAST", help="Only these bars, as 1-16; a pick-up is bar 0.", show_default=False),
 ]
-SCORES = (".xml", ".musicxml", ".mxl", ".abc", ".krn")
+SCORES = tuple(READS)
 
 
 def read_tune(path: Path) -> Piece:
-    """The music in a file of any kind that is read; what was repaired is said."""
+    """The music in a file of any kind that is read; repairs are reported."""
     from melody.cli.screen import say
 
     if path.suffix.lower() in SCORES:
-        from melody.score.reading import read_score_file
+        from melody.score.score_files import read_score_file
 
         score = read_score_file(path)
         piece, repairs = score.piece, score.repairs
@@ -43,14 +44,29 @@ def read_tune(path: Path) -> Piece:
     return piece
 
 
-def _bars_of(piece: Piece, bars: str | None) -> Piece:
-    from melody.sampling.keywords import span_of
+def span_of(option: str, bars: str) -> tuple[int, int]:
+    """The first and the last bar that an option names, as 5-8, or 5 for one bar.
 
-    return piece if bars is None else piece.bars(*span_of(bars))
+    Raises
+    ------
+    SamplingError
+        If it names none, or the last one comes before the first.
+    """
+    first, dash, last = (word.strip() for word in bars.partition("-"))
+    if not (first.isdecimal() and (last.isdecimal() or not dash) and len(bars) < 20):
+        raise SamplingError(f"--{option} is '{bars[:40]}'; write the first and the last bar, as 1-4; a pick-up is bar 0")
+    if dash and int(last) < int(first):
+        raise SamplingError(f"--{option} is '{bars}', which ends before it begins; write the lower bar first")
+    return int(first), int(last if dash else first)
+
+
+def bars_of(piece: Piece, bars: str | None, option: str = "bars") -> Piece:
+    """Bars FIRST-LAST of a piece, counted as in a score; the whole piece if none are named."""
+    return piece if bars is None else piece.bars(*span_of(option, bars))
 
 
 def _read_performed(path: Path, fluidsynth: bool) -> tuple[Piece, Performance | None]:
-    """The music in a file, and how it is played if it is a MIDI file; what was repaired or is not played is said."""
+    """The music in a file, and how it is played if it is a MIDI file; repairs and what is not played are reported."""
     from melody import midi
     from melody.cli.screen import say
     from melody.render import is_silenced
@@ -58,10 +74,10 @@ def _read_performed(path: Path, fluidsynth: bool) -> tuple[Piece, Performance | 
     if path.suffix.lower() in SCORES:
         return read_tune(path), None
     reading, performance = midi.read_performed(path)
-    told = [*reading.repairs, *(() if fluidsynth else performance.remarks)]
+    remarks = [*reading.repairs, *(() if fluidsynth else performance.remarks)]
     if is_silenced(performance, reading.piece):
-        told.append("its own volume is 0 from beginning to end: it is silent")
-    for remark in told:
+        remarks.append("its own volume is 0 from beginning to end: it is silent")
+    for remark in remarks:
         say(f"{path.name}: {remark}")
     return reading.piece, performance
 
@@ -91,13 +107,16 @@ def render(
     ] = False,
     force: Force = False,
 ) -> None:
-    """Make a tune sound: a WAV file with General MIDI instruments. The pedal, volume, pan and bend of a MIDI file are heard.
+    """Make a tune sound: a WAV file with General MIDI instruments. Pedal, volume, pan and bend of a MIDI file are played.
 
     Example: **melody render tunes/fiddle-0-01.mid --play**
     """
     from melody.cli.screen import show
     from melody.render import RenderSettings, render_wav
+    from melody.render.output import check_player
 
+    if play:
+        check_player()
     out = _out(tune, out, ".wav", force, (".wav",))
     settings = RenderSettings(soundfont=soundfont, synthesizer="fluidsynth" if fluidsynth else "melody")
     piece, performance = _read_performed(tune, fluidsynth)
@@ -128,32 +147,38 @@ def plot(
 
     Example: **melody plot tunes/fiddle-0-01.mid --out roll.svg**
     """
-    from melody.cli.screen import say, show
-    from melody.report.roll import MAX_PANELS, contact_sheet, write_plot
+    from melody.cli.screen import show
+    from melody.report.roll import write_plot
 
-    if not tune.is_dir():
-        out = _out(tune, out, ".png", force)
-        write_plot(_bars_of(read_tune(tune), bars), out)
-        show(out)
-    else:
+    if tune.is_dir():
         if bars is not None:
             raise RenderError(f"--bars {bars[:40]} is of one tune, and {tune} is a folder; name a tune")
-        out = _out(tune / "sheet.png", out, ".png", force)
-        from melody import midi
+        pages = _plot_folder(tune, _out(tune / "sheet.png", out, ".png", force))
+    else:
+        pages = (_out(tune, out, ".png", force),)
+        write_plot(bars_of(read_tune(tune), bars), pages[0])
+    for page in pages:
+        show(page)
 
-        pieces = []
-        for path in sorted(p for p in tune.rglob("*") if p.suffix.lower() in midi.SUFFIXES):
-            try:
-                pieces.append((path.stem, midi.read(path)))
-            except MidiError as error:
-                say(f"left out {error}")
-        if not pieces:
-            raise RenderError(f"{tune}: holds no MIDI file that can be read; name a folder of tunes")
-        pages = contact_sheet(pieces, out)
-        if len(pieces) > MAX_PANELS:
-            say(f"the first {MAX_PANELS} of {counted(len(pieces), 'tune')} are on the sheet")
-        for page in pages:
-            show(page)
+
+def _plot_folder(folder: Path, out: Path) -> tuple[Path, ...]:
+    """Sheets of the tunes in a folder; the files that were written."""
+    from melody import midi
+    from melody.cli.screen import say
+    from melody.report.roll import MAX_PANELS, contact_sheet
+
+    pieces = []
+    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in midi.SUFFIXES):
+        try:
+            pieces.append((path.stem, midi.read(path)))
+        except MidiError as error:
+            say(f"left out {error}")
+    if not pieces:
+        raise RenderError(f"{folder}: holds no MIDI file that can be read; name a folder of tunes")
+    pages = contact_sheet(pieces, out)
+    if len(pieces) > MAX_PANELS:
+        say(f"the first {MAX_PANELS} of {counted(len(pieces), 'tune')} are on the sheet")
+    return pages
 
 
 @app.command()
@@ -178,7 +203,7 @@ def score(
     from melody.score.engraving import write_score
 
     out = _out(tune, out, ".pdf", force)
-    written = write_score(_bars_of(read_tune(tune), bars), out)
+    written = write_score(bars_of(read_tune(tune), bars), out)
     for remark in written.remarks:
         say(f"{tune.name}: {remark}")
     for path in written.paths:

@@ -22,7 +22,7 @@ def noted() -> Iterator[None]:
     process, before = os.getpid(), {}
 
     def note(number: int, frame: FrameType | None) -> None:
-        if os.getpid() != process:  # a fork of ours, which has nothing to say
+        if os.getpid() != process:  # a fork of ours, which ends in silence
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
         received.append(number)

@@ -1,4 +1,4 @@
-"""Where commands write: what is there stays, unless --force says that it may be replaced.
+"""Where commands write: what is there stays, unless --force allows that it is replaced.
 
 A file that was named and is there is refused; names that a command makes up itself count up until one is free. A tune is
 named by a name ending in .mid; a name that ends in a format of another kind is refused, and any other is a folder.

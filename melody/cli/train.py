@@ -53,7 +53,7 @@ EpochShare = Annotated[
     ),
 ]
 Patience = Annotated[float, _option(_TIME, "Stop when so large a share of the epochs brought nothing.", min=0.0, max=1.0)]
-PlanOnly = Annotated[bool, _option(_TIME, "Say what would be done and how long it takes, and stop.", "--plan")]
+PlanOnly = Annotated[bool, _option(_TIME, "Show what would be done and how long it takes, and stop.", "--plan")]
 Resume = Annotated[bool, _option(_TIME, "Go on with a run that was interrupted.", "--resume")]
 From = Annotated[str | None, _option(_MODEL, "Adapt this trained model.", "--from", metavar="MODEL", shown=False)]
 Cell = Annotated[CellName | None, _option(_MODEL, "Kind of the recurrent layers. Default: lstm.", shown=False)]
@@ -153,7 +153,7 @@ def _in_options() -> Iterator[None]:
 
 
 class _Command(NamedTuple):
-    """What was typed, for a command that trains the same model whatever the clock says."""
+    """What was typed, for a command that trains the same model on a slower or faster day."""
 
     folder: Path
     taken: Taken
@@ -178,17 +178,17 @@ class _Command(NamedTuple):
 
 
 _NAMES = {"num_layers": "layers"}  # of settings whose option is called otherwise
-_ALWAYS = ("epochs", "precision", "seed")  # said whatever the default
+_ALWAYS = ("epochs", "precision", "seed")  # named whatever the default
 
 
 def _options(settings: TrainingSettings) -> list[str]:
-    """The settings as options: what differs from the usual, and what decides which model it will be."""
+    """The settings as options: what differs from the defaults, and what decides which model it will be."""
     words: list[str] = []
     values = {field.name: getattr(settings, field.name) for field in fields(settings)}
-    usual = {field.name: getattr(_DEFAULTS, field.name) for field in fields(settings)}
-    for group, defaults in ((values, usual), (vars(settings.batch), vars(_DEFAULTS.batch))):
+    defaults = {field.name: getattr(_DEFAULTS, field.name) for field in fields(settings)}
+    for group, default in ((values, defaults), (vars(settings.batch), vars(_DEFAULTS.batch))):
         for name, value in group.items():
-            if name in _ALWAYS or (value != defaults[name] and name != "batch"):
+            if name in _ALWAYS or (value != default[name] and name != "batch"):
                 option = f"--{_NAMES.get(name, name).replace('_', '-')}"
                 words += [option] if value is True else [option, f"{value:.9g}" if isinstance(value, float) else str(value)]
     return words
@@ -211,7 +211,7 @@ def _train(
     from melody.extras import need
 
     need("training", "torch", "pytorch_lightning")  # before the folder is read
-    if _helps():
+    if _is_helper():
         silence()
     adapted = find_model(start).file if start else None
     grid: Any = adapted.vocabulary.ticks_per_quarter if adapted else "auto"
@@ -223,18 +223,19 @@ def _train(
         _fit(prepared, out, settings, resume, adapted, _Command(folder, taken, start))
 
 
-def _helps() -> bool:
-    """Whether this is one of the other processes that Lightning starts: the first one speaks for all."""
+def _is_helper() -> bool:
+    """Whether this is one of the other processes that Lightning starts: only the first one shows anything."""
     return int(os.environ.get("LOCAL_RANK", "0")) > 0
 
 
 def _show_plan(prepared: Corpus, settings: TrainingSettings, adapted: ModelFile | None) -> None:
+    from melody.cli.screen import answer
     from melody.training.alarms import before
     from melody.training.run import plan
 
     planned = plan(prepared, settings, adapted)
     for line in planned.lines:
-        _say(line)
+        answer(as_options(line))
     for alarm in before(planned):
         _say(f"alarm: {alarm.sentence}")
 
@@ -251,8 +252,8 @@ def _fit(
         try:
             result = fit(prepared, out, settings, start=adapted, resume=resume, **_shown(update))
         finally:
-            drawn = _draw(paths, result) if paths.csv.exists() and not _helps() else ""
-    if _helps():
+            drawn = _draw(paths, result) if paths.csv.exists() and not _is_helper() else ""
+    if _is_helper():
         return
     _show_result(result, len(prepared.rows("train")))
     for line in command.again(settings, result):
@@ -269,7 +270,7 @@ def _say(line: str) -> None:
 
 
 def _draw(paths: Paths, result: Result | None) -> str:
-    """Draw the losses, beside the n-gram if it was measured, if that is possible; what to say of it."""
+    """Draw the losses, beside the n-gram if it was measured, if that is possible; a sentence about it."""
     from melody.errors import RenderError
     from melody.report.curves import write_curves
 

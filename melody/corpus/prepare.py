@@ -41,7 +41,7 @@ from melody.corpus.validate.progress import Counted, Progress
 from melody.corpus.validate.shard import Shard
 from melody.corpus.validate.workers import Earlier, worked
 from melody.errors import CorpusError
-from melody.wording import counted
+from melody.text import counted
 
 OnProgress = Callable[[Progress], None]
 Shards = Callable[[], Iterator[Shard]]  # gone through several times

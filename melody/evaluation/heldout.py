@@ -16,9 +16,9 @@ from melody.corpus import SPLITS, Corpus, PrepareSettings
 from melody.corpus.manifest import pieces_of
 from melody.errors import CorpusError, PieceError, VocabularyError
 from melody.modelfile import ModelFile
+from melody.text import counted
 from melody.tokens.fitting import fit
 from melody.tokens.vocabulary import Rows, Vocabulary
-from melody.wording import counted
 
 Which = Literal["test", "valid", "all"]
 MOST_REASONS = 3  # that a message names

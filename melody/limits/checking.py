@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from melody.errors import SamplingError
-from melody.limits.instruments import instrument_name
+from melody.general_midi import instrument_name
 from melody.limits.limits import Limits
 from melody.limits.lookups import allowed_keys, allowed_metres, allowed_parts, allowed_pitches, allowed_velocities
 from melody.piece import Ints

@@ -10,8 +10,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from melody.general_midi import instrument_name
 from melody.limits.chords import Chord
-from melody.limits.instruments import instrument_name
 from melody.limits.limits import Limits
 from melody.piece import Ints, Piece
 from melody.score.names import class_name, pitch_name

@@ -16,7 +16,7 @@ import numpy as np
 
 from melody.errors import MidiError
 from melody.midi.lossless import STATUS, TICK, Rewriting, Track
-from melody.wording import counted
+from melody.text import counted
 
 _NOTE_OFF, _NOTE_ON, _PROGRAM = 0x8, 0x9, 0xC
 _RELEASE = 64  # the velocity of a note-off that has none of its own, by the standard

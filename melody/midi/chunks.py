@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from melody.errors import MidiError
 from melody.midi.read_limits import Deadline
-from melody.wording import counted
+from melody.text import counted
 
 _OTHERS = {  # what may hold a MIDI file near its beginning: its mark and where that stands
     "a zip archive": (b"PK\3\4", 0),

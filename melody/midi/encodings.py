@@ -18,7 +18,7 @@ from dataclasses import replace
 
 from melody.midi.source import MAX_TEXT, clean_text
 from melody.piece import Part
-from melody.wording import counted
+from melody.text import counted
 
 _NAMES = {"cp932": "Shift-JIS", "cp1251": "Windows-1251", "gbk": "GBK", "cp1252": "Windows-1252"}
 _WORD = re.compile(rb"[\x80-\xff]+")

@@ -21,7 +21,7 @@ from melody.errors import MidiError
 from melody.midi import chunks
 from melody.midi.read_limits import Deadline
 from melody.piece import Ints
-from melody.wording import counted
+from melody.text import counted
 
 TICK, STATUS, START, BODY, END = range(5)  # rows of `Track.events`
 _META, _EXCLUSIVES, _END_OF_TRACK = 0xFF, (0xF0, 0xF7), 0x2F

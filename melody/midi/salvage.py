@@ -31,7 +31,7 @@ from melody.midi import chunks, encodings
 from melody.midi.read_limits import Deadline, ReadLimits
 from melody.midi.source import END, PART, PITCH, START, Source
 from melody.piece import Ints, Part
-from melody.wording import counted
+from melody.text import counted
 
 _DATA_BYTES = {0x8: 2, 0x9: 2, 0xA: 2, 0xB: 2, 0xC: 1, 0xD: 1, 0xE: 2}  # of a channel message, by its high four bits
 _SYSTEM_DATA_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1}

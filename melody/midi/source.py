@@ -21,7 +21,7 @@ from melody.piece import (
     TimeSignature,
 )
 from melody.signatures import check_time_signature, time_signature_of
-from melody.wording import counted
+from melody.text import counted
 
 START, END, PITCH, VELOCITY, PART = range(5)  # rows of `Source.notes`
 MAX_TEXT = 4096

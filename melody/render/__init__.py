@@ -7,8 +7,8 @@ soundfont (SF2): nothing needs to be installed, nothing is fetched, and the same
 soundfont is the one that comes with pretty_midi, or any the caller names. The loudest moment of a piece is brought to the
 level `peak_dbfs`, by one gain for the whole: nothing clips, and loud and soft keep their distance.
 
-A piece is notes. Where a MIDI file says how they are played, with pedal, volume, expression, pan and pitch bend, that comes
-beside the piece as a `Performance` (`melody.midi.read_performed`); how it is heard stands in `melody.render.controls`.
+A piece is notes. How a MIDI file has them played, with pedal, volume, expression, pan and pitch bend, comes beside the piece
+as a `Performance` (`melody.midi.read_performed`); what it does to the sound stands in `melody.render.controls`.
 
 >>> from melody.piece import Part, Piece
 >>> tune = Piece([0, 24], [24, 24], [60, 64], parts=(Part(program=73),))

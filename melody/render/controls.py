@@ -4,7 +4,7 @@ Conventions
 -----------
 Times are sample indices from the beginning of the piece. Volume and expression are gains of (value / 127)^2 each, which is
 40 log10 dB (General MIDI 2, section 3.3; DLS 1): relative to the volume of 100 that General MIDI starts from, so that a part
-whose file says nothing sounds as the piece alone does, and volume 127 is 4.2 dB above it. Pan is that of RP-036: 1 (and 0)
+whose file sets none sounds as the piece alone does, and volume 127 is 4.2 dB above it. Pan is that of RP-036: 1 (and 0)
 left, 64 in the middle, 127 right; it is added to the pan of the soundfont. Gain and pan glide to a new value within
 `GLIDE` samples, 1.5 ms, without which a change would click.
 """
@@ -61,13 +61,13 @@ class Steps(NamedTuple):
 
     def _summed(self, samples: Doubles) -> Doubles:
         """The integral from the first change to each of these."""
-        sums = np.concatenate([[0.0], np.cumsum(np.diff(self.at) * self.values[:-1])])
+        integrals = np.concatenate([[0.0], np.cumsum(np.diff(self.at) * self.values[:-1])])
         place = np.searchsorted(self.at, samples, side="right") - 1
-        return sums[place] + (samples - self.at[place]) * self.values[place]
+        return integrals[place] + (samples - self.at[place]) * self.values[place]
 
 
 class Controls(NamedTuple):
-    """What a channel's controllers say.
+    """The controllers of a channel over time.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ class Controls(NamedTuple):
 
 
 def _steps(at: Doubles, values: Doubles, default: float) -> Steps:
-    """Of changes by time; of those within `GLIDE` samples, which nobody can tell apart, the last."""
+    """Of changes by time; of those within `GLIDE` samples, which sound the same, the last."""
     is_last = np.append(np.diff(at // GLIDE) > 0, True)[: len(at)]
     at, values = at[is_last], values[is_last]
     first = 0 if len(at) and at[0] <= 0 else 1  # what holds at first is not heard if it changes at once

@@ -41,31 +41,20 @@ def fluidsynth_blocks(
             midi.write_bytes(performance.source)
         else:
             piece.write(midi)
-        command = [
-            program,
-            "-niq",
-            "-r",
-            str(sample_rate),
-            "-g",
-            GAIN,
-            "-T",
-            "raw",
-            "-O",
-            "s16",
-            "-E",
-            "little",
-            "-F",
-            str(raw),
-        ]
-        command += [str(soundfont.absolute()), str(midi)]
-        seconds = MOST_SECONDS + float(piece.seconds(piece.length))
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=seconds)
-        except subprocess.TimeoutExpired:
-            raise RenderError(f"fluidsynth has not done within {seconds:.0f} s; take the synthesizer 'melody'") from None
-        if done.returncode or not raw.is_file() or not raw.stat().st_size:
-            reason = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
-            raise RenderError(f"fluidsynth cannot play this: {reason}; take the synthesizer 'melody', or another soundfont")
+        options = f"-niq -r {sample_rate} -g {GAIN} -T raw -O s16 -E little -F".split()
+        command = [program, *options, str(raw), str(soundfont.absolute()), str(midi)]
+        _run(command, raw, MOST_SECONDS + float(piece.seconds(piece.length)))
         with raw.open("rb") as file:
             while data := file.read(BLOCK_BYTES):
                 yield np.frombuffer(data, "<i2").reshape(-1, 2).T.astype(np.float32) / np.float32(32768)
+
+
+def _run(command: list[str], raw: Path, seconds: float) -> None:
+    """Run the program, which writes `raw`."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=seconds)
+    except subprocess.TimeoutExpired:
+        raise RenderError(f"fluidsynth has not done within {seconds:.0f} s; take the synthesizer 'melody'") from None
+    if done.returncode or not raw.is_file() or not raw.stat().st_size:
+        reason = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]
+        raise RenderError(f"fluidsynth cannot play this: {reason}; take the synthesizer 'melody', or another soundfont")

@@ -1,4 +1,4 @@
-"""The generators of a SoundFont, the numbers that say how a sample is played, and what they may be.
+"""The generators of a SoundFont, the numbers that set how a sample is played, and their ranges.
 
 Each has its default, least and greatest value; a value outside is brought inside. Source: SoundFont Technical Specification
 2.04, sections 8.1.2 and 8.1.3.

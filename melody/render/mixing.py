@@ -12,7 +12,8 @@ from melody.errors import RenderError
 from melody.midi.performance import Performance
 from melody.piece import Piece
 from melody.render.controls import GLIDE, Controls, Doubles, controls_of
-from melody.render.soundfont import DRUM_BANK, Gen, Region, SoundFont
+from melody.render.generators import Gen
+from melody.render.soundfont import DRUM_BANK, Region, SoundFont
 from melody.render.synthesis import MAX_NOTE_SECONDS, MAX_RELEASE_SECONDS, NEVER, Floats, Synthesizer, Voice, peak_gain
 
 BLOCK = 2**17  # samples, three seconds at 44.1 kHz

@@ -121,11 +121,11 @@ def mp3_bytes(audio: Floats, sample_rate: int) -> bytes:
 
 
 def duration_of(data: bytes, mime: str) -> float | None:
-    """How long a sound file lasts, in seconds; None if that cannot be told without a package that is not installed."""
+    """How long a sound file lasts, in seconds; None if only a package that is not installed could say."""
     try:
         if mime == "audio/wav":
             with wave.open(io.BytesIO(data)) as wav:
-                return wav.getnframes() / wav.getframerate()
+                return float(wav.getnframes() / wav.getframerate())
         return float(import_module("soundfile").info(io.BytesIO(data)).duration)
     except (ImportError, OSError, RuntimeError, EOFError, wave.Error):  # soundfile's own errors are RuntimeErrors
         return None
@@ -157,10 +157,24 @@ def play(audio: Floats, sample_rate: int) -> None:
             _play_with_program(path)
 
 
+def check_player() -> None:
+    """Raise `RenderError` if there is no program that plays sound."""
+    if sys.platform != "win32":
+        _player()
+
+
+def _player() -> str:
+    found = next(filter(None, map(shutil.which, PLAYERS)), None)
+    if found is None:
+        raise RenderError(
+            f"there is no program to play sound with; install one of {', '.join(PLAYERS[1:])}, or write a WAV file and play "
+            "it elsewhere (melody render without --play)"
+        )
+    return found
+
+
 def _play_with_program(path: Path) -> None:
-    player = next(filter(None, map(shutil.which, PLAYERS)), None)
-    if player is None:
-        raise RenderError(f"no program to play sound with; install one of {', '.join(PLAYERS[1:])}, or write a WAV file")
+    player = _player()
     done = subprocess.run([player, str(path)], capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1]

@@ -2,7 +2,7 @@
 
 A preset (an instrument as the player knows it) is addressed by bank and program: bank 0 holds the General MIDI programs,
 bank 128 the drum kits. It is made of zones, each of which names an instrument, which again is made of zones, each of which
-names a sample; both kinds carry *generators*, numbers that say how the sample is played. `SoundFont.regions` flattens the
+names a sample; both kinds carry *generators*, numbers that set how the sample is played. `SoundFont.regions` flattens the
 two levels. Positions are sample frames, attenuations centibels, times timecents (1200 log2 seconds), pitches cents.
 
 Source: SoundFont Technical Specification 2.04 (Creative Technology, 2006); section numbers below are its. Modulators are not
@@ -271,7 +271,7 @@ class SoundFont:
         )
 
     def _sample(self, zone: _Zone) -> Sample:
-        """The sample of a zone, its ends and loop moved as the zone says; a loop outside the sample is no loop."""
+        """The sample of a zone, its ends and loop moved by the offsets of the zone; a loop outside the sample is no loop."""
         table = self._tables[b"shdr"]
         if zone[Gen.SAMPLE] >= len(table) - 1:
             raise self._broken(f"an instrument asks for sample {zone[Gen.SAMPLE]} of {len(table) - 1}")
@@ -300,9 +300,9 @@ class SoundFont:
         return Sample(name, start, end, loop_start, loop_end, loop, int(row["rate"]), root, int(row["correction"]))
 
 
-def _name(said: bytes) -> str:
+def _name(raw: bytes) -> str:
     """Up to its first zero byte, without what no screen should get."""
-    return "".join(c for c in said.partition(b"\0")[0].decode("latin-1") if c.isprintable())
+    return "".join(c for c in raw.partition(b"\0")[0].decode("latin-1") if c.isprintable())
 
 
 def _signed(amount: int) -> int:

@@ -13,17 +13,19 @@ modulation envelope is not released with the note.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Hashable
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from melody.render.controls import Controls, Steps
-from melody.render.soundfont import Gen, Region, SoundFont
+from melody.render.generators import Gen
+from melody.render.soundfont import Region, SoundFont
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
+_Address = TypeVar("_Address", bound=Hashable)
 
 CONTROL_STEP = 64  # samples between two values of an envelope or an LFO
 HOP = 256  # samples between two settings of the filter
@@ -193,7 +195,7 @@ class Synthesizer:
         return self._samples[address]
 
 
-def _forget(cache: OrderedDict, most: int) -> None:
+def _forget(cache: OrderedDict[_Address, Floats], most: int) -> None:
     while len(cache) > 1 and sum(map(len, cache.values())) > most:
         cache.popitem(last=False)
 
@@ -253,7 +255,7 @@ def _positions(region: Region, key: int, begin: int, end: int, sample_rate: int,
     ratio, delay = _ratio(region, key, sample_rate), _seconds(region[Gen.VOL_DELAY], 0.0) * sample_rate
     depths = (region[Gen.VIB_LFO_PITCH], region[Gen.MOD_LFO_PITCH], region[Gen.MOD_ENV_PITCH])
     if not any(depths) and bend is None:
-        return np.maximum(np.arange(begin, end) - delay, 0.0) * ratio
+        return np.asarray(np.maximum(np.arange(begin, end) - delay, 0.0) * ratio)
     knots = np.arange(0, end + CONTROL_STEP, CONTROL_STEP)
     t = knots / sample_rate
     cents = depths[0] * _triangle(t, region[Gen.VIB_LFO_DELAY], region[Gen.VIB_LFO_RATE])
@@ -263,7 +265,7 @@ def _positions(region: Region, key: int, begin: int, end: int, sample_rate: int,
     steps = (
         np.clip(knots + CONTROL_STEP - delay, 0, CONTROL_STEP) * ratio * np.exp2(np.clip(cents, -MAX_BEND, MAX_BEND) / 1200)
     )
-    return np.interp(np.arange(begin, end), knots, np.cumsum(steps) - steps)
+    return np.asarray(np.interp(np.arange(begin, end), knots, np.cumsum(steps) - steps))
 
 
 def _last_position(region: Region, key: int, off: int, sample_rate: int, bend: Steps | None) -> float:
@@ -287,7 +289,7 @@ def _interpolate(source: Floats, region: Region, position: Doubles, off_position
     slope, next_slope = (after - before) * 0.5, (beyond - here) * 0.5
     step = here - after
     wave = ((2 * step + slope + next_slope) * f - (3 * step + 2 * slope + next_slope)) * f + slope
-    return wave * f + here
+    return np.asarray(wave * f + here)
 
 
 def _filter(wave: Floats, region: Region, key: int, begin: int, sample_rate: int) -> Floats:
@@ -325,4 +327,5 @@ def _response(cutoff: Doubles, q_centibels: int) -> NDArray[np.complex64]:
     z = np.exp(-2j * np.pi * np.arange(2 * HOP + 1) / (4 * HOP))
     low = (1 - np.cos(angle)) / 2 * (1 + z) ** 2
     gain = 10 ** (-q_centibels / 400)
-    return (gain * low / (1 + alpha - 2 * np.cos(angle) * z + (1 - alpha) * z**2)).astype(np.complex64)
+    response = gain * low / (1 + alpha - 2 * np.cos(angle) * z + (1 - alpha) * z**2)
+    return np.asarray(response, np.complex64)

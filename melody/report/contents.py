@@ -1,4 +1,4 @@
-"""The list of a folder's pages and tunes, index.html: it grows with the folder and is made anew from what stands there."""
+"""The list of a folder's pages and tunes, index.html: made again from what the folder holds whenever tunes are added."""
 
 from __future__ import annotations
 

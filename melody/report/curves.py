@@ -44,7 +44,7 @@ def write_curves(
 def plot_curves(table: str | os.PathLike[str], *, baselines: Mapping[str, float] | None = None) -> Figure:
     """The losses of a training and its learning rate.
 
-    The losses have the room: a baseline that lies far above them stands in a strip of its own, with its number.
+    The losses have the room: a baseline that lies far above them stands in a panel of its own, with its number.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def plot_curves(table: str | os.PathLike[str], *, baselines: Mapping[str, float]
     far = {name: value for name, value in lines.items() if value > high + 0.6 * (high - low)}
     figure = Figure(figsize=(8, 4.8 + 0.22 * len(far)), dpi=110, facecolor="white", layout="constrained")
     ratios = (0.28 * len(far) + 0.1, 5, 1) if far else (5, 1)
-    *strip, losses, rates = figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios)
+    *above, losses, rates = figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios)
     _draw_losses(losses, columns, {name: value for name, value in lines.items() if name not in far})
     near, spare = [value for name, value in lines.items() if name not in far], 0.05 * (high - low)
     losses.set_ylim(min([low, *(v - spare for v in near)]), max([high, *(v + spare for v in near)]))
@@ -78,9 +78,9 @@ def plot_curves(table: str | os.PathLike[str], *, baselines: Mapping[str, float]
     for axes in (losses, rates):
         axes.grid(color=_RULE, linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
-    if strip:
-        _draw_far(strip[0], far)
-    (strip or [losses])[0].set_title(drawable(Path(table).stem, 80), color=_INK, loc="left", parse_math=False)
+    if above:
+        _draw_far(above[0], far)
+    (above or [losses])[0].set_title(drawable(Path(table).stem, 80), color=_INK, loc="left", parse_math=False)
     return figure
 
 

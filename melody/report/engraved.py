@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 from melody.piece import Piece
 from melody.report.browser import data_address
-from melody.report.lanes import widths
-from melody.score.metre import GRID
+from melody.report.roll_layout import widths
+from melody.score.notation.metre import GRID
 from melody.text import for_html
 
 MAX_HEADS = 4_000  # noteheads that light up; in a longer score only the line moves

@@ -6,7 +6,7 @@ Everything is inside the file: it works from a disk without a network, and its c
 and every script but the page's own, whose hash it names. Names and remarks come from strangers and are escaped; scores stand
 in `<img>`, where a browser runs no script of theirs and keeps their ids apart. The same tunes give the same bytes.
 
-The roll is `melody.report.strip`: one long system to scroll in, with a playhead that follows the sound.
+The roll is `melody.report.svg_roll`: one long system to scroll in, with a playhead that follows the sound.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from melody.files import write_bytes
 from melody.piece import Piece
 from melody.report.browser import SCRIPT, STYLE, data_address
 from melody.report.engraved import score_figure
-from melody.report.lanes import colours, facts, paint_of, part_label
-from melody.report.strip import strip
+from melody.report.roll_layout import colours, facts, paint_of, part_label
+from melody.report.svg_roll import svg_roll
 from melody.text import for_html
 
 # Firefox refuses data: addresses over 32 MB, and base64 makes four bytes of three.
@@ -160,7 +160,7 @@ def page(
 def repr_html(piece: Piece) -> str:
     """A piece as a notebook shows it: facts, piano roll, and a player where sound can be made; raises for no piece."""
     try:
-        picture = strip(piece)
+        picture = svg_roll(piece)
     except RenderError as error:
         return f"<p>{for_html(str(error))}</p>"
     title = f"<strong>{for_html(piece.title)}</strong> " if piece.title else ""
@@ -187,7 +187,7 @@ def _sound(piece: Piece) -> str:
 
 def _tune(tune: PageTune, number: int) -> str:
     """One tune's article."""
-    picture = strip(tune.piece, prompt_end=tune.prompt_end)
+    picture = svg_roll(tune.piece, prompt_end=tune.prompt_end)
     name = for_html(tune.name)
     seconds = int(_seconds(tune))  # a browser's player rounds down, too
     line = f"{facts(tune.piece)} · {seconds // 60}:{seconds % 60:02d}"
@@ -214,8 +214,8 @@ def _seconds(tune: PageTune) -> float:
     """How long the tune lasts: its sound, to the end of the last note's decay, or without a sound its notes."""
     from melody.render.output import duration_of
 
-    heard = duration_of(tune.audio, tune.audio_mime) if tune.audio else None
-    return float(tune.piece.seconds(tune.piece.length)) if heard is None else heard
+    lasts = duration_of(tune.audio, tune.audio_mime) if tune.audio else None
+    return float(tune.piece.seconds(tune.piece.length)) if lasts is None else lasts
 
 
 def _begin(tune: PageTune) -> float:

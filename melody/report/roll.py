@@ -2,8 +2,8 @@
 
 Conventions
 -----------
-Time runs to the right in ticks, wrapped into rows ("systems") at bar lines, all rows at one scale. Pitches, drums and
-colours are those of `melody.report.lanes`; velocity is the strength of the colour. Bars are numbered from
+Time runs to the right in ticks, wrapped into systems at bar lines, all of one scale. Pitches, drums and
+colours are those of `melody.report.roll_layout`; velocity is the strength of the colour. Bars are numbered from
 `Piece.first_bar` on.
 
 Only `Figure` objects are made, never pyplot's, so nothing opens a window or stays behind. The same piece gives the same
@@ -25,20 +25,20 @@ from numpy.typing import NDArray
 from melody.errors import RenderError
 from melody.extras import need
 from melody.files import write_bytes
+from melody.general_midi import drum_name
 from melody.piece import Ints, Piece
-from melody.report.lanes import (
+from melody.report.roll_layout import (
     BLACK_KEYS,
-    Lanes,
+    NoteRows,
     bar_lines,
     beats,
     check_prompt_end,
     colours,
-    drum_name,
     facts,
     part_label,
-    pitch_name,
     widths,
 )
+from melody.score.names import pitch_name
 from melody.text import plain
 
 if TYPE_CHECKING:
@@ -51,18 +51,20 @@ SUFFIXES = (".png", ".svg")
 
 _INK, _GREY, _RULE, _TINT, _FRESH = "#1f2937", "#6b7280", "#9ca3af", "#fdf0d5", "#1d4ed8"
 _WIDTH, _LEFT, _RIGHT, _DPI = 12.0, 0.62, 0.25, 110  # inches; dots an inch
-_HIGHEST = 80  # inches, unless rows would be under 0.9
+_HIGHEST = 80  # inches, unless systems would be under 0.9
 
 
 def _systems(piece: Piece, lines: Ints) -> list[tuple[int, int]]:
-    """The rows, as ranges of bars: up to 8 bars of 4/4 each, or 16 in a long piece; phrases of four bars stay whole, a
-    pick-up goes with the bars it leads to, and no bar stands alone at the end."""
+    """The systems, as ranges of bars: up to 8 bars of 4/4 each, or 16 in a long piece.
+
+    Phrases of four bars stay whole, a pick-up goes with the bars it leads to, and no bar stands alone at the end.
+    """
     bars, quarter = len(lines) - 1, piece.ticks_per_quarter
-    room = (32 if lines[-1] <= 256 * quarter else 64) * quarter
-    if lines[-1] <= room * 5 // 4:
+    most_ticks = (32 if lines[-1] <= 256 * quarter else 64) * quarter
+    if lines[-1] <= most_ticks * 5 // 4:
         return [(0, bars)]
     if len(piece.time_signatures) == 1:
-        most = max(room // int(lines[1]), 1)
+        most = max(most_ticks // int(lines[1]), 1)
         most -= most % 4 if most > 4 else 0
         firsts = [0, *range(most + (piece.has_pickup and most > 1), bars, most)]
         if most > 1 and len(firsts) > 1 and bars - firsts[-1] == 1:
@@ -70,7 +72,7 @@ def _systems(piece: Piece, lines: Ints) -> list[tuple[int, int]]:
     else:
         firsts = [0]
         for bar in range(1, bars):
-            if lines[bar + 1] - lines[firsts[-1]] > room:
+            if lines[bar + 1] - lines[firsts[-1]] > most_ticks:
                 firsts.append(bar)
     return list(zip(firsts, [*firsts[1:], bars]))
 
@@ -101,25 +103,25 @@ def plot(piece: Piece, *, prompt_end: int = 0, title: str | None = None) -> Figu
 
     lines = bar_lines(piece)
     check_prompt_end(prompt_end)
-    rows, lanes = _systems(piece, lines), Lanes.of(piece)
+    systems, rows = _systems(piece, lines), NoteRows.of(piece)
     legend = [int(p) for p in np.unique(piece.part)]
     key_rows = ceil(len(legend) / 6) if len(legend) > 1 else 0
-    units = lanes.top - lanes.bottom
-    tall = float(np.clip(units * (0.105 if len(rows) == 1 else 0.062), 1.0, 4.6 if len(rows) == 1 else 3.4))
+    units = rows.top - rows.bottom
+    tall = float(np.clip(units * (0.105 if len(systems) == 1 else 0.062), 1.0, 4.6 if len(systems) == 1 else 3.4))
     head, gap = 0.8 + 0.24 * key_rows, 0.3
-    tall = min(tall, max(_HIGHEST / len(rows) - gap, 0.9))
-    height = head + len(rows) * (tall + gap) + 0.02
+    tall = min(tall, max(_HIGHEST / len(systems) - gap, 0.9))
+    height = head + len(systems) * (tall + gap) + 0.02
     figure = Figure(figsize=(_WIDTH, height), dpi=_DPI, facecolor="white")
     _write_head(figure, piece, title if title is not None else piece.title, height, legend if key_rows else [])
-    notes = _Notes.of(piece, lanes)
-    longest = max(lines[last] - lines[first] for first, last in rows)
-    for i, (first, last) in enumerate(rows):
-        wide = (_WIDTH - _LEFT - _RIGHT - 0.55 * bool(lanes.drums)) * (lines[last] - lines[first]) / longest
-        left, bottom = _LEFT + 0.55 * bool(lanes.drums), height - head - tall - i * (tall + gap)
+    notes = _Notes.of(piece, rows)
+    longest = max(lines[last] - lines[first] for first, last in systems)
+    for i, (first, last) in enumerate(systems):
+        wide = (_WIDTH - _LEFT - _RIGHT - 0.55 * bool(rows.drums)) * (lines[last] - lines[first]) / longest
+        left, bottom = _LEFT + 0.55 * bool(rows.drums), height - head - tall - i * (tall + gap)
         axes = figure.add_axes((left / _WIDTH, bottom / height, wide / _WIDTH, tall / height))
-        _draw_row(axes, piece, lanes, lines[first : last + 1], piece.first_bar + first, wide, tall)
+        _draw_row(axes, piece, rows, lines[first : last + 1], piece.first_bar + first, wide, tall)
         notes.draw(axes, int(lines[first]), int(lines[last]))
-        _mark(axes, piece, lanes, int(lines[first]), int(lines[last]), min(prompt_end, piece.length))
+        _mark(axes, piece, rows, int(lines[first]), int(lines[last]), min(prompt_end, piece.length))
     return figure
 
 
@@ -157,40 +159,40 @@ def drawable(text: str, longest: int, weight: str = "normal") -> str:
     return "".join(c if ord(c) in known else "\N{WHITE SQUARE}" for c in text)
 
 
-def _draw_row(axes: Axes, piece: Piece, lanes: Lanes, lines: Ints, first_bar: int, wide: float, tall: float) -> None:
+def _draw_row(axes: Axes, piece: Piece, rows: NoteRows, lines: Ints, first_bar: int, wide: float, tall: float) -> None:
     """One system: the frame and the grid."""
     start, stop = int(lines[0]), int(lines[-1])
-    axes.set(xlim=(start, stop), ylim=(lanes.bottom, lanes.top), xticks=[], facecolor="white")
+    axes.set(xlim=(start, stop), ylim=(rows.bottom, rows.top), xticks=[], facecolor="white")
     axes.tick_params(which="both", length=0, pad=3)
     for side in axes.spines.values():
         side.set(color=_RULE, linewidth=0.7)
-    _draw_pitches(axes, lanes, tall / (lanes.top - lanes.bottom))
+    _draw_pitches(axes, rows, tall / (rows.top - rows.bottom))
     per_tick = wide / (stop - start)
-    _draw_bars(axes, piece, lanes, lines, first_bar, per_tick)
+    _draw_bars(axes, piece, rows, lines, first_bar, per_tick)
 
 
-def _draw_pitches(axes: Axes, lanes: Lanes, unit: float) -> None:
+def _draw_pitches(axes: Axes, rows: NoteRows, unit: float) -> None:
     """Black keys shaded, a line under each C, names as far as there is room; `unit` is a semitone in inches."""
-    pitches = np.arange(max(lanes.low, 0), min(lanes.high, 127) + 1)
+    pitches = np.arange(max(rows.low, 0), min(rows.high, 127) + 1)
     start, stop = axes.get_xlim()
     black = pitches[np.isin(pitches % 12, BLACK_KEYS)]
     _boxes(axes, start, stop, black - 0.5, black + 0.5, facecolors="#f3f4f6", linewidths=0, zorder=0, gid="keys")
     octaves = pitches[pitches % 12 == 0]
     axes.hlines(octaves - 0.5, start, stop, color=_RULE, linewidth=0.6, zorder=1)
-    drums = [lanes.drum_y(p) for p in lanes.drums]
-    axes.hlines([y + lanes.lane / 2 for y in drums], start, stop, color="#e5e7eb", linewidth=0.5, zorder=1)
-    if drums and lanes.high > lanes.low:
-        axes.axhline(lanes.low - 0.5, color=_RULE, linewidth=0.9, zorder=2)
-        axes.axhspan(lanes.low - 0.5 - lanes.lane / 2, lanes.low - 0.5, color="#e5e7eb", linewidth=0)
-    step = ceil(7 / (72 * unit * lanes.lane))  # a name is seven points high
-    names = [pitch_name(int(p)) for p in octaves] + [drum_name(p) for p in lanes.drums[::step]]
+    drums = [rows.drum_y(p) for p in rows.drums]
+    axes.hlines([y + rows.drum_height / 2 for y in drums], start, stop, color="#e5e7eb", linewidth=0.5, zorder=1)
+    if drums and rows.high > rows.low:
+        axes.axhline(rows.low - 0.5, color=_RULE, linewidth=0.9, zorder=2)
+        axes.axhspan(rows.low - 0.5 - rows.drum_height / 2, rows.low - 0.5, color="#e5e7eb", linewidth=0)
+    step = ceil(7 / (72 * unit * rows.drum_height))  # a name is seven points high
+    names = [pitch_name(int(p)) for p in octaves] + [drum_name(p) for p in rows.drums[::step]]
     axes.set_yticks([*octaves, *drums[::step]], names, fontsize=6.5, color=_INK)
     others = (2, 4, 5, 7, 9, 11) if unit >= 0.095 else (4, 7) if unit >= 0.045 else ()
     naturals = [int(p) for p in pitches if p % 12 in others]
     axes.set_yticks(naturals, [pitch_name(p)[0] for p in naturals], fontsize=6, color=_GREY, minor=True)
 
 
-def _draw_bars(axes: Axes, piece: Piece, lanes: Lanes, lines: Ints, first_bar: int, per_tick: float) -> None:
+def _draw_bars(axes: Axes, piece: Piece, rows: NoteRows, lines: Ints, first_bar: int, per_tick: float) -> None:
     """Bar lines with their numbers, beats where there is room; so is a change of metre."""
     metres = {s.onset: f"  {s.numerator}/{s.denominator}" for s in piece.time_signatures[1:]}
     shown = -1.0
@@ -198,12 +200,12 @@ def _draw_bars(axes: Axes, piece: Piece, lanes: Lanes, lines: Ints, first_bar: i
         at = (tick - lines[0]) * per_tick
         if at >= shown:
             label = f"{first_bar + i}{metres.get(tick, '')}"
-            axes.annotate(label, (tick, lanes.top), (1, 2), textcoords="offset points", fontsize=7, color=_GREY)
+            axes.annotate(label, (tick, rows.top), (1, 2), textcoords="offset points", fontsize=7, color=_GREY)
             shown = at + 0.07 * len(label) + 0.12
     between = beats(piece, lines, 0.09 / per_tick)
-    axes.vlines(between, lanes.bottom, lanes.top, color="#e2e5ea", linewidth=0.5, zorder=1, gid="beats")
+    axes.vlines(between, rows.bottom, rows.top, color="#e2e5ea", linewidth=0.5, zorder=1, gid="beats")
     drawn = lines[1:-1] if np.diff(lines).min() * per_tick > 0.03 else lines[1:-1:16]
-    axes.vlines(drawn, lanes.bottom, lanes.top, color=_RULE, linewidth=0.8, zorder=1.5, gid="bars")
+    axes.vlines(drawn, rows.bottom, rows.top, color=_RULE, linewidth=0.8, zorder=1.5, gid="bars")
 
 
 class _Notes(NamedTuple):
@@ -216,12 +218,12 @@ class _Notes(NamedTuple):
     fill: NDArray[np.float64]
 
     @classmethod
-    def of(cls, piece: Piece, lanes: Lanes) -> _Notes:
-        middle, height = lanes.boxes(piece)
+    def of(cls, piece: Piece, rows: NoteRows) -> _Notes:
+        middle, height = rows.boxes(piece)
         return cls(piece.onset, piece.onset + widths(piece), middle - height / 2, height, shades(piece))
 
     def draw(self, axes: Axes, start: int, stop: int, edge: float = 0.7) -> None:
-        """Each note in the row where it begins (gid 'notes'), and what is left of it in the next rows (gid 'held')."""
+        """Each note in the row where it begins (gid 'notes'), and what is left of it in the next systems (gid 'held')."""
         for gid, inside in (
             ("held", (self.onset < start) & (self.end > start)),
             ("notes", (self.onset >= start) & (self.onset < stop)),
@@ -239,7 +241,8 @@ def shades(piece: Piece) -> NDArray[np.float64]:
     from matplotlib.colors import to_rgb
 
     strength = (0.35 + 0.65 * piece.velocity / 127)[:, None]
-    return 1 - strength * (1 - np.array([to_rgb(c) for c in colours(piece)])[piece.part])
+    own = np.array([to_rgb(c) for c in colours(piece)], np.float64)[piece.part]
+    return np.asarray(1 - strength * (1 - own))
 
 
 def _boxes(axes: Axes, left: Any, right: Any, bottom: Any, top: Any, **style: Any) -> None:
@@ -251,23 +254,23 @@ def _boxes(axes: Axes, left: Any, right: Any, bottom: Any, top: Any, **style: An
         axes.add_collection(PolyCollection(list(corners), **{"zorder": 3, **style}), autolim=False)
 
 
-def _mark(axes: Axes, piece: Piece, lanes: Lanes, start: int, stop: int, prompt_end: int) -> None:
+def _mark(axes: Axes, piece: Piece, rows: NoteRows, start: int, stop: int, prompt_end: int) -> None:
     """The prompt and the new music, each tinted and named, and the silence before a pick-up hatched."""
     note: dict[str, Any] = dict(xytext=(3, -3), textcoords="offset points", fontsize=7, va="top", zorder=4, style="italic")
     if start < prompt_end:
         axes.axvspan(start, min(stop, prompt_end), color=_TINT, alpha=0.75, linewidth=0, zorder=0.5, gid="prompt")
         if start == 0:
-            axes.annotate("prompt", (0, lanes.top), color="#92580a", **note)
+            axes.annotate("prompt", (0, rows.top), color="#92580a", **note)
     if start <= prompt_end < stop and 0 < prompt_end < piece.length:
         axes.axvline(prompt_end, color=_FRESH, linewidth=1.2, zorder=2)
-        axes.annotate("new", (prompt_end, lanes.top), color=_FRESH, **note)
+        axes.annotate("new", (prompt_end, rows.top), color=_FRESH, **note)
     if 0 < prompt_end < min(stop, piece.length):
         axes.axvspan(max(start, prompt_end), stop, color="#e3edff", alpha=0.75, linewidth=0, zorder=0.5, gid="new")
     silence = int(piece.onset[0])
     if start == 0 and piece.has_pickup and silence < stop:
         axes.axvspan(0, silence, facecolor="none", edgecolor="#d1d5db", hatch="////", linewidth=0, zorder=1, gid="pick-up")
         axes.annotate(
-            "pick-up", (silence, lanes.bottom), color=_GREY, **{**note, "xytext": (-3, 3), "va": "bottom", "ha": "right"}
+            "pick-up", (silence, rows.bottom), color=_GREY, **{**note, "xytext": (-3, 3), "va": "bottom", "ha": "right"}
         )
 
 
@@ -324,23 +327,23 @@ def plot_sheets(pieces: Sequence[tuple[str, Piece]]) -> list[Figure]:
 def _plot_sheet(pieces: Sequence[tuple[str, Piece]], heading: str, columns: int) -> Figure:
     from matplotlib.figure import Figure
 
-    rows = ceil(len(pieces) / columns)
-    height = 0.55 + rows * 1.65
+    systems = ceil(len(pieces) / columns)
+    height = 0.55 + systems * 1.65
     figure = Figure(figsize=(_WIDTH, height), dpi=_DPI, facecolor="white")
     figure.text(0.25 / _WIDTH, 1 - 0.16 / height, heading, size=11, weight="bold", color=_INK, va="top")
     each = (_WIDTH - 0.25) / columns
     for i, (name, piece) in enumerate(pieces):
         left, bottom = 0.25 + i % columns * each, height - 0.45 - (i // columns + 1) * 1.65 + 0.2
         axes = figure.add_axes((left / _WIDTH, bottom / height, (each - 0.25) / _WIDTH, 1.05 / height))
-        _draw_panel(axes, name, piece, room=int(13 * (each - 0.25)))
+        _draw_panel(axes, name, piece, longest=int(13 * (each - 0.25)))
     return figure
 
 
-def _draw_panel(axes: Axes, name: str, piece: Piece, room: int) -> None:
+def _draw_panel(axes: Axes, name: str, piece: Piece, longest: int) -> None:
     axes.set(xticks=[], yticks=[])
     for side in axes.spines.values():
         side.set(color=_RULE, linewidth=0.6)
-    _name(axes, drawable(name, room, "bold"), 13, fontsize=8.5, weight="bold", color=_INK)
+    _name(axes, drawable(name, longest, "bold"), 13, fontsize=8.5, weight="bold", color=_INK)
     try:
         lines = bar_lines(piece)
     except RenderError:
@@ -348,10 +351,10 @@ def _draw_panel(axes: Axes, name: str, piece: Piece, room: int) -> None:
         axes.text(0.5, 0.5, note, transform=axes.transAxes, ha="center", va="center", fontsize=8, color=_GREY)
         return
     _name(axes, drawable(facts(piece), 60), 3, fontsize=7, color=_GREY)
-    lanes = Lanes.of(piece)
-    axes.set(xlim=(0, lines[-1]), ylim=(lanes.bottom, lanes.top))
-    axes.vlines(lines[1 : -1 : ceil(len(lines) / 40)], lanes.bottom, lanes.top, color="#e5e7eb", linewidth=0.6, zorder=1)
-    _Notes.of(piece, lanes).draw(axes, 0, int(lines[-1]), edge=0)
+    rows = NoteRows.of(piece)
+    axes.set(xlim=(0, lines[-1]), ylim=(rows.bottom, rows.top))
+    axes.vlines(lines[1 : -1 : ceil(len(lines) / 40)], rows.bottom, rows.top, color="#e5e7eb", linewidth=0.6, zorder=1)
+    _Notes.of(piece, rows).draw(axes, 0, int(lines[-1]), edge=0)
 
 
 def _name(axes: Axes, text: str, points_up: int, **style: Any) -> None:

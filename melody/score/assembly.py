@@ -1,9 +1,9 @@
-"""From notes at exact times and the bar lines of a page to a piece, nothing moved but by the rest before a pick-up.
+"""From notes at exact times and the bar lines of a page to a piece; only a pick-up shifts the music, by the rest before it.
 
 Conventions
 -----------
-Times are in units, `UNITS` to a tick of the usual grid; what falls between the ticks is rounded, each onset and each end by
-itself, so that rounding never adds up. A grid finer than the usual one is taken only where a note would vanish.
+Times are in units, `UNITS` to a tick of the default grid of 24 ticks a quarter. Times between the ticks are rounded, each
+onset and each end by itself, so that rounding never adds up. A finer grid is taken only where a note would vanish.
 
 The first bar is a pick-up if it is shorter than its metre and not as long as the second; a rest fills it. Two short bars
 that make up a whole one, as at a repeat, are one. Any other bar that is short or over-full has a time signature of its own;
@@ -29,7 +29,7 @@ QUARTER = TICKS_PER_QUARTER * UNITS
 MAX_NOTES = 200_000
 MAX_BARS = 20_000
 MAX_QUARTERS = 100_000
-_GRIDS = tuple(TICKS_PER_QUARTER * 2**i for i in range(7))
+_GRIDS = tuple(TICKS_PER_QUARTER << i for i in range(7))
 
 
 class Tone(NamedTuple):
@@ -50,7 +50,7 @@ class PageBar(NamedTuple):
 
 @dataclass
 class Page:
-    """What a score says: for each part its notes; the bars; keys as (units, key), tempi as (units, quarters a minute)."""
+    """A score: for each part its notes; the bars; keys as (units, key), tempi as (units, quarters a minute)."""
 
     parts: list[Part]
     notes: list[list[Tone]]
@@ -104,7 +104,7 @@ def _check(page: Page) -> None:
 
 
 def _grid(page: Page) -> int:
-    """The usual grid, or the coarsest on which every note keeps a tick."""
+    """The default grid, or the coarsest finer one on which every note keeps a tick."""
     shortest = min((note.duration for notes in page.notes for note in notes if note.duration), default=QUARTER)
     return next((grid for grid in _GRIDS if shortest * grid >= QUARTER), _GRIDS[-1])
 
@@ -173,16 +173,16 @@ def _signatures_of(
     """
     length = end - start
     legal = metre is not None and metre[0] * 4 * grid % metre[1] == 0
-    usual = TimeSignature(start, *metre) if metre and legal else TimeSignature(start, 4, 4)
-    whole = usual.bar_ticks(grid)
+    own = TimeSignature(start, *metre) if metre and legal else TimeSignature(start, 4, 4)
+    whole = own.bar_ticks(grid)
     if length <= 0:
         return
     if legal and (length % whole == 0 or (last and (length < whole or only))):
-        yield usual
-    elif own := time_signature_of(start, length, grid):
         yield own
+    elif other := time_signature_of(start, length, grid):
+        yield other
     elif rest := time_signature_of(start + length // whole * whole, length % whole, grid):
-        yield usual
+        yield own
         yield rest
 
 

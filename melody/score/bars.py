@@ -2,13 +2,13 @@
 
 Conventions
 -----------
-Durations of notes are in units, `UNITS` to the tick, so that all usual parts of a beat up to its thirteenths are whole; all
-else is in ticks.
+Durations of notes are in units, `UNITS` to the tick, so that a beat can be divided by any number up to 13; all else is
+in ticks.
 
 Printed bars are not all full. A pick-up becomes a rest and then the notes; the end of a strain and the pick-up of the next
-make one bar; a strain that ends short is filled with a rest, since a dance does not wait. A bar that is longer or shorter
+make one bar; a strain that ends short is filled with a rest, since dancers need whole bars. A bar that is longer or shorter
 for no such reason, mostly a slip of the transcriber's, gets a time signature of its own, and the next bar returns to the
-old one. So every bar line of the page is one of the piece, but for those that cut a bar in two.
+old one. So every bar line of the page is a bar line of the piece, except those that cut a bar in two.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Note(NamedTuple):
 class Segment:
     """What stands between two bar lines, a list of notes for each part.
 
-    `metre` is (numerator, denominator); `strong` says that it ends with what may stand in mid-bar: a repeat, a double bar, a
-    change of metre.
+    `metre` is (numerator, denominator). `strong` is true if it ends with a sign that may stand in mid-bar: a repeat, a
+    double bar, a change of metre.
     """
 
     metre: tuple[int, int]

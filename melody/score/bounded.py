@@ -1,8 +1,8 @@
 """Scores of strangers, read in a child process with a clock and a ceiling of memory.
 
-A score of some kilobytes may ask for more than it is, in ways that no check of its numbers foresees. So a folder of scores
-is read by a child process, which takes one after another and is replaced when it has become large, has died, or has read
-many. It reads what would be read here, but that no score takes longer or more memory than `Bounds` allow.
+A score of some kilobytes may take hours or gigabytes to read, for reasons that no check of its numbers foresees. So a folder
+of scores is read by a child process, which takes one after another and is replaced when it has become large, has died, or
+has read many. It reads exactly what this process would, but no score takes longer or more memory than `Bounds` allow.
 
 A single score of up to `SMALL` bytes, not compressed, is read in this process: a child would take a quarter of a second to
 start, and the readers check all numbers themselves.
@@ -26,20 +26,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import numpy as np
 
 from melody.errors import MelodyError, ScoreError
 from melody.piece import Key, Part, Piece, Tempo, TimeSignature
-
-if TYPE_CHECKING:
-    from melody.score.reading import Reading
+from melody.score import formats
+from melody.score.formats import Reading
 
 SMALL = 1 << 16  # bytes
 PATIENCE = 4  # times the seconds that a score may take of the processor, by the clock
 COLUMNS = ("onset", "duration", "pitch", "velocity", "part")
-# Whatever `melody` was imported from here, and no script of the caller's that would run anew.
+# Whatever `melody` was imported from here, and no script of the caller's that would run again.
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from melody.score.bounded import serve; serve()"
 
 
@@ -64,25 +63,23 @@ class Bounds:
 
 
 def read(content: bytes, suffix: str, *, one_of_many: bool = True) -> Reading:
-    """What a score says, given its bytes and how its name ends.
+    """The piece in the bytes of a score; `suffix` is how its name ends.
 
     Parameters
     ----------
     content, suffix
-        As `reading.parse` takes them.
+        As `formats.parse` takes them.
     one_of_many
-        Always in the child, however small it is.
+        Read it in the child, however small it is.
 
     Raises
     ------
     ScoreError
-        As `reading.parse`; or if it took longer or more memory than `Bounds` allow.
+        As `formats.parse`; or if it took longer or more memory than `Bounds` allow.
     """
     alone = not one_of_many and len(content) <= SMALL and suffix != ".mxl"
     if alone or getattr(sys, "frozen", False):  # where Python itself is not at hand, no child can be had
-        from melody.score.reading import parse
-
-        return parse(content, suffix)
+        return formats.parse(content, suffix)
     return _shared(os.getpid()).read(content, suffix)
 
 
@@ -217,8 +214,6 @@ def _received(source: IO[bytes]) -> tuple[dict[str, Any], bytes]:
 
 
 def _reading(answer: tuple[dict[str, Any], bytes], bounds: Bounds) -> Reading:
-    from melody.score.reading import Reading
-
     head, data = answer
     if head["error"] == "memory":
         raise ScoreError(_over(f"more than {bounds.megabytes / 1000:g} GB"))
@@ -255,9 +250,7 @@ def _described(reading: Reading) -> tuple[dict[str, Any], bytes]:
 
 
 def serve() -> None:
-    """Read scores from standard input, and write what they say to standard output, until there are no more."""
-    from melody.score import reading  # before memory is measured
-
+    """Read scores from standard input, and write the pieces to standard output, until there are no more."""
     warnings.simplefilter("ignore")
     source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a library prints is no answer
@@ -268,19 +261,19 @@ def serve() -> None:
             head, content = _received(source)
         except EOFError:
             return
-        answer, data = _answer(reading, head, content)
+        answer, data = _answer(head, content)
         _send(sink, answer | {"grown": (_pages()[1] - at_start) // 10**6}, data)
 
 
-def _answer(reading: Any, head: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytes]:
+def _answer(head: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytes]:
     try:
         with _limited(head["seconds"], head["megabytes"] * 10**6):
-            return _described(reading.parse(content, head["suffix"]))
+            return _described(formats.parse(content, head["suffix"]))
     except MemoryError:
         return {"error": "memory"}, b""
     except MelodyError as error:
         return {"error": f"={error}"}, b""
-    except Exception as error:  # a fault of a reader of ours; the folder goes on, and the verdict says it
+    except Exception as error:  # a fault of a reader of ours; the folder goes on, and the verdict names it
         return {"error": f"=cannot be read ({type(error).__name__}: {error}); please report it, and leave it out"}, b""
 
 
@@ -307,7 +300,7 @@ def _limit(name: str, most: int | None) -> None:
 
 
 def _pages() -> tuple[int, int]:
-    """Bytes of address space and of memory that this process has; nothing where the system does not say."""
+    """Bytes of address space and of memory that this process has; zeros where the system does not give them."""
     try:
         with open("/proc/self/statm", "rb") as file:
             size, resident = file.read().split()[:2]

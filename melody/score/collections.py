@@ -2,11 +2,11 @@
 
 Conventions
 -----------
-Fiddle tunes have one monophonic part; `melody.score.tunes` says how they are read from ABC. Chorales have four, Soprano to
-Bass; they are read straight from the MusicXML files, some fifteen times quicker than through its streams, with fermatas,
-words and grace notes left out, repeats not played out, and the mode of the key told by the last bass note: minor if the
-signature has a minor third above it. `melody.score.bars` says how the bars come about. Velocity is 90; what falls between
-the 24 ticks of a quarter is rounded.
+Fiddle tunes have one monophonic part; how they are read from ABC stands in `melody.score.abc.from_abc`. Chorales have four
+parts, Soprano to Bass. They are read from the MusicXML files directly, some fifteen times quicker than through music21's
+streams. Fermatas, words and grace notes are left out, and repeats are not played out. The last bass note is taken as the
+tonic, and the mode is minor if the signature has a minor third above it. How bars are formed stands in
+`melody.score.bars`. Velocity is 90; times between the 24 ticks of a quarter are rounded.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from xml.etree import ElementTree
 from melody.errors import CorpusError, MelodyError, ScoreError
 from melody.extras import need
 from melody.piece import TICKS_PER_QUARTER, Key, Part, Piece, Tempo
+from melody.score.abc.from_abc import read_tune, title_of
 from melody.score.bars import UNITS, Note, Segment, to_piece
-from melody.score.tunes import read_tune, title_of
 
 CHOIR = tuple(Part(52, name=name) for name in ("Soprano", "Alto", "Tenor", "Bass"))
 CHORALE_QPM = 80

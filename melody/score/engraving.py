@@ -2,8 +2,9 @@
 
 Conventions
 -----------
-`melody.score.notation` decides what stands on the page. Verovio engraves the MusicXML of `melody.score.musicxml`, whose ids
-of notes the SVG keeps; `melody.score.typeset` turns the SVG into PNG and PDF.
+`melody.score.notation.layout` decides what stands on the page. Verovio engraves the MusicXML that
+`melody.score.musicxml.to_musicxml` writes, and the SVG keeps the ids of its notes. `melody.score.typeset` turns the SVG
+into PNG and PDF.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from typing import NamedTuple
 from melody import files
 from melody.errors import ScoreError
 from melody.piece import Piece
-from melody.score.abc import abc_of
-from melody.score.musicxml import musicxml_of
-from melody.score.notation import Notation, notate
+from melody.score.abc.to_abc import abc_of
+from melody.score.musicxml.to_musicxml import musicxml_of
+from melody.score.notation.layout import Notation, notate
 from melody.score.typeset import extra, typeset
 from melody.text import plain
 
@@ -80,26 +81,8 @@ def svg_of(notation: Notation, settings: EngravingSettings, crop: bool = True) -
     """A laid-out piece as SVG pages; `crop` ends a page where its music ends."""
     verovio = extra("verovio")
     verovio.enableLog(verovio.LOG_OFF)
-    scale = round(100 * settings.staff_mm / 7.2) / 100  # verovio takes whole percents of its staves of 7.2 mm
-    margin = 4 if settings.single_page else 12  # a web page has margins of its own
     toolkit = verovio.toolkit()
-    toolkit.setOptions(
-        {
-            "pageWidth": round(settings.width_mm * 10 / scale),
-            "pageHeight": 60_000 if settings.single_page else round(settings.height_mm * 10 / scale),
-            "adjustPageHeight": crop or settings.single_page,
-            "scale": round(100 * scale),
-            **dict.fromkeys(
-                (f"pageMargin{side}" for side in ("Left", "Right", "Top", "Bottom")), round(margin * 10 / scale)
-            ),
-            "footer": "none",
-            "staffLineWidth": 0.2,  # verovio's own 0.15 is less than a pixel on a screen
-            "svgViewBox": True,
-            "svgRemoveXlink": True,
-            "svgFormatRaw": True,
-            "xmlIdSeed": 1,
-        }
-    )
+    toolkit.setOptions(_verovio_options(settings, crop))
     title = notation.piece.title
     if len(title) > MAX_TITLE:
         notation = replace(notation, piece=replace(notation.piece, title=title[: MAX_TITLE - 1] + "…"))
@@ -108,11 +91,29 @@ def svg_of(notation: Notation, settings: EngravingSettings, crop: bool = True) -
     return [toolkit.renderToSVG(page) for page in range(1, toolkit.getPageCount() + 1)]
 
 
+def _verovio_options(settings: EngravingSettings, crop: bool) -> dict[str, object]:
+    scale = round(100 * settings.staff_mm / 7.2) / 100  # verovio takes whole percents of its staves of 7.2 mm
+    margin = round((4 if settings.single_page else 12) * 10 / scale)  # a web page has margins of its own
+    return {
+        "pageWidth": round(settings.width_mm * 10 / scale),
+        "pageHeight": 60_000 if settings.single_page else round(settings.height_mm * 10 / scale),
+        "adjustPageHeight": crop or settings.single_page,
+        "scale": round(100 * scale),
+        **{f"pageMargin{side}": margin for side in ("Left", "Right", "Top", "Bottom")},
+        "footer": "none",
+        "staffLineWidth": 0.2,  # verovio's own 0.15 is less than a pixel on a screen
+        "svgViewBox": True,
+        "svgRemoveXlink": True,
+        "svgFormatRaw": True,
+        "xmlIdSeed": 1,
+    }
+
+
 # Files
 
 
 class Written(NamedTuple):
-    """What `write_score` wrote, and what the page says otherwise than the piece."""
+    """The files that `write_score` wrote, and sentences on where the page differs from the piece."""
 
     paths: tuple[Path, ...]
     remarks: tuple[str, ...]
@@ -122,7 +123,7 @@ def write_score(piece: Piece, path: str | PathLike[str], *, settings: EngravingS
     """Write a score in the form that the suffix names: .svg .png .pdf .musicxml .xml .mxl .abc.
 
     A PDF holds all pages. Of SVG and PNG the first page is `path`, the following ones NAME-2.svg, NAME-3.svg ...
-    Pictures put chorales on two staves if the settings say so; the other forms keep one staff a part.
+    Pictures put chorales on two staves if the settings ask for it; the other formats keep one staff a part.
 
     Raises
     ------

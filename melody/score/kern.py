@@ -8,7 +8,7 @@ spines (**text, **dynam) are passed over.
 
 Pitch is as encoded, which in **kern is what sounds; `*ITr` is for printing alone. Grace notes (q) have no time and are left
 out. A record begins when the notes before it in its spines end; where these disagree, the later end counts, so that parts
-cannot run out of step. Times are in units of `melody.score.assembly`.
+stay together. Times are in units of `melody.score.assembly`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from dataclasses import dataclass, field, replace
 from melody.errors import ScoreError
 from melody.piece import Key, Part, Piece
 from melody.score import assembly
-from melody.score.abc_reader.fields import metre_of
-from melody.score.abc_reader.text import decode, plain
+from melody.score.abc.abc_text import decode, plain
+from melody.score.abc.fields import metre_of
 from melody.score.assembly import MAX_NOTES, QUARTER, Page, PageBar, Tone
 from melody.score.bars import UNITS
 
@@ -43,7 +43,7 @@ _PROGRAMS = {
 
 @dataclass
 class _Spine:
-    """A column: the part it plays, None if it is no **kern; where its last note ends; `free` if it has just split off."""
+    """A column: the part it plays, None if it is no **kern; where its last note ends; `free` if it is split off just now."""
 
     part: int | None
     end: int = 0
@@ -77,7 +77,7 @@ class _Bars:
 
 
 def read_kern(content: bytes, repairs: Counter[str]) -> Piece:
-    """The piece in a Humdrum file with **kern spines; what was left out or changed is added to `repairs`.
+    r"""The piece in a Humdrum file with **kern spines; what was left out or changed is added to `repairs`.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def read_kern(content: bytes, repairs: Counter[str]) -> Piece:
 
     Examples
     --------
-    >>> tune = read_kern(b"**kern\\n*M2/4\\n*k[f#]\\n=1\\n8.g\\n16f#\\n4b-\\n==\\n*-\\n", Counter())
+    >>> tune = read_kern(b"**kern\n*M2/4\n*k[f#]\n=1\n8.g\n16f#\n4b-\n==\n*-\n", Counter())
     >>> tune.onset, tune.pitch
     (array([ 0, 18, 24]), array([67, 66, 70]))
     """
@@ -218,7 +218,7 @@ class _Kern:
             part.program = _PROGRAMS[text[2:].lower()]
 
     def _key(self, at: int, fifths: int | None = None, tonic: str = "") -> None:
-        """A signature, or the name of a key, which tells the mode; the signature counts."""
+        """Take a signature, or the name of a key, which gives the mode; where both stand, the signature counts."""
         old = self.keys.get(at)
         if tonic:
             minor = tonic[0].islower()
@@ -266,7 +266,7 @@ class _Kern:
             self.bars.waits = False
 
     def _play(self, spine: _Spine, notes: list[tuple[int, int | None, str] | None]) -> None:
-        """The notes of a token; the first says how long the spine is held."""
+        """Take the notes of a token; the length of the first is that of the token."""
         assert spine.part is not None
         part = self.parts[spine.part]
         sounding = [note for note in notes if note is not None]
@@ -324,7 +324,7 @@ def _note(text: str) -> tuple[int, int | None, str] | None:
 
 
 def _pitch(found: re.Match[str]) -> int:
-    """c is middle C, cc the C above, C the one below, CC that below it."""
+    """Pitch of letters: c is middle C, cc the C above, C the one below, CC that below it."""
     letters = found[1] or found[2]
     run = len(found[0]) - len(found[3])
     octave = run - 1 if letters.islower() else -run
@@ -340,15 +340,15 @@ def _units(number: str, divisor: str, dots: str) -> int:
         raise ValueError(f"{number[:8]}{'%' * bool(divisor)}{divisor[:8]} with {len(dots)} dots is no duration")
     over, under = int(divisor or 1), int(number)
     if under == 0:
-        over, under = 2 ** len(number), 1
-    over, under = 4 * QUARTER * over * (2 ** (len(dots) + 1) - 1), under * 2 ** len(dots)
+        over, under = 1 << len(number), 1
+    over, under = 4 * QUARTER * over * ((2 << len(dots)) - 1), under << len(dots)
     return (2 * over + under) // (2 * under)
 
 
 def _fifths(accidentals: str) -> int | None:
-    """Sharps or flats of a signature; None if it is not one of the usual."""
+    """Sharps or flats of a signature; None if they are no signature of a key."""
     names = re.findall(r"([a-g])([#\-n]?)", accidentals)
-    for order, sign, way in ((_SHARPS, "#", 1), (_FLATS, "-", -1)):
+    for order, sign, step in ((_SHARPS, "#", 1), (_FLATS, "-", -1)):
         if sorted(names) == sorted((letter, sign) for letter in order[: len(names)]):
-            return way * len(names)
+            return step * len(names)
     return None

@@ -2,8 +2,8 @@
 
 The method of Krumhansl and Schmuckler (C. Krumhansl, Cognitive Foundations of Musical Pitch, 1990) with the profiles of
 Temperley from the Kostka-Payne corpus (D. Temperley, Music and Probability, 2007): the key whose profile correlates best
-with the durations. Of 36 Bach chorales the soprano alone tells key and mode in 27 cases, the signature in 31; Krumhansl's
-own profiles find 21 and 23.
+with the durations. From the sopranos of 36 Bach chorales it finds key and mode in 27 cases and the signature in 31; with
+Krumhansl's own profiles in 21 and 23.
 """
 
 from __future__ import annotations

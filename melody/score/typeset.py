@@ -48,9 +48,8 @@ def typeset(pages: list[str], title: str, form: str, dpi: int) -> bytes:
         width, height = _size_mm(svg)
         image = f'image(bytes(sys.inputs.page{i}), format: "svg", width: 100%)'
         source.append(f"#page(width: {width}mm, height: {height}mm, {image})")
-    return typst.compile(
-        "\n".join(source).encode(), format=form, ppi=float(dpi), sys_inputs=inputs, ignore_system_fonts=True
-    )
+    page = "\n".join(source).encode()
+    return bytes(typst.compile(page, format=form, ppi=float(dpi), sys_inputs=inputs, ignore_system_fonts=True))
 
 
 def _size_mm(svg: str) -> tuple[float, float]:

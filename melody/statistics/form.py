@@ -50,7 +50,7 @@ def opening_returns(piece: Piece) -> float:
     return float(bars[4:6] == bars[:2] and all(bars[:2]))
 
 
-def bars_heard_twice(piece: Piece) -> float:
+def bars_occurring_twice(piece: Piece) -> float:
     """Share of bars that occur more than once in the piece; NaN without bars."""
     bars = [bar for bar in bars_of(piece) if bar]
     times = Counter(bars)
@@ -59,7 +59,7 @@ def bars_heard_twice(piece: Piece) -> float:
 
 def has_no_repeated_bar(piece: Piece) -> float:
     """Whether no bar occurs twice; NaN without bars."""
-    share = bars_heard_twice(piece)
+    share = bars_occurring_twice(piece)
     return share if np.isnan(share) else float(share == 0)
 
 

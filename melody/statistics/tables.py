@@ -2,7 +2,7 @@
 
 A measure gives of each piece a count and out of how many, so that its value over pieces is the sum of the counts over the
 sum of the others, in percent: a truth value counts once a piece, a share as itself, parallels by their changes of chord. The
-interval is that of the percentile bootstrap over pieces (Efron and Tibshirani 1993): pieces, not notes, are drawn anew.
+interval is that of the percentile bootstrap over pieces (Efron and Tibshirani 1993): pieces, not notes, are resampled.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _long_phrases(piece: Piece) -> tuple[int, int]:
 
 FORM: Mapping[str, Count] = {
     "bars 5-6 are bars 1-2 again": _share(form.opening_returns),
-    "bars that occur twice": _share(form.bars_heard_twice),
+    "bars that occur twice": _share(form.bars_occurring_twice),
     "no bar occurs twice": _share(form.has_no_repeated_bar),
     "length is a multiple of 8 bars": _share(partial(form.is_multiple_of, bars=8)),
     "length is a multiple of 4 bars": _share(partial(form.is_multiple_of, bars=4)),
@@ -91,7 +91,7 @@ def _estimate(counts: NDArray[np.float64], seed: int) -> Estimate:
     total, out_of = counts.sum(axis=0)
     if not out_of:
         return Estimate(math.nan, math.nan, math.nan)
-    drawn = np.random.default_rng(seed).multinomial(len(counts), np.full(len(counts), 1 / len(counts)), RESAMPLES)
-    sums = drawn @ counts  # (resamples, 2)
+    resampled = np.random.default_rng(seed).multinomial(len(counts), np.full(len(counts), 1 / len(counts)), RESAMPLES)
+    sums = resampled @ counts  # (resamples, 2)
     low, high = np.percentile(100 * sums[sums[:, 1] > 0, 0] / sums[sums[:, 1] > 0, 1], [2.5, 97.5])
     return Estimate(100 * total / out_of, float(low), float(high))

@@ -107,7 +107,7 @@ def _fit_parts(vocabulary: Vocabulary, piece: Piece, changes: list[str]) -> Piec
         room[nearest] -= 1
         parts[number] = Part(*nearest)
         if nearest[0] != part.program:
-            changes.append(f"{describe(part)} played as program {nearest[0]}")
+            changes.append(f"{describe(part)} played as {describe(parts[number])}")
     return replace(piece, parts=tuple(parts))
 
 

@@ -38,6 +38,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.errors import VocabularyError
+from melody.general_midi import instrument_name
 from melody.piece import MAX_TICK, TICKS_PER_QUARTER, Ints, Key, Part, Piece, Tempo, TimeSignature
 from melody.signatures import check_range
 from melody.tokens import stored
@@ -478,8 +479,8 @@ def _look_up(name: str, table: Sequence[int], values: Ints) -> Ints:
 
 
 def describe(part: Part) -> str:
-    """An instrument in words."""
-    return "a drum kit" if part.is_drum else f"an instrument of program {part.program}"
+    """An instrument in words: its General MIDI name and program."""
+    return "a drum kit" if part.is_drum else f"{instrument_name(part)} (program {part.program})"
 
 
 def spell(kind: int, value: Any) -> str:

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from melody.sampling.quality import run_of
+from melody.text import counted
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import KIND, VALUE, Rows, Vocabulary
 from melody.training.records import Alarm, History, Plan
-from melody.wording import counted
 
 FEW_PIECES, FEW_NOTES = 20, 2_000
 SETTLED = 150  # optimizer steps after which a model must have learnt something; the warm-up takes up to 100

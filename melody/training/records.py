@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from melody.network.cells import CellName
 from melody.network.settings import ModelSettings
+from melody.text import counted
 from melody.training.settings import TrainingSettings
-from melody.wording import counted
 
 EpochsBy = Literal["time", "music", "you"]
 History = list[dict[str, Any]]  # one plain dictionary an epoch, see `melody.training.watch`

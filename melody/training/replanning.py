@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from statistics import median
 
+from melody.text import counted
 from melody.training.records import Alarm, History, Plan, in_seconds
-from melody.wording import counted
 
 LAST = 5  # epochs whose median is how long one takes: a single slow one decides nothing
 SPARE = 0.9  # of the time that is left, for more epochs

@@ -9,7 +9,7 @@ from functools import lru_cache
 from stat import S_ISREG
 
 from melody.errors import MidiError, ScoreError
-from melody.score.abc_reader.text import Tune, decode, tunes_of
+from melody.score.abc.abc_text import Tune, decode, tunes_of
 
 SUFFIX = ".abc"
 MAX_BYTES = 8_000_000  # of a file that is looked through; a larger one is refused when it is read

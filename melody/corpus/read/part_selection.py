@@ -46,6 +46,13 @@ def _only(piece: Piece, numbers: list[int]) -> Piece:
 
 
 def chosen_part(piece: Piece, part: str) -> tuple[int, str]:
+    """The number of the part that is named, and how it was found, in words.
+
+    Raises
+    ------
+    CorpusError
+        If there is no such part.
+    """
     if part.isdecimal():
         if not 1 <= int(part) <= len(piece.parts):
             raise CorpusError(f"has parts 1 to {len(piece.parts)}, not {part}")

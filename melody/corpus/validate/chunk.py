@@ -26,9 +26,8 @@ from melody.corpus.verdict import Cause, Status
 from melody.errors import CorpusError, MelodyError, MidiError
 from melody.midi.source import Source, source_of, to_piece
 from melody.piece import Part, Piece
-from melody.text import for_terminal
+from melody.text import counted, for_terminal
 from melody.tokens.usage import part_keys
-from melody.wording import counted
 
 NAME_LENGTH = 64  # of a part
 

@@ -26,9 +26,9 @@ from melody.sampling.source import Source
 from melody.sampling.tasks.continuation import continuations
 from melody.sampling.tasks.infill import vary
 from melody.sampling.tasks.part_choice import Exchanged, Heard, New, heard, with_notes
+from melody.text import counted
 from melody.threads import one_thread
 from melody.tokens.vocabulary import Vocabulary
-from melody.wording import counted
 
 
 @dataclass(frozen=True)

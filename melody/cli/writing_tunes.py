@@ -1,0 +1,158 @@
+"""What commands that make tunes have in common: tunes are checked, written, shown and remarked on."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from melody import files
+from melody.cli import typed
+from melody.cli.options import Drawing, Writing
+from melody.cli.screen import Progress, say, show
+from melody.cli.targets import Targets, for_tunes, short
+from melody.errors import MelodyError
+from melody.limits import Limits
+
+if TYPE_CHECKING:
+    from melody.piece import Piece
+    from melody.sampling import Model, SamplingSettings
+    from melody.sampling.tasks.midi_edit import Edited
+
+
+def targets_of(writing: Writing, *words: str, source: Path | None = None) -> Targets:
+    """Where tunes go, never over `source`, the file that is read; their names consist of the words."""
+    return for_tunes(writing.out, "-".join(map(short, words)), writing.number, writing.also, writing.force, source)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A tune, and what is known of it."""
+
+    piece: Piece
+    prompt_end: int = 0
+    remarks: tuple[str, ...] = ()
+    first_bar: int | None = None
+    removed: float = 0.0
+    nats: float = float("nan")
+    faults: tuple[str, ...] = ()
+    in_file: Edited | None = None  # if it was put into the bytes of a file
+    data: bytes = b""  # the bytes to write, if they are not those of the piece alone
+
+
+@dataclass(frozen=True)
+class Page:
+    """What stands at the top of the page that shows the tunes."""
+
+    heading: str
+    model: Model
+    settings: SamplingSettings
+    limits: Limits
+
+
+def write_tunes(made: Iterable[Made], targets: Targets, drawing: Drawing, writing: Writing, page: Page) -> None:
+    """Write each tune as soon as it is made, its sound and picture if they are wanted, and at last the page."""
+    shown = []
+    for number, (path, tune) in enumerate(zip(targets.paths, _with_progress(made, len(targets.paths)))):
+        data = _checked(tune, page.limits)
+        if targets.folder:
+            files.make_folder(targets.folder)
+        files.write_bytes(path, data)
+        show(path)
+        if number == 0 and drawing.is_new:
+            _report_seed(targets, drawing)
+        _write_beside(path, tune, writing)
+        _report(path, tune, page.limits)
+        shown += [(path, tune)] if writing.html else []
+    if shown:
+        _write_page(shown, targets, page)
+
+
+def _with_progress(made: Iterable[Made], count: int) -> Iterator[Made]:
+    """The tunes, with a bar for how many there are."""
+    with Progress("writing", "tunes") as update:
+        for number, tune in enumerate(made, 1):
+            yield tune
+            update(number, count)
+
+
+def _report_seed(targets: Targets, drawing: Drawing) -> None:
+    """The command that writes the same again: not before something is written, and early where there is much to write."""
+    replacing = [] if targets.folder or "--force" in typed else ["--force"]
+    again = shlex.join(["melody", *typed, "--seed", str(drawing.number), *replacing])
+    say(f"seed {drawing.number}: {again} writes {'it' if len(targets.paths) == 1 else 'them'} again")
+
+
+def _write_beside(path: Path, tune: Made, writing: Writing) -> None:
+    if writing.wav:
+        from melody.render import render_wav
+
+        render_wav(tune.piece, path.with_suffix(".wav"))
+        show(path.with_suffix(".wav"))
+    if writing.png:
+        from melody.report.roll import write_plot
+
+        write_plot(tune.piece, path.with_suffix(".png"), prompt_end=tune.prompt_end)
+        show(path.with_suffix(".png"))
+
+
+def _checked(tune: Made, limits: Limits) -> bytes:
+    """The bytes of the file, which have been read back and keep to the limits."""
+    from melody import midi
+    from melody.limits import verify
+
+    data = tune.in_file.data if tune.in_file else tune.data or midi.to_bytes(tune.piece)
+    if limits != Limits():
+        grid = tune.piece.ticks_per_quarter
+        piece = tune.in_file.read_again() if tune.in_file else midi.parse(data, ticks_per_quarter=grid).piece
+        breaches = verify(piece, limits, start=tune.prompt_end, first_bar=tune.first_bar)
+        if breaches:
+            raise MelodyError(
+                f"the tune breaks a limit, which is a fault of this program ({breaches[0]}); it is not written, report it"
+            )
+    return data
+
+
+def _report(path: Path, tune: Made, limits: Limits) -> None:
+    """Remarks on a tune: what share of the probability the limits took, how likely it is, its faults."""
+    remarks = [f"the limits took {tune.removed:.1%} of the probability"] if limits.more_than_bars else []
+    remarks += [f"{tune.nats:.3f} nats a note"] if tune.nats == tune.nats else []
+    remarks += [", ".join(tune.faults)] if tune.faults else []
+    if remarks:
+        say(f"{path.name}: {'; '.join(remarks)}")
+
+
+def _write_page(shown: list[tuple[Path, Made]], targets: Targets, page: Page) -> None:
+    """One page with all the tunes, beside them; and in a folder the list of its pages and tunes."""
+    from melody.report.page import write_page
+    from melody.report.page_tune import page_tune
+
+    tunes = []
+    with Progress("making the page", "tunes") as update:
+        for path, tune in shown:
+            tunes.append(page_tune(path.stem, tune.piece, prompt_end=tune.prompt_end, remarks=tune.remarks))
+            update(len(tunes), len(shown))
+    write_page(targets.page, tunes, heading=page.heading, settings=_settings(page))
+    show(targets.page)
+    if targets.folder:
+        _write_index(targets.folder)
+
+
+def _write_index(folder: Path) -> None:
+    from melody.report.contents import write_contents
+
+    path = folder / "index.html"
+    if write_contents(folder, path):
+        show(path)
+    else:
+        say(f"{path} is another program's and stays as it is")
+
+
+def _settings(page: Page) -> dict[str, str]:
+    shown = {"model": f"{page.model.file.name} {page.model.file.fingerprint}"} | {
+        k.replace("_", "-"): str(v) for k, v in asdict(page.settings).items() if v is not None
+    }
+    words = page.limits.told.split(" ") if page.limits.more_than_bars else []
+    return shown | dict(word.split("=", 1) for word in words if "=" in word)

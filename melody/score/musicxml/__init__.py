@@ -1,0 +1,1 @@
+"""MusicXML 4.0: documents written, and documents of others read, damaged ones too."""

@@ -1,0 +1,1 @@
+"""What stands on a page of music: bars, staves, voices, written values, spelling."""
