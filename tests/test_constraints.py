@@ -15,7 +15,7 @@ from melody.piece import Part, Piece
 from melody.sampling.constraints.base import Constraint, Masks
 from melody.sampling.constraints.counterpoint import Counterpoint
 from melody.sampling.constraints.live import Live, Steering
-from melody.sampling.constraints.observations import Observations, decoded, observe
+from melody.sampling.constraints.observations import Observations, decoded, observe, timed
 from melody.sampling.constraints.observed import Observed
 from melody.sampling.constraints.user import user_limits
 from melody.sampling.constraints.user.lookahead import Lookahead
@@ -356,3 +356,18 @@ def test_verify_agrees_on_a_gap_under_chords() -> None:
     for piece in pieces:
         inside = piece.slice(2 * bar, 4 * bar)
         assert verify(inside, limits, first_bar=0) == ()
+
+
+@pytest.mark.parametrize("new", [1, 2])
+def test_an_observed_note_is_not_one_too_many_because_of_new_ones(new: int) -> None:
+    """Two notes at once at most: beside one new note the observed one may come, beside two it may not."""
+    vocabulary = vocabulary_of("chords")
+    seen = observe(vocabulary, chords(2), np.array([True, False]), 24, 72, to_the_end=True)
+    limits = user_limits(vocabulary, Limits.parse(max_polyphony=2))
+    masks = Masks(Grammar(vocabulary, 1), [Observed(vocabulary, seen), *limits])
+    for row in timed(vocabulary, seen.rows[: seen.prefix], seen.tick[: seen.prefix]):
+        masks.push(row[None])
+    for number, step in enumerate((12, 12, 12, 0)[: 2 + new]):  # at 24 and 36 one, at 48 one or two
+        time, value = 1 + vocabulary.shifts.index(step), vocabulary.first_pitch + 15 + number
+        masks.push(np.array([[time, FIRST_PART, value, vocabulary.durations.index(12), 0]]))
+    assert masks.kinds(np.array([1 + vocabulary.shifts.index(0)]))[0, FIRST_PART + 1] == (new == 1)
