@@ -145,8 +145,8 @@ class Particles:
     def _keep_living(self, particles: Ints) -> None:
         if not len(particles):
             raise SamplingError(
-                "the model finds no way to what is to follow; choose other bars, another seed or more candidates, or loosen the "
-                "limits, if there are any"
+                "the model finds no way to what is to follow; choose other bars, another seed or more candidates, "
+                "or loosen the limits, if there are any"
             )
         if particles[0] != 0:
             self._reference = None
