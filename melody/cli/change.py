@@ -130,7 +130,7 @@ def vary(
     for remark in dict.fromkeys(remark for one in varied for remark in one.made.remarks):
         say(f"{tune.name}: {remark}")
     made = [Made(v.made.piece, remarks=v.made.remarks, data=v.data) for v in varied]
-    page = Page(f"{tune.stem}, bars {bars} by {loaded.file.name}", loaded, settings, limits)
+    page = Page(f"{tune.stem}, bars {bars} by {loaded.file.name}", loaded, settings, Limits())
     write_tunes(made, targets, drawing, writing, page)
 
 
@@ -171,7 +171,7 @@ def harmonize(
     for remark in harmonized[0].remarks:
         say(f"{melody.name}: {remark}")
     made = [Made(harmony.piece, remarks=harmony.remarks) for harmony in harmonized]
-    page = Page(f"{melody.stem}, set by {loaded.file.name}", loaded, settings, voices.limits)
+    page = Page(f"{melody.stem}, set by {loaded.file.name}", loaded, settings, Limits())
     write_tunes(made, targets, drawing, writing, page)
 
 
