@@ -2,10 +2,11 @@
 
 A safetensors file (no pickle: loading runs no code) whose metadata holds the rest as JSON, with a SHA-256 of all of it.
 Anybody can make a file with a right checksum, so nothing in it is trusted. Settings and vocabulary, whose every number is
-bounded, say the name and the shape of each weight; they are compared with the file's own table before any weight is read.
+bounded, determine the name and the shape of each weight; these are compared with the file's own table before any weight is
+read.
 
 The checksum is that of names, types, shapes and contents one after another. No two files that are accepted give the same
-sequence of bytes: the names are those that settings and vocabulary say, and JSON holds no zero byte, which stands between
+sequence of bytes: the names follow from settings and vocabulary, and JSON holds no zero byte, which stands between
 the texts.
 """
 
@@ -163,7 +164,7 @@ def _checked_format(texts: dict[str, str]) -> str:
 
 
 def _described(texts: Mapping[str, str]) -> ModelFile:
-    """What the texts say, without the weights."""
+    """The file that the texts describe, without its weights."""
     try:
         vocabulary = Vocabulary.from_dict(_parsed(texts["vocabulary"]))
         settings, manifest, training = (_parsed(texts[name]) for name in ("settings", "manifest", "training"))
@@ -172,8 +173,8 @@ def _described(texts: Mapping[str, str]) -> ModelFile:
     except (ValueError, RecursionError) as error:
         if isinstance(error, ModelFileError):
             raise
-        said = error if isinstance(error, VocabularyError) else str(error)[:120]
-        raise ModelFileError(f"its description is damaged ({said}); get it again") from error
+        fault = error if isinstance(error, VocabularyError) else str(error)[:120]
+        raise ModelFileError(f"its description is damaged ({fault}); get it again") from error
     return ModelFile({}, vocabulary, settings, manifest, training)
 
 
@@ -214,7 +215,7 @@ def _finite(digits: str) -> float:
 
 
 def _check_facts(training: Mapping[str, Any]) -> None:
-    """What generating goes by; what else it looks at is passed over if it makes no sense (`melody.sampling.prior`)."""
+    """What generating goes by; other facts are passed over if they make no sense (`melody.sampling.prior`)."""
     for name in ("longest_piece", "longest_run"):
         value = training.get(name, 0)
         if type(value) is not int or not 0 <= value <= MAX_EVENTS:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
+from averaging import Averaging
 from conftest import small_corpus
 from music import folk_tune, random_piece
 
-from melody import export, modelfile
+from melody import export, midi, modelfile
+from melody.cli import main
 from melody.dataset import BatchSettings, with_features
 from melody.errors import ModelFileError
 from melody.modelfile import ModelFile
@@ -24,6 +27,7 @@ from melody.network.model import MelodyLSTM, ModelSettings
 from melody.network.settings import Intervals, weight_shapes
 from melody.sampling import Model
 from melody.tokens import FIELDS, Vocabulary
+from melody.tokens.features import columns
 from melody.training.run import fit
 from melody.training.settings import TrainingSettings
 
@@ -62,12 +66,12 @@ def _events(vocabulary: Vocabulary, numbers: range, length: int) -> torch.Tensor
 
 
 def _state(model: MelodyLSTM, streams: int) -> tuple[dict[str, torch.Tensor], State]:
-    """A state that is not zero, as torch and as the engines carry it."""
-    _, empty = model(torch.zeros(streams, 1, len(model.offsets), dtype=torch.long))
-    random = torch.Generator().manual_seed(1)
-    state = {name: torch.rand(array.shape, generator=random) * 2 - 1 for name, array in empty.items()}
-    columns = {name: array.permute(0, 2, 1).reshape(-1, streams).numpy() for name, array in state.items()}
-    return state, State(columns)
+    """The state after three events, as torch carries it, and as engines do, all layers of an array in one block."""
+    events = torch.zeros(streams, 3, len(model.offsets), dtype=torch.long)
+    _, state = model(events + torch.arange(streams)[:, None, None] % 2)
+    state = {name: array.detach() for name, array in state.items()}
+    own, empty = {name: array.permute(0, 2, 1).numpy() for name, array in state.items()}, model.cell.begin(streams)
+    return state, State({name: own[name] if empty[name].ndim > 2 else own[name].reshape(-1, streams) for name in own})
 
 
 def _sigmoid(x: Array) -> Array:
@@ -173,7 +177,8 @@ BOUND = {"numpy": 1e-5, "onnx": 1e-5, "int8": 0.1}  # how far from torch's
 def test_torch_numpy_and_onnx_take_the_same_steps(vocabulary: Vocabulary, name: CellName, layers: int, streams: int) -> None:
     """From a state that is not zero; alone, two, a few and many streams, which NumPy computes each in another way."""
     model = _model(vocabulary, replace(SMALL, cell=name, num_layers=layers))
-    events, (of_torch, of_engines) = _events(vocabulary, range(streams), 8), _state(model, streams)
+    events, (of_torch, of_engines) = _events(vocabulary, range(streams), 32)[:, 24:], _state(model, streams)
+    assert events[..., columns(vocabulary).conditions].any()  # something is repeated there
     hidden, after = model(events[:, :-1], of_torch)
     expected, width = model.logits(hidden, events[:, 1:]), len(model.offsets)
     for kind, engine in _engines(_file(vocabulary, model)).items():
@@ -245,7 +250,7 @@ def test_a_file_that_names_another_cell_than_it_holds_is_refused(vocabulary: Voc
 
 @each_cell
 def test_a_small_model_learns_writes_within_limits_and_is_exported(name: CellName, tmp_path: Path) -> None:
-    """From a few tunes to a file that ONNX Runtime runs; the file says which cell it is."""
+    """From a few tunes to a file that ONNX Runtime runs; the file names its cell."""
     corpus, path = small_corpus(40), tmp_path / "tiny.safetensors"
     shape = ModelSettings(hidden_size=32, num_layers=1, embedding_size=32, head_size=32, dropout=0.0, cell=name)
     settings = TrainingSettings(epochs=6, model=shape, batch=BatchSettings(batch_size=4), learning_rate=1e-2, samples=0)
@@ -262,3 +267,51 @@ def test_a_small_model_learns_writes_within_limits_and_is_exported(name: CellNam
     assert cost["numpy"] == pytest.approx(result.test, abs=1e-4)
     assert cost["onnx"] == pytest.approx(cost["numpy"], abs=1e-5)
     assert cost["int8"] == pytest.approx(cost["numpy"], abs=0.02)
+
+
+def test_the_command_line_trains_lists_measures_and_adapts_another_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("songs").mkdir()
+    for n in range(12):
+        midi.write(folk_tune(n), Path("songs") / f"{n}.mid")
+    assert main(["train", "songs", "--cell", "gru", "--hidden-size", "16", "--layers", "1", "--epochs", "1"]) == 0
+    shown = capsys.readouterr().err
+    assert "plan: GRU 1 x 16, " in shown and re.search(r"^ *GRU +[0-9.]+$", shown, re.MULTILINE)
+    assert main(["models"]) == 0 and "GRU 1 x 16" in capsys.readouterr().err
+    assert main(["evaluate", "songs", "songs", "--split", "all"]) == 0
+    assert re.search(r"^ *GRU +[0-9.]+ ", capsys.readouterr().err, re.MULTILINE)
+    adapting = ["train", "songs", "--from", "songs", "--epochs", "1", "--samples", "0", "--out", "b.safetensors"]
+    assert main([*adapting, "--cell", "lstm"]) == 2 and "leave out --cell" in capsys.readouterr().err
+    assert main(adapting) == 0 and modelfile.load("b.safetensors").settings["cell"] == "gru"
+    assert main(["train", "songs", "--plan", "--cell", "elman"]) == 2
+    assert "'lstm', 'gru'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("streams", [1, 13])
+def test_a_new_cell_is_a_file_and_a_row(vocabulary: Vocabulary, streams: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One whose state grows, and that nothing else knows of, keeps the laws: those above, as they are."""
+    new: Any = "averaging"
+    monkeypatch.setitem(CELLS, new, Averaging)
+    test_a_model_file_knows_the_weights_that_torch_has(vocabulary, new, 1, "own")
+    test_the_last_event_teaches_from_the_first(vocabulary, new)
+    test_torch_numpy_and_onnx_take_the_same_steps(vocabulary, new, 1, streams)
+    for kind in BOUND:
+        test_other_streams_are_not_affected(vocabulary, new, kind)
+
+
+@pytest.mark.parametrize("kind", ["numpy", "onnx"])
+def test_streams_of_different_ages_go_on_together(
+    vocabulary: Vocabulary, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that joins later is what it is alone, though its state is padded."""
+    new: Any = "averaging"
+    monkeypatch.setitem(CELLS, new, Averaging)
+    model = _model(vocabulary, replace(SMALL, cell=new, num_layers=1))
+    engine, (_, old), young = _engines(_file(vocabulary, model))[kind], _state(model, 2), model.cell.begin(1)
+    event = _events(vocabulary, range(3), 2)[:, 1, : len(model.offsets)].numpy()
+    together, after = engine.step(event, old.join(young))
+    alone, _ = engine.step(event[2:], young)
+    assert after["past"].shape == (4, 16, 3) and np.allclose(together[2:], alone, atol=1e-6)
+    assert np.allclose(together[:2], engine.step(event[:2], old)[0], atol=1e-6)

@@ -355,7 +355,7 @@ def test_what_the_user_asks_for_is_planned(tmp_path: Path) -> None:
     settings = TrainingSettings(epochs=7, hidden_size=32, num_layers=3, dropout=0.1, learning_rate=0.01, precision="bf16")
     planned = plan(small_corpus(20), settings)
     shape = planned.model
-    assert (shape.hidden_size, shape.num_layers, shape.dropout) == (32, 3, 0.1)
+    assert (shape.cell, shape.hidden_size, shape.num_layers, shape.dropout) == ("lstm", 32, 3, 0.1)
     assert (planned.epochs, planned.learning_rate, planned.precision) == (7, 0.01, "bf16")
 
 
@@ -379,6 +379,7 @@ def test_what_the_user_asks_for_is_planned(tmp_path: Path) -> None:
         {"learning_rate": float("nan")},
         {"dropout": 1.0},
         {"hidden_size": 0},
+        {"cell": "LSTM"},
         {"samples": -1},
         {"batch": BatchSettings(batch_size=0)},
     ],
@@ -594,6 +595,8 @@ def test_adapting_beats_beginning_anew(trained: Path, tmp_path: Path) -> None:
     assert modelfile.load(tmp_path / "a.safetensors").training["started_from"].startswith("rules ")
     with pytest.raises(TrainingError, match="keeps its shape"):
         fit(corpus, tmp_path / "c.safetensors", replace(settings, hidden_size=32), start=start)
+    with pytest.raises(TrainingError, match="leave out --cell"):
+        fit(corpus, tmp_path / "c.safetensors", replace(settings, cell="gru"), start=start)
 
 
 def test_the_nearest_meaning() -> None:

@@ -13,7 +13,7 @@ _LICENCE = "models that come with the program are under its licence, Apache 2.0,
 
 @app.command()
 def models() -> None:
-    """List the models that a name alone finds, with what they were trained on and how well they predict it.
+    """List the models that a name alone finds: their music, their network, and how well they predict.
 
     They stand in the folder checkpoints, where **melody train** writes, or come with the program.
 
@@ -24,7 +24,7 @@ def models() -> None:
 
     rows = [_row(path) for path in known.available()]
     if rows:
-        header = ("name", "music", "pieces", "nats a note", "n-gram", "MB", "file")
+        header = ("name", "music", "pieces", "network", "nats a note", "n-gram", "MB", "file")
         table(header, rows)
     say("write with one: melody generate NAME; train your own: melody train FOLDER")
     say(_LICENCE)
@@ -35,12 +35,13 @@ def _row(path: Path) -> tuple[str, ...]:
     from melody import modelfile
     from melody.errors import ModelFileError
     from melody.models import name_of
+    from melody.network.settings import settings_of
 
     megabytes = f"{path.stat().st_size / 1e6:.1f}"
     try:
         file = modelfile.load(path)
     except ModelFileError as error:
-        return (name_of(path), str(error).removeprefix(f"{path}: "), "", "", "", megabytes, str(path))
+        return (name_of(path), str(error).removeprefix(f"{path}: "), "", "", "", "", megabytes, str(path))
     result: Mapping[str, Any] = file.training.get("result") or {}
     pieces = file.manifest.get("counts", {}).get("kept")
     nats = [_number(result.get(name)) for name in ("test", "ngram")]
@@ -48,6 +49,7 @@ def _row(path: Path) -> tuple[str, ...]:
         name_of(path),
         str(file.manifest.get("folder", "")),
         f"{pieces:,}" if pieces else "",
+        settings_of(file.settings).layers,
         *nats,
         megabytes,
         str(path),

@@ -90,7 +90,8 @@ def _texts(file: ModelFile, form: Form) -> dict[str, str]:
         "settings": dict(file.settings),
         "training": dict(file.training),
     }
-    usage = _USAGE.format(before=", ".join(_state(file)), after=", ".join(f"{name}_next" for name in _state(file)))
+    before, after = (", ".join(array.name for array in _state(file, suffix)) for suffix in ("", "_next"))
+    usage = _USAGE.format(before=before, after=after)
     texts = {"format": FORMAT, "form": form, "name": file.name, "fingerprint": file.fingerprint, "usage": usage}
     return texts | {name: json.dumps(value, sort_keys=True, separators=(",", ":")) for name, value in described.items()}
 
@@ -99,11 +100,12 @@ def _predicted(vocabulary: Vocabulary) -> list[int]:
     return [k for k, size in enumerate(vocabulary.sizes) if size > 1]
 
 
-def _state(file: ModelFile) -> dict[str, int]:
-    """Name and width of each array of the state."""
+def _state(file: ModelFile, suffix: str = "") -> list[Tensor]:
+    """The arrays of the state, each named with a suffix."""
     cell, _ = recognised(file.weights)
     state = cell.begin(0)
-    return {name: len(state[name]) for name in state}
+    steps = {name: f"steps{suffix}" if state[name].ndim > 2 else "" for name in state}
+    return [Tensor(f"{name}{suffix}", "streams", state[name].shape[-2], steps=steps[name]) for name in state]
 
 
 def _trunk(file: ModelFile) -> tuple[NDArray, NDArray]:
@@ -115,19 +117,18 @@ def _trunk(file: ModelFile) -> tuple[NDArray, NDArray]:
 
 def _inputs(file: ModelFile, heads: bool) -> list[Tensor]:
     step = [
-        Tensor("event", "streams", len(FIELDS) + len(feature_sizes(file.vocabulary)), whole=True),
-        *(Tensor(name, "streams", width) for name, width in _state(file).items()),
+        Tensor("event", "streams", len(FIELDS) + len(feature_sizes(file.vocabulary)), is_integer=True),
+        *_state(file),
     ]
     return step + heads * [
         Tensor("trunks", "choosing", len(_trunk(file)[1])),
-        Tensor("chosen", "choosing", len(FIELDS), whole=True),
-        Tensor("conditions", "choosing", len(condition_sizes(file.vocabulary)), whole=True),
+        Tensor("chosen", "choosing", len(FIELDS), is_integer=True),
+        Tensor("conditions", "choosing", len(condition_sizes(file.vocabulary)), is_integer=True),
     ]
 
 
 def _outputs(file: ModelFile, heads: bool) -> list[Tensor]:
-    sizes = file.vocabulary.sizes
-    state = [Tensor(f"{name}_next", "streams", width) for name, width in _state(file).items()]
+    state, sizes = _state(file, "_next"), file.vocabulary.sizes
     trunk, bias = _trunk(file)
     if not heads:
         return [*state, Tensor("seen", "streams", trunk.shape[1])]
@@ -148,7 +149,7 @@ def _add_step(graph: Graph, file: ModelFile) -> tuple[str, str]:
     offsets = graph.constant(starts(file.vocabulary.sizes + feature_sizes(file.vocabulary)))
     summed = graph.sums(table, graph.add("Add", "event", offsets))
     products, embedded = graph.split(summed, [len(into), embedding.shape[1]])
-    return cell.onnx_step(graph, weights, products, {name: name for name in _state(file)}), embedded
+    return cell.onnx_step(graph, weights, products, {array.name: array.name for array in _state(file)}), embedded
 
 
 def _add_trunk(graph: Graph, file: ModelFile, output: str, embedded: str) -> None:

@@ -19,16 +19,21 @@ STEPS, ZERO = 63, 64  # an activation from -span to span becomes 1 to 127
 
 @dataclass(frozen=True)
 class Tensor:
-    """An input or an output: its name, the name of its number of streams, its columns."""
+    """An input or an output: its name, the name of its number of streams, its columns.
+
+    An array that grows by a step an event has a third axis behind them, of as many steps as that name says.
+    """
 
     name: str
     streams: str
     columns: int
-    whole: bool = False
+    is_integer: bool = False
+    steps: str = ""
 
     def proto(self, onnx: Any) -> Any:
-        kind = onnx.TensorProto.INT64 if self.whole else onnx.TensorProto.FLOAT
-        return onnx.helper.make_tensor_value_info(self.name, kind, [self.streams, self.columns])
+        kind = onnx.TensorProto.INT64 if self.is_integer else onnx.TensorProto.FLOAT
+        axes = [self.streams, self.columns, *([self.steps] if self.steps else [])]
+        return onnx.helper.make_tensor_value_info(self.name, kind, axes)
 
 
 class Graph:
@@ -92,8 +97,8 @@ class Graph:
         """`rounded` times weights, (outputs, inputs), plus a bias."""
         if self._quantised:
             small, scale = quantise(weights)
-            whole = self.add("MatMulInteger", rounded, self.constant(small.T), self.constant(np.uint8(ZERO)))
-            result = self.add("Mul", self.add("Cast", whole, to=1), self.constant(scale * np.float32(span / STEPS)))
+            summed = self.add("MatMulInteger", rounded, self.constant(small.T), self.constant(np.uint8(ZERO)))
+            result = self.add("Mul", self.add("Cast", summed, to=1), self.constant(scale * np.float32(span / STEPS)))
         else:
             result = self.add("MatMul", rounded, self.constant(weights.T))
         return result if bias is None else self.add("Add", result, self.constant(bias))
@@ -117,7 +122,7 @@ class Graph:
         return self.add("Gather", name, self.constant(np.array(numbers, np.int64)), axis=1)
 
     def model(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> ModelProto:
-        """The whole."""
+        """The finished model, checked."""
         made = [[t.proto(self._onnx) for t in tensors] for tensors in (inputs, outputs)]
         graph = self._helper.make_graph(self._nodes, "melody", *made, self._weights)
         model = self._helper.make_model(graph, opset_imports=[self._helper.make_opsetid("", 17)], ir_version=8)

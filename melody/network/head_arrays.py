@@ -1,8 +1,12 @@
-"""The heads in NumPy: logits of the next event's fields, each given those before it."""
+"""The heads in NumPy: logits of the next event's fields, each given those before it.
+
+One stream goes a way of its own, to the same numbers: its tokens are handled in Python, where each call of NumPy that only
+moves a few numbers would take as long as one of the products.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,16 +41,31 @@ class Heads:
         self._trunk_bias = np.concatenate([weights[f"heads.{FIELDS[k]}.trunk_bias"].ravel() for k in self.predicted])
 
     def trunks(self, hidden: Floats) -> Floats:
-        """What all heads make of what they see, (streams, heads x head size); computed once a step."""
+        """The first layer of all heads, (streams, heads x head size), from what a step gives; computed once a step."""
         return (self._trunk.T @ hidden.T).T + self._trunk_bias
 
     def logits(self, field: int, trunks: Floats, event: NDArray[np.int64], conditions: NDArray[np.int64]) -> Floats:
-        """Logits of one field of the next event, (streams, field size), given its fields before and its conditions.
+        """Logits of one field of the next event, given its fields before and its conditions.
 
-        `event` is (streams, fields), of which only the fields before `field` are looked at; `conditions` (streams,
-        conditions), of which the time sees the match alone, and the kind not those of the part.
+        Parameters
+        ----------
+        field
+            Which one.
+        trunks
+            See `trunks`.
+        event
+            The next event's tokens, (streams, fields), of which only those before `field` are looked at.
+        conditions
+            (streams, conditions), of which the time sees the match alone, and the kind not those of the part.
+
+        Returns
+        -------
+        logits
+            (streams, field size).
         """
         head = self._heads[field]
+        if len(trunks) == 1:
+            return head.logits_of_one(trunks[0], event[0].tolist(), conditions[0].tolist())
         if head.voices == 1:
             return head.logits(0, trunks, event, conditions)
         voice = np.minimum(np.maximum(event[:, KIND] - FIRST_PART + head.first_voice, 0), head.voices - 1)
@@ -80,7 +99,8 @@ class _Head:
         self.first_voice = Voices.of(vocabulary, field).first
         self._field, self._first, self.last = field, first, first + self.voices * self._width  # columns of the trunks
         sizes = told_sizes(vocabulary, field)
-        self._told = slice(len(FIELDS), len(FIELDS) + len(sizes) - 1 - field)  # of the conditions
+        self._place = slice(len(FIELDS), len(FIELDS) + len(sizes) - 1 - field)  # of the conditions
+        self._ones = np.ones(len(sizes), np.float32)
         self._offsets = [starts(sizes) + voice * sum(sizes) for voice in range(self.voices)]
         self._known = weights[f"{name}.known.weight"]
         self._inner = np.ascontiguousarray(weights[f"{name}.inner.weight"].T)
@@ -90,20 +110,43 @@ class _Head:
         """The logits of one voice, (streams, field size)."""
         start = self._first + voice * self._width
         repeated = self._repeated(event, conditions)
-        known = np.concatenate([repeated[:, None], event[:, : self._field], conditions[:, self._told]], axis=1)
+        known = np.concatenate([repeated[:, None], event[:, : self._field], conditions[:, self._place]], axis=1)
         inner = trunks[:, start : start + self._width] + sums(self._known, known + self._offsets[voice])
         inner = np.tanh(inner)
         inner += np.tanh(inner @ self._inner + self._inner_bias)
-        given = inner @ self._output[voice]
-        given += self._output_bias[voice]
-        logits = np.ascontiguousarray(given[:, : self.size])
+        outputs = inner @ self._output[voice]
+        outputs += self._output_bias[voice]
+        logits = np.ascontiguousarray(outputs[:, : self.size])
         again = repeated.nonzero()[0]
         if len(again):
-            logits[again, repeated[again] - 1] += given[again, self.size]
-        number = np.arange(len(given))[:, None]
+            logits[again, repeated[again] - 1] += outputs[again, self.size]
+        number = np.arange(len(outputs))[:, None]
         for columns, column in zip(self._intervals if self._related else (), self._related):
-            logits[:, self._first_pitch :] += given[number, columns[conditions[:, column]]]
+            logits[:, self._first_pitch :] += outputs[number, columns[conditions[:, column]]]
         return logits
+
+    def logits_of_one(self, trunks: Floats, event: Sequence[int], conditions: Sequence[int]) -> Floats:
+        """The same for one stream, (1, field size), from (heads x head size,), (fields,) and (conditions,)."""
+        voice = min(max(event[KIND] - FIRST_PART + self.first_voice, 0), self.voices - 1) if self.voices > 1 else 0
+        agree = all(conditions[k] == event[k] + 1 for k in range(self._field))
+        repeated = conditions[self._field] if agree else 0
+        rows = np.array([repeated, *event[: self._field], *conditions[self._place]]) + self._offsets[voice]
+        start = self._first + voice * self._width
+        inner = self._ones @ self._known.take(rows, axis=0)
+        inner += trunks[start : start + self._width]
+        np.tanh(inner, out=inner)
+        more = inner @ self._inner
+        more += self._inner_bias
+        inner += np.tanh(more, out=more)
+        outputs = inner @ self._output[voice]
+        outputs += self._output_bias[voice]
+        logits = outputs[: self.size].copy()
+        if repeated:
+            logits[repeated - 1] += outputs[self.size]
+        pitches = logits[self._first_pitch :]
+        for columns, column in zip(self._intervals if self._related else (), self._related):
+            pitches += outputs.take(columns[conditions[column]])
+        return logits[None]
 
     def _repeated(self, event: NDArray[np.int64], conditions: NDArray[np.int64]) -> NDArray[np.int64]:
         """This field's token + 1 in the event that is repeated, as long as the fields before are as they were there; 0."""
@@ -114,15 +157,15 @@ class _Head:
 
 
 def _interval_columns(pitches: int, related: int) -> NDArray[np.int64]:
-    """Where among the logits of intervals those of each pitch stand that has been heard, (related, 1 + pitches, pitches).
+    """For each pitch of a related part the columns of the intervals to all pitches, (related, 1 + pitches, pitches).
 
-    The first pitch is none; its column is behind all others.
+    The first row is of no pitch yet: it names the column of zeros behind all others.
     """
-    heard, number = np.arange(1 + pitches)[:, None], np.arange(1, pitches + 1)
+    pitch, number = np.arange(1 + pitches)[:, None], np.arange(1, pitches + 1)
     width = 2 * MAX_INTERVAL + 1
-    interval = np.clip(number - heard, -MAX_INTERVAL, MAX_INTERVAL) + MAX_INTERVAL
+    interval = np.clip(number - pitch, -MAX_INTERVAL, MAX_INTERVAL) + MAX_INTERVAL
     first = width * np.arange(related)[:, None, None]
-    return np.where(heard > 0, first + interval, width * related)
+    return np.where(pitch > 0, first + interval, width * related)
 
 
 def related_of(vocabulary: Vocabulary, weights: Mapping[str, NDArray]) -> tuple[int, ...]:

@@ -96,13 +96,11 @@ def settings_of(given: Mapping[str, Any]) -> ModelSettings:
     return ModelSettings(**given)
 
 
-_NAMES: dict[str, tuple[str, ...]] = {"intervals": get_args(Intervals), "cell": tuple(CELLS)}
-
-
 def _legal(name: str, value: Any) -> tuple[str, bool]:
     """What a field may be, in words, and whether the value is that."""
-    if name in _NAMES:
-        return f"one of {', '.join(_NAMES[name])}", isinstance(value, str) and value in _NAMES[name]
+    if name in ("intervals", "cell"):
+        names = tuple(CELLS) if name == "cell" else get_args(Intervals)
+        return f"one of {', '.join(names)}", isinstance(value, str) and value in names
     if name.endswith("dropout"):
         return "a number from 0 to 1", type(value) in (int, float) and 0 <= value <= 1
     most = MAX_LAYERS if name == "num_layers" else MAX_CELLS

@@ -161,5 +161,5 @@ class Cell(ABC):
         inputs
             Name of the event's embedding times `onnx_inputs`, (streams, products).
         state
-            Names of the arrays of the state as they come in, (streams, width).
+            Names of the arrays of the state as they come in, (streams, width), or (streams, width, steps) if it grows.
         """
