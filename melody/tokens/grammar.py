@@ -145,7 +145,6 @@ class Grammar:
         "_told",
         "_pickup",
         "_begun",
-        "_notes",
         "_tick",
         "_kind",
         "_value",
@@ -188,7 +187,6 @@ class Grammar:
         self._values_of = np.array([(number >= starts[i]) & (number < starts[i + 1]) for i in slices])  # (kinds, values)
         self._told = np.zeros((streams, 2), bool)  # whether metre and tempo have been given
         self._begun = np.zeros(streams, bool)
-        self._notes = np.zeros(streams, np.int64)
         self._tick = np.zeros(streams, np.int64)
         self._kind = np.full(streams, -1, np.int64)  # of the last event at this tick, -1 if none
         self._value = np.full(streams, -1, np.int64)
@@ -471,7 +469,6 @@ class Grammar:
             self._held[0, kind - FIRST_PART], self._length[0] = False, self._tick[0]
         else:
             self._held[0, kind - FIRST_PART] = True
-            self._notes[0] += 1
         return True
 
     def _push(self, going: NDArray[np.int64], row: Rows) -> None:
@@ -496,7 +493,6 @@ class Grammar:
         if not self._count_pickup:
             self._push_pickups(playing)
         self._begun[playing] = True
-        self._notes[playing] += 1
 
     def _push_ends(self, going: NDArray[np.int64], row: Rows, tick: NDArray[np.int64]) -> None:
         """Where notes end whose durations are encoded."""
