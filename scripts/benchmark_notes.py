@@ -27,8 +27,6 @@ from typing import Any
 import numpy as np
 
 from melody.cli.make import find_model
-from melody.network.engine import Engine
-from melody.network.head_arrays import Heads
 from melody.sampling import Model, SamplingSettings
 from melody.sampling.constraints.base import Masks
 from melody.sampling.strategies import ancestral
@@ -41,22 +39,23 @@ from melody.tokens.grammar import Grammar
 from melody.tokens.vocabulary import FIELDS
 
 ROUNDS, MANY, EVENTS = 5, 64, 200
-STAGES: dict[str, tuple[tuple[Any, str], ...]] = {
-    "engine step": ((Engine, "step"),),
-    "heads": ((Heads, "trunks"), (Heads, "logits")),
-    "masks": tuple(
-        (Masks, name) for name in ("times", "past_end", "kinds", "values", "durations", "velocities", "push", "take", "join")
-    ),
-    "context": (
-        (Contexts, "push"),
-        (Contexts, "take"),
-        (Contexts, "join"),
-        (Conditions, "__init__"),
-        (Conditions, "place"),
-        (Conditions, "part"),
-    ),
-    "choice": ((ancestral, "choose_surely"), (live, "choose")),
-}
+Functions = tuple[tuple[Any, str], ...]  # where each is, and its name
+
+
+def stages(model: Model) -> dict[str, Functions]:
+    """The functions of each stage of writing a note."""
+    engine = model.decoder.engine
+    masks = ("times", "past_end", "kinds", "values", "durations", "velocities", "push", "take", "join")
+    return {
+        "engine step": ((engine, "step"),),
+        "heads": ((engine, "trunks"), (engine, "logits")),
+        "masks": tuple((Masks, name) for name in masks),
+        "context": (
+            *((Contexts, name) for name in ("push", "take", "join")),
+            *((Conditions, name) for name in ("__init__", "place", "part")),
+        ),
+        "choice": ((ancestral, "choose_surely"), (live, "choose")),
+    }
 
 
 def seconds(run: Callable[[], int]) -> float:
@@ -111,9 +110,9 @@ def _events(model: Model) -> np.ndarray:
 
 
 @contextmanager
-def clocks() -> Iterator[dict[str, float]]:
+def clocks(stages: dict[str, Functions]) -> Iterator[dict[str, float]]:
     """The seconds of each stage, meanwhile, without those of stages within it."""
-    taken, before = dict.fromkeys(STAGES, 0.0), []
+    taken, before = dict.fromkeys(stages, 0.0), []
     inside = [0.0]
 
     def timed(stage: str, function: Callable[..., Any], *given: Any, **named: Any) -> Any:
@@ -126,7 +125,7 @@ def clocks() -> Iterator[dict[str, float]]:
             taken[stage] += all_ - inside.pop()
             inside[-1] += all_
 
-    for stage, functions in STAGES.items():
+    for stage, functions in stages.items():
         for owner, name in functions:
             function = getattr(owner, name)
             before.append((owner, name, function))
@@ -150,7 +149,7 @@ def show(model: Model, name: str, streams: int, write: Callable[[], int]) -> Non
     note, alone = (1e6 * statistics.median(times) for times in zip(*pairs))
     ratio = statistics.median(n / s for n, s in pairs)
     print(f"{name}: {note:.1f} us a note, {alone:.1f} us a step, {ratio:.2f} times")
-    with clocks() as taken:
+    with clocks(stages(model)) as taken:
         start = time.process_time()
         made = write()
         everything = time.process_time() - start

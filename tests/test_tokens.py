@@ -232,6 +232,40 @@ def test_no_walk_through_the_grammar_is_illegal(numbers: list[int], bars: int | 
         assert bars is None or piece.num_bars <= bars
 
 
+@given(seeds, st.booleans(), st.sampled_from([None, 3, 8]))
+@settings(max_examples=40)
+def test_what_is_known_of_a_state_is_what_is_found_anew(number: int, steady: bool, bars: int | None) -> None:
+    """One stream alone, and the same among others, through states that have been met before and that have not."""
+    rng = np.random.default_rng(number)
+    pieces = [random_piece(number, monophonic=True), random_piece(number + 1, monophonic=True), folk_tune(number)]
+    vocabulary = Vocabulary.build([piece for piece in pieces if number % 2 or piece.is_monophonic])
+    alone, both = (Grammar(vocabulary, streams, bars=bars, count_pickup=False, steady=steady) for streams in (1, 2))
+    for _ in range(60):
+        fresh = both._masks_ahead()
+        events = np.zeros((2, 5), np.int64)
+        assert np.array_equal(alone.times(), both.times()[:1])
+        assert all(np.array_equal(known, found) for known, found in zip(both.ahead(), fresh))
+        if not both.times()[:, 1:].any(axis=1).all():
+            break
+        events[:, TIME] = [1 + rng.choice(np.flatnonzero(mask[1:])) for mask in both.times()]
+        events[0, TIME] = events[1, TIME] if both.times()[0, events[1, TIME]] else events[0, TIME]
+        kinds = both.kinds(events[:, TIME])
+        assert np.array_equal(alone.kinds(events[:1, TIME]), kinds[:1])
+        events[:, KIND] = [rng.choice(np.flatnonzero(mask)) for mask in kinds]
+        for kind in range(vocabulary.sizes[KIND]):
+            asked = np.full(2, kind)
+            values = both.values(events[:, TIME], asked)
+            assert np.array_equal(alone.values(events[:1, TIME], asked[:1]), values[:1])
+        values = both.values(events[:, TIME], events[:, KIND])
+        events[:, VALUE] = [rng.choice(np.flatnonzero(mask)) for mask in values]
+        durations = both.durations(events[:, TIME])
+        events[:, DURATION] = [rng.choice(np.flatnonzero(mask)) if mask.any() else 0 for mask in durations]
+        events[~vocabulary.said(events)] = 0
+        alone.push(events[:1])
+        both.push(events)
+        assert all(np.array_equal(one, many[:1]) for one, many in zip(alone.standing(), both.standing()))
+
+
 def test_a_pickup_is_no_bar_of_those_asked_for() -> None:
     tune = Piece([72, 96, 192, 288], [24, 96, 96, 96], [60, 62, 64, 65])  # a quarter before the first of three bars
     vocabulary = Vocabulary.build([tune])

@@ -195,9 +195,8 @@ class Step:
                 self.conditions.part(self.events)
             if not len(self.events):
                 return
-            mask = None if self.masks is None else self._mask(self.masks, field)
             if field in predicted:
-                yield field, mask
+                yield field, None if self.masks is None else self._mask(self.masks, field)
 
     def _mask(self, masks: Masks, field: int) -> Mask:
         events = self.events

@@ -26,7 +26,7 @@ _TOGETHER = "several notes sound at once in a part, and this model knows one at 
 def fit(vocabulary: Vocabulary, piece: Piece, *, who: str = _MODEL) -> tuple[Piece, tuple[str, ...]]:
     """The piece as the vocabulary can say it, and one sentence for each thing that had to be changed.
 
-    `who` is said to know only this or that, in these sentences and in errors: the vocabulary may be no model's.
+    `who` knows only this or that, in these sentences and in errors: the vocabulary may be no model's.
 
     Instruments go to the nearest part, pitches outside the range move by octaves, times, velocities and tempi go to the
     nearest known ones, unknown keys and changes that the vocabulary never saw within a piece are left out.
@@ -89,13 +89,13 @@ def _fit_parts(vocabulary: Vocabulary, piece: Piece, changes: list[str]) -> Piec
     known = part_keys(vocabulary.parts)
     used = sorted(set(piece.part.tolist()))
     piece = replace(piece, part=np.searchsorted(used, piece.part), parts=tuple(piece.parts[i] for i in used))
-    room = Counter(key[:2] for key in part_keys(vocabulary.parts))  # players of each instrument
+    left = Counter(key[:2] for key in part_keys(vocabulary.parts))  # players of each instrument
     exact = [key in known for key in part_keys(piece.parts)]
-    room -= Counter(key[:2] for key, is_known in zip(part_keys(piece.parts), exact) if is_known)
+    left -= Counter(key[:2] for key, is_known in zip(part_keys(piece.parts), exact) if is_known)
     parts = list(piece.parts)
     for number in np.flatnonzero(~np.array(exact)):
         part = parts[number]
-        free = [instrument for instrument in room if room[instrument] > 0 and instrument[1] == part.is_drum]
+        free = [instrument for instrument in left if left[instrument] > 0 and instrument[1] == part.is_drum]
         if part.is_drum and not any(of.is_drum for of in vocabulary.parts):
             raise VocabularyError("drums play, and this model knows none; leave them out")
         if not free:
@@ -104,7 +104,7 @@ def _fit_parts(vocabulary: Vocabulary, piece: Piece, changes: list[str]) -> Piec
                 f"it knows {len(vocabulary.parts)}"
             )
         nearest = min(free, key=lambda instrument: (abs(instrument[0] - part.program), instrument))
-        room[nearest] -= 1
+        left[nearest] -= 1
         parts[number] = Part(*nearest)
         if nearest[0] != part.program:
             changes.append(f"{describe(part)} played as {describe(parts[number])}")
@@ -143,7 +143,7 @@ def _fit_times(vocabulary: Vocabulary, piece: Piece, changes: list[str]) -> Piec
             continue
         lost = _lost(vocabulary, piece, timed)
         if not lost.any():
-            changes += _told(bars, quick, timed, piece)
+            changes += _remarks(bars, quick, timed, piece)
             return replace(piece, onset=timed.onset, duration=timed.duration, **timed.frame)
         piece, quick = piece.select(~lost), quick + int(lost.sum())
     raise VocabularyError(_TOO_FAR)
@@ -161,8 +161,8 @@ class _Timed:
 
 def _timed(vocabulary: Vocabulary, piece: Piece) -> _Timed:
     part = vocabulary.part_numbers(piece)[piece.part]
-    legato = np.array(vocabulary.legato)[part]
-    after = np.flatnonzero(legato)[rests_after(part[legato], piece.onset[legato], piece.end[legato])]
+    implied = np.array(vocabulary.legato)[part]
+    after = np.flatnonzero(implied)[rests_after(part[implied], piece.onset[implied], piece.end[implied])]
     changes = {name: [e.onset for e in getattr(piece, name) if e.onset > 0] for name in _CHANGES}
     ticks = np.union1d(np.union1d(piece.onset, piece.end[after]), [tick for of in changes.values() for tick in of])
     ticks = ticks.astype(np.int64)
@@ -173,8 +173,8 @@ def _timed(vocabulary: Vocabulary, piece: Piece) -> _Timed:
 
     onset = place(piece.onset)
     duration = _durations(vocabulary, piece, part, onset)
-    # A note of a legato part lasts until the part's next one, or its rest: both are events, and have been moved as such.
-    duration[legato] = place(piece.end[legato]) - onset[legato]
+    # A note whose duration is implied lasts until its part's next event, which has been moved as such.
+    duration[implied] = place(piece.end[implied]) - onset[implied]
     frame = {name: _at(getattr(piece, name), place) for name in _CHANGES}
     return _Timed(onset, duration, gone[np.searchsorted(ticks, piece.onset)], frame)
 
@@ -200,8 +200,8 @@ def _durations(vocabulary: Vocabulary, piece: Piece, part: Ints, onset: Ints) ->
     if not vocabulary.durations:
         return piece.duration.copy()
     following = next_in_voice(_voices(vocabulary, piece, part), onset, np.full(len(onset), MAX_TICK))
-    room = np.searchsorted(vocabulary.durations, following - onset, "right") - 1
-    longest = np.array(vocabulary.durations)[np.maximum(room, 0)]
+    left = np.searchsorted(vocabulary.durations, following - onset, "right") - 1
+    longest = np.array(vocabulary.durations)[np.maximum(left, 0)]
     return np.minimum(_nearest(vocabulary.durations, piece.duration), longest)
 
 
@@ -211,7 +211,7 @@ def _voices(vocabulary: Vocabulary, piece: Piece, part: Ints) -> Ints:
 
 
 def _lost(vocabulary: Vocabulary, piece: Piece, timed: _Timed) -> NDArray[np.bool_]:
-    """The notes for which the known steps leave no room beside others of their voice.
+    """The notes for which the known steps leave no place beside others of their voice.
 
     Of those that have come to one place the one stays that was moved least, or is longest.
     """
@@ -246,14 +246,14 @@ def _from_its_bar(piece: Piece, tick: int) -> tuple[Piece, int]:
     return rest, bar
 
 
-def _told(bars: int, quick: int, timed: _Timed, piece: Piece) -> list[str]:
+def _remarks(bars: int, quick: int, timed: _Timed, piece: Piece) -> list[str]:
     """In words what was done to the rhythm."""
-    told = [f"{_count(bars, 'bar')} at the beginning left out, whose rhythm this model does not know"] * (bars > 0)
-    told += [f"{_count(quick, 'note')} left out, too quick for this model"] * (quick > 0)
+    remarks = [f"{_count(bars, 'bar')} at the beginning left out, whose rhythm this model does not know"] * (bars > 0)
+    remarks += [f"{_count(quick, 'note')} left out, too quick for this model"] * (quick > 0)
     if timed.gone.any():
-        told.append("rests longer than any that this model knows made shorter by whole bars")
+        remarks.append("rests longer than any that this model knows made shorter by whole bars")
     moved = int(np.sum((timed.onset + timed.gone != piece.onset) | (timed.duration != piece.duration)))
-    return told + [f"{_count(moved, 'note')} moved or lengthened to rhythms that this model knows"] * (moved > 0)
+    return remarks + [f"{_count(moved, 'note')} moved or lengthened to rhythms that this model knows"] * (moved > 0)
 
 
 def _count(number: int, name: str) -> str:

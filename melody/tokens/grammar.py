@@ -2,8 +2,8 @@
 
 A stream of events that keeps to the masks always decodes to a legal `Piece`: the metre comes first and changes on bar lines
 only, events are in the order of the vocabulary, no pitch of a part starts while it sounds, a part that was monophonic
-throughout the corpus stays so, a legato part rests only while it sounds and has rested before the end, and there is always
-a way on. Asked for a number of bars, the music ends in the last of them and no note outlasts it.
+throughout the corpus stays so, one whose durations are implied rests only while it sounds and has rested before the end, and
+there is always a way on. Asked for a number of bars, the music ends in the last of them and no note outlasts it.
 """
 
 from __future__ import annotations
@@ -142,10 +142,9 @@ class Grammar:
     """
 
     per_stream: ClassVar[tuple[str, ...]] = (
-        "_told",
+        "_has_headed",
         "_pickup",
         "_begun",
-        "_notes",
         "_tick",
         "_kind",
         "_value",
@@ -177,18 +176,17 @@ class Grammar:
         self._changes = (False, False, False) if steady else vocabulary.changes
         self._shifts = np.array(vocabulary.shifts, np.int64)
         self._durations = np.array(vocabulary.durations or (1,), np.int64)
-        self._legato = np.array(vocabulary.legato, bool)
+        self._implied = np.array(vocabulary.legato, bool)
         self._monophonic = np.array(vocabulary.monophonic, bool)
-        self._least = np.where(self._legato, 1, self._durations[0])  # the shortest note of each part
+        self._least = np.where(self._implied, 1, self._durations[0])  # the shortest note of each part
         self._bar_lengths = np.array(
             [TimeSignature(0, *t).bar_ticks(vocabulary.ticks_per_quarter) for t in vocabulary.time_signatures], np.int64
         )
         starts, number = vocabulary.value_starts, np.arange(vocabulary.sizes[VALUE])
         slices = [*range(FIRST_PART), *[len(starts) - 2] * len(vocabulary.parts)]
         self._values_of = np.array([(number >= starts[i]) & (number < starts[i + 1]) for i in slices])  # (kinds, values)
-        self._told = np.zeros((streams, 2), bool)  # whether metre and tempo have been given
+        self._has_headed = np.zeros((streams, 2), bool)  # whether metre and tempo have come
         self._begun = np.zeros(streams, bool)
-        self._notes = np.zeros(streams, np.int64)
         self._tick = np.zeros(streams, np.int64)
         self._kind = np.full(streams, -1, np.int64)  # of the last event at this tick, -1 if none
         self._value = np.full(streams, -1, np.int64)
@@ -197,12 +195,12 @@ class Grammar:
         self._bars_before = np.zeros(streams, np.int64)
         self._bar_ticks = np.full(streams, self._bar_lengths[0])
         self._ends = np.zeros((streams, len(vocabulary.parts), vocabulary.num_pitches), np.int64)
-        self._held = np.zeros((streams, len(vocabulary.parts)), bool)  # legato parts that sound
+        self._held = np.zeros((streams, len(vocabulary.parts)), bool)  # parts that sound whose durations are implied
         self._length = np.zeros(streams, np.int64)  # where the last note ends that is known to end
         self._until = np.full(streams, MAX_TICK)
         self._ahead: Ahead | None = None  # of the next event, once it has been looked for
         self._times_ahead: Mask = np.zeros((streams, 0), bool)  # which times but END it leaves, with it
-        self._all_implied = bool(self._legato.all())
+        self._all_implied = bool(self._implied.all())
         self._known = _Known(len(self._shifts) * (1 + self._values_of.shape[0] + 2 * len(vocabulary.parts)))
         self._values_if = self._values_by_part() if self._all_implied else self._values_of
         if not vocabulary.is_said[METRE]:
@@ -269,9 +267,9 @@ class Grammar:
     def beyond(self) -> Mask:
         """Which times are illegal in the last bar since no note could begin there before the end, (streams, times).
 
-        None where all parts are said without durations: a rest before the end can always follow, and nothing piles up.
+        None where all parts' durations are implied: a rest before the end can always follow, and nothing piles up.
         """
-        if self._bars is None or self._legato.all():
+        if self._bars is None or self._implied.all():
             return np.zeros((len(self._tick), 1 + len(self._shifts)), bool)
         late = self._tick[:, None] + self._shifts + self._least.min() > self._until[:, None]
         late &= (self._until - self._tick <= self._bar_ticks)[:, None] & (self._shifts > 0)
@@ -295,7 +293,7 @@ class Grammar:
         part = kind[notes] - FIRST_PART
         free = (self._ends[notes, part] <= tick[notes, None]) & may_play[notes, part, None]
         legal[notes, self._vocabulary.first_pitch :] &= free
-        if self._legato.any():
+        if self._implied.any():
             legal[notes, self._vocabulary.rest] = may_rest[notes, part]
         again = notes[(tick[notes] == self._tick[notes]) & (kind[notes] == self._kind[notes])]
         if len(again):
@@ -312,7 +310,7 @@ class Grammar:
         return self._values_if[kind, may_play[at] + 2 * may_rest[at]]
 
     def durations(self, time: NDArray[np.int64]) -> Mask:
-        """Which durations are legal for a note at that time, if its part is not legato, (streams, durations)."""
+        """Which durations are legal for a note at that time, if its durations are encoded, (streams, durations)."""
         return self._ticks_of(time)[:, None] + self._durations <= self._until[:, None]
 
     def lengths(self, events: Rows) -> Mask:
@@ -331,7 +329,7 @@ class Grammar:
         pending = np.full(len(self._tick), -1)
         for kind in (TEMPO, METRE):
             if self._vocabulary.is_said[kind]:
-                pending[~self._told[:, kind]] = kind
+                pending[~self._has_headed[:, kind]] = kind
         return pending
 
     def _look_ahead(self) -> Ahead:
@@ -353,13 +351,13 @@ class Grammar:
 
     def _states(self) -> list[_State]:
         """All that the masks ahead depend on if all durations are implied, of each stream."""
-        far, told, held = int(self._shifts[-1]) + 1, self._told.tobytes(), self._held.tobytes()
+        far, headed, held = int(self._shifts[-1]) + 1, self._has_headed.tobytes(), self._held.tobytes()
         parts = self._held.shape[1]
         columns = (self._kind, self._begun, self._tick, self._until, self._metre_start, self._bar_ticks)
         return [
             (
                 *(kind, begun or tick > 0, min(until - tick, far), (tick - start) % bar, bar),
-                *(told[2 * i : 2 * i + 2], held[parts * i : parts * (i + 1)]),
+                *(headed[2 * i : 2 * i + 2], held[parts * i : parts * (i + 1)]),
             )
             for i, (kind, begun, tick, until, start, bar) in enumerate(zip(*(column.tolist() for column in columns)))
         ]
@@ -383,10 +381,10 @@ class Grammar:
         return legal
 
     def _changes_at(self, kind: int, ticks: NDArray[np.int64], same: Mask, header: Mask) -> Mask:
-        """Where metre, tempo or key may be said, (streams, candidates)."""
+        """Where metre, tempo or key may come, (streams, candidates)."""
         legal = ~same | (self._kind < kind)[:, None]
-        room = ticks + self._least.min() <= self._until[:, None]  # a change must leave room for a note
-        legal &= header | room if self._changes[kind] else header
+        is_time_left = ticks + self._least.min() <= self._until[:, None]  # a change must leave time for a note
+        legal &= header | is_time_left if self._changes[kind] else header
         if kind == METRE:
             legal &= (ticks - self._metre_start[:, None]) % self._bar_ticks[:, None] == 0
             if self._bars is not None:  # or a note could outlast bars that the change makes shorter
@@ -398,7 +396,7 @@ class Grammar:
         same = (ticks == self._tick[:, None])[:, :, None]
         in_order = np.arange(len(self._vocabulary.parts)) > (self._kind - FIRST_PART)[:, None]  # at the last event's tick
         play = ~same | in_order[:, None]
-        if not self._legato.all():
+        if not self._implied.all():
             play = self._pitches_free(same, in_order)
             play &= (self._ends.max(axis=2)[:, None] <= ticks[:, :, None]) | ~self._monophonic
         ticks, until = ticks[:, :, None], self._until[:, None, None]
@@ -414,9 +412,9 @@ class Grammar:
         free = self._ends <= self._tick[:, None, None]  # (streams, parts, pitches)
         last_part = np.arange(free.shape[1]) == (self._kind - FIRST_PART)[:, None]
         above = np.arange(free.shape[2]) > (self._value - self._vocabulary.first_pitch)[:, None]
-        room_above = (free & above[:, None]).any(axis=2)
+        free_above = (free & above[:, None]).any(axis=2)
         later: Mask = np.any(free, axis=2)
-        at_once: Mask = in_order & later | last_part & room_above & ~self._monophonic
+        at_once: Mask = in_order & later | last_part & free_above & ~self._monophonic
         return np.where(same, at_once[:, None], later[:, None])
 
     # Streams that come and go
@@ -471,7 +469,6 @@ class Grammar:
             self._held[0, kind - FIRST_PART], self._length[0] = False, self._tick[0]
         else:
             self._held[0, kind - FIRST_PART] = True
-            self._notes[0] += 1
         return True
 
     def _push(self, going: NDArray[np.int64], row: Rows) -> None:
@@ -485,7 +482,7 @@ class Grammar:
             self._push_changes(going, row)
             going, row, tick, kind, value = going[speaks], row[speaks], tick[speaks], kind[speaks], value[speaks]
         part = kind - FIRST_PART
-        implied = self._legato[part]
+        implied = self._implied[part]
         rest = implied & (value == self._vocabulary.rest)
         self._held[going, part] = implied & ~rest
         if not self._all_implied:
@@ -496,7 +493,6 @@ class Grammar:
         if not self._count_pickup:
             self._push_pickups(playing)
         self._begun[playing] = True
-        self._notes[playing] += 1
 
     def _push_ends(self, going: NDArray[np.int64], row: Rows, tick: NDArray[np.int64]) -> None:
         """Where notes end whose durations are encoded."""
@@ -515,7 +511,7 @@ class Grammar:
 
     def _push_changes(self, going: NDArray[np.int64], row: Rows) -> None:
         for kind in (METRE, TEMPO):
-            self._told[going[row[:, KIND] == kind], kind] = True
+            self._has_headed[going[row[:, KIND] == kind], kind] = True
         changes = row[:, KIND] == METRE
         changing = going[changes]
         since = self._tick[changing] - self._metre_start[changing]

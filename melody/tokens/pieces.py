@@ -141,13 +141,13 @@ class Pieces:
 
     def _add_parts(self, features: Ints, kind: Ints, pitch: Ints) -> None:
         """What still sounds of each part, its last pitch, what is repeated, and the distances from the note."""
-        told = self.tables.told
-        if told:
-            features[:, :told], features[:, told : 2 * told] = self._left(), self.pitch[:, FIRST_PART:]
-            features[:, features.shape[1] - told :] = self.distances(kind, pitch)
+        parts = self.tables.parts
+        if parts:
+            features[:, :parts], features[:, parts : 2 * parts] = self._left(), self.pitch[:, FIRST_PART:]
+            features[:, features.shape[1] - parts :] = self.distances(kind, pitch)
         match, followed = self._history.match()
         self.match = followed.astype(np.int64)
-        first = 2 * told
+        first = 2 * parts
         features[:, first], features[:, first + 1] = match.length, match.times
         features[:, first + 2 : first + 2 + len(FIELDS)] = self.match
 
@@ -170,24 +170,24 @@ class Pieces:
 
     def place(self, time: Ints) -> Ints:
         """The conditions of the place of the next event by its time token, (streams, position to pitch)."""
-        tables, told = self.tables, self.tables.told
+        tables, parts = self.tables, self.tables.parts
         tick = self.tick + tables.shifts[time]
         position = (tick - self._bar_start) % self._bar_ticks
-        found = np.empty((len(tick), 3 + 3 * told), np.int64)
+        found = np.empty((len(tick), 3 + 3 * parts), np.int64)
         found[:, 0], found[:, 1], found[:, 2] = position, position % tables.beat, self.key
-        if told:
+        if parts:
             tick = tick[:, None]
             onset, end = self.onset[:, FIRST_PART:], self.end[:, FIRST_PART:]
             sounds = end > tick
-            found[:, 3 : 3 + told] = ENDING * (end >= tick) + sounds * (1 + (onset >= tick))
-            found[:, 3 + told : 3 + 2 * told] = tables.as_time(tick - onset) * sounds
-            found[:, 3 + 2 * told :] = self.pitch[:, FIRST_PART:]
+            found[:, 3 : 3 + parts] = ENDING * (end >= tick) + sounds * (1 + (onset >= tick))
+            found[:, 3 + parts : 3 + 2 * parts] = tables.as_time(tick - onset) * sounds
+            found[:, 3 + 2 * parts :] = self.pitch[:, FIRST_PART:]
         return found
 
     def part(self, kind: Ints) -> Ints:
         """The conditions `own` and `distance` by the kind of the next event, (streams, 1 + parts)."""
         own = self.pitch[np.arange(len(kind)), kind]
-        if not self.tables.told:
+        if not self.tables.parts:
             return own[:, None]
         return np.concatenate([own[:, None], self.distances(kind, own)], axis=1)
 
@@ -250,7 +250,7 @@ class Tables:
             vocabulary.ticks_per_quarter,
             vocabulary.value_starts[KEY],
         )
-        self.told, self.num_features = parts_described(vocabulary), len(feature_sizes(vocabulary))
+        self.parts, self.num_features = parts_described(vocabulary), len(feature_sizes(vocabulary))
         self.num_conditions = len(condition_sizes(vocabulary))
         self.shifts = np.array([0, *vocabulary.shifts])  # by time token
         self.durations = np.array(vocabulary.durations or (0,))

@@ -1,8 +1,8 @@
 """What pieces use, counted: what a vocabulary is made of.
 
-First the parts are counted (`Parts`), since they decide how a corpus is said: a part that never sounds two notes at once and
-seldom rests is *legato*. Nothing is said of the durations of its notes; each lasts until the part's next event, a note or a
-rest. Then all the rest is counted (`Usage`), with the rests of the legato parts among the events.
+First the parts are counted (`Parts`), since they decide how a corpus is encoded: where a part never sounds two notes at once
+and seldom rests, its durations are *implied*. They are not encoded; each note lasts until the part's next event, a note or
+a rest. Then all else is counted (`Usage`), with the rests of such parts among the events.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from melody.piece import Ints, Part, Piece
 
 METRE, TEMPO, KEY, FIRST_PART = range(4)  # kinds of event
-NOTES_PER_REST = 4  # a part with more rests than that is cheaper said with durations
+NOTES_PER_REST = 4  # a part with more rests than that is cheaper with durations encoded
 PartKey = tuple[int, bool, int]  # program, drum, how many of that instrument come before
 
 
@@ -49,7 +49,7 @@ class Parts:
         self._rests[key] += rests
 
     def is_legato(self, key: PartKey) -> bool:
-        """Whether a part is said without durations."""
+        """Whether the durations of a part are implied."""
         return self.monophonic.get(key, False) and NOTES_PER_REST * self._rests[key] <= self._notes[key]
 
 
@@ -65,7 +65,7 @@ class Usage:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
         self.shifts: Counter[int] = Counter()
-        self.durations: Counter[int] = Counter()  # of parts that are not legato
+        self.durations: Counter[int] = Counter()  # of parts whose durations are encoded
         self.velocities: Counter[int] = Counter()
         self.time_signatures: Counter[tuple[int, int]] = Counter()
         self.tempi: Counter[int] = Counter()
@@ -80,11 +80,11 @@ class Usage:
         self.grids.add(piece.ticks_per_quarter)
         self.pitches.update(np.unique(piece.pitch).tolist())
         self.velocities.update(piece.velocity.tolist())
-        legato = np.array([self.parts.is_legato(key) for key in part_keys(piece.parts)])[piece.part]
-        self.durations.update(piece.duration[~legato].tolist())
-        rests = rests_after(piece.part[legato], piece.onset[legato], piece.end[legato])
+        implied = np.array([self.parts.is_legato(key) for key in part_keys(piece.parts)])[piece.part]
+        self.durations.update(piece.duration[~implied].tolist())
+        rests = rests_after(piece.part[implied], piece.onset[implied], piece.end[implied])
         controls: list[Any] = [*piece.time_signatures, *piece.tempi, *piece.keys]
-        ticks = [piece.onset, np.array([e.onset for e in controls], np.int64), piece.end[legato][rests]]
+        ticks = [piece.onset, np.array([e.onset for e in controls], np.int64), piece.end[implied][rests]]
         self.shifts.update(np.diff(np.sort(np.concatenate(ticks)), prepend=0).tolist())
         self.time_signatures.update((t.numerator, t.denominator) for t in piece.time_signatures)
         self.tempi.update(t.microseconds for t in piece.tempi)

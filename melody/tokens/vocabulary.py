@@ -6,7 +6,7 @@ One event is one row of five tokens, one for each of `FIELDS`, and one step of t
 time     0 = END of the piece, else 1 + index of the ticks since the onset before (0 ticks: at the same time)
 kind     a part (an instrument), or a change of metre, tempo or key
 value    the pitch of a note, or a rest; for a change its time signature, tempo or key
-duration of a note; 0 for a rest, a change, and a note of a legato part
+duration of a note; 0 for a rest, a change, and a note whose duration is implied
 velocity of a note; 0 for a rest or a change
 ======== =========================================================================================================
 
@@ -18,8 +18,9 @@ token is spent on what is already known. `docs/experiments.md` has the measureme
 
 A vocabulary holds only what its corpus uses. A field in which the corpus has one value costs no token and is filled in on
 decoding; metre, tempo and key become events only if they differ between pieces or change within one. A monophonic corpus
-of one instrument therefore costs two tokens a note, time and pitch: its only part is legato (`melody.tokens.usage`), so
-that each note lasts until the next one or a rest. After its last note every legato part rests, so a piece ends in silence.
+of one instrument therefore costs two tokens a note, time and pitch: the durations of its only part are implied (see
+`melody.tokens.usage`), and each note lasts until the next one or a rest. After its last note every such part
+rests, so a piece ends in silence.
 
 Order within a tick: metre, tempo, key, then the parts in their order, each part's notes from the lowest pitch up.
 """
@@ -59,25 +60,25 @@ class Vocabulary:
     ----------
     shifts
         Ticks from one event to the next, ascending; every duration among them, so that a note can follow any other, and if
-        there are legato parts the greatest tick that divides all of them and every bar, so that any bar line can be reached.
+        any durations are implied the greatest tick that divides all of these and every bar, to reach any bar line.
     parts
         The players; the same instrument twice in a piece is two parts.
     pitches
         Lowest and highest pitch, both included.
     durations, velocities
-        Ascending; durations of the parts that are not legato.
+        Ascending; durations of the parts whose durations are encoded.
     time_signatures
         (numerator, denominator) pairs.
     tempi
         Microseconds a quarter.
     keys
-        (fifths, mode) pairs; empty if the corpus says nothing of keys.
+        (fifths, mode) pairs; empty if the corpus has none.
     changes
         Which of metre, tempo and key ever change within a piece.
     monophonic
         Which parts never sound two notes at once.
     legato
-        Which parts are said without durations; they are monophonic.
+        Of which parts the durations are implied; they are monophonic.
     ticks_per_quarter
         The grid of every piece.
     """
@@ -127,8 +128,8 @@ class Vocabulary:
         low = max(min(usage.pitches) + min(transpositions), 0)
         high = min(max(usage.pitches) + max(transpositions), 127)
         parts = sorted(usage.parts.names, key=lambda key: (key[1], key[0], key[2]))
-        legato = tuple(usage.parts.is_legato(key) for key in parts)
-        always = {0, _unit(usage)} if any(legato) else {0}
+        implied = tuple(usage.parts.is_legato(key) for key in parts)
+        always = {0, _unit(usage)} if any(implied) else {0}
         shifts = usage.shifts + Counter(dict.fromkeys([*always, *usage.durations], 1))
         return cls(
             shifts=_most_frequent(shifts, max_values, always),
@@ -141,7 +142,7 @@ class Vocabulary:
             keys=_transposed_keys(usage.keys, transpositions),
             changes=(usage.changes[0], usage.changes[1], usage.changes[2]),
             monophonic=tuple(usage.parts.monophonic[key] for key in parts),
-            legato=legato,
+            legato=implied,
             ticks_per_quarter=next(iter(usage.grids)),
         )
 
@@ -167,14 +168,14 @@ class Vocabulary:
 
     def _check(self) -> None:
         """Every value one that a piece on this grid can hold."""
-        has_none = (False, all(self.legato), False)  # legato parts have no durations
+        has_none = (False, all(self.legato), False)  # then there need be none
         for column, may_be_empty in zip((self.shifts, self.durations, self.velocities), has_none):
             if not (column or may_be_empty) or list(column) != sorted(set(column)):
                 raise ValueError("values missing or out of order")
         if self.shifts[0] != 0 or not len(self.monophonic) == len(self.legato) == len(self.parts) > 0:
             raise ValueError("shifts must begin at 0, parts must match")
-        if any(legato and not monophonic for legato, monophonic in zip(self.legato, self.monophonic)):
-            raise ValueError("a legato part must be monophonic")
+        if any(implied and not monophonic for implied, monophonic in zip(self.legato, self.monophonic)):
+            raise ValueError("a part of implied durations must be monophonic")
         if not self.time_signatures or not self.tempi or not 0 <= self.pitches[0] <= self.pitches[1] <= 127:
             raise ValueError("no time signature, no tempo or impossible pitches")
         check_range("the longest time between events", self.shifts[-1], 0, MAX_TICK)
@@ -213,12 +214,12 @@ class Vocabulary:
 
     @property
     def rest(self) -> int:
-        """The value token of a rest; that of the lowest pitch if there are no legato parts and therefore no rests."""
+        """The value token of a rest; that of the lowest pitch if no durations are implied and there are no rests."""
         return self.value_starts[-3]
 
     @cached_property
     def legato_kinds(self) -> NDArray[np.bool_]:
-        """Which kinds are legato parts, (kinds,)."""
+        """Which kinds are parts whose durations are implied, (kinds,)."""
         return np.array([False] * FIRST_PART + list(self.legato))
 
     def is_rest(self, rows: Rows) -> NDArray[np.bool_]:
@@ -307,9 +308,9 @@ class Vocabulary:
         part = self.part_numbers(piece)[piece.part] if piece.num_notes else piece.part
         if np.any(part < 0):
             raise VocabularyError(f"{describe(piece.parts[piece.part[part < 0][0]])} is no part of this vocabulary")
-        legato = np.array(self.legato)[part]
+        implied = np.array(self.legato)[part]
         duration = np.zeros_like(piece.duration)
-        duration[~legato] = _look_up("duration", self.durations, piece.duration[~legato])
+        duration[~implied] = _look_up("duration", self.durations, piece.duration[~implied])
         notes = (
             piece.onset,
             FIRST_PART + part,
@@ -317,7 +318,7 @@ class Vocabulary:
             duration,
             _look_up("velocity", self.velocities, piece.velocity),
         )
-        rests = self._rest_columns(part[legato], piece.onset[legato], piece.end[legato])
+        rests = self._rest_columns(part[implied], piece.onset[implied], piece.end[implied])
         tick, kind, value, duration, velocity = (np.concatenate(c) for c in zip(columns, notes, rests))
         order = np.lexsort((value, kind, tick))
         shift = np.diff(tick[order], prepend=0)
@@ -327,7 +328,7 @@ class Vocabulary:
         return rows
 
     def _rest_columns(self, part: Ints, onset: Ints, end: Ints) -> tuple[Ints, ...]:
-        """Tick, kind, value, 0, 0 of each rest of the legato parts, whose notes are given."""
+        """Tick, kind, value, 0, 0 of each rest of the parts whose durations are implied, by their notes."""
         order = np.lexsort((onset, part))
         if np.any((np.diff(part[order]) == 0) & (end[order][:-1] > onset[order][1:])):
             raise VocabularyError("two notes sound at once in a part in which this vocabulary knows one at a time")
@@ -343,7 +344,7 @@ class Vocabulary:
             )
 
     def _control_columns(self, piece: Piece) -> tuple[Ints, ...]:
-        """Tick, kind, value, 0, 0 of each change of metre, tempo and key that is said."""
+        """Tick, kind, value, 0, 0 of each change of metre, tempo and key that is encoded."""
         rows: list[tuple[int, int, int]] = []
         tables = (self.time_signatures, self.tempi, self.keys)
         names = ("the metre", "the tempo", "the key")
@@ -382,7 +383,7 @@ class Vocabulary:
     def decode(self, rows: Rows, *, title: str = "", texts: tuple[str, ...] = ()) -> Piece:
         """The piece of the events up to END (or the last row); parts without notes are kept out.
 
-        If rows break off while a legato part sounds, its note lasts a quarter, and to the last event at least.
+        If rows break off while a note of implied duration sounds, it lasts a quarter, and to the last event at least.
 
         Raises
         ------
@@ -428,13 +429,15 @@ class Vocabulary:
         return np.array((0, *self.shifts)), np.array(self.durations or (0,)), np.array(self.velocities)
 
     def _durations_of(self, columns: Ints, tick: Ints, durations: Ints) -> Ints:
-        """Ticks of each event: as it says, or in a legato part until the next."""
-        said = durations.take(columns[DURATION])
-        legato = np.flatnonzero(self.legato_kinds[columns[KIND]]) if any(self.legato) else ()
-        if len(legato):
-            at = tick[legato]
-            said[legato] = next_in_voice(columns[KIND, legato], at, np.maximum(at + self.ticks_per_quarter, tick[-1])) - at
-        return said
+        """Ticks of each event: as encoded, or until the part's next event if they are implied."""
+        ticks = durations.take(columns[DURATION])
+        implied = np.flatnonzero(self.legato_kinds[columns[KIND]]) if any(self.legato) else ()
+        if len(implied):
+            at = tick[implied]
+            ticks[implied] = (
+                next_in_voice(columns[KIND, implied], at, np.maximum(at + self.ticks_per_quarter, tick[-1])) - at
+            )
+        return ticks
 
     def _changes(self, columns: Ints, tick: Ints) -> tuple[list[tuple[int, Any]], ...]:
         """(tick, value) of each change of metre, of tempo and of key."""
