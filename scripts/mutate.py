@@ -32,6 +32,21 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 REASONS = ROOT / "docs" / "mutation.md"
 ENOUGH = 0.85
+# At the end of conftest.py. Tests that train a model or want a browser cost too much a mutant, and so does what Hypothesis
+# does after a failure to find a smaller one.
+QUICK = """
+
+from hypothesis import Phase
+
+settings.register_profile("quick", settings(), phases=[Phase.explicit, Phase.generate])
+settings.load_profile("quick")
+
+
+def pytest_collection_modifyitems(config, items):
+    slow = [item for item in items if {"trained", "browser"} & set(item.fixturenames)]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if item not in slow]
+"""
 SURVIVED = {0, 5, 33}  # mutmut's exit codes: tests pass, no test found, no test runs the function
 # A module and the test files that exercise it: quick ones, none that trains a model.
 TESTS = {
@@ -39,7 +54,7 @@ TESTS = {
     "melody/signatures.py": ["piece", "signatures"],
     "melody/piece.py": ["piece"],
     "melody/files.py": ["files"],
-    "melody/dataset.py": ["dataset"],
+    "melody/dataset.py": ["model", "matches", "dataset"],
     "melody/midi/writing.py": ["midi", "midi_together"],
     "melody/midi/reading.py": ["midi", "midi_damage", "midi_encodings", "midi_together", "performance"],
     "melody/midi/chunks.py": ["midi", "midi_damage", "midi_chunks"],
@@ -52,8 +67,8 @@ TESTS = {
     "melody/limits/numbers.py": ["limits"],
     "melody/limits/checking.py": ["limits"],
     "melody/limits/instruments.py": ["limits"],
-    "melody/sampling/choose.py": ["draws", "choose"],
-    "melody/corpus/split.py": ["corpus", "split"],
+    "melody/sampling/choose.py": ["sampling", "choose"],
+    "melody/corpus/split.py": ["corpus_whole"],
 }
 
 
@@ -108,6 +123,8 @@ def lay_out(folder: Path, module: str) -> None:
     """A copy of the package and its tests, with settings for mutmut: one module, its tests, no plugins that cost time."""
     for name in ("melody", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    with (folder / "tests" / "conftest.py").open("a", encoding="utf-8") as conftest:
+        conftest.write(QUICK)
     names = [f"tests/test_{name}.py" for name in TESTS[module]]
     settings = {
         "source_paths": ["melody"],
@@ -144,7 +161,8 @@ def call_mutmut(folder: Path, *arguments: str) -> str:
     command = [sys.executable, "-m", "mutmut", *arguments]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     if done.returncode:
-        raise SystemExit(f"mutmut failed:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+        said = [line for line in (done.stdout + done.stderr).splitlines() if not "\u2800" <= line[:1] <= "\u28ff"]
+        raise SystemExit("mutmut failed:\n" + "\n".join(said[-40:]))
     return done.stdout
 
 
