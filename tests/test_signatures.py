@@ -70,6 +70,8 @@ def test_tempi_and_keys() -> None:
     assert Tempo(0, 400_000).qpm == 150
     assert Key(3, 6, "major").transpose(-12) == Key(3, 6, "major") == Key(3, 1, "major").transpose(-1)
     assert Key(3, -6, "minor").transpose(0) == Key(3, -6, "minor")
+    assert Key(0, 7, "major").transpose(12) == Key(0, 7, "major")  # an octave up it is still spelled so
+    assert Key(0, 0, "minor").transpose(13) == Key(0, -5, "minor")
     assert [Key(0, 0, "major").transpose(s).fifths for s in range(12)] == [0, -5, 2, -3, 4, -1, 6, 1, -4, 3, -2, 5]
 
 
