@@ -58,7 +58,7 @@ TESTS = {
     "melody/midi/writing.py": ["midi_chunks", "midi"],
     "melody/midi/reading.py": ["midi", "midi_damage", "midi_encodings", "midi_together", "performance"],
     "melody/midi/chunks.py": ["midi_chunks", "midi_damage"],
-    "melody/tokens/vocabulary.py": ["tokens", "rhythm"],
+    "melody/tokens/vocabulary.py": ["tokens", "vocabulary"],
     "melody/tokens/grammar.py": ["tokens", "grammar"],
     "melody/tokens/usage.py": ["tokens", "usage"],
     "melody/limits/limits.py": ["limits"],
