@@ -223,6 +223,12 @@ def test_a_file_is_written_byte_by_byte_as_the_standard_says() -> None:
     assert midi.to_bytes(piece) == file(frame, first, drums, bass, division=480)
 
 
+def test_what_utf8_cannot_hold_is_written_as_a_question_mark() -> None:
+    half = "a\ud800"  # of a pair of surrogates
+    data = midi.to_bytes(Piece([0], [24], [60], parts=(Part(name=half),), title=half, texts=(half,)))
+    assert (data.count(b"\xff\x03\x02a?"), data.count(b"\xff\x01\x02a?")) == (2, 1)
+
+
 def test_clocks_of_very_long_and_very_short_beats() -> None:
     """A beat has 1 to 255 clocks of 24 to the quarter in the file, whatever the metre."""
     for signature, clocks in ((TimeSignature(0, 12, 1), 96), (TimeSignature(0, 1, 64), 1), (TimeSignature(0, 4, 4), 24)):
