@@ -68,7 +68,7 @@ TESTS = {
     "melody/limits/numbers.py": ["limits_words", "limits"],
     "melody/limits/checking.py": ["limits", "limits_checked"],
     "melody/limits/instruments.py": ["limits_words", "limits"],
-    "melody/sampling/choose.py": ["sampling", "choose"],
+    "melody/sampling/choose.py": ["choose", "sampling"],
     "melody/corpus/split.py": ["corpus_whole"],
 }
 

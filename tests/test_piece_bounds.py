@@ -215,3 +215,20 @@ def test_drums_are_not_transposed_and_other_files_not_written(tmp_path: Path) ->
     SONG.write(tmp_path / "a.mid")
     assert Piece.read(tmp_path / "a.mid") == SONG
     assert [path.name for path in tmp_path.iterdir()] == ["a.mid"]
+
+
+def test_a_piece_of_nobody_has_no_notes() -> None:
+    assert Piece([], [], [], parts=()).num_notes == 0
+    with pytest.raises(PieceError, match="^part is 0; it must be from 0 to -1$"):
+        Piece(**ONE, parts=())
+
+
+def test_doors_hand_the_piece_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    for door, name in (
+        ("plot", "melody.report.roll.plot"),
+        ("audio", "melody.render.audio_bytes"),
+        ("_repr_html_", "melody.report.page.repr_html"),
+        ("to_pretty_midi", "melody.midi.to_pretty_midi"),
+    ):
+        monkeypatch.setattr(name, lambda piece: ("made of", piece))
+        assert getattr(SONG, door)() == ("made of", SONG)
