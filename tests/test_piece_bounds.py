@@ -219,7 +219,7 @@ def test_drums_are_not_transposed_and_other_files_not_written(tmp_path: Path) ->
 
 def test_a_piece_of_nobody_has_no_notes() -> None:
     assert Piece([], [], [], parts=()).num_notes == 0
-    with pytest.raises(PieceError, match="^part is 0; it must be from 0 to -1$"):
+    with pytest.raises(PieceError, match=r"^part is 0; it must be from 0 to -1$"):
         Piece(**ONE, parts=())
 
 
