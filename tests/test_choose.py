@@ -82,6 +82,14 @@ def test_a_field_has_its_own_temperature() -> None:
         assert choose_surely(logits, None, chance, settings, field)[0].tolist() == [token]
 
 
+def test_of_equally_likely_tokens_the_first_are_kept() -> None:
+    """A half of forty are twenty, and what comes when just the share that is wanted has been is left out."""
+    logits, chance = np.zeros((1, 40)), np.array([0.999])
+    for asked in ({"top_p": 0.5}, {"typical": 0.5}):
+        assert choose(logits, None, chance, SamplingSettings(temperature=1, **asked)).tolist() == [19]
+    assert choose(np.array([EVEN]), None, chance, SamplingSettings(temperature=1, top_p=0.5)).tolist() == [0]
+
+
 def test_the_last_chance_is_the_last_token_that_is_allowed() -> None:
     """Where rounding makes the chance as great as all probabilities together."""
     mask = np.array([[True, True, False], [True, False, False], [True, True, True]])
