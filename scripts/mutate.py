@@ -32,8 +32,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 REASONS = ROOT / "docs" / "mutation.md"
 ENOUGH = 0.85
-# At the end of conftest.py. Tests that train a model or want a browser cost too much a mutant, and so does what Hypothesis
-# does after a failure to find a smaller one.
+# At the end of conftest.py: what Hypothesis does after a failure to find a smaller one costs too much a mutant.
 QUICK = """
 
 from hypothesis import Phase
@@ -43,10 +42,27 @@ settings.load_profile("quick")
 
 
 def pytest_collection_modifyitems(config, items):
-    slow = [item for item in items if {"trained", "browser"} & set(item.fixturenames)]
+    slow = [item for item in items if SLOW & set(item.fixturenames)]
     config.hook.pytest_deselected(items=slow)
     items[:] = [item for item in items if item not in slow]
 """
+# Tests that train a model or want a browser are left out,
+WITHOUT_MODEL = '\n\nSLOW = {"trained", "browser"}\n'
+# but for those of TRAINED, for which the model is trained once and then taken as it is.
+WITH_MODEL = """
+
+SLOW = {"browser"}
+train = trained._get_wrapped_function()
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    kept = Path(__file__).parent / "rules.safetensors"
+    if not kept.exists():
+        shutil.copy(train(tmp_path_factory), kept)
+    return Path(shutil.copy(kept, tmp_path_factory.mktemp("model")))
+"""
+TRAINED = {"melody/modelfile.py"}
 SLOW = "not shipped and not bounded_process"  # tests that need the shipped models or a script
 SURVIVED = {0, 5, 33}  # mutmut's exit codes: tests pass, no test found, no test runs the function
 # A module and the test files that exercise it: quick ones, none that trains a model.
@@ -70,6 +86,7 @@ TESTS = {
     "melody/limits/instruments.py": ["limits_words", "limits"],
     "melody/sampling/choose.py": ["choose", "sampling"],
     "melody/corpus/split.py": ["corpus_whole"],
+    "melody/modelfile.py": ["modelfile"],
 }
 
 
@@ -125,7 +142,7 @@ def lay_out(folder: Path, module: str) -> None:
     for name in ("melody", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     with (folder / "tests" / "conftest.py").open("a", encoding="utf-8") as conftest:
-        conftest.write(QUICK)
+        conftest.write(QUICK + (WITH_MODEL if module in TRAINED else WITHOUT_MODEL))
     names = [f"tests/test_{name}.py" for name in TESTS[module]]
     settings = {
         "source_paths": ["melody"],
