@@ -20,6 +20,7 @@ import json
 import math
 import os
 import random
+import resource
 import shutil
 import subprocess
 import sys
@@ -32,6 +33,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 REASONS = ROOT / "docs" / "mutation.md"
 ENOUGH = 0.85
+MEMORY = 8 << 30  # bytes of address space
 # At the end of conftest.py: what Hypothesis does after a failure to find a smaller one costs too much a mutant.
 QUICK = """
 
@@ -177,11 +179,16 @@ def call_mutmut(folder: Path, *arguments: str) -> str:
     kept = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     environment = kept | {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "mutmut", *arguments]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, preexec_fn=_bound_memory)
     if done.returncode:
         said = [line for line in (done.stdout + done.stderr).splitlines() if not "\u2800" <= line[:1] <= "\u28ff"]
         raise SystemExit("mutmut failed:\n" + "\n".join(said[-40:]))
     return done.stdout
+
+
+def _bound_memory() -> None:
+    """A mutant that would fill all memory gets an error instead."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 
 
 def run_module(module: str, most: int, seed: int, only: str = "") -> Result:
