@@ -60,6 +60,10 @@ def test_a_file_in_riff_is_found_and_replaced(inner: bytes, before: bytes, after
         assert wrapped(other, whole) == riff(other, before=before, after=after)
 
 
+def test_an_empty_file_in_riff_is_empty() -> None:
+    assert unwrapped(riff(b"")) == b"" and midi_within(riff(b"", before=INFO)) == (32, 32)
+
+
 def test_what_is_no_riff_is_the_file_itself() -> None:
     for data in (EVEN, b"", b"RIFF" + bytes(4) + b"WAVE" + EVEN, b"XXXX" + riff(EVEN)[4:]):
         assert midi_within(data) == (0, len(data)) and unwrapped(data) == data
