@@ -181,8 +181,8 @@ def call_mutmut(folder: Path, *arguments: str) -> str:
     command = [sys.executable, "-m", "mutmut", *arguments]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, preexec_fn=_bound_memory)
     if done.returncode:
-        said = [line for line in (done.stdout + done.stderr).splitlines() if not "\u2800" <= line[:1] <= "\u28ff"]
-        raise SystemExit("mutmut failed:\n" + "\n".join(said[-40:]))
+        message = [line for line in (done.stdout + done.stderr).splitlines() if not "\u2800" <= line[:1] <= "\u28ff"]
+        raise SystemExit("mutmut failed:\n" + "\n".join(message[-40:]))
     return done.stdout
 
 

@@ -95,9 +95,9 @@ def test_ways_to_write_a_scale(text: str, key: str | None, name: str, notes: tup
 def test_what_is_no_scale() -> None:
     assert refused(parse_scale, " , ") == "the scale holds no note; write its notes as C,D,Eb,G,A, or a name as D dorian"
     assert refused(parse_scale, "dorian") == "the scale dorian begins on no note; name one, as D dorian, or a key"
-    said = refused(parse_scale, "D durian")
-    assert said.startswith("'D durian' is no scale; write its notes (") and said.endswith(" as D dorian")
-    assert "as C,D,Eb,G,A, or one of major, minor, harmonic-minor, melodic-minor, dorian, " in said
+    message = refused(parse_scale, "D durian")
+    assert message.startswith("'D durian' is no scale; write its notes (") and message.endswith(" as D dorian")
+    assert "as C,D,Eb,G,A, or one of major, minor, harmonic-minor, melodic-minor, dorian, " in message
 
 
 # Chords
@@ -126,9 +126,9 @@ def test_a_bass_is_one_more_note() -> None:
 
 @pytest.mark.parametrize("text", ["c", "H", "Cfoo", "C/", "/C", "", "XXXX"])
 def test_what_is_no_chord(text: str) -> None:
-    said = refused(parse_chord, text)
-    assert said.startswith(f"'{text}' is no chord; write a capital letter, # or b, and one of m 5 6 m6 7 maj7 ")
-    assert said.endswith(" 7b9, or nothing for major; with a bass as C/E; N.C. for none")
+    message = refused(parse_chord, text)
+    assert message.startswith(f"'{text}' is no chord; write a capital letter, # or b, and one of m 5 6 m6 7 maj7 ")
+    assert message.endswith(" 7b9, or nothing for major; with a bass as C/E; N.C. for none")
 
 
 def names(text: str) -> list[list[str]]:

@@ -151,7 +151,7 @@ A, B = "00 90 3C 40  18 80 3C 40", "00 90 3E 40  18 80 3E 40"
 
 
 @pytest.mark.parametrize(
-    ("data", "tracks", "told"),
+    ("data", "tracks", "reported"),
     [
         (file(track(A, END), track(B, END)), [A + END, B + END], []),
         (file(track(A, END), track(B, END), count=3), [A + END, B + END],
@@ -173,12 +173,12 @@ A, B = "00 90 3C 40  18 80 3C 40", "00 90 3E 40  18 80 3E 40"
         (file(track(A, END), b"XFIH\0\0\0\2ab", count=1), [A + END], []),
     ],
 )  # fmt: skip
-def test_tracks_of_damaged_files(data: bytes, tracks: list[str], told: list[str]) -> None:
+def test_tracks_of_damaged_files(data: bytes, tracks: list[str], reported: list[str]) -> None:
     """A length is believed if the file ends there, another chunk begins, or an end of track stands before it."""
     repairs: list[str] = []
     found = found_tracks(data, header(data, []), Deadline(9.0), repairs)
     assert found == [bytes.fromhex(each) for each in tracks]
-    assert repairs == told
+    assert repairs == reported
 
 
 def test_a_file_without_tracks_is_refused() -> None:

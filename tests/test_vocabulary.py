@@ -83,11 +83,11 @@ def test_numbers_of_the_tokens() -> None:
 
 def test_fields_of_each_event() -> None:
     rows = np.array(SONG_ROWS)
-    said = SONG_VOCABULARY.said(rows)
-    assert said[:, :3].all(axis=1).tolist() == [True] * 12 + [False]
-    assert said[:, 0].all() and not said[12, 1:].any()
-    assert np.flatnonzero(said[:, 3]).tolist() == [3, 9]  # the drums have durations
-    assert np.flatnonzero(said[:, 4]).tolist() == [2, 3, 4, 5, 8, 9, 10]
+    mask = SONG_VOCABULARY.said(rows)
+    assert mask[:, :3].all(axis=1).tolist() == [True] * 12 + [False]
+    assert mask[:, 0].all() and not mask[12, 1:].any()
+    assert np.flatnonzero(mask[:, 3]).tolist() == [3, 9]  # the drums have durations
+    assert np.flatnonzero(mask[:, 4]).tolist() == [2, 3, 4, 5, 8, 9, 10]
     assert np.flatnonzero(SONG_VOCABULARY.is_note(rows)).tolist() == [2, 3, 4, 5, 8, 9, 10]
     assert np.flatnonzero(SONG_VOCABULARY.is_rest(rows)).tolist() == [11]
 
