@@ -89,6 +89,11 @@ TESTS = {
     "melody/sampling/choose.py": ["choose", "sampling"],
     "melody/corpus/split.py": ["corpus_whole"],
     "melody/modelfile.py": ["modelfile"],
+    "melody/network/engine.py": ["cells", "decoder"],
+    "melody/network/state.py": ["state"],
+    "melody/network/cells/lstm.py": ["cells"],
+    "melody/network/cells/gru.py": ["cells"],
+    "melody/sampling/decoder.py": ["decoder"],
 }
 
 
