@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from music import random_piece
+from music import folk_tune, random_piece
 
 from melody.piece import Piece, TimeSignature
 from melody.tokens import Vocabulary
@@ -193,6 +193,7 @@ def walk(vocabulary: Vocabulary, seed: int, steps: int = 18, **asked: object) ->
 CORPORA = {
     "lines": Vocabulary.build([random_piece(seed, monophonic=True) for seed in (1, 4)]),
     "one line": Vocabulary.build([Piece(np.arange(8) * 24, [24, 24, 12, 24, 24, 24, 24, 24], [60, 62, 64, 60] * 2)]),
+    "tunes": Vocabulary.build([folk_tune(seed, bars=3) for seed in range(4)]),
     "chords": Vocabulary.build([random_piece(seed) for seed in (2, 6)]),
     "all sorts": Vocabulary.build([random_piece(seed) for seed in (0, 3, 5, 8, 11)]),
     "two pitches": Vocabulary.build([Piece([0, 0, 24, 48], [48, 24, 72, 12], [60, 61, 61, 60])]),
@@ -214,6 +215,7 @@ def test_the_corpora_have_all_that_there_is_to_mask() -> None:
     """Lines and chords together, some of implied durations, some not; metres and tempi that change; keys."""
     mixed = CORPORA["all sorts"]
     assert any(mixed.legato) and not all(mixed.monophonic) and all(mixed.is_said) and all(mixed.changes)
+    assert CORPORA["tunes"].is_said[KEY] and not CORPORA["tunes"].changes[KEY]
     assert all(CORPORA["one line"].legato) and CORPORA["two pitches"].num_pitches == 2
 
 
