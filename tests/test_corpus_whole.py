@@ -280,6 +280,15 @@ def test_small_corpora_keep_something_to_train_on_and_to_choose_by(sizes):
         assert sum(n for g, n in groups.items() if splits[g] == "train") * 2 >= sum(sizes)
 
 
+def test_where_the_only_group_for_training_goes_to_valid_another_comes_back():
+    """Two groups that test has room for, one at a time: valid takes the smaller one, so train takes the other."""
+    for seed in range(20):
+        groups = named([6, 5])
+        sides = split_of(groups, valid=0.1, test=0.55, seed=seed)
+        assert sides == split_slowly(groups, valid=0.1, test=0.55, seed=seed)
+        assert set(sides.values()) == {"train", "valid"}
+
+
 # All of it
 
 

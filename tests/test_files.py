@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,82 @@ def test_a_name_as_long_as_a_name_can_be_is_written(tmp_path: Path) -> None:
     for name in ("é" * 125 + ".mid", "a." + "b" * 253):
         files.write_bytes(tmp_path / name, b"whole")
         assert (tmp_path / name).read_bytes() == b"whole"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "kept"),
+    [(".mid", True), ("." + "x" * 15, True), ("." + "x" * 16, False), (".ééééééé", True), (".éééééééé", False)],
+)
+def test_a_temporary_name_has_the_suffix_if_it_has_sixteen_bytes_at_most(tmp_path: Path, suffix: str, kept: bool) -> None:
+    with files.replacing(tmp_path / f"a{suffix}") as temporary:
+        assert temporary.suffix == (suffix if kept else "") and temporary.parent == tmp_path
+        assert temporary.name.startswith(f".melody-{files._machine()}-{os.getpid()}-")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+def test_a_file_has_the_permissions_that_the_user_gives_new_ones(tmp_path: Path) -> None:
+    old = os.umask(0o027)
+    try:
+        files.write_bytes(tmp_path / "a", b"whole")
+        assert os.umask(0o027) == 0o027
+    finally:
+        os.umask(old)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
+
+
+def test_folders_are_made_with_those_on_the_way(tmp_path: Path) -> None:
+    for _ in range(2):  # and are left as they are
+        files.make_folder(tmp_path / "a" / "b" / "c")
+        assert (tmp_path / "a" / "b" / "c").is_dir()
+    (tmp_path / "file").write_bytes(b"in the way")
+    with pytest.raises(
+        FileError, match=r"^cannot make the folder .*file/b: .*; what stands before the last / must be a folder"
+    ):
+        files.make_folder(tmp_path / "file" / "b")
+
+
+def test_an_error_without_a_number_is_told_in_its_own_words(tmp_path: Path) -> None:
+    with pytest.raises(FileError) as caught, files.replacing(tmp_path / "a.mid"):
+        raise OSError("the tape is full")
+    assert str(caught.value) == f"cannot write {tmp_path / 'a.mid'}: the tape is full; name another place"
+    with pytest.raises(FileError) as caught, files.replacing(tmp_path / "a.mid"):
+        raise FileError("of another file all is said")
+    assert str(caught.value) == "of another file all is said"
+
+
+def test_what_a_link_leads_to_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real" / "tune.mid")
+    with files.replacing(tmp_path / "link") as temporary:
+        assert temporary.parent == tmp_path / "real"
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "real" / "tune.mid").read_bytes() == b""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot be asked whether a process is there")
+@pytest.mark.parametrize(
+    ("error", "runs"), [(None, True), (PermissionError, True), (ProcessLookupError, False), (OverflowError, False)]
+)
+def test_a_process_of_another_user_is_there(
+    monkeypatch: pytest.MonkeyPatch, error: type[Exception] | None, runs: bool
+) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def kill(process: int, number: int) -> None:
+        asked.append((process, number))
+        if error:
+            raise error
+
+    monkeypatch.setattr(os, "kill", kill)
+    assert files._is_running(4711) == runs
+    assert asked == [(4711, 0)]  # nothing is sent
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows names machines otherwise")
+def test_a_machine_is_eight_digits_of_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    named = type("Named", (), {"nodename": "b\udc9f-ü"})
+    monkeypatch.setattr(os, "uname", named)
+    files._machine.cache_clear()
+    try:
+        assert files._machine() == f"{zlib.crc32(b'b' + bytes([0x9F]) + '-ü'.encode()):08x}"
+    finally:
+        files._machine.cache_clear()

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -123,3 +124,27 @@ def test_of_a_large_corpus_some_pieces_are_counted() -> None:
     some = some_of(pieces, 100)
     assert [int(rows[0, 0]) for rows in some] == list(range(0, 25, 3))
     assert sum(map(len, some)) <= 100
+
+
+def test_many_pieces_cost_what_each_costs() -> None:
+    """More than are scored at a time: nats and notes add up, END is no note."""
+    tunes = [folk_tune(n, bars=2) for n in range(70)]
+    vocabulary = Vocabulary.build(tunes)
+    rows = [vocabulary.encode(tune) for tune in tunes]
+    model = NGram(vocabulary, rows[:9], 3)
+    score = model.score(rows)
+    assert score.notes == sum(tune.num_notes for tune in tunes)
+    assert score.nats == pytest.approx(sum(model.score([each]).nats for each in rows), rel=1e-12)
+    assert score.nats_per_note == pytest.approx(score.nats / score.notes)
+
+
+def test_the_discount_of_one_rare_token_is_one() -> None:
+    """n1 / (n1 + 2 n2) where one token occurs once and all others three times or more."""
+    tune = folk_tune(0, bars=4)
+    other = replace(tune, pitch=np.concatenate([[tune.pitch.max() + 1], tune.pitch[1:]]))
+    vocabulary = Vocabulary.build([tune, other])
+    rows = [vocabulary.encode(piece) for piece in (tune, tune, tune, other)]
+    flat = [list(zip(fields.tolist(), tokens.tolist())) for tokens, fields in (flat_tokens(vocabulary, r) for r in rows)]
+    sizes = dict(enumerate(vocabulary.sizes))
+    expected = _kneser_ney(flat, 1, flat[3], sizes)
+    assert NGram(vocabulary, rows, 1).score(rows[3:]).nats == pytest.approx(expected, rel=1e-10)

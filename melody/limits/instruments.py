@@ -57,7 +57,8 @@ def _instrument(text: str) -> Instrument:
         return Instrument("drums", frozenset(), is_drum=True)
     known = [_words(name) for name in PROGRAMS]
     exact = {program for program, name in enumerate(known) if name == words}
-    programs = exact or {program for program, name in enumerate(known) if words and set(words) <= set(name)}
+    is_named = any(map(str.isalpha, words))  # a number alone is a program: -1 is not what has a 1 in its name
+    programs = exact or {program for program, name in enumerate(known) if is_named and set(words) <= set(name)}
     if not programs:
         raise SamplingError(
             f"{shown(text)} is no instrument{_guess(text, known)}; write a General MIDI name, 0 to 127, or drums"
