@@ -11,6 +11,7 @@ from melody import modelfile
 from melody.arguments import keywords
 from melody.errors import SamplingError
 from melody.limits import Limits
+from melody.limits.limits import written
 from melody.limits.numbers import MAX_BARS
 from melody.piece import Piece
 from melody.sampling.keywords import (
@@ -311,6 +312,10 @@ class Model(Rewriter):
         kept = _with_bars(limits_of(given, None, limits), whole("bars", bars))
         chosen = settings_of(given, settings)
         begun = live.stream(self, music, settings=chosen, limits=kept, endless=flag("endless", endless))
+        asked = [(given.get("key"), ""), (given.get("scale"), ","), (given.get("range"), ":")]
+        key, scale, pitches = (None if value is None else written(value, between) for value, between in asked)
+        if (key, scale, pitches) != (None, None, None):
+            begun.steer(key=key, scale=scale, range=pitches)
         return begun
 
 
