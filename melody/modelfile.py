@@ -50,7 +50,7 @@ class ModelFile:
     Parameters
     ----------
     weights
-        Parameters of `MelodyLSTM` by name, float32; or float16, which halves the file. A loaded file has float32.
+        Parameters of `MelodyNetwork` by name, float32; or float16, which halves the file. A loaded file has float32.
     vocabulary
         Of the events.
     settings

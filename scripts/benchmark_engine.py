@@ -35,9 +35,10 @@ from melody import export
 from melody.cli.make import find_model
 from melody.modelfile import ModelFile
 from melody.network import AnyEngine, Engine
-from melody.network.model import MelodyLSTM, ModelSettings
+from melody.network.model import MelodyNetwork, ModelSettings
 from melody.sampling import Model, SamplingSettings
-from melody.tokens.features import context, feature_sizes
+from melody.tokens.features import context
+from melody.tokens.schema import feature_sizes
 from melody.tokens.vocabulary import FIELDS, Vocabulary
 
 ROUNDS = 7
@@ -70,11 +71,11 @@ def timed(run: Callable[[], object], repeats: int) -> float:
     return (time.process_time() - start) / repeats
 
 
-def random_model(vocabulary: Vocabulary, layers: int, size: int) -> tuple[MelodyLSTM, ModelFile]:
+def random_model(vocabulary: Vocabulary, layers: int, size: int) -> tuple[MelodyNetwork, ModelFile]:
     """A model of that shape, and its file."""
     torch.manual_seed(0)
     settings = ModelSettings(hidden_size=size, num_layers=layers, embedding_size=size)
-    model = MelodyLSTM(vocabulary, settings).eval()
+    model = MelodyNetwork(vocabulary, settings).eval()
     return model, ModelFile({name: value.numpy() for name, value in model.state_dict().items()}, vocabulary, {})
 
 
@@ -87,7 +88,7 @@ def events(model: Model, streams: int) -> Events:
     return np.stack([known[i % len(known)] for i in range(streams)], axis=1)
 
 
-def torch_steps(model: MelodyLSTM, tunes: Events, *, onednn: bool) -> Callable[[], object]:
+def torch_steps(model: MelodyNetwork, tunes: Events, *, onednn: bool) -> Callable[[], object]:
     """Steps of the nn.LSTM, its state carried on."""
     given = torch.from_numpy(tunes)[:, :, None]
 
@@ -125,7 +126,7 @@ def peak() -> Runs:
     return {"square": lambda: np.matmul(square, square, out=out)}
 
 
-def ways(model: MelodyLSTM, file: ModelFile, tunes: Events) -> Runs:
+def ways(model: MelodyNetwork, file: ModelFile, tunes: Events) -> Runs:
     """All ways to take the steps of a model, by name."""
     return {
         "nn.LSTM": torch_steps(model, tunes, onednn=True),

@@ -25,7 +25,7 @@ import numpy as np
 
 from melody import files, modelfile
 from melody.dataset import BatchSettings, Transposer, with_features
-from melody.evaluation.evaluate import mixed_nats, restored, said_tokens, token_nats
+from melody.evaluation.evaluate import encoded_tokens, mixed_nats, restored, token_nats
 from melody.evaluation.ngram import NGram, best_ngram
 from melody.network.settings import Intervals, ModelSettings
 from melody.piece import Part, Piece
@@ -156,7 +156,7 @@ def with_ngram(
 ) -> tuple[float, dict[str, list[np.ndarray]]]:
     """The mixture with as much of the n-gram as is best on valid, and how much that is."""
     counted = ngram_tokens(ngram, corpus)
-    said = {split: [said_tokens(corpus.vocabulary, rows) for rows in corpus.pieces[split]] for split in model}
+    said = {split: [encoded_tokens(corpus.vocabulary, rows) for rows in corpus.pieces[split]] for split in model}
 
     def mixture(split: str, share: float) -> list[np.ndarray]:
         pairs = zip((nats[here] for nats, here in zip(model[split], said[split])), counted[split])

@@ -43,7 +43,7 @@ from torch import nn
 from melody import dataset
 from melody.corpus import Corpus, PrepareSettings, prepare
 from melody.dataset import Batches
-from melody.network.model import MelodyLSTM, ModelSettings
+from melody.network.model import MelodyNetwork, ModelSettings
 from melody.tokens.vocabulary import Rows, Vocabulary
 from melody.training.module import Loader, Tensors, window_loss
 from melody.training.run import fit
@@ -186,7 +186,7 @@ def bare_lstm(shape: ModelSettings) -> tuple[nn.Module, Step]:
 
 def our_model(corpus: Corpus, shape: ModelSettings) -> tuple[nn.Module, Step]:
     """The model with its embeddings, heads and loss."""
-    model = MelodyLSTM(corpus.vocabulary, shape)
+    model = MelodyNetwork(corpus.vocabulary, shape)
     return model, lambda window: window_loss(model, *window[:3], None)[0] / window[2].sum()
 
 

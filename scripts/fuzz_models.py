@@ -28,7 +28,7 @@ from safetensors.numpy import save
 from melody import modelfile
 from melody.errors import MelodyError, ModelFileError
 from melody.evaluation.evaluate import restored
-from melody.network.model import MelodyLSTM
+from melody.network.model import MelodyNetwork
 from melody.network.settings import ModelSettings, settings_of, weight_shapes
 from melody.piece import Key, Part, Piece, Tempo, TimeSignature
 from melody.sampling import Model, SamplingSettings
@@ -229,7 +229,7 @@ def judged(path: Path, settings: SamplingSettings) -> str:
 def carried_over(file: modelfile.ModelFile) -> str:
     """What is wrong with training that begins from this model, as `melody train --from` does: nothing, or 'FAILED: ...'."""
     vocabulary = Vocabulary.build(pieces())
-    new = MelodyLSTM(vocabulary, settings_of(file.settings))
+    new = MelodyNetwork(vocabulary, settings_of(file.settings))
     carried(restored(file), file.vocabulary, new, vocabulary)
     finite = all(torch.isfinite(weights).all() for weights in new.state_dict().values())
     return "" if finite else "FAILED: weights that are no numbers are carried over"

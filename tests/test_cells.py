@@ -23,11 +23,11 @@ from melody.errors import ModelFileError
 from melody.modelfile import ModelFile
 from melody.network import AnyEngine, Engine, State
 from melody.network.cells import CELLS, CellName, Sizes, folded, recognised
-from melody.network.model import MelodyLSTM, ModelSettings
+from melody.network.model import MelodyNetwork, ModelSettings
 from melody.network.settings import Intervals, weight_shapes
 from melody.sampling import Model
 from melody.tokens import FIELDS, Vocabulary
-from melody.tokens.features import columns
+from melody.tokens.schema import feature_sizes
 from melody.training.run import fit
 from melody.training.settings import TrainingSettings
 
@@ -45,9 +45,9 @@ def vocabulary() -> Vocabulary:
     return Vocabulary.build(pieces, transpositions=range(-5, 7))
 
 
-def _model(vocabulary: Vocabulary, settings: ModelSettings) -> MelodyLSTM:
+def _model(vocabulary: Vocabulary, settings: ModelSettings) -> MelodyNetwork:
     torch.manual_seed(settings.num_layers)
-    model = MelodyLSTM(vocabulary, settings).eval()
+    model = MelodyNetwork(vocabulary, settings).eval()
     with torch.no_grad():  # as training would: biases are not zero, and differ
         for name, parameter in model.recurrent.named_parameters():
             if "bias" in name:
@@ -55,7 +55,7 @@ def _model(vocabulary: Vocabulary, settings: ModelSettings) -> MelodyLSTM:
     return model
 
 
-def _file(vocabulary: Vocabulary, model: MelodyLSTM) -> ModelFile:
+def _file(vocabulary: Vocabulary, model: MelodyNetwork) -> ModelFile:
     return ModelFile({name: value.numpy() for name, value in model.state_dict().items()}, vocabulary, {}, name="untrained")
 
 
@@ -65,7 +65,7 @@ def _events(vocabulary: Vocabulary, numbers: range, length: int) -> torch.Tensor
     return torch.from_numpy(np.stack(rows))
 
 
-def _state(model: MelodyLSTM, streams: int) -> tuple[dict[str, torch.Tensor], State]:
+def _state(model: MelodyNetwork, streams: int) -> tuple[dict[str, torch.Tensor], State]:
     """The state after three events, as torch carries it, and as engines do, all layers of an array in one block."""
     events = torch.zeros(streams, 3, len(model.offsets), dtype=torch.long)
     _, state = model(events + torch.arange(streams)[:, None, None] % 2)
@@ -126,7 +126,7 @@ def test_a_model_file_knows_the_weights_that_torch_has(
     vocabulary: Vocabulary, name: CellName, layers: int, intervals: Intervals
 ) -> None:
     settings = replace(SMALL, cell=name, num_layers=layers, intervals=intervals)
-    shapes = {key: tuple(value.shape) for key, value in MelodyLSTM(vocabulary, settings).state_dict().items()}
+    shapes = {key: tuple(value.shape) for key, value in MelodyNetwork(vocabulary, settings).state_dict().items()}
     assert shapes == weight_shapes(vocabulary, settings)
     cell, own = recognised({key: np.zeros(shape, np.float32) for key, shape in shapes.items()})
     assert type(cell) is CELLS[name] and cell.sizes == Sizes(16, 24, layers)
@@ -136,7 +136,7 @@ def test_a_model_file_knows_the_weights_that_torch_has(
 @each_cell
 def test_recurrent_weights_begin_orthogonal(vocabulary: Vocabulary, name: CellName) -> None:
     hidden = SMALL.hidden_size
-    module = MelodyLSTM(vocabulary, replace(SMALL, cell=name)).recurrent
+    module = MelodyNetwork(vocabulary, replace(SMALL, cell=name)).recurrent
     found = [weights for key, weights in module.named_parameters() if key.startswith("weight_hh")]
     assert len(found) == SMALL.num_layers
     for block in (block for weights in found for block in weights.split(hidden)):
@@ -144,7 +144,7 @@ def test_recurrent_weights_begin_orthogonal(vocabulary: Vocabulary, name: CellNa
 
 
 def test_forget_gates_begin_open(vocabulary: Vocabulary) -> None:
-    hidden, module = SMALL.hidden_size, MelodyLSTM(vocabulary, SMALL).recurrent
+    hidden, module = SMALL.hidden_size, MelodyNetwork(vocabulary, SMALL).recurrent
     biases = dict(module.named_parameters())
     for layer in range(SMALL.num_layers):
         bias = (biases[f"bias_ih_l{layer}"] + biases[f"bias_hh_l{layer}"]).detach()
@@ -154,7 +154,7 @@ def test_forget_gates_begin_open(vocabulary: Vocabulary) -> None:
 @each_cell
 def test_the_last_event_teaches_from_the_first(vocabulary: Vocabulary, name: CellName) -> None:
     """The gradient reaches every weight of the cell, and the embedding of the first of 20 events."""
-    model = MelodyLSTM(vocabulary, replace(SMALL, cell=name))
+    model = MelodyNetwork(vocabulary, replace(SMALL, cell=name))
     events = _events(vocabulary, range(1), 20)
     embedded = model.embedding(events[0, :, : len(model.offsets)] + model.offsets)[None].detach().requires_grad_()
     output, _ = model.cell.unroll(model.recurrent, embedded, None, 0.0)
@@ -178,7 +178,7 @@ def test_torch_numpy_and_onnx_take_the_same_steps(vocabulary: Vocabulary, name: 
     """From a state that is not zero; alone, two, a few and many streams, which NumPy computes each in another way."""
     model = _model(vocabulary, replace(SMALL, cell=name, num_layers=layers))
     events, (of_torch, of_engines) = _events(vocabulary, range(streams), 32)[:, 24:], _state(model, streams)
-    assert events[..., columns(vocabulary).conditions].any()  # something is repeated there
+    assert events[..., len(FIELDS) + len(feature_sizes(vocabulary))].any()  # something is repeated there
     hidden, after = model(events[:, :-1], of_torch)
     expected, width = model.logits(hidden, events[:, 1:]), len(model.offsets)
     for kind, engine in _engines(_file(vocabulary, model)).items():
@@ -229,14 +229,14 @@ def test_other_streams_are_not_affected(vocabulary: Vocabulary, name: CellName, 
 
 @each_cell
 def test_weights_of_no_cell_are_refused(vocabulary: Vocabulary, name: CellName) -> None:
-    weights = _file(vocabulary, MelodyLSTM(vocabulary, replace(SMALL, cell=name))).weights
+    weights = _file(vocabulary, MelodyNetwork(vocabulary, replace(SMALL, cell=name))).weights
     others = {key: array for key, array in weights.items() if not key.startswith(f"{name}.")}
     with pytest.raises(ModelFileError, match="of no cell that is known here"):
         Engine(vocabulary, others)
 
 
 def test_a_file_that_names_another_cell_than_it_holds_is_refused(vocabulary: Vocabulary, tmp_path: Path) -> None:
-    file = _file(vocabulary, MelodyLSTM(vocabulary, SMALL))
+    file = _file(vocabulary, MelodyNetwork(vocabulary, SMALL))
     settings = {"hidden_size": 24, "num_layers": 2, "embedding_size": 16, "head_size": 20}
     replace(file, settings=settings).save(tmp_path / "a.safetensors")
     assert modelfile.load(tmp_path / "a.safetensors").weights.keys() == file.weights.keys()  # of no cell: an LSTM

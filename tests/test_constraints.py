@@ -96,7 +96,7 @@ def allowed(masks: Masks) -> set[Event]:
 def _endings(masks: Masks, rows: Rows) -> Iterator[Event]:
     many = masks.take(np.zeros(len(rows), np.int64))
     many.times()
-    said = masks.grammar.vocabulary.said(rows)
+    said = masks.grammar.vocabulary.field_mask(rows)
     durations, velocities = many.durations(rows), many.velocities(rows)
     for row, has, longs, louds in zip(rows.tolist(), said, durations, velocities):
         for duration in np.flatnonzero(longs) if has[DURATION] else [0]:
@@ -187,7 +187,7 @@ def test_a_constraint_never_adds_and_streams_come_and_go(name: str) -> None:
         )
         pick(DURATION, masks.durations(rows))
         pick(VELOCITY, masks.velocities(rows))
-        rows[~vocabulary.said(rows)] = 0
+        rows[~vocabulary.field_mask(rows)] = 0
         masks.push(rows)
 
 
@@ -248,7 +248,7 @@ def fill(vocabulary: Vocabulary, observations: Observations, also: list[Constrai
         ]
         for field, mask in choices:
             legal = np.flatnonzero(mask(row)[0])
-            if field > TIME and not vocabulary.said(row)[0, field]:
+            if field > TIME and not vocabulary.field_mask(row)[0, field]:
                 continue
             if not len(legal):
                 return None

@@ -20,18 +20,18 @@ from melody.errors import CorpusError, ModelFileError
 from melody.evaluation.evaluate import (
     Evaluation,
     Measured,
+    encoded_tokens,
     evaluate,
     measure,
     mixed_nats,
     nats_per_note,
     ngram_nats,
     restored,
-    said_tokens,
     token_nats,
 )
 from melody.evaluation.heldout import Chosen, choose, settings_for
 from melody.evaluation.ngram import NGram, flat_tokens
-from melody.network.model import MelodyLSTM, ModelSettings
+from melody.network.model import MelodyNetwork, ModelSettings
 from melody.piece import Piece, TimeSignature
 from melody.sampling import Model
 from melody.tokens import Vocabulary
@@ -73,7 +73,7 @@ def test_nats_are_those_of_the_engine_piece_by_piece(file: modelfile.ModelFile, 
         assert nats == pytest.approx(before_end + end, rel=1e-4)
 
 
-def _probability_of_end(model: MelodyLSTM, vocabulary: Vocabulary, rows: np.ndarray) -> float:
+def _probability_of_end(model: MelodyNetwork, vocabulary: Vocabulary, rows: np.ndarray) -> float:
     from melody.dataset import with_features
 
     events = torch.from_numpy(with_features(vocabulary, rows))[None]
@@ -86,7 +86,7 @@ def test_an_untrained_model_that_knows_nothing_costs_the_logarithm_of_each_field
     pieces = [random_piece(n) for n in range(6)]
     vocabulary = Vocabulary.build(pieces)
     rows = [vocabulary.encode(piece) for piece in pieces]
-    model = MelodyLSTM(vocabulary, SHAPE)
+    model = MelodyNetwork(vocabulary, SHAPE)
     for head in model.heads.values():
         for name, parameter in head.named_parameters():
             if name.startswith(("output", "copy", "interval")):
@@ -99,12 +99,12 @@ def test_an_untrained_model_that_knows_nothing_costs_the_logarithm_of_each_field
 def test_tokens_are_those_of_the_ngram_and_its_nats_add_up() -> None:
     corpus = small_corpus(20)
     vocabulary, train, test = corpus.vocabulary, corpus.rows("train"), list(corpus.rows("test"))
-    measured = measure(MelodyLSTM(vocabulary, SHAPE), vocabulary, test)
+    measured = measure(MelodyNetwork(vocabulary, SHAPE), vocabulary, test)
     assert measured.tokens.sum(axis=1).tolist() == [len(flat_tokens(vocabulary, rows)[0]) for rows in test]
     ngram = NGram(vocabulary, train, 4)
     for rows, nats in zip(test, ngram_nats(ngram, vocabulary, test)):
         assert nats.sum() == pytest.approx(ngram.score([rows]).nats)
-        assert (nats > 0).tolist() == said_tokens(vocabulary, rows).any(axis=0).tolist()
+        assert (nats > 0).tolist() == encoded_tokens(vocabulary, rows).any(axis=0).tolist()
 
 
 def test_right_tokens_are_the_likeliest_ones(trained: Path) -> None:
@@ -247,7 +247,7 @@ def test_heard_higher_is_the_piece_itself_higher(file: modelfile.ModelFile) -> N
         for nats, fields in zip(token_nats(model, vocabulary, rows, semitones), expected):
             assert np.allclose(nats.sum(axis=0), fields, rtol=1e-5)
     far = token_nats(model, vocabulary, rows, 60)[0]
-    assert np.array_equal(np.isinf(far), said_tokens(vocabulary, rows[0]))
+    assert np.array_equal(np.isinf(far), encoded_tokens(vocabulary, rows[0]))
     assert not far[~np.isinf(far)].any()
 
 

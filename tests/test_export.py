@@ -32,11 +32,11 @@ def several() -> ModelFile:
     """A model of music in several parts, which the value's head tells apart; it has learned nothing."""
     import torch
 
-    from melody.network.model import MelodyLSTM, ModelSettings
+    from melody.network.model import MelodyNetwork, ModelSettings
 
     vocabulary = Vocabulary.build([random_piece(n) for n in range(12)])
     torch.manual_seed(0)
-    model = MelodyLSTM(vocabulary, ModelSettings(hidden_size=24, num_layers=3, embedding_size=16, head_size=20)).eval()
+    model = MelodyNetwork(vocabulary, ModelSettings(hidden_size=24, num_layers=3, embedding_size=16, head_size=20)).eval()
     return ModelFile({name: value.numpy() for name, value in model.state_dict().items()}, vocabulary, {})
 
 

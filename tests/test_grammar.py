@@ -23,7 +23,7 @@ class Slow:
     def __init__(self, vocabulary: Vocabulary, bars: int | None, count_pickup: bool, start: int, steady: bool) -> None:
         self.vocabulary, self.bars, self.count_pickup, self.start = vocabulary, bars, count_pickup, start
         self.may_change = (False, False, False) if steady else vocabulary.changes
-        self.implied = [bool(implied) for implied in vocabulary.legato]
+        self.implied = [bool(implied) for implied in vocabulary.implied_duration]
         self.least = [1 if implied else min(vocabulary.durations) for implied in self.implied]
         self.bar_of = [TimeSignature(0, *t).bar_ticks(vocabulary.ticks_per_quarter) for t in vocabulary.time_signatures]
         self.tick, self.last, self.length, self.pickup = 0, (-1, -1), 0, 0
@@ -36,7 +36,7 @@ class Slow:
     @property
     def until(self) -> float:
         """Where the last bar ends."""
-        if self.bars is None or (self.vocabulary.is_said[METRE] and METRE not in self.known):
+        if self.bars is None or (self.vocabulary.is_encoded[METRE] and METRE not in self.known):
             return float("inf")
         return self.metre_start + (self.bars + self.pickup - self.bars_before) * self.bar
 
@@ -70,7 +70,7 @@ class Slow:
     def may_begin(self, kind: int, tick: int) -> bool:
         """A change of metre, tempo or key."""
         first = tick == self.tick == 0 and not self.notes
-        if not self.vocabulary.is_said[kind] or (tick == self.tick and self.last[0] >= kind):
+        if not self.vocabulary.is_encoded[kind] or (tick == self.tick and self.last[0] >= kind):
             return False
         if not first and not (self.may_change[kind] and tick + min(self.least) <= self.until):
             return False
@@ -80,7 +80,7 @@ class Slow:
 
     def kinds(self, tick: int) -> set[int]:
         for kind in (METRE, TEMPO):
-            if self.vocabulary.is_said[kind] and kind not in self.known:
+            if self.vocabulary.is_encoded[kind] and kind not in self.known:
                 return {kind} if tick == self.tick else set()
         parts = range(len(self.implied))
         speaking = {FIRST_PART + part for part in parts if self.may_play(part, tick) or self.may_rest(part, tick)}
@@ -170,7 +170,7 @@ def next_rows(rng: np.random.Generator, vocabulary: Vocabulary, grammar: Grammar
         rows[stream, VALUE], rows[stream, DURATION] = pick(rng, values[stream]), pick(rng, durations[stream])
     assert sets(grammar.lengths(rows)) == durations
     assert grammar.velocities(rows).shape == (len(slow), vocabulary.sizes[VELOCITY]) and grammar.velocities(rows).all()
-    rows[~vocabulary.said(rows)] = 0
+    rows[~vocabulary.field_mask(rows)] = 0
     return rows
 
 
@@ -214,9 +214,9 @@ def test_the_masks_are_those_of_the_slow_twin(corpus: str, asked: dict) -> None:
 def test_the_corpora_have_all_that_there_is_to_mask() -> None:
     """Lines and chords together, some of implied durations, some not; metres and tempi that change; keys."""
     mixed = CORPORA["all sorts"]
-    assert any(mixed.legato) and not all(mixed.monophonic) and all(mixed.is_said) and all(mixed.changes)
-    assert CORPORA["tunes"].is_said[KEY] and not CORPORA["tunes"].changes[KEY]
-    assert all(CORPORA["one line"].legato) and CORPORA["two pitches"].num_pitches == 2
+    assert any(mixed.implied_duration) and not all(mixed.monophonic) and all(mixed.is_encoded) and all(mixed.changes)
+    assert CORPORA["tunes"].is_encoded[KEY] and not CORPORA["tunes"].changes[KEY]
+    assert all(CORPORA["one line"].implied_duration) and CORPORA["two pitches"].num_pitches == 2
 
 
 @pytest.mark.parametrize(("corpus", "bars"), [*product(["all sorts", "one line"], [None, 4])])

@@ -175,7 +175,7 @@ def test_all_that_is_no_note_of_the_channel_stays_at_its_tick(edit: tuple[bytes,
         return
     data, part = edit[:2]
     place, factor = midi.places(data)[part], times_finer(data, spliced.data)
-    assert any("times as fine" in sentence for sentence in spliced.told) == (factor > 1)
+    assert any("times as fine" in sentence for sentence in spliced.remarks) == (factor > 1)
     for number, (old, new) in enumerate(zip(absolute(data), absolute(spliced.data))):
         if number != place.track:
             assert not_notes(new, 1) == not_notes(old, factor)
@@ -216,7 +216,7 @@ def test_the_old_notes_outside_and_the_new_ones_inside_are_read(edit: tuple[byte
             assert (onset, rest) == (its_onset, its_rest)
             assert its_end <= end
             cut += its_end < end
-    assert cut <= sum(int(sentence.split()[0]) for sentence in spliced.told if " ended where " in sentence)
+    assert cut <= sum(int(sentence.split()[0]) for sentence in spliced.remarks if " ended where " in sentence)
 
 
 @given(whole_files(), st.data())
@@ -281,7 +281,7 @@ def test_a_part_of_a_track_of_many_is_named_by_its_number() -> None:
     data = file(track(*MIXED, END), form=0)
     assert midi.places(data) == (Place(0, 0, 5), Place(0, 0, 19), Place(0, 1, 32))
     spliced = midi.splice(data, Piece([0, 6], [6, 30], [67, 69], [1, 2]), 0, 0, 24)
-    assert spliced.told == ()
+    assert spliced.remarks == ()
     before = "00 90 43 01  00 91 24 50  06 80 43 40  00 90 45 02"
     after = "06 FF 05 02 6C 61  0C 90 3E 40  0C 80 45 40"
     assert spliced.data == file(track(MIXED[0], before, after, "0C 80 3E 00", MIXED[4][13:], MIXED[5], END), form=0)
@@ -306,7 +306,7 @@ def test_where_two_of_one_pitch_would_overlap_the_earlier_ends_and_that_is_told(
     data = file(track("00 90 3C 40  30 80 3C 07  30 90 3C 41  18 80 3C 00", END))  # 0 to 48, 96 to 120
     spliced = midi.splice(data, Piece([36], [90], [60], [70]), 0, 24, 48)
     assert spliced.data == file(track("00 90 3C 40  24 80 3C 07  00 90 3C 46  3C 80 3C 40  00 90 3C 41  18 80 3C 00", END))
-    assert spliced.told == (
+    assert spliced.remarks == (
         "1 old note ended where a new one of its pitch begins",
         "1 new note ended where an old one of its pitch begins",
     )
@@ -320,7 +320,7 @@ def test_a_note_that_sounds_into_the_range_is_left() -> None:
 def test_a_finer_grid_where_the_file_counts_too_coarsely() -> None:
     data = file(track("00 90 3C 40  0A 80 3C 00", END), track("05 91 30 40  05 FF 06 01 41  00 81 30 00", END), division=10)
     spliced = midi.splice(data, Piece([24, 32], [8, 4], [62, 64]), 0, 24)  # a third and a sixth of a quarter
-    assert spliced.told == ("the file's grid made 3 times as fine to hold the new notes",)
+    assert spliced.remarks == ("the file's grid made 3 times as fine to hold the new notes",)
     new = "00 90 3E 5A 0A 80 3E 40 00 90 40 5A 05 80 40 40"
     scaled = track("0F 91 30 40  0F FF 06 01 41  00 81 30 00", END)
     assert spliced.data == file(track("00 90 3C 40 1E 80 3C 00", new, END), scaled, division=30)

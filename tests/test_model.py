@@ -10,7 +10,7 @@ from music import folk_tune, random_piece
 
 from melody.dataset import Batches, BatchSettings, with_features
 from melody.network.cells import CELLS, CellName
-from melody.network.model import MelodyLSTM, ModelSettings, first_streams
+from melody.network.model import MelodyNetwork, ModelSettings, first_streams
 from melody.piece import Piece
 from melody.tokens import FIELDS, Vocabulary
 from melody.tokens.schema import FEATURES, all_columns, spans
@@ -27,9 +27,9 @@ def vocabulary() -> Vocabulary:
 
 
 @pytest.fixture(params=CELLS)
-def model(vocabulary: Vocabulary, request: pytest.FixtureRequest) -> MelodyLSTM:
+def model(vocabulary: Vocabulary, request: pytest.FixtureRequest) -> MelodyNetwork:
     torch.manual_seed(0)
-    return MelodyLSTM(vocabulary, replace(SMALL, cell=request.param)).eval()
+    return MelodyNetwork(vocabulary, replace(SMALL, cell=request.param)).eval()
 
 
 def _events(vocabulary: Vocabulary, number: int) -> torch.Tensor:
@@ -37,7 +37,7 @@ def _events(vocabulary: Vocabulary, number: int) -> torch.Tensor:
     return torch.from_numpy(with_features(vocabulary, vocabulary.encode(PIECES[number])))[None]
 
 
-def test_an_untrained_model_knows_nothing(model: MelodyLSTM, vocabulary: Vocabulary) -> None:
+def test_an_untrained_model_knows_nothing(model: MelodyNetwork, vocabulary: Vocabulary) -> None:
     """Loss at the beginning: ln(tokens) for each field, within a tenth."""
     events = _events(vocabulary, 0)
     hidden, _ = model(events[:, :-1])
@@ -48,7 +48,7 @@ def test_an_untrained_model_knows_nothing(model: MelodyLSTM, vocabulary: Vocabul
             assert nats[..., k][encoded].mean().item() == pytest.approx(math.log(vocabulary.sizes[k]), rel=0.15)
 
 
-def test_the_future_does_not_change_the_past(model: MelodyLSTM, vocabulary: Vocabulary) -> None:
+def test_the_future_does_not_change_the_past(model: MelodyNetwork, vocabulary: Vocabulary) -> None:
     events = _events(vocabulary, 0)
     other = events.clone()
     half = events.shape[1] // 2
@@ -65,7 +65,7 @@ def test_the_future_does_not_change_the_past(model: MelodyLSTM, vocabulary: Voca
         assert torch.equal(model.logits(hidden, events[:, 1:])[k], model.logits(hidden, changed[:, 1:])[k])
 
 
-def test_the_whole_is_its_two_halves_with_carried_state(model: MelodyLSTM, vocabulary: Vocabulary) -> None:
+def test_the_whole_is_its_two_halves_with_carried_state(model: MelodyNetwork, vocabulary: Vocabulary) -> None:
     events = _events(vocabulary, 1)
     whole, _ = model(events)
     half = events.shape[1] // 2
@@ -78,7 +78,7 @@ def test_what_is_left_out_in_training_is_the_same_throughout_a_window(vocabulary
     """Variational dropout: a cell is out at each step or at none; what is measured leaves nothing out."""
     torch.manual_seed(3)
     shape = ModelSettings(hidden_size=24, embedding_size=16, head_size=20, dropout=0.5)
-    model, events = MelodyLSTM(vocabulary, shape), _events(vocabulary, 0)
+    model, events = MelodyNetwork(vocabulary, shape), _events(vocabulary, 0)
     out = model(events)[0][0] == 0  # (time, cells)
     assert torch.equal(out.all(dim=0), out.any(dim=0))
     assert 0.2 < out.any(dim=0).float().mean() < 0.8
@@ -90,7 +90,7 @@ def test_what_is_left_out_in_training_is_the_same_throughout_a_window(vocabulary
 def test_each_dropout_leaves_out_in_training_alone(vocabulary: Vocabulary, what: str, cell: CellName) -> None:
     torch.manual_seed(0)
     shape = ModelSettings(hidden_size=24, embedding_size=16, head_size=20, dropout=0.0, cell=cell)
-    model = MelodyLSTM(vocabulary, replace(shape, **{what: 0.5}))
+    model = MelodyNetwork(vocabulary, replace(shape, **{what: 0.5}))
     events = _events(vocabulary, 0)
     mask = torch.ones(1, events.shape[1] - 1, dtype=torch.bool)
 
@@ -106,7 +106,7 @@ def test_the_place_in_the_bar_is_never_left_out(vocabulary: Vocabulary) -> None:
     """With all left out that may be, events at the same place in the bar are the same to the model, others are not."""
     torch.manual_seed(0)
     shape = ModelSettings(hidden_size=16, embedding_size=16, head_size=16, dropout=0.0, feature_dropout=1.0)
-    model = MelodyLSTM(vocabulary, shape)
+    model = MelodyNetwork(vocabulary, shape)
     events = _events(vocabulary, 12)[0]
     where = spans(FEATURES, vocabulary)
     place = events[:, [len(FIELDS) + where[(name,)].start for name in ("position", "beat", "metre")]]
@@ -116,7 +116,7 @@ def test_the_place_in_the_bar_is_never_left_out(vocabulary: Vocabulary) -> None:
     assert apart.any() and not apart.all()
 
 
-def test_what_follows_the_end_of_a_piece_does_not_count(model: MelodyLSTM, vocabulary: Vocabulary) -> None:
+def test_what_follows_the_end_of_a_piece_does_not_count(model: MelodyNetwork, vocabulary: Vocabulary) -> None:
     """A piece in a batch with a longer one has the loss it has alone."""
     rows = [vocabulary.encode(PIECES[n]) for n in (2, 12)]
     assert len(rows[0]) > 2 * len(rows[1])
@@ -139,7 +139,7 @@ def test_one_piece_can_be_learned_by_heart(vocabulary: Vocabulary) -> None:
     torch.manual_seed(0)
     tune = folk_tune(1)
     own = Vocabulary.build([tune])
-    model = MelodyLSTM(own, ModelSettings(hidden_size=64, num_layers=1, embedding_size=32, head_size=32, dropout=0.0))
+    model = MelodyNetwork(own, ModelSettings(hidden_size=64, num_layers=1, embedding_size=32, head_size=32, dropout=0.0))
     events = torch.from_numpy(with_features(own, own.encode(tune)))[None]
     optimizer = torch.optim.Adam(model.parameters(), 1e-2)
     mask = torch.ones(1, events.shape[1] - 1, dtype=torch.bool)

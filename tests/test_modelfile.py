@@ -16,7 +16,7 @@ from untrained import SMALL, untrained
 from melody import modelfile
 from melody.errors import ModelFileError, SamplingError
 from melody.modelfile import ModelFile
-from melody.network.model import MelodyLSTM
+from melody.network.model import MelodyNetwork
 from melody.network.settings import ModelSettings, settings_of, weight_shapes
 from melody.piece import Part, Piece
 from melody.sampling import Model
@@ -124,7 +124,7 @@ VOCABULARIES = [[folk_tune(0), folk_tune(1)], [BAND], [folk_tune(0), BAND], [SOL
 def test_the_table_of_weights_is_that_of_the_torch_model(pieces: list[Piece], intervals: Any, layers: int) -> None:
     vocabulary = Vocabulary.build(pieces)
     settings = ModelSettings(hidden_size=5, num_layers=layers, embedding_size=3, head_size=4, intervals=intervals)
-    wanted = {name: tuple(weights.shape) for name, weights in MelodyLSTM(vocabulary, settings).state_dict().items()}
+    wanted = {name: tuple(weights.shape) for name, weights in MelodyNetwork(vocabulary, settings).state_dict().items()}
     assert weight_shapes(vocabulary, settings) == wanted
 
 

@@ -22,21 +22,21 @@ CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
 metres = st.sampled_from([(4, 4), (3, 4), (6, 8), (2, 2)])
 
 
-def knows(step: int, *, legato: bool, longest: int = 192) -> Vocabulary:
+def knows(step: int, *, implied: bool, longest: int = 192) -> Vocabulary:
     """A vocabulary of two parts that knows every multiple of a step, and every velocity: they tell notes apart here."""
     values = tuple(range(step, longest + 1, step))
     return Vocabulary(
         shifts=(0, *values),
         parts=PARTS,
         pitches=(0, 127),
-        durations=() if legato else values,
+        durations=() if implied else values,
         velocities=tuple(range(1, 128)),
         time_signatures=((2, 2), (3, 4), (4, 4), (6, 8)),
         tempi=(500_000,),
         keys=(),
         changes=(True, False, False),
-        monophonic=(True, legato),
-        legato=(legato, legato),
+        monophonic=(True, implied),
+        implied_duration=(implied, implied),
     )
 
 
@@ -68,7 +68,7 @@ def from_its_place(fitted: Piece, piece: Piece) -> np.ndarray:
 @example(Piece([500], [4], [60], [1], parts=PARTS), 12, True)
 @settings(max_examples=120)
 def test_each_note_is_within_half_a_step_of_its_place_and_beats_stay(piece: Piece, step: int, legato: bool) -> None:
-    vocabulary = knows(step, legato=legato)
+    vocabulary = knows(step, implied=legato)
     fitted, _ = fit(vocabulary, piece)
     again = vocabulary.decode(vocabulary.encode(fitted))
     assert again.onset.tolist() == fitted.onset.tolist() and again.duration.tolist() == fitted.duration.tolist()
@@ -87,7 +87,7 @@ def test_notes_go_only_where_there_is_no_room_for_them(piece: Piece, step: int) 
     """Of notes that come to one place the one that was moved least stays; what is a step apart stays whole."""
     far_apart = piece.select((piece.onset % step == 0) & (piece.duration % step == 0))
     if far_apart.num_notes:
-        fitted, _ = fit(knows(step, legato=True), far_apart)
+        fitted, _ = fit(knows(step, implied=True), far_apart)
         assert fitted.pitch.tolist() == far_apart.pitch.tolist()
 
 
@@ -138,14 +138,14 @@ def test_silent_bars_in_front_keep_the_notes_on_the_bar_line() -> None:
 
 def test_a_rest_of_many_bars_is_made_shorter_by_whole_bars_and_that_is_said() -> None:
     piece = Piece([0, 36, 36 + 96 * 7], [36, 12, 24], [60, 62, 64], parts=PARTS[:1])
-    fitted, changes = fit(knows(12, legato=True), piece)
+    fitted, changes = fit(knows(12, implied=True), piece)
     assert fitted.onset.tolist() == [0, 36, 36 + 2 * 96]  # two bars are known, seven not
     assert changes == ("rests longer than any that this model knows made shorter by whole bars",)
 
 
 def test_metres_stay_on_their_bar_lines_and_tempi_go_along() -> None:
     """A triplet before a change of metre, which used to be refused."""
-    vocabulary = replace(knows(12, legato=True), changes=(True, True, False), tempi=(400_000, 500_000))
+    vocabulary = replace(knows(12, implied=True), changes=(True, True, False), tempi=(400_000, 500_000))
     metres = (TimeSignature(0, 4, 4), TimeSignature(96, 3, 4))
     tempi = (Tempo(0, 500_000), Tempo(104, 400_000))
     piece = Piece(
@@ -159,7 +159,7 @@ def test_metres_stay_on_their_bar_lines_and_tempi_go_along() -> None:
 
 
 def test_a_key_that_comes_later_is_heard_from_the_beginning_by_a_model_without_changes() -> None:
-    vocabulary = replace(knows(12, legato=True), keys=((0, "major"), (1, "major")))
+    vocabulary = replace(knows(12, implied=True), keys=((0, "major"), (1, "major")))
     piece = Piece([0, 24, 48], [24] * 3, [60, 62, 64], parts=PARTS[:1], keys=(Key(24, 1, "major"),))
     fitted, changes = fit(vocabulary, piece)
     assert fitted.keys == (Key(0, 1, "major"),) and changes == ("the key heard from the beginning on",)
@@ -170,14 +170,14 @@ def test_a_key_that_comes_later_is_heard_from_the_beginning_by_a_model_without_c
 
 def test_what_cannot_be_reached_is_left_out_with_all_before_it() -> None:
     """A rest within a bar that is longer than any known step: the music behind it is heard."""
-    vocabulary = knows(12, legato=False, longest=36)
+    vocabulary = knows(12, implied=False, longest=36)
     piece = Piece([0, 12, 96, 108, 144], [12, 12, 12, 36, 12], [60, 62, 64, 65, 67], np.arange(5) + 1, parts=PARTS)
     fitted, changes = fit(vocabulary, piece)
     assert fitted.velocity.tolist() == [3, 4, 5] and fitted.onset.tolist() == [0, 12, 48]
     assert changes == ("1 bar at the beginning left out, whose rhythm this model does not know",)
     vocabulary.encode(fitted)
     with pytest.raises(VocabularyError, match="rhythm is too far"):
-        fit(knows(12, legato=False, longest=12), Piece([0, 60], [12, 12], [60, 62], parts=PARTS))
+        fit(knows(12, implied=False, longest=12), Piece([0, 60], [12, 12], [60, 62], parts=PARTS))
 
 
 def test_a_note_too_short_for_any_known_duration_goes_and_overlaps_nothing() -> None:

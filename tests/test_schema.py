@@ -10,10 +10,10 @@ import torch
 from music import folk_tune, random_piece
 
 from melody.dataset import Transposer, with_features
-from melody.network.model import MelodyLSTM, ModelSettings
+from melody.network.model import MelodyNetwork, ModelSettings
 from melody.piece import Key, Part, Piece, Tempo, TimeSignature
 from melody.tokens import Vocabulary
-from melody.tokens.context import Conditions, Context
+from melody.tokens.context import Conditions, Contexts
 from melody.tokens.features import context
 from melody.tokens.schema import (
     CONDITIONS,
@@ -89,12 +89,12 @@ def test_what_is_computed_fits_the_columns_of_the_table(name: str) -> None:
 def test_event_by_event_the_columns_are_the_same(name: str) -> None:
     vocabulary, piece = VOCABULARIES[name], CORPORA[name][0]
     rows = vocabulary.encode(piece)
-    one_by_one, got = Context(vocabulary), []
+    one_by_one, got = Contexts(vocabulary, 1), []
     for row in rows[:-1]:
-        conditions = Conditions(vocabulary, [one_by_one])
+        conditions = Conditions(one_by_one)
         conditions.place(row[None])
         conditions.part(row[None])
-        got.append([*one_by_one.push(tuple(row.tolist())), *conditions.array[0]])
+        got.append([*one_by_one.push(row[None])[0], *conditions.array[0]])
     assert np.array_equal(got, context(vocabulary, rows)[:-1])
 
 
@@ -157,9 +157,9 @@ def test_intervals_are_to_pitches(name: str) -> None:
 # Transfer
 
 
-def _untrained(vocabulary: Vocabulary, seed: int) -> MelodyLSTM:
+def _untrained(vocabulary: Vocabulary, seed: int) -> MelodyNetwork:
     torch.manual_seed(seed)
-    return MelodyLSTM(vocabulary, SMALL).eval()
+    return MelodyNetwork(vocabulary, SMALL).eval()
 
 
 def _meant(vocabulary: Vocabulary) -> dict[tuple[Meaning, Meaning], int]:

@@ -52,12 +52,12 @@ def test_a_monophonic_corpus_costs_two_tokens_a_note() -> None:
 def test_a_legato_part_says_its_rests_and_no_durations() -> None:
     line = Piece([0, 24, 48, 72, 120], [24, 24, 24, 24, 24], [60, 62, 64, 65, 67])  # a quarter of silence after the fourth
     vocabulary = Vocabulary.build([line] * 2 + [Piece(np.arange(20) * 24, np.full(20, 24), np.full(20, 60))])
-    assert vocabulary.legato == (True,)
+    assert vocabulary.implied_duration == (True,)
     assert vocabulary.durations == ()
     rows = vocabulary.encode(line)
     assert np.flatnonzero(vocabulary.is_rest(rows)).tolist() == [4, 6]
     assert np.flatnonzero(vocabulary.is_note(rows)).tolist() == [0, 1, 2, 3, 5]
-    assert vocabulary.said(rows)[[0, 4, 7]].tolist() == [
+    assert vocabulary.field_mask(rows)[[0, 4, 7]].tolist() == [
         [True, True, True, False, True],  # a note
         [True, True, True, False, False],  # a rest
         [True, False, False, False, False],  # the end
@@ -67,9 +67,9 @@ def test_a_legato_part_says_its_rests_and_no_durations() -> None:
 def test_a_part_that_often_rests_says_its_durations() -> None:
     staccato = Piece(np.arange(8) * 24, np.full(8, 12), np.full(8, 60))
     vocabulary = Vocabulary.build([staccato])
-    assert (vocabulary.legato, vocabulary.durations) == ((False,), (12,))
+    assert (vocabulary.implied_duration, vocabulary.durations) == ((False,), (12,))
     chords = Piece([0, 0], [24, 24], [60, 64])
-    assert Vocabulary.build([chords]).legato == (False,)
+    assert Vocabulary.build([chords]).implied_duration == (False,)
 
 
 def test_a_note_that_rows_break_off_in_lasts_a_quarter_at_least() -> None:
@@ -82,9 +82,9 @@ def test_a_note_that_rows_break_off_in_lasts_a_quarter_at_least() -> None:
 def test_metre_tempo_and_key_are_events_only_where_they_vary() -> None:
     waltz = Piece([0], [24], [60], time_signatures=(TimeSignature(0, 3, 4),))
     march = Piece([0], [24], [60])
-    assert Vocabulary.build([waltz]).is_said == (False, False, False)
-    assert Vocabulary.build([waltz, march]).is_said == (True, False, False)
-    assert Vocabulary.build([waltz, Piece([0], [24], [60], tempi=(Tempo(0, 400_000),))]).is_said[1]
+    assert Vocabulary.build([waltz]).is_encoded == (False, False, False)
+    assert Vocabulary.build([waltz, march]).is_encoded == (True, False, False)
+    assert Vocabulary.build([waltz, Piece([0], [24], [60], tempi=(Tempo(0, 400_000),))]).is_encoded[1]
 
 
 def test_names_of_parts_are_kept_where_the_corpus_agrees() -> None:
@@ -165,7 +165,7 @@ def _is_legal(vocabulary: Vocabulary, grammar: Grammar, rows: np.ndarray) -> np.
         return legal
     legal &= grammar.kinds(rows[:, TIME])[each, rows[:, KIND]]
     legal &= grammar.values(rows[:, TIME], rows[:, KIND])[each, rows[:, VALUE]]
-    return legal & (~vocabulary.said(rows)[:, DURATION] | grammar.durations(rows[:, TIME])[each, rows[:, DURATION]])
+    return legal & (~vocabulary.field_mask(rows)[:, DURATION] | grammar.durations(rows[:, TIME])[each, rows[:, DURATION]])
 
 
 @given(st.lists(seeds, min_size=1, max_size=3))
@@ -203,7 +203,7 @@ def _walk(vocabulary: Vocabulary, seed: int, streams: int, bars: int | None) -> 
         durations = grammar.durations(rows[:, TIME])
         rows[:, DURATION] = pick(durations)
         rows[:, VELOCITY] = rng.integers(0, vocabulary.sizes[VELOCITY], streams)
-        said = vocabulary.said(rows)
+        said = vocabulary.field_mask(rows)
         for mask in (kinds, values):
             assert mask[sounding].any(axis=1).all()
         assert durations[sounding & said[:, DURATION]].any(axis=1).all()
@@ -224,7 +224,7 @@ def test_no_walk_through_the_grammar_is_illegal(numbers: list[int], bars: int | 
         ended = rows[-1, TIME] == END
         assert piece.num_notes > 0 or not ended or bars  # a bar can be shorter than any note of the corpus
         # Else the n-th of an instrument may have become the first, or a note was broken off.
-        if len(vocabulary.parts) == len(piece.parts) and (ended or not any(vocabulary.legato)):
+        if len(vocabulary.parts) == len(piece.parts) and (ended or not any(vocabulary.implied_duration)):
             again = vocabulary.encode(piece)
             assert np.array_equal(again if ended else again[:-1], rows)
         for part in range(len(piece.parts)):
@@ -260,7 +260,7 @@ def test_what_is_known_of_a_state_is_what_is_found_anew(number: int, steady: boo
         events[:, VALUE] = [rng.choice(np.flatnonzero(mask)) for mask in values]
         durations = both.durations(events[:, TIME])
         events[:, DURATION] = [rng.choice(np.flatnonzero(mask)) if mask.any() else 0 for mask in durations]
-        events[~vocabulary.said(events)] = 0
+        events[~vocabulary.field_mask(events)] = 0
         alone.push(events[:1])
         both.push(events)
         assert all(np.array_equal(one, many[:1]) for one, many in zip(alone.standing(), both.standing()))

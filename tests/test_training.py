@@ -26,7 +26,7 @@ from melody.dataset import BatchSettings
 from melody.errors import TrainingError
 from melody.evaluation.evaluate import nats_per_note, restored
 from melody.files import FileError
-from melody.network.model import MelodyLSTM, ModelSettings
+from melody.network.model import MelodyNetwork, ModelSettings
 from melody.piece import Part
 from melody.report.curves import write_curves
 from melody.tokens import Vocabulary
@@ -443,7 +443,7 @@ def test_the_plan_is_reported_before_anything_is_written(tmp_path: Path, monkeyp
     corpus = small_corpus(60)
     planned = plan(corpus, TrainingSettings(max_minutes=1.0))
     assert (planned.pieces, planned.valid_pieces, planned.notes) == (48, 6, 48 * folk_tune(0).num_notes)
-    assert planned.parameters == sum(p.numel() for p in MelodyLSTM(corpus.vocabulary, planned.model).parameters())
+    assert planned.parameters == sum(p.numel() for p in MelodyNetwork(corpus.vocabulary, planned.model).parameters())
     assert 0 < planned.minutes <= 1.0
     assert all(reported in " ".join(planned.lines) for reported in ("48 pieces", "LSTM 1 x 128", "epochs of about", "GB"))
     assert list(tmp_path.iterdir()) == []
@@ -622,7 +622,7 @@ def test_what_is_kept_is_the_mean_of_the_last_weights(tmp_path: Path) -> None:
         files[averaging], losses[averaging] = modelfile.load(out), [epoch.train for epoch in raised]
     assert losses[0.0] == losses[0.5]
     torch.manual_seed(SETTINGS.seed)
-    first = MelodyLSTM(files[0.0].vocabulary, TINY).state_dict()
+    first = MelodyNetwork(files[0.0].vocabulary, TINY).state_dict()
 
     def way(file: modelfile.ModelFile) -> float:
         return float(sum(((first[name].numpy() - weights) ** 2).sum() for name, weights in file.weights.items()))
@@ -656,7 +656,7 @@ def test_a_disk_that_fills_up_leaves_the_last_good_model_whole(tmp_path: Path) -
 
 def test_a_model_adapted_to_its_own_vocabulary_is_the_model(trained: Path) -> None:
     file = modelfile.load(trained)
-    old, new = restored(file), MelodyLSTM(file.vocabulary, ModelSettings(**file.settings))
+    old, new = restored(file), MelodyNetwork(file.vocabulary, ModelSettings(**file.settings))
     reported = transfer.carried(old, file.vocabulary, new, file.vocabulary)
     assert "all" in reported
     for name, weights in old.state_dict().items():
@@ -671,7 +671,7 @@ def test_tables_have_a_meaning_for_every_row() -> None:
         assert tuple(map(len, tables.fields.values())) == vocabulary.sizes
         assert tuple(map(len, tables.features.values())) == feature_sizes(vocabulary)
         assert tuple(map(len, tables.conditions.values())) == condition_sizes(vocabulary)
-        assert len(MelodyLSTM(vocabulary, TINY).embedding.weight) == sum(vocabulary.sizes + feature_sizes(vocabulary))
+        assert len(MelodyNetwork(vocabulary, TINY).embedding.weight) == sum(vocabulary.sizes + feature_sizes(vocabulary))
 
 
 def _other_vocabulary() -> Vocabulary:
@@ -689,13 +689,13 @@ def test_what_means_the_same_predicts_the_same(trained: Path) -> None:
         transpositions=range(-5, 7),
     )
     assert larger.sizes > file.vocabulary.sizes
-    new = MelodyLSTM(larger, ModelSettings(**file.settings))
+    new = MelodyNetwork(larger, ModelSettings(**file.settings))
     reported = transfer.carried(restored(file), file.vocabulary, new, larger)
     assert "nearest" in reported and "program 73" in reported
     tunes = [folk_tune(n) for n in range(200, 210)]
     before = nats_per_note(restored(file), file.vocabulary, [file.vocabulary.encode(tune) for tune in tunes])
     after = nats_per_note(new, larger, [larger.encode(tune) for tune in tunes])
-    scratch = nats_per_note(MelodyLSTM(larger, new.settings), larger, [larger.encode(tune) for tune in tunes])
+    scratch = nats_per_note(MelodyNetwork(larger, new.settings), larger, [larger.encode(tune) for tune in tunes])
     assert before <= after < before + 0.5 < scratch
 
 

@@ -50,9 +50,9 @@ def test_a_line_with_few_rests_needs_no_durations(notes: int, rests: int, polyph
     parts.add_part(FLUTE, "", True, notes - 1, rests)
     parts.add_part(FLUTE, "", not polyphony, 1, 0)
     parts.add_part(FLUTE, "", True, 0, 0)
-    assert parts.is_legato(FLUTE) == expected
+    assert parts.has_implied_durations(FLUTE) == expected
     assert parts.monophonic == {FLUTE: not polyphony}
-    assert not parts.is_legato(DRUMS)  # which never plays
+    assert not parts.has_implied_durations(DRUMS)  # which never plays
 
 
 def test_parts_of_a_piece() -> None:
@@ -64,10 +64,10 @@ def test_parts_of_a_piece() -> None:
     parts = usage(piece).parts
     assert parts.names == {FLUTE: "a", DRUMS: ""}
     assert parts.monophonic == {FLUTE: True, DRUMS: False}
-    assert (parts.is_legato(FLUTE), parts.is_legato(DRUMS)) == (True, False)
+    assert (parts.has_implied_durations(FLUTE), parts.has_implied_durations(DRUMS)) == (True, False)
     late = Parts()
     late.add(Piece([0, 24, 48, 73], [24] * 4, [60] * 4, parts=(Part(73),)))  # a tick of silence: two rests
-    assert not late.is_legato(FLUTE)
+    assert not late.has_implied_durations(FLUTE)
 
 
 def test_all_that_a_piece_uses() -> None:
@@ -85,7 +85,7 @@ def test_all_that_a_piece_uses() -> None:
     )
     found = usage(piece)
     ticks = [0, 24, 48, 72, 120, 144, 156, 168, 0, 100, 96, 192, 0, 0, 110, 0]
-    assert found.parts.is_legato(FLUTE) and not found.parts.is_legato(DRUMS)
+    assert found.parts.has_implied_durations(FLUTE) and not found.parts.has_implied_durations(DRUMS)
     assert found.shifts == Counter(np.diff(sorted(ticks), prepend=0).tolist())
     assert found.durations == {30: 1, 92: 1}  # of the drums alone
     assert found.velocities == {90: 7, 91: 1, 70: 2}

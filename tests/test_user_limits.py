@@ -75,7 +75,7 @@ def wander(vocabulary: Vocabulary, limits: Limits, tunes: int, most: int, seed: 
         going = np.flatnonzero(times.any(axis=1))
 
         def pick(field: int, mask: np.ndarray, rows: np.ndarray = rows, going: np.ndarray = going) -> None:
-            said = vocabulary.said(rows)[:, field] if field > TIME else np.ones(len(rows), bool)
+            said = vocabulary.field_mask(rows)[:, field] if field > TIME else np.ones(len(rows), bool)
             assert mask[going][said[going]].any(axis=1).all(), f"field {field} has nothing to choose"
             rows[:, field] = (rng.random(mask.shape) * mask).argmax(axis=1)
 
@@ -84,7 +84,7 @@ def wander(vocabulary: Vocabulary, limits: Limits, tunes: int, most: int, seed: 
         pick(VALUE, masks.values(rows[:, TIME], rows[:, KIND]))
         pick(DURATION, masks.durations(rows))
         pick(VELOCITY, masks.velocities(rows))
-        rows[~vocabulary.said(rows)] = 0
+        rows[~vocabulary.field_mask(rows)] = 0
         for number in going.tolist():
             found[alive[number]].append(rows[number])
         going = going[rows[going, TIME] != END]
@@ -219,7 +219,7 @@ def _can_go_on(left: int, before: int, room: int, vocabulary: Vocabulary, limits
 def test_the_ways_to_an_ending_are_found_by_trying_all_of_them() -> None:
     tune = Piece([0, 24, 48, 96, 120], [24, 24, 48, 24, 72], [60, 62, 64, 65, 67])
     vocabulary = Vocabulary.build([tune])
-    assert vocabulary.legato == (True,)
+    assert vocabulary.implied_duration == (True,)
     limits = Limits.parse(scale="C major", end_on_tonic=True, max_leap=2, density=2, bars=3)
     number = np.arange(vocabulary.pitches[0], vocabulary.pitches[1] + 1)
     fits = np.isin(number % 12, [0, 2, 4, 5, 7, 9, 11])

@@ -13,7 +13,7 @@ from untrained import untrained
 from melody.limits import Limits
 from melody.piece import Key, Part, Piece, TimeSignature
 from melody.sampling import Model, SamplingSettings, load
-from melody.sampling.prior import Usual
+from melody.sampling.prior import CorpusPrior
 from melody.sampling.strategies.ancestral import Drawn
 from melody.sampling.tasks.generate import ending_worth
 from melody.sampling.tasks.harmonize import harmonize
@@ -85,7 +85,7 @@ def test_a_prompt_is_gone_on_with_where_it_is(model: Model) -> None:
     ],
 )
 def test_a_model_file_that_does_not_say_it_well_says_nothing(model: Model, nonsense: dict) -> None:
-    usual = Usual.of(model.vocabulary, nonsense)
+    usual = CorpusPrior.of(model.vocabulary, nonsense)
     assert usual.first_keys is None and usual.longest_run == math.inf
     assert usual.unheard is None or not usual.unheard.any()
 

@@ -38,7 +38,7 @@ SONG_VOCABULARY = Vocabulary(
     keys=((0, "major"), (1, "major")),
     changes=(False, True, True),
     monophonic=(True, True),
-    legato=(True, False),
+    implied_duration=(True, False),
 )
 SONG_ROWS = [  # time, kind, value (metre 0, tempi 1-2, keys 3-4, rest 5, pitches from 6), duration, velocity
     [1, 1, 2, 0, 0],  # 500,000
@@ -74,7 +74,7 @@ def test_numbers_of_the_tokens() -> None:
     assert vocabulary.value_starts == (0, 1, 3, 5, 6, 35)
     assert (vocabulary.first_pitch, vocabulary.rest, vocabulary.num_pitches) == (6, 5, 29)
     assert vocabulary.sizes == (5, 5, 35, 2, 2)
-    assert vocabulary.is_said == (False, True, True)
+    assert vocabulary.is_encoded == (False, True, True)
     assert vocabulary.longest_bar == 72
     assert vocabulary.tokens_per_note == 5
     alone = Vocabulary.build([Piece([0, 0], [24, 24], [60, 64])])
@@ -83,7 +83,7 @@ def test_numbers_of_the_tokens() -> None:
 
 def test_fields_of_each_event() -> None:
     rows = np.array(SONG_ROWS)
-    mask = SONG_VOCABULARY.said(rows)
+    mask = SONG_VOCABULARY.field_mask(rows)
     assert mask[:, :3].all(axis=1).tolist() == [True] * 12 + [False]
     assert mask[:, 0].all() and not mask[12, 1:].any()
     assert np.flatnonzero(mask[:, 3]).tolist() == [3, 9]  # the drums have durations

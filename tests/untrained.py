@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from melody.modelfile import ModelFile
-from melody.network.model import MelodyLSTM, ModelSettings
+from melody.network.model import MelodyNetwork, ModelSettings
 from melody.sampling import Model
 from melody.tokens import Vocabulary
 
@@ -15,5 +15,5 @@ SMALL = ModelSettings(hidden_size=16, num_layers=1, embedding_size=12, head_size
 def untrained(vocabulary: Vocabulary, seed: int = 0, scale: float = 1.0) -> Model:
     """A model with random weights; a `scale` above 1 gives it strong opinions."""
     torch.manual_seed(seed)
-    weights = {name: scale * value.numpy() for name, value in MelodyLSTM(vocabulary, SMALL).state_dict().items()}
+    weights = {name: scale * value.numpy() for name, value in MelodyNetwork(vocabulary, SMALL).state_dict().items()}
     return Model(ModelFile(weights, vocabulary, {}, name="untrained"))

@@ -189,10 +189,10 @@ def _in_a_file_of_its_own(
 ) -> list[Made]:
     """The part of the prompt that the model reads and the new music, or the new music alone."""
     from melody.sampling.tasks.continuation import continuations
-    from melody.sampling.tasks.midi_edit import heard_of
+    from melody.sampling.tasks.midi_edit import reading_of
     from melody.threads import one_thread
 
-    chosen = heard_of(model, prompt, part, limits)
+    chosen = reading_of(model, prompt, part, limits)
     with one_thread():
         made = continuations(model, chosen.piece, search, limits, settings, only_new=only_new)
     return [_made(replace(result, remarks=(*chosen.remarks, *result.remarks))) for result in made]

@@ -154,5 +154,5 @@ def _settings(page: Page) -> dict[str, str]:
     shown = {"model": f"{page.model.file.name} {page.model.file.fingerprint}"} | {
         k.replace("_", "-"): str(v) for k, v in asdict(page.settings).items() if v is not None
     }
-    words = page.limits.told.split(" ") if page.limits.more_than_bars else []
+    words = page.limits.summary.split(" ") if page.limits.more_than_bars else []
     return shown | dict(word.split("=", 1) for word in words if "=" in word)

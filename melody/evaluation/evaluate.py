@@ -26,7 +26,7 @@ from melody.evaluation.heldout import Chosen, Which, choose
 from melody.evaluation.ngram import NGram, best_ngram, flat_tokens
 from melody.modelfile import ModelFile
 from melody.network.cells import CELLS, CellName
-from melody.network.model import MelodyLSTM, ModelSettings, first_streams
+from melody.network.model import MelodyNetwork, ModelSettings, first_streams
 from melody.tokens.vocabulary import FIELDS, VALUE, Rows, Vocabulary
 
 ORDERS = (4, 6, 8, 10, 12)  # of the n-gram, in tokens; the best on valid is taken
@@ -35,7 +35,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-def restored(file: ModelFile) -> MelodyLSTM:
+def restored(file: ModelFile) -> MelodyNetwork:
     """The model in a model file, ready to be measured (in `eval` mode) or trained on.
 
     Raises
@@ -46,12 +46,14 @@ def restored(file: ModelFile) -> MelodyLSTM:
     try:
         settings = ModelSettings(**file.settings)
         with torch.device("meta"):  # shapes alone: the settings may ask for more memory than there is
-            wanted = {name: tuple(value.shape) for name, value in MelodyLSTM(file.vocabulary, settings).state_dict().items()}
+            wanted = {
+                name: tuple(value.shape) for name, value in MelodyNetwork(file.vocabulary, settings).state_dict().items()
+            }
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise ModelFileError(f"{file.name}: its settings make no model ({error}); train it again") from error
     if wanted != {name: array.shape for name, array in file.weights.items()}:
         raise ModelFileError(f"{file.name}: its weights are not of the shape that its settings say; train it again")
-    model = MelodyLSTM(file.vocabulary, settings)
+    model = MelodyNetwork(file.vocabulary, settings)
     model.load_state_dict({name: torch.from_numpy(np.ascontiguousarray(w)) for name, w in file.weights.items()})
     return model.eval()
 
@@ -66,7 +68,7 @@ class Measured(NamedTuple):
 
 
 def measure(
-    model: MelodyLSTM,
+    model: MelodyNetwork,
     vocabulary: Vocabulary,
     pieces: Sequence[Rows],
     on_progress: Callable[[float], None] | None = None,
@@ -99,12 +101,12 @@ def measure(
     return result
 
 
-def _measure_group(model: MelodyLSTM, vocabulary: Vocabulary, group: Sequence[Rows]) -> Measured:
+def _measure_group(model: MelodyNetwork, vocabulary: Vocabulary, group: Sequence[Rows]) -> Measured:
     """Pieces side by side, the longest first."""
     device = next(model.parameters()).device
     said = np.zeros((len(group), len(group[0]), len(FIELDS)), bool)  # (pieces, events, fields)
     for i, rows in enumerate(group):
-        said[i, : len(rows)] = said_tokens(vocabulary, rows)
+        said[i, : len(rows)] = encoded_tokens(vocabulary, rows)
     nats, right = np.zeros(said.shape[::2]), np.zeros(said.shape[::2], int)
     right_pitches = np.zeros(len(group), int)
     batches = Batches(vocabulary, group, BatchSettings(len(group), _WINDOW), training=False)
@@ -125,18 +127,18 @@ def _measure_group(model: MelodyLSTM, vocabulary: Vocabulary, group: Sequence[Ro
     return Measured(nats, right, said.sum(axis=1), right_pitches)
 
 
-def said_tokens(vocabulary: Vocabulary, rows: Rows) -> NDArray[np.bool_]:
+def encoded_tokens(vocabulary: Vocabulary, rows: Rows) -> NDArray[np.bool_]:
     """Which fields of each event are tokens that a model has to predict, (events, fields)."""
-    return vocabulary.said(rows) & (np.array(vocabulary.sizes) > 1)
+    return vocabulary.field_mask(rows) & (np.array(vocabulary.sizes) > 1)
 
 
-def token_nats(model: MelodyLSTM, vocabulary: Vocabulary, pieces: Sequence[Rows], semitones: int = 0) -> list[Floats]:
+def token_nats(model: MelodyNetwork, vocabulary: Vocabulary, pieces: Sequence[Rows], semitones: int = 0) -> list[Floats]:
     """Nats of each token of each piece, (events, fields) each, when the pieces are heard so many semitones higher.
 
     Infinite for the tokens of a piece that the vocabulary cannot say there.
     """
     transposer = Transposer(vocabulary, min(semitones, 0), max(semitones, 0))
-    result = [np.where(said_tokens(vocabulary, np.asarray(rows)), np.inf, 0.0) for rows in pieces]
+    result = [np.where(encoded_tokens(vocabulary, np.asarray(rows)), np.inf, 0.0) for rows in pieces]
     said = [i for i, rows in enumerate(pieces) if semitones in transposer.possible(np.asarray(rows))]
     for start in range(0, len(said), _BATCH):
         numbers = said[start : start + _BATCH]
@@ -159,7 +161,7 @@ def mixed_nats(systems: Sequence[Sequence[Floats]]) -> list[Floats]:
     return [np.log(len(systems)) - np.logaddexp.reduce([-nats for nats in piece], axis=0) for piece in zip(*systems)]
 
 
-def nats_per_note(model: MelodyLSTM, vocabulary: Vocabulary, pieces: Sequence[Rows]) -> float:
+def nats_per_note(model: MelodyNetwork, vocabulary: Vocabulary, pieces: Sequence[Rows]) -> float:
     """Nats per note of a model on pieces, micro."""
     notes = sum(int(vocabulary.is_note(np.asarray(rows)).sum()) for rows in pieces)
     return float(measure(model, vocabulary, pieces).nats.sum()) / max(notes, 1)

@@ -36,7 +36,7 @@ class Score:
 def flat_tokens(vocabulary: Vocabulary, rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The tokens that a piece really has, in one sequence, numbered across fields; and the field of each."""
     offsets = np.concatenate([[0], np.cumsum(vocabulary.sizes)[:-1]])
-    said = vocabulary.said(rows) & (np.array(vocabulary.sizes) > 1)
+    said = vocabulary.field_mask(rows) & (np.array(vocabulary.sizes) > 1)
     fields = np.broadcast_to(np.arange(len(FIELDS)), rows.shape)[said]
     return (rows + offsets)[said], fields
 

@@ -53,7 +53,7 @@ def _nats(vocabulary: Vocabulary, engine: AnyEngine, group: Sequence[Rows]) -> f
     lengths = np.array([len(rows) for rows in group])
     width = len(FIELDS) + len(feature_sizes(vocabulary))
     events = [np.concatenate([rows, context(vocabulary, rows)], axis=1) for rows in group]
-    encoded = [vocabulary.said(rows) for rows in group]
+    encoded = [vocabulary.field_mask(rows) for rows in group]
     state, inputs, total = engine.begin(len(group)), np.zeros((len(group), width), np.int64), 0.0
     for t in range(lengths[0]):
         going = int((lengths > t).sum())

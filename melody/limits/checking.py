@@ -52,7 +52,7 @@ def _check_signatures(limits: Limits, vocabulary: Vocabulary) -> None:
     if limits.key and vocabulary.keys and not allowed_keys(limits, vocabulary).any():
         known = _listed([Key(0, *key).name for key in vocabulary.keys])
         raise SamplingError(f"the model has never seen the key of {limits.key.name}; it knows {known}")
-    if limits.tempo and vocabulary.is_said[TEMPO]:
+    if limits.tempo and vocabulary.is_encoded[TEMPO]:
         known_qpm = [60e6 / tempo for tempo in vocabulary.tempi]
         if min(max(limits.tempo / qpm, qpm / limits.tempo) for qpm in known_qpm) > FARTHEST_TEMPO:
             raise SamplingError(

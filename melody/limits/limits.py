@@ -100,7 +100,7 @@ class Limits:
 
         >>> Limits.parse(key="Dm", range="C4:C6", max_leap=12).range
         (60, 84)
-        >>> Limits.parse(range=("C4", 84), metre=(3, 4), chords=["Dm G7", "C"]).told
+        >>> Limits.parse(range=("C4", 84), metre=(3, 4), chords=["Dm G7", "C"]).summary
         'bars=None range=C4:C6 metre=3/4 chords=Dm,G7|C'
 
         Raises
@@ -132,10 +132,10 @@ class Limits:
         return replace(self, bars=None) != Limits()
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """All that is asked for, in words for the file.
 
-        >>> Limits.parse(key="Dm", range="C4:C6", bars=8, chords="Dm G7 | C").told
+        >>> Limits.parse(key="Dm", range="C4:C6", bars=8, chords="Dm G7 | C").summary
         'bars=8 key=Dm range=C4:C6 chords=Dm,G7|C'
         """
         low, high = (pitch_name(pitch) for pitch in self.range or (0, 127))

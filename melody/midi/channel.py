@@ -154,11 +154,11 @@ class Edit:
         """The notes of the channel after the edit, old and new."""
         return [*self._kept, *self._added]
 
-    def told(self) -> tuple[str, ...]:
+    def remarks(self) -> tuple[str, ...]:
         """What was done to notes that nobody asked to change, and to those that were given."""
-        told = [f"{counted(self._shortened, 'old note')} ended where a new one of its pitch begins"] * (self._shortened > 0)
-        told += [f"{counted(self._cut, 'new note')} ended where an old one of its pitch begins"] * (self._cut > 0)
-        return tuple(told)
+        found = [f"{counted(self._shortened, 'old note')} ended where a new one of its pitch begins"] * (self._shortened > 0)
+        found += [f"{counted(self._cut, 'new note')} ended where an old one of its pitch begins"] * (self._cut > 0)
+        return tuple(found)
 
     def put_in(self, given: Iterable[tuple[int, int, int, int]]) -> None:
         """Add notes: start, end, pitch and velocity, in the order of their starts; no two of a pitch overlap.

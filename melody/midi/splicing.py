@@ -15,7 +15,7 @@ that grid, does. In that range
 
 A note that begins before the range is left to sound into it. The end of the track moves only to make room. No program is
 changed: new notes must begin where the part's program is set. Where the file's grid does not hold the new notes exactly,
-the division and all delta times of the whole file are multiplied by a whole number, which moves nothing, and that is told.
+the division and all delta times of the whole file are multiplied by a whole number, which moves nothing; a remark says so.
 
 Only whole files are edited. One that `read` would have to repair is refused; so is a note without an end, or an end without
 a note, on the channel of the part, for they would take hold of the new notes. A text that is not UTF-8 does no harm.
@@ -57,12 +57,12 @@ class Spliced:
     ----------
     data
         Its bytes.
-    told
+    remarks
         One plain sentence for everything that was done beyond exchanging notes; mostly none.
     """
 
     data: bytes
-    told: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def places(data: bytes, limits: ReadLimits | None = None) -> tuple[Place, ...]:
@@ -129,12 +129,12 @@ def splice(
     if factor > 1:
         finer = chunks.wrapped(lossless.finer(file, factor), data)
         again = splice(finer, notes, part, first_tick, last_tick, limits)
-        return Spliced(again.data, (f"the file's grid made {factor} times as fine to hold the new notes", *again.told))
+        return Spliced(again.data, (f"the file's grid made {factor} times as fine to hold the new notes", *again.remarks))
     edit = Edit(channel, gone)
     edit.put_in(clock.in_file(new))
     result = chunks.wrapped(file.with_tracks({channel.place.track: edit.written()}), data)
     _verify(result, _intended(source, known, channel.place, edit.notes, clock), limits)
-    return Spliced(result, edit.told())
+    return Spliced(result, edit.remarks())
 
 
 def annotated(
@@ -194,7 +194,7 @@ def replace_part(
     notes: Piece,
     limits: ReadLimits | None = None,
 ) -> tuple[str, ...]:
-    """Read a MIDI file, `splice` it and write the result, whole or not at all; what is to be told of it.
+    """Read a MIDI file, `splice` it and write the result, whole or not at all; what is to be remarks of it.
 
     The two paths may be the same.
 
@@ -211,7 +211,7 @@ def replace_part(
     except MidiError as error:
         raise MidiError(f"{source_path}: {error}") from error
     files.write_bytes(target_path, spliced.data)
-    return spliced.told
+    return spliced.remarks
 
 
 def _meta(kind: int, body: bytes) -> bytes:

@@ -42,14 +42,14 @@ class AnyEngine(Protocol):
 
 
 class Engine:
-    """The same numbers as `MelodyLSTM`, in NumPy, at the speed at which the weights come from memory.
+    """The same numbers as `MelodyNetwork`, in NumPy, at the speed at which the weights come from memory.
 
     Parameters
     ----------
     vocabulary
         Of the events.
     weights
-        The parameters of a `MelodyLSTM` under their names there.
+        The parameters of a `MelodyNetwork` under their names there.
 
     Raises
     ------

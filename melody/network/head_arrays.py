@@ -26,7 +26,7 @@ class Heads:
     vocabulary
         Of the events.
     weights
-        The parameters of a `MelodyLSTM` under their names there.
+        The parameters of a `MelodyNetwork` under their names there.
     """
 
     def __init__(self, vocabulary: Vocabulary, weights: Mapping[str, NDArray]) -> None:

@@ -93,7 +93,7 @@ class Head(nn.Module):
             self.interval = nn.Parameter(intervals.uniform_(-1, 1) / width**0.5 / len(self.related))
 
     def forward(self, hidden: Tensor, targets: Tensor) -> Tensor:
-        """Logits, (batch, time, field size); see `MelodyLSTM.logits`."""
+        """Logits, (batch, time, field size); see `MelodyNetwork.logits`."""
         seen, events = hidden.flatten(0, 1).float(), targets.flatten(0, 1)  # (batch x time, ...)
         voice = (events[:, KIND] - FIRST_PART + self.first_voice).clamp(0, self.voices - 1)
         known = self._embedded(events, voice)

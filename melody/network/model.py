@@ -1,4 +1,4 @@
-"""`MelodyLSTM`: (events, state) -> a state, and from it the probabilities of the next event, field by field.
+"""`MelodyNetwork`: (events, state) -> a state, and from it the probabilities of the next event, field by field.
 
 One step is one event. Its tokens and features are looked up in one table and added up, a recurrent cell
 (`melody.network.cells`) carries the state on, and a small head predicts the fields of the next event in a chain
@@ -23,7 +23,7 @@ from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, VALUE, Vocabulary
 State = dict[str, Tensor]  # the cell's arrays by name, each (layers or steps, streams, width)
 
 
-class MelodyLSTM(nn.Module):
+class MelodyNetwork(nn.Module):
     """The model; events below are (batch, time, fields + features + conditions), see `melody.dataset.with_features`."""
 
     offsets: Tensor
@@ -33,7 +33,7 @@ class MelodyLSTM(nn.Module):
         super().__init__()
         self.settings = settings
         self.rest = vocabulary.rest
-        self.register_buffer("implied_kinds", torch.from_numpy(vocabulary.legato_kinds), persistent=False)
+        self.register_buffer("implied_kinds", torch.from_numpy(vocabulary.implied_kinds), persistent=False)
         self.sizes = vocabulary.sizes
         self.predicted = [k for k, size in enumerate(self.sizes) if size > 1]
         inputs = vocabulary.sizes + feature_sizes(vocabulary)
@@ -71,7 +71,7 @@ class MelodyLSTM(nn.Module):
     def nats(self, hidden: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
         """Negative log likelihood of the next events, in nats by event and field, (batch, time, fields).
 
-        Fields that an event does not have (`Vocabulary.said`) count 0. Of 32 bits, whatever the logits are of.
+        Fields that an event does not have (`Vocabulary.field_mask`) count 0. Of 32 bits, whatever the logits are of.
         """
         result = torch.zeros(*targets.shape[:2], len(FIELDS), device=hidden.device)
         real = self._field_mask(targets) & mask.unsqueeze(-1)
@@ -81,7 +81,7 @@ class MelodyLSTM(nn.Module):
         return result
 
     def _field_mask(self, events: Tensor) -> Tensor:
-        """Which fields each event has, (..., fields), as `Vocabulary.said` has it."""
+        """Which fields each event has, (..., fields), as `Vocabulary.field_mask` has it."""
         kind, going = events[..., KIND], events[..., TIME] != END
         implied = self.implied_kinds[kind]
         note = going & (kind >= FIRST_PART) & ~(implied & (events[..., VALUE] == self.rest))

@@ -24,7 +24,7 @@ class OnnxEngine:
     vocabulary
         Of the events.
     weights
-        The parameters of a `MelodyLSTM` under their names there, for the heads: these are small products, for which a
+        The parameters of a `MelodyNetwork` under their names there, for the heads: these are small products, for which a
         call of ONNX Runtime costs more than the work.
     data
         What `melody.export.to_onnx` gives for a model of that vocabulary, without heads.

@@ -108,7 +108,7 @@ def _legal(name: str, value: Any) -> tuple[str, bool]:
 
 
 def weight_shapes(vocabulary: Vocabulary, settings: ModelSettings) -> Shapes:
-    """Name and shape of every weight of the model with this vocabulary and these settings, as `MelodyLSTM` has them."""
+    """Name and shape of every weight of the model with this vocabulary and these settings, as `MelodyNetwork` has them."""
     inputs = sum(vocabulary.sizes) + sum(feature_sizes(vocabulary))
     shapes: Shapes = {"embedding.weight": (inputs, settings.embedding_size)}
     shapes |= {f"{settings.cell}.{name}": shape for name, shape in cell_of(settings).shapes().items()}

@@ -23,7 +23,7 @@ from melody.network import AnyEngine, Floats, State
 from melody.piece import Ints
 from melody.sampling.constraints.base import Masks
 from melody.sampling.constraints.cutoff import going_on
-from melody.sampling.prior import Usual
+from melody.sampling.prior import CorpusPrior
 from melody.tokens.context import Conditions, Contexts
 from melody.tokens.grammar import Mask
 from melody.tokens.schema import feature_sizes
@@ -83,7 +83,7 @@ class Decoder:
         In which keys pieces begin and how far their parts go.
     """
 
-    def __init__(self, vocabulary: Vocabulary, engine: AnyEngine, prior: Usual) -> None:
+    def __init__(self, vocabulary: Vocabulary, engine: AnyEngine, prior: CorpusPrior) -> None:
         self.vocabulary, self.engine, self.prior = vocabulary, engine, prior
 
     def at_any_pitch(self) -> Decoder:
@@ -98,7 +98,7 @@ class Decoder:
         """The same for music that is given but for a part of it."""
         return self._with(self.prior.in_any_key().at_any_pitch())
 
-    def _with(self, prior: Usual) -> Decoder:
+    def _with(self, prior: CorpusPrior) -> Decoder:
         made = copy(self)
         made.prior = prior
         return made
@@ -151,7 +151,7 @@ class Decoder:
     def _nats(self, step: Step, events: Rows) -> NDArray[np.float64]:
         """Of these events, whatever else might come there, (streams,)."""
         step.events[:], nats = events, np.zeros(len(events))
-        encoded = self.vocabulary.said(events)
+        encoded = self.vocabulary.field_mask(events)
         for field, _ in step.fields():
             logits = self.engine.logits(field, step.trunks, events, step.conditions.array).astype(np.float64)
             chosen = logits[np.arange(len(events)), events[:, field]]
@@ -242,7 +242,7 @@ class Step:
 
     def finished(self) -> Rows:
         """The events, 0 in the fields that an event does not have."""
-        self.events[~self._decoder.vocabulary.said(self.events)] = 0
+        self.events[~self._decoder.vocabulary.field_mask(self.events)] = 0
         return self.events
 
 

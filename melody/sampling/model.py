@@ -269,9 +269,9 @@ class Model(Rewriter):
     def _part_of(self, music: Piece, part: int | str | None, limits: Limits) -> tuple[Piece, tuple[str, ...]]:
         """What is gone on with, in the key of the limits if it names none, and what there is to say of the choice."""
         if part is not None and music.num_notes:
-            from melody.sampling.tasks.midi_edit import heard_of  # new tunes do not need it
+            from melody.sampling.tasks.midi_edit import reading_of  # new tunes do not need it
 
-            chosen = heard_of(self, music, str(part), limits)
+            chosen = reading_of(self, music, str(part), limits)
             return chosen.piece, chosen.remarks
         return (music if music.keys or limits.key is None else replace(music, keys=(limits.key,))), ()
 

@@ -23,7 +23,7 @@ _UNHEARD = 50.0  # nats: never chosen, but where limits leave nothing else all s
 
 
 @dataclass(frozen=True)
-class Usual:
+class CorpusPrior:
     """What a corpus usually does.
 
     Parameters
@@ -44,7 +44,7 @@ class Usual:
     longest_run: float
 
     @classmethod
-    def of(cls, vocabulary: Vocabulary, training: Mapping[str, Any]) -> Usual:
+    def of(cls, vocabulary: Vocabulary, training: Mapping[str, Any]) -> CorpusPrior:
         """What a model file says of the pieces it was trained on; what it does not say, or not well, is not known."""
         counts = _numbers(training.get("first_keys"), (len(vocabulary.keys),))
         known = counts is not None and counts.min(initial=0) >= 0 and counts.sum() > 0
@@ -56,11 +56,11 @@ class Usual:
             run if isinstance(run, int) and run > 0 else math.inf,
         )
 
-    def at_any_pitch(self) -> Usual:
+    def at_any_pitch(self) -> CorpusPrior:
         """The same for music that has begun somewhere else, and stays there."""
         return replace(self, unheard=None)
 
-    def in_any_key(self) -> Usual:
+    def in_any_key(self) -> CorpusPrior:
         """The same for music whose key is given."""
         return replace(self, first_keys=None)
 

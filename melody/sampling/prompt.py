@@ -72,7 +72,7 @@ def understood(vocabulary: Vocabulary, piece: Piece, *, octaves: int | None = No
 def _without_short_rests(vocabulary: Vocabulary, piece: Piece) -> tuple[Piece, tuple[str, ...]]:
     """The piece as a model of legato parts hears detached notes: up to the next if the rest is short and not known to it."""
     duration, closed = piece.duration.copy(), 0
-    for part in range(len(piece.parts) if any(vocabulary.legato) else 0):
+    for part in range(len(piece.parts) if any(vocabulary.implied_duration) else 0):
         own = np.flatnonzero(piece.part == part)
         rest = piece.onset[own[1:]] - piece.end[own[:-1]]
         if np.any(rest < 0):

@@ -12,7 +12,7 @@ from melody import modelfile
 from melody.errors import SamplingError
 from melody.network import AnyEngine, Engine
 from melody.sampling.decoder import Decoder
-from melody.sampling.prior import Usual
+from melody.sampling.prior import CorpusPrior
 from melody.sampling.settings import SamplingSettings
 from melody.threads import one_thread
 from melody.tokens.vocabulary import Rows, Vocabulary
@@ -38,7 +38,7 @@ class Source:
         self.file = file
         self.vocabulary: Vocabulary = file.vocabulary
         self.runs_by: EngineName = engine
-        self.prior = Usual.of(file.vocabulary, file.training)
+        self.prior = CorpusPrior.of(file.vocabulary, file.training)
         self.decoder = Decoder(file.vocabulary, _engine(file, engine), self.prior)
 
     @property

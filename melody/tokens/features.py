@@ -33,7 +33,7 @@ from melody.tokens.schema import (
 from melody.tokens.usage import FIRST_PART, KEY, METRE
 from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
 
-parts_told, told_sizes = schema.parts_described, schema.head_sizes  # their names in other modules
+parts_described, told_sizes = schema.parts_described, schema.head_sizes  # their names in other modules
 HELD = 1 << 62  # the end of a note of implied duration that still sounds
 Computed = Mapping[Meaning, Ints]  # by the name of a row: (events,), or where each part has one (parts, events)
 
@@ -129,7 +129,7 @@ class _Part(NamedTuple):
 
     @classmethod
     def of(cls, events: _Events, part: int) -> _Part:
-        is_own, tick, is_implied = events.kind == FIRST_PART + part, events.tick, events.vocabulary.legato[part]
+        is_own, tick, is_implied = events.kind == FIRST_PART + part, events.tick, events.vocabulary.implied_duration[part]
         last = np.maximum.accumulate(np.where(is_own & events.is_note, events.number, -1))
         end = tick[last] + events.ticks[last]
         if is_implied:

@@ -161,7 +161,7 @@ class _Timed:
 
 def _timed(vocabulary: Vocabulary, piece: Piece) -> _Timed:
     part = vocabulary.part_numbers(piece)[piece.part]
-    implied = np.array(vocabulary.legato)[part]
+    implied = np.array(vocabulary.implied_duration)[part]
     after = np.flatnonzero(implied)[rests_after(part[implied], piece.onset[implied], piece.end[implied])]
     changes = {name: [e.onset for e in getattr(piece, name) if e.onset > 0] for name in _CHANGES}
     ticks = np.union1d(np.union1d(piece.onset, piece.end[after]), [tick for of in changes.values() for tick in of])

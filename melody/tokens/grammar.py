@@ -176,7 +176,7 @@ class Grammar:
         self._changes = (False, False, False) if steady else vocabulary.changes
         self._shifts = np.array(vocabulary.shifts, np.int64)
         self._durations = np.array(vocabulary.durations or (1,), np.int64)
-        self._implied = np.array(vocabulary.legato, bool)
+        self._implied = np.array(vocabulary.implied_duration, bool)
         self._monophonic = np.array(vocabulary.monophonic, bool)
         self._least = np.where(self._implied, 1, self._durations[0])  # the shortest note of each part
         self._bar_lengths = np.array(
@@ -203,7 +203,7 @@ class Grammar:
         self._all_implied = bool(self._implied.all())
         self._known = _Known(len(self._shifts) * (1 + self._values_of.shape[0] + 2 * len(vocabulary.parts)))
         self._values_if = self._values_by_part() if self._all_implied else self._values_of
-        if not vocabulary.is_said[METRE]:
+        if not vocabulary.is_encoded[METRE]:
             self._set_until()
 
     def _values_by_part(self) -> Mask:
@@ -328,7 +328,7 @@ class Grammar:
         """The change that must come next because every piece begins with it, -1 if none, (streams,)."""
         pending = np.full(len(self._tick), -1)
         for kind in (TEMPO, METRE):
-            if self._vocabulary.is_said[kind]:
+            if self._vocabulary.is_encoded[kind]:
                 pending[~self._has_headed[:, kind]] = kind
         return pending
 
@@ -372,7 +372,7 @@ class Grammar:
         legal[:, :, FIRST_PART:] = speaking
         header = same & ~self._begun[:, None] & (self._tick == 0)[:, None]
         for kind in (METRE, TEMPO, KEY):
-            if self._vocabulary.is_said[kind] and (self._changes[kind] or header.any()):
+            if self._vocabulary.is_encoded[kind] and (self._changes[kind] or header.any()):
                 legal[:, :, kind] = self._changes_at(kind, ticks, same, header)
         pending = self._header_kind()
         waiting = np.flatnonzero(pending >= 0)

@@ -60,7 +60,7 @@ class OnePiece:
         self._keys: list[int] = []
         self.rows: list[tuple[int, int, int, int, int]] = []
         self._matcher = Matcher()
-        self._implied = vocabulary.legato
+        self._implied = vocabulary.implied_duration
         self.match: list[int] = [0] * len(FIELDS)  # the tokens of the event that followed, each + 1
 
     def copy(self) -> OnePiece:

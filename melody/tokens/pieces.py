@@ -254,8 +254,8 @@ class Tables:
         self.num_conditions = len(condition_sizes(vocabulary))
         self.shifts = np.array([0, *vocabulary.shifts])  # by time token
         self.durations = np.array(vocabulary.durations or (0,))
-        self.implied = np.array([False] * FIRST_PART + list(vocabulary.legato))  # (kinds,)
-        self.all_implied = all(vocabulary.legato)
+        self.implied = np.array([False] * FIRST_PART + list(vocabulary.implied_duration))  # (kinds,)
+        self.all_implied = all(vocabulary.implied_duration)
         self.held_of = np.where(self.implied, HELD, 0)
         self.pitched = np.array([0] * FIRST_PART + [not part.is_drum for part in vocabulary.parts])  # 0 or 1, (kinds,)
         metres = [TimeSignature(0, *t) for t in vocabulary.time_signatures]

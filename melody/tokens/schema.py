@@ -84,7 +84,7 @@ def _time(vocabulary: Vocabulary, ticks: int) -> Meaning:
 _METRE = Values(lambda v: len(v.time_signatures), lambda v: [("metre", bottom, top) for top, bottom in v.time_signatures])
 _TEMPO = Values(lambda v: len(v.tempi), lambda v: [("tempo", tempo) for tempo in v.tempi])
 _KEY = Values(lambda v: len(v.keys), lambda v: [("key", mode, fifths) for fifths, mode in v.keys])
-_REST = Values(lambda v: int(any(v.legato)), lambda v: [("rest",)] * any(v.legato))
+_REST = Values(lambda v: int(any(v.implied_duration)), lambda v: [("rest",)] * any(v.implied_duration))
 _PITCH = Values(lambda v: v.num_pitches, lambda v: [("pitch", pitch) for pitch in range(v.pitches[0], v.pitches[1] + 1)])
 _SHIFT = Values(lambda v: len(v.shifts), lambda v: [_time(v, shift) for shift in v.shifts])
 INTERVAL = _numbered("interval", INTERVALS - 1)
@@ -314,7 +314,7 @@ def condition_sizes(vocabulary: Vocabulary) -> tuple[int, ...]:
 def columns(table: Sequence[Row], vocabulary: Vocabulary) -> list[Column]:
     """The columns of a table, in their order."""
     described = parts_described(vocabulary)
-    parts = list(zip(part_names(vocabulary), vocabulary.parts, vocabulary.legato))[:described]
+    parts = list(zip(part_names(vocabulary), vocabulary.parts, vocabulary.implied_duration))[:described]
     found = []
     for row in table:
         if not row.each_part:
@@ -358,7 +358,7 @@ class Voices(NamedTuple):
     def of(cls, vocabulary: Vocabulary, field: int) -> Voices:
         """Of a field of a vocabulary."""
         parts = parts_described(vocabulary) if field == VALUE else 0
-        changes = int(any(vocabulary.is_said))
+        changes = int(any(vocabulary.is_encoded))
         return cls(parts + changes, changes) if parts else cls(1, 0)
 
 

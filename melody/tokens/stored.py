@@ -14,6 +14,8 @@ from melody.piece import Part
 
 MAX_VALUES = 4096  # in one field; a corpus that has more keeps the 1,024 most frequent ones
 MAX_NAME = 4096  # characters, as in a MIDI file that is read
+NAMES = {"implied_duration": "legato"}  # of fields that are called otherwise in files
+_FIELDS = {written: name for name, written in NAMES.items()}
 _NO_TEXT = ("Cc", "Cs")  # control characters; halves of surrogate pairs, which no file can hold
 _Value = TypeVar("_Value")
 
@@ -31,7 +33,7 @@ def fields_of(data: Any) -> dict[str, Any]:
     found = {}
     for name, read in _READERS.items():
         try:
-            found[name] = read(data[name])
+            found[_FIELDS.get(name, name)] = read(data[name])
         except ValueError as error:
             raise ValueError(f"{name} {error}") from None
     return found

@@ -48,7 +48,7 @@ class Parts:
         self._notes[key] += notes
         self._rests[key] += rests
 
-    def is_legato(self, key: PartKey) -> bool:
+    def has_implied_durations(self, key: PartKey) -> bool:
         """Whether the durations of a part are implied."""
         return self.monophonic.get(key, False) and NOTES_PER_REST * self._rests[key] <= self._notes[key]
 
@@ -80,7 +80,7 @@ class Usage:
         self.grids.add(piece.ticks_per_quarter)
         self.pitches.update(np.unique(piece.pitch).tolist())
         self.velocities.update(piece.velocity.tolist())
-        implied = np.array([self.parts.is_legato(key) for key in part_keys(piece.parts)])[piece.part]
+        implied = np.array([self.parts.has_implied_durations(key) for key in part_keys(piece.parts)])[piece.part]
         self.durations.update(piece.duration[~implied].tolist())
         rests = rests_after(piece.part[implied], piece.onset[implied], piece.end[implied])
         controls: list[Any] = [*piece.time_signatures, *piece.tempi, *piece.keys]

@@ -77,7 +77,7 @@ class Vocabulary:
         Which of metre, tempo and key ever change within a piece.
     monophonic
         Which parts never sound two notes at once.
-    legato
+    implied_duration
         Of which parts the durations are implied; they are monophonic.
     ticks_per_quarter
         The grid of every piece.
@@ -93,7 +93,7 @@ class Vocabulary:
     keys: tuple[tuple[int, str], ...]
     changes: tuple[bool, bool, bool]
     monophonic: tuple[bool, ...]
-    legato: tuple[bool, ...]
+    implied_duration: tuple[bool, ...]
     ticks_per_quarter: int = TICKS_PER_QUARTER
 
     # Making one
@@ -128,7 +128,7 @@ class Vocabulary:
         low = max(min(usage.pitches) + min(transpositions), 0)
         high = min(max(usage.pitches) + max(transpositions), 127)
         parts = sorted(usage.parts.names, key=lambda key: (key[1], key[0], key[2]))
-        implied = tuple(usage.parts.is_legato(key) for key in parts)
+        implied = tuple(usage.parts.has_implied_durations(key) for key in parts)
         always = {0, _unit(usage)} if any(implied) else {0}
         shifts = usage.shifts + Counter(dict.fromkeys([*always, *usage.durations], 1))
         return cls(
@@ -142,7 +142,7 @@ class Vocabulary:
             keys=_transposed_keys(usage.keys, transpositions),
             changes=(usage.changes[0], usage.changes[1], usage.changes[2]),
             monophonic=tuple(usage.parts.monophonic[key] for key in parts),
-            legato=implied,
+            implied_duration=implied,
             ticks_per_quarter=next(iter(usage.grids)),
         )
 
@@ -164,17 +164,17 @@ class Vocabulary:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, ready for JSON."""
-        return asdict(self)
+        return {stored.NAMES.get(name, name): value for name, value in asdict(self).items()}
 
     def _check(self) -> None:
         """Every value one that a piece on this grid can hold."""
-        has_none = (False, all(self.legato), False)  # then there need be none
+        has_none = (False, all(self.implied_duration), False)  # then there need be none
         for column, may_be_empty in zip((self.shifts, self.durations, self.velocities), has_none):
             if not (column or may_be_empty) or list(column) != sorted(set(column)):
                 raise ValueError("values missing or out of order")
-        if self.shifts[0] != 0 or not len(self.monophonic) == len(self.legato) == len(self.parts) > 0:
+        if self.shifts[0] != 0 or not len(self.monophonic) == len(self.implied_duration) == len(self.parts) > 0:
             raise ValueError("shifts must begin at 0, parts must match")
-        if any(implied and not monophonic for implied, monophonic in zip(self.legato, self.monophonic)):
+        if any(implied and not monophonic for implied, monophonic in zip(self.implied_duration, self.monophonic)):
             raise ValueError("a part of implied durations must be monophonic")
         if not self.time_signatures or not self.tempi or not 0 <= self.pitches[0] <= self.pitches[1] <= 127:
             raise ValueError("no time signature, no tempo or impossible pitches")
@@ -203,7 +203,13 @@ class Vocabulary:
     @cached_property
     def value_starts(self) -> tuple[int, int, int, int, int, int]:
         """Where metres, tempi, keys, the rest and pitches begin in the value field, and its size."""
-        sizes = (len(self.time_signatures), len(self.tempi), len(self.keys), int(any(self.legato)), self.num_pitches)
+        sizes = (
+            len(self.time_signatures),
+            len(self.tempi),
+            len(self.keys),
+            int(any(self.implied_duration)),
+            self.num_pitches,
+        )
         starts = np.concatenate([[0], np.cumsum(sizes)])
         return tuple(int(s) for s in starts)  # type: ignore[return-value]
 
@@ -218,20 +224,20 @@ class Vocabulary:
         return self.value_starts[-3]
 
     @cached_property
-    def legato_kinds(self) -> NDArray[np.bool_]:
+    def implied_kinds(self) -> NDArray[np.bool_]:
         """Which kinds are parts whose durations are implied, (kinds,)."""
-        return np.array([False] * FIRST_PART + list(self.legato))
+        return np.array([False] * FIRST_PART + list(self.implied_duration))
 
     def is_rest(self, rows: Rows) -> NDArray[np.bool_]:
         """Which events are rests, (events,)."""
-        return self.legato_kinds[rows[..., KIND]] & (rows[..., VALUE] == self.rest)
+        return self.implied_kinds[rows[..., KIND]] & (rows[..., VALUE] == self.rest)
 
     def is_note(self, rows: Rows) -> NDArray[np.bool_]:
         """Which events are notes, (events,)."""
         note = (rows[..., KIND] >= FIRST_PART) & (rows[..., TIME] != END)
-        return note & ~self.is_rest(rows) if any(self.legato) else note
+        return note & ~self.is_rest(rows) if any(self.implied_duration) else note
 
-    def said(self, rows: Rows) -> NDArray[np.bool_]:
+    def field_mask(self, rows: Rows) -> NDArray[np.bool_]:
         """Which fields each event has, (events, fields); of those it has not, the token is 0 and means nothing."""
         number = (rows[..., TIME] != END) * self.sizes[KIND] + rows[..., KIND]
         return self._fields_of[number * self.sizes[VALUE] + rows[..., VALUE]]
@@ -245,7 +251,7 @@ class Vocabulary:
         fields = np.ones(rows.shape, bool)
         fields[rows[..., TIME] == END, KIND:] = False
         note = self.is_note(rows)
-        fields[..., DURATION] = note & ~self.legato_kinds[rows[..., KIND]]
+        fields[..., DURATION] = note & ~self.implied_kinds[rows[..., KIND]]
         fields[..., VELOCITY] = note
         return fields.reshape(-1, len(FIELDS))
 
@@ -261,7 +267,7 @@ class Vocabulary:
         )
 
     @property
-    def is_said(self) -> tuple[bool, bool, bool]:
+    def is_encoded(self) -> tuple[bool, bool, bool]:
         """Whether metre, tempo and key are events at all: they vary between pieces or within one."""
         return (
             len(self.time_signatures) > 1 or self.changes[0],
@@ -272,7 +278,7 @@ class Vocabulary:
     @property
     def tokens_per_note(self) -> int:
         """How many tokens of a note are not the same throughout the corpus."""
-        kinds = sum(self.is_said) + len(self.parts)
+        kinds = sum(self.is_encoded) + len(self.parts)
         varying = (True, kinds > 1, self.num_pitches > 1, len(self.durations) > 1, len(self.velocities) > 1)
         return sum(varying)
 
@@ -308,7 +314,7 @@ class Vocabulary:
         part = self.part_numbers(piece)[piece.part] if piece.num_notes else piece.part
         if np.any(part < 0):
             raise VocabularyError(f"{describe(piece.parts[piece.part[part < 0][0]])} is no part of this vocabulary")
-        implied = np.array(self.legato)[part]
+        implied = np.array(self.implied_duration)[part]
         duration = np.zeros_like(piece.duration)
         duration[~implied] = _look_up("duration", self.durations, piece.duration[~implied])
         notes = (
@@ -360,7 +366,7 @@ class Vocabulary:
                     raise VocabularyError(f"{name} {spell(kind, value)} is not in this vocabulary")
                 if tick > 0 and not self.changes[kind]:
                     raise VocabularyError(f"{name} changes within the piece, which this vocabulary does not know")
-                if self.is_said[kind]:
+                if self.is_encoded[kind]:
                     rows.append((tick, kind, self.value_starts[kind] + number[value]))
         tick_, kind_, value_ = np.array(rows, np.int64).reshape(-1, 3).T
         zeros = np.zeros(len(rows), np.int64)
@@ -431,7 +437,7 @@ class Vocabulary:
     def _durations_of(self, columns: Ints, tick: Ints, durations: Ints) -> Ints:
         """Ticks of each event: as encoded, or until the part's next event if they are implied."""
         ticks = durations.take(columns[DURATION])
-        implied = np.flatnonzero(self.legato_kinds[columns[KIND]]) if any(self.legato) else ()
+        implied = np.flatnonzero(self.implied_kinds[columns[KIND]]) if any(self.implied_duration) else ()
         if len(implied):
             at = tick[implied]
             ticks[implied] = (

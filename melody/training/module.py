@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from melody.dataset import Batch
-from melody.network.model import MelodyLSTM, State, first_streams
+from melody.network.model import MelodyNetwork, State, first_streams
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import KIND, VALUE, Vocabulary
 from melody.training.records import Plan
@@ -38,11 +38,11 @@ class Loader:
 
 
 def window_loss(
-    model: MelodyLSTM, inputs: Tensor, targets: Tensor, mask: Tensor, state: State | None
+    model: MelodyNetwork, inputs: Tensor, targets: Tensor, mask: Tensor, state: State | None
 ) -> tuple[Tensor, tuple[Tensor, State]]:
     """Total nats of a window; hidden states (batch, time, hidden) and the state to go on with, for who needs them.
 
-    Under autocast the products are of 16 bits, the nats of their results of 32 (`MelodyLSTM.nats`).
+    Under autocast the products are of 16 bits, the nats of their results of 32 (`MelodyNetwork.nats`).
     """
     hidden, state = model(inputs, state)
     return model.nats(hidden, targets, mask).sum(), (hidden, state)
@@ -77,7 +77,7 @@ class Module(pl.LightningModule):
 
     def __init__(
         self,
-        model: MelodyLSTM,
+        model: MelodyNetwork,
         vocabulary: Vocabulary,
         plan: Callable[[], Plan],
         steps: Callable[[], int],
@@ -119,7 +119,7 @@ class Module(pl.LightningModule):
         counts = [torch.bincount(values, minlength=self._values) for values in (guessed, real, real[guessed == real])]
         self._pitches.append(torch.stack(counts))
 
-    def _window(self, model: MelodyLSTM, batch: Tensors) -> tuple[Tensor, Tensor]:
+    def _window(self, model: MelodyNetwork, batch: Tensors) -> tuple[Tensor, Tensor]:
         """Loss and hidden states of our share of a window."""
         inputs, targets, mask, first = batch
         ours = self._share(inputs)

@@ -15,8 +15,8 @@ import torch
 
 from melody.dataset import Batches
 from melody.errors import TrainingError
-from melody.evaluation.evaluate import said_tokens
-from melody.network.model import MelodyLSTM, ModelSettings
+from melody.evaluation.evaluate import encoded_tokens
+from melody.network.model import MelodyNetwork, ModelSettings
 from melody.network.settings import MAX_CELLS, MAX_LAYERS, weight_shapes
 from melody.tokens.vocabulary import FIELDS, Rows, Vocabulary
 from melody.training.module import Loader, window_loss
@@ -128,7 +128,7 @@ def make_plan(
     """
     shape, reason = shape_for(settings, train.num_events, start)
     _check_size(vocabulary, shape)
-    model = MelodyLSTM(vocabulary, shape)
+    model = MelodyNetwork(vocabulary, shape)
     per_event, precision = _fastest(model, train, settings)
     per_event /= settings.devices
     length = _Length.of(train, valid, settings, per_event, adapts=start is not None)
@@ -210,13 +210,13 @@ class _Music(NamedTuple):
     @classmethod
     def of(cls, vocabulary: Vocabulary, pieces: Sequence[Rows], train: Batches, valid_pieces: int) -> _Music:
         """Counted."""
-        counts = (said_tokens(vocabulary, np.asarray(rows)).sum(axis=0) for rows in pieces)
+        counts = (encoded_tokens(vocabulary, np.asarray(rows)).sum(axis=0) for rows in pieces)
         encoded = sum(counts, np.zeros(len(FIELDS)))  # events that have each field
         uniform = float(encoded @ np.log(vocabulary.sizes)) / max(train.num_notes, 1)
         return cls(len(pieces), valid_pieces, train.num_notes, train.num_events, int(encoded.sum()), uniform)
 
 
-def _fastest(model: MelodyLSTM, train: Batches, settings: TrainingSettings) -> tuple[float, Literal["32", "bf16"]]:
+def _fastest(model: MelodyNetwork, train: Batches, settings: TrainingSettings) -> tuple[float, Literal["32", "bf16"]]:
     """Seconds an event, and the precision that was asked for or is worth it."""
     if settings.precision != "auto":
         return seconds_per_event(model, train, settings.precision)[0], settings.precision
@@ -227,7 +227,7 @@ def _fastest(model: MelodyLSTM, train: Batches, settings: TrainingSettings) -> t
     return (half, "bf16") if half_work * WORTH_IT < full_work else (full, "32")
 
 
-def seconds_per_event(model: MelodyLSTM, batches: Batches, precision: str) -> tuple[float, float]:
+def seconds_per_event(model: MelodyNetwork, batches: Batches, precision: str) -> tuple[float, float]:
     """By the clock, and of work, which other programs do not prolong: the processor's own, or a GPU's by the clock.
 
     Measured on a few windows of the first length buckets after one to warm up; the model is of no use afterwards.

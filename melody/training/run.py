@@ -35,7 +35,7 @@ from melody.errors import TrainingError
 from melody.evaluation.evaluate import ORDERS, nats_per_note, restored
 from melody.evaluation.ngram import NGram, best_ngram, some_of
 from melody.modelfile import ModelFile
-from melody.network.model import MelodyLSTM
+from melody.network.model import MelodyNetwork
 from melody.network.settings import ModelSettings, settings_of
 from melody.sampling import Model, SamplingSettings, quality
 from melody.tokens.usage import FIRST_PART, KEY
@@ -188,8 +188,8 @@ class Run:
         vocabulary, valid_pieces = self.corpus.vocabulary, len(self._valid_rows) if self.has_valid else 0
         return make_plan(vocabulary, self._rows, self.train, self.valid, valid_pieces, self.settings, shape)
 
-    def _model(self) -> MelodyLSTM:
-        model = MelodyLSTM(self.corpus.vocabulary, self.plan.model)
+    def _model(self) -> MelodyNetwork:
+        model = MelodyNetwork(self.corpus.vocabulary, self.plan.model)
         if self._start:
             self.carried = carried(restored(self._start), self._start.vocabulary, model, self.corpus.vocabulary)
         return model

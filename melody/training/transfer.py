@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from melody.network.model import MelodyLSTM
+from melody.network.model import MelodyNetwork
 from melody.tokens.schema import (
     CONDITIONS,
     FEATURES,
@@ -132,7 +132,7 @@ def _differing(one: Meaning, other: Meaning) -> int:
     return sum(a != b for a, b in zip(one[:-1], other[:-1]))
 
 
-def carried(old: MelodyLSTM, old_vocabulary: Vocabulary, new: MelodyLSTM, vocabulary: Vocabulary) -> str:
+def carried(old: MelodyNetwork, old_vocabulary: Vocabulary, new: MelodyNetwork, vocabulary: Vocabulary) -> str:
     """Carry the weights of a trained model over to a new one of the same shape, in place; gives a sentence on how it went.
 
     Parameters
@@ -205,7 +205,7 @@ def _carry(name: str, old: Tensor, new: Tensor, axes: dict[int, Rows]) -> None:
         new[..., rarer] -= _RARER
 
 
-def _carry_beginning(old: MelodyLSTM, new: MelodyLSTM) -> None:
+def _carry_beginning(old: MelodyNetwork, new: MelodyNetwork) -> None:
     """Let what is read before the first event be as it was: the sum of all first rows, whatever they mean now.
 
     The row that makes it so is that of the end of a piece, which no event after it ever reads.

@@ -23,7 +23,7 @@ TABLE = 1 << 20  # values up to this one are looked up in a table, greater ones 
 
 def count(usage: Usage, events: Events) -> None:
     """Add the pieces to what is counted, their parts having been counted already."""
-    implied = {kind_of(key) for key in usage.parts.names if usage.parts.is_legato(key)}
+    implied = {kind_of(key) for key in usage.parts.names if usage.parts.has_implied_durations(key)}
     encoded = with_rest_rows(events, implied)
     usage.shifts.update(_counts(encoded.shift))
     usage.durations.update(_counts(encoded.duration[(encoded.kind >= FIRST_PART) & (encoded.duration > 0)]))
@@ -107,14 +107,14 @@ class Encoder:
         exact = np.ones(len(events), bool)
         if columns.min(initial=0) < 0:
             exact[events.piece[(columns < 0).any(0)]] = False
-        encoded = np.array([self.vocabulary.is_said[kind] for kind in (METRE, TEMPO, KEY)])
+        encoded = np.array([self.vocabulary.is_encoded[kind] for kind in (METRE, TEMPO, KEY)])
         left_out = change[~encoded[events.kind[change]]]
         return *_with_ends(columns, events.starts, left_out), exact
 
 
 def implied_duration_kinds(vocabulary: Vocabulary) -> set[int]:
     """The kinds, among events, of the parts whose durations are implied in the vocabulary, not encoded."""
-    return {kind_of(key) for key, implied in zip(part_keys(vocabulary.parts), vocabulary.legato) if implied}
+    return {kind_of(key) for key, implied in zip(part_keys(vocabulary.parts), vocabulary.implied_duration) if implied}
 
 
 class _Numbers:
@@ -157,7 +157,7 @@ def decode(vocabulary: Vocabulary, rows: Rows, starts: Ints) -> Events:
     kinds = np.array([METRE, TEMPO, KEY, *(kind_of(key) for key in part_keys(vocabulary.parts))])
     tables: Sequence[Sequence[Any]] = (vocabulary.time_signatures, vocabulary.tempi, vocabulary.keys)
     values = [code(k, meant) for k, table in enumerate(tables) for meant in table]
-    values += [REST] * any(vocabulary.legato)
+    values += [REST] * any(vocabulary.implied_duration)
     values += range(vocabulary.pitches[0], vocabulary.pitches[1] + 1)
     columns = (
         np.array(vocabulary.shifts)[body[:, 0] - 1],
@@ -172,7 +172,7 @@ def decode(vocabulary: Vocabulary, rows: Rows, starts: Ints) -> Events:
 
 def _with_constant_changes(vocabulary: Vocabulary, events: Events) -> Events:
     """With the metre and the tempo at tick 0 that are the same in all pieces and therefore not encoded."""
-    constant = [kind for kind in (METRE, TEMPO) if not vocabulary.is_said[kind]]
+    constant = [kind for kind in (METRE, TEMPO) if not vocabulary.is_encoded[kind]]
     tables: Sequence[Sequence[Any]] = (vocabulary.time_signatures, vocabulary.tempi)
     # A tempo stands behind a metre that is encoded; of two that are put in one place, the metre comes first.
     places = [events.starts[:-1] + (kind == TEMPO and METRE not in constant) for kind in constant]

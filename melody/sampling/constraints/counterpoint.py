@@ -38,7 +38,7 @@ class Counterpoint(Constraint):
     _before: Ints
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        pairs = zip(vocabulary.legato, vocabulary.parts)
+        pairs = zip(vocabulary.implied_duration, vocabulary.parts)
         self._strict = np.array([implied and not part.is_drum for implied, part in pairs], bool)
         self._pitches = np.arange(vocabulary.num_pitches)
 

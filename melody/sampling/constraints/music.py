@@ -147,7 +147,7 @@ class Music(PerStream):
         vocabulary = self.vocabulary = grammar.vocabulary
         self.shifts = np.array(vocabulary.shifts, np.int64)
         self.durations = np.array(vocabulary.durations or (1,), np.int64)
-        self.implied = np.array(vocabulary.legato, bool)
+        self.implied = np.array(vocabulary.implied_duration, bool)
         self.monophonic = np.array(vocabulary.monophonic, bool)
         self.drums = np.array([part.is_drum for part in vocabulary.parts], bool)
         self.pitch_class = (vocabulary.pitches[0] + np.arange(vocabulary.num_pitches)) % 12

@@ -91,7 +91,7 @@ def observe(vocabulary: Vocabulary, piece: Piece, free: Mask, first: int, last: 
     held[~np.array(vocabulary.monophonic)] = 0  # others need not wait for one note to end
     free = free & (held < last)
     since = np.maximum(held, first)
-    joints = np.flatnonzero(free & np.array(vocabulary.legato) & (held > 0)).tolist()
+    joints = np.flatnonzero(free & np.array(vocabulary.implied_duration) & (held > 0)).tolist()
     own = (rows[:, KIND] >= FIRST_PART) & (rows[:, TIME] != END)
     own &= np.append(free, False)[np.where(own, rows[:, KIND] - FIRST_PART, -1)]
     rows, tick = (array[~(own & (tick >= first) & (tick < last))] for array in (rows, tick))
@@ -153,7 +153,7 @@ def _with_joints(vocabulary: Vocabulary, made: Observations, until: Ints, joints
     """The same with what parts whose durations are implied must do where the gap begins and where it ends."""
     form = made.form.copy()
     new = [(int(made.since[part]), part, ONSET_OR_REST) for part in joints]
-    for part in np.flatnonzero(made.free & np.array(vocabulary.legato)).tolist():
+    for part in np.flatnonzero(made.free & np.array(vocabulary.implied_duration)).tolist():
         own = np.flatnonzero((made.rows[:, KIND] == FIRST_PART + part) & (made.tick >= made.until))[:1]
         if len(own) and made.tick[own[0]] <= until[part]:
             form[own] = np.where(vocabulary.is_rest(made.rows[own]), REST, EXACT)

@@ -59,7 +59,7 @@ class Observed(Constraint):
         self._steps = known_steps(vocabulary, int(np.diff(tick, prepend=0).max()) + max(vocabulary.shifts) + 1)[1]
         self._is_note = np.append(vocabulary.is_note(rows), False)
         self._first_pitch = vocabulary.first_pitch
-        implied = np.array(vocabulary.legato)
+        implied = np.array(vocabulary.implied_duration)
         self._least = np.where(implied, 1, min(vocabulary.durations or (1,)))  # the shortest note of each part
         self._next_notes = self._notes_from_each(len(vocabulary.parts))
 

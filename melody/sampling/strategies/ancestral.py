@@ -153,7 +153,7 @@ class Streams:
             if not (self._is_alone or sure.all()):
                 self._choose_alone(step, field, mask, np.flatnonzero(~sure), chance[:, field], alone)
         events = step.finished()
-        encoded, counted = self._decoder.vocabulary.said(events), changes_nothing(events)
+        encoded, counted = self._decoder.vocabulary.field_mask(events), changes_nothing(events)
         for of, logits, wide, narrow in weighed:
             self._own.weights += _weights(logits, wide | narrow, narrow, events[:, of], encoded[:, of], counted)
         return events, ~step.has_next
@@ -162,7 +162,9 @@ class Streams:
         self, step: Step, field: int, mask: Mask, unsure: Ints, chance: NDArray[np.float64], alone: _Alone
     ) -> None:
         """Choose a field anew from what the model makes of each unsure stream by itself, where it matters."""
-        matters = self._decoder.vocabulary.said(step.events)[:, field] if field > TIME else np.asarray(mask.any(axis=1))
+        matters = (
+            self._decoder.vocabulary.field_mask(step.events)[:, field] if field > TIME else np.asarray(mask.any(axis=1))
+        )
         for stream in unsure[matters[unsure]].tolist():
             one = np.array([stream])
             logits = self._without_loops(field, step.logits(field, mask, one, alone.trunks(stream)), step.events, one)

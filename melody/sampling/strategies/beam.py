@@ -127,7 +127,7 @@ class Beam:
 
         Where an event does not have the field, it goes on with the token that stands for that.
         """
-        empty = ~self._decoder.vocabulary.said(step.events)[:, field] if field > TIME else np.zeros(len(mask), bool)
+        empty = ~self._decoder.vocabulary.field_mask(step.events)[:, field] if field > TIME else np.zeros(len(mask), bool)
         logits = step.logits(field, mask)
         assert step.masks is not None
         wide = step.masks.unconstrained

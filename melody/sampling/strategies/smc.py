@@ -189,7 +189,7 @@ class _Costs:
 
     def of(self, events: Rows) -> tuple[Floats64, Floats64]:
         """Log probability of all that was possible, and of what was chosen, (particles,) each; of encoded fields alone."""
-        encoded = self._vocabulary.said(events)
+        encoded = self._vocabulary.field_mask(events)
         possible: Floats64 = np.minimum(np.where(encoded, self._possible, 0.0), 0.0).sum(axis=1)
         chosen: Floats64 = np.where(encoded, self._chosen, 0.0).sum(axis=1)
         return possible, chosen

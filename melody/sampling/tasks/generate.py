@@ -145,4 +145,4 @@ def described(source: Source, settings: SamplingSettings, number: int, limits: L
     """Where one of several tunes comes from, with its limits."""
     engine = source.runs_by if source.runs_by != "numpy" else None
     searched = {"engine": engine, "beam": search.beam, "best_of": search.best_of}
-    return provenance(source.file, settings, number, limits.told, **searched)
+    return provenance(source.file, settings, number, limits.summary, **searched)

@@ -203,7 +203,7 @@ def _voice(vocabulary: Vocabulary, name: str) -> int:
 
 def _told(limits: Limits, ranges: Mapping[str, tuple[int, int]]) -> str:
     """What the voices keep to, in words for the file."""
-    words = [] if limits == Limits() else [limits.told.removeprefix("bars=None ")]
+    words = [] if limits == Limits() else [limits.summary.removeprefix("bars=None ")]
     words += [f"range-of={name}={pitch_name(low)}:{pitch_name(high)}" for name, (low, high) in ranges.items()]
     return "".join(f", {word}" for word in words)
 

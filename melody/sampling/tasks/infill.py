@@ -115,7 +115,7 @@ def vary(
     made = []
     for number in range(count):
         said = f"candidates={how.candidates} rounds={how.rounds}, bars {first_bar}-{last_bar} rewritten"
-        said += "" if limits == Limits() else f", {limits.told.removeprefix('bars=None ')}"
+        said += "" if limits == Limits() else f", {limits.summary.removeprefix('bars=None ')}"
         variation = gap.other_than_it_was(how, settings, number)
         made.append(variation.with_text(provenance(source.file, settings, number, said)) if variation.parts else variation)
     return made
@@ -289,7 +289,7 @@ def _near(piece: Piece, vocabulary: Vocabulary, gap: Ints, most: int) -> Ints:
     first, last = gap.tolist()
     bar = piece.time_signature_at(piece.length).bar_ticks(piece.ticks_per_quarter)
     lines = piece.bar_starts(max(piece.length, last) + bar + 1)
-    ticks = np.union1d(piece.onset, piece.end) if any(vocabulary.legato) else np.unique(piece.onset)
+    ticks = np.union1d(piece.onset, piece.end) if any(vocabulary.implied_duration) else np.unique(piece.onset)
     ticks = np.union1d(ticks[(ticks < first) | (ticks > last)], gap)
     broken = np.flatnonzero(np.diff(ticks, prepend=0) > max(vocabulary.shifts))
     begin = int(ticks[broken][ticks[broken] <= first].max(initial=0))

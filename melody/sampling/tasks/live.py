@@ -230,7 +230,7 @@ class Stream(Iterator[Note]):
         SamplingError
             If nothing sounds there, or the part is not legato.
         """
-        if not 0 <= part < len(self._vocabulary.parts) or not self._vocabulary.legato[part]:
+        if not 0 <= part < len(self._vocabulary.parts) or not self._vocabulary.implied_duration[part]:
             raise SamplingError(f"part {part} has no rests; only a part that is said without durations has")
         return self._take(part, self._vocabulary.rest, onset, 0, 0)
 
@@ -239,7 +239,7 @@ class Stream(Iterator[Note]):
         time = self._time_for(FIRST_PART + part, value, onset)
         event = np.array([[time, FIRST_PART + part, value, self._nearest_duration(time, duration), 0]], np.int64)
         event[0, VELOCITY] = np.abs(np.array(self._vocabulary.velocities) - velocity).argmin()
-        event[~self._vocabulary.said(event)] = 0
+        event[~self._vocabulary.field_mask(event)] = 0
         self._next = None
         self._decoder = self._decoder.at_any_pitch()  # from here on it goes on from what it was fed, wherever that is
         self._say(event[0].tolist(), fed=True)
@@ -349,7 +349,7 @@ class Stream(Iterator[Note]):
     def _sound(self, event: list[int], fed: bool) -> None:
         """What an event of a part makes certain, and what begins with it."""
         part, (_, semitones) = event[KIND] - FIRST_PART, self._shift
-        legato = self._vocabulary.legato[part]
+        legato = self._vocabulary.implied_duration[part]
         self._end(part, self.tick)
         if legato and event[VALUE] == self._vocabulary.rest:
             return

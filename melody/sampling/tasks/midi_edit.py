@@ -114,7 +114,7 @@ def continue_file(
     limits = limits or Limits()
     reading, data = _read(source.vocabulary, path)
     piece = reading.piece
-    chosen = heard_of(source, piece, part, limits)
+    chosen = reading_of(source, piece, part, limits)
     _check_nothing_changes_later(piece, chosen.piece.length, limits)
     chosen = replace(chosen, piece=_without_later_changes(chosen.piece))
     remarks = (*reading.repairs, *chosen.remarks)
@@ -124,7 +124,7 @@ def continue_file(
     return [_in_file(data, piece, chosen, replace(c, remarks=(*remarks, *c.remarks)), source.vocabulary) for c in made]
 
 
-def heard_of(source: Source, piece: Piece, part: str | None, limits: Limits) -> Heard:
+def reading_of(source: Source, piece: Piece, part: str | None, limits: Limits) -> Heard:
     """What a model hears of a prompt (see `part_choice.heard`), in the key of the limits if it names none."""
 
     def check(music: Piece) -> None:

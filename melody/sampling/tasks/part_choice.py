@@ -190,7 +190,7 @@ def with_notes(data: bytes, notes: Piece, parts: Sequence[int], first: int, last
         for part in sorted(parts, reverse=True):  # a part that has lost all its notes is none, and moves those behind it
             inside = (notes.part == part) & (notes.onset >= first) & (notes.onset < (last or np.inf))
             spliced = midi.splice(data, notes.select(inside), part, first, last)
-            data, told = spliced.data, told + [line for line in spliced.told if line not in told]
+            data, told = spliced.data, told + [line for line in spliced.remarks if line not in told]
     except MidiError as error:
         anew = f"written anew, without its controllers, lyrics and markers, since the file {error}"
         return Exchanged(midi.to_bytes(notes), (anew,), True)

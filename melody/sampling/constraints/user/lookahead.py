@@ -53,7 +53,7 @@ class Lookahead(Constraint):
         self._vocabulary, self._limits, self._places, self._origin = vocabulary, limits, places, origin
         self._reachability = Reachability(vocabulary, limits, places, pitches)
         self._first = np.full(len(pitches), pitches.shape[1]) if last is None else last
-        self._needs_key = limits.key is not None and bool(vocabulary.is_said[KEY])
+        self._needs_key = limits.key is not None and bool(vocabulary.is_encoded[KEY])
         pitch_class = (vocabulary.pitches[0] + np.arange(pitches.shape[1])) % 12
         self._is_tonic = pitch_class == limits.tonic if limits.end_on_tonic else np.ones(len(pitch_class), bool)
         goals = np.flatnonzero(self._is_tonic & allowed_pitches(limits, vocabulary))
@@ -148,7 +148,7 @@ class Lookahead(Constraint):
             return None
         legal = np.ones((len(events), len(music.durations)), bool)
         stand = self._stand(music, music.ticks, _notes_left(music, options))
-        for stream in np.flatnonzero(self._vocabulary.said(events)[:, DURATION]).tolist():
+        for stream in np.flatnonzero(self._vocabulary.field_mask(events)[:, DURATION]).tolist():
             time, part = int(events[stream, TIME] - 1), int(events[stream, KIND] - FIRST_PART)
             pitch = int(events[stream, VALUE] - self._vocabulary.first_pitch)
             lowest = min(int(stand.low[stream, time]), pitch)

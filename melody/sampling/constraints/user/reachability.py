@@ -98,7 +98,7 @@ class Reachability:
             vocabulary, limits = self._vocabulary, self._limits
             assert limits.bars is not None
             bars = LastBars(self._places, limits, number, self._tones, vocabulary.pitches[0])
-            kinds = list(zip(vocabulary.legato, self._drums.tolist()))
+            kinds = list(zip(vocabulary.implied_duration, self._drums.tolist()))
             made = {kind: bars.of_part(implied=kind[0], is_drum=kind[1]) for kind in set(kinds)}
             self._metres[number] = _Metre(bars, [made[kind] for kind in kinds])
         return self._metres[number]
