@@ -331,7 +331,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("harmonize", {"melody": "nowhere.mid", "parallels": 1}, "must be True or False"),
     ("harmonize", {"melody": "nowhere.mid", "candidates": None}, "ask for 1 to|nowhere"),
     ("stream", {"endless": 1}, "must be True or False"),
-    ("stream", {"chords": "C"}, "takes no 'chords'"),
+    ("stream", {"best_of": 4}, "takes no 'best_of'"),
 ]
 
 

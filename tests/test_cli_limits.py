@@ -188,7 +188,8 @@ def told(command: str) -> set[str]:
 def test_all_four_commands_choose_alike_and_show_no_option_that_says_nothing_there() -> None:
     alike = {"--seed", "--temperature", "--rhythm-temperature", "--pitch-temperature", "--top-k", "--top-p", "--min-p"}
     alike |= {"--typical", "--engine", "--count", "--out", "--wav", "--png", "--html"}
-    searching = {"--best-of", "--beam", "--repetition-penalty", "--scale", "--chords"}
+    alike |= {"--scale", "--chords", "--range", "--max-leap", "--max-polyphony", "--density", "--grid"}
+    searching = {"--best-of", "--beam", "--repetition-penalty"}
     for command in ("generate", "continue", "vary", "harmonize"):
         assert alike <= told(command)
         assert searching <= told(command) if command in ("generate", "continue") else not searching & told(command)
