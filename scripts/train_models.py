@@ -16,7 +16,7 @@ from pathlib import Path
 
 from melody.corpus import PrepareSettings, prepare
 from melody.dataset import BatchSettings
-from melody.network.model import ModelSettings
+from melody.network.settings import ModelSettings
 from melody.training.run import fit
 from melody.training.settings import Epoch, TrainingSettings
 

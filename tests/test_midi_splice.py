@@ -413,7 +413,9 @@ DAMAGED = {
 @pytest.mark.parametrize("repair", DAMAGED)
 def test_a_file_that_needs_a_repair_is_not_edited(repair: str) -> None:
     midi.parse(DAMAGED[repair])  # to be read it can be repaired
-    with pytest.raises(MidiError, match=f"needs a repair before it can be edited: {repair}.*read it and write it anew") as e:
+    with pytest.raises(
+        MidiError, match=f"needs a repair before it can be edited: {repair}.*read it and write it again"
+    ) as e:
         midi.splice(DAMAGED[repair], Piece([24], [24], [62]), 0, 24)
     assert "\n" not in str(e.value)
 
