@@ -279,9 +279,9 @@ def test_the_command_line_trains_lists_measures_and_adapts_another_cell(
     assert main(["train", "songs", "--cell", "gru", "--hidden-size", "16", "--layers", "1", "--epochs", "1"]) == 0
     shown = capsys.readouterr().err
     assert "plan: GRU 1 x 16, " in shown and re.search(r"^ *GRU +[0-9.]+$", shown, re.MULTILINE)
-    assert main(["models"]) == 0 and "GRU 1 x 16" in capsys.readouterr().err
+    assert main(["models"]) == 0 and "GRU 1 x 16" in capsys.readouterr().out
     assert main(["evaluate", "songs", "songs", "--split", "all"]) == 0
-    assert re.search(r"^ *GRU +[0-9.]+ ", capsys.readouterr().err, re.MULTILINE)
+    assert re.search(r"^ *GRU +[0-9.]+ ", capsys.readouterr().out, re.MULTILINE)
     adapting = ["train", "songs", "--from", "songs", "--epochs", "1", "--samples", "0", "--out", "b.safetensors"]
     assert main([*adapting, "--cell", "lstm"]) == 2 and "leave out --cell" in capsys.readouterr().err
     assert main(adapting) == 0 and modelfile.load("b.safetensors").settings["cell"] == "gru"
