@@ -107,7 +107,7 @@ def test_a_file_is_found_by_its_bare_name(folder: Path, tmp_path: Path) -> None:
 
 def test_a_bare_name_will_do_at_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prepare", str(folder), "--explain", "1.mid"]) == 0
-    assert "1.mid: kept, " in capsys.readouterr().err
+    assert "1.mid: kept, " in capsys.readouterr().out
 
 
 def test_a_single_file_is_not_called_a_folder(folder: Path) -> None:
