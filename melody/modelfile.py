@@ -250,7 +250,7 @@ def _check_weights(weights: Mapping[str, NDArray[np.float32]]) -> None:
             raise ModelFileError(f"holds weights that are no numbers, or beyond {_MAX_WEIGHT:,} ({name}); train it again")
 
 
-def _digest(arrays: Mapping[str, NDArray], texts: Mapping[str, str]) -> str:
+def _digest(arrays: Mapping[str, NDArray[np.float32]], texts: Mapping[str, str]) -> str:
     digest = hashlib.sha256()
     for name in sorted(arrays):
         digest.update(f"{name}{arrays[name].dtype}{arrays[name].shape}".encode())

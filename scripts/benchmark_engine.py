@@ -35,7 +35,8 @@ from melody import export
 from melody.cli.make import find_model
 from melody.modelfile import ModelFile
 from melody.network import AnyEngine, Engine
-from melody.network.model import MelodyNetwork, ModelSettings
+from melody.network.network import MelodyNetwork
+from melody.network.settings import ModelSettings
 from melody.sampling import Model, SamplingSettings
 from melody.tokens.features import context
 from melody.tokens.schema import feature_sizes

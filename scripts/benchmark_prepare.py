@@ -33,7 +33,7 @@ from melody.corpus.discover.listing import CHUNK_FILES, listed
 from melody.corpus.encode.encoder import Encoder
 from melody.corpus.validate.chunk import no_search_for_garbage
 from melody.errors import MidiError
-from melody.midi.source import Source
+from melody.midi.file_events import Source
 from melody.piece import Part, Piece
 from melody.tokens.vocabulary import Vocabulary
 

@@ -43,7 +43,8 @@ from torch import nn
 from melody import dataset
 from melody.corpus import Corpus, PrepareSettings, prepare
 from melody.dataset import Batches
-from melody.network.model import MelodyNetwork, ModelSettings
+from melody.network.network import MelodyNetwork
+from melody.network.settings import ModelSettings
 from melody.tokens.vocabulary import Rows, Vocabulary
 from melody.training.module import Loader, Tensors, window_loss
 from melody.training.run import fit

@@ -28,7 +28,7 @@ from safetensors.numpy import save
 from melody import modelfile
 from melody.errors import MelodyError, ModelFileError
 from melody.evaluation.evaluate import restored
-from melody.network.model import MelodyNetwork
+from melody.network.network import MelodyNetwork
 from melody.network.settings import ModelSettings, settings_of, weight_shapes
 from melody.piece import Key, Part, Piece, Tempo, TimeSignature
 from melody.sampling import Model, SamplingSettings

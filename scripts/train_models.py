@@ -16,9 +16,10 @@ from pathlib import Path
 
 from melody.corpus import PrepareSettings, prepare
 from melody.dataset import BatchSettings
-from melody.network.model import ModelSettings
+from melody.network.settings import ModelSettings
+from melody.training.records import Epoch
 from melody.training.run import fit
-from melody.training.settings import Epoch, TrainingSettings
+from melody.training.settings import TrainingSettings
 
 ROOT = Path(__file__).parents[1]
 MODELS = {
@@ -52,10 +53,10 @@ def train(name: str) -> None:
     corpus = prepare(folder, PrepareSettings(workers=0))
     out = ROOT / "checkpoints" / f"{name}.safetensors"
 
-    def told(epoch: Epoch) -> None:
+    def report(epoch: Epoch) -> None:
         print(f"{name}: epoch {epoch.number}/{epoch.epochs}, train {epoch.train:.3f}, valid {epoch.valid:.3f}", flush=True)
 
-    result = fit(corpus, out, MODELS[name], on_epoch=told)
+    result = fit(corpus, out, MODELS[name], on_epoch=report)
     print(f"{name}: {result.test:.3f} nats a note on test, n-gram {result.ngram:.3f}, unigram {result.unigram:.3f}")
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from melody.network.cells.base import Cell, Shapes, Sizes, Step, Weights
+from melody.network.cells.cell import Cell, Shapes, Sizes, Step, Weights
+from melody.network.embedding_sums import sums
 from melody.network.graph import Graph
 from melody.network.state import Floats, State
-from melody.network.tables import sums
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

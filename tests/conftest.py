@@ -60,7 +60,7 @@ def seeds_are_drawn() -> None:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of a model trained until it knows the rules on such a corpus."""
-    from melody.network.model import ModelSettings
+    from melody.network.settings import ModelSettings
     from melody.training.run import fit
     from melody.training.settings import TrainingSettings
 

@@ -35,8 +35,8 @@ PRIVATE: dict[str, tuple[str, tuple[str, ...]]] = {
     "speaks": ("ONSET_OR_REST", ()),
     "onward": ("reachability", ()),
     "anew": ("again; resampled", ()),
-    "trunk": ("hidden layers of the heads", ("network",)),
-    "trunks": ("hidden layers of the heads", ("network",)),
+    "trunk": ("hidden layers of the heads", ("network", "export")),  # so the weights are named in model files
+    "trunks": ("hidden layers of the heads", ("network", "export")),  # and these arrays in ONNX files
     "meter": ("metre", ()),
 }
 # Words that are English in a sentence and private as the name of something.

@@ -17,7 +17,7 @@ from melody.corpus.bulk.readable import events_of_each, parse_each
 from melody.corpus.bulk.states import NOTE as RECORD_OF_NOTE
 from melody.corpus.bulk.states import PackedSource, packed
 from melody.errors import MidiError
-from melody.midi.source import Source
+from melody.midi.file_events import Source
 from melody.piece import Part
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"

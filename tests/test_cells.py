@@ -23,8 +23,8 @@ from melody.errors import ModelFileError
 from melody.modelfile import ModelFile
 from melody.network import AnyEngine, Engine, State
 from melody.network.cells import CELLS, CellName, Sizes, folded, recognised
-from melody.network.model import MelodyNetwork, ModelSettings
-from melody.network.settings import Intervals, weight_shapes
+from melody.network.network import MelodyNetwork
+from melody.network.settings import Intervals, ModelSettings, weight_shapes
 from melody.sampling import Model
 from melody.tokens import FIELDS, Vocabulary
 from melody.tokens.schema import feature_sizes

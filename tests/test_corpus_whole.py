@@ -18,7 +18,7 @@ from melody import midi
 from melody.corpus import SPLITS, PrepareSettings, external_sort, prepare
 from melody.corpus import events as ev
 from melody.corpus.deduplicate.fingerprint import Notes, Voices
-from melody.corpus.deduplicate.pieces import PartUse, PieceTable
+from melody.corpus.deduplicate.piece_table import PartUse, PieceTable
 from melody.corpus.discover import listing
 from melody.corpus.discover.listing import listed
 from melody.corpus.external_sort import DiskColumn, disk_table, sorted_blocks

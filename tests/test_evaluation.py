@@ -31,7 +31,8 @@ from melody.evaluation.evaluate import (
 )
 from melody.evaluation.heldout import Chosen, choose, settings_for
 from melody.evaluation.ngram import NGram, flat_tokens
-from melody.network.model import MelodyNetwork, ModelSettings
+from melody.network.network import MelodyNetwork
+from melody.network.settings import ModelSettings
 from melody.piece import Piece, TimeSignature
 from melody.sampling import Model
 from melody.tokens import Vocabulary

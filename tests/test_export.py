@@ -32,7 +32,8 @@ def several() -> ModelFile:
     """A model of music in several parts, which the value's head tells apart; it has learned nothing."""
     import torch
 
-    from melody.network.model import MelodyNetwork, ModelSettings
+    from melody.network.network import MelodyNetwork
+    from melody.network.settings import ModelSettings
 
     vocabulary = Vocabulary.build([random_piece(n) for n in range(12)])
     torch.manual_seed(0)

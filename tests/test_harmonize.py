@@ -71,7 +71,7 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from conftest import SmallCorpus
 
     from melody.dataset import BatchSettings
-    from melody.network.model import ModelSettings
+    from melody.network.settings import ModelSettings
     from melody.training.run import fit
     from melody.training.settings import TrainingSettings
 

@@ -19,10 +19,10 @@ from piece_strategies import LAW, pieces
 from melody import midi
 from melody.errors import MidiError
 from melody.files import FileError
+from melody.midi.file_events import to_piece
 from melody.midi.read_limits import ReadLimits
 from melody.midi.reading import _undamaged
 from melody.midi.salvage import salvage
-from melody.midi.source import to_piece
 from melody.piece import Key, Part, Piece, Tempo
 
 NOTTINGHAM = Path(__file__).parent.parent.parent / "shared" / "data" / "nottingham"

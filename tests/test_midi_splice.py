@@ -324,7 +324,7 @@ def test_a_finer_grid_where_the_file_counts_too_coarsely() -> None:
     new = "00 90 3E 5A 0A 80 3E 40 00 90 40 5A 05 80 40 40"
     scaled = track("0F 91 30 40  0F FF 06 01 41  00 81 30 00", END)
     assert spliced.data == file(track("00 90 3C 40 1E 80 3C 00", new, END), scaled, division=30)
-    assert midi.splice(data, Piece([24], [12], [62]), 0, 24).told == ()  # an eighth it can count
+    assert midi.splice(data, Piece([24], [12], [62]), 0, 24).remarks == ()  # an eighth it can count
 
 
 @pytest.mark.parametrize(
@@ -413,7 +413,9 @@ DAMAGED = {
 @pytest.mark.parametrize("repair", DAMAGED)
 def test_a_file_that_needs_a_repair_is_not_edited(repair: str) -> None:
     midi.parse(DAMAGED[repair])  # to be read it can be repaired
-    with pytest.raises(MidiError, match=f"needs a repair before it can be edited: {repair}.*read it and write it anew") as e:
+    with pytest.raises(
+        MidiError, match=f"needs a repair before it can be edited: {repair}.*read it and write it again"
+    ) as e:
         midi.splice(DAMAGED[repair], Piece([24], [24], [62]), 0, 24)
     assert "\n" not in str(e.value)
 

@@ -10,7 +10,8 @@ from music import folk_tune, random_piece
 
 from melody.dataset import Batches, BatchSettings, with_features
 from melody.network.cells import CELLS, CellName
-from melody.network.model import MelodyNetwork, ModelSettings, first_streams
+from melody.network.network import MelodyNetwork, first_streams
+from melody.network.settings import ModelSettings
 from melody.piece import Piece
 from melody.tokens import FIELDS, Vocabulary
 from melody.tokens.schema import FEATURES, all_columns, spans

@@ -16,7 +16,7 @@ from untrained import SMALL, untrained
 from melody import modelfile
 from melody.errors import ModelFileError, SamplingError
 from melody.modelfile import ModelFile
-from melody.network.model import MelodyNetwork
+from melody.network.network import MelodyNetwork
 from melody.network.settings import ModelSettings, settings_of, weight_shapes
 from melody.piece import Part, Piece
 from melody.sampling import Model

@@ -10,7 +10,8 @@ import torch
 from music import folk_tune, random_piece
 
 from melody.dataset import Transposer, with_features
-from melody.network.model import MelodyNetwork, ModelSettings
+from melody.network.network import MelodyNetwork
+from melody.network.settings import ModelSettings
 from melody.piece import Key, Part, Piece, Tempo, TimeSignature
 from melody.tokens import Vocabulary
 from melody.tokens.context import Conditions, Contexts

@@ -26,7 +26,8 @@ from melody.dataset import BatchSettings
 from melody.errors import TrainingError
 from melody.evaluation.evaluate import nats_per_note, restored
 from melody.files import FileError
-from melody.network.model import MelodyNetwork, ModelSettings
+from melody.network.network import MelodyNetwork
+from melody.network.settings import ModelSettings
 from melody.piece import Part
 from melody.report.curves import write_curves
 from melody.tokens import Vocabulary

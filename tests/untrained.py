@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from melody.modelfile import ModelFile
-from melody.network.model import MelodyNetwork, ModelSettings
+from melody.network.network import MelodyNetwork
+from melody.network.settings import ModelSettings
 from melody.sampling import Model
 from melody.tokens import Vocabulary
 

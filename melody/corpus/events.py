@@ -68,7 +68,8 @@ class Events:
         """When each row is, from the start of its piece, (rows,)."""
         total = np.cumsum(self.shift, dtype=np.int64)
         before = np.concatenate([[0], total])[self.starts[:-1]]
-        return total - np.repeat(before, np.diff(self.starts))
+        ticks: Ints = total - np.repeat(before, np.diff(self.starts))
+        return ticks
 
     def later(self, rows: Ints) -> NDArray[np.bool_]:
         """Whether some rows are later than the start of their piece, (rows,)."""
@@ -77,7 +78,8 @@ class Events:
         if not moves.any(1).all():
             all_moves = np.append(np.flatnonzero(self.shift), len(self.shift))
             first = all_moves[np.searchsorted(all_moves, self.starts[:-1])]
-        return rows >= first[np.searchsorted(self.starts, rows, "right") - 1]
+        later: NDArray[np.bool_] = rows >= first[np.searchsorted(self.starts, rows, "right") - 1]
+        return later
 
     @cached_property
     def note_rows(self) -> Ints:
@@ -92,7 +94,8 @@ class Events:
         # They are few: eight are looked at together.
         eight = np.flatnonzero(changes.view(np.uint64) != 0)
         found = np.flatnonzero(changes.reshape(-1, 8)[eight])
-        return 8 * eight[found >> 3] + (found & 7)
+        rows: Ints = 8 * eight[found >> 3] + (found & 7)
+        return rows
 
     def choose(self, pieces: Sequence[int] | Ints) -> Events:
         """Those pieces, in that order."""

@@ -30,7 +30,8 @@ Keys = NDArray[np.uint64]  # (rows, columns)
 class Writable(Protocol):
     """What bytes can be written to."""
 
-    def write(self, data: bytes, /) -> object: ...
+    def write(self, data: bytes, /) -> object:
+        """Write `data`."""
 
 
 class DiskColumn:
@@ -60,13 +61,13 @@ class DiskColumn:
         self._rows += len(rows)
         if isinstance(self._file, BytesIO) and self._rows * self.kind.itemsize > SMALL:
             held = self._file.getvalue()
-            with room_on_disk():
+            with disk_errors():
                 self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  # while the column lives
             self._write(held)
 
     def _write(self, data: bytes) -> None:
         left = memoryview(data)
-        with room_on_disk():
+        with disk_errors():
             while left:  # a file without a buffer may take a part
                 left = left[self._file.write(left) :]
 
@@ -88,9 +89,11 @@ class DiskColumn:
             return self.rows(0, 0)
         first, last = int(numbers.min()), int(numbers.max())
         if last - first < NEAR * len(numbers):
-            return self.rows(first, last + 1)[numbers - first]
+            wanted: NDArray[Any] = self.rows(first, last + 1)[numbers - first]
+            return wanted
         found, place = np.unique(numbers, return_inverse=True)
-        return np.frombuffer(b"".join([self._read(number, 1) for number in found.tolist()]), self.kind)[place]
+        rows: NDArray[Any] = np.frombuffer(b"".join([self._read(number, 1) for number in found.tolist()]), self.kind)[place]
+        return rows
 
     def copy_to(self, file: Writable) -> None:
         """Write all of it."""
@@ -105,7 +108,7 @@ def disk_table(rows: int, kind: DTypeLike, value: int = 0) -> NDArray[Any]:
     """
     if rows * np.dtype(kind).itemsize <= SMALL:
         return np.full(rows, value, kind)
-    with room_on_disk(), tempfile.TemporaryFile() as file:
+    with disk_errors(), tempfile.TemporaryFile() as file:
         for start in range(0, rows, ROWS):
             file.write(np.full(min(ROWS, rows - start), value, kind).tobytes())
         file.flush()
@@ -113,7 +116,7 @@ def disk_table(rows: int, kind: DTypeLike, value: int = 0) -> NDArray[Any]:
 
 
 @contextmanager
-def room_on_disk() -> Iterator[None]:
+def disk_errors() -> Iterator[None]:
     """Where temporary files are written: raises `FileError` if the system has no room for them."""
     try:
         yield

@@ -26,7 +26,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from melody import files
-from melody.corpus.deduplicate.pieces import PieceTable
+from melody.corpus.deduplicate.piece_table import PieceTable
 from melody.corpus.discover.listing import Listing, listed
 from melody.corpus.encode.counting import vocabulary_of
 from melody.corpus.encode.finish import Finisher

@@ -26,7 +26,8 @@ from melody.evaluation.heldout import Chosen, Which, choose
 from melody.evaluation.ngram import NGram, best_ngram, flat_tokens
 from melody.modelfile import ModelFile
 from melody.network.cells import CELLS, CellName
-from melody.network.model import MelodyNetwork, ModelSettings, first_streams
+from melody.network.network import MelodyNetwork, first_streams
+from melody.network.settings import ModelSettings
 from melody.tokens.vocabulary import FIELDS, VALUE, Rows, Vocabulary
 
 ORDERS = (4, 6, 8, 10, 12)  # of the n-gram, in tokens; the best on valid is taken

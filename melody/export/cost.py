@@ -42,19 +42,19 @@ def nats_per_note(vocabulary: Vocabulary, engine: AnyEngine, pieces: Sequence[Ro
     """
     total, notes = 0.0, 0
     for first in range(0, len(pieces), 64):
-        group = sorted(pieces[first : first + 64], key=len, reverse=True)
-        total += _nats(vocabulary, engine, group)
-        notes += sum(int(vocabulary.is_note(rows).sum()) for rows in group)
+        bucket = sorted(pieces[first : first + 64], key=len, reverse=True)
+        total += _nats(vocabulary, engine, bucket)
+        notes += sum(int(vocabulary.is_note(rows).sum()) for rows in bucket)
     return total / max(notes, 1)
 
 
-def _nats(vocabulary: Vocabulary, engine: AnyEngine, group: Sequence[Rows]) -> float:
+def _nats(vocabulary: Vocabulary, engine: AnyEngine, bucket: Sequence[Rows]) -> float:
     """Total nats of pieces run side by side, the longest first, so that those still going are the first ones."""
-    lengths = np.array([len(rows) for rows in group])
+    lengths = np.array([len(rows) for rows in bucket])
     width = len(FIELDS) + len(feature_sizes(vocabulary))
-    events = [np.concatenate([rows, context(vocabulary, rows)], axis=1) for rows in group]
-    encoded = [vocabulary.field_mask(rows) for rows in group]
-    state, inputs, total = engine.begin(len(group)), np.zeros((len(group), width), np.int64), 0.0
+    events = [np.concatenate([rows, context(vocabulary, rows)], axis=1) for rows in bucket]
+    encoded = [vocabulary.field_mask(rows) for rows in bucket]
+    state, inputs, total = engine.begin(len(bucket)), np.zeros((len(bucket), width), np.int64), 0.0
     for t in range(lengths[0]):
         going = int((lengths > t).sum())
         if going < len(inputs):

@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from melody.errors import ModelFileError
 from melody.modelfile import ModelFile
-from melody.network import OnnxEngine
+from melody.network import Floats, OnnxEngine
 from melody.network.cells import recognised
+from melody.network.embedding_sums import starts
 from melody.network.graph import Graph, Tensor
 from melody.network.head_arrays import related_of
-from melody.network.tables import starts
 from melody.tokens.schema import MAX_INTERVAL, Voices, condition_sizes, feature_sizes, head_sizes
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, Vocabulary
@@ -59,7 +58,8 @@ def to_onnx(file: ModelFile, form: Form = "onnx", *, heads: bool = True) -> byte
     model = graph.model(_inputs(file, heads), _outputs(file, heads))
     for name, text in _texts(file, form).items():
         model.metadata_props.add(key=name, value=text)
-    return model.SerializeToString()
+    data: bytes = model.SerializeToString()
+    return data
 
 
 def engine(file: ModelFile, form: Form = "onnx") -> OnnxEngine:
@@ -108,7 +108,7 @@ def _state(file: ModelFile, suffix: str = "") -> list[Tensor]:
     return [Tensor(f"{name}{suffix}", "streams", state[name].shape[-2], steps=steps[name]) for name in state]
 
 
-def _trunk(file: ModelFile) -> tuple[NDArray, NDArray]:
+def _trunk(file: ModelFile) -> tuple[Floats, Floats]:
     """Weights, (heads x head size, hidden + embedding), and bias of the first layer of all heads."""
     heads = [f"heads.{FIELDS[k]}" for k in _predicted(file.vocabulary)]
     voices = [voice.T for head in heads for voice in file.weights[f"{head}.trunk"]]

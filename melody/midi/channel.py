@@ -116,7 +116,7 @@ def _check_pairs(orphans: int, endless: int, place: Place) -> None:
     if faults:
         raise MidiError(
             f"needs a repair before it can be edited: track {place.track + 1} has {' and '.join(faults)} on channel "
-            f"{place.channel + 1}; read it and write it anew"
+            f"{place.channel + 1}; read it and write it again"
         )
 
 
@@ -127,7 +127,7 @@ class _Put(NamedTuple):
     in_place: bool
     tick: int
     rank: int
-    said: bytes
+    message: bytes
 
 
 class Edit:
@@ -199,19 +199,19 @@ class Edit:
             settled[new.pitch] = following
             if following < len(notes) and notes[following].begins < new.ends:
                 later = notes[following]
-                self._check_room(new, later)
+                self._check_overlap(new, later)
                 new.ends, new.end = later.begins, later.start
                 self._cut += 1
 
     def _end_before(self, note: Note, new: Note) -> None:
         if note.ends < new.begins:
             return
-        self._check_room(note, new)
+        self._check_overlap(note, new)
         self._moved.append((note.ends, note))
         self._shortened += note.end > new.start
         note.ends, note.end = new.begins, new.start
 
-    def _check_room(self, note: Note, other: Note) -> None:
+    def _check_overlap(self, note: Note, other: Note) -> None:
         if note.start == other.start:
             raise MidiError(
                 f"has pitch {note.pitch} begin at its tick {note.start} in another part of the same channel; put the note "
@@ -241,7 +241,7 @@ def _merged(track: Track, removed: set[int], puts: Sequence[_Put]) -> bytes:
     for index in sorted(removed | set(at)):
         out.copy(done, index)
         for put in at[index]:
-            out.put(put.tick, put.said)
+            out.put(put.tick, put.message)
         done = index + (index in removed)
     out.copy(done, track.events.shape[1])
     return out.written()

@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from melody.midi.source import MAX_TEXT, clean_text
+from melody.midi.file_events import MAX_TEXT, clean_text
 from melody.piece import Part
 from melody.text import counted
 
@@ -46,9 +46,9 @@ def readable(parts: list[Part], title: str, texts: list[str], repairs: list[str]
 
 
 def encoding_of(texts: Sequence[bytes]) -> str:
-    """Python's name for the encoding that fits all of the texts.
+    r"""Python's name for the encoding that fits all of the texts.
 
-    >>> encoding_of(["さくら".encode("cp932")]), encoding_of(["Мелодия".encode("cp1251")]), encoding_of([b"Caf\\xe9"])
+    >>> encoding_of(["さくら".encode("cp932")]), encoding_of(["Мелодия".encode("cp1251")]), encoding_of([b"Caf\xe9"])
     ('cp932', 'cp1251', 'cp1252')
     """
     fits = {"cp932": _is_japanese, "cp1251": _is_russian, "gbk": _is_chinese}
@@ -81,8 +81,8 @@ def _characters(texts: Sequence[bytes], encoding: str) -> Iterator[tuple[str, by
 
 def _is_japanese(texts: Sequence[bytes]) -> bool:
     found = list(_characters(texts, "cp932"))
-    usual = [c for c, raw in found if ord(c) in _KANA or (len(raw) == 2 and raw[0] in (0x81, *range(0x88, 0x99)))]
-    return not _is_broken(found) and 5 * len(usual) >= 4 * len(found)
+    frequent = [c for c, raw in found if ord(c) in _KANA or (len(raw) == 2 and raw[0] in (0x81, *range(0x88, 0x99)))]
+    return not _is_broken(found) and 5 * len(frequent) >= 4 * len(found)
 
 
 def _is_russian(texts: Sequence[bytes]) -> bool:
@@ -92,9 +92,9 @@ def _is_russian(texts: Sequence[bytes]) -> bool:
 
 def _is_chinese(texts: Sequence[bytes]) -> bool:
     found = list(_characters(texts, "gbk"))
-    usual = [raw for _, raw in found if len(raw) == 2 and 0xB0 <= raw[0] <= 0xD7 and raw[1] >= 0xA1]
+    frequent = [raw for _, raw in found if len(raw) == 2 and 0xB0 <= raw[0] <= 0xD7 and raw[1] >= 0xA1]
     signs = [raw for _, raw in found if len(raw) == 2 and 0xA1 <= raw[0] <= 0xA9 and raw[1] >= 0xA1]
-    return not _is_broken(found) and bool(usual) and 10 * len(usual) >= 6 * (len(found) - len(signs))
+    return not _is_broken(found) and bool(frequent) and 10 * len(frequent) >= 6 * (len(found) - len(signs))
 
 
 def _is_broken(found: Sequence[tuple[str, bytes]]) -> bool:

@@ -1,4 +1,4 @@
-"""A whole MIDI file event by event, each with the bytes that say it, so that what is not changed can be copied.
+"""A whole MIDI file event by event, each with its bytes, so that what is not changed can be copied.
 
 Nothing is repaired here: a file that leaves a doubt about where its events begin and end is refused. Of what `salvage`
 puts right in silence only running status across a meta or system exclusive event is accepted, which the standard forbids
@@ -54,8 +54,8 @@ class Track(NamedTuple):
     def bytes_of(self, event: int) -> bytes:
         """The bytes of an event, its status byte always among them."""
         _, status, _, body, end = self.events[:, event].tolist()
-        said = self.data[body:end]
-        return said if said[0] >= 128 else bytes([status]) + said
+        message = self.data[body:end]
+        return message if message[0] >= 128 else bytes([status]) + message
 
 
 class File(NamedTuple):
@@ -99,7 +99,7 @@ def opened(data: bytes, deadline: Deadline) -> File:
     try:
         return _opened(data, deadline)
     except _Fault as fault:
-        raise MidiError(f"needs a repair before it can be edited: {fault}; read it and write it anew") from None
+        raise MidiError(f"needs a repair before it can be edited: {fault}; read it and write it again") from None
 
 
 class _Fault(Exception):
@@ -174,14 +174,14 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
 
 
 class Rewriting:
-    """A track written anew, of its own events and others, in the order in which they come."""
+    """A track rewritten, of its own events and others, in the order in which they come."""
 
     def __init__(self, track: Track) -> None:
         self._track = track
         self._out: list[bytes] = []
         self._now = self._running = 0
 
-    def put(self, tick: int, said: bytes) -> None:
+    def put(self, tick: int, message: bytes) -> None:
         """Add an event, its status byte among its bytes, at `tick` or, if that is past, now.
 
         Raises
@@ -189,9 +189,9 @@ class Rewriting:
         MidiError
             If MIDI has no delta time as long.
         """
-        self._out += [_delta(max(tick - self._now, 0)), said]
+        self._out += [_delta(max(tick - self._now, 0)), message]
         self._now = max(tick, self._now)
-        self._running = said[0] if said[0] < 0xF0 else 0
+        self._running = message[0] if message[0] < 0xF0 else 0
 
     def copy(self, first: int, last: int) -> None:
         """Add the track's own events `first` to `last` - 1; the first gets a status byte if it needs one now."""
@@ -199,8 +199,8 @@ class Rewriting:
             return
         data, events = self._track
         tick, status, _, body, end = events[:, first].tolist()
-        said = data[body:end] if data[body] >= 128 or status == self._running else self._track.bytes_of(first)
-        self.put(tick, said)
+        message = data[body:end] if data[body] >= 128 or status == self._running else self._track.bytes_of(first)
+        self.put(tick, message)
         self._out.append(data[end : events[END, last - 1]])
         self._now = max(self._now, int(events[TICK, last - 1]))
         final = int(events[STATUS, last - 1])

@@ -29,10 +29,10 @@ from numpy.typing import NDArray
 
 from melody.errors import MidiError
 from melody.midi import chunks
+from melody.midi.file_events import Source, check_limits, to_piece
 from melody.midi.read_limits import ReadLimits
 from melody.midi.reading import Reading, bytes_of
 from melody.midi.salvage import Played, played
-from melody.midi.source import Source, check_limits, to_piece
 from melody.piece import Ints, Piece
 
 MAX_GRID = 32767
@@ -133,7 +133,8 @@ class Performance:
         held = (before >= 0) & down[before] if len(ticks) else np.zeros(len(found), bool)
         ups = np.append(ticks[~down], last)
         found[held] = ups[np.searchsorted(ups, found[held], side="left").clip(max=len(ups) - 1)]
-        return np.maximum(np.round(found).astype(np.int64), onset + 1)
+        ends: Ints = np.maximum(np.round(found).astype(np.int64), onset + 1)
+        return ends
 
 
 def _struck_again(piece: Piece) -> Ints:

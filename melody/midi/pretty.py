@@ -8,7 +8,7 @@ import numpy as np
 
 from melody.errors import MidiError
 from melody.extras import need
-from melody.midi.source import Source, to_piece
+from melody.midi.file_events import Source, to_piece
 from melody.midi.writing import written_factor
 from melody.piece import TICKS_PER_QUARTER, Part, Piece
 

@@ -1,4 +1,4 @@
-"""What one file from a stranger may cost, and how that is said."""
+"""What one file from a stranger may cost, and the error when it costs more."""
 
 from __future__ import annotations
 

@@ -24,9 +24,9 @@ import numpy as np
 from melody.errors import MidiError
 from melody.midi import chunks
 from melody.midi.chunks import LENGTHS, LIKELY, NAME, TEXT, TRACK_END
+from melody.midi.file_events import Source, check_limits, clean_text, to_piece
 from melody.midi.read_limits import ReadLimits
 from melody.midi.salvage import salvage
-from melody.midi.source import Source, check_limits, clean_text, to_piece
 from melody.piece import TICKS_PER_QUARTER, Ints, Part, Piece
 
 SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
@@ -148,7 +148,7 @@ def _undamaged(data: bytes, limits: ReadLimits) -> Source | None:
 
 
 def undamaged_score(data: bytes, limits: ReadLimits) -> tuple[Any, Metas] | None:
-    """symusic's score and the names and texts of the first track, if nothing of the file was lost (see above).
+    """The score that symusic reads, and the names and texts of the first track, if nothing of the file was lost (see above).
 
     Raises
     ------
@@ -296,4 +296,4 @@ def _nothing_lost(tracks: list[list[bytes]], found: int) -> bool:
         return True
     # Most programs stand at the head of a track: look there first, and through the whole only if that explains too little.
     heads = sum([len(_SHORT_MESSAGE.findall(b"".join(track), 0, 64)) for track in tracks])
-    return missing == 2 * heads or missing == 2 * len(_SHORT_MESSAGE.findall(messages))
+    return bool(missing == 2 * heads or missing == 2 * len(_SHORT_MESSAGE.findall(messages)))

@@ -28,8 +28,8 @@ import numpy as np
 
 from melody.errors import MidiError
 from melody.midi import chunks, encodings
+from melody.midi.file_events import END, PART, PITCH, START, Source
 from melody.midi.read_limits import Deadline, ReadLimits
-from melody.midi.source import END, PART, PITCH, START, Source
 from melody.piece import Ints, Part
 from melody.text import counted
 
@@ -41,9 +41,9 @@ _DRUMS = 9  # the channel of drum kits, counted from 0
 _NEVER = -1
 _MAX_TEXTS = 1000
 
-# The faults, in the order in which they are told.
+# The faults, in the order in which they are reported.
 _STRAY, _BROKEN, _SYSTEM, _CUT, _AFTER_END, _SHORT, _MANY_TEXTS, _ORPHAN, _STUCK = range(9)
-_TOLD = {
+_REPAIRS = {
     _STRAY: ("byte", "without a status byte skipped"),
     _BROKEN: ("message", "broken off by another left out"),
     _SYSTEM: ("system message", "that no file may hold skipped"),
@@ -124,7 +124,7 @@ def _salvaged(data: bytes, music: _Music, repairs: list[str]) -> Source:
         repairs.append(f"format 2: its {counted(len(tracks), 'sequence')} put one after another")
     notes = np.array(music.notes, np.int64).reshape(-1, 5).T.copy()
     _end_the_endless(notes, per_quarter)
-    repairs += [f"{counted(music.faults[f], _TOLD[f][0])} {_TOLD[f][1]}" for f in _TOLD if music.faults[f]]
+    repairs += [f"{counted(music.faults[f], _REPAIRS[f][0])} {_REPAIRS[f][1]}" for f in _REPAIRS if music.faults[f]]
     parts, title, texts = encodings.readable(music.parts, music.title, music.texts, repairs)
     tempi = music.tempi if head.division > 0 else []
     frame = (music.time_signatures, tempi, music.keys, title, tuple(texts))

@@ -39,10 +39,10 @@ from melody import files
 from melody.errors import MidiError
 from melody.midi import chunks, lossless
 from melody.midi.channel import Channel, Edit, Note, Place, players
+from melody.midi.file_events import END, PART, PITCH, START, VELOCITY, Source
 from melody.midi.lossless import File
 from melody.midi.read_limits import Deadline, ReadLimits
 from melody.midi.reading import read_file, scan
-from melody.midi.source import END, PART, PITCH, START, VELOCITY, Source
 from melody.piece import Ints, Key, Piece, overlaps
 from melody.signatures import TICKS_PER_QUARTER
 

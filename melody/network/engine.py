@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.network.cells import recognised
+from melody.network.embedding_sums import starts
 from melody.network.head_arrays import Heads
 from melody.network.state import Floats, State
-from melody.network.tables import starts
 from melody.tokens.schema import feature_sizes
 from melody.tokens.vocabulary import Vocabulary
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.extras import need
+from melody.network.state import Floats
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -31,6 +32,7 @@ class Tensor:
     steps: str = ""
 
     def proto(self, onnx: Any) -> Any:
+        """The array's description in ONNX; `onnx` is the library."""
         kind = onnx.TensorProto.INT64 if self.is_integer else onnx.TensorProto.FLOAT
         axes = [self.streams, self.columns, *([self.steps] if self.steps else [])]
         return onnx.helper.make_tensor_value_info(self.name, kind, axes)
@@ -66,7 +68,7 @@ class Graph:
         """Columns side by side."""
         return names[0] if len(names) == 1 else self.add("Concat", *names, axis=1)
 
-    def constant(self, array: NDArray | np.generic) -> str:
+    def constant(self, array: NDArray[Any] | np.generic) -> str:
         """A weight; equal ones are kept once."""
         array = np.asarray(array)
         key = (array.dtype.str, array.shape, array.tobytes())
@@ -75,14 +77,14 @@ class Graph:
             self._weights.append(self._from_array(np.ascontiguousarray(array), self._constants[key]))
         return self._constants[key]
 
-    def table(self, rows: NDArray) -> str:
+    def table(self, rows: Floats) -> str:
         """Rows to be looked up; of 8 bits in the file, unpacked when it is loaded."""
         if not self._quantised:
             return self.constant(rows)
         small, scale = quantise(rows)
         return self.add("Mul", self.add("Cast", self.constant(small), to=1), self.constant(scale[:, None]))
 
-    def by_columns(self, weights: NDArray) -> str:
+    def by_columns(self, weights: Floats) -> str:
         """Weights, (outputs, inputs), to multiply with in 32 bits; of 8 bits in the file."""
         return self.add("Transpose", self.table(weights), perm=[1, 0])
 
@@ -93,7 +95,7 @@ class Graph:
         scale, zero = self.constant(np.float32(span / STEPS)), self.constant(np.uint8(ZERO))
         return self.add("QuantizeLinear", name, scale, zero)
 
-    def product(self, rounded: str, weights: NDArray, bias: NDArray | None = None, span: int = 1) -> str:
+    def product(self, rounded: str, weights: Floats, bias: Floats | None = None, span: int = 1) -> str:
         """`rounded` times weights, (outputs, inputs), plus a bias."""
         if self._quantised:
             small, scale = quantise(weights)
@@ -119,6 +121,7 @@ class Graph:
         return self.add("Squeeze", self.add("MatMul", ones, found), one)
 
     def columns(self, name: str, numbers: Sequence[int]) -> str:
+        """Some columns of an array, (streams, numbers)."""
         return self.add("Gather", name, self.constant(np.array(numbers, np.int64)), axis=1)
 
     def model(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> ModelProto:
@@ -130,7 +133,7 @@ class Graph:
         return model
 
 
-def quantise(rows: NDArray) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+def quantise(rows: Floats) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Rows of whole numbers from -127 to 127, and what one step is worth in each."""
     scale = np.maximum(np.abs(rows).max(axis=1, initial=0), 1e-30).astype(np.float32) / np.float32(127)
     return np.rint(rows / scale[:, None]).astype(np.int8), scale

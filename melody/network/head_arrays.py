@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from melody.network.embedding_sums import starts, sums
 from melody.network.state import Floats
-from melody.network.tables import starts, sums
 from melody.tokens.schema import MAX_INTERVAL, Voices, head_sizes, related
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, VALUE, Vocabulary
@@ -29,7 +29,7 @@ class Heads:
         The parameters of a `MelodyNetwork` under their names there.
     """
 
-    def __init__(self, vocabulary: Vocabulary, weights: Mapping[str, NDArray]) -> None:
+    def __init__(self, vocabulary: Vocabulary, weights: Mapping[str, Floats]) -> None:
         self.predicted = [k for k, size in enumerate(vocabulary.sizes) if size > 1]
         self._heads: dict[int, _Head] = {}
         first = 0
@@ -42,7 +42,8 @@ class Heads:
 
     def trunks(self, hidden: Floats) -> Floats:
         """The first layer of all heads, (streams, heads x head size), from what a step gives; computed once a step."""
-        return (self._trunk.T @ hidden.T).T + self._trunk_bias
+        trunks: Floats = (self._trunk.T @ hidden.T).T + self._trunk_bias
+        return trunks
 
     def logits(self, field: int, trunks: Floats, event: NDArray[np.int64], conditions: NDArray[np.int64]) -> Floats:
         """Logits of one field of the next event, given its fields before and its conditions.
@@ -82,7 +83,7 @@ class Heads:
 class _Head:
     """One field: one voice or several."""
 
-    def __init__(self, field: int, vocabulary: Vocabulary, weights: Mapping[str, NDArray], first: int) -> None:
+    def __init__(self, field: int, vocabulary: Vocabulary, weights: Mapping[str, Floats], first: int) -> None:
         name = f"heads.{FIELDS[field]}"
         output, bias = (
             [weights[f"{name}.output"], weights[f"{name}.copy"]],
@@ -146,14 +147,16 @@ class _Head:
         pitches = logits[self._first_pitch :]
         for columns, column in zip(self._intervals if self._related else (), self._related):
             pitches += outputs.take(columns[conditions[column]])
-        return logits[None]
+        of_one: Floats = logits[None]
+        return of_one
 
     def _repeated(self, event: NDArray[np.int64], conditions: NDArray[np.int64]) -> NDArray[np.int64]:
-        """This field's token + 1 in the event that is repeated, as long as the fields before are as they were there; 0."""
-        token = conditions[:, self._field]
+        """The field's token + 1 in the event that is repeated, as long as the fields before are as they were there; 0."""
+        token: NDArray[np.int64] = conditions[:, self._field]
         if not self._field:
             return token
-        return token * (conditions[:, : self._field] == event[:, : self._field] + 1).all(axis=1)
+        repeated: NDArray[np.int64] = token * (conditions[:, : self._field] == event[:, : self._field] + 1).all(axis=1)
+        return repeated
 
 
 def _interval_columns(pitches: int, related: int) -> NDArray[np.int64]:
@@ -168,7 +171,7 @@ def _interval_columns(pitches: int, related: int) -> NDArray[np.int64]:
     return np.where(pitch > 0, first + interval, width * related)
 
 
-def related_of(vocabulary: Vocabulary, weights: Mapping[str, NDArray]) -> tuple[int, ...]:
+def related_of(vocabulary: Vocabulary, weights: Mapping[str, Floats]) -> tuple[int, ...]:
     """To which pitches the head of the value predicts intervals, see `melody.tokens.features.related`, by its weights."""
     interval = weights.get("heads.value.interval")
     if interval is None:

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from melody.network.embedding_sums import starts
 from melody.network.settings import ModelSettings
-from melody.network.tables import starts
 from melody.tokens.schema import MAX_INTERVAL, Voices, feature_sizes, head_sizes, related
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, TIME, VALUE, Vocabulary
@@ -47,6 +47,7 @@ class EmbeddingSum(nn.Module):
         self.weight = nn.Parameter(torch.empty(number, width).normal_(std=0.1))
 
     def forward(self, things: Tensor) -> Tensor:
+        """Sums of the rows that `things` names, (events, rows) -> (events, width)."""
         kept = None
         if self.training and self._dropout:
             kept = functional.dropout(self.weight.new_ones(things.shape), self._dropout)
@@ -102,7 +103,7 @@ class Head(nn.Module):
             return self._voice(weights[0], seen, known, events).view(*hidden.shape[:2], -1)
         order = voice.argsort()  # one voice after the other, so that each gets a slice
         counts = voice.bincount(minlength=self.voices).tolist()
-        rows = zip(weights, *(each[order].split(counts) for each in (seen, known, events)))
+        rows = zip(weights, *(torch.split(each[order], counts) for each in (seen, known, events)))
         logits = torch.cat([self._voice(*of_voice) for of_voice in rows])
         return logits[order.argsort()].view(*hidden.shape[:2], -1)
 
@@ -127,7 +128,8 @@ class Head(nn.Module):
         conditions = events[:, self.first_condition :]
         place = conditions[:, len(FIELDS) :][:, : len(self.offsets) - 1 - self.field]
         known = torch.cat([self._repeated(events, conditions), events[:, : self.field], place], dim=1) + self.offsets
-        return self.known(known + voice[:, None] * self.num_known)
+        summed: Tensor = self.known(known + voice[:, None] * self.num_known)
+        return summed
 
     def _voice(self, weights: _Voice, seen: Tensor, known: Tensor, events: Tensor) -> Tensor:
         """The logits of one voice, (rows, field size)."""
@@ -143,7 +145,7 @@ class Head(nn.Module):
         return logits
 
     def _repeated(self, events: Tensor, conditions: Tensor) -> Tensor:
-        """This field's token + 1 in the event that is repeated while the fields before are as they were there; (rows, 1)."""
+        """The field's token + 1 in the event that is repeated while the fields before are as they were there; (rows, 1)."""
         match = conditions[:, : len(FIELDS)]
         agree = (match[:, : self.field] == events[:, : self.field] + 1).all(dim=1, keepdim=True)
         return match[:, self.field : self.field + 1] * agree
@@ -153,7 +155,7 @@ class Head(nn.Module):
         pitches = conditions[:, self.related, None]  # each + 1, (rows, related, 1)
         count = self.output.shape[2] - self.first_pitch
         interval = torch.arange(1, count + 1, device=logits.device) - pitches  # (rows, related, pitches)
-        found = logits.unflatten(1, (len(self.related), -1)).gather(
+        found = torch.unflatten(logits, 1, (len(self.related), -1)).gather(
             2, interval.clamp(-MAX_INTERVAL, MAX_INTERVAL) + MAX_INTERVAL
         )
         return functional.pad((found * (pitches > 0)).sum(dim=1), (self.first_pitch, 0))

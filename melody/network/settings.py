@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from melody.errors import ModelFileError
 from melody.network.cells import CELLS, Cell, CellName, Sizes
-from melody.network.cells.base import Shapes
+from melody.network.cells.cell import Shapes
 from melody.tokens.schema import MAX_INTERVAL, Voices, feature_sizes, head_sizes, related
 from melody.tokens.vocabulary import FIELDS, VALUE, Vocabulary
 
@@ -73,12 +73,12 @@ def cell_of(settings: ModelSettings) -> Cell:
     return CELLS[settings.cell](Sizes(settings.embedding_size, settings.hidden_size, settings.num_layers))
 
 
-def settings_of(given: Mapping[str, Any]) -> ModelSettings:
+def settings_of(values: Mapping[str, Any]) -> ModelSettings:
     """The settings in a model file, whoever wrote it; what it leaves out has its default.
 
     Parameters
     ----------
-    given
+    values
         Fields of `ModelSettings`: sizes from 1 to 8,192, 1 to 32 layers, shares from 0 to 1.
 
     Raises
@@ -87,13 +87,13 @@ def settings_of(given: Mapping[str, Any]) -> ModelSettings:
         If there is a field of another name, or a value that is not legal.
     """
     known = {field.name: field.default for field in fields(ModelSettings)}
-    for name, value in given.items():
+    for name, value in values.items():
         if name not in known:
             raise ModelFileError(f"its settings have a field {name[:40]!r}; the fields are {', '.join(known)}")
         legal, is_legal = _legal(name, value)
         if not is_legal:
             raise ModelFileError(f"its settings have {name} = {str(value)[:40]!r}; it must be {legal}")
-    return ModelSettings(**given)
+    return ModelSettings(**values)
 
 
 def _legal(name: str, value: Any) -> tuple[str, bool]:

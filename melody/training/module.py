@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from melody.dataset import Batch
-from melody.network.model import MelodyNetwork, State, first_streams
+from melody.network.network import MelodyNetwork, State, first_streams
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import KIND, VALUE, Vocabulary
 from melody.training.records import Plan

@@ -16,8 +16,8 @@ import torch
 from melody.dataset import Batches
 from melody.errors import TrainingError
 from melody.evaluation.evaluate import encoded_tokens
-from melody.network.model import MelodyNetwork, ModelSettings
-from melody.network.settings import MAX_CELLS, MAX_LAYERS, weight_shapes
+from melody.network.network import MelodyNetwork
+from melody.network.settings import MAX_CELLS, MAX_LAYERS, ModelSettings, weight_shapes
 from melody.tokens.vocabulary import FIELDS, Rows, Vocabulary
 from melody.training.module import Loader, window_loss
 from melody.training.records import EpochsBy, Plan

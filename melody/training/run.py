@@ -35,7 +35,7 @@ from melody.errors import TrainingError
 from melody.evaluation.evaluate import ORDERS, nats_per_note, restored
 from melody.evaluation.ngram import NGram, best_ngram, some_of
 from melody.modelfile import ModelFile
-from melody.network.model import MelodyNetwork
+from melody.network.network import MelodyNetwork
 from melody.network.settings import ModelSettings, settings_of
 from melody.sampling import Model, SamplingSettings, quality
 from melody.tokens.usage import FIRST_PART, KEY

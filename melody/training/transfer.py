@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from melody.network.model import MelodyNetwork
+from melody.network.network import MelodyNetwork
 from melody.tokens.schema import (
     CONDITIONS,
     FEATURES,

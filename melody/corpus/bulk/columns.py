@@ -2,7 +2,7 @@
 
 Python's cost for a NumPy call is that of some hundred notes; taken file by file, reading costs several times what parsing
 does. Here only what stands in no need of repair is done, all at once; every other file goes the careful way, through
-`midi.source.to_piece`. The law, tested: both ways give the same events and the same words.
+`midi.file_events.to_piece`. The law, tested: both ways give the same events and the same words.
 
 Sorting is most of the work, and NumPy sorts numbers twice as fast as it finds the order of them. So a row's own number is
 made the last digits of what is sorted (`_order`): once by voice, where notes that overlap are neighbours, and once by piece
@@ -23,7 +23,7 @@ from melody.corpus import events
 from melody.corpus.bulk.states import RECORD, PackedSource
 from melody.corpus.events import Column, Events
 from melody.errors import MidiError
-from melody.midi.source import Source, moved_in_words, without_notes
+from melody.midi.file_events import Source, moved_in_words, without_notes
 from melody.piece import MAX_TICK, Ints, Part
 from melody.tokens.usage import FIRST_PART, part_keys
 
@@ -127,7 +127,9 @@ class _Notes:
             bad |= (self.end > MAX_TICK) | (self.start < 0)
         if not bad.any():
             return [True] * len(self.sizes)
-        return (np.add.reduceat(bad, np.cumsum(self.sizes) - self.sizes, dtype=np.int64) == 0).tolist()
+        wrong = np.add.reduceat(bad, np.cumsum(self.sizes) - self.sizes, dtype=np.int64)
+        good: list[bool] = (wrong == 0).tolist()
+        return good
 
 
 def _snapped(start: Column, length: Column, sizes: Ints, grids: list[int], target: int) -> tuple[Column, list[float]]:
@@ -273,4 +275,5 @@ def _order(*columns: tuple[Column, int]) -> Ints:
     key |= np.arange(size, dtype=kind)
     key.sort()
     key &= kind((1 << own) - 1)
-    return key.astype(np.int64)
+    order: Ints = key.astype(np.int64)
+    return order

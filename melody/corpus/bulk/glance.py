@@ -87,8 +87,8 @@ class Glance:
             pieces += (content, _PADS[len(content) & 7])
         pieces.append(b"\x80" * _AHEAD)
         size = np.array([len(content) for content in contents])
-        room = size + 8 + -size % 8
-        return cls(np.frombuffer(b"".join(pieces), np.uint8), np.cumsum(room) - room, size)
+        padded = size + 8 + -size % 8
+        return cls(np.frombuffer(b"".join(pieces), np.uint8), np.cumsum(padded) - padded, size)
 
     @cached_property
     def plain(self) -> Bools:
@@ -202,7 +202,8 @@ class Glance:
         words = marked(self._words) & _HIGHEST
         word = np.flatnonzero(words != 0)
         byte = np.flatnonzero(words[word].view(np.uint8) != 0)
-        return 8 * word[byte >> 3] + (byte & 7)
+        places: Ints = 8 * word[byte >> 3] + (byte & 7)
+        return places
 
     @cached_property
     def _events(self) -> Events:
@@ -247,7 +248,8 @@ class Glance:
         good = _FITS[kind, data[first - 1]] & np.where(meta, kind < 128, data[end - 1] == EXCLUSIVE_END)
         good &= (start > before) & (data[start - 1] < 128) & (end <= last)
         good &= (kind == TRACK_END) == (end == last)
-        return good & ((self._high == 0) | (kind != NAME) & (kind != TEXT))
+        plain: Bools = good & ((self._high == 0) | (kind != NAME) & (kind != TEXT))
+        return plain
 
 
 def _new(numbers: Ints) -> Bools:

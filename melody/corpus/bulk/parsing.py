@@ -17,8 +17,8 @@ from melody.corpus.bulk.glance import Glance
 from melody.corpus.bulk.states import PackedSource, ScoreNotes, ScoresNotes
 from melody.errors import MidiError
 from melody.midi import ReadLimits, chunks, scan
+from melody.midi.file_events import Source, check_limits
 from melody.midi.reading import Metas, parser, parts_of, title_and_texts, undamaged_score
-from melody.midi.source import Source, check_limits
 from melody.piece import Ints
 
 SLOWEST = 2**24  # microseconds a quarter, which three bytes do not reach

@@ -8,7 +8,7 @@ from melody import midi
 from melody.corpus import events
 from melody.corpus.events import Events
 from melody.errors import MidiError
-from melody.midi.source import Source, to_piece
+from melody.midi.file_events import Source, to_piece
 
 
 def parse_each(

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from melody.midi.file_events import END, PART, PITCH, START, VELOCITY, Source
 from melody.midi.reading import parser
-from melody.midi.source import END, PART, PITCH, START, VELOCITY, Source
 from melody.piece import Ints, Part
 
 RECORD = 12
@@ -249,7 +249,8 @@ def _score_notes(
 
 def _numbers(octets: NDArray[np.uint8], at: Ints) -> Ints:
     """The number of four bytes at each place."""
-    return octets[at[:, None] + np.arange(4)].view("<u4")[:, 0].astype(np.int64)
+    numbers: Ints = octets[at[:, None] + np.arange(4)].view("<u4")[:, 0].astype(np.int64)
+    return numbers
 
 
 def _changes(state: bytes) -> _Changes:

@@ -121,7 +121,8 @@ class Voices:
         """Whether each part never sounds two notes at once, (parts,)."""
         together = np.zeros(len(self.part), bool)
         together[1:] = self._goes_on & (self.end[:-1] > self.onset[1:])
-        return self._in_parts(together) == 0
+        alone: Bools = self._in_parts(together) == 0
+        return alone
 
     @cached_property
     def rests(self) -> Ints:
@@ -133,7 +134,8 @@ class Voices:
     @cached_property
     def _goes_on(self) -> Bools:
         """Whether each note but the first is of the same part as the one before, (notes - 1,)."""
-        return self.part[1:] == self.part[:-1]
+        same: Bools = self.part[1:] == self.part[:-1]
+        return same
 
     def _in_parts(self, true: Bools) -> Ints:
         """How many notes of each part it is true of, (parts,)."""

@@ -99,7 +99,8 @@ def resemble(first: Sketches, second: Sketches) -> NDArray[np.bool_]:
 
 def _numbers(true: NDArray[np.bool_]) -> Ints:
     """How many are true in each row, fewer than 256."""
-    return true.sum(1, dtype=np.uint8).astype(np.int64)
+    counts: Ints = true.sum(1, dtype=np.uint8).astype(np.int64)
+    return counts
 
 
 def song(path: str) -> int:

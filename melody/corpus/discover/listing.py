@@ -23,7 +23,7 @@ import numpy as np
 
 from melody import midi
 from melody.corpus.discover import archives, tunebooks
-from melody.corpus.external_sort import DiskColumn, room_on_disk
+from melody.corpus.external_sort import DiskColumn, disk_errors
 from melody.errors import CorpusError, MidiError
 from melody.files import FileError
 from melody.text import for_terminal
@@ -261,7 +261,7 @@ def _in_order(found: Iterator[tuple[str, int]]) -> Iterator[tuple[str, int]]:
 
 
 def _on_disk(entries: Sequence[tuple[str, int]]) -> Iterator[tuple[str, int]]:
-    with room_on_disk():
+    with disk_errors():
         file = tempfile.TemporaryFile("w+", encoding="ascii")  # noqa: SIM115  # open until the last entry is taken
         file.writelines(json.dumps(entry) + "\n" for entry in entries)
         file.seek(0)

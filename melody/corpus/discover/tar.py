@@ -116,10 +116,15 @@ class Unpacker(Protocol):
     """Those of `bz2` and `lzma`."""
 
     @property
-    def eof(self) -> bool: ...
+    def eof(self) -> bool:
+        """Whether the end of the compressed data was reached."""
+
     @property
-    def needs_input(self) -> bool: ...
-    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
+    def needs_input(self) -> bool:
+        """Whether nothing more can be unpacked before more data come."""
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        """Unpack `data` and what is left of earlier data, up to `max_length` bytes."""
 
 
 def unpacked(unpacker: Unpacker, file: _Reads, size: int) -> bytes:

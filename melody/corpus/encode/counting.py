@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from melody.corpus import events
-from melody.corpus.deduplicate.pieces import Copies, PieceTable
+from melody.corpus.deduplicate.piece_table import Copies, PieceTable
 from melody.corpus.encode.encoder import count
 from melody.corpus.settings import PrepareSettings
 from melody.corpus.validate.shard import Shard

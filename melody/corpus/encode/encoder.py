@@ -64,8 +64,8 @@ def meaning(kind: int, value: int) -> Any:
 def code(kind: int, meant: Any) -> int:
     """The value of a change that a vocabulary calls `meant`; the inverse of `meaning`."""
     if kind == METRE:
-        return 256 * meant[0] + meant[1]
-    return meant if kind == TEMPO else 2 * (meant[0] + 7) + (meant[1] == "minor")
+        return int(256 * meant[0] + meant[1])
+    return int(meant if kind == TEMPO else 2 * (meant[0] + 7) + (meant[1] == "minor"))
 
 
 class Encoder:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.corpus import events
-from melody.corpus.deduplicate.pieces import Copies, Groups, PieceTable
+from melody.corpus.deduplicate.piece_table import Copies, Groups, PieceTable
 from melody.corpus.encode.encoder import Encoder
 from melody.corpus.events import Events
 from melody.corpus.external_sort import disk_table

@@ -19,7 +19,7 @@ from melody.corpus.discover.listing import Chunk, is_score
 from melody.corpus.settings import PrepareSettings
 from melody.errors import MelodyError
 from melody.midi import ReadLimits
-from melody.midi.source import START, Source
+from melody.midi.file_events import START, Source
 from melody.piece import TICKS_PER_QUARTER
 
 SAMPLE = 32  # files

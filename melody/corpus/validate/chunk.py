@@ -24,7 +24,7 @@ from melody.corpus.settings import PrepareSettings
 from melody.corpus.validate.shard import CAUSES, STATUSES, FileRecord, Shard, hashed, line_of, reason_of
 from melody.corpus.verdict import Cause, Status
 from melody.errors import CorpusError, MelodyError, MidiError
-from melody.midi.source import Source, source_of, to_piece
+from melody.midi.file_events import Source, source_of, to_piece
 from melody.piece import Part, Piece
 from melody.text import counted, for_terminal
 from melody.tokens.usage import part_keys
@@ -82,8 +82,10 @@ def validate(task: Task, known: Known | None = None) -> Shard:
 
 @contextmanager
 def no_search_for_garbage() -> Iterator[None]:
-    """Python does not look for circles of objects meanwhile: what reads files makes none, but so many objects that the
-    search takes a tenth of the time."""
+    """Python does not look for circles of objects meanwhile.
+
+    What reads files makes none, but so many objects that the search takes a tenth of the time.
+    """
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -64,7 +64,7 @@ def work(task: Task, store: Earlier | None) -> bytes:
 
 @lru_cache(maxsize=1)
 def _known(store: Earlier) -> Corpus | None:
-    """Opened once in a worker. Where it cannot be seen, or is another by now, the work is done anew."""
+    """Opened once in a worker. Where it cannot be seen, or is another by now, the work is done again."""
     try:
         return Corpus.open(store.path) if Earlier.at(Path(store.path)) == store else None
     except (CorpusError, OSError):
@@ -76,7 +76,7 @@ def _in_processes(tasks: Iterable[tuple[int, Task]], workers: int, store: Earlie
     from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
     from concurrent.futures.process import BrokenProcessPool
 
-    # Processes begun anew behave the same on every system and do not inherit threads that hold locks.
+    # Fresh processes behave the same on every system and do not inherit threads that hold locks.
     context = multiprocessing.get_context("spawn")
     left = iter(tasks)
     running: dict[Future[bytes], int] = {}
@@ -139,6 +139,7 @@ def _on_dask(tasks: Iterable[tuple[int, Task]], address: str, store: Earlier | N
 
 def _result(future: Any) -> bytes:
     try:
-        return future.result()
+        shard: bytes = future.result()
     except Exception as error:  # whatever happened on another machine
         raise CorpusError(f"a Dask worker failed ({error}); run again, finished work is kept") from error
+    return shard

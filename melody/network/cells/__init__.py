@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from melody.errors import ModelFileError
-from melody.network.cells.base import Cell, Sizes, Step, Weights
+from melody.network.cells.cell import Cell, Sizes, Step, Weights
 from melody.network.cells.gru import GRU
 from melody.network.cells.lstm import LSTM
 from melody.network.state import Floats

@@ -13,8 +13,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from melody.network.embedding_sums import sums
 from melody.network.state import Floats
-from melody.network.tables import sums
 
 _MANY = 12  # streams, from which on the first layer's inputs are multiplied
 _MAX_TABLE = 2**26  # numbers, 256 MB: a larger table would save less time than it costs memory

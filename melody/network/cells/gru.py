@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.network.cells.base import Step, Weights
+from melody.network.cells.cell import Step, Weights
 from melody.network.cells.folded import Inputs, Matrix
 from melody.network.cells.stacked import Stacked, layer
 from melody.network.graph import Graph
@@ -33,17 +33,21 @@ class GRU(Stacked):
 
     @staticmethod
     def torch_class() -> type[nn.RNNBase]:
+        """`torch.nn.GRU`."""
         from torch import nn
 
         return nn.GRU
 
     def step(self, embedding: Floats, weights: Weights, num_times: int) -> Step:
+        """See `Cell.step`."""
         return _Step(embedding, [layer(weights, i) for i in range(self.sizes.layers)], num_times)
 
     def onnx_inputs(self, weights: Weights) -> Floats:
+        """See `Cell.onnx_inputs`."""
         return weights["weight_ih_l0"]
 
     def onnx_step(self, graph: Graph, weights: Weights, inputs: str, state: Mapping[str, str]) -> str:
+        """See `Cell.onnx_step`."""
         h = graph.split(state["h"], [self.sizes.hidden] * self.sizes.layers)
         for i in range(self.sizes.layers):
             into, recurrent, *biases = layer(weights, i)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.network.cells.base import Step, Weights
+from melody.network.cells.cell import Step, Weights
 from melody.network.cells.folded import Inputs, Matrix
 from melody.network.cells.stacked import Stacked, layer
 from melody.network.graph import Graph
@@ -34,6 +34,7 @@ class LSTM(Stacked):
 
     @staticmethod
     def torch_class() -> type[nn.RNNBase]:
+        """`torch.nn.LSTM`."""
         from torch import nn
 
         return nn.LSTM
@@ -44,12 +45,15 @@ class LSTM(Stacked):
                 bias.data[self.sizes.hidden : 2 * self.sizes.hidden] = 1.0
 
     def step(self, embedding: Floats, weights: Weights, num_times: int) -> Step:
+        """See `Cell.step`."""
         return _Step(embedding, [layer(weights, i) for i in range(self.sizes.layers)], num_times)
 
     def onnx_inputs(self, weights: Weights) -> Floats:
+        """See `Cell.onnx_inputs`."""
         return _sigmoids_first(weights["weight_ih_l0"])
 
     def onnx_step(self, graph: Graph, weights: Weights, inputs: str, state: Mapping[str, str]) -> str:
+        """See `Cell.onnx_step`."""
         sizes = [self.sizes.hidden] * self.sizes.layers
         h, c = graph.split(state["h"], sizes), graph.split(state["c"], sizes)
         for i in range(self.sizes.layers):
@@ -133,6 +137,6 @@ def _advance(gates: Floats, bias: Floats, h: Floats, c: Floats) -> None:
 
 
 def _sigmoids_first(blocks: Floats) -> Floats:
-    """torch's order i, f, g, o with g last, so that the three sigmoids are neighbours."""
+    """The order of torch, i, f, g, o, with g last, so that the three sigmoids are neighbours."""
     into, forget, cell, out = np.split(blocks, 4)
     return np.concatenate([into, forget, out, cell])

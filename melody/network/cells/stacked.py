@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from melody.network.cells.base import Cell, Shapes, Sizes, Weights
+from melody.network.cells.cell import Cell, Shapes, Sizes, Weights
 from melody.network.state import Floats, State
 
 if TYPE_CHECKING:
@@ -27,10 +27,12 @@ class Stacked(Cell):
 
     @classmethod
     def sizes_of(cls, weights: Weights) -> Sizes:
+        """See `Cell.sizes_of`."""
         layers = sum(name.startswith("weight_hh_l") for name in weights)
         return Sizes(weights["weight_ih_l0"].shape[1], weights["weight_hh_l0"].shape[1], layers)
 
     def shapes(self) -> Shapes:
+        """See `Cell.shapes`."""
         rows, width = self.blocks * self.sizes.hidden, self.sizes.inputs
         shapes: Shapes = {}
         for i in range(self.sizes.layers):
@@ -40,6 +42,7 @@ class Stacked(Cell):
         return shapes
 
     def begin(self, streams: int) -> State:
+        """See `Cell.begin`."""
         height = self.sizes.layers * self.sizes.hidden
         return State({name: np.zeros((height, streams), np.float32) for name in self.arrays})
 
@@ -49,6 +52,7 @@ class Stacked(Cell):
         """The class of torch that has these layers."""
 
     def module(self, dropout: float) -> nn.RNNBase:
+        """See `Cell.module`."""
         sizes = self.sizes
         between = dropout if sizes.layers > 1 else 0.0
         kind: type = self.torch_class()
@@ -56,6 +60,7 @@ class Stacked(Cell):
         return module
 
     def initialise(self, module: nn.Module) -> None:
+        """See `Cell.initialise`."""
         from torch import nn
 
         for name, parameter in module.named_parameters():
@@ -74,6 +79,7 @@ class Stacked(Cell):
     def unroll(
         self, module: nn.Module, inputs: Tensor, state: Mapping[str, Tensor] | None, weight_dropout: float
     ) -> tuple[Tensor, dict[str, Tensor]]:
+        """See `Cell.unroll`."""
         output, after = self._unrolled(module, (inputs, None if state is None else self._packed(state)), weight_dropout)
         return output, dict(zip(self.arrays, after if isinstance(after, tuple) else (after,)))
 

@@ -1,4 +1,4 @@
-"""What a file says, on its own grid -> a legal `Piece`. Everything that has to give way on the way is told."""
+"""What a file says, on its own grid -> a legal `Piece`. Everything that has to be changed on the way is reported."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from melody.text import counted
 START, END, PITCH, VELOCITY, PART = range(5)  # rows of `Source.notes`
 MAX_TEXT = 4096
 _Change = TypeVar("_Change", TimeSignature, Tempo, Key)
-_Said = TypeVar("_Said", tuple[int, int], tuple[int, int, int])
+_Timed = TypeVar("_Timed", tuple[int, int], tuple[int, int, int])
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def to_piece(source: Source, ticks_per_quarter: int, repairs: list[str]) -> tupl
 
 
 def moved_in_words(grid_error: float, ticks_per_quarter: int) -> str:
-    """How far notes were moved to the grid, in quarter notes, as it is told."""
+    """How far notes were moved to the grid, in quarter notes, as it is reported."""
     moved = "up to " + f"{grid_error:.3f}".rstrip("0").rstrip(".") if grid_error >= 0.001 else "less than 0.001"
     return f"notes moved by {moved} quarter notes to the grid of {ticks_per_quarter} a quarter"
 
@@ -191,9 +191,9 @@ def _without_overlaps(notes: Ints, repairs: list[str]) -> Ints:
     twice = np.concatenate([[False], same & (np.diff(notes[START]) == 0)])
     notes = notes[:, ~twice]
     same = (np.diff(notes[PART]) == 0) & (np.diff(notes[PITCH]) == 0)
-    room = np.where(same, np.diff(notes[START]), MAX_TICK)
-    cut = notes[END, :-1] > room
-    notes[END, :-1] = np.minimum(notes[END, :-1], room)
+    most = np.where(same, np.diff(notes[START]), MAX_TICK)
+    cut = notes[END, :-1] > most
+    notes[END, :-1] = np.minimum(notes[END, :-1], most)
     if twice.any():
         repairs.append(f"{counted(int(twice.sum()), 'note')} that began twice at once kept once")
     if cut.any():
@@ -201,7 +201,7 @@ def _without_overlaps(notes: Ints, repairs: list[str]) -> Ints:
     return notes
 
 
-def _by_time(events: Sequence[_Said]) -> Sequence[_Said]:
+def _by_time(events: Sequence[_Timed]) -> Sequence[_Timed]:
     """By the ticks of the file: of several that come to lie on one tick of the grid, the last in time has to win."""
     return sorted(events, key=lambda event: event[0])
 

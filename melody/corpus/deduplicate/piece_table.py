@@ -167,7 +167,8 @@ class Copies:
 
     def are_new(self, pieces: NDArray[Any]) -> NDArray[np.bool_]:
         """Whether each piece is no copy, (pieces,)."""
-        return self.first[pieces] == pieces
+        new: NDArray[np.bool_] = self.first[pieces] == pieces
+        return new
 
 
 @dataclass(frozen=True)
