@@ -61,7 +61,7 @@ class Known:
         if len(states) == 1:
             number = self._numbers[states[0]]
             return [mask[number : number + 1] for mask in self._masks]
-        numbers = np.array([self._numbers[state] for state in states])
+        numbers = np.array([self._numbers[state] for state in states], np.int64)  # also of no streams
         return [mask[numbers] for mask in self._masks]
 
     def _learn(self, states: list[State], masks: tuple[Mask, ...]) -> None:
