@@ -240,3 +240,11 @@ def test_streams_can_be_taken_joined_and_put(corpus: str, bars: int | None) -> N
         each.push(row)
     next_rows(rng, vocabulary, joined, histories)
     next_rows(rng, vocabulary, grammar, [walk(vocabulary, 1, 9, bars=bars)[1][stream] for stream in range(STREAMS)])
+
+
+def test_a_batch_may_have_no_streams() -> None:
+    vocabulary = Vocabulary.build([folk_tune(0)])
+    assert all(vocabulary.implied_duration)
+    grammar = Grammar(vocabulary, 2)
+    assert grammar.times().shape == (2, vocabulary.sizes[TIME])
+    assert grammar.take(np.zeros(0, np.int64)).times().shape == (0, vocabulary.sizes[TIME])
