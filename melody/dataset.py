@@ -130,7 +130,8 @@ class Transposer:
         return np.where(pitch > 0, np.clip(pitch + semitones, 1, self._num_pitches), 0)
 
     def _moves(self, rows: Rows) -> NDArray[np.bool_]:
-        return (rows[:, TIME] != END) & ~np.isin(rows[:, KIND], self._drums)
+        moves: NDArray[np.bool_] = (rows[:, TIME] != END) & ~np.isin(rows[:, KIND], self._drums)
+        return moves
 
 
 class Batches:

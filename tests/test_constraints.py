@@ -201,7 +201,7 @@ def test_no_constraint_is_the_grammar() -> None:
         if row[TIME] == END:
             break
         assert np.array_equal(masks.kinds(events[:, TIME]), grammar.kinds(events[:, TIME]))
-        assert np.array_equal(masks.durations(events), grammar.lengths(events))
+        assert np.array_equal(masks.durations(events), grammar.durations(events))
         masks.push(events)
         grammar.push(events)
 

@@ -149,7 +149,7 @@ def test_the_test_pieces_of_the_manifest_are_measured_whatever_the_folder_looks_
     assert found.rates(ngram)["nats_per_note"] == pytest.approx(file.training["result"]["ngram"])
     assert found.rates(found.baselines["unigram"])["nats_per_note"] == pytest.approx(file.training["result"]["unigram"])
     assert "left out" in found.chosen.remarks[0]
-    assert {piece.side for piece in evaluate(file, moved, "valid").chosen.pieces} == {"valid"}
+    assert {piece.split for piece in evaluate(file, moved, "valid").chosen.pieces} == {"valid"}
     everything = evaluate(file, moved, "all")
     assert "LEAK" in everything.chosen.remarks[0] and everything.chosen.trained > 0
 
@@ -209,7 +209,7 @@ def test_another_grid_is_fitted(file: modelfile.ModelFile, tmp_path: Path) -> No
 def test_a_manifest_of_nonsense_is_taken_as_none(file: modelfile.ModelFile, corpus: Corpus) -> None:
     for manifest in ({}, {"files": 7}, {"files": [1, {"content": 3}, {"split": "train"}]}, {"settings": {"part": 3}}):
         odd = replace(file, manifest=manifest)
-        assert "cannot be told" in choose(odd, corpus).remarks[0]
+        assert "cannot be known" in choose(odd, corpus).remarks[0]
         assert settings_for(odd).part == "all"
 
 

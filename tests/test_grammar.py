@@ -152,7 +152,7 @@ def next_rows(rng: np.random.Generator, vocabulary: Vocabulary, grammar: Grammar
     rows = np.zeros((len(slow), 5), np.int64)
     times = sets(grammar.times())
     assert times == [each.times() for each in slow]
-    assert sets(grammar.beyond()) == [each.past_end() for each in slow]
+    assert sets(grammar.past_end()) == [each.past_end() for each in slow]
     for stream, legal in enumerate(times):
         later = legal - {END}  # go on while there is a way, for the most part
         rows[stream, TIME] = pick(rng, later if later and rng.random() < 0.9 else legal)
@@ -163,12 +163,12 @@ def next_rows(rng: np.random.Generator, vocabulary: Vocabulary, grammar: Grammar
         assert kinds[stream] == slow[stream].kinds(ticks[stream])
         rows[stream, KIND] = pick(rng, kinds[stream])
     values = sets(grammar.values(rows[:, TIME], rows[:, KIND]))
-    durations = sets(grammar.durations(rows[:, TIME]))
+    durations = sets(grammar.durations_at(rows[:, TIME]))
     for stream in going:
         assert values[stream] == slow[stream].values(ticks[stream], int(rows[stream, KIND]))
         assert durations[stream] == slow[stream].durations(ticks[stream])
         rows[stream, VALUE], rows[stream, DURATION] = pick(rng, values[stream]), pick(rng, durations[stream])
-    assert sets(grammar.lengths(rows)) == durations
+    assert sets(grammar.durations(rows)) == durations
     assert grammar.velocities(rows).shape == (len(slow), vocabulary.sizes[VELOCITY]) and grammar.velocities(rows).all()
     rows[~vocabulary.field_mask(rows)] = 0
     return rows
@@ -240,3 +240,11 @@ def test_streams_can_be_taken_joined_and_put(corpus: str, bars: int | None) -> N
         each.push(row)
     next_rows(rng, vocabulary, joined, histories)
     next_rows(rng, vocabulary, grammar, [walk(vocabulary, 1, 9, bars=bars)[1][stream] for stream in range(STREAMS)])
+
+
+def test_a_batch_may_have_no_streams() -> None:
+    vocabulary = Vocabulary.build([folk_tune(0)])
+    assert all(vocabulary.implied_duration)
+    grammar = Grammar(vocabulary, 2)
+    assert grammar.times().shape == (2, vocabulary.sizes[TIME])
+    assert grammar.take(np.zeros(0, np.int64)).times().shape == (0, vocabulary.sizes[TIME])

@@ -165,7 +165,7 @@ def _is_legal(vocabulary: Vocabulary, grammar: Grammar, rows: np.ndarray) -> np.
         return legal
     legal &= grammar.kinds(rows[:, TIME])[each, rows[:, KIND]]
     legal &= grammar.values(rows[:, TIME], rows[:, KIND])[each, rows[:, VALUE]]
-    return legal & (~vocabulary.field_mask(rows)[:, DURATION] | grammar.durations(rows[:, TIME])[each, rows[:, DURATION]])
+    return legal & (~vocabulary.field_mask(rows)[:, DURATION] | grammar.durations_at(rows[:, TIME])[each, rows[:, DURATION]])
 
 
 @given(st.lists(seeds, min_size=1, max_size=3))
@@ -200,7 +200,7 @@ def _walk(vocabulary: Vocabulary, seed: int, streams: int, bars: int | None) -> 
         rows[:, KIND] = pick(kinds)
         values = grammar.values(rows[:, TIME], rows[:, KIND])
         rows[:, VALUE] = pick(values)
-        durations = grammar.durations(rows[:, TIME])
+        durations = grammar.durations_at(rows[:, TIME])
         rows[:, DURATION] = pick(durations)
         rows[:, VELOCITY] = rng.integers(0, vocabulary.sizes[VELOCITY], streams)
         said = vocabulary.field_mask(rows)
@@ -258,7 +258,7 @@ def test_what_is_known_of_a_state_is_what_is_found_anew(number: int, steady: boo
             assert np.array_equal(alone.values(events[:1, TIME], asked[:1]), values[:1])
         values = both.values(events[:, TIME], events[:, KIND])
         events[:, VALUE] = [rng.choice(np.flatnonzero(mask)) for mask in values]
-        durations = both.durations(events[:, TIME])
+        durations = both.durations_at(events[:, TIME])
         events[:, DURATION] = [rng.choice(np.flatnonzero(mask)) if mask.any() else 0 for mask in durations]
         events[~vocabulary.field_mask(events)] = 0
         alone.push(events[:1])

@@ -152,7 +152,7 @@ def test_without_limits_the_masks_are_those_of_the_grammar(vocabulary: Vocabular
         assert np.array_equal(
             limited.values(events[:, TIME], events[:, KIND]), grammar.values(events[:, TIME], events[:, KIND])
         )
-        assert np.array_equal(limited.durations(events), grammar.lengths(events))
+        assert np.array_equal(limited.durations(events), grammar.durations(events))
         limited.push(events)
         grammar.push(events)
 

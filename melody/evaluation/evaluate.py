@@ -60,7 +60,7 @@ def restored(file: ModelFile) -> MelodyNetwork:
 
 
 class Measured(NamedTuple):
-    """What a model makes of pieces: nats, right and said tokens by field, (pieces, fields); right pitches, (pieces,)."""
+    """What a model makes of pieces: nats, right and encoded tokens by field, (pieces, fields); right pitches, (pieces,)."""
 
     nats: Floats
     right: Ints
@@ -105,10 +105,10 @@ def measure(
 def _measure_group(model: MelodyNetwork, vocabulary: Vocabulary, group: Sequence[Rows]) -> Measured:
     """Pieces side by side, the longest first."""
     device = next(model.parameters()).device
-    said = np.zeros((len(group), len(group[0]), len(FIELDS)), bool)  # (pieces, events, fields)
+    encoded = np.zeros((len(group), len(group[0]), len(FIELDS)), bool)  # (pieces, events, fields)
     for i, rows in enumerate(group):
-        said[i, : len(rows)] = encoded_tokens(vocabulary, rows)
-    nats, right = np.zeros(said.shape[::2]), np.zeros(said.shape[::2], int)
+        encoded[i, : len(rows)] = encoded_tokens(vocabulary, rows)
+    nats, right = np.zeros(encoded.shape[::2]), np.zeros(encoded.shape[::2], int)
     right_pitches = np.zeros(len(group), int)
     batches = Batches(vocabulary, group, BatchSettings(len(group), _WINDOW), training=False)
     state, at = None, 0
@@ -118,14 +118,14 @@ def _measure_group(model: MelodyNetwork, vocabulary: Vocabulary, group: Sequence
         before = None if state is None else first_streams(state, going)
         hidden, state = model(inputs, before)
         nats[:going] += model.nats(hidden, targets, mask).sum(dim=1).double().cpu().numpy()
-        here = said[:going, at : at + length]
+        here = encoded[:going, at : at + length]
         for field, logits in model.logits(hidden, targets).items():
             hit = (logits.argmax(dim=-1) == targets[..., field]).cpu().numpy() & here[..., field]
             right[:going, field] += hit.sum(axis=1)
             if field == VALUE:
                 right_pitches[:going] += (hit & vocabulary.is_note(window.targets)).sum(axis=1)
         at += length
-    return Measured(nats, right, said.sum(axis=1), right_pitches)
+    return Measured(nats, right, encoded.sum(axis=1), right_pitches)
 
 
 def encoded_tokens(vocabulary: Vocabulary, rows: Rows) -> NDArray[np.bool_]:
@@ -134,15 +134,15 @@ def encoded_tokens(vocabulary: Vocabulary, rows: Rows) -> NDArray[np.bool_]:
 
 
 def token_nats(model: MelodyNetwork, vocabulary: Vocabulary, pieces: Sequence[Rows], semitones: int = 0) -> list[Floats]:
-    """Nats of each token of each piece, (events, fields) each, when the pieces are heard so many semitones higher.
+    """Nats of each token of each piece, (events, fields) each, when the model reads the pieces so many semitones higher.
 
-    Infinite for the tokens of a piece that the vocabulary cannot say there.
+    Infinite for the tokens of a piece that the vocabulary cannot encode there.
     """
     transposer = Transposer(vocabulary, min(semitones, 0), max(semitones, 0))
     result = [np.where(encoded_tokens(vocabulary, np.asarray(rows)), np.inf, 0.0) for rows in pieces]
-    said = [i for i, rows in enumerate(pieces) if semitones in transposer.possible(np.asarray(rows))]
-    for start in range(0, len(said), _BATCH):
-        numbers = said[start : start + _BATCH]
+    possible = [i for i, rows in enumerate(pieces) if semitones in transposer.possible(np.asarray(rows))]
+    for start in range(0, len(possible), _BATCH):
+        numbers = possible[start : start + _BATCH]
         batch = [transposer(with_features(vocabulary, np.asarray(pieces[i])), semitones) for i in numbers]
         width = max(map(len, batch))
         events = torch.from_numpy(np.stack([np.pad(one, ((0, width - len(one)), (0, 0))) for one in batch]))
@@ -157,7 +157,7 @@ def token_nats(model: MelodyNetwork, vocabulary: Vocabulary, pieces: Sequence[Ro
 def mixed_nats(systems: Sequence[Sequence[Floats]]) -> list[Floats]:
     """Nats of each token under the mean of the probabilities that several systems give it, given the same past.
 
-    That is a probability distribution again: what one of them cannot say counts as impossible for it.
+    That is a probability distribution again: what one of them cannot encode counts as impossible for it.
     """
     return [np.log(len(systems)) - np.logaddexp.reduce([-nats for nats in piece], axis=0) for piece in zip(*systems)]
 
@@ -228,22 +228,22 @@ class Evaluation:
 
     @property
     def fields(self) -> dict[str, dict[str, float]]:
-        """Of each field that is ever said: its tokens, how many of them are right, its nats, and these a note."""
-        said = self.measured.tokens.sum(axis=0)
+        """Of each field that is ever encoded: its tokens, how many of them are right, its nats, and these a note."""
+        encoded = self.measured.tokens.sum(axis=0)
         return {
             name: {
-                "tokens": int(said[k]),
-                "accuracy": float(self.measured.right[:, k].sum() / said[k]),
+                "tokens": int(encoded[k]),
+                "accuracy": float(self.measured.right[:, k].sum() / encoded[k]),
                 "nats": float(self.measured.nats[:, k].sum()),
                 "nats_per_note": float(self.measured.nats[:, k].sum() / max(int(self.notes.sum()), 1)),
             }
             for k, name in enumerate(FIELDS)
-            if said[k]
+            if encoded[k]
         }
 
     @property
     def accuracy(self) -> dict[str, float]:
-        """Share of the times, pitches and durations that are right; only of what is ever said."""
+        """Share of the times, pitches and durations that are right; only of what is ever encoded."""
         fields = {name: values["accuracy"] for name, values in self.fields.items() if name in ("time", "duration")}
         if "value" not in self.fields:
             return fields
@@ -258,7 +258,7 @@ class Evaluation:
         tokens = self.measured.tokens.sum(axis=1)
         totals = {names[name]: nats.sum(axis=1) for name, nats in self.systems.items()}
         by_piece = [
-            {"path": piece.path, "side": piece.side, "notes": int(n), "tokens": int(t), "bars": int(b)}
+            {"path": piece.path, "side": piece.split, "notes": int(n), "tokens": int(t), "bars": int(b)}
             | {"nats": {name: float(nats[i]) for name, nats in totals.items()}}
             | {"fitted": list(self.chosen.fitted.get(piece.path, ()))}
             for i, (piece, n, t, b) in enumerate(zip(self.chosen.pieces, self.notes, tokens, self.bars))
@@ -292,7 +292,8 @@ def evaluate(
     file
         The model.
     corpus
-        The folder, prepared as `settings_for` says; with another grid or vocabulary the pieces are fitted, and told.
+        The folder, prepared as `settings_for` says; with another grid or vocabulary the pieces are
+        fitted, and the remarks say so.
     which
         See `melody.evaluation.heldout.choose`.
     on_progress

@@ -27,24 +27,24 @@ ENOUGH = 0.9  # share of the model's training pieces that must be at hand to cou
 
 def settings_for(file: ModelFile, workers: int = 0) -> PrepareSettings:
     """How a folder has to be prepared for a model: as its corpus was, on its grid."""
-    said = file.manifest.get("settings")
-    said = said if isinstance(said, Mapping) else {}
-    part, drums, least = said.get("part"), said.get("drums"), said.get("min_notes")
-    usual = PrepareSettings()
+    prepared = file.manifest.get("settings")
+    prepared = prepared if isinstance(prepared, Mapping) else {}
+    part, drums, least = prepared.get("part"), prepared.get("drums"), prepared.get("min_notes")
+    default = PrepareSettings()
     return PrepareSettings(
-        min_notes=least if isinstance(least, int) and least > 0 else usual.min_notes,
-        part=part if isinstance(part, str) and part.strip() else usual.part,
-        drums=drums if isinstance(drums, bool) else usual.drums,
+        min_notes=least if isinstance(least, int) and least > 0 else default.min_notes,
+        part=part if isinstance(part, str) and part.strip() else default.part,
+        drums=drums if isinstance(drums, bool) else default.drums,
         ticks_per_quarter=file.vocabulary.ticks_per_quarter,
         workers=workers,
     )
 
 
 class Known(NamedTuple):
-    """A piece of the folder: its path, its side in the model's own split ('' if the model has none of it), its events."""
+    """A piece of the folder: its path, its split in the model's own corpus ('' if it is not in it), its events."""
 
     path: str
-    side: str
+    split: str
     rows: Rows
 
 
@@ -90,32 +90,32 @@ def choose(file: ModelFile, corpus: Corpus, which: Which = "test") -> Chosen:
     """
     if which not in get_args(Which):
         raise CorpusError(f"the split is '{which}'; it must be test, valid or all")
-    sides = _sides(file)
+    splits = _splits(file)
     verdicts = {verdict.path: verdict for verdict in corpus.verdicts if verdict.status != "rejected"}
-    seen = {v.group for v in verdicts.values() if sides.get(v.content) in ("train", "valid")}
+    seen = {v.group for v in verdicts.values() if splits.get(v.content) in ("train", "valid")}
     reader = _Reader(corpus.vocabulary, file.vocabulary)
     known = [
-        Known(path, sides.get(verdicts[path].content, ""), rows)
+        Known(path, splits.get(verdicts[path].content, ""), rows)
         for split in SPLITS
         for path, rows in zip(corpus.names(split), corpus.rows(split))
     ]
-    versions = {k.path for k in known if k.side == "" and verdicts[k.path].group in seen}
-    wanted = [k for k in known if which == "all" or k.side == which or (which == "test" and not k.side)]
+    versions = {k.path for k in known if k.split == "" and verdicts[k.path].group in seen}
+    wanted = [k for k in known if which == "all" or k.split == which or (which == "test" and not k.split)]
     wanted = [k for k in wanted if which == "all" or k.path not in versions]
     pieces = tuple(k._replace(rows=rows) for k in wanted if (rows := reader.read(k)) is not None)
     if not pieces:
         raise CorpusError(_nothing(which, known, reader))
     fitted, left_out = dict(reader.fitted), dict(reader.left_out)
-    own = {side: [rows for k in known if k.side == side and (rows := reader.read(k)) is not None] for side in SPLITS}
-    trained = sum(k.side in ("train", "valid") for k in pieces)
-    remarks = (*_leaks(which, known, pieces, versions, bool(sides)), *_changes(len(wanted), fitted, left_out))
-    enough = len(own["train"]) >= ENOUGH * max(Counter(sides.values())["train"], 1)
+    own = {split: [rows for k in known if k.split == split and (rows := reader.read(k)) is not None] for split in SPLITS}
+    trained = sum(k.split in ("train", "valid") for k in pieces)
+    remarks = (*_leaks(which, known, pieces, versions, bool(splits)), *_changes(len(wanted), fitted, left_out))
+    enough = len(own["train"]) >= ENOUGH * max(Counter(splits.values())["train"], 1)
     train, valid = (tuple(own["train"]), tuple(own["valid"])) if enough else ((), ())
     return Chosen(pieces, train, valid, trained, fitted, left_out, remarks)
 
 
-def _sides(file: ModelFile) -> dict[str, str]:
-    """Content hash -> side of each piece of the model's corpus."""
+def _splits(file: ModelFile) -> dict[str, str]:
+    """Content hash -> split of each piece of the model's corpus."""
     return {piece.content: piece.split for piece in pieces_of(file.manifest)}
 
 
@@ -128,7 +128,7 @@ class _Reader:
         self.left_out: dict[str, str] = {}
 
     def read(self, piece: Known) -> Rows | None:
-        """The events of the piece in the model's vocabulary; None if it cannot say them."""
+        """The events of the piece in the model's vocabulary; None if it cannot encode them."""
         if self._ours == self._models:
             return np.asarray(piece.rows)
         try:
@@ -146,12 +146,12 @@ def _nothing(which: Which, known: Sequence[Known], reader: _Reader) -> str:
     """Why there is nothing to measure the model on."""
     if reader.left_out:
         return f"the model can read none of {counted(len(reader.left_out), 'piece')}: {_reasons(reader.left_out)}"
-    sides = Counter(k.side for k in known)
+    splits = Counter(k.split for k in known)
     if which == "valid":
         return "the model's manifest names none of these pieces as its validation pieces; take --split test or all"
     return (
-        f"the model has trained on {sides['train']:,} of these {len(known):,} pieces and was chosen on {sides['valid']:,}, "
-        "and the others are versions of them, so nothing is left to measure it on; name other music, or take --split all"
+        f"the model has trained on {splits['train']:,} of these {len(known):,} pieces and was chosen on {splits['valid']:,}"
+        ", and the others are versions of them, so nothing is left to measure it on; name other music, or take --split all"
     )
 
 
@@ -168,11 +168,11 @@ def _leaks(
 ) -> list[str]:
     """What the model has seen of all this before."""
     if not has_manifest:
-        return ["the model file does not name its training pieces: whether these are among them cannot be told"]
-    sides = Counter(k.side for k in known)
-    seen = f"it was trained on {sides['train']:,} of these {len(known):,} pieces and chosen on {sides['valid']:,}"
-    if sides["train"] + sides["valid"] + len(versions) == 0:
-        own = f", {sides['test']:,} of them its test pieces" if sides["test"] else ""
+        return ["the model file does not name its training pieces: whether these are among them cannot be known"]
+    splits = Counter(k.split for k in known)
+    seen = f"it was trained on {splits['train']:,} of these {len(known):,} pieces and chosen on {splits['valid']:,}"
+    if splits["train"] + splits["valid"] + len(versions) == 0:
+        own = f", {splits['test']:,} of them its test pieces" if splits["test"] else ""
         return [f"the model has trained on none of these {len(known):,} pieces{own}"]
     if which == "all":
         alike = f", {len(versions):,} more are versions of these" if versions else ""
@@ -184,11 +184,13 @@ def _leaks(
 
 
 def _changes(wanted: int, fitted: Mapping[str, Sequence[str]], left_out: Mapping[str, str]) -> list[str]:
-    told = []
+    remarks = []
     if fitted:
         path, changes = next(iter(fitted.items()))
-        told.append(f"{len(fitted):,} of {wanted:,} pieces had to be fitted to what the model knows ({path}: {changes[0]})")
+        remarks.append(
+            f"{len(fitted):,} of {wanted:,} pieces had to be fitted to what the model knows ({path}: {changes[0]})"
+        )
     if left_out:
         path, reason = next(iter(left_out.items()))
-        told.append(f"{len(left_out):,} of {wanted:,} pieces are left out ({path}: {reason})")
-    return told
+        remarks.append(f"{len(left_out):,} of {wanted:,} pieces are left out ({path}: {reason})")
+    return remarks

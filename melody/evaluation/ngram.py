@@ -13,11 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from melody.piece import Ints
 from melody.tokens.vocabulary import FIELDS, Rows, Vocabulary
 
 MOST_EVENTS = 500_000  # to count n-grams on: some 2 million tokens and half a gigabyte
 _TOGETHER = 64  # pieces that are scored at a time
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+Hashes = NDArray[np.uint64]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,12 @@ class Score:
         return self.nats / max(self.notes, 1)
 
 
-def flat_tokens(vocabulary: Vocabulary, rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def flat_tokens(vocabulary: Vocabulary, rows: Rows) -> tuple[Ints, Ints]:
     """The tokens that a piece really has, in one sequence, numbered across fields; and the field of each."""
     offsets = np.concatenate([[0], np.cumsum(vocabulary.sizes)[:-1]])
-    said = vocabulary.field_mask(rows) & (np.array(vocabulary.sizes) > 1)
-    fields = np.broadcast_to(np.arange(len(FIELDS)), rows.shape)[said]
-    return (rows + offsets)[said], fields
+    encoded = vocabulary.field_mask(rows) & (np.array(vocabulary.sizes) > 1)
+    fields = np.broadcast_to(np.arange(len(FIELDS)), rows.shape)[encoded]
+    return (rows + offsets)[encoded], fields
 
 
 class NGram:
@@ -66,7 +69,7 @@ class NGram:
             self._tables.insert(0, _Counts(tokens[distinct], contexts[n][distinct]))
             distinct = distinct[self._tables[0].first]
 
-    def _contexts(self, pieces: Sequence[Rows]) -> tuple[NDArray, NDArray, list[NDArray]]:
+    def _contexts(self, pieces: Sequence[Rows]) -> tuple[Ints, Hashes, list[Hashes]]:
         """Tokens, fields and for each context length a hash of the tokens before, over all pieces."""
         flat = [flat_tokens(self._vocabulary, np.asarray(rows)) for rows in pieces]
         tokens = np.concatenate([t for t, _ in flat])
@@ -86,10 +89,10 @@ class NGram:
         some = (pieces[i : i + _TOGETHER] for i in range(0, len(pieces), _TOGETHER))
         return Score(sum(float(self.token_nats(each).sum()) for each in some), notes)
 
-    def token_nats(self, pieces: Sequence[Rows]) -> NDArray[np.float64]:
+    def token_nats(self, pieces: Sequence[Rows]) -> Floats:
         """Nats of each token of `pieces`, one after the other, (tokens,)."""
         tokens, fields, contexts = self._contexts(pieces)
-        probability = 1.0 / np.array(self._vocabulary.sizes, float)[fields.astype(int)]
+        probability: Floats = 1.0 / np.array(self._vocabulary.sizes, float)[fields.astype(int)]
         for n, table in enumerate(self._tables):
             probability = table.interpolate(tokens, contexts[n], probability)
         return -np.log(probability)
@@ -98,7 +101,7 @@ class NGram:
 class _Counts:
     """How often each token followed each context."""
 
-    def __init__(self, tokens: NDArray, contexts: NDArray) -> None:
+    def __init__(self, tokens: Ints, contexts: Hashes) -> None:
         pairs = _pair(tokens, contexts)
         self._pairs, self.first, self._pair_counts = np.unique(pairs, return_index=True, return_counts=True)
         self._contexts, self._counts = np.unique(contexts, return_counts=True)
@@ -106,7 +109,7 @@ class _Counts:
         once, twice = np.sum(self._pair_counts == 1), np.sum(self._pair_counts == 2)
         self._discount = max(once / max(once + 2 * twice, 1), 0.1)
 
-    def interpolate(self, tokens: NDArray, contexts: NDArray, lower: NDArray) -> NDArray:
+    def interpolate(self, tokens: Ints, contexts: Hashes, lower: Floats) -> Floats:
         """Discounted count over the context's count, the mass saved spread by `lower`; `lower` for unseen contexts."""
         at = np.minimum(np.searchsorted(self._contexts, contexts), len(self._contexts) - 1)
         seen = self._contexts[at] == contexts
@@ -117,7 +120,7 @@ class _Counts:
         return np.where(seen, kept / self._counts[at], lower)
 
 
-def _pair(tokens: NDArray, contexts: NDArray) -> NDArray:
+def _pair(tokens: Ints, contexts: Hashes) -> Hashes:
     return (contexts ^ (tokens.astype(np.uint64) + np.uint64(1)) * np.uint64(0xD6E8FEB86659FD93)) * _MULTIPLIER
 
 

@@ -1,4 +1,4 @@
-"""Notes as numbers: the vocabulary, what may follow what, and what the model is told besides."""
+"""Notes as numbers: the vocabulary, what may follow what, and what else the model reads."""
 
 from melody.tokens.vocabulary import FIELDS, Vocabulary
 

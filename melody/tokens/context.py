@@ -1,7 +1,9 @@
-"""What the model reads of events as they come, of several pieces side by side: the features and conditions of
-`melody.tokens.features`, which has them for a whole piece at once; the two agree exactly.
+"""What the model reads of events as they come, of several pieces side by side.
 
-One piece alone is kept as plain numbers (`melody.tokens.one_piece`), several as arrays (`melody.tokens.pieces`).
+These are the features and conditions of `melody.tokens.features`, which has them for a whole piece at once; the two agree
+exactly.
+
+One piece alone is kept as plain numbers (`melody.tokens.one_piece`), several as arrays (`melody.tokens.several_pieces`).
 """
 
 from __future__ import annotations
@@ -13,8 +15,8 @@ from numpy.typing import NDArray
 
 from melody.piece import Ints
 from melody.tokens.one_piece import OnePiece
-from melody.tokens.pieces import Pieces
 from melody.tokens.schema import FIRST_PLACE, condition_sizes, feature_sizes, parts_described
+from melody.tokens.several_pieces import Pieces
 from melody.tokens.vocabulary import END, KIND, TIME, Rows, Vocabulary
 
 

@@ -33,7 +33,6 @@ from melody.tokens.schema import (
 from melody.tokens.usage import FIRST_PART, KEY, METRE
 from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
 
-parts_described, told_sizes = schema.parts_described, schema.head_sizes  # their names in other modules
 HELD = 1 << 62  # the end of a note of implied duration that still sounds
 Computed = Mapping[Meaning, Ints]  # by the name of a row: (events,), or where each part has one (parts, events)
 

@@ -202,12 +202,14 @@ def _durations(vocabulary: Vocabulary, piece: Piece, part: Ints, onset: Ints) ->
     following = next_in_voice(_voices(vocabulary, piece, part), onset, np.full(len(onset), MAX_TICK))
     left = np.searchsorted(vocabulary.durations, following - onset, "right") - 1
     longest = np.array(vocabulary.durations)[np.maximum(left, 0)]
-    return np.minimum(_nearest(vocabulary.durations, piece.duration), longest)
+    found: Ints = np.minimum(_nearest(vocabulary.durations, piece.duration), longest)
+    return found
 
 
 def _voices(vocabulary: Vocabulary, piece: Piece, part: Ints) -> Ints:
     """A number for each note, the same for notes that cannot sound together."""
-    return part << 7 | np.where(np.array(vocabulary.monophonic)[part], 0, piece.pitch)
+    voice: Ints = part << 7 | np.where(np.array(vocabulary.monophonic)[part], 0, piece.pitch)
+    return voice
 
 
 def _lost(vocabulary: Vocabulary, piece: Piece, timed: _Timed) -> NDArray[np.bool_]:

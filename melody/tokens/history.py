@@ -2,10 +2,10 @@
 
 Conventions
 -----------
-All pieces stand in the same arrays, (streams, room), each from the left; room is doubled when the longest has filled it. A
-piece is taken along, or copied, with its row. Before its first event stands nothing, an event of zeros, which is what is
-found where nothing is. Sort keys of different pieces are a span apart, so that all rows one behind the other ascend, and one
-binary search serves all pieces at once.
+All pieces stand in the same arrays, (streams, capacity), each from the left; the capacity is doubled when the longest piece
+has filled it. A piece is taken along, or copied, with its row. Before its first event stands nothing, an event of zeros,
+which is what is found where nothing is. Sort keys of different pieces are a span apart, so that all rows one behind the
+other ascend, and one binary search serves all pieces at once.
 
 A repeat is found by run lengths: of every earlier event it is kept how many events up to it are the same as the last ones.
 That is one comparison an earlier event, of all pieces at once, and nothing to copy but a byte an event.
@@ -24,7 +24,7 @@ from melody.tokens.features import code_of, stride
 from melody.tokens.matches import LENGTHS, NO_CODE, Match, extended, longest
 from melody.tokens.vocabulary import FIELDS, TIME, VALUE, VELOCITY, Rows, Vocabulary
 
-_ROOM = 128  # events, at first
+_CAPACITY = 128  # events, at first
 
 
 class History:
@@ -52,30 +52,30 @@ class History:
         self._runs = np.zeros((streams, 1), np.int8)
         self._tokens = np.zeros((streams, 1, len(FIELDS)), np.min_scalar_type(1 + max(vocabulary.sizes)))  # each + 1
         self._count = np.ones(streams, np.int64)  # events, with the one that is nothing
-        self._make_room(_ROOM)
+        self._reserve(_CAPACITY)
 
     @property
-    def _room(self) -> int:
-        return self._keys.shape[1]
+    def _capacity(self) -> int:
+        return int(self._keys.shape[1])
 
-    def _make_room(self, room: int) -> None:
+    def _reserve(self, capacity: int) -> None:
         """For so many events of each piece, if there is less."""
         streams, before = self._keys.shape
-        if room > before:
-            more = (streams, room - before)
+        if capacity > before:
+            more = (streams, capacity - before)
             last = np.broadcast_to(self._span * np.arange(1, streams + 1)[:, None] - 1, more)  # behind all that comes
             self._keys = np.concatenate([self._keys, last], axis=1)
             self._codes = np.concatenate([self._codes, np.full(more, NO_CODE, self._codes.dtype)], axis=1)
             self._runs = np.concatenate([self._runs, np.zeros(more, np.int8)], axis=1)
             tokens = np.zeros((*more, len(FIELDS)), self._tokens.dtype)
             self._tokens = np.concatenate([self._tokens, tokens], axis=1)
-        self._first, self._offset = np.arange(streams) * self._room, np.arange(streams) * self._span
+        self._first, self._offset = np.arange(streams) * self._capacity, np.arange(streams) * self._span
         self._used = int(self._count.max(initial=0))
 
     def push(self, rows: Rows, ticks: Ints) -> None:
         """Take in one event a piece, (streams, 5), and its tick, (streams,)."""
-        if self._used == self._room:
-            self._make_room(2 * self._room)
+        if self._used == self._capacity:
+            self._reserve(2 * self._capacity)
         code, order = (rows @ self._weights).T
         used = slice(self._used)
         self._runs[:, used] = extended(self._runs[:, used], self._codes[:, used], code.astype(self._codes.dtype))
@@ -89,7 +89,7 @@ class History:
         """Take in the events so far of the only piece, (events, 5), where it has none yet."""
         if not len(rows):
             return
-        self._make_room(2 * len(rows))
+        self._reserve(2 * len(rows))
         end = 1 + len(rows)
         code, order = (rows @ self._weights).T
         keys = np.cumsum(np.array(self._vocabulary.shifts)[rows[:, TIME] - 1]) * self._stride + order
@@ -105,7 +105,8 @@ class History:
         before the beginning.
         """
         keys = np.maximum(self._last_key[:, None] - ticks * self._stride, self._offset[:, None] - 1)
-        return self._tokens.reshape(-1, len(FIELDS))[np.searchsorted(self._keys.reshape(-1), keys, side="right")]
+        at = np.searchsorted(self._keys.reshape(-1), keys, side="right")
+        return np.asarray(self._tokens.reshape(-1, len(FIELDS))[at])
 
     def match(self) -> tuple[Match, NDArray[np.unsignedinteger]]:
         """What is being repeated, (streams,) each, and the tokens that followed there, each + 1, (streams, 5), or zeros."""
@@ -120,13 +121,13 @@ class History:
         for name in self._per_stream:
             setattr(taken, name, getattr(self, name)[streams])
         taken._keys += ((np.arange(len(streams)) - streams) * self._span)[:, None]
-        taken._make_room(0)
+        taken._reserve(0)
         return taken
 
     def put(self, streams: Ints, other: History) -> None:
         """Let the pieces of another history be these."""
-        other = other._as_wide_as(self)
-        self._make_room(other._room)
+        other = other._as_large_as(self)
+        self._reserve(other._capacity)
         for name in self._per_stream:
             getattr(self, name)[streams] = getattr(other, name)
         self._used = int(self._count.max(initial=0))
@@ -134,17 +135,17 @@ class History:
 
     def join(self, other: History) -> History:
         """These pieces, and behind them those of another, independent of both."""
-        joined, other = copy(self._as_wide_as(other)), other._as_wide_as(self)
+        joined, other = copy(self._as_large_as(other)), other._as_large_as(self)
         for name in self._per_stream:
             setattr(joined, name, np.concatenate([getattr(joined, name), getattr(other, name)]))
         joined._keys[len(self._count) :] += len(self._count) * self._span
-        joined._make_room(0)
+        joined._reserve(0)
         return joined
 
-    def _as_wide_as(self, other: History) -> History:
-        """This, with as much room as another has."""
-        if self._room >= other._room:
+    def _as_large_as(self, other: History) -> History:
+        """The same history with at least the capacity of another."""
+        if self._capacity >= other._capacity:
             return self
-        wider = copy(self)
-        wider._make_room(other._room)
-        return wider
+        larger = copy(self)
+        larger._reserve(other._capacity)
+        return larger

@@ -1,7 +1,7 @@
 """What the model reads of events as they come, of one piece, as plain numbers; see `melody.tokens.context`.
 
 Arrays of one element cost as much as arrays of a hundred, and more than a number by far: for one piece alone this takes a
-fifth of the time of `melody.tokens.pieces`.
+fifth of the time of `melody.tokens.several_pieces`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class OnePiece:
     Attributes
     ----------
     tick, metre, key, match
-        As of `melody.tokens.pieces.Pieces`, for one piece.
+        As of `melody.tokens.several_pieces.Pieces`, for one piece.
     bar_start, bars_before
         The tick where the time signature in force began, and the bars before it.
     last

@@ -2,7 +2,7 @@
 
 Conventions
 -----------
-A vocabulary knows steps, numbers of ticks from one event to the next, so all that it can say stands on multiples of their
+A vocabulary knows steps, numbers of ticks from one event to the next, so all that it can encode stands on multiples of their
 greatest common divisor, its finest grid. Each event goes to a place near its own, the places being known steps apart. What
 an event is moved is counted from where it stands in the music, so that nothing adds up: the sum over all events is the least
 possible (dynamic programming, as for the best path of Viterbi 1967). Events on a bar line or a beat stay where any way keeps
@@ -106,7 +106,7 @@ def nearest_places(shifts: Sequence[int], ticks: Ints, weights: NDArray[np.float
     least = next((shift for shift in shifts if shift), 1)
     most = min(max(ticks_per_quarter // 2 // unit, 1), _PLACES)
     around, sixteenth = unit * np.arange(-most, most + 1), max(ticks_per_quarter // 4, 1)
-    places, cost, last, ways = np.zeros(1, np.int64), np.zeros(1), 0, []
+    places, cost, last, best_before = np.zeros(1, np.int64), np.zeros(1), 0, []
     found = []
     for number, (tick, weight) in enumerate(zip(ticks.tolist(), weights.tolist())):
         now = unit * round(tick / unit) + around
@@ -114,7 +114,7 @@ def nearest_places(shifts: Sequence[int], ticks: Ints, weights: NDArray[np.float
         legal = (step >= 0) & known[np.clip(step, 0, len(known) - 1)]
         legal &= (step > 0) | (tick - last < least)  # only what is closer than any step may become one
         total = np.where(legal, cost[:, None], np.inf)
-        ways.append(total.argmin(axis=0))
+        best_before.append(total.argmin(axis=0))
         moved = np.abs(now - tick)
         cheap = (2 * moved <= unit) | (now % sixteenth == 0)
         cost = total.min(axis=0) + (moved + _NOT_PLAIN * sixteenth * ~cheap) * min(weight, ON_BAR_LINE)
@@ -125,6 +125,6 @@ def nearest_places(shifts: Sequence[int], ticks: Ints, weights: NDArray[np.float
         found.append(now)
         places, last = now, tick
     best = [int(cost.argmin())]
-    for way in ways[:0:-1]:
-        best.append(int(way[best[-1]]))
+    for before in best_before[:0:-1]:
+        best.append(int(before[best[-1]]))
     return np.array([now[i] for now, i in zip(found, best[::-1])], np.int64)

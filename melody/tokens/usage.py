@@ -75,6 +75,7 @@ class Usage:
         self.grids: set[int] = set()
 
     def add(self, piece: Piece) -> None:
+        """Count all that a piece uses; one without notes uses nothing."""
         if piece.num_notes == 0:
             return
         self.grids.add(piece.ticks_per_quarter)

@@ -96,6 +96,7 @@ class Module(pl.LightningModule):
         self._pitches: list[Tensor] = []
 
     def training_step(self, batch: Tensors, index: int) -> Tensor:
+        """The loss of a window."""
         loss, _ = self._window(self.model, batch)
         return loss
 
@@ -109,6 +110,7 @@ class Module(pl.LightningModule):
             torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), min(share, 1.0))
 
     def validation_step(self, batch: Tensors, index: int) -> None:
+        """Count the nats of a window, and the pitches that the averaged weights guess."""
         _, hidden = self._window(self.average, batch)
         targets, mask = self._share(batch[1]), self._share(batch[2])
         if VALUE not in self.model.predicted:
@@ -164,10 +166,12 @@ class Module(pl.LightningModule):
         return torch.as_tensor(self.all_gather(counts)).sum(dim=0)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the state of the random numbers and what `kept` gives."""
         checkpoint["random"] = torch.get_rng_state()
         checkpoint.update(self._kept())
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the random numbers up where they were."""
         torch.set_rng_state(checkpoint["random"])
         if self.global_rank:  # the first process has saved its own; the others' dropout must differ from it
             torch.manual_seed(int(torch.randint(2**31, ())) + self.global_rank)
@@ -179,6 +183,7 @@ class Module(pl.LightningModule):
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), gradient_clip_val)
 
     def configure_optimizers(self) -> Any:
+        """AdamW without decay of the biases; the learning rate warms up, then falls along a cosine."""
         matrices = [p for name, p in self.model.named_parameters() if "bias" not in name]
         others = [p for name, p in self.model.named_parameters() if "bias" in name]
         decay = self._plan().weight_decay

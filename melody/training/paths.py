@@ -75,22 +75,22 @@ def target(folder: Path, out: Path | None, *, resume: bool = False, force: bool 
         If the file that was named, or what is written beside it, is there.
     """
     if out is None:
-        usual = default_out(folder)
-        return _latest(usual) if resume else _free(usual, force)
+        default = default_out(folder)
+        return _latest(default) if resume else _free(default, force)
     for path in () if resume or force else Paths(out).written:
         if os.path.lexists(path) and not os.path.isdir(path):
             raise FileError(f"{path} is there already; name another file, or replace it with `force=True`")
     return out
 
 
-def _free(usual: Path, force: bool) -> Path:
+def _free(default: Path, force: bool) -> Path:
     """The first of NAME, NAME-2 ... of which nothing is there."""
-    names = (usual.with_name(f"{usual.stem}{f'-{number}' if number > 1 else ''}{usual.suffix}") for number in count(1))
+    names = (default.with_name(f"{default.stem}{f'-{number}' if number > 1 else ''}{default.suffix}") for number in count(1))
     return next(name for name in names if force or not any(map(os.path.lexists, Paths(name).written)))
 
 
-def _latest(usual: Path) -> Path:
+def _latest(default: Path) -> Path:
     """Of the runs of a folder the interrupted one that was at work last."""
-    runs = (usual, *usual.parent.glob(f"{escape(usual.stem)}-[0-9]*{SUFFIX}"))
-    ways = {run: Paths(run).resume for run in runs}
-    return max(runs, key=lambda run: ways[run].stat().st_mtime if ways[run].is_file() else 0.0)
+    runs = (default, *default.parent.glob(f"{escape(default.stem)}-[0-9]*{SUFFIX}"))
+    resumes = {run: Paths(run).resume for run in runs}
+    return max(runs, key=lambda run: resumes[run].stat().st_mtime if resumes[run].is_file() else 0.0)

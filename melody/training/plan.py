@@ -242,7 +242,7 @@ def seconds_per_event(model: MelodyNetwork, batches: Batches, precision: str) ->
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
             inputs, targets, mask = (t.to(device) for t in window[:3])
             nats, _ = window_loss(model, inputs, targets, mask, None)
-        (nats / mask.sum()).backward()
+        torch.autograd.backward(nats / mask.sum())
         optimizer.step()
         optimizer.zero_grad()
         events.append(int(mask.sum()))  # waits for the device

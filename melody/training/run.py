@@ -59,12 +59,15 @@ class Prepared(Protocol):
     """What training needs of a corpus (`melody.corpus.Corpus` is one)."""
 
     @property
-    def vocabulary(self) -> Vocabulary: ...
+    def vocabulary(self) -> Vocabulary:
+        """Of all the pieces."""
 
     @property
-    def manifest(self) -> Mapping[str, Any]: ...
+    def manifest(self) -> Mapping[str, Any]:
+        """What was read, and how."""
 
-    def rows(self, split: Split) -> Sequence[Rows]: ...
+    def rows(self, split: Split) -> Sequence[Rows]:
+        """The events of each piece of a split."""
 
 
 def first_keys(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[int]:
@@ -251,7 +254,7 @@ class Run:
             instead = there if self.paths.model.exists() else "; train without `resume=True`"
             raise TrainingError(f"there is no interrupted run to resume at {path}{instead}")
         try:
-            saved = torch.load(path, weights_only=True)
+            saved: dict[str, Any] = torch.load(path, weights_only=True)
             vocabulary, _, _, _ = (saved[name] for name in ("vocabulary", "settings", "started_from", "music"))
             Plan.from_dict(saved["plan"])
         except Exception as error:  # torch.load raises whatever a damaged file makes it raise

@@ -120,10 +120,10 @@ class TrainingSettings:
         TrainingError
             If one that decides about the weights is given and differs.
         """
-        usual, now = TrainingSettings().to_dict(), self.to_dict()
+        default, now = TrainingSettings().to_dict(), self.to_dict()
         differing = [name for name in now if name not in _MAY_CHANGE and now[name] != begun.get(name, now[name])]
         for name in differing:
-            if now[name] != usual[name]:
+            if now[name] != default[name]:
                 raise TrainingError(
                     f"the run was begun with {name} {begun[name]}, not {now[name]}; leave it out, or train without "
                     "`resume=True`"

@@ -68,11 +68,21 @@ class Watcher(pl.Callback):
             torch.manual_seed(self._run.settings.seed + 1_000_003 * trainer.global_rank)  # dropout must differ
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: Any) -> None:
+        """Begin to count the windows and the seconds of an epoch."""
         self._epoch_started = time.monotonic()
         self._done, self._windows = 0, self._run.train.num_windows(trainer.current_epoch, self._run.plan.buckets)
         module.take_nats()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Stop if the loss is no number, the time is up or a signal came; report how far training is.
+
+        Raises
+        ------
+        Stop
+            If it is out of time or interrupted.
+        TrainingError
+            If the loss is no number any more.
+        """
         self._done += 1
         if self._done % _LOOK == 0 and not module.is_going():
             raise self._no_number(trainer)
@@ -92,6 +102,7 @@ class Watcher(pl.Callback):
         return TrainingError(f"the loss is no number any more in epoch {trainer.current_epoch + 1}; {kept}; try {lower}")
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, module: Any) -> None:
+        """Take the loss of the training windows, and the learning rate."""
         seen = self._run.train.num_notes * self._run.plan.buckets / self._run.train.num_buckets
         self._train = module.take_nats() / seen
         self._rate = trainer.optimizers[0].param_groups[0]["lr"]
@@ -99,6 +110,7 @@ class Watcher(pl.Callback):
             raise self._no_number(trainer)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, module: Any) -> None:
+        """Write down the epoch, keep the model if it is the best, report it, and plan what is left."""
         run = self._run
         valid = module.take_nats() / run.valid.num_notes
         if not math.isfinite(valid):
@@ -156,6 +168,7 @@ class Watcher(pl.Callback):
                     self._listener.on_alarm(alarm)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: Any) -> None:
+        """Write what `resume` needs."""
         if not trainer.is_global_zero:
             trainer.save_checkpoint(self._run.paths.resume)  # all processes must ask, the first one alone writes
             return

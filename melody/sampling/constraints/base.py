@@ -170,7 +170,7 @@ class Masks:
 
     def past_end(self) -> Mask:
         """Which times are illegal in the last bar since no note could begin there before the end, (streams, times)."""
-        return self.grammar.beyond()
+        return self.grammar.past_end()
 
     # Masks, in the order of the fields; each takes the tokens chosen before it in the same event
 
@@ -215,7 +215,7 @@ class Masks:
 
     def durations(self, events: Rows) -> Mask:
         """Which durations may come of events whose time, kind and value are chosen, (streams, durations)."""
-        self.unconstrained = self.grammar.lengths(events)
+        self.unconstrained = self.grammar.durations(events)
         if not self._constraints:
             return self.unconstrained
         found = [c.durations(self._music, events, self._options) for c in self._constraints]

@@ -259,7 +259,7 @@ class Stream(Iterator[Note]):
 
     def _nearest_duration(self, time: int, ticks: int) -> int:
         known = np.array(self._vocabulary.durations or (1,))
-        legal = self._frontier.masks.grammar.durations(np.array([time]))[0]
+        legal = self._frontier.masks.grammar.durations_at(np.array([time]))[0]
         return int(np.where(legal, np.abs(known - ticks), np.iinfo(np.int64).max).argmin())
 
     def _say_header(self) -> None:

@@ -120,13 +120,13 @@ class Pieces:
         """Notes and rests are their parts' last; gives the pitch + 1 before each note, 0 if there is none."""
         at = self.tables.kinds * np.arange(len(kind)) + kind
         onset, end, last = (array.reshape(-1) for array in (self.onset, self.end, self.pitch))  # views
-        before = last[at]
+        before: Ints = last[at]
         if np.logical_and.reduce(pitch):
             onset[at], end[at], last[at] = self.tick, self._ends(kind, duration), pitch
             return before
         note = pitch > 0
-        speaks = kind >= FIRST_PART
-        end[at[speaks]] = np.where(note, self._ends(kind, duration), self.tick)[speaks]
+        of_part = kind >= FIRST_PART
+        end[at[of_part]] = np.where(note, self._ends(kind, duration), self.tick)[of_part]
         onset[at[note]], last[at[note]] = self.tick[note], pitch[note]
         return before
 
@@ -158,13 +158,16 @@ class Pieces:
         lasting = tick - self.onset[:, FIRST_PART:]
         if not self.tables.all_implied:
             lasting = np.where(implied, lasting, end - tick)
-        return self.tables.as_time(lasting) * (end > tick)
+        left: Ints = self.tables.as_time(lasting) * (end > tick)
+        return left
 
     def distances(self, kind: Ints, pitch: Ints) -> Ints:
         """From pitches + 1, of events of those kinds, to the last one of each part, as intervals, (streams, parts)."""
         pitched = self.tables.pitched
-        distance = self.tables.interval[(pitch * pitched[kind])[:, None], self.pitch[:, FIRST_PART:]]
-        return distance if pitched[FIRST_PART:].all() else distance * pitched[FIRST_PART:]
+        distance: Ints = self.tables.interval[(pitch * pitched[kind])[:, None], self.pitch[:, FIRST_PART:]]
+        if not pitched[FIRST_PART:].all():
+            distance = np.multiply(distance, pitched[FIRST_PART:])
+        return distance
 
     # What is known of the next event
 
@@ -268,14 +271,16 @@ class Tables:
     def interval(self) -> Ints:
         """From one pitch + 1 to another, 0 if there is not both, (1 + pitches, 1 + pitches)."""
         number = np.arange(1 + self.vocabulary.num_pitches)
-        found = np.clip(number - number[:, None], -MAX_INTERVAL, MAX_INTERVAL) + MAX_INTERVAL + 1
+        found: Ints = np.clip(number - number[:, None], -MAX_INTERVAL, MAX_INTERVAL) + MAX_INTERVAL + 1
         found[0], found[:, 0] = 0, 0
         return found
 
     @cached_property
     def degree(self) -> Ints:
-        """Of a value in a key as 1 + its number, of a part that is a drum kit or no part at all, or of one that is not:
-        (1 + keys, 2, values).
+        """The degree of each value in each key, (1 + keys, 2, values); 0 where there is none.
+
+        The first axis is 1 + the number of the key, 0 for no key. The second is 1 for parts that have pitches, and 0 for a
+        drum kit or no part at all.
         """
         vocabulary = self.vocabulary
         found = np.zeros((1 + len(vocabulary.keys), 2, vocabulary.sizes[VALUE]), np.int64)
