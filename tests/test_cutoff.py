@@ -81,8 +81,8 @@ def test_what_lies_beyond_is_what_only_the_end_forbids() -> None:
     for _ in range(7):
         grammar.push(row)
         free.push(row)
-    legal, wide, beyond = grammar.times()[0], free.times()[0], grammar.beyond()[0]
-    assert not free.beyond().any() and not (legal & beyond).any()
+    legal, wide, beyond = grammar.times()[0], free.times()[0], grammar.past_end()[0]
+    assert not free.past_end().any() and not (legal & beyond).any()
     assert np.array_equal(legal | beyond, wide)
     ticks = 84 + np.array(vocabulary.shifts)
     assert np.array_equal(beyond[1:], ticks + min(vocabulary.durations) > 96)

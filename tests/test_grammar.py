@@ -152,7 +152,7 @@ def next_rows(rng: np.random.Generator, vocabulary: Vocabulary, grammar: Grammar
     rows = np.zeros((len(slow), 5), np.int64)
     times = sets(grammar.times())
     assert times == [each.times() for each in slow]
-    assert sets(grammar.beyond()) == [each.past_end() for each in slow]
+    assert sets(grammar.past_end()) == [each.past_end() for each in slow]
     for stream, legal in enumerate(times):
         later = legal - {END}  # go on while there is a way, for the most part
         rows[stream, TIME] = pick(rng, later if later and rng.random() < 0.9 else legal)

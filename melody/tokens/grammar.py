@@ -264,7 +264,7 @@ class Grammar:
             end &= (self._length > self._until - self._bar_ticks) | no_way_on
         return np.concatenate([(end | no_way_on)[:, None], legal], axis=1)
 
-    def beyond(self) -> Mask:
+    def past_end(self) -> Mask:
         """Which times are illegal in the last bar since no note could begin there before the end, (streams, times).
 
         None where all parts' durations are implied: a rest before the end can always follow, and nothing piles up.
