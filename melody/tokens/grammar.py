@@ -107,7 +107,7 @@ class _Known:
         if len(states) == 1:
             number = self._numbers[states[0]]
             return [mask[number : number + 1] for mask in self._masks]
-        numbers = np.array([self._numbers[state] for state in states])
+        numbers = np.array([self._numbers[state] for state in states], np.int64)
         return [mask[numbers] for mask in self._masks]
 
     def _learn(self, states: list[_State], masks: tuple[Mask, ...]) -> None:
