@@ -93,9 +93,9 @@ def test_where_logits_agree_the_same_seed_gives_the_same_tune(
     model = Model(file)
     settings = SamplingSettings(seed=4)
     tunes = model.generate_many(20, settings=settings)
-    monkeypatch.setattr(model, "_engine", engines["onnx"])
+    monkeypatch.setattr(model.decoder, "engine", engines["onnx"])
     assert model.generate_many(20, settings=settings) == tunes
-    monkeypatch.setattr(model, "_engine", engines["int8"])  # where they round apart a tune goes another way
+    monkeypatch.setattr(model.decoder, "engine", engines["int8"])  # where they round apart a tune goes another way
     assert sum(a == b for a, b in zip(model.generate_many(20, settings=settings), tunes)) >= 4
 
 

@@ -169,7 +169,7 @@ class Prompt:
             return self._fitted
         last = self._prompt.last_bar  # counted back from it: rests before may be shorter than they are
         bars = f"bars {last - len(starts) + first + 1} to {last}"
-        self.remarks = (*self.remarks, f"longer than any piece in training: the model heard {bars}")
+        self.remarks = (*self.remarks, f"longer than any piece in training: the model reads {bars}")
         return self._fitted.slice(int(starts[first]), self._fitted.length)
 
     def joined(self, rows: Rows, only_new: bool, source_text: str, key: Key | None = None) -> Result:

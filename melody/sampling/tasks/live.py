@@ -47,7 +47,7 @@ from melody.tokens.grammar import Grammar, Mask
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows
 
-_UNPROMISED = {"end_on_tonic": "music that is heard as it is made cannot be taken back, so no final note can be promised"}
+_UNPROMISED = {"end_on_tonic": "music that is played as it is made cannot be taken back, so no final note can be promised"}
 _ENDLESS = _UNPROMISED | {"bars": "music without end has no number of bars"}
 
 

@@ -191,9 +191,8 @@ def _written(data: bytes, piece: Piece, whole: Piece, parts: Sequence[int], end:
     """The file with the new notes from the tick `end` on in some parts, and where they come from as texts."""
     added = len(whole.parts) - len(piece.parts)
     if added:
-        remark = (
-            f"written anew, without its controllers, lyrics and markers, since the model adds {counted(added, 'part')} to it"
-        )
+        new = counted(added, "part")
+        remark = f"written again, without its controllers, lyrics and markers, since the model adds {new} to it"
         return Exchanged(midi.to_bytes(whole), (remark,), True)
     written = with_notes(data, whole, parts, end, None)
     if written.is_rewritten or not parts:

@@ -124,11 +124,11 @@ def model_input(piece: Piece, part: str | None, check: Check, *, alone: bool = F
         chosen, _ = _first_understood(piece, pitched, check, top_line_of)
         if chosen:
             line = "the top line of " + (_name(piece, chosen.chosen[0]) if len(playing) > 1 else "the chords")
-            return replace(chosen, remarks=(f"the model hears {line} alone, one note at a time",))
+            return replace(chosen, remarks=(f"the model reads {line} alone, one note at a time",))
     if chosen is None:
         assert refused
         raise refused
-    remarks = (f"the model hears {_name(piece, chosen.chosen[0])} alone",) if len(playing) > 1 else ()
+    remarks = (f"the model reads {_name(piece, chosen.chosen[0])} alone",) if len(playing) > 1 else ()
     return replace(chosen, remarks=remarks)
 
 
@@ -192,7 +192,7 @@ def with_notes(data: bytes, notes: Piece, parts: Sequence[int], first: int, last
             spliced = midi.splice(data, notes.select(inside), part, first, last)
             data, remarks = spliced.data, remarks + [line for line in spliced.remarks if line not in remarks]
     except MidiError as error:
-        remark = f"written anew, without its controllers, lyrics and markers, since the file {error}"
+        remark = f"written again, without its controllers, lyrics and markers, since the file {error}"
         return Exchanged(midi.to_bytes(notes), (remark,), True)
     return Exchanged(data, tuple(remarks))
 
