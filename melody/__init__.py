@@ -116,7 +116,7 @@ def train(
     max_minutes
         The command line's name for `minutes`.
     on_epoch, on_alarm
-        Called with each epoch's losses, and with what goes wrong or is planned anew; `on_epoch=print` shows them.
+        Called with each epoch's losses, and with what goes wrong or is planned again; `on_epoch=print` shows them.
 
     Raises
     ------

@@ -28,7 +28,7 @@ import numpy as np
 
 from melody.cli.make import find_model
 from melody.sampling import Model, SamplingSettings
-from melody.sampling.constraints.base import Masks
+from melody.sampling.constraints.constraint import Masks
 from melody.sampling.strategies import ancestral
 from melody.sampling.strategies.ancestral import Job, Streams
 from melody.sampling.tasks import live

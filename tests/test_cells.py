@@ -186,7 +186,7 @@ def test_torch_numpy_and_onnx_take_the_same_steps(vocabulary: Vocabulary, name: 
         for t, (now, then) in enumerate(pairwise(events.numpy().swapaxes(0, 1))):
             seen, state = engine.step(now[:, :width], state)
             assert np.abs(seen - hidden[:, t].detach().numpy()).max() < BOUND[kind]
-            trunks = engine.trunks(seen)
+            trunks = engine.head_layers(seen)
             for k in engine.predicted:
                 logits = engine.logits(k, trunks, then[:, : len(FIELDS)], then[:, width:])
                 assert np.abs(logits - expected[k][:, t].detach().numpy()).max() < BOUND[kind]

@@ -12,11 +12,11 @@ from music import folk_tune
 
 from melody.limits import Limits, verify
 from melody.piece import Part, Piece
-from melody.sampling.constraints.base import Constraint, Masks
+from melody.sampling.constraints.constraint import Constraint, Masks
 from melody.sampling.constraints.counterpoint import Counterpoint
-from melody.sampling.constraints.live import Live, Steering
 from melody.sampling.constraints.observations import Observations, decoded, observe, timed
 from melody.sampling.constraints.observed import Observed
+from melody.sampling.constraints.steering import Live, Steering
 from melody.sampling.constraints.user import user_limits
 from melody.sampling.constraints.user.lookahead import Lookahead
 from melody.tokens import Vocabulary

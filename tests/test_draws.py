@@ -14,9 +14,9 @@ from music import folk_tune
 from melody.errors import SamplingError
 from melody.limits import Limits
 from melody.sampling import Model, SamplingSettings, load
-from melody.sampling.constraints.base import Masks
+from melody.sampling.constraints.constraint import Masks
 from melody.sampling.constraints.user import user_limits
-from melody.sampling.strategies.ancestral import Drawn, Job, Streams
+from melody.sampling.strategies.ancestral import Job, Sample, Streams
 from melody.sampling.strategies.rejection import ATTEMPTS, ENDINGS, Draws
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Grammar
@@ -41,7 +41,7 @@ class Fated:
         for job in jobs:
             self._left.pop(job, None)
 
-    def step(self) -> list[tuple[Job, Drawn | None]]:
+    def step(self) -> list[tuple[Job, Sample | None]]:
         assert self._left  # a step of nothing would be one too many
         self.most, self.steps = max(self.most, len(self._left)), self.steps + 1
         self._left = {job: left - 1 for job, left in self._left.items()}
@@ -49,9 +49,9 @@ class Fated:
         self.drop(ended)
         return [(job, self._drawn(job)) for job in ended]
 
-    def _drawn(self, job: Job) -> Drawn | None:
+    def _drawn(self, job: Job) -> Sample | None:
         worth = self._fates[job.number][job.attempt][1]
-        return None if worth is None else Drawn(np.array([[job.number, job.attempt]]), worth, 0.0)
+        return None if worth is None else Sample(np.array([[job.number, job.attempt]]), worth, 0.0)
 
 
 def one_after_another(attempts: list[Fate]) -> int:
@@ -139,7 +139,7 @@ def test_streams_that_are_dropped_leave_the_others_alone(model: Model) -> None:
     for _ in range(4):
         made.step()
     made.drop({Job(0, 0), Job(7, 0)})
-    found: dict[Job, Drawn | None] = {}
+    found: dict[Job, Sample | None] = {}
     while len(made):
         found |= dict(made.step())
     assert set(found) == {Job(1, 0), Job(2, 0)}

@@ -43,7 +43,7 @@ def _logits(file: ModelFile, engine: AnyEngine, known: np.ndarray) -> list[np.nd
     state, found = engine.begin(known.shape[1]), []
     for now, then in pairwise(known):
         hidden, state = engine.step(now[:, :width], state)
-        trunks = engine.trunks(hidden)
+        trunks = engine.head_layers(hidden)
         found.append([engine.logits(k, trunks, then[:, : len(FIELDS)], then[:, width:]) for k in engine.predicted])
     return [np.stack(field) for field in zip(*found)]
 

@@ -80,7 +80,7 @@ def test_the_exported_file_gives_our_logits(
         made = alone.run(event=event, h=h, c=c)
         h, c = made["h_next"], made["c_next"]
         hidden, state = engine.step(event, state)
-        trunks = engine.trunks(hidden)
+        trunks = engine.head_layers(hidden)
         chosen, conditions = now[:, : len(FIELDS)], now[:, width:]
         logits = alone.run(trunks=made["trunks_next"], chosen=chosen, conditions=conditions)
         for k in engine.predicted:

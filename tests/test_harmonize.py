@@ -14,7 +14,7 @@ from melody.cli import main
 from melody.errors import SamplingError, VocabularyError
 from melody.piece import Key, Part, Piece, TimeSignature
 from melody.sampling import Model, SamplingSettings
-from melody.sampling.constraints.base import Masks
+from melody.sampling.constraints.constraint import Masks
 from melody.sampling.constraints.counterpoint import Counterpoint
 from melody.sampling.settings import VOICES_TEMPERATURE
 from melody.sampling.tasks.harmonize import harmonize

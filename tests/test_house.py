@@ -43,7 +43,6 @@ HOMES = {
 DOORS = {"piece", "__init__", "__main__"}
 
 
-UNFINISHED: set[str] = set()
 MOST_MODULES = 14  # of a folder, `__init__` and `__main__` not counted
 MOST_LINES = 400
 # File names that stand for the same thing wherever they occur, each with the reason.
@@ -51,10 +50,6 @@ SHARED_NAMES = {
     "__init__": "Python's",
     "settings": "one frozen dataclass a stage, next to the code that reads it",
 }
-
-
-def _is_finished(path: Path) -> bool:
-    return path.relative_to(PACKAGE).parts[0] not in UNFINISHED
 
 
 def _module(path: Path) -> str:
@@ -119,17 +114,17 @@ def test_a_folder_has_few_modules() -> None:
         str(folder.relative_to(PACKAGE)): len([p for p in folder.glob("*.py") if not p.stem.startswith("__")])
         for folder in folders
     }
-    assert {folder: size for folder, size in sizes.items() if size > MOST_MODULES and folder not in UNFINISHED} == {}
+    assert {folder: size for folder, size in sizes.items() if size > MOST_MODULES} == {}
 
 
 def test_a_file_is_short() -> None:
     lines = {str(path.relative_to(PACKAGE)): len(path.read_text("utf-8").splitlines()) for path in PACKAGE.rglob("*.py")}
-    assert {name: n for name, n in lines.items() if n >= MOST_LINES and _is_finished(PACKAGE / name)} == {}
+    assert {name: n for name, n in lines.items() if n >= MOST_LINES} == {}
 
 
 def test_a_file_name_occurs_once() -> None:
     found: dict[str, list[str]] = {}
-    for path in filter(_is_finished, PACKAGE.rglob("*.py")):
+    for path in PACKAGE.rglob("*.py"):
         found.setdefault(path.stem, []).append(str(path.relative_to(PACKAGE)))
     assert {name: paths for name, paths in found.items() if len(paths) > 1 and name not in SHARED_NAMES} == {}
 

@@ -20,7 +20,7 @@ from melody.network.network import MelodyNetwork
 from melody.network.settings import ModelSettings, settings_of, weight_shapes
 from melody.piece import Part, Piece
 from melody.sampling import Model
-from melody.sampling import source as sampling_source
+from melody.sampling import loaded as sampling_source
 from melody.tokens import Vocabulary
 from scripts import script
 

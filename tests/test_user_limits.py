@@ -18,7 +18,7 @@ from melody.limits import Limits, check, verify
 from melody.limits.lookups import chord_pitches, is_chord_point
 from melody.piece import Key, Part, Piece, TimeSignature
 from melody.sampling import Model, SamplingSettings, load
-from melody.sampling.constraints.base import Masks
+from melody.sampling.constraints.constraint import Masks
 from melody.sampling.constraints.user import user_limits
 from melody.sampling.constraints.user.endings import LastBars
 from melody.sampling.constraints.user.headers import fitting_keys, with_headers

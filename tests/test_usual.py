@@ -14,7 +14,7 @@ from melody.limits import Limits
 from melody.piece import Key, Part, Piece, TimeSignature
 from melody.sampling import Model, SamplingSettings, load
 from melody.sampling.prior import CorpusPrior
-from melody.sampling.strategies.ancestral import Drawn
+from melody.sampling.strategies.ancestral import Sample
 from melody.sampling.tasks.generate import ending_worth
 from melody.sampling.tasks.harmonize import harmonize
 from melody.tokens import Vocabulary
@@ -87,7 +87,7 @@ def test_a_prompt_is_gone_on_with_where_it_is(model: Model) -> None:
 def test_a_model_file_that_does_not_say_it_well_says_nothing(model: Model, nonsense: dict) -> None:
     usual = CorpusPrior.of(model.vocabulary, nonsense)
     assert usual.first_keys is None and usual.longest_run == math.inf
-    assert usual.unheard is None or not usual.unheard.any()
+    assert usual.range_penalty is None or not usual.range_penalty.any()
 
 
 def test_a_tune_that_plays_one_pitch_over_and_over_is_drawn_anew(model: Model) -> None:
@@ -95,7 +95,7 @@ def test_a_tune_that_plays_one_pitch_over_and_over_is_drawn_anew(model: Model) -
     key, metre = (Key(0, 0, "major"),), (TimeSignature(0, 6, 8),)
     onset = np.arange(12) * 12
     tune = Piece(onset, [12] * 12, [64, 62, *[60] * 10], parts=(Part(40),), time_signatures=metre, keys=key)
-    drawn = Drawn(model.vocabulary.encode(tune), 0.0, 0.0)
+    drawn = Sample(model.vocabulary.encode(tune), 0.0, 0.0)
     assert [ending_worth(_with(model, longest_run=most), drawn, False) for most in (3, 9, 10, None)] == [0, 0, 1, 1]
 
 

@@ -60,7 +60,7 @@ def _nats(vocabulary: Vocabulary, engine: AnyEngine, bucket: Sequence[Rows]) -> 
         if going < len(inputs):
             state, inputs = state.take(np.arange(going)), inputs[:going]
         hidden, state = engine.step(inputs, state)
-        trunks = engine.trunks(hidden)
+        trunks = engine.head_layers(hidden)
         now, counted = (np.stack([array[t] for array in arrays[:going]]) for arrays in (events, encoded))
         for field in engine.predicted:
             logits = engine.logits(field, trunks, now[:, : len(FIELDS)], now[:, width:]).astype(np.float64)

@@ -154,7 +154,7 @@ class Limits:
             "velocity": self.velocity and f"{self.velocity[0]}:{self.velocity[1]}",
             "chords": "|".join(",".join(chord.name for chord in bar) for bar in self.chords),
         }
-        return " ".join([f"bars={self.bars}", *(f"{name}={said}" for name, said in words.items() if said)])
+        return " ".join([f"bars={self.bars}", *(f"{name}={value}" for name, value in words.items() if value)])
 
     @property
     def notes(self) -> Scale | None:

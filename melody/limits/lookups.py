@@ -75,7 +75,7 @@ def on_grid(limits: Limits, position: ArrayLike, ticks_per_quarter: int = TICKS_
         return np.ones(position.shape, bool)
     whole = 4 * ticks_per_quarter
     steps = [(step.numerator * whole, step.denominator) for step in limits.grid]
-    return np.logical_or.reduce([position * denominator % numerator == 0 for numerator, denominator in steps])
+    return np.asarray(np.logical_or.reduce([position * denominator % numerator == 0 for numerator, denominator in steps]))
 
 
 def chord_pitches(limits: Limits, bar: ArrayLike, position: ArrayLike, bar_ticks: ArrayLike) -> Mask:
@@ -85,7 +85,7 @@ def chord_pitches(limits: Limits, bar: ArrayLike, position: ArrayLike, bar_ticks
     table = np.ones((len(chords) + 1, 12), bool)  # the last one: no chord
     for row, chord in zip(table, chords):
         row[[c for c in range(12) if c not in chord.pitch_classes]] = False
-    return table[np.where(pickup, len(chords), number)]
+    return np.asarray(table[np.where(pickup, len(chords), number)])
 
 
 def is_chord_point(limits: Limits, bar: ArrayLike, position: ArrayLike, bar_ticks: ArrayLike, beat_ticks: ArrayLike) -> Mask:
@@ -93,7 +93,7 @@ def is_chord_point(limits: Limits, bar: ArrayLike, position: ArrayLike, bar_tick
     position = np.asarray(position, np.int64)
     number, pickup = _chord_in_force(limits, bar, position, bar_ticks)
     before, _ = _chord_in_force(limits, bar, position - 1, bar_ticks)
-    return ~pickup & ((position % np.asarray(beat_ticks) == 0) | (number != before))
+    return np.asarray(~pickup & ((position % np.asarray(beat_ticks) == 0) | (number != before)))
 
 
 def _chord_in_force(

@@ -85,8 +85,10 @@ def parse_key(text: str) -> Key:
     tonic = found[1].upper() + found[2].replace("♯", "#").replace("♭", "b")
     fifths = place(tonic) - (3 if mode == "minor" else 0)
     if not -7 <= fifths <= 7:
-        usual = Key(0, fifths - 12 if fifths > 0 else fifths + 12, mode).name
-        raise SamplingError(f"{tonic} {mode} has {abs(fifths)} {'sharps' if fifths > 0 else 'flats'}; write it as {usual}")
+        respelled = Key(0, fifths - 12 if fifths > 0 else fifths + 12, mode).name
+        raise SamplingError(
+            f"{tonic} {mode} has {abs(fifths)} {'sharps' if fifths > 0 else 'flats'}; write it as {respelled}"
+        )
     return Key(0, fifths, mode)
 
 

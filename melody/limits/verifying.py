@@ -30,8 +30,8 @@ def verify(piece: Piece, limits: Limits, *, start: int = 0, first_bar: int | Non
     limits
         What it must keep to.
     start
-        Only notes that begin at this tick or later are judged, and metres, tempi and keys in force there or later: where a
-        prompt ends and the new music begins.
+        Only notes that begin at this tick or later are looked at, and metres, tempi and keys in force there or later:
+        where a prompt ends and the new music begins.
     first_bar
         The tick of the bar that bars and chords are counted from; None for the first bar line from `start` on, of a whole
         piece that after the pick-up.
@@ -57,8 +57,8 @@ class _Seen:
     first_bar: int  # the tick at which the first bar that counts begins
 
     @cached_property
-    def judged(self) -> Ints:
-        """Indices of the notes that are judged."""
+    def notes(self) -> Ints:
+        """Indices of the notes that are looked at."""
         return np.flatnonzero(self.piece.onset >= self.start)
 
     @cached_property
@@ -125,10 +125,10 @@ def _notes(seen: _Seen) -> Iterator[str]:
 
 def _players(seen: _Seen) -> Iterator[str]:
     piece, wanted, velocities = seen.piece, seen.limits.instruments, seen.limits.velocity
-    for number in np.unique(piece.part[seen.judged]).tolist():
+    for number in np.unique(piece.part[seen.notes]).tolist():
         if wanted and not any(instrument.plays(piece.parts[number]) for instrument in wanted):
             yield f"{instrument_name(piece.parts[number])} plays, which is none of {', '.join(i.name for i in wanted)}"
-    for note in seen.judged.tolist():
+    for note in seen.notes.tolist():
         if velocities and not velocities[0] <= piece.velocity[note] <= velocities[1]:
             yield f"{seen.named(note)} has velocity {piece.velocity[note]}, not {velocities[0]} to {velocities[1]}"
 
@@ -157,7 +157,7 @@ def _crowds(seen: _Seen) -> Iterator[str]:
         sounding = int(np.searchsorted(begun, tick, "right") - np.searchsorted(ended, tick, "right"))
         if limits.max_polyphony and sounding > limits.max_polyphony:
             yield f"{sounding} notes sound at once in bar {seen.bars_at([tick])[0]}, more than {limits.max_polyphony}"
-    bars, counts = np.unique(seen.bars[seen.judged], return_counts=True)
+    bars, counts = np.unique(seen.bars[seen.notes], return_counts=True)
     for bar, count in zip(bars.tolist(), counts.tolist()):
         if limits.density and count > limits.density:
             yield f"{count} notes begin in bar {bar}, more than {limits.density}"
@@ -167,8 +167,8 @@ def _rhythm(seen: _Seen) -> Iterator[str]:
     piece, grid = seen.piece, seen.limits.grid
     whole, steps = 4 * piece.ticks_per_quarter, ", ".join(map(str, grid))
     for name, ticks in (("begins", piece.onset), ("ends", piece.end)) if grid else ():
-        bars, positions = seen.bars_at(ticks[seen.judged]), piece.bar_and_position(ticks[seen.judged])[1]
-        for note, bar, position in zip(seen.judged.tolist(), bars.tolist(), positions.tolist()):
+        bars, positions = seen.bars_at(ticks[seen.notes]), piece.bar_and_position(ticks[seen.notes])[1]
+        for note, bar, position in zip(seen.notes.tolist(), bars.tolist(), positions.tolist()):
             if all(position % (step * whole) for step in grid):
                 yield f"{seen.named(note)} {name} {position} ticks into bar {bar}, off the grid of {steps}"
 
@@ -195,8 +195,8 @@ def _harmony(seen: _Seen) -> Iterator[str]:
     points = list(_chord_points(seen))
     ticks = np.array([tick for tick, _, _ in points], np.int64)
     first = np.searchsorted(ticks, piece.onset[tones])
-    beyond = np.searchsorted(ticks, piece.end[tones])
-    for note, low, high in zip(tones.tolist(), first.tolist(), beyond.tolist()):
+    past_end = np.searchsorted(ticks, piece.end[tones])
+    for note, low, high in zip(tones.tolist(), first.tolist(), past_end.tolist()):
         for tick, bar, chord in points[low:high]:
             if int(piece.pitch[note]) % 12 not in chord.pitch_classes:
                 yield f"{seen.named(note)} sounds at tick {tick} in bar {bar} but is not in the chord {chord.name}"

@@ -3,9 +3,9 @@
 Conventions
 -----------
 An engine takes one event a stream and step. `step` gives the cell's output with the event's embedding, and the new state;
-`trunks` is the first layer of all heads, computed from them once a step; `logits` is one field of the next event, given the
-fields chosen before it. An engine changes no state that it has given out, so that one can be kept and gone on from more than
-once. No stream's numbers depend on the others'.
+`head_layers` is the first layer of all heads, computed from them once a step; `logits` is one field of the next event, given
+the fields chosen before it. An engine changes no state that it has given out, so that one can be kept and gone on from more
+than once. No stream's numbers depend on the others'.
 """
 
 from melody.network.engine import AnyEngine, Engine

@@ -34,7 +34,7 @@ class AnyEngine(Protocol):
         Gives the cell's output and the event's embedding side by side, (streams, hidden + embedding), and the new state.
         """
 
-    def trunks(self, hidden: Floats) -> Floats:
+    def head_layers(self, hidden: Floats) -> Floats:
         """The first layer of all heads, (streams, heads x head size), from what `step` gives; computed once a step."""
 
     def logits(self, field: int, trunks: Floats, event: Ints, conditions: Ints) -> Floats:
@@ -63,7 +63,7 @@ class Engine:
         self._input_offsets = starts(vocabulary.sizes + feature_sizes(vocabulary))
         self._heads = Heads(vocabulary, weights)
         self.predicted = self._heads.predicted
-        self.trunks, self.logits = self._heads.trunks, self._heads.logits
+        self.head_layers, self.logits = self._heads.head_layers, self._heads.logits
 
     def begin(self, streams: int) -> State:
         """The state before the first event."""

@@ -40,7 +40,7 @@ class Heads:
         self._trunk = np.concatenate([voice for trunk in trunks for voice in trunk], axis=1)
         self._trunk_bias = np.concatenate([weights[f"heads.{FIELDS[k]}.trunk_bias"].ravel() for k in self.predicted])
 
-    def trunks(self, hidden: Floats) -> Floats:
+    def head_layers(self, hidden: Floats) -> Floats:
         """The first layer of all heads, (streams, heads x head size), from what a step gives; computed once a step."""
         trunks: Floats = (self._trunk.T @ hidden.T).T + self._trunk_bias
         return trunks
@@ -53,7 +53,7 @@ class Heads:
         field
             Which one.
         trunks
-            See `trunks`.
+            See `head_layers`.
         event
             The next event's tokens, (streams, fields), of which only those before `field` are looked at.
         conditions

@@ -38,7 +38,7 @@ class OnnxEngine:
     def __init__(self, vocabulary: Vocabulary, weights: Mapping[str, Floats], data: bytes) -> None:
         self._heads = Heads(vocabulary, weights)
         self.predicted = self._heads.predicted
-        self.trunks, self.logits = self._heads.trunks, self._heads.logits
+        self.head_layers, self.logits = self._heads.head_layers, self._heads.logits
         self._session = _session(data)
         self._cell, _ = recognised(weights)
         self._arrays = list(self._cell.begin(0))

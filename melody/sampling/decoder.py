@@ -4,8 +4,8 @@ An event is five fields (`melody.tokens.vocabulary`), each predicted given those
 in turn its time, kind, value, duration and velocity, each among the tokens that a mask allows. `Step.fields` is that chain,
 for everybody: sampling, search, particles, live music and scoring differ only in how they choose.
 
-    trunks = decoder.read(frontier)
-    step = decoder.step(frontier, trunks)
+    head_layers = decoder.read(frontier)
+    step = decoder.step(frontier, head_layers)
     for field, mask in step.fields():
         step.events[:, field] = ...            # from step.logits(field, mask)
     decoder.push(frontier, step.finished())
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from melody.network import AnyEngine, Floats, State
 from melody.piece import Ints
-from melody.sampling.constraints.base import Masks
+from melody.sampling.constraints.constraint import Masks
 from melody.sampling.constraints.cutoff import going_on
 from melody.sampling.prior import CorpusPrior
 from melody.tokens.context import Conditions, Contexts
@@ -118,13 +118,13 @@ class Decoder:
         return frontier
 
     def read(self, frontier: Frontier) -> Floats:
-        """Let the network read the last events; gives what its heads make of them (the trunks), (streams, heads x size)."""
+        """Let the network read the last events; gives the first hidden layers of its heads, (streams, heads x size)."""
         hidden, frontier.state = self.engine.step(frontier.inputs, frontier.state)
-        return self.engine.trunks(hidden)
+        return self.engine.head_layers(hidden)
 
-    def step(self, frontier: Frontier, trunks: Floats) -> Step:
+    def step(self, frontier: Frontier, head_layers: Floats) -> Step:
         """The next events, of which nothing has been chosen yet."""
-        return Step(self, frontier.contexts, trunks, frontier.masks)
+        return Step(self, frontier.contexts, head_layers, frontier.masks)
 
     def push(self, frontier: Frontier, events: Rows, active: Mask | None = None, *, observed: bool = False) -> None:
         """Take in an event a stream, (streams, 5); a stream that ends or is not `active` stays as it is.
@@ -144,7 +144,7 @@ class Decoder:
         found = np.zeros((len(rows), len(rows[0])))
         for at, events in enumerate(np.stack(rows, axis=1)):
             hidden, state = self.engine.step(inputs, state)
-            found[:, at] = self._nats(Step(self, contexts, self.engine.trunks(hidden)), events)
+            found[:, at] = self._nats(Step(self, contexts, self.engine.head_layers(hidden)), events)
             inputs = np.concatenate([events, contexts.push(events)], axis=1)
         return found
 
@@ -153,7 +153,7 @@ class Decoder:
         step.events[:], nats = events, np.zeros(len(events))
         encoded = self.vocabulary.field_mask(events)
         for field, _ in step.fields():
-            logits = self.engine.logits(field, step.trunks, events, step.conditions.array).astype(np.float64)
+            logits = self.engine.logits(field, step.head_layers, events, step.conditions.array).astype(np.float64)
             chosen = logits[np.arange(len(events)), events[:, field]]
             nats += np.where(encoded[:, field], np.logaddexp.reduce(logits, axis=1) - chosen, 0.0)
         return nats
@@ -168,19 +168,19 @@ class Step:
         As far as they are chosen, (streams, 5).
     conditions
         What the heads read of the place and the part that have been chosen.
-    trunks
+    head_layers
         As `Decoder.read` gives them.
     masks
         What may come; None where nothing is forbidden.
     """
 
-    def __init__(self, decoder: Decoder, contexts: Contexts, trunks: Floats, masks: Masks | None = None) -> None:
-        self._decoder, self.masks, self.trunks = decoder, masks, trunks
-        self.events = np.zeros((len(trunks), len(FIELDS)), np.int64)
+    def __init__(self, decoder: Decoder, contexts: Contexts, head_layers: Floats, masks: Masks | None = None) -> None:
+        self._decoder, self.masks, self.head_layers = decoder, masks, head_layers
+        self.events = np.zeros((len(head_layers), len(FIELDS)), np.int64)
         self.conditions = Conditions(contexts)
         self._at_beginning = contexts.tick == 0
         self._past_end: Mask | None = None  # of the time
-        self.has_next: Mask = np.ones(len(trunks), bool)  # whether there is any time at which something may come
+        self.has_next: Mask = np.ones(len(head_layers), bool)  # whether there is any time at which something may come
 
     def fields(self) -> Iterator[tuple[int, Mask | None]]:
         """The fields that the model predicts, in their order, each with the tokens that may be chosen, (streams, tokens).
@@ -210,7 +210,9 @@ class Step:
             return masks.values(events[:, TIME], events[:, KIND])
         return masks.durations(events) if field == DURATION else masks.velocities(events)
 
-    def logits(self, field: int, mask: Mask | None, streams: Ints | None = None, trunks: Floats | None = None) -> Floats:
+    def logits(
+        self, field: int, mask: Mask | None, streams: Ints | None = None, head_layers: Floats | None = None
+    ) -> Floats:
         """What the model makes of a field, its prior included, (streams, tokens).
 
         Parameters
@@ -219,13 +221,13 @@ class Step:
             As `fields` gives them.
         streams
             Of which streams; None for all.
-        trunks
-            Of these streams, where they are not `self.trunks`.
+        head_layers
+            Of these streams, where they are not `self.head_layers`.
         """
         of = slice(None) if streams is None else streams
-        trunks = self.trunks[of] if trunks is None else trunks
+        head_layers = self.head_layers[of] if head_layers is None else head_layers
         events = self.events[of]
-        logits = self._decoder.engine.logits(field, trunks, events, self.conditions.array[of])
+        logits = self._decoder.engine.logits(field, head_layers, events, self.conditions.array[of])
         if field == TIME and mask is not None and self._past_end is not None:
             return going_on(logits, mask[of], self._past_end[of])
         if field == VALUE:
@@ -234,7 +236,7 @@ class Step:
 
     def take(self, kept: Ints) -> None:
         """Go on with these streams alone, in that order; one may be named more than once."""
-        self.events, self.trunks, self.has_next = self.events[kept], self.trunks[kept], self.has_next[kept]
+        self.events, self.head_layers, self.has_next = self.events[kept], self.head_layers[kept], self.has_next[kept]
         self._at_beginning = self._at_beginning[kept]
         self._past_end = None if self._past_end is None else self._past_end[kept]
         self.masks = None if self.masks is None else self.masks.take(kept)

@@ -150,7 +150,7 @@ class Rewriting(Drawing, Keeping, total=False):
 
 
 class Streaming(Drawing, Keeping, total=False):
-    """What music takes that is heard as it is made."""
+    """What music takes that is played as it is made."""
 
 
 class Voiced(TypedDict, total=False):
@@ -242,9 +242,9 @@ def limits_of(given: Mapping[str, Any], bars: object, limits: Limits | None) -> 
     limits = Limits() if limits is None else limits
     if not isinstance(limits, Limits):
         raise ArgumentError(f"limits is {shown(limits)}; it must be Limits")
-    said = {name: given.get(name) for name in Keeping.__annotations__}
-    said = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in said.items()}
-    asked = {name: value for name, value in said.items() if value is not None and (name, value) != ("end_on_tonic", False)}
+    values = {name: given.get(name) for name in Keeping.__annotations__}
+    values = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()}
+    asked = {name: value for name, value in values.items() if value is not None and (name, value) != ("end_on_tonic", False)}
     if "end_on_tonic" in asked:
         flag("end_on_tonic", asked["end_on_tonic"])
     if bars is not None:

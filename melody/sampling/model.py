@@ -30,11 +30,11 @@ from melody.sampling.keywords import (
     settings_of,
     whole,
 )
+from melody.sampling.loaded import ENGINES, EngineName
 from melody.sampling.result import Result
 from melody.sampling.rewriter import Music, Rewriter, music_of
 from melody.sampling.search import Search
 from melody.sampling.settings import SamplingSettings
-from melody.sampling.source import ENGINES, EngineName
 from melody.sampling.tasks.continuation import continuations
 from melody.sampling.tasks.generate import best, new_tunes
 from melody.threads import one_thread
@@ -291,7 +291,7 @@ class Model(Rewriter):
         Parameters
         ----------
         prompt
-            A piece with notes, or the file of one; None to begin anew.
+            A piece with notes, or the file of one; None to begin from nothing.
         bars
             How many are new, 1 to 10,000, a pick-up not counted; None for as many as the model wants.
         endless

@@ -1,4 +1,4 @@
-"""What the corpus usually does that its model cannot know: training transposes, so it has heard every piece in all keys.
+"""What the corpus usually does that its model cannot know: training transposes, so it has read every piece in all keys.
 
 In which keys pieces begin, and how low and high each part goes: a violin has nothing below its open G, a bass sings no B0.
 Written into the model file by training, and kept to where music is made from nothing or a part is added.
@@ -19,7 +19,7 @@ from melody.tokens.grammar import Mask
 from melody.tokens.usage import FIRST_PART, KEY
 from melody.tokens.vocabulary import KIND, Rows, Vocabulary
 
-_UNHEARD = 50.0  # nats: never chosen, but where limits leave nothing else all such pitches are as likely as without
+_RANGE_PENALTY = 50.0  # nats: never chosen, but where limits leave nothing else all such pitches are as likely as without
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class CorpusPrior:
         The tokens of the value that stand for keys.
     first_keys
         Log of how often its pieces begin in each key, (keys,); None if it says nothing of keys.
-    unheard
+    range_penalty
         Nats that a pitch costs which a part never has, (kinds, values); None if nothing is known.
     longest_run
         How often a part plays one pitch in a row, at most; infinity if nothing is known.
@@ -40,7 +40,7 @@ class CorpusPrior:
 
     keys: slice
     first_keys: NDArray[np.float64] | None
-    unheard: NDArray[np.float32] | None
+    range_penalty: NDArray[np.float32] | None
     longest_run: float
 
     @classmethod
@@ -52,13 +52,13 @@ class CorpusPrior:
         return cls(
             slice(vocabulary.value_starts[KEY], vocabulary.value_starts[KEY + 1]),
             np.log(counts + 1e-9) if counts is not None and known else None,
-            _unheard(vocabulary, _numbers(training.get("part_pitches"), (len(vocabulary.parts), 2))),
+            _range_penalty(vocabulary, _numbers(training.get("part_pitches"), (len(vocabulary.parts), 2))),
             run if isinstance(run, int) and run > 0 else math.inf,
         )
 
     def at_any_pitch(self) -> CorpusPrior:
         """The same for music that has begun somewhere else, and stays there."""
-        return replace(self, unheard=None)
+        return replace(self, range_penalty=None)
 
     def in_any_key(self) -> CorpusPrior:
         """The same for music whose key is given."""
@@ -76,24 +76,24 @@ class CorpusPrior:
         beginning
             Which streams are at their beginning, (streams,).
         """
-        if self.unheard is not None:
-            logits -= self.unheard[events[:, KIND]]
+        if self.range_penalty is not None:
+            logits -= self.range_penalty[events[:, KIND]]
         if self.first_keys is not None:
             where = beginning & (events[:, KIND] == KEY)
             if where.any():
                 logits[where, self.keys] = self.first_keys
 
 
-def _numbers(said: Any, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
+def _numbers(stored: Any, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
     """Numbers from a model file, of that shape; None if they are not."""
     try:
-        numbers = np.array(said, np.float64)
+        numbers = np.array(stored, np.float64)
     except (TypeError, ValueError):
         return None
     return numbers if numbers.shape == shape and np.isfinite(numbers).all() else None
 
 
-def _unheard(vocabulary: Vocabulary, ranges: NDArray[np.float64] | None) -> NDArray[np.float32] | None:
+def _range_penalty(vocabulary: Vocabulary, ranges: NDArray[np.float64] | None) -> NDArray[np.float32] | None:
     if ranges is None or not len(ranges):
         return None
     _, kinds, values, *_ = vocabulary.sizes
@@ -102,5 +102,5 @@ def _unheard(vocabulary: Vocabulary, ranges: NDArray[np.float64] | None) -> NDAr
     for part, (low, high) in enumerate(ranges):
         outside = (pitch < low) | (pitch > high)
         if not vocabulary.parts[part].is_drum and not outside.all():
-            found[FIRST_PART + part, vocabulary.first_pitch :][: len(pitch)] = _UNHEARD * outside
+            found[FIRST_PART + part, vocabulary.first_pitch :][: len(pitch)] = _RANGE_PENALTY * outside
     return found

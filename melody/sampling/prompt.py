@@ -10,18 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.piece import Key, Part, Piece
-from melody.sampling.constraints.base import Constraint, Masks
+from melody.sampling.constraints.constraint import Constraint, Masks
 from melody.sampling.constraints.observations import any_rhythm
 from melody.sampling.decoder import Frontier
+from melody.sampling.loaded import Source
 from melody.sampling.result import Result
-from melody.sampling.source import Source
 from melody.signatures import join_events
 from melody.tokens.fitting import fit
 from melody.tokens.grammar import Grammar
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import END, KIND, TIME, Rows, Vocabulary
 
-_HEARD_FOR_KEY = 64  # events by which the key is judged
+_EVENTS_FOR_KEY = 64  # events by which the key is found
 
 
 @dataclass(frozen=True)
@@ -64,13 +64,13 @@ def understood(vocabulary: Vocabulary, piece: Piece, *, octaves: int | None = No
     """
     octaves = _octaves_into_range(vocabulary, piece) if octaves is None else octaves
     joined, closed = _without_short_rests(vocabulary, piece)
-    wide = any_rhythm(vocabulary, piece) if keep_rhythm else vocabulary
-    fitted, remarks = fit(wide, joined.transpose(12 * octaves))
-    return Understood(fitted, octaves, (*_told(octaves), *closed, *remarks))
+    known = any_rhythm(vocabulary, piece) if keep_rhythm else vocabulary
+    fitted, remarks = fit(known, joined.transpose(12 * octaves))
+    return Understood(fitted, octaves, (*_octave_remarks(octaves), *closed, *remarks))
 
 
 def _without_short_rests(vocabulary: Vocabulary, piece: Piece) -> tuple[Piece, tuple[str, ...]]:
-    """The piece as a model of legato parts hears detached notes: up to the next if the rest is short and not known to it."""
+    """Detached notes as a model of implied durations reads them: up to the next if the rest is short and unknown to it."""
     duration, closed = piece.duration.copy(), 0
     for part in range(len(piece.parts) if any(vocabulary.implied_duration) else 0):
         own = np.flatnonzero(piece.part == part)
@@ -94,13 +94,13 @@ def with_key(source: Source, music: Understood) -> Understood:
         return music
     in_rhythm, _ = fit(source.vocabulary, music.piece)
     keys = [Key(0, fifths, mode) for fifths, mode in source.vocabulary.keys]
-    rows = [source.vocabulary.encode(replace(in_rhythm, keys=(key,)))[:_HEARD_FOR_KEY] for key in keys]
+    rows = [source.vocabulary.encode(replace(in_rhythm, keys=(key,)))[:_EVENTS_FOR_KEY] for key in keys]
     best = keys[int(source.nats([r[r[:, TIME] != END] for r in rows]).argmin())]
     remark = f"names no key; the model takes it for {best.name}"
     return Understood(replace(music.piece, keys=(best,)), music.octaves, (*music.remarks, remark))
 
 
-def _told(octaves: int) -> tuple[str, ...]:
+def _octave_remarks(octaves: int) -> tuple[str, ...]:
     if not octaves:
         return ()
     plural = "s" if abs(octaves) > 1 else ""
@@ -124,12 +124,12 @@ class Prompt:
 
     def start(self, bars: int | None, constraints: Sequence[Constraint] = ()) -> Frontier:
         """The state after the prompt, and masks set to go on for so many bars under those constraints."""
-        heard = self._heard()
-        end = _bar_line(heard, heard.length)
-        total = None if bars is None else int(np.sum(heard.bar_starts(end) < end)) + bars
-        begin = end if self._ends_elsewhere else heard.length
-        rows = self._without_last_rests(self._vocabulary.encode(heard)[:-1])
-        self._primed, self._heard_start, self.heard_end = rows, self._fitted_end - end, end
+        context = self._context()
+        end = _bar_line(context, context.length)
+        total = None if bars is None else int(np.sum(context.bar_starts(end) < end)) + bars
+        begin = end if self._ends_elsewhere else context.length
+        rows = self._without_last_rests(self._vocabulary.encode(context)[:-1])
+        self._primed, self._context_start, self.context_end = rows, self._fitted_end - end, end
         grammar = Grammar(self._vocabulary, 1, bars=total, start=begin, steady=True)
         return self._source.decoder.prime(Masks(grammar, constraints), rows)
 
@@ -140,7 +140,7 @@ class Prompt:
 
     @property
     def octaves(self) -> int:
-        """By how many octaves the model hears it higher."""
+        """By how many octaves the model reads it higher."""
         return self._octaves
 
     @property
@@ -152,7 +152,7 @@ class Prompt:
     @property
     def shift(self) -> tuple[int, int]:
         """Ticks and semitones from the music that follows, once there is a `start`, to the prompt's own world."""
-        return self._heard_start + self._end - self._fitted_end, -12 * self._octaves
+        return self._context_start + self._end - self._fitted_end, -12 * self._octaves
 
     def _without_last_rests(self, rows: Rows) -> Rows:
         """Without the rests at the very end: there the music is to go on."""
@@ -160,7 +160,7 @@ class Prompt:
         kept = np.flatnonzero(~self._vocabulary.is_rest(rows) | (tick < tick[-1]))
         return rows[: kept[-1] + 1]
 
-    def _heard(self) -> Piece:
+    def _context(self) -> Piece:
         """The last bars of the prompt that are no longer than the longest piece in training."""
         starts = self._fitted.bar_starts()
         notes = self._fitted.num_notes - np.searchsorted(self._fitted.onset, starts)  # from each bar on
@@ -169,23 +169,23 @@ class Prompt:
             return self._fitted
         last = self._prompt.last_bar  # counted back from it: rests before may be shorter than they are
         bars = f"bars {last - len(starts) + first + 1} to {last}"
-        self.remarks = (*self.remarks, f"longer than any piece in training: the model heard {bars}")
+        self.remarks = (*self.remarks, f"longer than any piece in training: the model reads {bars}")
         return self._fitted.slice(int(starts[first]), self._fitted.length)
 
-    def joined(self, rows: Rows, only_new: bool, told: str, key: Key | None = None) -> Result:
+    def joined(self, rows: Rows, only_new: bool, source_text: str, key: Key | None = None) -> Result:
         """Prompt and new events as one piece in the prompt's own tempo, instruments and octave; the new ones in that key."""
-        heard = int(self._vocabulary.is_note(self._primed).sum())
+        primed = int(self._vocabulary.is_note(self._primed).sum())
         whole = self._vocabulary.decode(np.concatenate([self._primed, rows]))
         parts, part = self._own_parts(rows)
         delta, semitones = self.shift
         columns: dict[str, Any] = {
-            "onset": whole.onset[heard:] + delta,
-            "duration": whole.duration[heard:],
-            "pitch": np.where(whole.is_drum, whole.pitch, whole.pitch + semitones)[heard:],
-            "velocity": whole.velocity[heard:],
+            "onset": whole.onset[primed:] + delta,
+            "duration": whole.duration[primed:],
+            "pitch": np.where(whole.is_drum, whole.pitch, whole.pitch + semitones)[primed:],
+            "velocity": whole.velocity[primed:],
             "part": part,
         }
-        texts = (*self._prompt.texts, told, *(f"prompt: {remark}" for remark in self.remarks))
+        texts = (*self._prompt.texts, source_text, *(f"prompt: {remark}" for remark in self.remarks))
         if only_new:
             new = replace(self._prompt, **columns, parts=parts, texts=texts, keys=(key,) if key else self._prompt.keys)
             first_bar = int(new.bar_starts(int(new.onset.min(initial=self._end)) + 1)[-1])

@@ -10,7 +10,7 @@ from melody.modelfile import ModelFile
 from melody.sampling.settings import SamplingSettings
 
 
-def provenance(file: ModelFile, settings: SamplingSettings, number: int, *words: str, **said: Any) -> str:
+def provenance(file: ModelFile, settings: SamplingSettings, number: int, *words: str, **others: Any) -> str:
     """Where one of several tunes comes from.
 
     Parameters
@@ -23,16 +23,16 @@ def provenance(file: ModelFile, settings: SamplingSettings, number: int, *words:
         Which of the tunes it is, from 0.
     words
         What else there is to say, such as the limits.
-    said
-        Other settings, by name; those that are None are not said.
+    others
+        Other settings, by name; those that are None are left out.
 
     Examples
     --------
     `melody 0.1.0, model fiddle 1a2b3c4d5e6f, seed 0, tune 1, temperature=0.8 bars=8`
     """
     default = asdict(SamplingSettings())
-    drawn = {k: v for k, v in asdict(settings).items() if k == "temperature" or v != default[k]}
-    drawn |= {name: value for name, value in said.items() if value is not None}
-    told = " ".join([*(f"{k}={v}" for k, v in drawn.items() if k not in ("seed", "max_notes")), *words])
+    shown = {k: v for k, v in asdict(settings).items() if k == "temperature" or v != default[k]}
+    shown |= {name: value for name, value in others.items() if value is not None}
+    written = " ".join([*(f"{k}={v}" for k, v in shown.items() if k not in ("seed", "max_notes")), *words])
     name = file.name or "melody"
-    return f"melody {__version__}, model {name} {file.fingerprint}, seed {settings.seed}, tune {number + 1}, {told}"
+    return f"melody {__version__}, model {name} {file.fingerprint}, seed {settings.seed}, tune {number + 1}, {written}"

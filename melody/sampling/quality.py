@@ -7,7 +7,7 @@ A fault is one of:
 - it does not end on a bar line (or as much before one as a pick-up took)
 - it does not end on the tonic of its key: the lowest note of the last onset is another
 - more than 8 times the same pitch in a row in one part
-- a bar is heard more than 4 times in a row, note for note
+- a bar sounds more than 4 times in a row, note for note
 - it has fewer than 3 different pitches (drums not counted), though it has 8 notes or more
 """
 
@@ -31,7 +31,7 @@ def faults(piece: Piece, *, ended: bool, start: int = 0) -> tuple[str, ...]:
     ended
         Whether the model ended it.
     start
-        Only music from this tick on is judged: the end of a prompt.
+        Only music from this tick on is looked at: the end of a prompt.
     """
     new = piece.select(piece.onset >= start)
     if not new.num_notes:
@@ -97,12 +97,12 @@ def run_of(part: Ints, pitch: Ints) -> int:
 
 
 def _bars_alike(piece: Piece) -> int:
-    """How often a bar with notes is heard in a row, at most."""
+    """How often a bar with notes sounds in a row, at most."""
     bar, position = piece.bar_and_position(piece.onset)
     notes = [position, piece.duration, piece.pitch, piece.part]
-    heard = [tuple(np.stack(notes)[:, bar == number].ravel().tolist()) for number in range(int(bar.max()) + 1)]
+    bars = [tuple(np.stack(notes)[:, bar == number].ravel().tolist()) for number in range(int(bar.max()) + 1)]
     longest = run = 0
-    for before, now in zip([(), *heard], heard):
+    for before, now in zip([(), *bars], bars):
         run = run + 1 if now and now == before else int(bool(now))
         longest = max(longest, run)
     return longest

@@ -2,8 +2,8 @@
 
 Penalties made for words divide the odds of every token that has come lately; a tune would lose its scale and its motifs.
 Here only a loop is penalised, which is what a model falls into at low temperature: a passage of at most 64 events, the
-same in time, part, pitch and duration, that has just been heard four times in a row without a break. From then on the odds
-of the note that would carry it on are divided by the penalty, once more with each further time round. A bar heard again, a
+same in time, part, pitch and duration, that has just been played four times in a row without a break. From then on the odds
+of the note that would carry it on are divided by the penalty, once more with each further time round. A bar played again, a
 phrase played twice, a tune as AABB are no loops; nor are rhythms, since only the pitch is penalised, never rests or changes.
 """
 
@@ -16,7 +16,7 @@ from melody.network import Floats
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, KIND, TIME, VALUE, Rows, Vocabulary
 
-HEARD = 4
+ROUNDS = 4
 LONGEST = 64
 
 
@@ -56,13 +56,13 @@ class Loops:
     def penalise(self, logits: Floats, events: Rows, streams: NDArray[np.int64]) -> Floats:
         """The logits of the value of events of these streams whose time and kind are chosen, less the penalty."""
         length = np.arange(1, LONGEST + 1)
-        heard = 1 + self._same[streams] // length  # times, each length of passage
+        rounds = 1 + self._same[streams] // length  # times, each length of passage
         time, kind, value = (self._recent[streams, :, field] for field in (TIME, KIND, VALUE))
-        loops = (heard >= HEARD) & (time == events[:, None, TIME]) & (kind == events[:, None, KIND])
+        loops = (rounds >= ROUNDS) & (time == events[:, None, TIME]) & (kind == events[:, None, KIND])
         loops &= (value >= self._vocabulary.first_pitch) & (kind >= FIRST_PART)
         logits = logits.copy()
         for row in np.flatnonzero(loops.any(axis=1)).tolist():
             for number in np.unique(value[row, loops[row]]).tolist():
-                times = heard[row, loops[row] & (value[row] == number)].max() - HEARD + 1
+                times = rounds[row, loops[row] & (value[row] == number)].max() - ROUNDS + 1
                 logits[row, number] -= times * self._nats
         return logits

@@ -26,10 +26,10 @@ from melody.sampling.keywords import (
     span_of,
     whole,
 )
+from melody.sampling.loaded import Source
 from melody.sampling.result import Result
 from melody.sampling.search import Search
 from melody.sampling.settings import VOICES_TEMPERATURE, SamplingSettings
-from melody.sampling.source import Source
 from melody.threads import one_thread
 
 if TYPE_CHECKING:

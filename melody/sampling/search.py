@@ -51,6 +51,6 @@ class Search:
         return self.best_of is not None or self.beam is not None
 
     @property
-    def drawn(self) -> int:
+    def num_samples(self) -> int:
         """How many are drawn."""
         return self.best_of or self.count

@@ -11,9 +11,9 @@ from typing import ClassVar
 import numpy as np
 
 from melody.piece import Ints
-from melody.sampling.constraints.base import Constraint
+from melody.sampling.constraints.constraint import Constraint
+from melody.sampling.constraints.joint_options import Options
 from melody.sampling.constraints.music import Event, Music
-from melody.sampling.constraints.options import Options
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Mask
 from melody.tokens.usage import FIRST_PART
@@ -78,7 +78,7 @@ class Counterpoint(Constraint):
         perfect = np.isin(was, PERFECT) & (before != _SILENT)  # (streams, voices)
         becomes = up[..., None] * (self._pitches - now[..., None]) % 12  # (streams, voices, pitches)
         found: Mask = (perfect[..., None] & (becomes == was[..., None])).any(axis=1)
-        return found & (self._pitches != own[:, None])
+        return np.asarray(found & (self._pitches != own[:, None]))
 
     def push(self, music: Music, event: Event) -> None:
         """As `Constraint.push`."""

@@ -14,7 +14,7 @@ from melody.network import Floats
 from melody.tokens.grammar import Mask
 
 
-def going_on(logits: Floats, legal: Mask, beyond: Mask) -> Floats:
+def going_on(logits: Floats, legal: Mask, past_end: Mask) -> Floats:
     """Logits of the time with those beyond the end added to those of what is later and may still come.
 
     Parameters
@@ -23,17 +23,17 @@ def going_on(logits: Floats, legal: Mask, beyond: Mask) -> Floats:
         Of the time of the next event, (streams, times); the first is that of END, the second that of the same tick.
     legal
         Which times may come, (streams, times).
-    beyond
-        Which times the number of bars forbids, (streams, times), see `melody.tokens.grammar.Grammar.beyond`.
+    past_end
+        Which times the number of bars forbids, (streams, times), see `melody.tokens.grammar.Grammar.past_end`.
     """
     later = legal.copy()
     later[:, 1] = False
-    rows = np.flatnonzero(beyond.any(axis=1) & later.any(axis=1) & legal[:, 1])
+    rows = np.flatnonzero(past_end.any(axis=1) & later.any(axis=1) & legal[:, 1])
     if not len(rows):
         return logits
     own = logits[rows].astype(np.float64)
     within = np.logaddexp.reduce(np.where(later[rows], own, -np.inf), axis=1)
-    both = np.logaddexp.reduce(np.where(later[rows] | beyond[rows], own, -np.inf), axis=1)
+    both = np.logaddexp.reduce(np.where(later[rows] | past_end[rows], own, -np.inf), axis=1)
     moved = logits.copy()
     moved[rows] += (np.where(later[rows], (both - within)[:, None], 0.0)).astype(logits.dtype)
     return moved

@@ -109,7 +109,7 @@ class _Now:
     @cached_property
     def is_header(self) -> Mask:
         """Where a piece has not begun."""
-        return (self.ticks == 0) & ~self.standing.begun[:, None]
+        return np.asarray((self.ticks == 0) & ~self.standing.begun[:, None])
 
 
 class Music(PerStream):

@@ -7,10 +7,10 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from melody.piece import Ints
-from melody.sampling.constraints.base import Constraint
+from melody.sampling.constraints.constraint import Constraint
+from melody.sampling.constraints.joint_options import Due, Following, Options
 from melody.sampling.constraints.music import NEVER, Event, Music
 from melody.sampling.constraints.observations import ONSET_OR_REST, REST, Observations, known_steps
-from melody.sampling.constraints.options import Due, Following, Options
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Mask
 from melody.tokens.usage import FIRST_PART
@@ -141,7 +141,7 @@ class Observed(Constraint):
         line = music.ticks - music.position
         own = np.searchsorted(self._observations.tick[self._observations.rows[:, TIME] != END], [line, line + bar])
         first, last = np.maximum(own[0], expected.number[:, None]), own[1]
-        return np.maximum(notes[last] - notes[np.minimum(first, len(notes) - 1)], 0)
+        return np.asarray(np.maximum(notes[last] - notes[np.minimum(first, len(notes) - 1)], 0))
 
     def _following(self, expected: _Next) -> Following:
         number = self._next_notes[expected.number]  # (streams, parts)
@@ -183,7 +183,7 @@ class Observed(Constraint):
     @staticmethod
     def _is_exact(expected: _Next, events: Rows, tick: Ints) -> Mask:
         """Whether an event is the observed one that is expected, and observed as it is."""
-        return expected.is_at(tick, events[:, KIND]) & (expected.form != ONSET_OR_REST)
+        return np.asarray(expected.is_at(tick, events[:, KIND]) & (expected.form != ONSET_OR_REST))
 
     def push(self, music: Music, event: Event) -> None:
         """As `Constraint.push`."""

@@ -29,7 +29,7 @@ _BLOCK = 64  # events for which random numbers are drawn at once
 
 
 @dataclass(frozen=True)
-class Drawn:
+class Sample:
     """The events of a tune.
 
     Parameters
@@ -103,7 +103,7 @@ class Streams:
         if any(job in jobs for job in self._jobs):
             self._keep(np.array([i for i, job in enumerate(self._jobs) if job not in jobs], np.int64))
 
-    def step(self) -> list[tuple[Job, Drawn | None]]:
+    def step(self) -> list[tuple[Job, Sample | None]]:
         """One more event for each tune; those that have ended so, None for one that came to a dead end."""
         if self._is_limited:
             self._frontier.masks.must_close = self._own.count >= self._most
@@ -113,7 +113,7 @@ class Streams:
         if self._is_limited:
             stuck |= late & (events[:, TIME] != END)
         ended = (events[:, TIME] == END) | late | stuck
-        found = [(self._jobs[i], None if stuck[i] else self._drawn(i)) for i in np.flatnonzero(ended).tolist()]
+        found = [(self._jobs[i], None if stuck[i] else self._sample(i)) for i in np.flatnonzero(ended).tolist()]
         if found:
             going = np.flatnonzero(~ended)
             self._keep(going)
@@ -121,9 +121,9 @@ class Streams:
         self._push(events)
         return found
 
-    def _drawn(self, stream: int) -> Drawn:
+    def _sample(self, stream: int) -> Sample:
         nats, removed, tokens = self._own.weights[stream].tolist()
-        return Drawn(self._own.events_of(stream), nats if self._weigh else float("nan"), removed / max(tokens, 1))
+        return Sample(self._own.events_of(stream), nats if self._weigh else float("nan"), removed / max(tokens, 1))
 
     def _keep(self, going: Ints) -> None:
         """Go on with these streams alone."""
@@ -154,20 +154,20 @@ class Streams:
                 self._choose_alone(step, field, mask, np.flatnonzero(~sure), chance[:, field], alone)
         events = step.finished()
         encoded, counted = self._decoder.vocabulary.field_mask(events), changes_nothing(events)
-        for of, logits, wide, narrow in weighed:
-            self._own.weights += _weights(logits, wide | narrow, narrow, events[:, of], encoded[:, of], counted)
+        for of, logits, unconstrained, narrow in weighed:
+            self._own.weights += _weights(logits, unconstrained | narrow, narrow, events[:, of], encoded[:, of], counted)
         return events, ~step.has_next
 
     def _choose_alone(
         self, step: Step, field: int, mask: Mask, unsure: Ints, chance: NDArray[np.float64], alone: _Alone
     ) -> None:
-        """Choose a field anew from what the model makes of each unsure stream by itself, where it matters."""
+        """Choose a field again from what the model makes of each unsure stream by itself, where it matters."""
         matters = (
             self._decoder.vocabulary.field_mask(step.events)[:, field] if field > TIME else np.asarray(mask.any(axis=1))
         )
         for stream in unsure[matters[unsure]].tolist():
             one = np.array([stream])
-            logits = self._without_loops(field, step.logits(field, mask, one, alone.trunks(stream)), step.events, one)
+            logits = self._without_loops(field, step.logits(field, mask, one, alone.head_layers(stream)), step.events, one)
             step.events[one, field] = choose(logits, mask[one], chance[one], self._settings, field)
 
     def _without_loops(self, field: int, logits: Floats, events: Rows, streams: Ints | None = None) -> Floats:
@@ -247,15 +247,17 @@ class _Alone:
         self._streams = streams
         self._found: dict[int, Floats] = {}
 
-    def trunks(self, stream: int) -> Floats:
+    def head_layers(self, stream: int) -> Floats:
         if stream not in self._found:
             self._found[stream] = self._streams.read_alone(stream)
         return self._found[stream]
 
 
-def _weights(logits: Floats, wide: Mask, narrow: Mask, tokens: Ints, encoded: Mask, counted: Mask) -> NDArray[np.float64]:
+def _weights(
+    logits: Floats, unconstrained: Mask, narrow: Mask, tokens: Ints, encoded: Mask, counted: Mask
+) -> NDArray[np.float64]:
     """The nats of chosen tokens, where they are `counted`, and what constraints took from their field, (streams, 3)."""
-    shares = np.where(wide | ~wide.any(axis=1, keepdims=True), logits.astype(np.float64), -np.inf)
+    shares = np.where(unconstrained | ~unconstrained.any(axis=1, keepdims=True), logits.astype(np.float64), -np.inf)
     shares -= np.logaddexp.reduce(shares, axis=1, keepdims=True)
     nats = -shares[np.arange(len(tokens)), tokens]
     removed = np.maximum(1 - (np.exp(shares) * narrow).sum(axis=1), 0)  # rounding goes below

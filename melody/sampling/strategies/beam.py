@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from melody.errors import SamplingError
 from melody.sampling.decoder import Decoder, Frontier, Step, changes_nothing
 from melody.sampling.settings import SamplingSettings
-from melody.sampling.strategies.ancestral import TO_CLOSE, Drawn
+from melody.sampling.strategies.ancestral import TO_CLOSE, Sample
 from melody.tokens.grammar import Mask
 from melody.tokens.vocabulary import END, FIELDS, TIME, Rows
 
@@ -36,7 +36,7 @@ def check_width(width: int) -> None:
         raise SamplingError(f"a beam of {width} was asked for; it must be from 1 to {MAX_WIDTH}, usually 4 to 16")
 
 
-def check_nothing_is_drawn(settings: SamplingSettings) -> None:
+def check_no_chance(settings: SamplingSettings) -> None:
     """Refuse settings of how tokens are drawn by chance.
 
     Raises
@@ -72,9 +72,9 @@ class Beam:
         self._tunes = np.zeros((1, 0, len(FIELDS)), np.int64)  # the events of each beginning
         self._likelihood = _Likelihood(np.zeros(1), np.zeros(1), np.zeros(1))
         self._nats = np.zeros(1)  # of the notes, rests and end of each
-        self._ended: list[tuple[float, Drawn]] = []
+        self._ended: list[tuple[float, Sample]] = []
 
-    def run(self) -> Drawn:
+    def run(self) -> Sample:
         """The likeliest tune.
 
         Raises
@@ -98,7 +98,7 @@ class Beam:
     def _end(self, number: int) -> None:
         of, rows = self._likelihood, self._tunes[number]
         removed = float(of.removed[number] / max(of.tokens[number], 1))
-        self._ended.append((of.total[number] / max(len(rows), 1), Drawn(rows, float(self._nats[number]), removed)))
+        self._ended.append((of.total[number] / max(len(rows), 1), Sample(rows, float(self._nats[number]), removed)))
 
     def _step(self) -> None:
         """One more event for each beginning, and the likeliest of all that come of them."""
@@ -130,8 +130,8 @@ class Beam:
         empty = ~self._decoder.vocabulary.field_mask(step.events)[:, field] if field > TIME else np.zeros(len(mask), bool)
         logits = step.logits(field, mask)
         assert step.masks is not None
-        wide = step.masks.unconstrained
-        gained = np.where(wide, logits.astype(np.float64), -np.inf)
+        unconstrained = step.masks.unconstrained
+        gained = np.where(unconstrained, logits.astype(np.float64), -np.inf)
         gained -= np.logaddexp.reduce(gained, axis=1, keepdims=True, initial=-1e300)
         of, lost = self._likelihood, 1 - np.exp(np.where(mask, gained, -np.inf)).sum(axis=1)
         removed, tokens = of.removed + np.where(empty, 0, lost), of.tokens + ~empty
@@ -144,7 +144,7 @@ class Beam:
         self._likelihood = _Likelihood(total[kept], removed[parents], tokens[parents])
         step.take(parents)
         step.events[:, field] = kept % mask.shape[1]
-        return parents
+        return np.asarray(parents)
 
 
 class _Likelihood(NamedTuple):

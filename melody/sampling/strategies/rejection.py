@@ -1,6 +1,6 @@
 """Tunes drawn until each is worth keeping, the batch kept full meanwhile.
 
-A tune whose ending is not as it should be is drawn anew, from its beginning: what is kept is drawn from all that the model
+A tune whose ending is not as it should be is drawn again, from its beginning: what is kept is drawn from all that the model
 writes and that ends well, as often as the model writes it. Which attempt is kept does not depend on when it is made: it is
 the first in their order that is worth 1, or the best of the first so many. So further attempts may be made before it is
 known whether they are needed, which costs little while there is room in the batch.
@@ -12,12 +12,12 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from melody.errors import SamplingError
-from melody.sampling.strategies.ancestral import Drawn, Job, Streams
+from melody.sampling.strategies.ancestral import Job, Sample, Streams
 
 ATTEMPTS = 20  # at a tune that comes to dead ends
 ENDINGS = 16  # tunes drawn until one is worth 1
 _AHEAD = 16  # streams, up to which attempts are made that may not be needed
-Worth = Callable[[Drawn], float]
+Worth = Callable[[Sample], float]
 
 
 class Draws:
@@ -38,11 +38,11 @@ class Draws:
     def __init__(self, streams: Streams, count: int, together: int, worth: Worth | None) -> None:
         self._streams, self._count, self._together, self._worth = streams, count, together, worth
         self._tunes: dict[int, _Tune] = {}  # those being made
-        self._anew: deque[_Tune] = deque()  # of these, the ones of which no attempt is being made
-        self._found: dict[int, Drawn] = {}
+        self._to_retry: deque[_Tune] = deque()  # of these, the ones of which no attempt is being made
+        self._found: dict[int, Sample] = {}
         self._next = 0
 
-    def run(self) -> list[Drawn]:
+    def run(self) -> list[Sample]:
         """All of them.
 
         Raises
@@ -52,13 +52,13 @@ class Draws:
         """
         return list(self.each())
 
-    def each(self) -> Iterator[Drawn]:
+    def each(self) -> Iterator[Sample]:
         """The same one by one, each as soon as it and those before it are made."""
         for number in range(self._count):
             while number not in self._found:
                 self._fill()
-                for job, drawn in self._streams.step():
-                    self._take(job, drawn)
+                for job, sample in self._streams.step():
+                    self._take(job, sample)
             yield self._found.pop(number)
 
     def _fill(self) -> None:
@@ -72,8 +72,8 @@ class Draws:
 
     def _needed(self) -> _Tune | None:
         """A tune of which another attempt must be made."""
-        if self._anew:
-            return self._anew.popleft()
+        if self._to_retry:
+            return self._to_retry.popleft()
         if self._next == self._count:
             return None
         tune = self._tunes[self._next] = _Tune(self._next)
@@ -84,22 +84,22 @@ class Draws:
         """The tune of which the fewest attempts are being made, if another is likely to be needed."""
         if self._worth is None:
             return None
-        likely = (tune for tune in self._tunes.values() if tune.begun < min(2 * tune.judged + 2, ENDINGS))
-        return min(likely, key=lambda tune: tune.begun - tune.judged, default=None)
+        likely = (tune for tune in self._tunes.values() if tune.begun < min(2 * tune.assessed + 2, ENDINGS))
+        return min(likely, key=lambda tune: tune.begun - tune.assessed, default=None)
 
-    def _take(self, job: Job, drawn: Drawn | None) -> None:
+    def _take(self, job: Job, sample: Sample | None) -> None:
         """An attempt has come to its end."""
         tune = self._tunes.get(job.number)
         if tune is None:  # an earlier attempt has just been kept
             return
-        tune.waiting[job.attempt] = drawn
-        tune.judge(self._worth)
+        tune.waiting[job.attempt] = sample
+        tune.assess(self._worth)
         if tune.best and tune.is_done:
             self._found[tune.number] = tune.best
             del self._tunes[tune.number]
-            self._streams.drop({Job(tune.number, attempt) for attempt in range(tune.judged, tune.begun)})
-        elif tune.begun == tune.judged:
-            self._anew.append(tune)
+            self._streams.drop({Job(tune.number, attempt) for attempt in range(tune.assessed, tune.begun)})
+        elif tune.begun == tune.assessed:
+            self._to_retry.append(tune)
 
 
 class _Tune:
@@ -107,38 +107,38 @@ class _Tune:
 
     Attributes
     ----------
-    begun, judged
+    begun, assessed
         How many have begun, and of how many it is known what they are worth; the others are being made or `waiting` for one
         before them.
     best
-        The best of those judged.
+        The best of those assessed.
     """
 
     def __init__(self, number: int) -> None:
-        self.number, self.begun, self.judged = number, 0, 0
-        self.waiting: dict[int, Drawn | None] = {}
-        self.best: Drawn | None = None
+        self.number, self.begun, self.assessed = number, 0, 0
+        self.waiting: dict[int, Sample | None] = {}
+        self.best: Sample | None = None
         self._worth = -1.0
 
     @property
     def is_done(self) -> bool:
         """Whether the best is taken, if there is one."""
-        return self._worth >= 1 or self.judged >= ENDINGS
+        return self._worth >= 1 or self.assessed >= ENDINGS
 
     def begin(self) -> Job:
         """One more attempt."""
         self.begun += 1
         return Job(self.number, self.begun - 1)
 
-    def judge(self, worth: Worth | None) -> None:
-        """Judge the attempts whose turn it is."""
-        while self.judged in self.waiting and not (self.best and self.is_done):
-            drawn = self.waiting.pop(self.judged)
-            self.judged += 1
-            found = -1.0 if drawn is None else worth(drawn) if worth else 1.0
+    def assess(self, worth: Worth | None) -> None:
+        """Assess the attempts whose turn it is."""
+        while self.assessed in self.waiting and not (self.best and self.is_done):
+            sample = self.waiting.pop(self.assessed)
+            self.assessed += 1
+            found = -1.0 if sample is None else worth(sample) if worth else 1.0
             if found > self._worth:
-                self.best, self._worth = drawn, found
-        if self.best is None and self.judged == ATTEMPTS:
+                self.best, self._worth = sample, found
+        if self.best is None and self.assessed == ATTEMPTS:
             raise SamplingError(
                 f"the limits leave no way on: tune {self.number + 1} came to a dead end in each of {ATTEMPTS} tries; "
                 "loosen one of them"

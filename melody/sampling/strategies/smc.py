@@ -4,7 +4,7 @@ Every particle is sampled event by event among what the observed events leave po
 probability that the model gives to what was left possible: of an observed event that is its probability, of a free one the
 share that leads nowhere is missing. So particles that make the observed events likely weigh more (importance sampling;
 Doucet and Johansen 2009, "A tutorial on particle filtering and smoothing"). Where the weights have become uneven and there
-is still something free, particles are drawn anew by weight, and go on from there independently (systematic resampling).
+is still something free, particles are drawn again by weight, and go on from there independently (systematic resampling).
 
 The weights are the model's own, at temperature 1 and without top-k and top-p, whatever the free events are drawn with; they
 contain the decoder's corpus prior.
@@ -40,7 +40,7 @@ class Particles:
     observed
         How many events are observed in all.
     resampled
-        Of each number of observed events that have come, whether particles may be drawn anew there, (observed + 1,).
+        Of each number of observed events that have come, whether particles may be drawn again there, (observed + 1,).
     count
         How many particles.
     settings
@@ -153,7 +153,7 @@ class Particles:
         self._go_on_from(particles)
 
     def _resample(self) -> None:
-        """Draw the particles anew by their weights, if these are uneven or particles have gone."""
+        """Draw the particles again by their weights, if these are uneven or particles have gone."""
         share = np.exp(self.weights - self.weights.max())
         share /= share.sum()
         if len(share) == self._count and np.sum(share**2) * self._count < 2:  # as good as half of them or more

@@ -14,13 +14,13 @@ from melody.errors import SamplingError, VocabularyError
 from melody.limits import Limits, check
 from melody.limits.lookups import allowed_parts, allowed_pitches
 from melody.piece import Ints, Piece
-from melody.sampling.constraints.base import Constraint, Masks
+from melody.sampling.constraints.constraint import Constraint, Masks
 from melody.sampling.constraints.user import user_limits
+from melody.sampling.loaded import Source
 from melody.sampling.prompt import Prompt
 from melody.sampling.result import Result
 from melody.sampling.search import Search
 from melody.sampling.settings import SamplingSettings
-from melody.sampling.source import Source
 from melody.sampling.tasks.generate import best, broken_off, described, ranked, sampled
 from melody.sampling.tasks.limited import in_octave
 from melody.score.names import pitch_name
@@ -104,12 +104,12 @@ def limits_after(vocabulary: Vocabulary, prompt: Prompt, limits: Limits) -> list
     for number, player in prompt.players.items():
         parts[number] = own.parts[player]
     limits = in_octave(limits, vocabulary, prompt.octaves)
-    heard = replace(vocabulary, parts=tuple(parts))
-    check(replace(limits, metre=metre if limits.grid else None, tempo=None), heard)
+    as_played = replace(vocabulary, parts=tuple(parts))
+    check(replace(limits, metre=metre if limits.grid else None, tempo=None), as_played)
     before = _last_pitches(vocabulary, prompt, limits)
-    _check_reach(heard, limits, own, prompt, before[0])
-    plays = allowed_parts(limits, heard)
-    return user_limits(vocabulary, limits, origin=prompt.heard_end, parts=plays, before=before)
+    _check_reach(as_played, limits, own, prompt, before[0])
+    plays = allowed_parts(limits, as_played)
+    return user_limits(vocabulary, limits, origin=prompt.context_end, parts=plays, before=before)
 
 
 def _check_frame(prompt: Piece, metre: tuple[int, int], limits: Limits) -> None:

@@ -10,18 +10,18 @@ import numpy as np
 
 from melody.errors import SamplingError
 from melody.limits import Limits, check
-from melody.sampling.constraints.base import Constraint, Masks
+from melody.sampling.constraints.constraint import Constraint, Masks
 from melody.sampling.constraints.user import user_limits
 from melody.sampling.constraints.user.headers import with_headers
 from melody.sampling.decoder import Decoder, Frontier
+from melody.sampling.loaded import LONGEST, Source
 from melody.sampling.provenance import provenance
 from melody.sampling.quality import MOST_IN_A_ROW, ends_well, faults, longest_run
 from melody.sampling.result import Result
 from melody.sampling.search import Search
 from melody.sampling.settings import SamplingSettings
-from melody.sampling.source import LONGEST, Source
-from melody.sampling.strategies.ancestral import Drawn, Streams
-from melody.sampling.strategies.beam import Beam, check_nothing_is_drawn
+from melody.sampling.strategies.ancestral import Sample, Streams
+from melody.sampling.strategies.beam import Beam, check_no_chance
 from melody.sampling.strategies.rejection import Draws
 from melody.tokens.grammar import Grammar
 from melody.tokens.vocabulary import END, TIME
@@ -58,17 +58,17 @@ def new_tunes(source: Source, search: Search, limits: Limits, settings: Sampling
     start = source.decoder.begin(Masks(grammar, constraints))
     may_redraw = not (search.ranks or settings.any_ending or settings.temperature == 0)
     worth = partial(ending_worth, source, is_forced=limits.bars is not None) if may_redraw else None
-    drawn = sampled(source.decoder, start, search, settings, source.most_events(settings, limits.bars), worth)
-    return (_tune(source, tune, number, search, limits, settings) for number, tune in enumerate(drawn))
+    samples = sampled(source.decoder, start, search, settings, source.most_events(settings, limits.bars), worth)
+    return (_tune(source, tune, number, search, limits, settings) for number, tune in enumerate(samples))
 
 
-def _tune(source: Source, drawn: Drawn, number: int, search: Search, limits: Limits, settings: SamplingSettings) -> Result:
+def _tune(source: Source, sample: Sample, number: int, search: Search, limits: Limits, settings: SamplingSettings) -> Result:
     texts = (described(source, settings, number, limits, search),)
     title = f"{source.file.name or 'melody'}, seed {settings.seed}, tune {number + 1}"
-    piece = source.vocabulary.decode(drawn.rows, title=title, texts=texts)
-    remarks = broken_off(drawn, source.most_events(settings, limits.bars), settings, limits.bars)
-    made = Result(with_headers(piece, limits), removed=drawn.removed, remarks=remarks, seed=settings.seed)
-    return ranked(made, drawn) if search.ranks else made
+    piece = source.vocabulary.decode(sample.rows, title=title, texts=texts)
+    remarks = broken_off(sample, source.most_events(settings, limits.bars), settings, limits.bars)
+    made = Result(with_headers(piece, limits), removed=sample.removed, remarks=remarks, seed=settings.seed)
+    return ranked(made, sample) if search.ranks else made
 
 
 def sampled(
@@ -77,42 +77,42 @@ def sampled(
     search: Search,
     settings: SamplingSettings,
     most: int,
-    worth: Callable[[Drawn], float] | None = None,
-) -> Iterable[Drawn]:
+    worth: Callable[[Sample], float] | None = None,
+) -> Iterable[Sample]:
     """As many sequences of events as the search wants, with what is known of them.
 
-    One that is not worth 1 is drawn anew, a few times, and the best one taken.
+    One that is not worth 1 is drawn again, a few times, and the best one taken.
     """
     if search.beam is not None:
-        check_nothing_is_drawn(settings)
+        check_no_chance(settings)
         return [Beam(decoder, start, search.beam, most).run()]
     streams = Streams(decoder, start, settings, most, weigh=search.ranks)
     at_once = min(max(_MASK_BYTES // start.masks.entries, 1), _STREAMS)  # as many as there is memory for their masks
-    return Draws(streams, search.drawn, at_once, worth).each()
+    return Draws(streams, search.num_samples, at_once, worth).each()
 
 
-def ending_worth(source: Source, drawn: Drawn, is_forced: bool) -> float:
+def ending_worth(source: Source, sample: Sample, is_forced: bool) -> float:
     """How good the ending of a tune is, 0 to 1; 0, too, if it plays one pitch more often in a row than the corpus does.
 
     An ending that is forced may stand where the model would not end.
     """
-    if len(drawn.rows) >= LONGEST:  # it would take as long again, and end no better
+    if len(sample.rows) >= LONGEST:  # it would take as long again, and end no better
         return 1.0
-    piece, most = source.vocabulary.decode(drawn.rows), max(source.prior.longest_run, MOST_IN_A_ROW)
-    if not (has_ended(drawn) and ends_well(piece)) or longest_run(piece) > most:
+    piece, most = source.vocabulary.decode(sample.rows), max(source.prior.longest_run, MOST_IN_A_ROW)
+    if not (has_ended(sample) and ends_well(piece)) or longest_run(piece) > most:
         return 0.0
     if not is_forced:
         return 1.0
-    last_note = int(np.flatnonzero(source.vocabulary.is_note(drawn.rows))[-1])
-    return min(float(np.exp(-source.decoder.score([drawn.rows])[0, last_note + 1 :].sum())) / _LEAST, 1.0)
+    last_note = int(np.flatnonzero(source.vocabulary.is_note(sample.rows))[-1])
+    return min(float(np.exp(-source.decoder.score([sample.rows])[0, last_note + 1 :].sum())) / _LEAST, 1.0)
 
 
-def has_ended(drawn: Drawn) -> bool:
+def has_ended(sample: Sample) -> bool:
     """Whether the model ended it; it was broken off otherwise."""
-    return bool(len(drawn.rows)) and bool(drawn.rows[-1, TIME] == END)
+    return bool(len(sample.rows)) and bool(sample.rows[-1, TIME] == END)
 
 
-def broken_off(drawn: Drawn, most: int, settings: SamplingSettings, bars: int | None) -> tuple[str, ...]:
+def broken_off(sample: Sample, most: int, settings: SamplingSettings, bars: int | None) -> tuple[str, ...]:
     """That the model did not end a tune, if it did not and nobody asked for so many events.
 
     Raises
@@ -120,7 +120,7 @@ def broken_off(drawn: Drawn, most: int, settings: SamplingSettings, bars: int | 
     SamplingError
         If bars were to be filled and are not.
     """
-    if has_ended(drawn) or len(drawn.rows) < most or settings.max_notes:
+    if has_ended(sample) or len(sample.rows) < most or settings.max_notes:
         return ()
     if bars is not None:
         raise SamplingError(
@@ -129,11 +129,11 @@ def broken_off(drawn: Drawn, most: int, settings: SamplingSettings, bars: int | 
     return (f"the model did not end it: it was broken off after {most:,} events; ask for a number of bars",)
 
 
-def ranked(made: Result, drawn: Drawn) -> Result:
+def ranked(made: Result, sample: Sample) -> Result:
     """The same with its likelihood a note and its faults."""
     notes = max(int(np.sum(made.piece.onset >= made.first_tick)), 1)
-    wrong = faults(made.piece, ended=has_ended(drawn), start=made.first_tick)
-    return replace(made, nats=drawn.nats / notes, faults=wrong)
+    wrong = faults(made.piece, ended=has_ended(sample), start=made.first_tick)
+    return replace(made, nats=sample.nats / notes, faults=wrong)
 
 
 def best(made: Sequence[Result], count: int) -> list[Result]:

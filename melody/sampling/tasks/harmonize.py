@@ -1,8 +1,8 @@
 """Voices under a given melody, with a model of several parts of which the first is the melody's, as in chorales.
 
-The melody's events are given, the other parts are free from its first note to its last, and many ways are sampled side
-by side (`melody.sampling.strategies.smc`): those that make the melody's next note unlikely die out, so that the
-harmony leads to what comes. The melody itself is never changed. If the model has no rhythm for it, the voices are written to
+The melody's events are observed, the other parts are free from its first note to its last, and many settings are sampled
+side by side (`melody.sampling.strategies.smc`): those that make the melody's next note unlikely die out, so that the harmony
+leads to what comes. The melody itself is never changed. If the model has no rhythm for it, the voices are written to
 the nearest rhythm that it has, and then stretched to the melody's own.
 """
 
@@ -18,16 +18,16 @@ import numpy as np
 from melody.errors import SamplingError
 from melody.limits import Limits
 from melody.piece import Ints, Piece
-from melody.sampling.constraints.base import Constraint
+from melody.sampling.constraints.constraint import Constraint
 from melody.sampling.constraints.counterpoint import Counterpoint
 from melody.sampling.constraints.observations import aligned, decoded, observe, timed
 from melody.sampling.constraints.user.pitch import Pitches
+from melody.sampling.loaded import Source
 from melody.sampling.prompt import understood
 from melody.sampling.provenance import provenance
 from melody.sampling.result import Result
 from melody.sampling.search import Search
 from melody.sampling.settings import VOICES_TEMPERATURE, SamplingSettings
-from melody.sampling.source import Source
 from melody.sampling.tasks.generate import new_tunes
 from melody.sampling.tasks.limited import Reading, pitches_within, refuse
 from melody.sampling.tasks.observing import filling
@@ -46,7 +46,7 @@ _OF_THE_MELODY = {
     "instruments": "the model's voices sing under the melody, each of them",
     "velocity": "the voices are as loud as the melody",
 }
-_TUNES, _EVENTS = 8, 48  # that show where the model's first part sings
+_TUNES, _EVENTS = 8, 48  # that show where the model's first part lies
 
 
 def harmonize(
@@ -74,7 +74,7 @@ def harmonize(
     strict
         Whether no two voices may move in parallel fifths or octaves (`melody.sampling.constraints.counterpoint`).
     candidates
-        How many ways are sampled side by side, 1 to 1,000.
+        How many settings are sampled side by side, 1 to 1,000.
     count
         Each has a random stream of its own, so the third is the same whether three are asked for or ten.
     limits
@@ -100,10 +100,12 @@ def harmonize(
     refuse(limits, _OF_THE_MELODY)
     setting = _Setting(source, melody, key)
     also = [*([Counterpoint(source.vocabulary)] if strict else []), *setting.constraints(limits, ranges)]
-    sung = [setting.sung(also, candidates, settings, np.random.default_rng([settings.seed, n])) for n in range(count)]
+    harmonized = [
+        setting.harmonized(also, candidates, settings, np.random.default_rng([settings.seed, n])) for n in range(count)
+    ]
     parallels = "" if strict else " parallels=allowed"
-    said = f"candidates={candidates}{parallels}, voices under the melody{_told(limits, ranges)}"
-    return [harmony.with_text(provenance(source.file, settings, n, said)) for n, harmony in enumerate(sung)]
+    description = f"candidates={candidates}{parallels}, voices under the melody{_limits_text(limits, ranges)}"
+    return [harmony.with_text(provenance(source.file, settings, n, description)) for n, harmony in enumerate(harmonized)]
 
 
 class _Setting:
@@ -117,34 +119,34 @@ class _Setting:
         number = int(melody.part[0])
         self._melody = replace(melody, part=np.zeros_like(melody.part), parts=(melody.parts[number],))
         self._scale = melody.ticks_per_quarter // grid
-        heard = self._melody.resolution(grid) if self._scale > 1 else self._melody
-        self._start = int(heard.bar_starts(int(heard.onset[0]) + 1)[-1])  # silent bars before are not heard
-        heard = heard.slice(self._start, heard.length)
-        heard = replace(heard, parts=self._vocabulary.parts[:1], keys=_named_keys(self._vocabulary, heard, key))
-        guessed = key is None and heard.keys and not self._melody.keys
-        self._told = (f"names no key; by its notes it is taken for {heard.keys[0].name}",) if guessed else ()
-        octaves = _octaves_to_sing(source, heard)
-        self._music = understood(self._vocabulary, heard, octaves=octaves, keep_rhythm=True)
+        read = self._melody.resolution(grid) if self._scale > 1 else self._melody
+        self._start = int(read.bar_starts(int(read.onset[0]) + 1)[-1])  # silent bars before are not read
+        read = read.slice(self._start, read.length)
+        read = replace(read, parts=self._vocabulary.parts[:1], keys=_named_keys(self._vocabulary, read, key))
+        guessed = key is None and read.keys and not self._melody.keys
+        self._key_remark = (f"names no key; by its notes it is taken for {read.keys[0].name}",) if guessed else ()
+        octaves = _octaves_to_sing(source, read)
+        self._music = understood(self._vocabulary, read, octaves=octaves, keep_rhythm=True)
         lower = np.arange(len(self._vocabulary.parts)) > 0
         piece = self._music.piece
         first, last = int(piece.onset[0]), piece.length
-        self._given = observe(self._vocabulary, piece, lower, first, last, to_the_end=True)
-        self._frame = aligned(self._vocabulary, self._given)
+        self._observed = observe(self._vocabulary, piece, lower, first, last, to_the_end=True)
+        self._aligned = aligned(self._vocabulary, self._observed)
 
-    def sung(
+    def harmonized(
         self, also: Sequence[Constraint], candidates: int, settings: SamplingSettings, random: np.random.Generator
     ) -> Result:
         """One way to set the melody."""
-        decoder, frame = self._source.decoder.without_key_prior(), self._frame
-        particles = filling(decoder, frame, also, candidates, settings, random)
+        decoder, observations = self._source.decoder.without_key_prior(), self._aligned
+        particles = filling(decoder, observations, also, candidates, settings, random)
         particles.run()
-        before = timed(self._vocabulary, frame.rows[: frame.prefix], frame.tick[: frame.prefix])
+        before = timed(self._vocabulary, observations.rows[: observations.prefix], observations.tick[: observations.prefix])
         piece = decoded(self._vocabulary, np.concatenate([before, particles.draw()]))
-        return Result(self._with_voices(piece), parts=self._new_parts(), remarks=(*self._told, *self._music.remarks))
+        return Result(self._with_voices(piece), parts=self._new_parts(), remarks=(*self._key_remark, *self._music.remarks))
 
     def constraints(self, limits: Limits, ranges: Mapping[str, tuple[int, int]]) -> list[Constraint]:
         """What the voices keep to."""
-        if self._frame is not self._given and (limits.grid or limits.chords or limits.density):
+        if self._aligned is not self._observed and (limits.grid or limits.chords or limits.density):
             raise SamplingError(
                 "the model has no rhythm for this melody and reads it in another one, so that grid, chords and density "
                 "cannot be kept to; leave them out"
@@ -186,8 +188,8 @@ class _Setting:
 
     def _in_own_time(self, ticks: Ints) -> Ints:
         """Ticks of the model's music in the melody's, by the melody's own notes."""
-        if self._frame is not self._given:
-            ticks = np.rint(np.interp(ticks, self._frame.tick, self._given.tick)).astype(np.int64)
+        if self._aligned is not self._observed:
+            ticks = np.rint(np.interp(ticks, self._aligned.tick, self._observed.tick)).astype(np.int64)
         return (ticks + self._start) * self._scale
 
 
@@ -201,7 +203,7 @@ def _voice(vocabulary: Vocabulary, name: str) -> int:
     raise SamplingError(f"there is no voice '{name[:40]}' under the melody to give a range; there are {known}")
 
 
-def _told(limits: Limits, ranges: Mapping[str, tuple[int, int]]) -> str:
+def _limits_text(limits: Limits, ranges: Mapping[str, tuple[int, int]]) -> str:
     """What the voices keep to, in words for the file."""
     words = [] if limits == Limits() else [limits.summary.removeprefix("bars=None ")]
     words += [f"range-of={name}={pitch_name(low)}:{pitch_name(high)}" for name, (low, high) in ranges.items()]
@@ -241,10 +243,10 @@ def _named_keys(vocabulary: Vocabulary, melody: Piece, key: str | None) -> tuple
 
 
 def _octaves_to_sing(source: Source, melody: Piece) -> int:
-    """By how many octaves to move a melody to where the model's first part sings: none unless it is far from there."""
+    """By how many octaves to move a melody to where the model's first part lies: none unless it is far from there."""
     settings = SamplingSettings(any_ending=True, max_notes=_EVENTS)
     tunes = [made.piece for made in new_tunes(source, Search(_TUNES), Limits(), settings)]
     pitches = [tune.pitch[source.vocabulary.part_numbers(tune)[tune.part] == 0] for tune in tunes]
-    usual, own = np.median(np.concatenate([*pitches, melody.pitch[:0]])), np.median(melody.pitch)
+    model_median, own = np.median(np.concatenate([*pitches, melody.pitch[:0]])), np.median(melody.pitch)
     legal = [k for k in range(-10, 11) if melody.pitch.min() + 12 * k >= 0 and melody.pitch.max() + 12 * k <= 127]
-    return min(legal, key=lambda k: abs(own + 12 * k - usual) + 6 * (k != 0))
+    return min(legal, key=lambda k: abs(own + 12 * k - model_median) + 6 * (k != 0))

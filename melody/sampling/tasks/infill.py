@@ -3,7 +3,7 @@
 Conventions
 -----------
 A note belongs to the bar in which it begins. A note of a rewritten part that begins before the bars and sounds into them
-stays as it is, and its part begins anew where it ends; a note that begins in the bars goes, and if it sounded beyond them
+stays as it is, and its part begins again where it ends; a note that begins in the bars goes, and if it sounded past them
 the last new note may sound as far. No new note sounds into a note that stays.
 
 Candidates are sampled from the state before the gap, keeping to its length, and weighed by the likelihood of all that
@@ -23,14 +23,14 @@ from melody.errors import SamplingError
 from melody.limits import Limits
 from melody.piece import Ints, Piece
 from melody.sampling.constraints.observations import Observations, aligned, decoded, observe, timed
+from melody.sampling.loaded import Source
 from melody.sampling.prompt import Understood, understood, with_key
 from melody.sampling.provenance import provenance
 from melody.sampling.result import Result
 from melody.sampling.settings import SamplingSettings
-from melody.sampling.source import Source
 from melody.sampling.tasks.limited import Reading, refuse
 from melody.sampling.tasks.observing import filling
-from melody.sampling.tasks.part_choice import New, heard
+from melody.sampling.tasks.part_choice import New, model_input
 from melody.tokens.usage import METRE
 from melody.tokens.vocabulary import END, TIME, Rows, Vocabulary
 
@@ -81,18 +81,18 @@ def vary(
 ) -> list[Result]:
     """`count` different ways to go through bars `first_bar` to `last_bar`, both included.
 
-    Bars that come out as they were are drawn anew, a few times; if they still are as they were, the remarks say so.
+    Bars that come out as they were are drawn again, a few times; if they still are as they were, the remarks say so.
 
     Parameters
     ----------
     source
         Whose style.
     piece
-        The music; what the model does not understand is left out of what it hears, and stays.
+        The music; what the model does not understand is left out of what it reads, and stays.
     first_bar, last_bar
         Counted as in a score: the first full bar is 1, a pick-up 0 (`Piece.first_bar`).
     part
-        See `melody.sampling.tasks.part_choice.heard`.
+        See `melody.sampling.tasks.part_choice.model_input`.
     count
         Each has a random stream of its own, so the third is the same whether three are asked for or ten.
     how, settings
@@ -114,10 +114,12 @@ def vary(
     how, settings = how or VarySettings(), settings or SamplingSettings()
     made = []
     for number in range(count):
-        said = f"candidates={how.candidates} rounds={how.rounds}, bars {first_bar}-{last_bar} rewritten"
-        said += "" if limits == Limits() else f", {limits.summary.removeprefix('bars=None ')}"
+        description = f"candidates={how.candidates} rounds={how.rounds}, bars {first_bar}-{last_bar} rewritten"
+        description += "" if limits == Limits() else f", {limits.summary.removeprefix('bars=None ')}"
         variation = gap.other_than_it_was(how, settings, number)
-        made.append(variation.with_text(provenance(source.file, settings, number, said)) if variation.parts else variation)
+        made.append(
+            variation.with_text(provenance(source.file, settings, number, description)) if variation.parts else variation
+        )
     return made
 
 
@@ -137,7 +139,7 @@ class _Gap:
         most = source.longest_piece * len(music.parts)
         start, stop = (start + _near(music.slice(start, stop), self._vocabulary, lines[[0, -1]] - start, most)).tolist()
         self._check_there_is_music(music, music.slice(start, stop), first_bar, last_bar)
-        chosen = heard(music.slice(start, stop), part, self._understood)
+        chosen = model_input(music.slice(start, stop), part, self._understood)
         near = start + _near(chosen.piece, self._vocabulary, lines[[0, -1]] - start, source.longest_piece)
         around = chosen.piece.slice(*(near - start).tolist())
         self._music = with_key(source, self._understood(around))
@@ -182,20 +184,20 @@ class _Gap:
 
     def varied(self, how: VarySettings, settings: SamplingSettings, random: np.random.Generator) -> Result:
         """One way to go through the bars."""
-        frame = self._given(self._music.piece, self._lines[0], self._lines[-1])
-        if not frame.free.any():
+        observed = self._observations(self._music.piece, self._lines[0], self._lines[-1])
+        if not observed.free.any():
             return self._variation(None)
-        piece = self._filled(aligned(self._vocabulary, frame, self._lines[[0, -1]].tolist()), how, settings, random)
+        piece = self._filled(aligned(self._vocabulary, observed, self._lines[[0, -1]].tolist()), how, settings, random)
         for _ in range(how.rounds if len(self._lines) > 2 and how.candidates > 1 else 0):
             for first, last in zip(self._lines.tolist(), self._lines[1:].tolist()):
-                frame = self._given(piece, first, last)
-                if frame.free.any():
-                    piece = self._filled(frame, how, settings, random, self._events(piece)[frame.prefix :])
+                observed = self._observations(piece, first, last)
+                if observed.free.any():
+                    piece = self._filled(observed, how, settings, random, self._events(piece)[observed.prefix :])
         return self._variation(piece)
 
-    def _given(self, piece: Piece, first: int, last: int) -> Observations:
-        frame = observe(self._vocabulary, piece, self._free, int(first), int(last), to_the_end=self._to_the_end)
-        return replace(frame, reaches=int(self._lines[-2]) if self._is_last else 0)
+    def _observations(self, piece: Piece, first: int, last: int) -> Observations:
+        observed = observe(self._vocabulary, piece, self._free, int(first), int(last), to_the_end=self._to_the_end)
+        return replace(observed, reaches=int(self._lines[-2]) if self._is_last else 0)
 
     def _events(self, piece: Piece) -> Rows:
         """All events of a piece that the model has a rhythm for, as they are given."""
@@ -206,18 +208,18 @@ class _Gap:
 
     def _filled(
         self,
-        frame: Observations,
+        observed: Observations,
         how: VarySettings,
         settings: SamplingSettings,
         random: np.random.Generator,
-        leader: Rows | None = None,
+        reference: Rows | None = None,
     ) -> Piece:
         """The piece with the gap filled."""
         particles = filling(
-            self._source.decoder.without_prior(), frame, self._constraints, how.candidates, settings, random, leader
+            self._source.decoder.without_prior(), observed, self._constraints, how.candidates, settings, random, reference
         )
         particles.run()
-        before = timed(self._vocabulary, frame.rows[: frame.prefix], frame.tick[: frame.prefix])
+        before = timed(self._vocabulary, observed.rows[: observed.prefix], observed.tick[: observed.prefix])
         return decoded(self._vocabulary, np.concatenate([before, particles.draw()]))
 
     def _variation(self, piece: Piece | None) -> Result:
@@ -282,7 +284,7 @@ def _of_one_metre(piece: Piece, vocabulary: Vocabulary, first: int, last: int) -
 
 
 def _near(piece: Piece, vocabulary: Vocabulary, gap: Ints, most: int) -> Ints:
-    """From which to which bar line the model hears a piece around a gap.
+    """From which to which bar line the model reads a piece around a gap.
 
     No more than `most` notes on each side, and no silence that is longer than any the model knows.
     """

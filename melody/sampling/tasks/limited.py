@@ -15,7 +15,7 @@ from melody.errors import SamplingError
 from melody.limits import Limits, check
 from melody.limits.lookups import allowed_parts, allowed_pitches
 from melody.piece import Part
-from melody.sampling.constraints.base import Constraint
+from melody.sampling.constraints.constraint import Constraint
 from melody.sampling.constraints.user import user_limits
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Mask
@@ -57,9 +57,9 @@ class Reading:
             return []
         limits = in_octave(limits, self.vocabulary, self.octaves)
         known = tuple(self.players.get(number, part) for number, part in enumerate(self.vocabulary.parts))
-        heard = replace(self.vocabulary, parts=known)
-        check(replace(limits, metre=self.metre if limits.grid else None), heard)
-        plays = allowed_parts(limits, heard)
+        as_played = replace(self.vocabulary, parts=known)
+        check(replace(limits, metre=self.metre if limits.grid else None), as_played)
+        plays = allowed_parts(limits, as_played)
         if not (plays & free).any():
             names = ", ".join(instrument.name for instrument in limits.instruments)
             raise SamplingError(f"no part that is to be written is played by {names}; leave the instruments out")

@@ -2,13 +2,14 @@
 
 Conventions
 -----------
-A `Stream` yields a note once it is certain: of a part that is said with durations at once, of a legato part when the part
-speaks again. Notes come in the order in which they become certain. Ticks and pitches are those of the prompt, if there is
+A `Stream` yields a note once it is certain: of a part whose durations are encoded at once, of one of implied durations at
+its next event. Notes come in the order in which they become certain. Ticks and pitches are those of the prompt, if there is
 one, else of the vocabulary's grid. A note that a player feeds in becomes the next event, whatever the model had in mind; the
-model hears it and goes on from there. Fed notes are not yielded: the player has them.
+model reads it and goes on from there. Fed notes are not yielded: the player has them.
 
 Nothing is ever taken back: the stream stands at a tick, and whatever comes, comes at that tick or later. To play along, ask
-for notes `until` the tick at which the player is; what the model had in mind from there on is not yet said, and gives way.
+for notes `until` the tick at which the player is; what the model had in mind from there on is not part of the music yet and
+gives way.
 
 The work for one event does not grow with the length of the music but for a search in a sorted list, so that the time for a
 note is bounded (`scripts/benchmark_live.py`).
@@ -30,15 +31,15 @@ from melody.limits.lookups import allowed_pitches
 from melody.network import Floats
 from melody.piece import Piece
 from melody.sampling.choose import choose
-from melody.sampling.constraints.base import Constraint, Masks
-from melody.sampling.constraints.live import Live, Steering
+from melody.sampling.constraints.constraint import Constraint, Masks
 from melody.sampling.constraints.observations import decoded
+from melody.sampling.constraints.steering import Live, Steering
 from melody.sampling.constraints.user import user_limits
 from melody.sampling.constraints.user.headers import with_headers
 from melody.sampling.decoder import Frontier
+from melody.sampling.loaded import Source
 from melody.sampling.prompt import Prompt
 from melody.sampling.settings import SamplingSettings
-from melody.sampling.source import Source
 from melody.sampling.tasks.continuation import limits_after
 from melody.sampling.tasks.limited import refuse
 from melody.threads import one_thread
@@ -46,7 +47,7 @@ from melody.tokens.grammar import Grammar, Mask
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows
 
-_UNPROMISED = {"end_on_tonic": "music that is heard as it is made cannot be taken back, so no final note can be promised"}
+_UNPROMISED = {"end_on_tonic": "music that is played as it is made cannot be taken back, so no final note can be promised"}
 _ENDLESS = _UNPROMISED | {"bars": "music without end has no number of bars"}
 
 
@@ -75,7 +76,7 @@ def stream(
     source
         Whose style.
     prompt
-        What it goes on from; None to begin anew.
+        What it goes on from; None to begin from nothing.
     settings
         As for `Model.generate`, which makes the same notes of the same seed, any ending taken, if nothing is fed or steered.
     limits
@@ -118,7 +119,7 @@ class Stream(Iterator[Note]):
         self._steering.endless, self._limits = endless, limits
         self._frontier = self._beginning()
         self._rows: list[list[int]] = []
-        self._trunks: Floats | None = None
+        self._head_layers: Floats | None = None
         self._next: list[int] | None = None
         self._certain: deque[Note] = deque()
         self._sounding: dict[int, Note] = {}  # notes of parts of implied durations, by part
@@ -158,7 +159,7 @@ class Stream(Iterator[Note]):
         while not self._certain:
             if self._ended:
                 raise StopIteration
-            self._say(self._next_event())
+            self._append(self._next_event())
         return self._certain.popleft()
 
     def until(self, tick: int) -> list[Note]:
@@ -168,14 +169,14 @@ class Stream(Iterator[Note]):
             if event[TIME] != END and self._tick_of(event[TIME]) >= tick:
                 self._next = event
                 break
-            self._say(event)
+            self._append(event)
         notes = list(self._certain)
         self._certain.clear()
         return notes
 
     @property
     def piece(self) -> Piece:
-        """All that has been said so far, the prompt and the fed notes too; what still sounds lasts a quarter or longer.
+        """All that is part of the music so far, the prompt and fed notes too; what still sounds lasts a quarter or longer.
 
         Without a prompt its parts are the vocabulary's.
         """
@@ -185,7 +186,7 @@ class Stream(Iterator[Note]):
 
     @property
     def rows(self) -> Rows:
-        """The events that have been said since the prompt, fed ones too, (events, 5)."""
+        """The events since the prompt, fed ones too, (events, 5)."""
         return np.array(self._rows, np.int64).reshape(-1, len(FIELDS))
 
     # Joining in
@@ -204,7 +205,7 @@ class Stream(Iterator[Note]):
         onset
             The tick nearest to which it is taken, in the model's rhythm and never before `tick`; None as soon as may be.
         duration
-            Ticks, for parts that are said with durations; a quarter by default. A legato note lasts until its part's next
+            Ticks, for parts whose durations are encoded; a quarter by default. An implied one lasts until the part's next
             event, see `rest`.
         velocity
             1-127.
@@ -223,26 +224,26 @@ class Stream(Iterator[Note]):
         return self._take(part, self._vocabulary.first_pitch + value, onset, duration or self.ticks_per_quarter, velocity)
 
     def rest(self, *, part: int = 0, onset: int | None = None) -> int:
-        """The end of what a legato part holds, such as of a fed note; gives the tick at which it was taken.
+        """The end of what a part of implied durations holds, such as of a fed note; gives the tick at which it was taken.
 
         Raises
         ------
         SamplingError
-            If nothing sounds there, or the part is not legato.
+            If nothing sounds there, or durations of the part are encoded.
         """
         if not 0 <= part < len(self._vocabulary.parts) or not self._vocabulary.implied_duration[part]:
-            raise SamplingError(f"part {part} has no rests; only a part that is said without durations has")
+            raise SamplingError(f"part {part} has no rests; only a part whose durations are implied has")
         return self._take(part, self._vocabulary.rest, onset, 0, 0)
 
     def _take(self, part: int, value: int, onset: int | None, duration: int, velocity: int) -> int:
-        self._say_header()
+        self._append_header()
         time = self._time_for(FIRST_PART + part, value, onset)
         event = np.array([[time, FIRST_PART + part, value, self._nearest_duration(time, duration), 0]], np.int64)
         event[0, VELOCITY] = np.abs(np.array(self._vocabulary.velocities) - velocity).argmin()
         event[~self._vocabulary.field_mask(event)] = 0
         self._next = None
         self._decoder = self._decoder.at_any_pitch()  # from here on it goes on from what it was fed, wherever that is
-        self._say(event[0].tolist(), fed=True)
+        self._append(event[0].tolist(), fed=True)
         return self.tick
 
     def _time_for(self, kind: int, value: int, onset: int | None) -> int:
@@ -262,13 +263,13 @@ class Stream(Iterator[Note]):
         legal = self._frontier.masks.grammar.durations_at(np.array([time]))[0]
         return int(np.where(legal, np.abs(known - ticks), np.iinfo(np.int64).max).argmin())
 
-    def _say_header(self) -> None:
-        """Let the model say metre, tempo and key, if nothing has been said yet."""
+    def _append_header(self) -> None:
+        """Let the model choose metre, tempo and key, if there is no event yet."""
         while self._prompt is None and not self._frontier.masks.has_begun[0]:
             event = self._next_event()
             if event[KIND] >= FIRST_PART:
                 break
-            self._say(event)
+            self._append(event)
         self._next = None
 
     # Steering
@@ -317,8 +318,8 @@ class Stream(Iterator[Note]):
         """Which of the vocabulary's pitches the limits allow once they are where the prompt is, (pitches,)."""
         low, high = self._vocabulary.pitches
         moved = np.arange(low, high + 1) + self._shift[1]
-        wide = allowed_pitches(limits, replace(self._vocabulary, pitches=(0, 127)))
-        return wide[np.clip(moved, 0, 127)]
+        allowed = allowed_pitches(limits, replace(self._vocabulary, pitches=(0, 127)))
+        return allowed[np.clip(moved, 0, 127)]
 
     # Events
 
@@ -330,7 +331,7 @@ class Stream(Iterator[Note]):
     def _tick_of(self, time: int) -> int:
         return self.tick + self._vocabulary.shifts[time - 1]
 
-    def _say(self, event: list[int], fed: bool = False) -> None:
+    def _append(self, event: list[int], fed: bool = False) -> None:
         """An event comes to be; the model reads it."""
         self._listen()
         self._decoder.push(self._frontier, np.array([event]), observed=fed)
@@ -338,7 +339,7 @@ class Stream(Iterator[Note]):
         if event[TIME] == END:
             self._ended = True
             return
-        self._trunks = None
+        self._head_layers = None
         if event[KIND] >= FIRST_PART:
             self._sound(event, fed)
         if len(self._rows) == self._most:
@@ -349,22 +350,22 @@ class Stream(Iterator[Note]):
     def _sound(self, event: list[int], fed: bool) -> None:
         """What an event of a part makes certain, and what begins with it."""
         part, (_, semitones) = event[KIND] - FIRST_PART, self._shift
-        legato = self._vocabulary.implied_duration[part]
+        implied = self._vocabulary.implied_duration[part]
         self._end(part, self.tick)
-        if legato and event[VALUE] == self._vocabulary.rest:
+        if implied and event[VALUE] == self._vocabulary.rest:
             return
         pitch = event[VALUE] - self._vocabulary.first_pitch + self._vocabulary.pitches[0]
         moved = pitch if self._vocabulary.parts[part].is_drum else pitch + semitones
-        duration = 0 if legato else self._vocabulary.durations[event[DURATION]]
+        duration = 0 if implied else self._vocabulary.durations[event[DURATION]]
         note = Note(part, moved, self.tick, duration, self._vocabulary.velocities[event[VELOCITY]])
-        self._steering.played[part] = fed and legato
-        if legato:
+        self._steering.played[part] = fed and implied
+        if implied:
             self._sounding[part] = note
         elif not fed:
             self._certain.append(note)
 
     def _end(self, part: int, tick: int) -> None:
-        """What a legato part held is certain, if it is the model's."""
+        """What a part of implied durations held is certain, if it is the model's."""
         note = self._sounding.pop(part, None)
         if note is not None and not self._steering.played[part]:
             self._certain.append(note._replace(duration=tick - note.onset))
@@ -372,15 +373,15 @@ class Stream(Iterator[Note]):
 
     def _listen(self) -> Floats:
         """What the heads make of all that has come."""
-        if self._trunks is None:
+        if self._head_layers is None:
             with one_thread():
-                self._trunks = self._decoder.read(self._frontier)
-        return self._trunks
+                self._head_layers = self._decoder.read(self._frontier)
+        return self._head_layers
 
     def _next_event(self) -> list[int]:
         """What the model has in mind, drawn now if it had nothing."""
-        drawn, self._next = self._next, None
-        return drawn or self._draw()
+        event, self._next = self._next, None
+        return event or self._draw()
 
     def _draw(self) -> list[int]:
         step = self._decoder.step(self._frontier, self._listen())

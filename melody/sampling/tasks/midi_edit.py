@@ -1,7 +1,7 @@
 """MIDI files gone on with or rewritten in part: all other tracks, controllers, lyrics and markers stay as they were.
 
 The new notes are put into the bytes of the file (`melody.midi.splice`). A file that cannot be edited so, because it is
-damaged or the model adds a part that it does not have, is written anew with all its notes, and that is told.
+damaged or the model adds a part that it does not have, is written again with all its notes, and a remark says so.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from melody.errors import MidiError, SamplingError
 from melody.limits import Limits
 from melody.limits.numbers import MAX_BARS
 from melody.piece import Piece
+from melody.sampling.loaded import Source
 from melody.sampling.prompt import understood
 from melody.sampling.result import Result
 from melody.sampling.search import Search
 from melody.sampling.settings import SamplingSettings
-from melody.sampling.source import Source
 from melody.sampling.tasks.continuation import continuations
 from melody.sampling.tasks.infill import vary
-from melody.sampling.tasks.part_choice import Exchanged, Heard, New, heard, with_notes
+from melody.sampling.tasks.part_choice import Exchanged, ModelInput, New, model_input, with_notes
 from melody.text import counted
 from melody.threads import one_thread
 from melody.tokens.vocabulary import Vocabulary
@@ -62,7 +62,7 @@ def vary_file(source: Source, path: str | PathLike[str], first_bar: int, last_ba
     for variation in vary(source, reading.piece, first_bar, last_bar, **options):
         parts = variation.parts or ()
         written = with_notes(data, variation.piece, parts, variation.first_tick, variation.last_tick)
-        if parts and variation.piece.num_notes and not written.anew:
+        if parts and variation.piece.num_notes and not written.is_rewritten:
             texts = variation.piece.texts[len(reading.piece.texts) :]
             written = replace(written, data=midi.annotated(written.data, _playing(variation), texts))
         remarks = (*reading.repairs, *variation.remarks, *written.remarks)
@@ -96,7 +96,7 @@ def continue_file(
     path
         The file.
     part
-        The part that is gone on with, and the only one that the model hears: a number from 1, a track's name, 'melodic'
+        The part that is gone on with, and the only one that the model reads: a number from 1, a track's name, 'melodic'
         or 'highest'. None for all parts, or if the model does not understand them together, for the most melodic one that
         it understands.
     search, limits, settings
@@ -124,20 +124,20 @@ def continue_file(
     return [_in_file(data, piece, chosen, replace(c, remarks=(*remarks, *c.remarks)), source.vocabulary) for c in made]
 
 
-def reading_of(source: Source, piece: Piece, part: str | None, limits: Limits) -> Heard:
-    """What a model hears of a prompt (see `part_choice.heard`), in the key of the limits if it names none."""
+def reading_of(source: Source, piece: Piece, part: str | None, limits: Limits) -> ModelInput:
+    """What a model reads of a prompt (see `part_choice.model_input`), in the key of the limits if it names none."""
 
     def check(music: Piece) -> None:
         understood(source.vocabulary, music.resolution(source.vocabulary.ticks_per_quarter), keep_rhythm=True)
 
-    chosen = heard(piece, part, check, alone=part is not None, top_line=True)
+    chosen = model_input(piece, part, check, alone=part is not None, top_line=True)
     if chosen.piece.keys or limits.key is None:
         return chosen
     return replace(chosen, piece=replace(chosen.piece, keys=(limits.key,)))
 
 
 def _without_later_changes(piece: Piece) -> Piece:
-    """Without what changes in the file after the last of its notes that are heard."""
+    """Without what changes in the file after the last of its notes that are read."""
     names = ("time_signatures", "tempi", "keys")
     kept: dict[str, Any] = {n: tuple(c for c in getattr(piece, n) if c.onset < max(piece.length, 1)) for n in names}
     return replace(piece, **kept)
@@ -173,7 +173,7 @@ def _read(vocabulary: Vocabulary, path: str | PathLike[str]) -> tuple[midi.Readi
         raise MidiError(f"{path}: {error}") from error
 
 
-def _in_file(data: bytes, piece: Piece, chosen: Heard, made: Result, vocabulary: Vocabulary) -> Edited:
+def _in_file(data: bytes, piece: Piece, chosen: ModelInput, made: Result, vocabulary: Vocabulary) -> Edited:
     """A continuation of some parts of a piece, in its file."""
     is_new = made.piece.onset >= made.first_tick
     columns = (getattr(made.piece, name)[is_new] for name in ("onset", "duration", "pitch", "velocity", "part"))
@@ -191,12 +191,11 @@ def _written(data: bytes, piece: Piece, whole: Piece, parts: Sequence[int], end:
     """The file with the new notes from the tick `end` on in some parts, and where they come from as texts."""
     added = len(whole.parts) - len(piece.parts)
     if added:
-        anew = (
-            f"written anew, without its controllers, lyrics and markers, since the model adds {counted(added, 'part')} to it"
-        )
-        return Exchanged(midi.to_bytes(whole), (anew,), True)
+        new = counted(added, "part")
+        remark = f"written again, without its controllers, lyrics and markers, since the model adds {new} to it"
+        return Exchanged(midi.to_bytes(whole), (remark,), True)
     written = with_notes(data, whole, parts, end, None)
-    if written.anew or not parts:
+    if written.is_rewritten or not parts:
         return written
     key = next((key for key in whole.keys if key not in piece.keys), None)
     texts = whole.texts[len(piece.texts) :]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from melody.sampling.constraints.base import Constraint, Masks
+from melody.sampling.constraints.constraint import Constraint, Masks
 from melody.sampling.constraints.observations import Observations, timed
 from melody.sampling.constraints.observed import Observed
 from melody.sampling.decoder import Decoder

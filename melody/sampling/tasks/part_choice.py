@@ -16,11 +16,11 @@ from melody.piece import Ints, Piece
 
 @dataclass(frozen=True)
 class Exchanged:
-    """The bytes of a MIDI file with other notes, what is to be told of it, and whether it was written anew."""
+    """The bytes of a MIDI file with other notes, what is to be reported of it, and whether all of it was written again."""
 
     data: bytes
     remarks: tuple[str, ...] = ()
-    anew: bool = False
+    is_rewritten: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ Check = Callable[[Piece], object]
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What a model hears of a piece.
+class ModelInput:
+    """What a model reads of a piece.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class Heard:
     chosen
         The parts that are to get other notes, numbers of parts of the piece.
     remarks
-        One sentence if not all parts are heard.
+        One sentence if not all parts are read.
     """
 
     piece: Piece
@@ -81,7 +81,7 @@ class Heard:
     remarks: tuple[str, ...] = ()
 
 
-def heard(piece: Piece, part: str | None, check: Check, *, alone: bool = False, top_line: bool = False) -> Heard:
+def model_input(piece: Piece, part: str | None, check: Check, *, alone: bool = False, top_line: bool = False) -> ModelInput:
     """The whole piece if the model understands it, else one part of it alone.
 
     Parameters
@@ -94,9 +94,9 @@ def heard(piece: Piece, part: str | None, check: Check, *, alone: bool = False, 
     check
         Raises `VocabularyError` for a piece that the model does not understand.
     alone
-        Whether a part that is named is heard without the others even if the model would understand them.
+        Whether a part that is named is read without the others even if the model would understand them.
     top_line
-        Whether of a part in which several notes sound at once the top line may be heard alone, if the model understands
+        Whether of a part in which several notes sound at once the top line may be read alone, if the model understands
         no part as it is.
 
     Raises
@@ -113,7 +113,7 @@ def heard(piece: Piece, part: str | None, check: Check, *, alone: bool = False, 
     try:
         if not alone:
             check(piece)
-            return Heard(piece, tuple(playing) if number is None else (number,))
+            return ModelInput(piece, tuple(playing) if number is None else (number,))
     except VocabularyError:
         if len(playing) == 1 and not top_line:
             raise
@@ -124,18 +124,18 @@ def heard(piece: Piece, part: str | None, check: Check, *, alone: bool = False, 
         chosen, _ = _first_understood(piece, pitched, check, top_line_of)
         if chosen:
             line = "the top line of " + (_name(piece, chosen.chosen[0]) if len(playing) > 1 else "the chords")
-            return replace(chosen, remarks=(f"the model hears {line} alone, one note at a time",))
+            return replace(chosen, remarks=(f"the model reads {line} alone, one note at a time",))
     if chosen is None:
         assert refused
         raise refused
-    told = (f"the model hears {_name(piece, chosen.chosen[0])} alone",) if len(playing) > 1 else ()
-    return replace(chosen, remarks=told)
+    remarks = (f"the model reads {_name(piece, chosen.chosen[0])} alone",) if len(playing) > 1 else ()
+    return replace(chosen, remarks=remarks)
 
 
 def _first_understood(
     piece: Piece, candidates: Sequence[int], check: Check, how: Callable[[Piece], Piece]
-) -> tuple[Heard | None, VocabularyError | None]:
-    """The first part that is understood, heard like that; why the first of them is not, if none is."""
+) -> tuple[ModelInput | None, VocabularyError | None]:
+    """The first part that is understood, read like that; why the first of them is not, if none is."""
     refused = None
     for candidate in candidates:
         only = how(piece.select(piece.part == candidate))
@@ -144,7 +144,7 @@ def _first_understood(
         except VocabularyError as error:
             refused = refused or error
         else:
-            return Heard(only, (candidate,)), None
+            return ModelInput(only, (candidate,)), None
     return None, refused
 
 
@@ -185,16 +185,16 @@ def with_notes(data: bytes, notes: Piece, parts: Sequence[int], first: int, last
     first, last
         Ticks of that grid; to the end without `last`.
     """
-    told: list[str] = []
+    remarks: list[str] = []
     try:
         for part in sorted(parts, reverse=True):  # a part that has lost all its notes is none, and moves those behind it
             inside = (notes.part == part) & (notes.onset >= first) & (notes.onset < (last or np.inf))
             spliced = midi.splice(data, notes.select(inside), part, first, last)
-            data, told = spliced.data, told + [line for line in spliced.remarks if line not in told]
+            data, remarks = spliced.data, remarks + [line for line in spliced.remarks if line not in remarks]
     except MidiError as error:
-        anew = f"written anew, without its controllers, lyrics and markers, since the file {error}"
-        return Exchanged(midi.to_bytes(notes), (anew,), True)
-    return Exchanged(data, tuple(told))
+        remark = f"written again, without its controllers, lyrics and markers, since the file {error}"
+        return Exchanged(midi.to_bytes(notes), (remark,), True)
+    return Exchanged(data, tuple(remarks))
 
 
 def _number(piece: Piece, part: str) -> int:

@@ -14,13 +14,13 @@ import numpy as np
 from melody.limits import Limits
 from melody.limits.lookups import allowed_parts, allowed_pitches, allowed_velocities
 from melody.piece import Ints
-from melody.sampling.constraints.base import Constraint
+from melody.sampling.constraints.constraint import Constraint
 from melody.sampling.constraints.user.crowds import Density, Polyphony
 from melody.sampling.constraints.user.headers import Headers
 from melody.sampling.constraints.user.lookahead import Lookahead
 from melody.sampling.constraints.user.pitch import Leaps, Pitches, Tonic, Velocities
 from melody.sampling.constraints.user.places import Places
-from melody.sampling.constraints.user.rhythm import Bars, Chords, Grid
+from melody.sampling.constraints.user.placing import Bars, Chords, Grid
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Mask
 

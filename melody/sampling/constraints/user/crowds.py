@@ -7,9 +7,9 @@ from typing import ClassVar
 import numpy as np
 
 from melody.piece import Ints
-from melody.sampling.constraints.base import Constraint
+from melody.sampling.constraints.constraint import Constraint
+from melody.sampling.constraints.joint_options import Due, Options
 from melody.sampling.constraints.music import Event, Music
-from melody.sampling.constraints.options import Due, Options
 from melody.sampling.constraints.user.headers import keep_metre
 from melody.tokens.grammar import Mask
 from melody.tokens.usage import FIRST_PART
@@ -60,7 +60,7 @@ class Polyphony(Constraint):
         held = (music.sounding >= 0) & music.chosen & ~music.drums
         own = np.arange(held.shape[1]) == (due.kind - FIRST_PART)[:, None]
         tick = music.standing.tick + music.shifts[np.maximum(due.time, 0)]
-        return (due.kind >= FIRST_PART) & ((held & ~own).any(axis=1) | (self._new_end > tick))
+        return np.asarray((due.kind >= FIRST_PART) & ((held & ~own).any(axis=1) | (self._new_end > tick)))
 
     def push(self, music: Music, event: Event) -> None:
         """As `Constraint.push`."""

@@ -137,7 +137,7 @@ class LastBars:
             return np.full(len(left), NEVER)
         fits = self._places.lands(self._metre, self._position, lengths)
         fits &= (lengths > left[:, None] - self.bar_ticks) & (lengths <= left[:, None])
-        return np.where(fits, lengths, NEVER).min(axis=1)
+        return np.asarray(np.where(fits, lengths, NEVER).min(axis=1))
 
     def _after_rests(self, left: int, steps: Ints, resumed: Mask) -> Mask:
         """Whether a rest after each of these steps leads to an ending, (steps, notes_left, pitches)."""

@@ -10,9 +10,9 @@ from melody.limits import Limits
 from melody.limits.lookups import allowed_keys, allowed_metres
 from melody.limits.scales import scale_of
 from melody.piece import Ints, Piece
-from melody.sampling.constraints.base import Constraint
+from melody.sampling.constraints.constraint import Constraint
+from melody.sampling.constraints.joint_options import Options
 from melody.sampling.constraints.music import Music
-from melody.sampling.constraints.options import Options
 from melody.signatures import Key, Tempo
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Mask
@@ -61,7 +61,7 @@ def nearest_tempi(limits: Limits, vocabulary: Vocabulary) -> Mask:
     if limits.tempo is None:
         return np.ones(len(tempi), bool)
     far = np.abs(np.log(60e6 / tempi / limits.tempo))
-    return np.arange(len(tempi)) == far.argmin()
+    return np.asarray(np.arange(len(tempi)) == far.argmin())
 
 
 def fitting_keys(limits: Limits, vocabulary: Vocabulary) -> Mask:
@@ -78,7 +78,7 @@ def fitting_keys(limits: Limits, vocabulary: Vocabulary) -> Mask:
     shared = np.array([sum(note in scale_of(key).pitch_classes for note in wanted) for key in keys])
     best = shared == shared.max()
     on_tonic = best & np.array([limits.tonic == key.tonic for key in keys])
-    return on_tonic if on_tonic.any() else best
+    return np.asarray(on_tonic if on_tonic.any() else best)
 
 
 def with_headers(piece: Piece, limits: Limits) -> Piece:

@@ -1,7 +1,7 @@
-"""What leads nowhere is left out before it is chosen: a note that cannot end in time, a bar that is full too early, a tune
-that cannot end as it has to; and what a tune does that is to end as soon as it may.
+"""What leads nowhere is left out before it is chosen, and what a tune does that is to end as soon as it may.
 
-It looks at what all constraints together have left, and takes more away, whatever they are.
+A note that cannot end in time leads nowhere, a bar that is full too early, a tune that cannot end as it has to. This
+looks at what all constraints together have left, and takes more away, whatever they are.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import numpy as np
 from melody.limits import Limits
 from melody.limits.lookups import allowed_pitches
 from melody.piece import Ints
-from melody.sampling.constraints.base import Constraint
+from melody.sampling.constraints.constraint import Constraint
+from melody.sampling.constraints.joint_options import Options
 from melody.sampling.constraints.music import NEVER, Event, Music
-from melody.sampling.constraints.options import Options
 from melody.sampling.constraints.user.places import Places
 from melody.sampling.constraints.user.reachability import Reachability, Stand
 from melody.tokens import Vocabulary
@@ -102,7 +102,7 @@ class Lookahead(Constraint):
         assert options.deadlines is not None
         following = music.ticks + self._places.next_place[music.place]
         due = (options.deadlines[:, None] < following[:, :, None]) & music.standing.held[:, None]
-        return np.where(due.any(axis=2), due.argmax(axis=2), due.shape[2])
+        return np.asarray(np.where(due.any(axis=2), due.argmax(axis=2), due.shape[2]))
 
     # Tunes that can end
 

@@ -63,12 +63,12 @@ class Places:
 
     def lands(self, metre: int, position: Ints, lengths: Ints) -> Mask:
         """Whether each of those lengths from each of those positions ends on the grid, (positions, lengths)."""
-        return self.on_grid[metre, (position[:, None] + lengths) % self.bar_ticks[metre]]
+        return np.asarray(self.on_grid[metre, (position[:, None] + lengths) % self.bar_ticks[metre]])
 
     def _shortest(self, metre: int, position: Ints, lengths: Ints) -> Ints:
         if not len(lengths):
             return np.full(len(position), NEVER)
-        return np.where(self.lands(metre, position, lengths), lengths, NEVER).min(axis=1)
+        return np.asarray(np.where(self.lands(metre, position, lengths), lengths, NEVER).min(axis=1))
 
     def tones(self, metre: Ints, since: Ints) -> Mask:
         """Which pitch classes may begin there, (streams, candidates) -> (streams, candidates, 12)."""
@@ -111,7 +111,7 @@ class _Chords:
     def tones(self, since: Ints) -> Mask:
         inside, point = self._at(since)
         on_point = (self._points[point] == inside) & (since >= 0)
-        return self._has[point] | ~on_point[..., None]
+        return np.asarray(self._has[point] | ~on_point[..., None])
 
     def lasting(self, since: Ints) -> Ints:
         inside, point = self._at(since)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from melody.limits import Limits
 from melody.piece import Ints
-from melody.sampling.constraints.options import Options
+from melody.sampling.constraints.joint_options import Options
 from melody.sampling.constraints.user.endings import Endings, LastBars
 from melody.sampling.constraints.user.places import Places
 from melody.tokens import Vocabulary
@@ -110,15 +110,15 @@ class Reachability:
     def to_the_end(self, stand: Stand, metre: int, options: Options) -> Options:
         """The options, all in that metre and after the metre is known, from which the tune can end as it has to."""
         assert options.notes is not None and options.one_more is not None
-        ways = _Ways(self, stand, self._metre(metre), options.notes)
-        others, lower = ways.in_other_parts(stand.notes_left - 1, options.notes, options.one_more)
+        routes = _Routes(self, stand, self._metre(metre), options.notes)
+        others, lower = routes.in_other_parts(stand.notes_left - 1, options.notes, options.one_more)
         number = np.arange(self._pitches.shape[1])
         low = stand.low[:, :, None, None]
         notes = others[..., None] | (lower[..., None] < np.minimum(low, number))
-        for part, own in enumerate(ways.own(stand.notes_left - 1)):
+        for part, own in enumerate(routes.own(stand.notes_left - 1)):
             notes[:, :, part] |= own
-        resting, below = ways.in_other_parts(stand.notes_left, options.notes)
-        resting |= (below < stand.low[..., None]) | ways.done[..., None]
+        resting, below = routes.in_other_parts(stand.notes_left, options.notes)
+        resting |= (below < stand.low[..., None]) | routes.done[..., None]
         changing = resting.any(axis=2, keepdims=True)
         return replace(
             options,
@@ -138,16 +138,16 @@ class Reachability:
         lowest = min(low, pitch) if not self._drums[part] else int(stand.lowest[0])
         may_end = not self._limits.end_on_tonic or self._is_tonic[lowest]
         ends = may_end & (durations > left - found.bars.bar_ticks) & (durations <= left)
-        room = found.bars.index(stand.notes_left - 1)[0, 0]
+        notes_left = found.bars.index(stand.notes_left - 1)[0, 0]
         own = 0 if self._drums[part] else pitch
         if not self._vocabulary.monophonic[part]:
-            return ends | found.parts[part].followed[left, room, own]
+            return np.asarray(ends | found.parts[part].followed[left, notes_left, own])
         steps, leads = found.bars.next_onsets(left, found.parts[part], is_drum=bool(self._drums[part]))
-        leads = np.append(np.logical_or.accumulate(leads[::-1, room, own])[::-1], False)  # that step or a longer one
+        leads = np.append(np.logical_or.accumulate(leads[::-1, notes_left, own])[::-1], False)  # that step or a longer one
         return ends | leads[np.searchsorted(steps, durations)]
 
 
-class _Ways:
+class _Routes:
     """The ways to the end for streams of one metre."""
 
     def __init__(self, whole: Reachability, stand: Stand, metre: _Metre, notes: Mask) -> None:
@@ -163,7 +163,7 @@ class _Ways:
         last = notes & self._metre.parts[part].last[self._left]
         if not self._on_tonic:
             return last
-        return last & self._whole._is_tonic[:-1] & ~self._whole._drums[part]
+        return np.asarray(last & self._whole._is_tonic[:-1] & ~self._whole._drums[part])
 
     def own(self, notes_left: Ints) -> list[Mask]:
         """Of each part, which notes let it go on to the end by itself, so many onsets being left then in the bar."""

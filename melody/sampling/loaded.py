@@ -53,7 +53,7 @@ class Source:
     @one_thread()
     def nats(self, rows: Sequence[Rows]) -> NDArray[np.float64]:
         """Negative log likelihood of sequences of events, all equally long, (sequences,)."""
-        return self.decoder.score(rows).sum(axis=1)
+        return np.asarray(self.decoder.score(rows).sum(axis=1))
 
 
 def _engine(file: modelfile.ModelFile, name: EngineName) -> AnyEngine:

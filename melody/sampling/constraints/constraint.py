@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.piece import Ints
+from melody.sampling.constraints.joint_options import Due, Options
 from melody.sampling.constraints.music import Event, Music, PerStream
-from melody.sampling.constraints.options import Due, Options
 from melody.tokens.grammar import Grammar, Mask
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import KIND, TIME, Rows
@@ -206,11 +206,11 @@ class Masks:
         found = [constraint.values(self._music, time, kind) for constraint in self._constraints]
         legal = self._narrowed_by(found, time, kind)
         if (options := self._found).notes is not None:
-            speaks = np.flatnonzero(kind >= FIRST_PART)
-            at = speaks, np.maximum(time[speaks] - 1, 0), kind[speaks] - FIRST_PART
-            legal[speaks, self.grammar.vocabulary.first_pitch :] &= options.notes[at]
+            with_value = np.flatnonzero(kind >= FIRST_PART)
+            at = with_value, np.maximum(time[with_value] - 1, 0), kind[with_value] - FIRST_PART
+            legal[with_value, self.grammar.vocabulary.first_pitch :] &= options.notes[at]
             if self._music.implied.any():
-                legal[speaks, self.grammar.vocabulary.rest] &= options.rests[at]
+                legal[with_value, self.grammar.vocabulary.rest] &= options.rests[at]
         return legal
 
     def durations(self, events: Rows) -> Mask:

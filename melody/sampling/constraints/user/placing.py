@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from melody.piece import Ints
-from melody.sampling.constraints.base import Constraint
+from melody.sampling.constraints.constraint import Constraint
+from melody.sampling.constraints.joint_options import Options
 from melody.sampling.constraints.music import NEVER, Music
-from melody.sampling.constraints.options import Options
 from melody.sampling.constraints.user.headers import keep_metre
 from melody.sampling.constraints.user.places import Places
 from melody.tokens.grammar import Mask

@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 
 from melody.piece import Ints
-from melody.sampling.constraints.base import Constraint
+from melody.sampling.constraints.constraint import Constraint
+from melody.sampling.constraints.joint_options import Options
 from melody.sampling.constraints.music import Music
-from melody.sampling.constraints.options import Options
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Mask
 from melody.tokens.usage import FIRST_PART
