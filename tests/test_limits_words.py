@@ -9,8 +9,9 @@ from fractions import Fraction
 import pytest
 
 from melody.errors import SamplingError
+from melody.general_midi import instrument_name
 from melody.limits.chords import MAX_BARS, MAX_IN_A_BAR, parse_chord, parse_chords
-from melody.limits.instruments import Instrument, instrument_name, parse_instruments
+from melody.limits.instruments import Instrument, parse_instruments
 from melody.limits.limits import Limits, written
 from melody.limits.numbers import parse_grid, parse_metre, parse_tempo, parse_whole
 from melody.limits.scales import parse_key, parse_scale, scale_of

@@ -6,12 +6,12 @@ import re
 import struct
 
 import pytest
-from melody.midi.limits import Deadline
 from midi_hex import END, file, track
 
 from melody import midi
 from melody.errors import MidiError
 from melody.midi.chunks import Header, found_tracks, header, midi_within, to_varlen, unwrapped, varlen, whole_tracks, wrapped
+from melody.midi.read_limits import Deadline
 from melody.piece import Key, Part, Piece, Tempo, TimeSignature
 
 # Numbers

@@ -195,7 +195,7 @@ def test_different_grids_and_no_notes_are_refused() -> None:
     ("changed", "says"),
     [
         ({"ticks_per_quarter": 48}, "the piece is on a grid of 48 ticks a quarter; this vocabulary is on 24: read"),
-        ({"parts": (Part(73), Part(40))}, "an instrument of program 40 is no part of this vocabulary"),
+        ({"parts": (Part(73), Part(40))}, "violin (program 40) is no part of this vocabulary"),
         ({"parts": (Part(73, is_drum=True), Part(0, is_drum=True))}, "a drum kit is no part of this vocabulary"),
         ({"pitch": [60, 62, 64, 62, 60, 35, 38]}, "pitch 35 is outside this vocabulary's 36 to 64"),
         ({"pitch": [60, 62, 65, 62, 60, 36, 38]}, "pitch 65 is outside this vocabulary's 36 to 64"),
@@ -221,7 +221,7 @@ def test_a_piece_without_notes_has_its_changes() -> None:
 
 
 def test_words() -> None:
-    assert (describe(Part(5)), describe(Part(5, is_drum=True))) == ("an instrument of program 5", "a drum kit")
+    assert (describe(Part(5)), describe(Part(5, is_drum=True))) == ("electric piano 2 (program 5)", "a drum kit")
     assert [spell(0, (6, 8)), spell(1, 450_000), spell(2, (-3, "minor"))] == ["6/8", "133.3 quarters a minute", "Cm"]
 
 
@@ -276,7 +276,7 @@ def test_it_is_stored_and_read_at_its_bounds() -> None:
         ({"monophonic": [True]}, "parts must match"),
         ({"monophonic": [True] * 3, "legato": [True] * 3}, "parts must match"),
         ({"parts": [], "monophonic": [], "legato": []}, ""),
-        ({"monophonic": [False, True]}, "a legato part must be monophonic"),
+        ({"monophonic": [False, True]}, "a part of implied durations must be monophonic"),
         ({"time_signatures": [[255, 1]], "ticks_per_quarter": 981}, "ticks of the longest bar is 1000620; it must be"),
         ({"time_signatures": [[3, 4], [256, 4]]}, "numerator of a time signature is 256"),
         ({"time_signatures": [[1, 64]]}, "no whole number of ticks"),
