@@ -131,6 +131,18 @@ def test_a_grid_that_fits_no_metre_is_refused_where_none_is_asked_for() -> None:
         check(Limits.parse(grid="1/4t"), waltzes)
 
 
+def test_notes_are_named_with_flats_where_the_key_has_them() -> None:
+    for written, says in (
+        ({"key": "Bb", "end_on_tonic": True}, "the tonic to end on, Bb, does not lie from C4 to G4, where the model's"),
+        (
+            {"key": "Db", "max_leap": 1},
+            "from Db4 the next note of Db major is Eb4, 2 semitones on, and the largest leap is 1",
+        ),
+    ):
+        with pytest.raises(SamplingError, match=f"^{says}"):
+            check(Limits.parse(**written), ONE_TEMPO)
+
+
 def test_at_most_twelve_names_are_listed() -> None:
     many = Vocabulary(**vars(KNOWN) | {"velocities": tuple(range(1, 15))})
     with pytest.raises(SamplingError, match=r"it knows 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 and 2 more$"):
