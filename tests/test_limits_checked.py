@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from melody.errors import SamplingError
@@ -190,3 +192,5 @@ def test_sequences_are_as_good_as_texts() -> None:
     )  # fmt: skip
     assert several.end_on_tonic and several.tonic == 0 and Limits.parse(scale="dorian", key="Em").tonic == 4
     assert Limits.parse() == Limits()
+    with pytest.raises(SamplingError, match=re.escape("('D', 'm')")):
+        Limits.parse(key=("D", "m"))  # type: ignore[arg-type]
