@@ -202,6 +202,7 @@ def test_ways_to_name_an_instrument() -> None:
         assert parse_instruments(text) == (Instrument("drums", frozenset(), is_drum=True),)
     assert parse_instruments("Alto   Saxophone")[0] == Instrument("alto saxophone", frozenset({65}))
     assert parse_instruments("brass")[0].programs == {61, 62, 63}
+    assert parse_instruments("grand piano acoustic")[0].programs == {0}
     assert parse_instruments("synth 1")[0].programs == {38, 50, 62}
     assert parse_instruments("127")[0] == Instrument("gunshot", frozenset({127}))
     assert [instrument_name(part) for part in (Part(0), Part(127), Part(9, is_drum=True))] == [
@@ -216,6 +217,7 @@ def test_what_is_no_instrument() -> None:
     assert refused(parse_instruments, "flute,fluet") == (
         "'fluet' is no instrument; did you mean flute?; write a General MIDI name, 0 to 127, or drums"
     )
+    assert "; did you mean sax?; " in refused(parse_instruments, "saz")
     for text in ("128", "qqqqq", "-1", "1 2", "٤"):
         assert refused(parse_instruments, text) == (
             f"'{text}' is no instrument; write a General MIDI name, 0 to 127, or drums"
