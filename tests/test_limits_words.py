@@ -13,7 +13,7 @@ from melody.general_midi import instrument_name
 from melody.limits.chords import MAX_BARS, MAX_IN_A_BAR, parse_chord, parse_chords
 from melody.limits.instruments import Instrument, parse_instruments
 from melody.limits.limits import Limits, written
-from melody.limits.numbers import parse_grid, parse_metre, parse_tempo, parse_whole
+from melody.limits.numbers import parse_grid, parse_metre, parse_range, parse_tempo, parse_velocity, parse_whole
 from melody.limits.scales import parse_key, parse_scale, scale_of
 from melody.piece import Key, Part
 
@@ -186,6 +186,27 @@ def test_grids() -> None:
         assert refused(parse_grid, text) == (
             f"'{text}' is no grid; write it as 1/4, 1/8, 1/16, with t for triplets (1/8t), or none"
         )
+
+
+def test_ranges_of_pitches_and_velocities() -> None:
+    assert [parse_range(text) for text in ("C4:C6", "0:127", " bb3 : 84", "C-1:G9")] == [
+        (60, 84),
+        (0, 127),
+        (58, 84),
+        (0, 127),
+    ]
+    assert [parse_velocity(text) for text in ("1:127", " 64:64 ")] == [(1, 127), (64, 64)]
+    for parse, text, says in (
+        (parse_range, "C4", "the range is 'C4'; write two ends with a colon, as C4:C6"),
+        (parse_range, "C6:C4", "the range 'C6:C4' ends below its beginning; write the lower pitch first, as C4:C6"),
+        (parse_range, "C4:H5", "'H5' in the range 'C4:H5' is no pitch; write it as C4, F#5, Bb3, or 0 to 127"),
+        (parse_range, "C4:128", "a pitch of the range 'C4:128' is '128'; it must be a whole number from 0 to 127"),
+        (parse_velocity, "1:2:3", "the velocity is '1:2:3'; write two ends with a colon, as 40:100"),
+        (parse_velocity, "0:9", "a velocity is '0'; it must be a whole number from 1 to 127"),
+        (parse_velocity, "1:128", "a velocity is '128'; it must be a whole number from 1 to 127"),
+        (parse_velocity, "9:8", "the velocity '9:8' ends below its beginning; write the softer one first, as 40:100"),
+    ):
+        assert refused(parse, text) == says
 
 
 # Instruments
