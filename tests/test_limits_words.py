@@ -45,6 +45,7 @@ def test_ways_to_write_a_key(text: str, fifths: int, mode: str) -> None:
     ("text", "says"),
     [
         ("G#", "G# major has 8 sharps; write it as Ab"),
+        ("G♯", "G# major has 8 sharps; write it as Ab"),
         ("Fb", "Fb major has 8 flats; write it as E"),
         ("D# minor", None),
         ("E#m", "E# minor has 8 sharps; write it as Fm"),
@@ -83,6 +84,8 @@ def test_names_of_the_notes_of_a_key() -> None:
         ("C blues", "F", "C blues", (0, 3, 5, 6, 7, 10)),
         ("C, D Eb,,C", None, "C,D,Eb,C", (0, 2, 3)),
         ("B", None, "B", (11,)),
+        ("B#,Cb,E#", None, "B#,Cb,E#", (0, 11, 5)),
+        ("B# pentatonic", None, "B# pentatonic", (0, 2, 4, 7, 9)),
         (",".join(["C"] * 30 + ["D"]), None, "the scale", (0, 2)),
         ("C" + " " * 58 + "D", None, "C,D", (0, 2)),  # 60 characters
         ("C" + " " * 59 + "D", None, "the scale", (0, 2)),
@@ -125,7 +128,7 @@ def test_a_bass_is_one_more_note() -> None:
     assert parse_chord("C/B").pitch_classes == {0, 4, 7, 11} and parse_chord("A/Bb").pitch_classes == {9, 1, 4, 10}
 
 
-@pytest.mark.parametrize("text", ["c", "H", "Cfoo", "C/", "/C", "", "XXXX"])
+@pytest.mark.parametrize("text", ["c", "H", "CX", "Cfoo", "C/", "/C", "", "XXXX"])
 def test_what_is_no_chord(text: str) -> None:
     message = refused(parse_chord, text)
     assert message.startswith(f"'{text}' is no chord; write a capital letter, # or b, and one of m 5 6 m6 7 maj7 ")
@@ -151,6 +154,7 @@ def test_bars_at_their_bounds() -> None:
     )
     assert refused(parse_chords, "C | | D") == "bar 2 of the chords holds 0; write 1 to 16 of them, or % for the bar before"
     assert refused(parse_chords, "C H").startswith("bar 2 of the chords: 'H' is no chord; ")
+    assert refused(parse_chords, "C | X").startswith("bar 2 of the chords: 'X' is no chord; ")
     assert refused(parse_chords, "C % D |").startswith("bar 1 of the chords: '%' is no chord; ")
 
 
