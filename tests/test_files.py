@@ -176,6 +176,15 @@ def test_a_process_of_another_user_is_there(
     assert asked == [(4711, 0)]  # nothing is sent
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_pipe_is_no_file_to_write(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(FileError) as caught:
+        files.write_bytes(tmp_path / "pipe", b"")
+    assert str(caught.value) == f"cannot write {tmp_path / 'pipe'}: it is no plain file; name another place"
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows names machines otherwise")
 def test_a_machine_is_eight_digits_of_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     named = type("Named", (), {"nodename": "b\udc9f-ü"})
