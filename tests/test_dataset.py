@@ -118,6 +118,18 @@ def test_what_is_measured_is_not_transposed() -> None:
     assert all(np.array_equal(pieces_of(list(loader.epoch(n)))[0], FEATURED[0]) for n in range(5))
 
 
+@pytest.mark.parametrize("training", [False, True])
+def test_small_integers_go_in_and_stand_in_memory(training: bool) -> None:
+    """Whatever type a store's numbers have the batches are the same; features are kept in one or two bytes each."""
+    small = batches([rows.astype(np.int16) for rows in ROWS], training=training, batch_size=3)
+    whole = batches(training=training, batch_size=3)
+    for one, other in zip(small.epoch(1), whole.epoch(1), strict=True):
+        assert np.array_equal(one.inputs, other.inputs) and np.array_equal(one.targets, other.targets)
+    rng = np.random.default_rng(0)
+    assert {whole._piece(number, rng).dtype.name for number in range(len(ROWS)) for _ in range(3)} <= {"uint8", "uint16"}
+    assert whole._featured(0).dtype.itemsize <= 2
+
+
 def test_the_transpositions_that_are_possible() -> None:
     """Pitches 60 to 66 and the keys of C and G; drums do not move, and where nothing is possible the piece stays."""
     low = Piece([0, 24], [24, 24], [60, 62], keys=(Key(0, 0, "major"),))
