@@ -31,6 +31,7 @@ WHOLE = {
     "exclusives": "00 F0 03 01 02 F7 " + NOTE + "00 F0 02 FF F7  00 F7 01 05  0C F0 05 7E 7F 09 01 F7 " + NOTE,
     "an exclusive before a text": NOTE + "00 F0 04 01 FF 01 F7  00 FF 01 02 41 42 " + NOTE,
     "a long text": "00 FF 01 81 00" + "41" * 128 + NOTE,
+    "a short length in two bytes": "00 FF 01 80 05 41 42 43 44 45" + NOTE * 20,
     "controllers and bends": "00 B0 07 64  00 0A 40  00 E0 00 40 " + NOTE + "00 B0 40 7F " + NOTE,
 }
 
@@ -109,3 +110,9 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(MidiError, match=f"^{tmp_path / 'b.mid'}: is cut short in its header"):
         reading.read_file(tmp_path / "b.mid")
     assert reading.read_file(tmp_path / "a.mid", ticks_per_quarter=48).piece.duration.tolist() == [48]
+
+
+def test_how_far_notes_were_moved_to_the_grid() -> None:
+    off = midi.parse(file(track("01 90 3C 40  60 80 3C 40", END), division=96))
+    assert off.grid_error == pytest.approx(1 / 96)
+    assert midi.parse(file(track(NOTE, END))).grid_error == 0
