@@ -276,6 +276,7 @@ def test_small_corpora_keep_something_to_train_on_and_to_choose_by(sizes):
     for seed in range(20):
         groups = named(sizes)
         splits = split_of(groups, seed=seed)
+        assert splits == split_slowly(groups, 0.1, 0.1, seed)
         assert {"train", "valid"} <= set(splits.values())
         assert sum(n for g, n in groups.items() if splits[g] == "train") * 2 >= sum(sizes)
 
