@@ -65,7 +65,7 @@ def trained(tmp_path_factory):
     return Path(shutil.copy(kept, tmp_path_factory.mktemp("model")))
 """
 TRAINED = {"melody/modelfile.py"}
-SLOW = "not shipped and not bounded_process"  # tests that need the shipped models or a script
+SLOW = "not shipped and not bounded_process and not mutated_model_files"  # tests that need the shipped models or a script
 SURVIVED = {0, 5, 33}  # mutmut's exit codes: tests pass, no test found, no test runs the function
 # A module and the test files that exercise it: quick ones, none that trains a model.
 TESTS = {
