@@ -88,7 +88,7 @@ TESTS = {
     "melody/limits/scales.py": ["limits_words", "limits"],
     "melody/limits/numbers.py": ["limits_words", "limits"],
     "melody/limits/checking.py": ["limits_checked", "limits"],
-    "melody/limits/lookups.py": ["limits"],
+    "melody/limits/lookups.py": ["limits_checked", "limits"],
     "melody/limits/verifying.py": ["limits_verified", "limits"],
     "melody/limits/instruments.py": ["limits_words", "limits"],
     "melody/sampling/choose.py": ["choose_by_definition", "choose", "sampling"],

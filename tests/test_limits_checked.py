@@ -8,6 +8,7 @@ import pytest
 
 from melody.errors import SamplingError
 from melody.limits import Limits, check
+from melody.limits.lookups import allowed_metres
 from melody.piece import Part
 from melody.tokens import Vocabulary
 
@@ -143,6 +144,16 @@ def test_notes_are_named_with_flats_where_the_key_has_them() -> None:
     ):
         with pytest.raises(SamplingError, match=f"^{says}"):
             check(Limits.parse(**written), ONE_TEMPO)
+
+
+def test_rhythms_on_a_grid_of_another_resolution() -> None:
+    """Triplets of eighths are 4 ticks of 12 to the quarter; a way on of one tick is one."""
+    triplets = Vocabulary(**vars(KNOWN) | {"shifts": (0, 4), "durations": (4,), "ticks_per_quarter": 12})
+    assert allowed_metres(Limits.parse(grid="1/8t"), triplets).tolist() == [True, True]
+    assert allowed_metres(Limits.parse(grid="1/4"), triplets).tolist() == [False, False]
+    ticks = Vocabulary(**vars(KNOWN) | {"shifts": (0, 1), "durations": (1,), "ticks_per_quarter": 1})
+    assert allowed_metres(Limits.parse(grid="1/4"), ticks).tolist() == [True, True]
+    assert allowed_metres(Limits.parse(grid="1/2"), ticks).tolist() == [False, False]
 
 
 def test_at_most_twelve_names_are_listed() -> None:
