@@ -93,7 +93,7 @@ TESTS = {
     "melody/limits/instruments.py": ["limits_words", "limits"],
     "melody/sampling/choose.py": ["choose_by_definition", "choose", "sampling"],
     "melody/corpus/split.py": ["corpus_whole"],
-    "melody/modelfile.py": ["modelfile"],
+    "melody/modelfile.py": ["modelfile_bytes", "modelfile"],
     "melody/network/engine.py": ["cells", "decoder"],
     "melody/network/state.py": ["state"],
     "melody/network/cells/lstm.py": ["cells"],
