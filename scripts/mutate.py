@@ -207,7 +207,7 @@ def run_module(module: str, most: int, seed: int, only: str = "") -> Result:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         lay_out(folder, module)
-        names = [name for name in mutant_names(folder, module) if only in name]
+        names = [name for name in mutant_names(folder, module) if not only or name.endswith(tuple(only.split(",")))]
         chosen = sorted(random.Random(seed).sample(names, most)) if len(names) > most else names
         call_mutmut(folder, "run", "--max-children", "1", *chosen)
         codes = json.loads((folder / "mutants" / f"{module}.meta").read_text("utf-8"))["exit_code_by_key"]
@@ -242,7 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("modules", nargs="*", help="paths as in the table of this script; all if none is named")
     parser.add_argument("--most", type=int, default=150, help="mutants of a module; of more a random sample")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
-    parser.add_argument("--only", default="", help="mutants whose name has this in it: one function, one mutant")
+    parser.add_argument("--only", default="", help="mutants by the ends of their names, with commas")
     given = parser.parse_args(arguments)
     good = True
     for module in given.modules or TESTS:
