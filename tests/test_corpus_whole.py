@@ -281,6 +281,15 @@ def test_small_corpora_keep_something_to_train_on_and_to_choose_by(sizes):
         assert sum(n for g, n in groups.items() if splits[g] == "train") * 2 >= sum(sizes)
 
 
+def test_valid_has_room_for_a_piece_whatever_its_share():
+    """Of five, a twentieth: the first goes to test, the second to valid."""
+    for seed in range(10):
+        groups = named([1] * 5)
+        found = split_of(groups, valid=0.05, test=0.2, seed=seed)
+        assert found == split_slowly(groups, valid=0.05, test=0.2, seed=seed)
+        assert sorted(found.values()) == ["test", "train", "train", "train", "valid"]
+
+
 def test_where_the_only_group_for_training_goes_to_valid_another_comes_back():
     """Two groups that test has room for, one at a time: valid takes the smaller one, so train takes the other."""
     for seed in range(20):
