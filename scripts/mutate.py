@@ -240,7 +240,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the modules that are named, or all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("modules", nargs="*", help="paths as in the table of this script; all if none is named")
-    parser.add_argument("--most", type=int, default=150, help="mutants of a module; of more a random sample")
+    parser.add_argument("--most", type=int, default=100, help="mutants of a module; of more a random sample")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--only", default="", help="mutants by the ends of their names, with commas")
     given = parser.parse_args(arguments)
