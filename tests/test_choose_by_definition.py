@@ -95,6 +95,10 @@ def test_the_last_chance_is_the_last_token_that_is_allowed() -> None:
     mask = np.array([[True, True, False], [True, False, False], [True, True, True]])
     tokens = choose(np.zeros((3, 3)), mask, np.array([1.0, 1.0, 0.2]), SamplingSettings(temperature=1))
     assert tokens.tolist() == [1, 0, 0]
+    for row, token in enumerate(tokens.tolist()):  # a row alone goes another way
+        chance = np.array([1.0 if row < 2 else 0.2])
+        alone = choose(np.zeros((1, 3)), mask[row : row + 1], chance, SamplingSettings(temperature=1))
+        assert alone.tolist() == [token]
     assert choose(np.zeros((1, 1)), None, np.array([0.3]), SamplingSettings(temperature=0)).tolist() == [0]
 
 
@@ -145,3 +149,14 @@ def test_how_sure_a_choice_is(logits: list[float], chance: float, asked: dict, e
     rows, chances = np.array([logits, logits]), np.array([chance, chance])
     settings = SamplingSettings(**{"temperature": 1.0} | asked)
     assert choose_surely(rows, None, chances, settings)[1].tolist() == [expected, expected]
+
+
+@pytest.mark.parametrize("top_k", [1, 5, 20, 39])
+def test_the_last_that_is_kept_of_many_is_sure_if_the_next_is_far_off(top_k: int) -> None:
+    rng = np.random.default_rng(top_k)
+    logits = np.tile(np.linspace(0, -4, 40), (50, 1))
+    near = np.arange(50) % 2 == 0
+    logits[near, top_k] = logits[near, top_k - 1] - 0.5 * DOUBT  # the best that is dropped
+    logits = rng.permuted(logits, axis=1)
+    chance = np.full(50, 1e-9)  # far from every border
+    assert choose_surely(logits, None, chance, SamplingSettings(temperature=1, top_k=top_k))[1].tolist() == (~near).tolist()

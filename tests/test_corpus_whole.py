@@ -276,8 +276,18 @@ def test_small_corpora_keep_something_to_train_on_and_to_choose_by(sizes):
     for seed in range(20):
         groups = named(sizes)
         splits = split_of(groups, seed=seed)
+        assert splits == split_slowly(groups, 0.1, 0.1, seed)
         assert {"train", "valid"} <= set(splits.values())
         assert sum(n for g, n in groups.items() if splits[g] == "train") * 2 >= sum(sizes)
+
+
+def test_valid_has_room_for_a_piece_whatever_its_share():
+    """Of five, a twentieth: the first goes to test, the second to valid."""
+    for seed in range(10):
+        groups = named([1] * 5)
+        found = split_of(groups, valid=0.05, test=0.2, seed=seed)
+        assert found == split_slowly(groups, valid=0.05, test=0.2, seed=seed)
+        assert sorted(found.values()) == ["test", "train", "train", "train", "valid"]
 
 
 def test_where_the_only_group_for_training_goes_to_valid_another_comes_back():

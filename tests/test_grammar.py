@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from music import folk_tune, random_piece
 
-from melody.piece import Piece, TimeSignature
+from melody.piece import Part, Piece, TimeSignature
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Grammar
 from melody.tokens.usage import FIRST_PART, KEY, METRE, TEMPO
@@ -190,9 +190,14 @@ def walk(vocabulary: Vocabulary, seed: int, steps: int = 18, **asked: object) ->
     return grammar, slow
 
 
+DUET = Piece(  # two lines that rest once each, and end at one tick
+    [*range(0, 192, 24), *range(0, 192, 48)], [24] * 8 + [48] * 4, [72] * 8 + [60] * 4, part=[0] * 8 + [1] * 4,
+    parts=(Part(40), Part(42)),
+)  # fmt: skip
 CORPORA = {
     "lines": Vocabulary.build([random_piece(seed, monophonic=True) for seed in (1, 4)]),
     "one line": Vocabulary.build([Piece(np.arange(8) * 24, [24, 24, 12, 24, 24, 24, 24, 24], [60, 62, 64, 60] * 2)]),
+    "duet": Vocabulary.build([DUET, DUET.transpose(2)]),
     "tunes": Vocabulary.build([folk_tune(seed, bars=3) for seed in range(4)]),
     "chords": Vocabulary.build([random_piece(seed) for seed in (2, 6)]),
     "all sorts": Vocabulary.build([random_piece(seed) for seed in (0, 3, 5, 8, 11)]),
@@ -215,6 +220,7 @@ def test_the_corpora_have_all_that_there_is_to_mask() -> None:
     """Lines and chords together, some of implied durations, some not; metres and tempi that change; keys."""
     mixed = CORPORA["all sorts"]
     assert any(mixed.implied_duration) and not all(mixed.monophonic) and all(mixed.is_encoded) and all(mixed.changes)
+    assert CORPORA["duet"].monophonic == (True, True) and len(CORPORA["duet"].durations) == 0
     assert CORPORA["tunes"].is_encoded[KEY] and not CORPORA["tunes"].changes[KEY]
     assert all(CORPORA["one line"].implied_duration) and CORPORA["two pitches"].num_pitches == 2
 
@@ -228,6 +234,11 @@ def test_streams_can_be_taken_joined_and_put(corpus: str, bars: int | None) -> N
     taken = grammar.take(np.array([3, 0, 3]))
     grammar.times()  # what is known of the next event is taken along
     again = grammar.take(np.array([1, 2]))
+    other.push(np.zeros((STREAMS, 5), np.int64))  # ends change nothing
+    time = np.array([max(each.times()) for each in theirs])  # kinds can be asked for first
+    ticks = [each.tick + vocabulary.shifts[max(at, 1) - 1] for each, at in zip(theirs, time.tolist())]
+    for kinds, each, tick, at in zip(sets(other.kinds(time)), theirs, ticks, time.tolist()):
+        assert kinds == each.kinds(tick) or at == END
     assert sets(again.times()) == [slow[1].times(), slow[2].times()]
     joined = taken.join(other.take(np.array([4, 1])))
     histories = [slow[3], slow[0], slow[3], theirs[4], theirs[1]]

@@ -13,7 +13,7 @@ from melody.general_midi import instrument_name
 from melody.limits.chords import MAX_BARS, MAX_IN_A_BAR, parse_chord, parse_chords
 from melody.limits.instruments import Instrument, parse_instruments
 from melody.limits.limits import Limits, written
-from melody.limits.numbers import parse_grid, parse_metre, parse_tempo, parse_whole
+from melody.limits.numbers import parse_grid, parse_metre, parse_range, parse_tempo, parse_velocity, parse_whole
 from melody.limits.scales import parse_key, parse_scale, scale_of
 from melody.piece import Key, Part
 
@@ -45,6 +45,7 @@ def test_ways_to_write_a_key(text: str, fifths: int, mode: str) -> None:
     ("text", "says"),
     [
         ("G#", "G# major has 8 sharps; write it as Ab"),
+        ("G♯", "G# major has 8 sharps; write it as Ab"),
         ("Fb", "Fb major has 8 flats; write it as E"),
         ("D# minor", None),
         ("E#m", "E# minor has 8 sharps; write it as Fm"),
@@ -83,6 +84,8 @@ def test_names_of_the_notes_of_a_key() -> None:
         ("C blues", "F", "C blues", (0, 3, 5, 6, 7, 10)),
         ("C, D Eb,,C", None, "C,D,Eb,C", (0, 2, 3)),
         ("B", None, "B", (11,)),
+        ("B#,Cb,E#", None, "B#,Cb,E#", (0, 11, 5)),
+        ("B# pentatonic", None, "B# pentatonic", (0, 2, 4, 7, 9)),
         (",".join(["C"] * 30 + ["D"]), None, "the scale", (0, 2)),
         ("C" + " " * 58 + "D", None, "C,D", (0, 2)),  # 60 characters
         ("C" + " " * 59 + "D", None, "the scale", (0, 2)),
@@ -125,7 +128,7 @@ def test_a_bass_is_one_more_note() -> None:
     assert parse_chord("C/B").pitch_classes == {0, 4, 7, 11} and parse_chord("A/Bb").pitch_classes == {9, 1, 4, 10}
 
 
-@pytest.mark.parametrize("text", ["c", "H", "Cfoo", "C/", "/C", "", "XXXX"])
+@pytest.mark.parametrize("text", ["c", "H", "CX", "Cfoo", "C/", "/C", "", "XXXX"])
 def test_what_is_no_chord(text: str) -> None:
     message = refused(parse_chord, text)
     assert message.startswith(f"'{text}' is no chord; write a capital letter, # or b, and one of m 5 6 m6 7 maj7 ")
@@ -151,6 +154,7 @@ def test_bars_at_their_bounds() -> None:
     )
     assert refused(parse_chords, "C | | D") == "bar 2 of the chords holds 0; write 1 to 16 of them, or % for the bar before"
     assert refused(parse_chords, "C H").startswith("bar 2 of the chords: 'H' is no chord; ")
+    assert refused(parse_chords, "C | X").startswith("bar 2 of the chords: 'X' is no chord; ")
     assert refused(parse_chords, "C % D |").startswith("bar 1 of the chords: '%' is no chord; ")
 
 
@@ -188,6 +192,27 @@ def test_grids() -> None:
         )
 
 
+def test_ranges_of_pitches_and_velocities() -> None:
+    assert [parse_range(text) for text in ("C4:C6", "0:127", " bb3 : 84", "C-1:G9")] == [
+        (60, 84),
+        (0, 127),
+        (58, 84),
+        (0, 127),
+    ]
+    assert [parse_velocity(text) for text in ("1:127", " 64:64 ")] == [(1, 127), (64, 64)]
+    for parse, text, says in (
+        (parse_range, "C4", "the range is 'C4'; write two ends with a colon, as C4:C6"),
+        (parse_range, "C6:C4", "the range 'C6:C4' ends below its beginning; write the lower pitch first, as C4:C6"),
+        (parse_range, "C4:H5", "'H5' in the range 'C4:H5' is no pitch; write it as C4, F#5, Bb3, or 0 to 127"),
+        (parse_range, "C4:128", "a pitch of the range 'C4:128' is '128'; it must be a whole number from 0 to 127"),
+        (parse_velocity, "1:2:3", "the velocity is '1:2:3'; write two ends with a colon, as 40:100"),
+        (parse_velocity, "0:9", "a velocity is '0'; it must be a whole number from 1 to 127"),
+        (parse_velocity, "1:128", "a velocity is '128'; it must be a whole number from 1 to 127"),
+        (parse_velocity, "9:8", "the velocity '9:8' ends below its beginning; write the softer one first, as 40:100"),
+    ):
+        assert refused(parse, text) == says
+
+
 # Instruments
 
 
@@ -202,6 +227,7 @@ def test_ways_to_name_an_instrument() -> None:
         assert parse_instruments(text) == (Instrument("drums", frozenset(), is_drum=True),)
     assert parse_instruments("Alto   Saxophone")[0] == Instrument("alto saxophone", frozenset({65}))
     assert parse_instruments("brass")[0].programs == {61, 62, 63}
+    assert parse_instruments("grand piano acoustic")[0].programs == {0}
     assert parse_instruments("synth 1")[0].programs == {38, 50, 62}
     assert parse_instruments("127")[0] == Instrument("gunshot", frozenset({127}))
     assert [instrument_name(part) for part in (Part(0), Part(127), Part(9, is_drum=True))] == [
@@ -216,6 +242,7 @@ def test_what_is_no_instrument() -> None:
     assert refused(parse_instruments, "flute,fluet") == (
         "'fluet' is no instrument; did you mean flute?; write a General MIDI name, 0 to 127, or drums"
     )
+    assert "; did you mean sax?; " in refused(parse_instruments, "saz")
     for text in ("128", "qqqqq", "-1", "1 2", "٤"):
         assert refused(parse_instruments, text) == (
             f"'{text}' is no instrument; write a General MIDI name, 0 to 127, or drums"

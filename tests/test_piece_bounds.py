@@ -82,7 +82,8 @@ def test_what_is_just_legal(legal: dict) -> None:
         ({"keys": (Key(-1, 0, "major"),)}, "keys must be sorted, one at a tick, from tick 0; got ticks [-1]"),
         ({"tempi": tuple(Tempo(t, 5) for t in (*range(9), 3))}, "tempi must be sorted, one at a tick, from tick 0; got "
          "ticks [0, 1, 2, 3, 4, 5, 6, 7]"),
-        ({"tempi": tuple(Tempo(t, 5) for t in range(1, 11))}, "tempi must begin at tick 0; got ticks [1, 2, 3, 4, 5, 6, "),
+        ({"tempi": tuple(Tempo(t, 5) for t in range(1, 11))}, "tempi must begin at tick 0; got ticks "
+         "[1, 2, 3, 4, 5, 6, 7, 8]"),
         ({"time_signatures": ()}, "time_signatures must begin at tick 0; got ticks []"),
         ({"time_signatures": (TimeSignature(0, 4, 4), TimeSignature(96, 3, 4), TimeSignature(192, 4, 4))},
          "4/4 at tick 192 stands inside a bar of 3/4; a time signature must stand on a bar line"),

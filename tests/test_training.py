@@ -713,7 +713,7 @@ def test_adapting_beats_beginning_anew(trained: Path, tmp_path: Path) -> None:
     assert modelfile.load(tmp_path / "a.safetensors").training["started_from"].startswith("rules ")
     with pytest.raises(TrainingError, match="keeps its shape"):
         fit(corpus, tmp_path / "c.safetensors", replace(settings, hidden_size=32), start=start)
-    with pytest.raises(TrainingError, match="leave out --cell"):
+    with pytest.raises(TrainingError, match="leave out `cell`"):
         fit(corpus, tmp_path / "c.safetensors", replace(settings, cell="gru"), start=start)
 
 

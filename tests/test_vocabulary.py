@@ -69,6 +69,12 @@ def test_events_by_hand_both_ways() -> None:
     assert SONG_VOCABULARY.decode(again, title="a", texts=("b",)) == replace(SONG, title="a", texts=("b",))  # up to END
 
 
+def test_rows_of_a_store_are_small_integers() -> None:
+    for kind in (np.int16, np.uint8, np.int32):
+        assert SONG_VOCABULARY.decode(np.array(SONG_ROWS, kind)) == SONG
+    assert SONG_VOCABULARY.decode(np.array(SONG_ROWS).ravel()) == SONG
+
+
 def test_numbers_of_the_tokens() -> None:
     vocabulary = SONG_VOCABULARY
     assert vocabulary.value_starts == (0, 1, 3, 5, 6, 35)
@@ -156,6 +162,11 @@ def test_a_line_can_rest_on_every_bar_line() -> None:
     line = Piece([0, 24, 60, 96], [24, 36, 36, 24], [60, 62, 64, 65], time_signatures=(TimeSignature(0, 4, 4),))
     other = replace(line, time_signatures=(TimeSignature(0, 5, 8),))
     assert Vocabulary.build([line, other]).shifts == (0, 12, 24, 36)
+    drums = Piece(
+        [*line.onset, 0, 96], [*line.duration, 12, 18], [*line.pitch, 36, 38], part=[0] * 4 + [1] * 2,
+        parts=(Part(0), Part(0, is_drum=True)),
+    )  # fmt: skip
+    assert Vocabulary.build([drums]).shifts == (0, 6, 12, 18, 24, 36)  # what drums last counts too
     odd = replace(line, time_signatures=(TimeSignature(0, 5, 32),))  # bars of 15 ticks: 3 divides all
     assert Vocabulary.build([line, odd], max_values=3).shifts == (0, 3, 24)
 

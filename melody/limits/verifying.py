@@ -16,6 +16,7 @@ from melody.limits.limits import Limits
 from melody.piece import Ints, Piece
 from melody.score.names import class_name, pitch_name
 from melody.signatures import Key, Tempo, TimeSignature
+from melody.text import counted
 
 _Event = TypeVar("_Event", TimeSignature, Tempo, Key)
 
@@ -178,7 +179,7 @@ def _ending(seen: _Seen) -> Iterator[str]:
     lines = piece.bar_starts()
     bars = int(np.sum(lines >= seen.first_bar))
     if limits.bars and bars != limits.bars:
-        yield f"it is {bars} bars long, not {limits.bars}"
+        yield f"it is {counted(bars, 'bar')} long, not {limits.bars}"
     if limits.end_on_tonic and limits.tonic is not None and len(seen.tones):
         last = piece.onset[seen.tones].max()
         final = int(seen.tones[piece.onset[seen.tones] == last][0])
