@@ -42,8 +42,10 @@ def parse(content: bytes, suffix: str) -> Reading:
         from melody.score.abc.from_abc import read_abc
 
         piece = read_abc(content, found)
-    else:
+    elif form == "humdrum":
         from melody.score.kern import read_kern
 
         piece = read_kern(content, found)
+    else:
+        raise AssertionError(f"a format without a branch here: {form}")
     return Reading(piece, tuple(f"{times} times: {what}" if times > 1 else what for what, times in found.items()))

@@ -11,7 +11,8 @@ A row has a name, a sentence on what it is, what each of its values stands for, 
 transposed, and which heads read it. The rest follows from the rows: the order of the columns and their sizes, and so the
 shapes of the embedding and of the heads; transposition by table (`melody.dataset`); which weights a model keeps when it is
 adapted to another vocabulary (`melody.training.transfer`). `melody.tokens.features` computes the values of a whole piece,
-`melody.tokens.context` event by event. A new feature is a row here and its computation in those two.
+`melody.tokens.one_piece` and `melody.tokens.several_pieces` event by event. A new feature is a row here and its computation
+in those three.
 
 A *meaning* is a tuple: words that say what kind of thing a value stands for and, where things of that kind have an order, a
 number at its end. No two values of a column have the same meaning.
@@ -125,7 +126,7 @@ class Row:
     moves
         What transposition does to it: 'no', nothing; 'pitch', a pitch + 1 moves unless the part is drums, 'own pitch' unless
         the event itself is one of drums; 'key', a key + 1 becomes the key so much higher; 'value', a value token + 1 moves
-        as the event does whose kind + 1 stands in the column before.
+        unless the column before it, which holds the kind + 1 of the same event, says drums.
     each_part
         Whether there is one for each part.
     if_implied

@@ -26,9 +26,10 @@ from melody.corpus.discover import archives, tunebooks
 from melody.corpus.external_sort import DiskColumn, disk_errors
 from melody.errors import CorpusError, MidiError
 from melody.files import FileError
+from melody.score.formats import READS
 from melody.text import for_terminal
 
-SCORES = (".xml", ".musicxml", ".mxl", ".abc", ".krn")
+SCORES = tuple(READS)
 CHUNK_FILES, CHUNK_BYTES = 256, 16_000_000  # files that are validated together
 PACKED_FILES = 4096  # of a compressed tar archive, which has to be read from its start each time
 ENTRIES = 1 << 16  # of one folder, that are sorted in memory

@@ -1,6 +1,6 @@
 """The cells: what carries a state from event to event, one file each.
 
-To add one, write a file beside these with a class that is a `Cell` (`base`), or a `Stacked` one where torch has it as a
+To add one, write a file beside these with a class that is a `Cell` (`cell`), or a `Stacked` one where torch has it as a
 stack of layers, and give it a row below and its name in `CellName`. Everything else goes by the row: the weights' names
 (which begin with the name of the row) and their shapes in a model file, training, both engines, export, the command line and
 the tests.
