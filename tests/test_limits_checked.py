@@ -23,7 +23,7 @@ KNOWN = Vocabulary(  # C4 to G4, quarters and halves
     keys=((0, "major"), (-1, "minor")),
     changes=(False, False, False),
     monophonic=(True, True, True),
-    legato=(False, False, False),
+    implied_duration=(False, False, False),
 )
 ONE_TEMPO = Vocabulary(**vars(KNOWN) | {"tempi": (500_000,), "keys": ()})
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from melody.midi.source import to_piece
+from melody.midi.file_events import to_piece
 from midi_hex import END, file, track
 
 from melody import midi
