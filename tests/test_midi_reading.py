@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
-from melody.midi.file_events import to_piece
 from midi_hex import END, file, track
 
 from melody import midi
 from melody.errors import MidiError
 from melody.midi import reading
+from melody.midi.file_events import to_piece
 from melody.midi.read_limits import ReadLimits
 from melody.midi.reading import undamaged_score
 from melody.midi.salvage import salvage
