@@ -25,7 +25,7 @@ from melody.sampling.tasks.harmonize import harmonize
 from melody.sampling.tasks.infill import VarySettings, vary
 from melody.sampling.tasks.live import stream
 
-FEW = VarySettings(candidates=12, rounds=1)
+FEW = VarySettings(candidates=6, rounds=1)
 LIMITS: tuple[dict[str, Any], ...] = (
     {"key": "F"},
     {"scale": "C,D,E,G,A"},
