@@ -81,7 +81,6 @@ TESTS = {
     "melody/tokens/vocabulary.py": ["vocabulary", "tokens"],
     "melody/tokens/grammar/masks.py": ["grammar", "tokens"],
     "melody/tokens/grammar/ahead.py": ["grammar", "tokens"],
-    "melody/tokens/schema.py": ["schema", "dataset", "tokens"],
     "melody/tokens/features.py": ["tokens", "matches", "dataset", "schema"],
     "melody/tokens/usage.py": ["usage", "tokens"],
     "melody/limits/limits.py": ["limits_words", "limits_checked", "limits"],
