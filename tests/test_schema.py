@@ -27,6 +27,7 @@ from melody.tokens.schema import (
     feature_sizes,
     head_columns,
     head_sizes,
+    parts_described,
     related,
     spans,
 )
@@ -217,3 +218,9 @@ def test_a_permuted_vocabulary_gives_the_same_nats() -> None:
             mask = torch.ones(1, events.shape[1] - 1, dtype=torch.bool)
             nats.append(model.nats(model(events[:, :-1])[0], events[:, 1:], mask).detach().numpy())
         np.testing.assert_allclose(nats[1], nats[0], atol=1e-5)
+
+
+def test_more_than_eight_parts_have_no_columns_of_their_own() -> None:
+    counts = {len(vocabulary.parts): parts_described(vocabulary) for vocabulary in VOCABULARIES.values()}
+    assert max(counts) > 8
+    assert all(described == (parts if parts <= 8 else 0) for parts, described in counts.items())
