@@ -1,4 +1,4 @@
-"""The decoder without constraints is the model's own distribution, by enumeration; its score is the network's."""
+"""The decoder without constraints is the model's own distribution, by enumeration; what is said of a sample is so."""
 
 from __future__ import annotations
 
@@ -7,25 +7,22 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from music import folk_tune, random_piece
-from untrained import SMALL, untrained
+from untrained import untrained
 
-from melody.dataset import with_features
-from melody.network.network import MelodyNetwork
-from melody.piece import Key, Piece
+from melody.limits import Limits
+from melody.piece import Piece
 from melody.sampling import Model, SamplingSettings
 from melody.sampling.constraints.constraint import Masks
-from melody.sampling.decoder import Decoder, Frontier
+from melody.sampling.constraints.user import user_limits
+from melody.sampling.decoder import Decoder, Frontier, changes_nothing
 from melody.sampling.strategies.ancestral import Job, Streams
-from melody.score.notes_text import read_notes
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Grammar
-from melody.tokens.vocabulary import END, FIELDS, TIME
+from melody.tokens.vocabulary import FIELDS, TIME
 
 TUNES = [folk_tune(seed) for seed in range(6)]
 TWO_PARTS = random_piece(2, changes=False)
-MELODY = read_notes("G4/4 A B C5 | D/4 B4 G/2", key=Key(0, 1, "major"))
 
 
 @pytest.fixture(scope="module")
@@ -96,21 +93,32 @@ def test_events_are_drawn_as_often_as_the_model_says(model: Model) -> None:
     assert distance < 1.5 * noise
 
 
-def test_the_score_is_that_of_the_network(model: Model) -> None:
-    vocabulary, rows = model.vocabulary, model.vocabulary.encode(TUNES[1])
-    network = MelodyNetwork(vocabulary, SMALL).eval()
-    network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in model.file.weights.items()})
-    events = torch.from_numpy(with_features(vocabulary, rows))[None]
-    with torch.no_grad():
-        hidden, _ = network(events[:, :-1])
-        expected = network.nats(hidden, events[:, 1:], torch.ones(1, len(rows), dtype=torch.bool))[0].sum(dim=1)
-    np.testing.assert_allclose(model.decoder.score([rows])[0], expected.numpy(), rtol=1e-4, atol=1e-4)
-
-
-def test_the_nats_that_a_search_tells_are_those_of_the_notes(model: Model) -> None:
-    """With nothing forbidden but by the grammar, they are at most those of the score, which knows no grammar."""
-    tune = model.tunes(1, best_of=3, settings=SamplingSettings(seed=4, temperature=1), max_notes=40)[0]
-    rows = model.vocabulary.encode(replace(tune.piece, texts=()))
-    per_event = model.decoder.score([rows])[0]
-    notes = model.vocabulary.is_note(rows) | model.vocabulary.is_rest(rows) | (rows[:, TIME] == END)
-    assert 0 < tune.nats * tune.piece.num_notes <= per_event[notes].sum() + 60
+@pytest.mark.parametrize("bars", [None, 4])
+def test_the_nats_and_the_share_removed_are_those_of_the_chain_with_the_tokens_given(model: Model, bars: int | None) -> None:
+    """Drawn with the likelihood wanted; then the same events taken one by one, each field's share among what is legal."""
+    limits = Limits.parse(range="E4:C6", bars=bars)
+    masks = Masks(Grammar(model.vocabulary, 1, bars=bars, count_pickup=False), user_limits(model.vocabulary, limits))
+    decoder, nothing = model.decoder, np.zeros((0, len(FIELDS)), np.int64)
+    streams = Streams(
+        decoder, decoder.prime(masks.take(np.zeros(1, np.int64)), nothing), SamplingSettings(seed=2), 1_000, weigh=True
+    )
+    streams.begin([Job(0, 0)])
+    while not (found := streams.step()):
+        pass
+    sample, frontier = found[0][1], decoder.prime(masks.take(np.zeros(1, np.int64)), nothing)
+    assert sample is not None
+    nats, removed = 0.0, []
+    for row in sample.rows:
+        step = decoder.step(frontier, decoder.read(frontier))
+        for field, mask in step.fields():
+            assert mask is not None
+            wide, logits = frontier.masks.unconstrained, step.logits(field, mask)[0].astype(np.float64)
+            step.events[:, field] = row[field]
+            if model.vocabulary.field_mask(row[None])[0, field]:
+                share = np.exp(logits - logits.max()) * (wide | mask)[0]
+                share /= share.sum()
+                nats -= np.log(share[row[field]]) if changes_nothing(row[None])[0] else 0.0
+                removed.append(1 - share[mask[0]].sum())
+        decoder.push(frontier, step.finished())
+    assert sample.nats == pytest.approx(nats, rel=1e-9)
+    assert sample.removed == pytest.approx(np.mean(removed), abs=1e-9) and sample.removed > 0

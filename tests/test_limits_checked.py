@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -25,7 +26,7 @@ KNOWN = Vocabulary(  # C4 to G4, quarters and halves
     monophonic=(True, True, True),
     implied_duration=(False, False, False),
 )
-ONE_TEMPO = Vocabulary(**vars(KNOWN) | {"tempi": (500_000,), "keys": ()})
+ONE_TEMPO = replace(KNOWN, **{"tempi": (500_000,), "keys": ()})
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,7 @@ def test_what_can_just_not_be_kept(written: dict, says: str) -> None:
 
 
 def test_a_grid_that_fits_no_metre_is_refused_where_none_is_asked_for() -> None:
-    waltzes = Vocabulary(**vars(KNOWN) | {"time_signatures": ((3, 4),)})
+    waltzes = replace(KNOWN, **{"time_signatures": ((3, 4),)})
     with pytest.raises(
         SamplingError, match=r"^in whatever metre, the model knows no rhythm that keeps to the grid of 1/6; "
     ):
@@ -148,19 +149,19 @@ def test_notes_are_named_with_flats_where_the_key_has_them() -> None:
 
 def test_rhythms_on_a_grid_of_another_resolution() -> None:
     """Triplets of eighths are 4 ticks of 12 to the quarter; a way on of one tick is one."""
-    triplets = Vocabulary(**vars(KNOWN) | {"shifts": (0, 4), "durations": (4,), "ticks_per_quarter": 12})
+    triplets = replace(KNOWN, **{"shifts": (0, 4), "durations": (4,), "ticks_per_quarter": 12})
     assert allowed_metres(Limits.parse(grid="1/8t"), triplets).tolist() == [True, True]
     assert allowed_metres(Limits.parse(grid="1/4"), triplets).tolist() == [False, False]
-    ticks = Vocabulary(**vars(KNOWN) | {"shifts": (0, 1), "durations": (1,), "ticks_per_quarter": 1})
+    ticks = replace(KNOWN, **{"shifts": (0, 1), "durations": (1,), "ticks_per_quarter": 1})
     assert allowed_metres(Limits.parse(grid="1/4"), ticks).tolist() == [True, True]
     assert allowed_metres(Limits.parse(grid="1/2"), ticks).tolist() == [False, False]
 
 
 def test_at_most_twelve_names_are_listed() -> None:
-    many = Vocabulary(**vars(KNOWN) | {"velocities": tuple(range(1, 15))})
+    many = replace(KNOWN, **{"velocities": tuple(range(1, 15))})
     with pytest.raises(SamplingError, match=r"it knows 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 and 2 more$"):
         check(Limits.parse(velocity="90:127"), many)
-    twelve = Vocabulary(**vars(KNOWN) | {"velocities": tuple(range(1, 13))})
+    twelve = replace(KNOWN, **{"velocities": tuple(range(1, 13))})
     with pytest.raises(SamplingError, match=r"10, 11, 12$"):
         check(Limits.parse(velocity="90:127"), twelve)
 

@@ -30,7 +30,7 @@ def check(limits: Limits, vocabulary: Vocabulary) -> None:
     _check_signatures(limits, vocabulary)
     _check_players(limits, vocabulary)
     _check_tonic(limits)
-    if np.any(allowed_parts(limits, vocabulary) & ~_drums(vocabulary)):
+    if np.any(allowed_parts(limits, vocabulary) & ~vocabulary.drums):
         _check_pitches(limits, vocabulary)
         _check_leaps(limits, vocabulary)
         _check_chords(limits, vocabulary)
@@ -39,10 +39,6 @@ def check(limits: Limits, vocabulary: Vocabulary) -> None:
             "only drums are left to play, and they have no key, scale, range or chords; leave those limits out"
         )
     _check_grid(limits, vocabulary)
-
-
-def _drums(vocabulary: Vocabulary) -> np.ndarray:
-    return np.array([part.is_drum for part in vocabulary.parts], bool)
 
 
 def _check_signatures(limits: Limits, vocabulary: Vocabulary) -> None:

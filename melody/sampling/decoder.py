@@ -106,8 +106,11 @@ class Decoder:
     def begin(self, masks: Masks) -> Frontier:
         """The beginning of as many pieces as there are masks of streams."""
         streams = masks.streams
-        inputs = np.zeros((streams, len(FIELDS) + len(feature_sizes(self.vocabulary))), np.int64)
-        return Frontier(Contexts(self.vocabulary, streams), masks, self.engine.begin(streams), inputs)
+        return Frontier(Contexts(self.vocabulary, streams), masks, self.engine.begin(streams), self._before_all(streams))
+
+    def _before_all(self, streams: int) -> Ints:
+        """What the network reads before the first event, (streams, fields + features): zeros."""
+        return np.zeros((streams, len(FIELDS) + len(feature_sizes(self.vocabulary))), np.int64)
 
     def prime(self, masks: Masks, rows: Rows) -> Frontier:
         """Where one stream stands after these events, END not among them."""
@@ -140,7 +143,7 @@ class Decoder:
         Under the network alone, without masks and without the corpus prior.
         """
         contexts, state = Contexts(self.vocabulary, len(rows)), self.engine.begin(len(rows))
-        inputs = np.zeros((len(rows), len(FIELDS) + len(feature_sizes(self.vocabulary))), np.int64)
+        inputs = self._before_all(len(rows))
         found = np.zeros((len(rows), len(rows[0])))
         for at, events in enumerate(np.stack(rows, axis=1)):
             hidden, state = self.engine.step(inputs, state)

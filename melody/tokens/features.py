@@ -67,7 +67,7 @@ class _Events:
         self.tick = np.cumsum(np.array(vocabulary.shifts)[rows[:, TIME] - 1])
         self.kind = rows[:, KIND]
         self.is_note = vocabulary.is_note(rows)
-        self.is_pitched = np.array([False] * FIRST_PART + [not part.is_drum for part in vocabulary.parts])[self.kind]
+        self.is_pitched = np.append(np.zeros(FIRST_PART, bool), ~vocabulary.drums)[self.kind]
         self.pitch = np.where(self.is_note, rows[:, VALUE] - vocabulary.first_pitch + 1, 0)  # + 1, 0 for what is no note
         self.ticks = np.array(vocabulary.durations or (0,))[rows[:, DURATION]]
 
@@ -268,7 +268,7 @@ def _match(events: _Events) -> Computed:
 
 def _distances(events: _Events, pitch: Ints, others: Ints) -> Ints:
     """From a pitch + 1 of each event to those of the parts as intervals, 0 where there is none, (parts, events)."""
-    pitched = np.array([not part.is_drum for part in events.vocabulary.parts[: len(others)]], bool)
+    pitched = ~events.vocabulary.drums[: len(others)]
     known = (others > 0) & pitched[:, None] & ((pitch > 0) & events.is_pitched)
     interval = np.clip(others - pitch, -MAX_INTERVAL, MAX_INTERVAL) + MAX_INTERVAL + 1
     return np.where(known, interval, 0)

@@ -92,6 +92,13 @@ class Numbering:
         return self.value_starts[-3]
 
     @cached_property
+    def drums(self) -> NDArray[np.bool_]:
+        """Which parts are drums, (parts,); nobody may change it."""
+        found = np.array([part.is_drum for part in self.parts], bool)
+        found.flags.writeable = False
+        return found
+
+    @cached_property
     def implied_kinds(self) -> NDArray[np.bool_]:
         """Which kinds are parts whose durations are implied, (kinds,)."""
         return np.array([False] * FIRST_PART + list(self.implied_duration), bool)

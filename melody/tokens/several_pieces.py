@@ -21,7 +21,6 @@ from melody.tokens.schema import (
     MAX_INTERVAL,
     PHASES,
     SECTIONS,
-    condition_sizes,
     feature_sizes,
     parts_described,
 )
@@ -254,7 +253,6 @@ class Tables:
             vocabulary.value_starts[KEY],
         )
         self.parts, self.num_features = parts_described(vocabulary), len(feature_sizes(vocabulary))
-        self.num_conditions = len(condition_sizes(vocabulary))
         self.shifts = np.array([0, *vocabulary.shifts])  # by time token
         self.durations = np.array(vocabulary.durations or (0,))
         self.implied = np.array([False] * FIRST_PART + list(vocabulary.implied_duration))  # (kinds,)

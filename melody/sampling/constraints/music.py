@@ -149,7 +149,7 @@ class Music(PerStream):
         self.durations = np.array(vocabulary.durations or (1,), np.int64)
         self.implied = np.array(vocabulary.implied_duration, bool)
         self.monophonic = np.array(vocabulary.monophonic, bool)
-        self.drums = np.array([part.is_drum for part in vocabulary.parts], bool)
+        self.drums = vocabulary.drums
         self.pitch_class = (vocabulary.pitches[0] + np.arange(vocabulary.num_pitches)) % 12
         self.now_index = int(np.flatnonzero(self.shifts == 0)[0]) if 0 in vocabulary.shifts else -1
         self.bars, self._count_pickup = grammar.bars, grammar.count_pickup

@@ -140,7 +140,7 @@ def _last_pitches(vocabulary: Vocabulary, prompt: Prompt, limits: Limits) -> tup
 def _check_reach(vocabulary: Vocabulary, limits: Limits, own: Piece, prompt: Prompt, reach: Mask) -> None:
     """That some part can go on at all."""
     fits = allowed_pitches(limits, vocabulary)
-    drums = np.array([part.is_drum for part in vocabulary.parts], bool)
+    drums = vocabulary.drums
     plays = allowed_parts(limits, vocabulary)
     if np.any(plays & (drums | (reach & fits).any(axis=1))):
         return

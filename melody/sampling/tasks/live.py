@@ -305,7 +305,7 @@ class Stream(Iterator[Note]):
         if (key, scale, range) != (None, None, None):
             limits = Limits.parse(key=key or None, scale=scale or None, range=range or None)
             check(limits, self._vocabulary)
-            drums = np.array([part.is_drum for part in self._vocabulary.parts])
+            drums = self._vocabulary.drums
             allowed = self._own_pitches(limits) | drums[:, None]
         if silent is not None:
             quiet = np.isin(np.arange(len(quiet)), list(silent))

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from melody.limits import Limits
 from melody.limits.lookups import allowed_parts, allowed_pitches, allowed_velocities
 from melody.piece import Ints
@@ -52,7 +50,7 @@ def user_limits(
         (parts,); None if nothing came before, or if the masks were there when it came.
     """
     parts = allowed_parts(limits, vocabulary) if parts is None else parts
-    drums = np.array([part.is_drum for part in vocabulary.parts], bool)
+    drums = vocabulary.drums
     pitches = parts[:, None] & (allowed_pitches(limits, vocabulary) | drums[:, None])  # (parts, pitches)
     places = Places(vocabulary, limits)
     last = before[1] if before else None

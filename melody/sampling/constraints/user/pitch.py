@@ -84,7 +84,7 @@ class Leaps(Constraint):
     _new_before: Mask
 
     def __init__(self, vocabulary: Vocabulary, largest: int, reach: Mask | None = None) -> None:
-        drums = np.array([part.is_drum for part in vocabulary.parts], bool)
+        drums = vocabulary.drums
         number = np.arange(vocabulary.num_pitches)
         self._far = np.abs(number[:, None] - number)
         self._largest, self._within = largest, self._far <= largest  # (pitches, pitches)

@@ -42,7 +42,6 @@ class Places:
     """
 
     def __init__(self, vocabulary: Vocabulary, limits: Limits) -> None:
-        self.has_chords = bool(limits.chords)
         self.bar_ticks = np.array(
             [_signature(m).bar_ticks(vocabulary.ticks_per_quarter) for m in vocabulary.time_signatures]
         )

@@ -82,8 +82,8 @@ class Reachability:
 
     def __init__(self, vocabulary: Vocabulary, limits: Limits, places: Places, pitches: Mask) -> None:
         self._vocabulary, self._limits, self._places, self._pitches = vocabulary, limits, places, pitches
-        self._drums = np.array([part.is_drum for part in vocabulary.parts], bool)
-        tones = pitches[~self._drums].any(axis=0) if (~self._drums).any() else np.zeros(pitches.shape[1], bool)
+        self._drums = vocabulary.drums
+        tones: Mask = np.asarray(pitches[~self._drums].any(axis=0))  # none if all are drums
         pitch_class = (vocabulary.pitches[0] + np.arange(len(tones))) % 12
         self._is_tonic = np.append(tones & (pitch_class == limits.tonic), False)
         self._tones = tones
