@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.piece import Ints
-from melody.tokens.features import context
-from melody.tokens.schema import Moves, all_columns, condition_sizes, feature_sizes
+from melody.tokens.inputs.features import context
+from melody.tokens.inputs.schema import Moves, all_columns, condition_sizes, feature_sizes
 from melody.tokens.usage import FIRST_PART, KEY
 from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, VALUE, Rows, Vocabulary
 

@@ -38,8 +38,8 @@ from melody.network import AnyEngine, Engine
 from melody.network.network import MelodyNetwork
 from melody.network.settings import ModelSettings
 from melody.sampling import Model, SamplingSettings
-from melody.tokens.features import context
-from melody.tokens.schema import feature_sizes
+from melody.tokens.inputs.features import context
+from melody.tokens.inputs.schema import feature_sizes
 from melody.tokens.vocabulary import FIELDS, Vocabulary
 
 ROUNDS = 7

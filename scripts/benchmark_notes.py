@@ -33,9 +33,9 @@ from melody.sampling.strategies import ancestral
 from melody.sampling.strategies.ancestral import Job, Streams
 from melody.sampling.tasks import live
 from melody.tokens import features
-from melody.tokens.context import Conditions, Contexts
 from melody.tokens.grammar import Grammar
-from melody.tokens.schema import feature_sizes
+from melody.tokens.inputs.context import Conditions, Contexts
+from melody.tokens.inputs.schema import feature_sizes
 from melody.tokens.vocabulary import FIELDS
 
 ROUNDS, MANY, EVENTS = 5, 64, 200

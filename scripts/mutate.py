@@ -81,7 +81,7 @@ TESTS = {
     "melody/tokens/vocabulary.py": ["vocabulary", "tokens"],
     "melody/tokens/grammar/masks.py": ["grammar", "tokens"],
     "melody/tokens/grammar/ahead.py": ["grammar", "tokens"],
-    "melody/tokens/features.py": ["tokens", "matches", "dataset", "schema"],
+    "melody/tokens/inputs/features.py": ["tokens", "matches", "dataset", "schema"],
     "melody/tokens/usage.py": ["usage", "tokens"],
     "melody/limits/limits.py": ["limits_words", "limits_checked", "limits"],
     "melody/limits/chords.py": ["limits_words", "limits"],

@@ -27,7 +27,7 @@ from melody.network.network import MelodyNetwork
 from melody.network.settings import Intervals, ModelSettings, weight_shapes
 from melody.sampling import Model
 from melody.tokens import FIELDS, Vocabulary
-from melody.tokens.schema import feature_sizes
+from melody.tokens.inputs.schema import feature_sizes
 from melody.training.run import fit
 from melody.training.settings import TrainingSettings
 

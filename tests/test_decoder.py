@@ -17,8 +17,8 @@ from melody.sampling.constraints.constraint import Masks
 from melody.sampling.constraints.cutoff import going_on
 from melody.sampling.decoder import Decoder, Frontier, Step, changes_nothing
 from melody.tokens import Vocabulary
-from melody.tokens.context import Contexts
 from melody.tokens.grammar import Grammar
+from melody.tokens.inputs.context import Contexts
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import END, KIND, TIME, VALUE, Rows
 

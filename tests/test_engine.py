@@ -12,8 +12,8 @@ from melody import export, modelfile
 from melody.modelfile import ModelFile
 from melody.network import AnyEngine, Engine
 from melody.sampling import Model, SamplingSettings
-from melody.tokens.features import context
-from melody.tokens.schema import feature_sizes
+from melody.tokens.inputs.features import context
+from melody.tokens.inputs.schema import feature_sizes
 from melody.tokens.vocabulary import FIELDS
 
 ENGINES = ("numpy", "onnx", "int8")

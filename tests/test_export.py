@@ -16,7 +16,7 @@ from melody.errors import ModelFileError
 from melody.modelfile import ModelFile
 from melody.network import Engine
 from melody.tokens import Vocabulary
-from melody.tokens.features import context
+from melody.tokens.inputs.features import context
 from melody.tokens.vocabulary import FIELDS
 
 BOUND = {"onnx": 1e-5, "int8": 0.2}  # how far logits may be from NumPy's; those of the trained model span about 20

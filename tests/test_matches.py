@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from music import folk_tune, random_piece
 
-import melody.tokens.matches
+import melody.tokens.inputs.matches
 from melody.dataset import Transposer, with_features
 from melody.tokens import Vocabulary
-from melody.tokens.matches import LENGTHS, NO_CODE, NOWHERE, TIMES, Matcher, extended, longest, matches
+from melody.tokens.inputs.matches import LENGTHS, NO_CODE, NOWHERE, TIMES, Matcher, extended, longest, matches
 
 events = st.lists(st.integers(0, 2), max_size=120)  # few different ones, so that much repeats
 
@@ -47,7 +47,7 @@ def test_one_piece_alone_has_the_same_matches(codes: list[int]) -> None:
 def test_a_copy_goes_its_own_way(shared: int, codes: list[int], more: list[int]) -> None:
     """What it has in common with its original, a little or nearly everything, neither of the two spoils for the other."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(melody.tokens.matches, "SHARED", shared)
+        patch.setattr(melody.tokens.inputs.matches, "SHARED", shared)
         matcher, fresh = Matcher(), Matcher()
         for code in codes:
             matcher.push(code)

@@ -14,7 +14,7 @@ from melody.network.network import MelodyNetwork, first_streams
 from melody.network.settings import ModelSettings
 from melody.piece import Piece
 from melody.tokens import FIELDS, Vocabulary
-from melody.tokens.schema import FEATURES, all_columns, spans
+from melody.tokens.inputs.schema import FEATURES, all_columns, spans
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import END, KIND, TIME
 

@@ -14,9 +14,9 @@ from melody.network.network import MelodyNetwork
 from melody.network.settings import ModelSettings
 from melody.piece import Key, Part, Piece, Tempo, TimeSignature
 from melody.tokens import Vocabulary
-from melody.tokens.context import Conditions, Contexts
-from melody.tokens.features import context
-from melody.tokens.schema import (
+from melody.tokens.inputs.context import Conditions, Contexts
+from melody.tokens.inputs.features import context
+from melody.tokens.inputs.schema import (
     CONDITIONS,
     FEATURES,
     TOKENS,

@@ -11,11 +11,11 @@ from music import band, canonical, folk_tune, random_piece
 from melody.errors import VocabularyError
 from melody.piece import Key, Part, Piece, Tempo, TimeSignature
 from melody.tokens import Vocabulary
-from melody.tokens.context import Conditions, Contexts
-from melody.tokens.features import context
 from melody.tokens.fitting import fit
 from melody.tokens.grammar import Grammar
-from melody.tokens.schema import FEATURES, LOOKED_AT, condition_sizes, feature_sizes, spans
+from melody.tokens.inputs.context import Conditions, Contexts
+from melody.tokens.inputs.features import context
+from melody.tokens.inputs.schema import FEATURES, LOOKED_AT, condition_sizes, feature_sizes, spans
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, END, KIND, TIME, VALUE, VELOCITY
 

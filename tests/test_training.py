@@ -31,7 +31,7 @@ from melody.network.settings import ModelSettings
 from melody.piece import Part
 from melody.report.curves import write_curves
 from melody.tokens import Vocabulary
-from melody.tokens.schema import condition_sizes, feature_sizes
+from melody.tokens.inputs.schema import condition_sizes, feature_sizes
 from melody.tokens.vocabulary import FIELDS, VALUE
 from melody.training import alarms, replanning, transfer
 from melody.training import plan as planning

@@ -23,7 +23,7 @@ The heads give the logits of each field of the next event, to be asked field by 
 trunks        float (choosing, heads x head size) `trunks_next`
 chosen        int64 (choosing, 5)                 the next event's tokens; a field sees only those before it
 conditions    int64 (choosing, conditions)        what is known of the place where it will stand, see
-                                                  `melody.tokens.features`; the time sees none, the kind not the last
+                                                  `melody.tokens.inputs.features`; the time sees none, the kind not the last
 -> time, kind, value, duration, velocity          logits, float (choosing, tokens); fields with one token are left out
 ============= ================================== =======================================================================
 

@@ -10,8 +10,8 @@ import numpy as np
 from melody.export.step import Form, engine
 from melody.modelfile import ModelFile
 from melody.network import AnyEngine, Engine
-from melody.tokens.features import context
-from melody.tokens.schema import feature_sizes
+from melody.tokens.inputs.features import context
+from melody.tokens.inputs.schema import feature_sizes
 from melody.tokens.vocabulary import FIELDS, Rows, Vocabulary
 
 

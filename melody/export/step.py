@@ -16,7 +16,7 @@ from melody.network.cells import recognised
 from melody.network.embedding_sums import starts
 from melody.network.graph import Graph, Tensor
 from melody.network.head_arrays import related_of
-from melody.tokens.schema import MAX_INTERVAL, Voices, condition_sizes, feature_sizes, head_sizes
+from melody.tokens.inputs.schema import MAX_INTERVAL, Voices, condition_sizes, feature_sizes, head_sizes
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, Vocabulary
 

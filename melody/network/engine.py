@@ -12,7 +12,7 @@ from melody.network.cells import recognised
 from melody.network.embedding_sums import starts
 from melody.network.head_arrays import Heads
 from melody.network.state import Floats, State
-from melody.tokens.schema import feature_sizes
+from melody.tokens.inputs.schema import feature_sizes
 from melody.tokens.vocabulary import Vocabulary
 
 Ints = NDArray[np.int64]

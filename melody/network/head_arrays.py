@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from melody.network.embedding_sums import starts, sums
 from melody.network.state import Floats
-from melody.tokens.schema import MAX_INTERVAL, Voices, head_sizes, related
+from melody.tokens.inputs.schema import MAX_INTERVAL, Voices, head_sizes, related
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, VALUE, Vocabulary
 
@@ -172,7 +172,7 @@ def _interval_columns(pitches: int, related: int) -> NDArray[np.int64]:
 
 
 def related_of(vocabulary: Vocabulary, weights: Mapping[str, Floats]) -> tuple[int, ...]:
-    """To which pitches the head of the value predicts intervals, see `melody.tokens.features.related`, by its weights."""
+    """To which pitches the head of the value predicts intervals, see `related` of the schema, by its weights."""
     interval = weights.get("heads.value.interval")
     if interval is None:
         return ()

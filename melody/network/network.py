@@ -16,7 +16,7 @@ from torch.nn import functional
 from melody.network.embedding_sums import starts
 from melody.network.heads import EmbeddingSum, Head
 from melody.network.settings import ModelSettings, cell_of
-from melody.tokens.schema import BEAT, METRE_IN_FORCE, POSITION, feature_sizes
+from melody.tokens.inputs.schema import BEAT, METRE_IN_FORCE, POSITION, feature_sizes
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, VALUE, Vocabulary
 

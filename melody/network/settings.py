@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from melody.errors import ModelFileError
 from melody.network.cells import CELLS, Cell, CellName, Sizes
 from melody.network.cells.cell import Shapes
-from melody.tokens.schema import MAX_INTERVAL, Voices, feature_sizes, head_sizes, related
+from melody.tokens.inputs.schema import MAX_INTERVAL, Voices, feature_sizes, head_sizes, related
 from melody.tokens.vocabulary import FIELDS, VALUE, Vocabulary
 
 Intervals = Literal["own", "parts", "none"]

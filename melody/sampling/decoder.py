@@ -24,9 +24,9 @@ from melody.piece import Ints
 from melody.sampling.constraints.constraint import Masks
 from melody.sampling.constraints.cutoff import going_on
 from melody.sampling.prior import CorpusPrior
-from melody.tokens.context import Conditions, Contexts
 from melody.tokens.grammar import Mask
-from melody.tokens.schema import feature_sizes
+from melody.tokens.inputs.context import Conditions, Contexts
+from melody.tokens.inputs.schema import feature_sizes
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, Rows, Vocabulary
 

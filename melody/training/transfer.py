@@ -6,7 +6,8 @@ weights. A row of a new meaning begins as that of the nearest known one of its k
 twenty times less likely; where there is none, it begins as nothing. The recurrent weights and all else stay as they are.
 
 A meaning is a tuple: words that say what kind of thing it is, and at its end, where things of that kind have an order, a
-number. A table is what the rows of one layer mean: columns by their names, each a list of meanings (`melody.tokens.schema`).
+number. A table is what the rows of one layer mean: columns by their names, each a list of meanings, as in
+`melody.tokens.inputs.schema`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import torch
 from torch import Tensor
 
 from melody.network.network import MelodyNetwork
-from melody.tokens.schema import (
+from melody.tokens.inputs.schema import (
     CONDITIONS,
     FEATURES,
     INTERVAL,
@@ -63,7 +64,7 @@ class Tables:
         self.conditions = _table(columns(CONDITIONS, vocabulary), vocabulary)
 
     def head(self, field: int) -> Table:
-        """What the head of a field reads, as `melody.tokens.schema.head_sizes` has it."""
+        """What the head of a field reads, as `melody.tokens.inputs.schema.head_sizes` has it."""
         repeated, *others = (column.name for column in head_columns(self._vocabulary, field))
         before = {(name,): self.fields[(name,)] for name in FIELDS[:field]}
         conditions = {("condition", *name): self.conditions[name] for name in others}
@@ -77,7 +78,7 @@ class Tables:
         return {("interval", *(name[1:] or name)): INTERVAL.meanings(self._vocabulary) for name in to}
 
     def voices(self, field: int) -> Table:
-        """For whom a head has weights of their own, as `melody.tokens.schema.Voices` has it."""
+        """For whom a head has weights of their own, as `melody.tokens.inputs.schema.Voices` has it."""
         parts = part_names(self._vocabulary)[: parts_described(self._vocabulary)] if field == VALUE else []
         others = Voices.of(self._vocabulary, field).number - len(parts)
         return {("voice",): [("changes",)] * others + [("part", *part) for part in parts]}

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.piece import MAX_TICK, Ints
-from melody.tokens.features import code_of, stride
-from melody.tokens.matches import LENGTHS, NO_CODE, Match, extended, longest
+from melody.tokens.inputs.features import code_of, stride
+from melody.tokens.inputs.matches import LENGTHS, NO_CODE, Match, extended, longest
 from melody.tokens.vocabulary import FIELDS, TIME, VALUE, VELOCITY, Rows, Vocabulary
 
 _CAPACITY = 128  # events, at first

@@ -1,7 +1,7 @@
-"""What the model reads of events as they come, of one piece, as plain numbers; see `melody.tokens.context`.
+"""What the model reads of events as they come, of one piece, as plain numbers; see `context`.
 
 Arrays of one element cost as much as arrays of a hundred, and more than a number by far: for one piece alone this takes a
-fifth of the time of `melody.tokens.several_pieces`.
+fifth of the time of `melody.tokens.inputs.several_pieces`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from bisect import bisect_left, bisect_right
 from copy import copy
 
 from melody.signatures import Key, TimeSignature
-from melody.tokens.features import HELD, code_of, stride
-from melody.tokens.matches import Matcher
-from melody.tokens.schema import (
+from melody.tokens.inputs.features import HELD, code_of, stride
+from melody.tokens.inputs.matches import Matcher
+from melody.tokens.inputs.schema import (
     BEGUN,
     ENDING,
     LOOKBACKS,
@@ -34,7 +34,7 @@ class OnePiece:
     Attributes
     ----------
     tick, metre, key, match
-        As of `melody.tokens.several_pieces.Pieces`, for one piece.
+        As of `melody.tokens.inputs.several_pieces.Pieces`, for one piece.
     bar_start, bars_before
         The tick where the time signature in force began, and the bars before it.
     last

@@ -1,4 +1,4 @@
-"""What the model reads of events as they come, of several pieces side by side, as arrays; see `melody.tokens.context`."""
+"""What the model reads of events as they come, of several pieces side by side, as arrays; see `context`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 
 from melody.piece import Ints
 from melody.signatures import Key, TimeSignature
-from melody.tokens.features import HELD
-from melody.tokens.history import History
-from melody.tokens.one_piece import OnePiece
-from melody.tokens.schema import (
+from melody.tokens.inputs.features import HELD
+from melody.tokens.inputs.history import History
+from melody.tokens.inputs.one_piece import OnePiece
+from melody.tokens.inputs.schema import (
     ENDING,
     FEATURES,
     LOOKBACKS,

@@ -1,9 +1,9 @@
 """What the model reads of events as they come, of several pieces side by side.
 
-These are the features and conditions of `melody.tokens.features`, which has them for a whole piece at once; the two agree
-exactly.
+These are the features and conditions of `melody.tokens.inputs.features`, which has them for a whole piece at once; the two
+agree exactly.
 
-One piece alone is kept as plain numbers (`melody.tokens.one_piece`), several as arrays (`melody.tokens.several_pieces`).
+One piece alone is kept as plain numbers (`one_piece`), several as arrays (`several_pieces`).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.piece import Ints
-from melody.tokens.one_piece import OnePiece
-from melody.tokens.schema import FIRST_PLACE, condition_sizes, feature_sizes, parts_described
-from melody.tokens.several_pieces import Pieces
+from melody.tokens.inputs.one_piece import OnePiece
+from melody.tokens.inputs.schema import FIRST_PLACE, condition_sizes, feature_sizes, parts_described
+from melody.tokens.inputs.several_pieces import Pieces
 from melody.tokens.vocabulary import END, KIND, TIME, Rows, Vocabulary
 
 

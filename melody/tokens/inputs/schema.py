@@ -10,9 +10,9 @@ after the kind read those.
 A row has a name, a sentence on what it is, what each of its values stands for, what becomes of it when the music is
 transposed, and which heads read it. The rest follows from the rows: the order of the columns and their sizes, and so the
 shapes of the embedding and of the heads; transposition by table (`melody.dataset`); which weights a model keeps when it is
-adapted to another vocabulary (`melody.training.transfer`). `melody.tokens.features` computes the values of a whole piece,
-`melody.tokens.one_piece` and `melody.tokens.several_pieces` event by event. A new feature is a row here and its computation
-in those three.
+adapted to another vocabulary (`melody.training.transfer`). `melody.tokens.inputs.features` computes the values of a whole
+piece, `one_piece` and `several_pieces` beside it event by event. A new feature is a row here and its computation in those
+three.
 
 A *meaning* is a tuple: words that say what kind of thing a value stands for and, where things of that kind have an order, a
 number at its end. No two values of a column have the same meaning.
@@ -28,7 +28,7 @@ from fractions import Fraction
 from itertools import chain
 from typing import Literal, NamedTuple
 
-from melody.tokens.matches import LENGTHS, TIMES
+from melody.tokens.inputs.matches import LENGTHS, TIMES
 from melody.tokens.usage import part_keys
 from melody.tokens.vocabulary import DURATION, FIELDS, KIND, TIME, VALUE, VELOCITY, Vocabulary
 
@@ -168,7 +168,7 @@ def _event(name: str, about: str, fields: Sequence[int], *more: Hashable, of_hea
     )
 
 
-_REPEATED = "the event that followed the last time that the last events were played; see `melody.tokens.matches`"
+_REPEATED = "the event that followed the last time that the last events were played; see `melody.tokens.inputs.matches`"
 
 FEATURES: tuple[Row, ...] = (
     Row(("position",), "ticks since the bar line, up to the longest bar", _TICK_OF_BAR),

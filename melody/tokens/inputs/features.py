@@ -1,6 +1,6 @@
-"""The features and conditions of `melody.tokens.schema`, computed for a whole piece at once.
+"""The features and conditions of `melody.tokens.inputs.schema`, computed for a whole piece at once.
 
-`melody.tokens.context` computes the same event by event, for sampling; they agree exactly.
+`melody.tokens.inputs.context` computes the same event by event, for sampling; they agree exactly.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from melody.piece import Ints
 from melody.signatures import Key, TimeSignature
-from melody.tokens import schema
-from melody.tokens.matches import matches
-from melody.tokens.schema import (
+from melody.tokens.inputs import schema
+from melody.tokens.inputs.matches import matches
+from melody.tokens.inputs.schema import (
     BEGUN,
     CONDITIONS,
     ENDING,
