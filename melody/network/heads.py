@@ -1,10 +1,10 @@
 """The heads in torch: the fields of the next event in a chain, each given those before it and the conditions.
 
 The conditions (see `melody.tokens.inputs.features`) are what is known, from its second field on, of the place where the
-event will stand. What each part plays is predicted by a head of its own, a voice. Besides a logit for each token a head gives
-one for going on with what is being repeated, added to that of the token that came next there (a pointer, Vinyals et al. 2015,
-to where `melody.tokens.inputs.matches` points), and the head of the value logits of intervals to the last pitches of the
-parts, added to those of the pitches that are so far away: the same in all keys.
+event will stand. What each part plays is predicted by a head of its own, a voice. Besides a logit for each token a head
+gives one for going on with what is being repeated, added to that of the token that came next there (a pointer, Vinyals et
+al. 2015, to where `melody.tokens.inputs.matches` points), and the head of the value logits of intervals to the last
+pitches of the parts, added to those of the pitches that are so far away: the same in all keys.
 
 The first layer of a head, as far as it depends on the state alone, is called its trunk: an engine computes it once an event,
 whatever is tried for the fields.
