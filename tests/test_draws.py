@@ -17,7 +17,7 @@ from melody.sampling import Model, SamplingSettings, load
 from melody.sampling.constraints.constraint import Masks
 from melody.sampling.constraints.user import user_limits
 from melody.sampling.strategies.ancestral import Job, Sample, Streams
-from melody.sampling.strategies.rejection import ATTEMPTS, ENDINGS, Draws
+from melody.sampling.strategies.rejection import TRIES, Draws
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Grammar
 
@@ -60,14 +60,14 @@ def one_after_another(attempts: list[Fate]) -> int:
     for number, (_, worth) in enumerate(attempts):
         if worth is not None and (best is None or worth > best[0]):
             best = worth, number
-        if best and (best[0] >= 1 or number + 1 >= ENDINGS):
+        if best and (best[0] >= 1 or number + 1 >= TRIES):
             break
     assert best
     return best[1]
 
 
 fates = st.tuples(st.integers(1, 9), st.sampled_from([None, 0.0, 0.0, 0.3, 0.7, 1.0]))
-attempts = st.lists(fates, min_size=ATTEMPTS, max_size=ATTEMPTS).filter(lambda tune: any(w is not None for _, w in tune))
+attempts = st.lists(fates, min_size=TRIES, max_size=TRIES).filter(lambda tune: any(w is not None for _, w in tune))
 
 
 @given(st.lists(attempts, min_size=1, max_size=6), st.integers(1, 70))
@@ -91,8 +91,8 @@ def test_the_batch_is_full_as_long_as_there_is_something_to_begin(lengths: list[
 
 
 def test_a_tune_with_nothing_but_dead_ends_is_given_up() -> None:
-    fated = Fated([[(2, 1.0)] * ATTEMPTS, [(3, None)] * ATTEMPTS])
-    with pytest.raises(SamplingError, match="tune 2 came to a dead end in each of 20 tries"):
+    fated = Fated([[(2, 1.0)] * TRIES, [(3, None)] * TRIES])
+    with pytest.raises(SamplingError, match="tune 2 came to a dead end in each of 32 tries"):
         Draws(cast(Streams, fated), 2, 8, lambda drawn: drawn.nats).run()
 
 

@@ -60,7 +60,7 @@ class Composing(Choosing):
         bool,
         typer.Option(
             "--any-ending",
-            help="Take a tune as it ends. Otherwise up to 16 are drawn until one ends on a bar line and on the tonic chord.",
+            help="Take a tune as it ends. Otherwise up to 32 are drawn until one ends on a bar line and on the tonic chord.",
             rich_help_panel=ADVANCED,
         ),
     ] = False

@@ -18,7 +18,12 @@ DOUBT = 5e-5  # logits of one tune differ by up to 1e-5 with the number of tunes
 
 
 def choose(
-    logits: Floats, mask: Mask | None, chance: Shares, settings: SamplingSettings, field: int | None = None
+    logits: Floats,
+    mask: Mask | None,
+    chance: Shares,
+    settings: SamplingSettings,
+    field: int | None = None,
+    beginning: Mask | None = None,
 ) -> NDArray[np.int64]:
     """One token a row, by the settings, among those that `mask` allows.
 
@@ -34,14 +39,28 @@ def choose(
         Temperature and cuts.
     field
         Of the event, for the temperature; None for that of all.
+    beginning
+        In which rows it is said how a piece begins, which has a temperature of its own, (streams,); None for none.
     """
-    return choose_surely(logits, mask, chance, settings, field)[0]
+    return choose_surely(logits, mask, chance, settings, field, beginning)[0]
 
 
 def choose_surely(
-    logits: Floats, mask: Mask | None, chance: Shares, settings: SamplingSettings, field: int | None = None
+    logits: Floats,
+    mask: Mask | None,
+    chance: Shares,
+    settings: SamplingSettings,
+    field: int | None = None,
+    beginning: Mask | None = None,
 ) -> tuple[NDArray[np.int64], Mask]:
     """As `choose`, and whether the token would be the same for any logits within `DOUBT / 2` of these, (streams,)."""
+    if beginning is not None and beginning.any():
+        tokens, sure = np.zeros(len(logits), np.int64), np.ones(len(logits), bool)
+        for rows, how in ((beginning, settings.at_beginning), (~beginning, settings)):
+            if rows.any():
+                narrow = None if mask is None else mask[rows]
+                tokens[rows], sure[rows] = choose_surely(logits[rows], narrow, chance[rows], how, field)
+        return tokens, sure
     temperature = settings.temperature_of(field)
     if len(logits) == 1 and temperature > 0 and not _cuts(settings):
         token, is_sure = _choose_one(logits[0], None if mask is None else mask[0], float(chance[0]), temperature)

@@ -237,6 +237,15 @@ class Step:
             self._decoder.prior.prefer(logits, events, self._at_beginning[of])
         return logits
 
+    def is_beginning(self, field: int) -> Mask:
+        """Of which streams the field says how a piece begins, (streams,).
+
+        That is its metre, tempo and key, and when and by which part its first note comes: the pick-up.
+        """
+        assert self.masks is not None
+        found: Mask = ~self.masks.has_begun
+        return found if field <= KIND else found & (self.events[:, KIND] < FIRST_PART)
+
     def take(self, kept: Ints) -> None:
         """Go on with these streams alone, in that order; one may be named more than once."""
         self.events, self.head_layers, self.has_next = self.events[kept], self.head_layers[kept], self.has_next[kept]

@@ -78,7 +78,7 @@ class Ending(TypedDict, total=False):
     """Which endings are taken.
 
     any_ending
-        Take a tune as it ends. Otherwise up to 16 are drawn until one ends on a bar line and on the chord of the tonic.
+        Take a tune as it ends. Otherwise up to 32 are drawn until one ends on a bar line and on the chord of the tonic.
     """
 
     any_ending: bool

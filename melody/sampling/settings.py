@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from numbers import Real
 
 from melody.arguments import shown
@@ -11,6 +12,7 @@ from melody.tokens.vocabulary import DURATION, TIME, VALUE
 
 # Nearer to what the corpora do than 1 is: bars that come back, chords, bars that add up (docs/experiments.md).
 TEMPERATURE, VOICES_TEMPERATURE = 0.8, 0.6
+BEGINNING_TEMPERATURE = 1.0  # of key, metre, tempo and pick-up: any other would make the commonest ones commoner still
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class SamplingSettings:
     ----------
     temperature
         Logits are divided by it: 1 is the model's own distribution, lower is safer, 0 always takes the likeliest; 0 to 100.
+        How a piece begins (key, metre, tempo, pick-up) is drawn at 1 whatever it is, unless it is 0.
     rhythm_temperature
         The same for when a note begins and how long it lasts; None for `temperature`.
     pitch_temperature
@@ -40,7 +43,7 @@ class SamplingSettings:
     seed
         Random number, from 0; the same seed gives the same tunes.
     any_ending
-        Take a new tune as it ends. Otherwise up to 16 are drawn until one ends by itself, on a bar line and on the chord of
+        Take a new tune as it ends. Otherwise up to 32 are drawn until one ends by itself, on a bar line and on the chord of
         the tonic (`melody.sampling.quality.ends_well`), and, if the number of bars is given, where the model might have
         ended it. Where nothing is drawn by chance, or the best of many are kept, and in continuations every ending is taken.
     max_notes
@@ -88,6 +91,13 @@ class SamplingSettings:
             raise SamplingError(f"the seed is {self.seed}; it must be 0 or more")
         if self.max_notes is not None and self.max_notes < 1:
             raise SamplingError(f"max_notes is {self.max_notes}; it must be 1 or more")
+
+    @cached_property
+    def at_beginning(self) -> SamplingSettings:
+        """The same for how a piece begins: the model's own distribution, unless the likeliest is wanted always."""
+        if self.temperature == 0:
+            return replace(self, rhythm_temperature=None, pitch_temperature=None)
+        return replace(self, temperature=BEGINNING_TEMPERATURE, rhythm_temperature=None, pitch_temperature=None)
 
     def temperature_of(self, field: int | None) -> float:
         """The temperature of one field of an event."""

@@ -24,6 +24,7 @@ from melody.sampling.settings import SamplingSettings
 from melody.tokens.grammar import Mask
 from melody.tokens.vocabulary import END, FIELDS, TIME, VALUE, Rows
 
+OF_ONE_BEGINNING = 16  # tries of a tune, after which it begins anew: there may be no good way on from where it began
 TO_CLOSE = 200  # events in which a tune under constraints has to come to its end
 _BLOCK = 64  # events for which random numbers are drawn at once
 
@@ -54,6 +55,37 @@ class Job(NamedTuple):
 
     number: int
     attempt: int
+
+    @property
+    def first(self) -> Job:
+        """The try whose beginning this one takes: the first of its tune, or of the next so many."""
+        return self._replace(attempt=self.attempt - self.attempt % OF_ONE_BEGINNING)
+
+    @property
+    def random(self) -> tuple[int, ...]:
+        """What its random numbers are made from besides the seed."""
+        return (self.number, self.attempt) if self.attempt else (self.number,)
+
+
+@dataclass(frozen=True)
+class Common:
+    """What the tries of one tune have in common: how it begins.
+
+    Were each try to begin in its own way, beginnings after which tunes end well more often, or in two ways as after a
+    pick-up, would come more often than the model means them to.
+
+    Parameters
+    ----------
+    chance
+        The random numbers of its events up to its first note, (64, fields).
+    """
+
+    chance: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, seed: int, job: Job) -> Common:
+        """Of one tune."""
+        return cls(np.random.default_rng([seed, *job.first.random]).random((_BLOCK, len(FIELDS))))
 
 
 class Streams:
@@ -141,7 +173,7 @@ class Streams:
     def _next(self) -> tuple[Rows, Mask]:
         """The next event of each stream, and for which there is none."""
         step = self._decoder.step(self._frontier, self._decoder.read(self._frontier))
-        chance, alone = self._own.chance(), _Alone(self)
+        chance, alone = self._own.chance(self._frontier.masks.has_begun), _Alone(self)
         weighed: list[tuple[int, Floats, Mask, Mask]] = []  # field, logits, masks without and with constraints
         for field, mask in step.fields():
             assert mask is not None
@@ -149,7 +181,8 @@ class Streams:
             if self._weigh:
                 weighed.append((field, logits, self._frontier.masks.unconstrained, mask))
             logits = self._without_loops(field, logits, step.events)
-            step.events[:, field], sure = choose_surely(logits, mask, chance[:, field], self._settings, field)
+            how = self._settings, field, step.is_beginning(field)
+            step.events[:, field], sure = choose_surely(logits, mask, chance[:, field], *how)
             if not (self._is_alone or sure.all()):
                 self._choose_alone(step, field, mask, np.flatnonzero(~sure), chance[:, field], alone)
         events = step.finished()
@@ -168,7 +201,8 @@ class Streams:
         for stream in unsure[matters[unsure]].tolist():
             one = np.array([stream])
             logits = self._without_loops(field, step.logits(field, mask, one, alone.head_layers(stream)), step.events, one)
-            step.events[one, field] = choose(logits, mask[one], chance[one], self._settings, field)
+            how = self._settings, field, step.is_beginning(field)[one]
+            step.events[one, field] = choose(logits, mask[one], chance[one], *how)
 
     def _without_loops(self, field: int, logits: Floats, events: Rows, streams: Ints | None = None) -> Floats:
         if field != VALUE or not self._loops:
@@ -199,6 +233,7 @@ class _Own:
     def __init__(self, settings: SamplingSettings) -> None:
         self._seed = settings.seed
         self._random: list[np.random.Generator] = []
+        self._common: list[Common] = []
         self._chance = np.zeros((0, _BLOCK, len(FIELDS)))
         self._events = np.zeros((0, _BLOCK, len(FIELDS)), np.int64)
         self.count, self.weights = np.zeros(0, np.int64), np.zeros((0, 3))
@@ -206,8 +241,8 @@ class _Own:
     def begin(self, jobs: Collection[Job]) -> None:
         """So many streams more."""
         for job in jobs:
-            seed = [self._seed, job.number, *([job.attempt] if job.attempt else [])]
-            self._random.append(np.random.default_rng(seed))
+            self._random.append(np.random.default_rng([self._seed, *job.random]))
+            self._common.append(Common.of(self._seed, job))
         more = len(jobs)
         self._chance = np.concatenate([self._chance, np.zeros((more, *self._chance.shape[1:]))])
         self._events = np.concatenate([self._events, np.zeros((more, *self._events.shape[1:]), np.int64)])
@@ -217,15 +252,21 @@ class _Own:
     def take(self, streams: Ints) -> None:
         """Go on with those streams alone."""
         self._random = [self._random[i] for i in streams.tolist()]
+        self._common = [self._common[i] for i in streams.tolist()]
         self._chance, self._events = self._chance[streams], self._events[streams]
         self.count, self.weights = self.count[streams], self.weights[streams]
 
-    def chance(self) -> NDArray[np.float64]:
-        """Uniform random numbers for the next event of each stream, from its own generator, (streams, fields)."""
+    def chance(self, begun: Mask) -> NDArray[np.float64]:
+        """Uniform random numbers for the next event of each stream, (streams, fields).
+
+        They are of its own, but up to the first note, which has come where it has `begun`, those of all tries of its tune.
+        """
         place = self.count % _BLOCK
         for stream in np.flatnonzero(place == 0).tolist():
             self._chance[stream] = self._random[stream].random((_BLOCK, len(FIELDS)))
         found: NDArray[np.float64] = self._chance[np.arange(len(place)), place]
+        for stream in np.flatnonzero(~begun & (self.count < _BLOCK)).tolist():
+            found[stream] = self._common[stream].chance[place[stream]]
         return found
 
     def push(self, events: Rows) -> None:

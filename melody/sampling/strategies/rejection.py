@@ -1,9 +1,9 @@
 """Tunes drawn until each is worth keeping, the batch kept full meanwhile.
 
-A tune whose ending is not as it should be is drawn again, from its beginning: what is kept is drawn from all that the model
-writes and that ends well, as often as the model writes it. Which attempt is kept does not depend on when it is made: it is
-the first in their order that is worth 1, or the best of the first so many. So further attempts may be made before it is
-known whether they are needed, which costs little while there is room in the batch.
+A tune whose ending is not as it should be is drawn again, but for its beginning, which all its tries share (`Common`): what is
+kept is drawn from all that the model writes after that and that ends well, as often as the model writes it. Which attempt is
+kept does not depend on when it is made: it is the first in their order that is worth 1, or the best of the first so many. So
+further attempts may be made before it is known whether they are needed, which costs little while there is room in the batch.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterator
 from melody.errors import SamplingError
 from melody.sampling.strategies.ancestral import Job, Sample, Streams
 
-ATTEMPTS = 20  # at a tune that comes to dead ends
-ENDINGS = 16  # tunes drawn until one is worth 1
+TRIES = 32  # of a tune, until one is worth 1 and no dead end
 _AHEAD = 16  # streams, up to which attempts are made that may not be needed
 Worth = Callable[[Sample], float]
 
@@ -84,7 +83,7 @@ class Draws:
         """The tune of which the fewest attempts are being made, if another is likely to be needed."""
         if self._worth is None:
             return None
-        likely = (tune for tune in self._tunes.values() if tune.begun < min(2 * tune.assessed + 2, ENDINGS))
+        likely = (tune for tune in self._tunes.values() if tune.begun < min(2 * tune.assessed + 2, TRIES))
         return min(likely, key=lambda tune: tune.begun - tune.assessed, default=None)
 
     def _take(self, job: Job, sample: Sample | None) -> None:
@@ -123,7 +122,7 @@ class _Tune:
     @property
     def is_done(self) -> bool:
         """Whether the best is taken, if there is one."""
-        return self._worth >= 1 or self.assessed >= ENDINGS
+        return self._worth >= 1 or self.assessed >= TRIES
 
     def begin(self) -> Job:
         """One more attempt."""
@@ -138,8 +137,8 @@ class _Tune:
             found = -1.0 if sample is None else worth(sample) if worth else 1.0
             if found > self._worth:
                 self.best, self._worth = sample, found
-        if self.best is None and self.assessed == ATTEMPTS:
+        if self.best is None and self.assessed == TRIES:
             raise SamplingError(
-                f"the limits leave no way on: tune {self.number + 1} came to a dead end in each of {ATTEMPTS} tries; "
+                f"the limits leave no way on: tune {self.number + 1} came to a dead end in each of {TRIES} tries; "
                 "loosen one of them"
             )

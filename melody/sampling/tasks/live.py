@@ -387,6 +387,7 @@ class Stream(Iterator[Note]):
         step = self._decoder.step(self._frontier, self._listen())
         chance = self._random.random(len(FIELDS))
         for field, mask in step.fields():
-            step.events[:, field] = choose(step.logits(field, mask), mask, chance[[field]], self.settings, field)
+            how = self.settings, field, step.is_beginning(field)
+            step.events[:, field] = choose(step.logits(field, mask), mask, chance[[field]], *how)
         event: list[int] = step.finished()[0].tolist()
         return event
