@@ -40,7 +40,7 @@ def choose(
     field
         Of the event, for the temperature; None for that of all.
     beginning
-        In which rows it is said how a piece begins, which has a temperature of its own, (streams,); None for none.
+        Which rows are about how a piece begins, which has a temperature of its own, (streams,); None for none.
     """
     return choose_surely(logits, mask, chance, settings, field, beginning)[0]
 

@@ -1,7 +1,7 @@
 """Tunes drawn until each is worth keeping, the batch kept full meanwhile.
 
-A tune whose ending is not as it should be is drawn again, but for its beginning, which all its tries share (`Common`): what is
-kept is drawn from all that the model writes after that and that ends well, as often as the model writes it. Which attempt is
+A tune whose ending is not as it should be is drawn again, but for its beginning, which all its tries share (`Common`): what
+is kept is drawn from all that the model writes after that and that ends well, as often as the model writes it. Which try is
 kept does not depend on when it is made: it is the first in their order that is worth 1, or the best of the first so many. So
 further attempts may be made before it is known whether they are needed, which costs little while there is room in the batch.
 """
