@@ -9,6 +9,7 @@ from typing import Any, Literal
 from melody.errors import CorpusError
 from melody.midi import ReadLimits
 
+READING = 1  # counted up when files come to be read or judged in another way: stores made before are made again
 MOST_PARTS = 256  # of one piece: an event has eight bits for the number of a part
 
 
@@ -85,4 +86,4 @@ class PrepareSettings:
     def validation_key(self, ticks_per_quarter: int) -> str:
         """What the verdict on a single file depends on: two equal ones may share a cache."""
         limits = {k: v for k, v in asdict(self.limits).items() if k != "max_seconds"}
-        return json.dumps([self.min_notes, self.part, self.drums, ticks_per_quarter, limits], sort_keys=True)
+        return json.dumps([READING, self.min_notes, self.part, self.drums, ticks_per_quarter, limits], sort_keys=True)

@@ -15,16 +15,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import gcd
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from melody.corpus import events
 from melody.corpus.bulk.states import RECORD, PackedSource
 from melody.corpus.events import Column, Events
+from melody.corpus.read import doubts
 from melody.errors import MidiError
 from melody.midi.file_events import Source, moved_in_words, without_notes
-from melody.piece import MAX_TICK, Ints, Part
+from melody.piece import MAX_TICK, TICKS_PER_QUARTER, Ints, Part
 from melody.tokens.usage import FIRST_PART, part_keys
 
 GATHERED = 1 << 20  # bytes
@@ -65,18 +67,20 @@ def batched(sources: Sequence[PackedSource]) -> list[Sequence[PackedSource]]:
 def read_together(sources: Sequence[PackedSource], ticks_per_quarter: int) -> tuple[Events, list[tuple[str, ...] | None]]:
     """The events of those sources that need no repair of their notes, and for each source what was changed.
 
-    None stands for a source that has to go the careful way and is not among the events.
+    None stands for a source that has to go the careful way and is not among the events: one whose notes need repair, or
+    whose time has to be looked at closely (`doubts`).
     """
-    notes = _Notes.of(sources, ticks_per_quarter)
+    frames = [_frame(source, ticks_per_quarter) for source in sources]
+    notes = _Notes.of(sources, [frame.time for frame in frames], ticks_per_quarter)
     changes: list[Ints] = []
     words: list[tuple[str, ...] | None] = []
-    for source, good, moved in zip(sources, notes.good(), notes.moved):
-        frame = _frame(source, ticks_per_quarter) if good else None
-        changes.append(frame[0] if frame else _NO_CHANGES)
-        if frame is None:
+    for frame, good, moved in zip(frames, (notes.good() & ~notes.doubtful).tolist(), notes.moved):
+        good &= frame.is_legal
+        changes.append(frame.changes if good else _NO_CHANGES)
+        if not good:
             words.append(None)
         else:
-            words.append((*frame[1], moved_in_words(moved, ticks_per_quarter)) if moved else frame[1])
+            words.append((*frame.repairs, moved_in_words(moved, ticks_per_quarter)) if moved else frame.repairs)
     together, overlapping = _ordered(notes, sources, changes)
     for number in overlapping:
         words[number] = None
@@ -98,6 +102,8 @@ class _Notes:
         Of each note, (notes,).
     moved
         How far notes of each source were moved at most, in quarter notes, (sources,).
+    doubtful
+        Whether the time of each source has to be looked at closely, (sources,).
     """
 
     sizes: Ints
@@ -107,28 +113,32 @@ class _Notes:
     pitch: Column
     velocity: Column
     moved: list[float]
+    doubtful: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, sources: Sequence[PackedSource], ticks_per_quarter: int) -> _Notes:
+    def of(cls, sources: Sequence[PackedSource], frames: Sequence[doubts.Frame], ticks_per_quarter: int) -> _Notes:
         """Unpacked and snapped."""
         records = b"".join([source.records for source in sources])
         start, length, sound = np.ascontiguousarray(np.frombuffer(records, "<i4").reshape(-1, RECORD // 4).T)
         octets = sound.astype("<i4", copy=False).view(np.uint8).reshape(-1, 4)
         sizes = np.array([source.num_notes for source in sources])
         grids = [source.ticks_per_quarter for source in sources]
-        (start, end), moved = _snapped(start, length, sizes, grids, ticks_per_quarter)
+        (on_grid, end), moved = _snapped(start, length, sizes, grids, ticks_per_quarter)
+        places = on_grid
+        if ticks_per_quarter != TICKS_PER_QUARTER:
+            places = _snapped(start, length, sizes, grids, TICKS_PER_QUARTER)[0][0]
+        doubtful = doubts.doubtful(places, length, sizes, np.array(grids), frames)
         part_sizes = np.array([size for source in sources for size in source.sizes])
-        return cls(sizes, part_sizes, start, end, octets[:, 0], octets[:, 1], moved)
+        return cls(sizes, part_sizes, on_grid, end, octets[:, 0], octets[:, 1], moved, doubtful)
 
-    def good(self) -> list[bool]:
-        """Whether no note of a source is wrong by itself."""
+    def good(self) -> NDArray[np.bool_]:
+        """Whether no note of a source is wrong by itself, (sources,)."""
         bad = (self.end <= self.start) | (self.velocity - np.uint8(1) > 126)
         if self.end.max() > MAX_TICK or self.start.min() < 0:
             bad |= (self.end > MAX_TICK) | (self.start < 0)
         if not bad.any():
-            return [True] * len(self.sizes)
-        wrong = np.add.reduceat(bad, np.cumsum(self.sizes) - self.sizes, dtype=np.int64)
-        good: list[bool] = (wrong == 0).tolist()
+            return np.ones(len(self.sizes), bool)
+        good: NDArray[np.bool_] = ~np.logical_or.reduceat(bad, np.cumsum(self.sizes) - self.sizes)
         return good
 
 
@@ -156,11 +166,28 @@ def _snapped(start: Column, length: Column, sizes: Ints, grids: list[int], targe
     return on_grid, (furthest / steps).tolist()
 
 
-def _frame(source: PackedSource, ticks_per_quarter: int) -> tuple[Ints, tuple[str, ...]] | None:
-    """Ticks, kinds and values of the changes of metre, tempo and key, (3, changes), and what was repaired.
+class _Frame(NamedTuple):
+    """Metre, tempo and key of a source.
 
-    None if no piece can hold them.
+    Parameters
+    ----------
+    time
+        What they say before the notes are looked at.
+    is_legal
+        Whether a piece can hold them.
+    changes
+        Ticks, kinds and values of the changes, (3, changes).
+    repairs
+        What was repaired.
     """
+
+    time: doubts.Frame
+    is_legal: bool = False
+    changes: Ints = _NO_CHANGES
+    repairs: tuple[str, ...] = ()
+
+
+def _frame(source: PackedSource, ticks_per_quarter: int) -> _Frame:
     what = (source.time_signatures, source.tempi, source.keys)
     few = sum(map(len, what)) <= FEW_CHANGES
     return (_known_frame if few else _made_frame)(source.ticks_per_quarter, *what, ticks_per_quarter)
@@ -172,14 +199,15 @@ def _made_frame(
     tempi: Sequence[tuple[int, int]],
     keys: Sequence[tuple[int, int, int]],
     ticks_per_quarter: int,
-) -> tuple[Ints, tuple[str, ...]] | None:
+) -> _Frame:
     repairs: list[str] = []
+    time = doubts.frame_of(own_grid, time_signatures, tempi)
     source = Source(own_grid, np.zeros((5, 0), np.int64), (), time_signatures, tempi, keys)
     try:
         changes = events.changes_of(without_notes(source, ticks_per_quarter, repairs))
-        return np.array(changes, np.int64).reshape(-1, 3).T.copy(), tuple(repairs)
+        return _Frame(time, True, np.array(changes, np.int64).reshape(-1, 3).T.copy(), tuple(repairs))
     except MidiError:
-        return None
+        return _Frame(time)
 
 
 _known_frame = lru_cache(maxsize=4096)(_made_frame)  # most files have the frame of another

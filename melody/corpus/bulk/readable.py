@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from melody import midi
 from melody.corpus import events
 from melody.corpus.events import Events
+from melody.corpus.read.mending import mended
 from melody.errors import MidiError
 from melody.midi.file_events import Source, to_piece
 
@@ -33,7 +34,7 @@ def events_of_each(sources: Sequence[Source], ticks_per_quarter: int) -> list[tu
     for source in sources:
         repairs: list[str] = []
         try:
-            piece, _ = to_piece(source, ticks_per_quarter, repairs)
+            piece, _ = to_piece(mended(source, repairs), ticks_per_quarter, repairs)
             found.append((events.of_piece(piece), tuple(repairs)))
         except MidiError as error:
             found.append(error)
