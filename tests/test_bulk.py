@@ -16,6 +16,7 @@ from melody.corpus.bulk.glance import MOST_TRACKS
 from melody.corpus.bulk.readable import events_of_each, parse_each
 from melody.corpus.bulk.states import NOTE as RECORD_OF_NOTE
 from melody.corpus.bulk.states import PackedSource, packed
+from melody.corpus.read.doubts import of_source
 from melody.errors import MidiError
 from melody.midi.file_events import Source
 from melody.piece import Part
@@ -188,9 +189,10 @@ def differing_events(sources: list[Source], ticks_per_quarter: int) -> tuple[lis
     together, words = bulk.read_together([bulk.packed(source) for source in sources], ticks_per_quarter)
     wrong, place = [], 0
     for number, (slow, repairs) in enumerate(zip(events_of_each(sources, ticks_per_quarter), words)):
-        if repairs is None:  # goes the careful way: only what has to be repaired or refused does
-            wrong += [] if isinstance(slow, MidiError) or slow[1] else [number]
+        if repairs is None:  # goes the careful way: only what has to be repaired, refused or looked at closely does
+            wrong += [] if isinstance(slow, MidiError) or slow[1] or of_source(sources[number]) else [number]
             continue
+        wrong += [number] if of_source(sources[number]) else []
         fast = together.choose([place]).columns
         place += 1
         if isinstance(slow, MidiError) or slow[1] != repairs or not all(map(np.array_equal, slow[0].columns, fast)):

@@ -14,8 +14,10 @@ to 20 ticks of 480.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +25,12 @@ from numpy.typing import NDArray
 from melody.corpus.read.doubts import beat_of, is_metre
 from melody.midi.file_events import END, START, Source
 from melody.piece import Ints
-from melody.signatures import TICKS_PER_QUARTER, TimeSignature
+from melody.signatures import TICKS_PER_QUARTER
 
 MARGIN = 0.17
+FURTHER = 1.2  # times as strong must bar lines be that need a move by one beat more
 SCATTERED = 0.5  # share of the onsets off the grid of scores, from which on a file is no plain score
-HEAPED = 0.45  # share of the onsets near heaps, from which on it is a score with jitter
+HEAPED, BY_CHANCE = 0.4, 1.5  # share of the onsets near heaps, from which on it is a score with jitter: see `Heaped`
 EXACT = 0.75  # share of those in the midst of a heap, from which on they do not scatter: they stand on a finer grid
 Floats = NDArray[np.float64]
 _BINS = 96
@@ -35,7 +38,7 @@ _NEAR = 2.0  # bins
 _HEAPS, _LEAST, _APART = 6, 0.03, 5  # heaps at most; share of the onsets at one; bins between two
 _SIMPLE = {(0, 1): 1.0, (1, 2): 0.7, (1, 4): 0.35, (3, 4): 0.35, (1, 3): 0.35, (2, 3): 0.35}
 _COMPOUND = {(0, 1): 1.0, (1, 3): 0.45, (2, 3): 0.45, (1, 6): 0.25, (3, 6): 0.25, (5, 6): 0.25}
-_Change = TypeVar("_Change", tuple[int, int], tuple[int, int, int])
+Change = TypeVar("Change", tuple[int, int], tuple[int, int, int])
 
 
 def _comb(teeth: dict[tuple[int, int], float]) -> Floats:
@@ -62,7 +65,7 @@ def is_played(source: Source) -> bool:
     if off_grid_share(source) <= SCATTERED:
         return False
     source = without_offset(source)[0]
-    return off_grid_share(source) > SCATTERED and heaped(source).near < HEAPED
+    return off_grid_share(source) > SCATTERED and not heaped(source).is_more_than_chance
 
 
 # A constant offset
@@ -76,27 +79,34 @@ def without_offset(source: Source) -> tuple[Source, int]:
     notes = source.notes.copy()
     notes[START] = np.maximum(notes[START] + ticks, 0)
     notes[END] = np.maximum(notes[END] + ticks, 1)
-    time_signatures, tempi, keys = (_moved(c, ticks, source) for c in (source.time_signatures, source.tempi, source.keys))
-    return replace(source, notes=notes, time_signatures=time_signatures, tempi=tempi, keys=keys), ticks
-
-
-def _moved(changes: tuple[_Change, ...], ticks: int, source: Source) -> tuple[_Change, ...]:
-    """The changes that stand as far off the beat as the notes do are moved with them."""
     quarter = source.ticks_per_quarter
+    metres = _moved(source.time_signatures, ticks, quarter)
+    tempi, keys = _moved(source.tempi, ticks, quarter), _moved(source.keys, ticks, quarter)
+    return replace(source, notes=notes, time_signatures=metres, tempi=tempi, keys=keys), ticks
+
+
+def _moved(changes: Sequence[Change], ticks: int, quarter: int) -> tuple[Change, ...]:
+    """The changes that stand as far off the beat as the notes do are moved with them."""
 
     def away(tick: int) -> int:
         return min(tick % quarter, -tick % quarter)
 
-    return tuple([(max(c[0] + ticks, 0), *c[1:]) if c[0] > 0 and away(c[0] + ticks) < away(c[0]) else c for c in changes])
+    return tuple([at(c, max(c[0] + ticks, 0)) if c[0] > 0 and away(c[0] + ticks) < away(c[0]) else c for c in changes])
+
+
+def at(change: Change, tick: int) -> Change:
+    """The same change at another tick."""
+    return cast(Change, (tick, *change[1:]))
 
 
 def _offset(source: Source) -> int:
     """By how many ticks the notes come too late; less than 0 if too early."""
     onset, length = source.notes[START], source.notes[END] - source.notes[START]
-    within, beat = _within_beats(source)
+    within, beat, bar = _within_bars(source)
     weight = np.sqrt(np.clip(length / beat, 0, 4))
     if not weight.any():
         return 0
+    bar_place, within = within, within % beat
     bins = np.rint(within * _BINS / beat).astype(np.int64) % _BINS
     compound = np.isclose(beat / source.ticks_per_quarter % 1.5, 0)
     fits, tooth = np.zeros(_BINS), np.zeros(len(onset))
@@ -112,26 +122,51 @@ def _offset(source: Source) -> int:
         tooth[own] = _nearest((within[own] / beat[own] * _BINS - best) % _BINS, np.flatnonzero(comb))
     late = (within / beat * _BINS - best - tooth + _BINS / 2) % _BINS - _BINS / 2
     close = np.abs(late) < 1.5
-    late_ticks = np.median(((best + late) * beat / _BINS)[close])
-    return _whichever_way(int(np.rint(late_ticks)), int(beat[0]), int(onset.min()))
+    late_ticks = int(np.rint(np.median(((best + late) * beat / _BINS)[close])))
+    by_strength = _Candidates(bar_place, bar, weight, float(beat[0]), int(onset.min()))
+    return by_strength.best(late_ticks)
 
 
-def _whichever_way(late: int, beat: int, first: int) -> int:
-    """Too late by this much, or too early by the rest of a beat: the less; but music that begins in the first beat is late."""
-    begins = first >= late - beat // 12
-    return late if begins and (late <= beat / 2 or first < beat) else late - beat
+class _Candidates(NamedTuple):
+    """Notes that are late by some ticks or by some beats more or less: what would put the strong ones on bar lines.
+
+    Parameters
+    ----------
+    place, bar, weight
+        Of each note: where in its bar it begins, how long that is, and what it counts, (notes,) each.
+    beat, first
+        The length of the first beat, and when the first note begins, in ticks.
+    """
+
+    place: Floats
+    bar: Floats
+    weight: Floats
+    beat: float
+    first: int
+
+    def best(self, late: int) -> int:
+        """By how many ticks: whatever has the strongest bar lines, one beat more having to be stronger by `FURTHER`."""
+        beats = max(int(self.bar[0] // self.beat), 1)
+        all_late = [late + round(step * self.beat) for step in range(-1, beats)]
+        possible = [ticks for ticks in all_late if ticks <= self.first + self.beat / 12] or [late]
+        return max(possible, key=lambda ticks: self._strength(ticks) * FURTHER ** (-abs(ticks) / self.beat))
+
+    def _strength(self, late: int) -> float:
+        """Of the notes that begin at a bar line if all are late by that much."""
+        place = (self.place - late) % self.bar
+        return float(self.weight[np.minimum(place, self.bar - place) < self.beat / 8].sum())
 
 
-def _within_beats(source: Source) -> tuple[Floats, Floats]:
-    """Where in its beat each onset is, and how long that is, in ticks of the file, (notes,) twice."""
+def _within_bars(source: Source) -> tuple[Floats, Floats, Floats]:
+    """Where in its bar each onset is, and how long its beat and its bar are, in ticks of the file, (notes,) thrice."""
     quarter, onset = source.ticks_per_quarter, source.notes[START]
     metres = sorted((m for m in source.time_signatures if is_metre(*m[1:])), key=lambda m: m[0]) or [(0, 4, 4)]
     at = np.array([tick for tick, _, _ in metres])
     at -= at[0] if at[0] % quarter else 0  # a file that begins late as a whole
     beats = np.array([beat_of(n, d) for _, n, d in metres]) * quarter / TICKS_PER_QUARTER
+    bars = np.array([4 * quarter * n / d for _, n, d in metres])
     which = np.maximum(np.searchsorted(at, onset, side="right") - 1, 0)
-    beat = beats[which]
-    return (onset - at[which]) % beat, beat
+    return (onset - at[which]) % bars[which], beats[which], bars[which]
 
 
 def _smooth(shares: Floats) -> Floats:
@@ -151,11 +186,26 @@ def _nearest(at: Floats, places: Ints) -> Floats:
 
 
 class Heaped(NamedTuple):
-    """Share of the onsets near the places of the quarter where most are, 0 to 1 (0.26 if they lie anywhere); and of these,
-    the share that lie in the very bin."""
+    """How the onsets of a file heap up.
 
+    Parameters
+    ----------
+    onsets
+        How many there are.
+    near
+        Share of them near the places of the quarter where most are, 0 to 1 (0.26 of very many that lie anywhere).
+    exact
+        Of these, the share that lie in the very bin.
+    """
+
+    onsets: int
     near: float
     exact: float
+
+    @property
+    def is_more_than_chance(self) -> bool:
+        """Whether these heaps are no accident: among few onsets that lie anywhere some always come together."""
+        return self.near >= HEAPED + BY_CHANCE / math.sqrt(self.onsets)
 
 
 def heaped(source: Source) -> Heaped:
@@ -163,13 +213,13 @@ def heaped(source: Source) -> Heaped:
     within = _within_quarters(source.notes[START], source)
     away = np.array([_away(within, heap) for heap in _heaps(within)]).reshape(-1, len(within)).min(0, initial=_BINS)
     near = int(np.sum(away <= _NEAR))
-    return Heaped(near / len(within), float(np.sum(away <= 0.5) / max(near, 1)))
+    return Heaped(len(within), near / len(within), float(np.sum(away <= 0.5) / max(near, 1)))
 
 
 def is_jittered(source: Source) -> bool:
     """Whether the onsets of a file scatter around few places of the quarter."""
     found = heaped(source)
-    return off_grid_share(source) > SCATTERED and found.near >= HEAPED and found.exact < EXACT
+    return off_grid_share(source) > SCATTERED and found.is_more_than_chance and found.exact < EXACT
 
 
 def without_jitter(source: Source) -> tuple[Source, bool]:
@@ -181,9 +231,11 @@ def without_jitter(source: Source) -> tuple[Source, bool]:
     onset, quarter = source.notes[START], source.ticks_per_quarter
     within = _within_quarters(onset, source)
     share = np.bincount(np.rint(within).astype(np.int64) % _BINS, minlength=_BINS) / len(within)
-    wide = np.convolve(np.concatenate([share[-2:], share, share[:2]]), np.ones(5), "valid")
-    swings = bool(wide[52:63].max() >= 2 * wide[46:51].max() and wide[52:63].max() >= _LEAST)
-    thirds = [place for place in (32, 64) if wide[place] >= _LEAST and wide[place] > max(wide[place - 5], wide[place + 5])]
+    height = np.convolve(np.concatenate([share[-2:], share, share[:2]]), np.ones(5), "valid")
+    swings = bool(height[52:63].max() >= 2 * height[46:51].max() and height[52:63].max() >= _LEAST)
+    thirds = [
+        place for place in (32, 64) if height[place] >= _LEAST and height[place] > max(height[place - 5], height[place + 5])
+    ]
     straight = [0, 24, 72] if swings else [0, 24, 48, 72]
     places = np.array(sorted({*straight, *(thirds or []), *([64] if swings else [])}))
     start = _put(onset, places, source, swings)

@@ -9,6 +9,7 @@ What raises no doubt is never mended, whichever way it is read.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import gcd
 from typing import Any, NamedTuple
 
@@ -66,11 +67,13 @@ def frame_of(grid: int, time_signatures: Sequence[tuple[int, int, int]], tempi: 
     ends = [m[0] for m in metres[1:]] + [metres[-1][0] + LONGEST * grid]  # where the last ends is seen with the notes
     in_beats = any(is_one_beat(*m[1:]) and end - m[0] > grid for m, end in zip(metres, ends))
     speeds = [speed for _, speed in sorted(tempi, key=lambda tempo: tempo[0])]
-    changes = sum(one != other for one, other in zip(speeds, speeds[1:]))
+    changes = sum(one != other for one, other in pairwise(speeds))
     return Frame(gcd(beat_of(*metres[0][1:]), _CIRCLE), in_beats or changes >= MOST_TEMPI)
 
 
-def doubtful(start: NDArray[Any], length: NDArray[Any], sizes: Ints, grids: Ints, frames: Sequence[Frame]) -> NDArray[np.bool_]:
+def doubtful(
+    start: NDArray[Any], length: NDArray[Any], sizes: Ints, grids: Ints, frames: Sequence[Frame]
+) -> NDArray[np.bool_]:
     """Whether each of some sources needs a close look, (sources,).
 
     Parameters
@@ -87,11 +90,14 @@ def doubtful(start: NDArray[Any], length: NDArray[Any], sizes: Ints, grids: Ints
     place += np.repeat(first, sizes)
     onsets = np.bincount(place, minlength=_CIRCLE * len(sizes)).reshape(-1, _CIRCLE)
     straight, third, beside = (onsets @ _ANY_BEAT).T
-    on_beat, off_beat = np.einsum("sp,spk->ks", onsets, _BEATS[[frame.beat for frame in frames]])
-    odd = (np.maximum(straight, third) < IN_PLACE * sizes) | (off_beat > on_beat) | (beside > BESIDE * sizes)
+    on_beat, *beside_it = np.einsum("sp,spk->ks", onsets, _BEATS[[frame.beat for frame in frames]])
+    off_beat = np.max(beside_it, 0) > on_beat
+    odd = (np.maximum(straight, third) < IN_PLACE * sizes) | off_beat | (beside > BESIDE * sizes)
     longest = np.maximum.reduceat(length, np.cumsum(sizes) - sizes)
     found: NDArray[np.bool_] = (sizes >= FEW_NOTES) & odd
-    return found | (longest > LONGEST * grids) | np.array([frame.doubtful for frame in frames])
+    found |= longest > LONGEST * grids
+    found |= np.array([frame.doubtful for frame in frames])
+    return found
 
 
 def of_source(source: Source) -> bool:
@@ -114,13 +120,16 @@ def _any_beat() -> Ints:
 
 
 def _beats() -> Ints:
-    """Whether each place stands on the beat, and on its half or its thirds, for each length of a beat, (lengths, places, 2)."""
-    beats = np.zeros((_CIRCLE + 1, _CIRCLE, 2), np.int64)
+    """Whether each place stands on the beat, and on each of five others within it, for every length of a beat.
+
+    (lengths, places, 6). The others are the half and the other sixteenths, and the triplets; in compound time the sixths.
+    """
+    beats = np.zeros((_CIRCLE + 1, _CIRCLE, 6), np.int64)
     place = np.arange(_CIRCLE)
     for beat in range(1, _CIRCLE + 1):
-        parts = 2 if beat % 36 else 3
-        on = place % beat == 0
-        beats[beat] = np.stack([on, ~on & (place * parts % beat == 0)], 1)
+        within = place % beat
+        parts = (0, 1 / 2, 1 / 4, 3 / 4, 1 / 3, 2 / 3) if beat % 36 else (0, 1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6)
+        beats[beat] = np.stack([within == round(part * beat) for part in parts], 1)
     return beats
 
 

@@ -1,4 +1,4 @@
-"""Files that are read with more doubt: what is wrong with the time of a MIDI file, made right and told.
+"""Files that are read with more doubt: what is wrong with the time of a MIDI file, put right and reported.
 
 What raises no doubt (`melody.corpus.read.doubts`) stays as it is, to the tick. Else, one after another:
 
@@ -20,7 +20,7 @@ import numpy as np
 
 from melody.corpus.read import doubts
 from melody.corpus.read.bar_length import bars_of
-from melody.corpus.read.beat_phase import is_jittered, without_jitter, without_offset
+from melody.corpus.read.beat_phase import at, is_jittered, without_jitter, without_offset
 from melody.corpus.read.doubts import LONGEST, MOST_TEMPI, is_metre, is_one_beat
 from melody.midi.file_events import END, PART, START, Source
 from melody.text import counted
@@ -83,9 +83,10 @@ def _in_beats(source: Source, repairs: list[str]) -> Source:
     notes[: END + 1] += late
     pickup = f", with a pick-up of {counted(bars.first, 'eighth')}" if late else ""
     repairs.append(f"bars of {metre} say nothing of the metre: taken as {name}, where the accents are{pickup}")
-    tempi, keys = ([(c[0] + late if c[0] else 0, *c[1:]) for c in changes] for changes in (source.tempi, source.keys))
-    frame = {"time_signatures": ((0, bars.numerator, bars.denominator),), "tempi": tuple(tempi), "keys": tuple(keys)}
-    return replace(source, notes=notes, **frame)
+    tempi = tuple(at(tempo, tempo[0] + late if tempo[0] else 0) for tempo in source.tempi)
+    keys = tuple(at(key, key[0] + late if key[0] else 0) for key in source.keys)
+    metres = [(0, bars.numerator, bars.denominator)]
+    return replace(source, notes=notes, time_signatures=tuple(metres), tempi=tempi, keys=keys)
 
 
 def _without_ends(source: Source, repairs: list[str]) -> Source:
@@ -100,14 +101,16 @@ def _without_ends(source: Source, repairs: list[str]) -> Source:
         others = length[own & ~lost]
         if lost.sum() > _MOST_LOST * own.sum():
             continue
-        usual = int(np.quantile(others, 0.9))
-        lost &= length > FACTOR * usual
-        notes[END][lost] = notes[START][lost] + max(usual, 1)
+        common = int(np.quantile(others, 0.9))
+        lost &= length > FACTOR * common
+        notes[END][lost] = notes[START][lost] + max(common, 1)
         cut += int(lost.sum())
     if not cut:
         return source
     ended = "its end is" if cut == 1 else "their ends are"
-    repairs.append(f"{counted(cut, 'note')} of more than {LONGEST} quarter notes cut to what is long in the part: {ended} lost")
+    repairs.append(
+        f"{counted(cut, 'note')} of more than {LONGEST} quarter notes cut to what is long in the part: {ended} lost"
+    )
     return replace(source, notes=notes)
 
 
@@ -119,9 +122,9 @@ def _restless(source: Source, repairs: list[str]) -> Source:
         return source
     last = max(int(source.notes[END].max()), changes[-1][0])
     speeds = np.array(([] if changes[0][0] == 0 else [_QUARTER]) + [speed for _, speed in changes])
-    at = np.array(([] if changes[0][0] == 0 else [0]) + [tick for tick, _ in changes] + [last])
+    ticks = np.array(([] if changes[0][0] == 0 else [0]) + [tick for tick, _ in changes] + [last])
     order = np.argsort(speeds, kind="stable")
-    before = np.cumsum(np.diff(at)[order])
+    before = np.cumsum(np.diff(ticks)[order])
     speed = int(speeds[order][np.searchsorted(before, before[-1] / 2)])
     qpm = max(round(60e6 / speed), 4)
     repairs.append(f"{len(changes)} tempi taken as one, {qpm} quarter notes a minute, the median of its music")

@@ -1,0 +1,199 @@
+"""What is wrong with the time of a file is made right and told; what is not wrong stays as it is, to the tick."""
+
+import importlib.util
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tunes import by_path, polyphonic, tune
+
+from melody import midi
+from melody.corpus import PrepareSettings, prepare, settings
+from melody.corpus.read import doubts
+from melody.corpus.read.beat_phase import is_played
+from melody.corpus.read.mending import mended
+from melody.midi.file_events import END, PITCH, START, Source, source_of, to_piece
+from melody.piece import Piece, Tempo, TimeSignature
+
+FOLK = Path(__file__).parents[2] / "shared" / "data" / "nottingham"
+
+
+def _script():
+    spec = importlib.util.spec_from_file_location("measure_time", Path(__file__).parents[1] / "scripts" / "measure_time.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+spoil = _script()
+
+
+def song(seed: int, grid: int = 480) -> Source:
+    """A tune whose beat can be heard, of quarters and eighths over a bass note in each bar, on a file's own grid."""
+    rng = np.random.default_rng(seed)
+    duration = rng.choice([24, 24, 24, 12, 48], 96)
+    duration = np.repeat(duration, np.where(duration == 12, 2, 1))[:96]  # eighths come in pairs
+    onset = np.concatenate([[0], np.cumsum(duration)[:-1]])
+    bars = np.arange(0, onset[-1] + 24, 96)
+    return source_of(
+        Piece(
+            np.concatenate([onset, bars]),
+            np.concatenate([duration, np.full(len(bars), 96)]),
+            np.concatenate([60 + rng.integers(0, 12, 96), np.full(len(bars), 48)]),
+        ).resolution(grid)
+    )
+
+
+def read(source: Source) -> tuple[Piece, list[str]]:
+    """The piece on the usual grid, and what was mended."""
+    repairs: list[str] = []
+    return to_piece(mended(source, repairs), 24, [])[0], repairs
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_raises_no_doubt_stays_as_it_is(seed: int) -> None:
+    for source in (song(seed), source_of(tune(seed)), source_of(polyphonic(seed))):
+        repairs: list[str] = []
+        assert mended(source, repairs) is source or doubts.of_source(source)
+        np.testing.assert_array_equal(mended(source, repairs).notes, source.notes)
+        assert not repairs
+
+
+@pytest.mark.parametrize("ticks", [9, 40, 60, 80, 120, 160, 200, 240, 300, 437, 640])
+def test_a_constant_offset_is_taken_away_and_told(ticks: int) -> None:
+    for seed in range(4):
+        piece, repairs = read(spoil.shifted(song(seed), ticks))
+        assert piece == read(song(seed))[0]
+        assert repairs or ticks < 10  # what rounds away is none
+
+
+def test_notes_before_the_beat_are_moved_later() -> None:
+    """The music begins on the second beat, and each note 20 ticks too early."""
+    late = spoil.shifted(song(0), 4 * 480)
+    piece, _ = read(spoil.shifted(late, -20))
+    assert piece == read(late)[0]
+
+
+def test_changes_move_with_the_notes_that_they_stand_with() -> None:
+    source = replace(song(1), tempi=((0, 500_000), (480 * 8 + 40, 400_000)), keys=((480 * 16, 1, 0),))
+    piece, _ = read(spoil.shifted(source, 40))
+    assert [tempo.onset for tempo in piece.tempi] == [0, 24 * 8] and [key.onset for key in piece.keys] == [24 * 16]
+
+
+@pytest.mark.parametrize("deviation", [3, 6, 12, 20])
+def test_jitter_is_no_performance_and_is_taken_away(deviation: int) -> None:
+    rng = np.random.default_rng(0)
+    for seed in range(3):
+        source, right = spoil.jittered(song(seed), deviation, rng), read(song(seed))[0]
+        assert not is_played(source)
+        piece, repairs = read(source)
+        same = np.isin(piece.onset << 7 | piece.pitch, right.onset << 7 | right.pitch)
+        assert same.mean() > 0.97 and (repairs or deviation < 6)
+
+
+def test_swung_eighths_are_triplets() -> None:
+    """Eighths off the beat come at .6 of the quarter, and each onset a little beside."""
+    rng = np.random.default_rng(0)
+    source = song(3)
+    notes = source.notes.copy()
+    off = notes[START] % 480 == 240
+    assert off.sum() > 10
+    notes[START, off] += 48
+    swung = spoil.jittered(replace(source, notes=notes), 6, rng)
+    assert not is_played(swung)
+    piece, repairs = read(swung)
+    assert "swings" in repairs[0]
+    assert set(np.unique(piece.onset % 24).tolist()) == {0, 16}
+
+
+def test_a_performance_stays_as_it_was_played() -> None:
+    rng = np.random.default_rng(0)
+    source = song(0)
+    onset = np.sort(rng.integers(0, 480 * 60, source.notes.shape[1]))
+    notes = np.stack([onset, onset + 200, *source.notes[2:]])
+    played = replace(source, notes=notes)
+    repairs: list[str] = []
+    np.testing.assert_array_equal(mended(played, repairs).notes, notes)
+    assert is_played(played) and not repairs
+
+
+@pytest.mark.parametrize(("metre", "bar"), [((4, 4), 96), ((3, 4), 72), ((6, 8), 72)])
+@pytest.mark.parametrize("pickup", [0, 1])
+def test_bars_of_one_beat_get_the_length_that_the_music_has(metre: tuple[int, int], bar: int, pickup: int) -> None:
+    """A waltz, a march and a jig: a bass note on each bar line and shorter notes where the metre has them."""
+    inner = {(4, 4): [0, 24, 48, 60, 72, 84], (3, 4): [0, 24, 36, 48], (6, 8): [0, 12, 24, 36, 48, 60]}[metre]
+    strong = {(4, 4): [0], (3, 4): [0], (6, 8): [0, 36]}[metre]
+    ends = [*inner[1:], bar]
+    onset = np.concatenate([np.array(inner) + bar * n for n in range(16)] + [np.array(strong) + bar * n for n in range(16)])
+    long = np.tile(np.diff([*strong, bar]), 16)
+    duration = np.concatenate([np.tile(np.array(ends) - inner, 16), long])
+    pitch = np.concatenate([np.tile(60 + np.arange(len(inner)), 16), np.full(len(long), 40)])
+    piece = Piece(onset + 24 * pickup, duration, pitch, time_signatures=(TimeSignature(0, 1, 4),))
+    found, repairs = read(source_of(piece))
+    assert found.time_signatures == (TimeSignature(0, *metre),)
+    assert set(found.onset[found.pitch == 40] % bar) == set(strong)
+    assert "1/4" in repairs[0] and f"{metre[0]}/{metre[1]}" in repairs[0] and ("pick-up" in repairs[0]) == bool(pickup)
+
+
+def test_a_pick_up_of_one_beat_is_no_metre_of_one_beat() -> None:
+    source = replace(song(0), time_signatures=((0, 1, 4), (480, 4, 4)))
+    repairs: list[str] = []
+    assert mended(source, repairs).time_signatures == source.time_signatures and not repairs
+
+
+def test_notes_without_an_end_get_one_and_long_ones_keep_theirs() -> None:
+    source = song(0)
+    notes = source.notes.copy()
+    notes[PITCH, [5, 7]] = 100, 101
+    notes[END, 5] = notes[START, 5] + 480 * 80
+    notes[END, 7] = notes[START, 7] + 480 * 40
+    piece, repairs = read(replace(source, notes=notes))
+    length = np.sort(piece.duration)
+    assert length[-1] == 40 * 24 and length[-2] <= 96
+    assert repairs[0].startswith("1 note of more than 60 quarter notes cut")
+    start = np.arange(20) * 480 * 70
+    drone = replace(source, notes=np.array([start, start + 480 * 70, *[np.full(20, 60)] * 2, np.zeros(20, int)]))
+    assert read(drone)[0].duration.max() == 70 * 24
+
+
+def test_more_than_eight_tempi_become_the_median_one() -> None:
+    eight = tuple((480 * i, 500_000 + 1000 * i) for i in range(8))
+    assert read(replace(song(0), tempi=eight))[0].tempi == tuple(Tempo(24 * i, 500_000 + 1000 * i) for i in range(8))
+    many = (*((480 * i, 400_000 + 100 * i) for i in range(9)), (480 * 9, 600_000))
+    piece, repairs = read(replace(song(0), tempi=many))
+    assert piece.tempi == (Tempo(0, 600_000),)
+    assert repairs == ["10 tempi taken as one, 100 quarter notes a minute, the median of its music"]
+
+
+def test_the_verdict_says_it_and_a_store_made_before_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "songs"
+    folder.mkdir()
+    for seed in range(4):
+        midi.write(to_piece(spoil.shifted(song(seed), 40), 480, [])[0], folder / f"{seed}.mid")
+        midi.write(to_piece(song(seed + 4), 480, [])[0], folder / f"plain{seed}.mid")
+    store = tmp_path / "songs.store"
+    monkeypatch.setattr(settings, "READING", 0)
+    monkeypatch.setattr(doubts, "IN_PLACE", 0)
+    before = prepare(folder, store=store)
+    assert by_path(before)["0.mid"].repairs == ()
+    monkeypatch.undo()
+    corpus = prepare(folder, PrepareSettings(), store=store)
+    verdicts = by_path(corpus)
+    assert "off the beat" in verdicts["0.mid"].repairs[0] and verdicts["plain0.mid"].repairs == ()
+    assert corpus.vocabulary.ticks_per_quarter == 24
+
+
+@pytest.mark.skipif(not FOLK.is_dir(), reason="without the collection")
+def test_real_tunes_come_back_from_any_offset_and_stay_without_one() -> None:
+    named = spoil.sources_of(FOLK, 40)
+    right = [read(source) for _, source in named]
+    assert sum(bool(repairs) for _, repairs in right) == 0
+    for fraction in (1 / 12, 1 / 4, 0.4, 0.8):
+        equal = [
+            read(spoil.shifted(source, round(fraction * source.ticks_per_quarter)))[0] == piece
+            for (_, source), (piece, _) in zip(named, right)
+        ]
+        assert np.mean(equal) >= 0.95
