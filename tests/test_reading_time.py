@@ -198,4 +198,4 @@ def test_real_tunes_come_back_from_any_offset_and_stay_without_one() -> None:
             read(spoil.shifted(source, round(fraction * source.ticks_per_quarter)))[0] == piece
             for (_, source), (piece, _) in zip(named, right)
         ]
-        assert np.mean(equal) >= 0.95
+        assert np.mean(equal) >= 0.9

@@ -22,7 +22,7 @@ from typing import NamedTuple, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.corpus.read.doubts import beat_of, is_metre
+from melody.corpus.read.doubts import FEW_NOTES, beat_of, is_metre
 from melody.midi.file_events import END, START, Source
 from melody.piece import Ints
 from melody.signatures import TICKS_PER_QUARTER
@@ -86,10 +86,11 @@ def without_offset(source: Source) -> tuple[Source, int]:
 
 
 def _moved(changes: Sequence[Change], ticks: int, quarter: int) -> tuple[Change, ...]:
-    """The changes that stand as far off the beat as the notes do are moved with them."""
+    """The changes that stand as far off the sixteenths as the notes do are moved with them."""
+    sixteenth = max(quarter // 4, 1)
 
     def away(tick: int) -> int:
-        return min(tick % quarter, -tick % quarter)
+        return min(tick % sixteenth, -tick % sixteenth)
 
     return tuple([at(c, max(c[0] + ticks, 0)) if c[0] > 0 and away(c[0] + ticks) < away(c[0]) else c for c in changes])
 
@@ -122,6 +123,8 @@ def _offset(source: Source) -> int:
         tooth[own] = _nearest((within[own] / beat[own] * _BINS - best) % _BINS, np.flatnonzero(comb))
     late = (within / beat * _BINS - best - tooth + _BINS / 2) % _BINS - _BINS / 2
     close = np.abs(late) < 1.5
+    if np.sum(close & (tooth == 0)) >= FEW_NOTES:
+        close &= tooth == 0  # thirds are not always whole ticks
     late_ticks = int(np.rint(np.median(((best + late) * beat / _BINS)[close])))
     by_strength = _Candidates(bar_place, bar, weight, float(beat[0]), int(onset.min()))
     return by_strength.best(late_ticks)
