@@ -34,7 +34,7 @@ CHORDS = 0.3  # largest share of onsets with several notes in a line
 FIRST_DRUMS = FIRST_PART + 256 * 128
 _FACTOR = np.array(0x9E3779B97F4A7C15, np.uint64)  # 2^64 over the golden ratio
 EMPTY = 2**32 - 1  # stands behind the hashes of a sketch that is not full
-Sketches = NDArray[np.uint32]  # (lines, SKETCH), each row ascending
+Sketches = NDArray[np.uint32]  # (lines, SKETCH) or more columns, each row ascending
 Bools = NDArray[np.bool_]
 
 
@@ -149,7 +149,7 @@ class Voices:
         use = np.flatnonzero(top)
         use = use[self._are_lines(top).take(self.part.take(use))]
         part, hashes = _ngrams(self.part.take(use), self.onset.take(use), self.pitch.take(use))
-        lines, rows = _smallest(part, hashes)
+        lines, rows = smallest(part, hashes)
         chosen = self._richest(lines, np.bincount(part, minlength=len(self.piece))[lines])
         return self.piece[lines[chosen]], rows[chosen]
 
@@ -195,7 +195,7 @@ def _ngrams(part: Ints, onset: Ints, pitch: Column) -> tuple[Ints, NDArray[np.ui
     use = moves[NGRAM:] - moves[:-NGRAM] >= MOVING
     use &= part[NGRAM + 1 :] == part[: -NGRAM - 1]
     found = np.flatnonzero(use)
-    return part.take(found), _scrambled(_mixed(token.view(np.uint64), windows).take(found))
+    return part.take(found), scrambled(_mixed(token.view(np.uint64), windows).take(found))
 
 
 def _mixed(token: NDArray[np.uint64], windows: int) -> NDArray[np.uint64]:
@@ -209,7 +209,7 @@ def _mixed(token: NDArray[np.uint64], windows: int) -> NDArray[np.uint64]:
     return mixed
 
 
-def _scrambled(values: NDArray[np.uint64]) -> NDArray[np.uint32]:
+def scrambled(values: NDArray[np.uint64]) -> NDArray[np.uint32]:
     """The finaliser of splitmix64 (Steele et al. 2014), upper half: every bit of the input moves every bit of it."""
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         values ^= values >> np.uint64(shift)
@@ -218,11 +218,13 @@ def _scrambled(values: NDArray[np.uint64]) -> NDArray[np.uint32]:
     return np.minimum(upper, np.uint32(EMPTY - 1), out=upper)
 
 
-def _smallest(part: Ints, hashes: NDArray[np.uint32], within: float = 8 * SKETCH) -> tuple[Ints, Sketches]:
-    """The parts that have enough n-grams, and the smallest hashes of each.
+def smallest(part: Ints, hashes: NDArray[np.uint32], size: int = SKETCH, *, whole: bool = False) -> tuple[Ints, Sketches]:
+    """The parts that have enough n-grams, (lines,), and the smallest hashes of each, (lines, size).
 
-    Of the hashes of a part, `within` are sorted, roughly: those below where so many are expected.
+    Unless the `whole` is sorted, of the hashes of a part roughly eight times `size` are: those below where so many are
+    expected.
     """
+    within = np.inf if whole else 8 * size
     numbers = np.bincount(part)
     keys = part.astype(np.uint64) << np.uint64(32) | hashes
     if numbers.max(initial=0) > within:
@@ -232,10 +234,10 @@ def _smallest(part: Ints, hashes: NDArray[np.uint32], within: float = 8 * SKETCH
     new[1:] = keys[1:] != keys[:-1]
     keys = keys[new]
     counts = np.bincount((keys >> np.uint64(32)).astype(np.int64), minlength=len(numbers))
-    if np.any((numbers > within) & (counts < SKETCH)):  # a line that repeats itself over and over
-        return _smallest(part, hashes, np.inf)
+    if np.any((numbers > within) & (counts < size)):  # a line that repeats itself over and over
+        return smallest(part, hashes, size, whole=True)
     lines = np.flatnonzero(counts >= FEWEST)
-    place = np.arange(SKETCH)
+    place = np.arange(size)
     first = (np.cumsum(counts) - counts)[lines]
-    smallest = np.append(keys, np.uint64(0)).take(first[:, None] + place, mode="clip").astype(np.uint32)
-    return lines, np.where(place < counts[lines, None], smallest, np.uint32(EMPTY))
+    rows = np.append(keys, np.uint64(0)).take(first[:, None] + place, mode="clip").astype(np.uint32)
+    return lines, np.where(place < counts[lines, None], rows, np.uint32(EMPTY))

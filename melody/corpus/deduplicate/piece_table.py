@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.corpus.deduplicate import versions
-from melody.corpus.deduplicate.fingerprint import SKETCH
+from melody.corpus.deduplicate import untimed, versions
+from melody.corpus.deduplicate.fingerprint import SKETCH, Sketches
 from melody.corpus.external_sort import ROWS, DiskColumn, Keys, disk_table, numbered, sorted_blocks
 from melody.corpus.settings import PrepareSettings
 from melody.corpus.split import Named, shuffled, split
 from melody.corpus.validate.shard import Shard
+from melody.piece import Ints
 
 _NONE = 2**32 - 1
 
@@ -60,7 +61,8 @@ class PieceTable:
         self._names: dict[int, str] = {}  # of the first part of each kind
         self._songs = DiskColumn("<u8")
         self._parts = DiskColumn(("<u4", (6,)))  # piece, kind, has the first name, monophonic, notes, rests
-        self._line_piece, self._sketches = DiskColumn("<u4"), DiskColumn(("<u4", (SKETCH,)))
+        self._timed = _Lines(SKETCH, versions.TIMED)
+        self._untimed = _Lines(untimed.SKETCH, versions.UNTIMED)
 
     @classmethod
     def of(cls, shards: Iterable[Shard]) -> PieceTable:
@@ -83,8 +85,8 @@ class PieceTable:
         self.contents.extend(shard.contents)
         self.file.extend(shard.kept + self._files)
         self._songs.extend(shard.songs)
-        self._line_piece.extend(shard.line_piece + first)
-        self._sketches.extend(shard.sketches)
+        self._timed.add(shard.line_piece + first, shard.sketches)
+        self._untimed.add(shard.untimed_piece + first, shard.untimed)
         self._files += len(shard)
 
     def copies(self) -> Copies:
@@ -134,11 +136,8 @@ class PieceTable:
         """The piece that stands for all that are versions of one another, of each, (pieces,)."""
         root = numbered(len(self))
         versions.link_songs(root, self._songs_of(copies), len(self))
-        line_piece, use = disk_table(len(self._line_piece), "<u4"), disk_table(len(self._line_piece), "?")
-        for start, pieces in self._line_piece.blocks():
-            line_piece[start : start + len(pieces)] = pieces
-            use[start : start + len(pieces)] = copies.are_new(pieces)
-        versions.link_lines(root, line_piece, use, self._sketches)
+        for lines in (self._timed, self._untimed):
+            lines.link(root, copies)
         for start in range(0, len(root), ROWS):
             versions.found(root, np.arange(start, min(start + ROWS, len(root))))
         return root
@@ -148,6 +147,27 @@ class PieceTable:
         for start, songs in self._songs.blocks():
             numbers = np.arange(start, start + len(songs), dtype=np.uint64)
             yield np.stack([songs, numbers], 1)[copies.are_new(numbers)]
+
+
+class _Lines:
+    """The lines of all pieces, and when two of them resemble one another."""
+
+    def __init__(self, width: int, likeness: versions.Likeness) -> None:
+        self._piece, self._sketches = DiskColumn("<u4"), DiskColumn(("<u4", (width,)))
+        self._likeness = likeness
+
+    def add(self, pieces: Ints, sketches: Sketches) -> None:
+        """The lines of some more pieces."""
+        self._piece.extend(pieces)
+        self._sketches.extend(sketches)
+
+    def link(self, root: NDArray[np.uint32], copies: Copies) -> None:
+        """Connect the pieces that have such lines."""
+        piece, use = disk_table(len(self._piece), "<u4"), disk_table(len(self._piece), "?")
+        for start, pieces in self._piece.blocks():
+            piece[start : start + len(pieces)] = pieces
+            use[start : start + len(pieces)] = copies.are_new(pieces)
+        versions.link_lines(root, piece, use, self._sketches, self._likeness)
 
 
 @dataclass(frozen=True)

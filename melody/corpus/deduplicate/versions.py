@@ -1,7 +1,8 @@
 """Which pieces are versions of one another.
 
-Two pieces are, if a line of one resembles a line of the other (`fingerprint`), or if their files have the same name in
-the same folder but for a mark such as `(1)`, `_v2` or another suffix. Groups are what that connects.
+Two pieces are, if a line of one resembles a line of the other (`fingerprint`, and for performances `untimed`), or if their
+files have the same name in the same folder but for a mark such as `(1)`, `_v2` or another suffix. Groups are what that
+connects.
 
 Measured on the 1,034 tunes of the Nottingham collection, all pairs compared: lines of different tunes share fewer than
 20 % of their n-grams in all but a few pairs, versions of one tune mostly more than 30 %.
@@ -12,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,12 +40,42 @@ def link_songs(root: NDArray[Any], songs: Iterator[Keys], total: int) -> None:
         connect(root, np.stack([rows[same, 1], rows[same + 1, 1]], 1).astype(np.int64))
 
 
-def link_lines(root: NDArray[Any], line_piece: NDArray[Any], use: NDArray[np.bool_], sketches: DiskColumn) -> None:
+class Likeness(NamedTuple):
+    """When two lines resemble one another.
+
+    Parameters
+    ----------
+    resemblance, containment
+        The share of the n-grams of both that are in both, and the share of those of the shorter that are in the longer: one
+        of the two has to be as large.
+    shared
+        N-grams in common at least, of those in the sketches.
+    candidates
+        Smallest hashes of a line by which others are found to compare it with.
+    """
+
+    resemblance: float
+    containment: float
+    shared: int
+    candidates: int
+
+
+TIMED = Likeness(RESEMBLANCE, CONTAINMENT, SHARED, CANDIDATES)
+UNTIMED = Likeness(resemblance=0.06, containment=0.12, shared=20, candidates=64)
+
+
+def link_lines(
+    root: NDArray[Any],
+    line_piece: NDArray[Any],
+    use: NDArray[np.bool_],
+    sketches: DiskColumn,
+    likeness: Likeness = TIMED,
+) -> None:
     """Connect the pieces that have lines that resemble one another.
 
     `line_piece` is the piece of each line, `use` whether it counts, (lines,).
     """
-    for one, other in neighbours(sketches, use):
+    for one, other in neighbours(sketches, use, likeness.candidates):
         apart = _apart(root, line_piece[one], line_piece[other])
         codes = np.sort(one[apart] * len(sketches) + other[apart])
         codes = codes[np.diff(codes, prepend=-1) > 0]
@@ -53,7 +84,7 @@ def link_lines(root: NDArray[Any], line_piece: NDArray[Any], use: NDArray[np.boo
             pieces = line_piece[pairs]
             apart = _apart(root, pieces[:, 0], pieces[:, 1])  # others may have connected them by now
             both = sketches.take(pairs[apart].T.ravel())
-            connect(root, pieces[apart[resemble(both[: len(apart)], both[len(apart) :])]])
+            connect(root, pieces[apart[resemble(both[: len(apart)], both[len(apart) :], likeness)]])
 
 
 def _apart(root: NDArray[Any], one: Ints, other: Ints) -> Ints:
@@ -61,12 +92,12 @@ def _apart(root: NDArray[Any], one: Ints, other: Ints) -> Ints:
     return np.flatnonzero(found(root, one) != found(root, other))
 
 
-def neighbours(sketches: DiskColumn, use: NDArray[np.bool_]) -> Iterator[tuple[Ints, Ints]]:
+def neighbours(sketches: DiskColumn, use: NDArray[np.bool_], candidates: int) -> Iterator[tuple[Ints, Ints]]:
     """Pairs of lines that have one of their smallest hashes in common, (pairs,) twice, each line with the next ones that do.
 
     A pair may come several times.
     """
-    for rows in sorted_blocks(_keys(sketches, use), CANDIDATES * len(sketches), 1):
+    for rows in sorted_blocks(_keys(sketches, use, candidates), candidates * len(sketches), 1):
         for start in range(0, len(rows), ROWS):
             keys = rows[start : start + ROWS + NEIGHBOURS, 0]
             hashes, line = keys >> np.uint64(32), (keys & np.uint64(EMPTY)).astype(np.int64)
@@ -77,29 +108,29 @@ def neighbours(sketches: DiskColumn, use: NDArray[np.bool_]) -> Iterator[tuple[I
                 yield line[here], line[here + step]
 
 
-def _keys(sketches: DiskColumn, use: NDArray[np.bool_]) -> Iterator[Keys]:
+def _keys(sketches: DiskColumn, use: NDArray[np.bool_], candidates: int) -> Iterator[Keys]:
     """Hash and number of the line, 32 bits each, of all smallest hashes, (hashes, 1)."""
-    for first, rows in sketches.blocks(ROWS // CANDIDATES):
-        line, place = np.nonzero((rows[:, :CANDIDATES] != EMPTY) & use[first : first + len(rows), None])
+    for first, rows in sketches.blocks(ROWS // candidates):
+        line, place = np.nonzero((rows[:, :candidates] != EMPTY) & use[first : first + len(rows), None])
         hashes = rows[line, place].astype(np.uint64) * np.uint64(_ODD) << np.uint64(32)
         yield (hashes | (line + first).astype(np.uint64)).reshape(-1, 1)
 
 
-def resemble(first: Sketches, second: Sketches) -> NDArray[np.bool_]:
+def resemble(first: Sketches, second: Sketches, likeness: Likeness = TIMED) -> NDArray[np.bool_]:
     """Whether the lines of each pair do, (pairs,)."""
     merged = np.sort(np.concatenate([first, second], 1), axis=1)
     shared = _numbers((merged[:, 1:] == merged[:, :-1]) & (merged[:, 1:] != EMPTY))
     # Both sketches are complete up to the smaller of their last hashes (EMPTY, if a line is shown whole).
     bound = np.minimum(np.minimum(first[:, -1:], second[:, -1:]), np.uint32(EMPTY - 1))
     sizes = [_numbers(sketch <= bound) for sketch in (first, second)]
-    like = shared >= RESEMBLANCE * (sizes[0] + sizes[1] - shared)
-    within = shared >= CONTAINMENT * np.minimum(*sizes)
-    return (shared >= SHARED) & (like | within)
+    like = shared >= likeness.resemblance * (sizes[0] + sizes[1] - shared)
+    within = shared >= likeness.containment * np.minimum(*sizes)
+    return (shared >= likeness.shared) & (like | within)
 
 
 def _numbers(true: NDArray[np.bool_]) -> Ints:
-    """How many are true in each row, fewer than 256."""
-    counts: Ints = true.sum(1, dtype=np.uint8).astype(np.int64)
+    """How many are true in each row."""
+    counts: Ints = true.sum(1, dtype=np.uint16).astype(np.int64)
     return counts
 
 

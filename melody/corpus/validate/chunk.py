@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from melody.corpus import bulk, events
 from melody.corpus.bulk import PackedSource
+from melody.corpus.deduplicate import untimed
 from melody.corpus.deduplicate.fingerprint import SKETCH, Notes, Voices
 from melody.corpus.deduplicate.versions import song
 from melody.corpus.discover.listing import Chunk, is_score
@@ -302,10 +303,18 @@ def _of_all(pieces: Events, ticks_per_quarter: int) -> tuple[NDArray[np.uint8], 
         voices = Voices.of(notes)
         line_piece, sketches = voices.sketches()
         parts = voices.piece + first, voices.kind, voices.monophonic, voices.notes, voices.rests
-        found.append((*parts, line_piece + first, sketches))
+        untimed_piece, untimed_sketches = untimed.sketches(notes, ticks_per_quarter)
+        found.append((*parts, line_piece + first, sketches, untimed_piece + first, untimed_sketches))
     columns = (np.concatenate(column) for column in zip(*found))
     return np.frombuffer(b"".join(contents), np.uint8).reshape(-1, 16), dict(zip(_FOUND, columns))
 
 
-_FOUND = ("part_piece", "part_kind", "part_monophonic", "part_notes", "part_rests", "line_piece", "sketches")
-_NOTHING = (*(np.zeros(0, kind) for kind in (int, int, bool, int, int, int)), np.zeros((0, SKETCH), np.uint32))
+_FOUND = (
+    *("part_piece", "part_kind", "part_monophonic", "part_notes", "part_rests"),
+    *("line_piece", "sketches", "untimed_piece", "untimed"),
+)
+_NOTHING = (
+    *(np.zeros(0, kind) for kind in (int, int, bool, int, int)),
+    *(np.zeros(0, int), np.zeros((0, SKETCH), np.uint32)),
+    *(np.zeros(0, int), np.zeros((0, untimed.SKETCH), np.uint32)),
+)

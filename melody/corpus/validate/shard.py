@@ -110,6 +110,8 @@ class Shard:
         never sounds two notes at once, its number of notes, and how many of these a rest follows or the end of the part.
     line_piece, sketches
         The lines of the pieces (`fingerprint`).
+    untimed_piece, untimed
+        Their lines without time, of performances (`untimed`).
     """
 
     key: str
@@ -131,6 +133,8 @@ class Shard:
     part_rests: Ints
     line_piece: Ints
     sketches: Sketches
+    untimed_piece: Ints
+    untimed: Sketches
 
     def __len__(self) -> int:
         return len(self.ends)
