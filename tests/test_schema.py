@@ -134,7 +134,7 @@ def test_features_transposed_are_those_of_the_transposed_piece(name: str) -> Non
 
 @every
 def test_heads_read_a_first_part_of_the_conditions(name: str) -> None:
-    """Behind the tokens of the match come those that the kind reads, then those that only later fields do."""
+    """Behind the tokens of the match come those that the kind reads, those that only later fields do, then relations."""
     vocabulary = VOCABULARIES[name]
     conditions = [column.name for column in columns(CONDITIONS, vocabulary)]
     for field, size in enumerate(vocabulary.sizes):
@@ -143,7 +143,10 @@ def test_heads_read_a_first_part_of_the_conditions(name: str) -> None:
         assert others == conditions[len(FIELDS) : len(FIELDS) + len(others)]
         assert head_sizes(vocabulary, field)[: 1 + field] == (size + 1, *vocabulary.sizes[:field])
     assert len(head_columns(vocabulary, TIME)) == 1
-    assert len(head_columns(vocabulary, VALUE)) == 1 + len(conditions) - len(FIELDS)
+    read = len(FIELDS) + len(head_columns(vocabulary, VALUE)) - 1
+    assert all(name[0] != "against" for name in conditions[:read]) and all(
+        name[0] == "against" for name in conditions[read:]
+    )
     assert all(column.moves != "own pitch" for column in head_columns(vocabulary, KIND))
 
 

@@ -16,7 +16,8 @@ from melody.network.cells import recognised
 from melody.network.embedding_sums import starts
 from melody.network.graph import Graph, Tensor
 from melody.network.head_arrays import related_of
-from melody.tokens.inputs.schema import MAX_INTERVAL, Voices, condition_sizes, feature_sizes, head_sizes
+from melody.network.relations import Where, code, weighed
+from melody.tokens.inputs.schema import APART, MAX_INTERVAL, Voices, condition_sizes, feature_sizes, head_sizes
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, Vocabulary
 
@@ -193,7 +194,8 @@ def _logits(graph: Graph, file: ModelFile, field: int, inner: str) -> str:
     logits, copied, *intervals = graph.split(given, [block.shape[2] for block in blocks])
     is_repeated = graph.add("Equal", graph.constant(np.arange(1, size + 1)[None]), repeated)
     logits = graph.add("Add", logits, graph.add("Mul", copied, graph.add("Cast", is_repeated, to=1)))
-    return _with_intervals(graph, file, logits, intervals[0]) if intervals else logits
+    logits = _with_intervals(graph, file, logits, intervals[0]) if intervals else logits
+    return _with_relations(graph, file, logits, head["relation"], voice) if voice and "relation" in head else logits
 
 
 def _repeated(graph: Graph, field: int) -> str:
@@ -221,6 +223,22 @@ def _with_intervals(graph: Graph, file: ModelFile, logits: str, given: str) -> s
         sounds = graph.add("Cast", graph.add("Greater", pitch, graph.constant(np.array(0))), to=1)
         logits = graph.add("Add", logits, graph.add("Mul", graph.add("Mul", found, is_pitch), sounds))
     return logits
+
+
+def _with_relations(graph: Graph, file: ModelFile, logits: str, values: Floats, voice: str) -> str:
+    """What the relations to the lines that sound add to the logits, as `melody.network.relations` has it."""
+    where, rows = Where.of(file.vocabulary), weighed(file.vocabulary, values)
+    codes = rows.shape[1]
+    padded = np.pad(rows.reshape(-1, rows.shape[2]), ((0, 0), (file.vocabulary.first_pitch, 0)))
+    pitch, way = (graph.columns("conditions", range(each.start, each.stop)) for each in (where.pitch, where.against))
+    row = graph.add("Mul", graph.columns("conditions", [where.key]), graph.constant(np.array(where.leading.shape[1])))
+    leading = graph.add("Gather", graph.constant(where.leading.ravel()), graph.add("Add", row, pitch), axis=0)
+    by_pitch, by_way = (graph.constant(np.array(step)) for step in (code(1, 0, 0), code(0, 1, 0)))
+    number = graph.add("Add", graph.add("Mul", pitch, by_pitch), graph.add("Mul", way, by_way))
+    stands = graph.add("Cast", graph.add("Greater", way, graph.constant(np.array(APART))), to=7)
+    number = graph.add("Mul", graph.add("Add", number, leading), stands)
+    number = graph.add("Add", number, graph.add("Mul", voice, graph.constant(np.array(codes))))
+    return graph.add("Add", logits, graph.sums(graph.table(padded), number))
 
 
 def _voice(graph: Graph, voices: int, first: int) -> str:

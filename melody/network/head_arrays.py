@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.network.embedding_sums import starts, sums
+from melody.network.relations import Where, weighed
 from melody.network.state import Floats
 from melody.tokens.inputs.schema import MAX_INTERVAL, Voices, head_sizes, related
 from melody.tokens.usage import FIRST_PART
@@ -94,6 +95,9 @@ class _Head:
             output += [weights[f"{name}.interval"], np.zeros_like(output[1])]
             bias.append(np.zeros((len(output[0]), output[2].shape[2] + 1), np.float32))
             self._intervals = _interval_columns(vocabulary.num_pitches, len(self._related)) + output[0].shape[2] + 1
+        relation = weights.get(f"{name}.relation")
+        self._where = None if relation is None else Where.of(vocabulary)
+        self._relation = None if relation is None else weighed(vocabulary, relation)  # (voices, codes, pitches)
         self._output = np.concatenate(output, axis=2)  # (voices, head size, field size + 1 + intervals)
         self._output_bias = np.concatenate(bias, axis=1)
         self.voices, self._width, self.size = weights[f"{name}.output"].shape
@@ -124,6 +128,8 @@ class _Head:
         number = np.arange(len(outputs))[:, None]
         for columns, column in zip(self._intervals if self._related else (), self._related):
             logits[:, self._first_pitch :] += outputs[number, columns[conditions[:, column]]]
+        if self._where is not None and self._relation is not None:
+            logits[:, self._first_pitch :] += sums(self._relation[voice], self._where.codes(conditions))
         return logits
 
     def logits_of_one(self, trunks: Floats, event: Sequence[int], conditions: Sequence[int]) -> Floats:
@@ -147,6 +153,9 @@ class _Head:
         pitches = logits[self._first_pitch :]
         for columns, column in zip(self._intervals if self._related else (), self._related):
             pitches += outputs.take(columns[conditions[column]])
+        if self._where is not None and self._relation is not None:
+            for against in self._where.codes_of_one(conditions):
+                pitches += self._relation[voice, against]
         of_one: Floats = logits[None]
         return of_one
 

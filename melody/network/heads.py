@@ -3,8 +3,9 @@
 The conditions (see `melody.tokens.inputs.features`) are what is known, from its second field on, of the place where the
 event will stand. What each part plays is predicted by a head of its own, a voice. Besides a logit for each token a head
 gives one for going on with what is being repeated, added to that of the token that came next there (a pointer, Vinyals et
-al. 2015, to where `melody.tokens.inputs.matches` points), and the head of the value logits of intervals to the last
-pitches of the parts, added to those of the pitches that are so far away: the same in all keys.
+al. 2015, to where `melody.tokens.inputs.matches` points), and the head of the value logits of intervals to the last pitches
+of the parts, added to those of the pitches that are so far away: the same in all keys; and values of what a pitch would make
+with the lines above it (`melody.network.relations`).
 
 The first layer of a head, as far as it depends on the state alone, is called its trunk: an engine computes it once an event,
 whatever is tried for the fields.
@@ -20,8 +21,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from melody.network.embedding_sums import starts
+from melody.network.relations import RELATIONS, Where, code, relates, table
 from melody.network.settings import ModelSettings
-from melody.tokens.inputs.schema import MAX_INTERVAL, Voices, feature_sizes, head_sizes, related
+from melody.tokens.inputs.schema import APART, MAX_INTERVAL, Voices, feature_sizes, head_sizes, related
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, TIME, VALUE, Vocabulary
 
@@ -67,6 +69,8 @@ class Head(nn.Module):
     """
 
     offsets: Tensor
+    leading: Tensor
+    table: Tensor
 
     def __init__(self, field: int, vocabulary: Vocabulary, settings: ModelSettings) -> None:
         super().__init__()
@@ -92,6 +96,12 @@ class Head(nn.Module):
         if self.related:
             intervals = torch.empty(self.voices, width, len(self.related) * (2 * MAX_INTERVAL + 1))
             self.interval = nn.Parameter(intervals.uniform_(-1, 1) / width**0.5 / len(self.related))
+        self.relates = settings.relations and field == VALUE and relates(vocabulary)
+        if self.relates:
+            self.where = Where.of(vocabulary)
+            self.register_buffer("leading", torch.from_numpy(self.where.leading), persistent=False)
+            self.register_buffer("table", torch.from_numpy(table(vocabulary)).float(), persistent=False)
+            self.relation = nn.Parameter(torch.zeros(self.voices, len(RELATIONS)))
 
     def forward(self, hidden: Tensor, targets: Tensor) -> Tensor:
         """Logits, (batch, time, field size); see `MelodyNetwork.logits`."""
@@ -100,12 +110,14 @@ class Head(nn.Module):
         known = self._embedded(events, voice)
         weights = [self._Voice(*each) for each in zip(*(p.unbind() for p in self._voiced()))]
         if self.voices == 1:
-            return self._voice(weights[0], seen, known, events).view(*hidden.shape[:2], -1)
+            return self._voice(weights[0], seen, known, events).view(*hidden.shape[:2], -1)  # no relations: no lines
         order = voice.argsort()  # one voice after the other, so that each gets a slice
         counts = voice.bincount(minlength=self.voices).tolist()
         rows = zip(weights, *(torch.split(each[order], counts) for each in (seen, known, events)))
-        logits = torch.cat([self._voice(*of_voice) for of_voice in rows])
-        return logits[order.argsort()].view(*hidden.shape[:2], -1)
+        logits = torch.cat([self._voice(*of_voice) for of_voice in rows])[order.argsort()]
+        if self.relates:
+            logits = logits + self._by_relation(events, voice)
+        return logits.view(*hidden.shape[:2], -1)
 
     class _Voice(NamedTuple):
         """The weights of one voice that are its own."""
@@ -143,6 +155,15 @@ class Head(nn.Module):
         if weights.interval is not None:
             logits = logits + self._by_interval(inner @ weights.interval, conditions)
         return logits
+
+    def _by_relation(self, events: Tensor, voice: Tensor) -> Tensor:
+        """What the relations to the lines that sound add to the logits of values, (rows, field size)."""
+        conditions = events[:, self.first_condition :]
+        pitch, way = conditions[:, self.where.pitch], conditions[:, self.where.against]
+        codes = code(pitch, way, self.leading[conditions[:, self.where.key, None], pitch]) * (way != APART)
+        weighed = torch.einsum("vr,crp->vcp", self.relation, self.table)
+        added = functional.embedding_bag(codes + voice[:, None] * len(self.table), weighed.flatten(0, 1), mode="sum")
+        return functional.pad(added, (self.first_pitch, 0))
 
     def _repeated(self, events: Tensor, conditions: Tensor) -> Tensor:
         """The field's token + 1 in the event that is repeated while the fields before are as they were there; (rows, 1)."""

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from melody.errors import ModelFileError
 from melody.network.cells import CELLS, Cell, CellName, Sizes
 from melody.network.cells.cell import Shapes
+from melody.network.relations import RELATIONS, relates
 from melody.tokens.inputs.schema import MAX_INTERVAL, Voices, feature_sizes, head_sizes, related
 from melody.tokens.vocabulary import FIELDS, VALUE, Vocabulary
 
@@ -45,6 +46,9 @@ class ModelSettings:
         of each part; 'none'. What is learnt of an interval holds in all keys; a small corpus is learnt by heart the sooner.
     cell
         What carries the state from event to event, see `melody.network.cells`.
+    relations
+        Whether the head of the value has weights for what a pitch would make with the lines that sound, such as a parallel
+        fifth (`melody.network.relations`); of no effect without two lines.
     """
 
     hidden_size: int = 256
@@ -57,6 +61,7 @@ class ModelSettings:
     head_dropout: float = 0.0
     intervals: Intervals = "own"
     cell: CellName = "lstm"
+    relations: bool = False
 
     @property
     def layers(self) -> str:
@@ -101,6 +106,8 @@ def _legal(name: str, value: Any) -> tuple[str, bool]:
     if name in ("intervals", "cell"):
         names = tuple(CELLS) if name == "cell" else get_args(Intervals)
         return f"one of {', '.join(names)}", isinstance(value, str) and value in names
+    if name == "relations":
+        return "true or false", isinstance(value, bool)
     if name.endswith("dropout"):
         return "a number from 0 to 1", type(value) in (int, float) and 0 <= value <= 1
     most = MAX_LAYERS if name == "num_layers" else MAX_CELLS
@@ -133,4 +140,6 @@ def _head_shapes(vocabulary: Vocabulary, settings: ModelSettings, field: int) ->
         "copy_bias": (voices, 1),
     }
     to = related(vocabulary, settings.intervals) if field == VALUE else ()
-    return shapes | ({"interval": (voices, width, len(to) * (2 * MAX_INTERVAL + 1))} if to else {})
+    shapes |= {"interval": (voices, width, len(to) * (2 * MAX_INTERVAL + 1))} if to else {}
+    has_relations = settings.relations and field == VALUE and relates(vocabulary)
+    return shapes | ({"relation": (voices, len(RELATIONS))} if has_relations else {})

@@ -99,6 +99,13 @@ class Numbering:
         return found
 
     @cached_property
+    def lines(self) -> NDArray[np.bool_]:
+        """Which parts are lines, one pitched note after another, (parts,): of implied durations and no drums."""
+        found = np.array(self.implied_duration, bool) & ~self.drums
+        found.flags.writeable = False
+        return found
+
+    @cached_property
     def implied_kinds(self) -> NDArray[np.bool_]:
         """Which kinds are parts whose durations are implied, (kinds,)."""
         return np.array([False] * FIRST_PART + list(self.implied_duration), bool)

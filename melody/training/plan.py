@@ -17,6 +17,7 @@ from melody.dataset import Batches
 from melody.errors import TrainingError
 from melody.evaluation.evaluate import encoded_tokens
 from melody.network.network import MelodyNetwork
+from melody.network.relations import relates
 from melody.network.settings import MAX_CELLS, MAX_LAYERS, ModelSettings, weight_shapes
 from melody.tokens.vocabulary import FIELDS, Rows, Vocabulary
 from melody.training.module import Loader, window_loss
@@ -127,6 +128,8 @@ def make_plan(
         Shape of the model that is adapted, if one is.
     """
     shape, reason = shape_for(settings, train.num_events, start)
+    if not (settings.model or start):
+        shape = replace(shape, relations=relates(vocabulary))
     _check_size(vocabulary, shape)
     model = MelodyNetwork(vocabulary, shape)
     per_event, precision = _fastest(model, train, settings)

@@ -41,6 +41,7 @@ from melody.sampling import Model, SamplingSettings, quality
 from melody.tokens.usage import FIRST_PART, KEY
 from melody.tokens.vocabulary import END, KIND, TIME, VALUE, Rows, Vocabulary
 from melody.training.alarms import before, longest_run
+from melody.training.balance import balanced, can_be_balanced
 from melody.training.hardware import make_trainer
 from melody.training.module import Loader, Module
 from melody.training.paths import Paths
@@ -52,6 +53,7 @@ from melody.training.watch import Listener, Stop, Watcher, quiet
 
 Split = Literal["train", "valid", "test"]
 MOST_VALID = 200_000  # events to choose the model on, a few seconds an epoch; of very large corpora every n-th piece
+BALANCING, MOST_BALANCING = 0.03, 300  # share of the time, and seconds at most, that relations are balanced for
 SAMPLE_EVENTS = 600  # of a sample tune, at most: an early model does not know how to end one
 
 
@@ -288,9 +290,10 @@ class Run:
             raise TrainingError("interrupted before the first epoch was finished, so there is no model yet")
         if not self.history:
             raise TrainingError("not even one epoch was finished, so there is no model yet; give it more `max_minutes`")
-        result = self._result(ending)
+        best = self._balanced(modelfile.load(self.paths.model), ending)
+        result = self._result(best, ending)
         if trainer.is_global_zero:
-            self._write(result)
+            self._write(best, result)
         return result
 
     def _train(self, trainer: pl.Trainer, watcher: Watcher) -> None:
@@ -320,9 +323,16 @@ class Run:
         midi.write(tune, self.paths.samples / f"epoch-{number:03d}.mid")
         return quality.longest_run(tune)
 
-    def _result(self, ending: str) -> Result:
+    def _balanced(self, best: ModelFile, ending: str) -> ModelFile:
+        """The best model with its relations balanced, if it has any and nobody waits for the end."""
+        if not can_be_balanced(best) or ending == "interrupted":
+            return best
+        seconds = min(BALANCING * 60 * self.settings.max_minutes, MOST_BALANCING)
+        made = balanced(best, self._counted, seed=self.settings.seed, max_seconds=seconds)
+        return made.halved().whole() if self.settings.half else made
+
+    def _result(self, best: ModelFile, ending: str) -> Result:
         """Measure the best model beside the baselines."""
-        best = modelfile.load(self.paths.model)
         measured_on: Split = "test" if self.corpus.rows("test") else "valid" if self.has_valid else "train"
         rows, vocabulary = self.corpus.rows(measured_on), self.corpus.vocabulary
         ngram = best_ngram(vocabulary, self._counted, self._valid_rows, ORDERS)
@@ -350,9 +360,8 @@ class Run:
             ),
         )
 
-    def _write(self, result: Result) -> None:
+    def _write(self, best: ModelFile, result: Result) -> None:
         """What was found, into the file of the best model."""
-        best = modelfile.load(self.paths.model)
         facts = {**asdict(result), "repeating": result.repeating.to_dict()}
         del facts["path"]
         file = replace(best, training={**best.training, "history": self.history, "alarms": self.alarms, "result": facts})

@@ -112,7 +112,7 @@ class Conditions:
 
     def __init__(self, contexts: Contexts) -> None:
         self._vocabulary, self._pieces = contexts.vocabulary, contexts._pieces
-        self._of_part = 1 + parts_described(contexts.vocabulary)
+        self._of_part = 1 + 2 * parts_described(contexts.vocabulary)
         self.array = np.zeros((len(contexts), len(condition_sizes(contexts.vocabulary))), np.int64)
         self.array[:, :FIRST_PLACE] = self._pieces.match
 
@@ -124,8 +124,8 @@ class Conditions:
 
     def part(self, events: Rows) -> None:
         """What is known of the parts once the kinds of events are chosen."""
-        pieces, kind = self._pieces, events[:, KIND]
-        found = pieces.part(int(kind[0])) if isinstance(pieces, OnePiece) else pieces.part(kind)
+        pieces, time, kind = self._pieces, events[:, TIME], events[:, KIND]
+        found = pieces.part(int(time[0]), int(kind[0])) if isinstance(pieces, OnePiece) else pieces.part(time, kind)
         self.array[:, -self._of_part :] = found
 
     def take(self, pieces: Ints) -> None:

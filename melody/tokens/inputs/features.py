@@ -21,19 +21,23 @@ from melody.tokens.inputs.schema import (
     CONDITIONS,
     ENDING,
     FEATURES,
+    FIFTH_AGAIN,
     LOOKBACKS,
     LOOKED_AT,
     MAX_INTERVAL,
+    OCTAVE_AGAIN,
     PHASES,
     SECTIONS,
     SILENT,
     SOUNDING,
+    TOGETHER,
     Meaning,
 )
 from melody.tokens.usage import FIRST_PART, KEY, METRE
 from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
 
 HELD = 1 << 62  # the end of a note of implied duration that still sounds
+FIFTH = 7  # semitones
 Computed = Mapping[Meaning, Ints]  # by the name of a row: (events,), or where each part has one (parts, events)
 
 
@@ -116,6 +120,8 @@ class _Part(NamedTuple):
         Which events are the part's.
     pitch, onset, end
         Of the last note; the pitch + 1, 0 if there is none.
+    moved_from
+        The pitch + 1 that the part left with that note, of a line; 0 if it rested before.
     is_implied
         Whether the part's durations are implied.
     """
@@ -124,6 +130,7 @@ class _Part(NamedTuple):
     pitch: Ints
     onset: Ints
     end: Ints
+    moved_from: Ints
     is_implied: bool
 
     @classmethod
@@ -135,12 +142,18 @@ class _Part(NamedTuple):
             rest = np.maximum.accumulate(np.where(is_own & ~events.is_note, events.number, -1))
             end = np.where(rest > last, tick[rest], HELD)
         pitch = np.where(last >= 0, events.pitch[last], 0)
-        return cls(is_own, pitch, tick[last], end, is_implied)
+        moved_from = np.zeros_like(tick)
+        notes = np.flatnonzero(is_own & events.is_note)
+        if events.vocabulary.lines[part] and len(notes):
+            moved_from[notes[1:]] = np.where(end[notes[1:] - 1] == HELD, events.pitch[notes[:-1]], 0)
+            moved_from = np.where(last >= 0, moved_from[last], 0)
+        return cls(is_own, pitch, tick[last], end, moved_from, is_implied)
 
     def before(self) -> _Part:
         """The same before each event."""
-        pitch, onset, end = (np.concatenate([[0], column[:-1]]) for column in (self.pitch, self.onset, self.end))
-        return self._replace(pitch=pitch, onset=onset, end=end)
+        columns = (self.pitch, self.onset, self.end, self.moved_from)
+        pitch, onset, end, moved_from = (np.concatenate([[0], column[:-1]]) for column in columns)
+        return self._replace(pitch=pitch, onset=onset, end=end, moved_from=moved_from)
 
     def left(self, events: _Events) -> Ints:
         """How long the note still sounds, of an implied duration how long it has sounded."""
@@ -192,7 +205,45 @@ def _conditions(events: _Events, features: Computed, count: int) -> Computed:
         ("pitch",): pitches,
         ("own",): own,
         ("distance",): _distances(events, own, pitches),
+        ("against",): _against(events, described),
     }
+
+
+def _against(events: _Events, before: Sequence[_Part]) -> Ints:
+    """How each part stands to the note of each event, (parts, events)."""
+    lines = events.vocabulary.lines
+    own = np.zeros(len(events.rows), np.int64)  # what the event's part sounds until then, + 1
+    for part in before:
+        held = part.is_own & (part.end > events.tick)
+        own[held] = part.pitch[held]
+    found = np.zeros((len(before), len(events.rows)), np.int64)
+    for number in np.flatnonzero(lines[: len(before)]):
+        part = before[number]
+        below = np.append(np.zeros(FIRST_PART + number + 1, bool), lines[number + 1 :])[events.kind]
+        sounds = below & (part.pitch > 0) & (part.end > events.tick)
+        found[number] = against(sounds, part.onset == events.tick, part.moved_from, part.pitch, own)
+    return found
+
+
+def against(sounds: NDArray[np.bool_], has_begun: NDArray[np.bool_], moved_from: Ints, pitch: Ints, own: Ints) -> Ints:
+    """How lines stand to the next note of a line below them, `APART` to `FIFTH_AGAIN`.
+
+    Parameters
+    ----------
+    sounds
+        Whether the upper line sounds with the note.
+    has_begun
+        Whether it has begun just there.
+    moved_from, pitch
+        What it sounded before and sounds now, each + 1, 0 for nothing.
+    own
+        What the lower line sounds until then, + 1, 0 for nothing.
+    """
+    moved = sounds & has_begun & (moved_from > 0) & (own > 0) & ((pitch - moved_from) % 12 > 0)
+    interval = (moved_from - own) % 12
+    again = TOGETHER + (OCTAVE_AGAIN - TOGETHER) * (interval == 0) + (FIFTH_AGAIN - TOGETHER) * (interval == FIFTH)
+    found: Ints = np.where(moved, again, TOGETHER) * sounds
+    return found
 
 
 def _later(column: Ints, count: int) -> Ints:

@@ -10,18 +10,22 @@ from bisect import bisect_left, bisect_right
 from copy import copy
 
 from melody.signatures import Key, TimeSignature
-from melody.tokens.inputs.features import HELD, code_of, stride
+from melody.tokens.inputs.features import FIFTH, HELD, code_of, stride
 from melody.tokens.inputs.matches import Matcher
 from melody.tokens.inputs.schema import (
+    APART,
     BEGUN,
     ENDING,
+    FIFTH_AGAIN,
     LOOKBACKS,
     LOOKED_AT,
     MAX_INTERVAL,
+    OCTAVE_AGAIN,
     PHASES,
     SECTIONS,
     SILENT,
     SOUNDING,
+    TOGETHER,
     parts_described,
 )
 from melody.tokens.usage import FIRST_PART, KEY, METRE
@@ -39,6 +43,8 @@ class OnePiece:
         The tick where the time signature in force began, and the bars before it.
     last
         Onset, end and pitch + 1 of each part's last note; -1, -1, 0 before its first.
+    moved_from
+        The pitch + 1 that each part, if it is a line, left with that note; 0 if it rested before.
     rows
         The events.
     """
@@ -56,6 +62,8 @@ class OnePiece:
         ]
         self._parts = parts_described(vocabulary)
         self.last: list[tuple[int, int, int]] = [(-1, -1, 0)] * len(vocabulary.parts)  # onset, end, pitch + 1
+        self.moved_from = [0] * len(vocabulary.parts)
+        self._lines: list[bool] = vocabulary.lines.tolist()
         self._is_drum = [part.is_drum for part in vocabulary.parts]
         self._keys: list[int] = []
         self.rows: list[tuple[int, int, int, int, int]] = []
@@ -66,7 +74,7 @@ class OnePiece:
     def copy(self) -> OnePiece:
         """An independent one that has seen the same events."""
         twin = copy(self)
-        twin._keys, twin.rows, twin.last = self._keys[:], self.rows[:], self.last[:]
+        twin._keys, twin.rows, twin.last, twin.moved_from = self._keys[:], self.rows[:], self.last[:], self.moved_from[:]
         twin._matcher = self._matcher.copy()
         return twin
 
@@ -84,10 +92,26 @@ class OnePiece:
         pitch = [pitch for _, _, pitch in last]
         return [*self._place(tick), self.key, *status, *age, *pitch]
 
-    def part(self, kind: int) -> list[int]:
-        """The conditions `own` and `distance` by the kind of the next event."""
+    def part(self, time: int, kind: int) -> list[int]:
+        """The conditions `own`, `distance` and `against` by the time and the kind of the next event."""
         own = self.last[kind - FIRST_PART][2] if kind >= FIRST_PART else 0
-        return [own, *self._distances(kind, own)]
+        return [own, *self._distances(kind, own), *self._against(time, kind)]
+
+    def _against(self, time: int, kind: int) -> list[int]:
+        """How each part stands to a note of that kind."""
+        found, number = [APART] * self._parts, kind - FIRST_PART
+        if not 0 < number < self._parts or not self._lines[number]:
+            return found
+        tick = self.tick + self._vocabulary.shifts[max(time - 1, 0)]
+        _, held, own = self.last[number]
+        for part in range(number):
+            onset, end, pitch = self.last[part]
+            if not (self._lines[part] and pitch and end > tick):
+                continue
+            found[part], before = TOGETHER, self.moved_from[part]
+            if onset == tick and held > tick and before and own and (pitch - before) % 12:
+                found[part] = {0: OCTAVE_AGAIN, FIFTH: FIFTH_AGAIN}.get((before - own) % 12, TOGETHER)
+        return found
 
     def _distances(self, kind: int, pitch: int) -> list[int]:
         """From a pitch + 1 of an event of that kind to the last one of each part."""
@@ -146,8 +170,9 @@ class OnePiece:
     def _take_note(self, kind: int, value: int, duration: int) -> int:
         """Remember a note as its part's last; gives its interval to the one before."""
         pitch = value - self._vocabulary.first_pitch + 1
-        before = self.last[kind - FIRST_PART][2]
         part = kind - FIRST_PART
+        _, held, before = self.last[part]
+        self.moved_from[part] = before if self._lines[part] and held == HELD else 0
         end = HELD if self._implied[part] else self.tick + self._vocabulary.durations[duration]
         self.last[part] = (self.tick, end, pitch)
         return _interval(before, pitch)

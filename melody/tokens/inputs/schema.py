@@ -41,6 +41,7 @@ INTERVALS = 2 * MAX_INTERVAL + 2  # none, then from the widest down to the wides
 MAX_PARTS = 8  # with a column of their own
 MAX_RELATED = 4  # parts to which intervals are predicted
 SILENT, ENDING, SOUNDING, BEGUN = range(4)  # status of a part
+APART, TOGETHER, OCTAVE_AGAIN, FIFTH_AGAIN = range(4)  # how a part stands to the next note of another
 
 Meaning = tuple[Hashable, ...]
 NONE: Meaning = ("none",)
@@ -246,6 +247,14 @@ CONDITIONS: tuple[Row, ...] = (
         INTERVAL.or_none(),
         each_part=True,
         heads=_AFTER_KIND,
+    ),
+    # The last row: no head embeds it, the logits of relations are made of it (`melody.network.relations`).
+    Row(
+        ("against",),
+        "of a line above the part that was chosen, itself a line: 0 silent, 1 its note sounds there, and of those 2 a "
+        "parallel threatens at the octave, 3 at the fifth: to both has come a new note, and that was the interval before",
+        _distinct("against", 4),
+        each_part=True,
     ),
 )
 

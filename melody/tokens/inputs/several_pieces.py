@@ -10,7 +10,7 @@ import numpy as np
 
 from melody.piece import Ints
 from melody.signatures import Key, TimeSignature
-from melody.tokens.inputs.features import HELD
+from melody.tokens.inputs.features import HELD, against
 from melody.tokens.inputs.history import History
 from melody.tokens.inputs.one_piece import OnePiece
 from melody.tokens.inputs.schema import (
@@ -55,6 +55,8 @@ class Pieces:
     onset, end, pitch
         Of the last note of each kind of event that is a part, -1, -1, 0 before the first, (streams, kinds); the pitch + 1,
         from 1 for the lowest, and the end `HELD` while it is not known.
+    moved_from
+        The pitch + 1 that each of them, if it is a line, left with that note, 0 if it rested before, (streams, kinds).
     match
         The tokens of the event that followed where what is being repeated came last, each + 1, (streams, fields).
     """
@@ -66,6 +68,7 @@ class Pieces:
         "onset",
         "end",
         "pitch",
+        "moved_from",
         "match",
         "_bar_start",
         "_bars_before",
@@ -76,6 +79,7 @@ class Pieces:
         self.tables, shape = tables_of(vocabulary), (streams, vocabulary.sizes[KIND])
         self.tick, self.metre, self.key = (np.zeros(streams, np.int64) for _ in range(3))
         self.onset, self.end, self.pitch = np.full(shape, -1), np.full(shape, -1), np.zeros(shape, np.int64)
+        self.moved_from = np.zeros(shape, np.int64)
         self.match = np.zeros((streams, len(FIELDS)), np.int64)
         self._bar_start, self._bars_before = np.zeros(streams, np.int64), np.zeros(streams, np.int64)
         self._bar_ticks = np.full(streams, self.tables.bar_ticks[0])
@@ -120,10 +124,13 @@ class Pieces:
         at = self.tables.kinds * np.arange(len(kind)) + kind
         onset, end, last = (array.reshape(-1) for array in (self.onset, self.end, self.pitch))  # views
         before: Ints = last[at]
-        if np.logical_and.reduce(pitch):
+        note = pitch > 0
+        if self.tables.has_lines:
+            moved_from = np.where(self.tables.lines[kind] & (end[at] == HELD), before, 0)
+            self.moved_from.reshape(-1)[at[note]] = moved_from[note]
+        if np.logical_and.reduce(note):
             onset[at], end[at], last[at] = self.tick, self._ends(kind, duration), pitch
             return before
-        note = pitch > 0
         of_part = kind >= FIRST_PART
         end[at[of_part]] = np.where(note, self._ends(kind, duration), self.tick)[of_part]
         onset[at[note]], last[at[note]] = self.tick[note], pitch[note]
@@ -186,12 +193,26 @@ class Pieces:
             found[:, 3 + 2 * parts :] = self.pitch[:, FIRST_PART:]
         return found
 
-    def part(self, kind: Ints) -> Ints:
-        """The conditions `own` and `distance` by the kind of the next event, (streams, 1 + parts)."""
-        own = self.pitch[np.arange(len(kind)), kind]
-        if not self.tables.parts:
-            return own[:, None]
-        return np.concatenate([own[:, None], self.distances(kind, own)], axis=1)
+    def part(self, time: Ints, kind: Ints) -> Ints:
+        """The conditions `own`, `distance` and `against` by time and kind of the next event, (streams, 1 + 2 x parts)."""
+        own, parts = self.pitch[np.arange(len(kind)), kind], self.tables.parts
+        found = np.zeros((len(kind), 1 + 2 * parts), np.int64)
+        found[:, 0] = own
+        if parts:
+            found[:, 1 : 1 + parts] = self.distances(kind, own)
+        if self.tables.has_lines:
+            found[:, 1 + parts :] = self._against(time, kind, own)
+        return found
+
+    def _against(self, time: Ints, kind: Ints, own: Ints) -> Ints:
+        """How each part stands to a note of those kinds, (streams, parts)."""
+        tick = (self.tick + self.tables.shifts[time])[:, None]
+        onset, end, pitch, moved_from = (
+            array[:, FIRST_PART:] for array in (self.onset, self.end, self.pitch, self.moved_from)
+        )
+        sounds = self.tables.above[kind] & (end > tick) & (pitch > 0)
+        held = own * (self.end[np.arange(len(kind)), kind] > tick[:, 0])
+        return against(sounds, onset == tick, moved_from, pitch, held[:, None])
 
     # Pieces that come and go
 
@@ -205,6 +226,7 @@ class Pieces:
         for number, note in enumerate(piece.last):
             kind = FIRST_PART + number
             found.onset[0, kind], found.end[0, kind], found.pitch[0, kind] = note
+            found.moved_from[0, kind] = piece.moved_from[number]
         found._history.fill(np.array(piece.rows, np.int64).reshape(-1, len(FIELDS)))
         return found
 
@@ -259,6 +281,10 @@ class Tables:
         self.all_implied = all(vocabulary.implied_duration)
         self.held_of = np.where(self.implied, HELD, 0)
         self.pitched = np.array([0] * FIRST_PART + [not part.is_drum for part in vocabulary.parts])  # 0 or 1, (kinds,)
+        self.lines = np.append(np.zeros(FIRST_PART, bool), vocabulary.lines)  # (kinds,)
+        upper, lower = self.lines[FIRST_PART:], self.lines[:, None]
+        self.above = lower & upper & (np.arange(self.kinds)[:, None] > FIRST_PART + np.arange(len(upper)))  # (kinds, parts)
+        self.has_lines = self.parts > 0 and bool(self.above.any())  # that stand against one another
         metres = [TimeSignature(0, *t) for t in vocabulary.time_signatures]
         self.bar_ticks = np.array([metre.bar_ticks(vocabulary.ticks_per_quarter) for metre in metres])
         self.lookbacks = self.bar_ticks[:, None] * np.array(LOOKBACKS)  # ticks, (metres, lookbacks)
