@@ -1,4 +1,4 @@
-"""Balance a model that was trained before relations were known: its own tunes get as many of each as its music has.
+"""Balance a model that was trained before there were relations: its own tunes get as many of each as its music has.
 
     python scripts/balance_voices.py MODEL FOLDER [--out MODEL] [--seed 0]
 
@@ -10,8 +10,6 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from melody import modelfile
 from melody.corpus import prepare

@@ -38,7 +38,9 @@ MODELS = {
         max_minutes=240,
         weight_decay=0.05,
         batch=BatchSettings(match_dropout=0.35),
-        model=ModelSettings(head_size=192, dropout=0.4, weight_dropout=0.3, feature_dropout=0.3, head_dropout=0.3, relations=True),
+        model=ModelSettings(
+            head_size=192, dropout=0.4, weight_dropout=0.3, feature_dropout=0.3, head_dropout=0.3, relations=True
+        ),
         half=True,
         precision="32",
     ),

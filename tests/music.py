@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from melody.piece import Key, Part, Piece, Tempo, TimeSignature
@@ -72,6 +74,22 @@ def _cloud(rng: np.random.Generator, parts: int) -> tuple[np.ndarray, ...]:
             kept.append(int(i))
             ends[key] = int(columns[0][i] + columns[1][i])
     return tuple(column[kept] for column in columns)
+
+
+def lines(seed: int, *, voices: int = 4, rests: bool = False) -> Piece:
+    """Voices of one note after another, from high to low, each over an octave and less; in a key, which changes."""
+    rng = np.random.default_rng(seed)
+    onset: list[int] = []
+    columns: list[tuple[int, int, int, int]] = []
+    for part in range(voices):
+        onset = [0, *np.flatnonzero(rng.random(31) < 0.7) * 12 + 12, 384]
+        for begin, end in pairwise(onset):
+            length = end - begin if not rests or rng.random() < 0.9 else (end - begin) // 2
+            columns.append((begin, length, 72 - 5 * part + int(rng.integers(0, 11)), part))
+    columns.sort(key=lambda note: (note[0], note[3]))
+    begins, lengths, pitches, parts = np.array(columns).T
+    keys = (Key(0, int(rng.integers(-2, 3)), "major"), Key(180, 1, "minor"))
+    return Piece(begins, lengths, pitches, part=parts, parts=(Part(52),) * voices, keys=keys)
 
 
 def canonical(piece: Piece) -> Piece:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from music import folk_tune, random_piece
+from music import folk_tune, lines, random_piece
 
 from melody.dataset import Transposer, with_features
 from melody.network.network import MelodyNetwork
@@ -61,6 +61,7 @@ def _corpora() -> dict[str, list[Piece]]:
         "three parts, one of drums": [band(3, number) for number in range(3)],
         "as many parts as have columns": [band(8, number) for number in range(2)],
         "more parts than have columns": [band(11, number) for number in range(2)],
+        "four lines": [lines(number, rests=number == 2) for number in range(3)],
         "anything": [random_piece(number) for number in range(5)],
         "implied and stated durations": [band(2, 1), replace(folk_tune(3), parts=(Part(40),))],
     }

@@ -1,13 +1,13 @@
-"""Relations of a candidate pitch to the lines above that sound with it: a learned value for each is added to its logit.
+"""Relations of a pitch to the lines above that sound with it: a learned value for each is added to the pitch's logit.
 
 A parallel fifth, a doubled leading note or a second is the same thing at every pitch and in every key, yet a head that adds
 up embeddings of pitches has to learn it pitch by pitch. So the head of the value has a weight for each relation (and voice):
-a candidate gets that weight for each line above to which it would stand in the relation. What lines sound and where they
+a pitch gets that weight for each line above to which it would stand in the relation. What lines sound and where they
 came from is known from the conditions (`against`, `pitch` and `key` of `melody.tokens.inputs.schema`); the lines below have
 not chosen yet. They are a few numbers, by which a trained model can be taught to do neither too much nor too little of each
 (`melody.training.balance`).
 
-For each line above, these conditions are put into one number, its *code*, and the relations of all candidates to a line are
+For each line above, these conditions are put into one number, its *code*, and the relations of all pitches to a line are
 looked up by its code: the same table for torch, NumPy and ONNX.
 """
 
@@ -27,7 +27,7 @@ from melody.tokens.vocabulary import Vocabulary
 RELATIONS = ("parallel fifth", "parallel octave", "doubled leading note", "semitone", "whole tone")
 FIFTH, OCTAVE, LEADING, SEMITONE, TONE = range(len(RELATIONS))
 LEADING_NOTE = 11  # semitones above the tonic
-_WAYS = 1 + FIFTH_AGAIN  # values of `against`
+_KINDS = 1 + FIFTH_AGAIN  # values of `against`
 
 
 class Where(NamedTuple):
@@ -73,19 +73,19 @@ class Where(NamedTuple):
 
 def code(pitch: Any, way: Any, leading: Any) -> Any:
     """One number for a pitch + 1, how it stands `against` the next note, and whether it leads to the tonic; or of arrays."""
-    return (pitch * _WAYS + way) * 2 + leading
+    return (pitch * _KINDS + way) * 2 + leading
 
 
 def relates(vocabulary: Vocabulary) -> bool:
-    """Whether there are relations at all: two lines, in a vocabulary whose parts are told of one by one."""
+    """Whether there are relations at all: two lines, in a vocabulary whose parts have columns of their own."""
     return int(vocabulary.lines[: parts_described(vocabulary)].sum()) > 1
 
 
 def table(vocabulary: Vocabulary) -> NDArray[np.bool_]:
-    """Which relations each candidate has to a line of each code, (codes, relations, pitches)."""
+    """Which relations each pitch has to a line of each code, (codes, relations, pitches)."""
     pitches = vocabulary.num_pitches
-    line, way, leading = np.unravel_index(np.arange((1 + pitches) * _WAYS * 2), (1 + pitches, _WAYS, 2))
-    interval = (line[:, None] - np.arange(1, 1 + pitches)) % 12  # from the candidate up to the line
+    line, way, leading = np.unravel_index(np.arange((1 + pitches) * _KINDS * 2), (1 + pitches, _KINDS, 2))
+    interval = (line[:, None] - np.arange(1, 1 + pitches)) % 12  # from the pitch up to the line
     found = np.zeros((len(line), len(RELATIONS), pitches), bool)
     found[:, FIFTH] = (interval == 7) & (way == FIFTH_AGAIN)[:, None]
     found[:, OCTAVE] = (interval == 0) & (way == OCTAVE_AGAIN)[:, None]
@@ -96,6 +96,6 @@ def table(vocabulary: Vocabulary) -> NDArray[np.bool_]:
 
 
 def weighed(vocabulary: Vocabulary, values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What each candidate's logit gets for a line of each code, (voices, codes, pitches), from (voices, relations)."""
+    """What each pitch's logit gets for a line of each code, (voices, codes, pitches), from (voices, relations)."""
     found: NDArray[np.float32] = np.einsum("vr,crp->vcp", values, table(vocabulary).astype(np.float32))
     return found

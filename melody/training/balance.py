@@ -19,11 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.errors import TrainingError
+from melody.limits import Limits
 from melody.modelfile import ModelFile
 from melody.network.relations import RELATIONS, Where, relates, table
 from melody.network.settings import settings_of, weight_shapes
 from melody.piece import Ints
 from melody.sampling import Model, SamplingSettings
+from melody.sampling.search import Search
+from melody.sampling.tasks.generate import new_samples
+from melody.threads import one_thread
 from melody.tokens.inputs.features import context
 from melody.tokens.inputs.schema import feature_sizes
 from melody.tokens.vocabulary import VALUE, Rows, Vocabulary
@@ -142,16 +146,18 @@ def balanced(
 
 
 def _own(file: ModelFile, seed: int, tunes: int) -> Counts:
-    """The relations in tunes of the model's own, of whatever ending: of those it draws again a tune would be counted once."""
+    """The relations in tunes of the model's own, as they end."""
     settings = SamplingSettings(seed=seed, any_ending=True)
-    made = Model(file).generate_many(tunes, settings=settings)
-    return counts(file.vocabulary, (file.vocabulary.encode(tune) for tune in made))
+    with one_thread():
+        return counts(file.vocabulary, (tune.rows for tune in new_samples(Model(file), Search(tunes), Limits(), settings)))
 
 
 def _step(found: Counts, wanted: Counts) -> NDArray[np.float64]:
     """By how much each value has to rise, (relations,), if its relation comes in proportion to the exponential of it."""
     expected = wanted.rates * found.notes
-    return np.clip(np.log((expected + 1) / (found.found + 1)), -MOST_STEP, MOST_STEP)  # + 1: of what is rare, little is known
+    return np.clip(
+        np.log((expected + 1) / (found.found + 1)), -MOST_STEP, MOST_STEP
+    )  # + 1: of what is rare, little is known
 
 
 def _moved(file: ModelFile, step: NDArray[np.float64]) -> ModelFile:

@@ -329,7 +329,7 @@ class Run:
             return best
         seconds = min(BALANCING * 60 * self.settings.max_minutes, MOST_BALANCING)
         made = balanced(best, self._counted, seed=self.settings.seed, max_seconds=seconds)
-        return made.halved().whole() if self.settings.half else made
+        return made.halved() if self.settings.half else made
 
     def _result(self, best: ModelFile, ending: str) -> Result:
         """Measure the best model beside the baselines."""

@@ -50,6 +50,12 @@ def new_tunes(source: Source, search: Search, limits: Limits, settings: Sampling
     SamplingError
         If the limits cannot be kept.
     """
+    samples = new_samples(source, search, limits, settings)
+    return (_tune(source, tune, number, search, limits, settings) for number, tune in enumerate(samples))
+
+
+def new_samples(source: Source, search: Search, limits: Limits, settings: SamplingSettings) -> Iterable[Sample]:
+    """The events of new tunes; see `new_tunes`."""
     grammar = Grammar(source.vocabulary, 1, bars=limits.bars, count_pickup=False)
     constraints: list[Constraint] = []
     if limits.more_than_bars:
@@ -58,8 +64,7 @@ def new_tunes(source: Source, search: Search, limits: Limits, settings: Sampling
     start = source.decoder.begin(Masks(grammar, constraints))
     may_redraw = not (search.ranks or settings.any_ending or settings.temperature == 0)
     worth = partial(ending_worth, source, is_forced=limits.bars is not None) if may_redraw else None
-    samples = sampled(source.decoder, start, search, settings, source.most_events(settings, limits.bars), worth)
-    return (_tune(source, tune, number, search, limits, settings) for number, tune in enumerate(samples))
+    return sampled(source.decoder, start, search, settings, source.most_events(settings, limits.bars), worth)
 
 
 def _tune(source: Source, sample: Sample, number: int, search: Search, limits: Limits, settings: SamplingSettings) -> Result:

@@ -217,8 +217,9 @@ def _against(events: _Events, before: Sequence[_Part]) -> Ints:
         held = part.is_own & (part.end > events.tick)
         own[held] = part.pitch[held]
     found = np.zeros((len(before), len(events.rows)), np.int64)
-    for number in np.flatnonzero(lines[: len(before)]):
-        part = before[number]
+    for number, part in enumerate(before):
+        if not lines[number]:
+            continue
         below = np.append(np.zeros(FIRST_PART + number + 1, bool), lines[number + 1 :])[events.kind]
         sounds = below & (part.pitch > 0) & (part.end > events.tick)
         found[number] = against(sounds, part.onset == events.tick, part.moved_from, part.pitch, own)
