@@ -40,9 +40,10 @@ SEED = 1_000  # of the tunes of the first round, besides the seed that is given
 
 
 class Counts(NamedTuple):
-    """How often each relation comes, (relations,), in how many notes."""
+    """How often each relation comes, how often some pitch would have had it, (relations,) both; and in how many notes."""
 
     found: Ints
+    occasions: Ints
     notes: int
 
     @property
@@ -62,14 +63,16 @@ def counts(vocabulary: Vocabulary, pieces: Iterable[Rows]) -> Counts:
         Events of each piece.
     """
     where, relations, first = Where.of(vocabulary), table(vocabulary), len(feature_sizes(vocabulary))
-    found, notes = np.zeros(len(RELATIONS), np.int64), 0
+    found, occasions, notes = np.zeros(len(RELATIONS), np.int64), np.zeros(len(RELATIONS), np.int64), 0
+    possible = relations.any(axis=2)  # (codes, relations)
     for rows in map(np.asarray, pieces):
         codes = where.codes(context(vocabulary, rows)[:, first:])
         is_note = vocabulary.is_note(rows)
         pitch = rows[is_note, VALUE] - vocabulary.first_pitch
         found += relations[codes[is_note], :, pitch[:, None]].sum(axis=(0, 1))
+        occasions += possible[codes[is_note]].sum(axis=(0, 1))
         notes += int(is_note.sum())
-    return Counts(found, notes)
+    return Counts(found, occasions, notes)
 
 
 def can_be_balanced(file: ModelFile) -> bool:
@@ -153,8 +156,13 @@ def _own(file: ModelFile, seed: int, tunes: int) -> Counts:
 
 
 def _step(found: Counts, wanted: Counts) -> NDArray[np.float64]:
-    """By how much each value has to rise, (relations,), if its relation comes in proportion to the exponential of it."""
-    expected = wanted.rates * found.notes
+    """By how much each value has to rise, (relations,), if its relation comes in proportion to the exponential of it.
+
+    It shall come as often as is wanted by note or by occasion, whichever is less: own tunes may give more occasion to a
+    parallel, and less to a doubled leading note where they have fewer leading notes.
+    """
+    by_occasion = wanted.found * (found.occasions / np.maximum(wanted.occasions, 1))
+    expected = np.minimum(wanted.rates * found.notes, by_occasion)
     return np.clip(
         np.log((expected + 1) / (found.found + 1)), -MOST_STEP, MOST_STEP
     )  # + 1: of what is rare, little is known
