@@ -4,8 +4,9 @@
 
 Held out are the test and validation pieces of the model among those of FOLDER; the tunes are as `melody generate MODEL
 --count` writes them, with --any-ending also as it writes them with that option. Each row has a 95 % interval over pieces;
-what it means is said in `melody.statistics`. The second table needs two voices. The last one looks at the first part that is
-no drum:
+what it means is said in `melody.statistics`. The second table needs two voices, and so does the last one: at the notes of
+held-out music where some pitch would make, say, a parallel fifth with a voice above, how often it comes, and what the model
+gives to it (`melody.evaluation.occasions`). Endings look at the first part that is no drum:
 
 - own ending: the model ended the tune; it was not cut off at the length of the longest piece in training
 - on a bar line: it ends there, or as much before it as the pick-up took
@@ -24,6 +25,8 @@ from pathlib import Path
 from melody import files
 from melody.corpus import prepare
 from melody.evaluation.heldout import choose, settings_for
+from melody.evaluation.occasions import occasions
+from melody.network.relations import relates
 from melody.piece import Piece
 from melody.sampling import Model, SamplingSettings, load
 from melody.sampling.quality import MOST_IN_A_ROW, longest_run
@@ -54,6 +57,8 @@ def main() -> None:
     found = {title: {name: measured(pieces, rows) for name, pieces in columns.items()} for title, rows in tables.items()}
     for title, table in found.items():
         show(title, table, {name: len(pieces) for name, pieces in columns.items()})
+    if relates(model.vocabulary):
+        show_occasions(model, arguments.folder)
     if arguments.json:
         files.write_bytes(arguments.json, json.dumps(found, indent=1).encode())
 
@@ -63,6 +68,14 @@ def held_out(model: Model, folder: Path) -> list[Piece]:
     corpus = prepare(folder, settings_for(model.file))
     chosen = [choose(model.file, corpus, which) for which in ("test", "valid")]
     return [model.vocabulary.decode(piece.rows) for of_split in chosen for piece in of_split.pieces]
+
+
+def show_occasions(model: Model, folder: Path) -> None:
+    """What the model expects of true music, relation by relation."""
+    found = occasions(model.file, [model.vocabulary.encode(piece) for piece in held_out(model, folder)])
+    print(f"{'held-out music, % of the notes where it may come':50}{'notes':>8}{'happens':>10}{'expected':>10}")
+    for name, (notes, expected, happens) in found.items():
+        print(f"{name:50}{notes:8,}{100 * happens:10.2f}{100 * expected:10.2f}")
 
 
 def show(title: str, table: Mapping[str, Mapping[str, object]], counts: Mapping[str, int]) -> None:

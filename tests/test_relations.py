@@ -14,6 +14,7 @@ from music import folk_tune, lines
 from melody import export, modelfile
 from melody.dataset import with_features
 from melody.errors import ModelFileError, TrainingError
+from melody.evaluation.occasions import occasions
 from melody.modelfile import ModelFile
 from melody.network import Engine
 from melody.network.network import MelodyNetwork
@@ -174,6 +175,27 @@ def test_an_adapted_model_keeps_the_values_of_its_parts() -> None:
     new = MelodyNetwork(fewer, SHAPE)
     carried(_network(file), VOCABULARY, new, fewer)
     assert np.array_equal(new.state_dict()[WEIGHT].numpy(), file.weights[WEIGHT][:4])
+
+
+def test_what_a_model_expects_is_what_it_gives_to_all_pitches_of_a_relation() -> None:
+    """Written out for one piece: the logits' softmax over the pitches for which `counts` would find one more."""
+    file, rows = _file(4), VOCABULARY.encode(PIECES[2])[:50]
+    logits = _logits(_network(file), with_features(VOCABULARY, rows)).astype(np.float64)
+    probability = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    sums: dict[str, list[float]] = {name: [] for name in RELATIONS}
+    for at in np.flatnonzero(VOCABULARY.is_note(rows)):
+        before = counts(VOCABULARY, [rows[:at]]).found
+        has = np.zeros((len(RELATIONS), VOCABULARY.sizes[VALUE]), bool)
+        for value in range(VOCABULARY.first_pitch, VOCABULARY.sizes[VALUE]):
+            tried = rows[: at + 1].copy()
+            tried[at, VALUE] = value
+            has[:, value] = counts(VOCABULARY, [tried]).found > before
+        for name, of_pitches in zip(RELATIONS, has):
+            sums[name] += [float(probability[at] @ of_pitches)] if of_pitches.any() else []
+    found = occasions(file, [rows])
+    for name in RELATIONS:
+        assert found[name].notes == len(sums[name]) > 0
+        assert found[name].expected == pytest.approx(np.mean(sums[name]), abs=1e-5)
 
 
 # Balancing

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from melody.dataset import with_features
 from melody.evaluation.evaluate import restored
@@ -14,6 +15,8 @@ from melody.modelfile import ModelFile
 from melody.network.relations import RELATIONS, Where, table
 from melody.tokens.inputs.schema import feature_sizes
 from melody.tokens.vocabulary import FIELDS, VALUE, Rows
+
+Mask = NDArray[np.bool_]
 
 
 class Occasion(NamedTuple):
@@ -52,7 +55,9 @@ def occasions(file: ModelFile, pieces: Iterable[Rows]) -> dict[str, Occasion]:
             given = torch.from_numpy(events)[None]
             logits = model.logits(model(given[:, :-1])[0], given[:, 1:])[VALUE][0].softmax(dim=-1).numpy()
         pitches = logits[is_note, vocabulary.first_pitch :]  # (notes, pitches)
-        has = relations[where.codes(events[1:, width:])[is_note]].any(axis=1)  # (notes, relations, pitches)
+        has: Mask = np.asarray(
+            relations[where.codes(events[1:, width:])[is_note]].any(axis=1)
+        )  # (notes, relations, pitches)
         chosen = np.asarray(rows)[is_note, VALUE] - vocabulary.first_pitch
         expected = np.einsum("nrp,np->r", has, pitches)
         totals += [has.any(axis=2).sum(axis=0), expected, has[np.arange(len(has)), :, chosen].sum(axis=0)]

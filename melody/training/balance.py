@@ -33,8 +33,8 @@ from melody.tokens.inputs.schema import feature_sizes
 from melody.tokens.vocabulary import VALUE, Rows, Vocabulary
 
 WEIGHT = "heads.value.relation"
-TUNES, ROUNDS = 64, 8
-FULL_ROUNDS = 3  # of which each moves the values all the way; then by a half, a third and so on
+TUNES, ROUNDS = 64, 16
+FULL_ROUNDS = 5  # of which each moves the values all the way; then by a half, a third and so on
 MOST_STEP, MOST_VALUE = 2.0, 10.0  # nats
 SEED = 1_000  # of the tunes of the first round, besides the seed that is given
 
@@ -64,7 +64,7 @@ def counts(vocabulary: Vocabulary, pieces: Iterable[Rows]) -> Counts:
     """
     where, relations, first = Where.of(vocabulary), table(vocabulary), len(feature_sizes(vocabulary))
     found, occasions, notes = np.zeros(len(RELATIONS), np.int64), np.zeros(len(RELATIONS), np.int64), 0
-    possible = relations.any(axis=2)  # (codes, relations)
+    possible = np.asarray(relations.any(axis=2))  # (codes, relations)
     for rows in map(np.asarray, pieces):
         codes = where.codes(context(vocabulary, rows)[:, first:])
         is_note = vocabulary.is_note(rows)

@@ -53,7 +53,7 @@ from melody.training.watch import Listener, Stop, Watcher, quiet
 
 Split = Literal["train", "valid", "test"]
 MOST_VALID = 200_000  # events to choose the model on, a few seconds an epoch; of very large corpora every n-th piece
-BALANCING, MOST_BALANCING = 0.03, 300  # share of the time, and seconds at most, that relations are balanced for
+BALANCING, MOST_BALANCING = 0.04, 300  # share of the time, and seconds at most, that relations are balanced for
 SAMPLE_EVENTS = 600  # of a sample tune, at most: an early model does not know how to end one
 
 
