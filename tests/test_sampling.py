@@ -1,7 +1,5 @@
 """The laws of choosing, and of what is made."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,7 +13,7 @@ from melody.piece import Key, Part, Piece, Tempo, TimeSignature
 from melody.sampling import Model, SamplingSettings, load
 from melody.sampling import choose as choosing
 from melody.sampling.choose import DOUBT, choose, choose_surely
-from melody.sampling.quality import ends_well, faults
+from melody.sampling.quality import faults
 from melody.sampling.repetition import Loops
 from melody.sampling.strategies.ancestral import Streams
 from melody.tokens import Vocabulary
@@ -374,46 +372,7 @@ def test_the_penalty_ends_loops(model: Model) -> None:
     assert freed.num_bars == 24
 
 
-# Endings
-
-
 C_MAJOR = (Key(0, 0, "major"),)
-C_MINOR = (Key(0, -3, "minor"),)
-
-
-@pytest.mark.parametrize(
-    ("last", "keys", "length", "well"),
-    [
-        ([60], C_MAJOR, 24, True),
-        ([64], C_MAJOR, 24, True),
-        ([62], C_MAJOR, 24, False),
-        ([63], C_MAJOR, 24, False),
-        ([63], C_MINOR, 24, True),
-        ([64], C_MINOR, 24, True),  # Picardy
-        ([60], C_MAJOR, 12, False),  # half a bar is missing
-        ([50, 60], C_MAJOR, 24, False),  # D below C
-        ([48, 64], C_MAJOR, 24, True),
-        ([61], (), 24, True),  # nobody can tell
-    ],
-)
-def test_endings_by_hand(last: list[int], keys: tuple[Key, ...], length: int, well: bool) -> None:
-    piece = Piece([0, 24, 48] + [72] * len(last), [24] * 3 + [length] * len(last), [60, 62, 64, *last], keys=keys)
-    assert ends_well(piece) == well
-
-
-def test_tunes_end_well_or_as_they_like(model: Model) -> None:
-    """Those that ended well are the same in both ways, the others were drawn anew.
-
-    Hot, as nearly all of this model's tunes end well at the usual temperature.
-    """
-    settings = SamplingSettings(seed=3, temperature=1.4)
-    chosen = model.generate_many(40, settings=settings)
-    taken = model.generate_many(40, settings=replace(settings, any_ending=True))
-    good = [ends_well(tune) for tune in taken]
-    assert 0 < sum(good) < 40
-    assert sum(map(ends_well, chosen)) > sum(good)
-    for one, other, fine in zip(chosen, taken, good):
-        assert not fine or np.array_equal(one.pitch, other.pitch)
 
 
 # The best of many
@@ -466,7 +425,7 @@ def test_the_best_have_the_fewest_faults_and_are_the_likeliest_of_these(model: M
         (Piece([0, 24, 48, 72], [24] * 4, [60, 62, 64, 62], keys=C_MAJOR), ("does not end on the tonic",)),
         (Piece([0, 24, 48, 72, 72], [24] * 5, [60, 62, 64, 64, 48], keys=C_MAJOR), ()),
         (Piece(np.arange(12) * 8, [8] * 12, [60, 62] + [64] * 9 + [60], keys=C_MAJOR), ("one pitch over and over",)),
-        (Piece(np.arange(20) * 24, [24] * 20, [60, 62, 64, 65] * 5), ("one bar over and over",)),
+        (Piece(np.arange(20) * 24, [24] * 20, [60, 62, 64, 65] * 5), ("one or two bars over and over",)),
         (Piece(np.arange(16) * 24, [24] * 16, [60, 62, 64, 65] * 4), ()),
         (Piece(np.arange(8) * 24, [24] * 8, [60, 60, 62, 62, 60, 62, 62, 60]), ("hardly a melody",)),
     ],

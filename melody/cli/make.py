@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from melody.cli import app
-from melody.cli.options import ADVANCED, Choosing, Keeping, Writing, grouped
+from melody.cli.options import Choosing, Keeping, Writing, grouped
 from melody.cli.show import SCORES, bars_of
 from melody.cli.writing_tunes import Made, Page, targets_of, write_tunes
 from melody.errors import SamplingError
@@ -52,32 +52,13 @@ Part = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class Composing(Choosing):
-    """How tokens of a new tune are chosen, and which tunes are kept."""
-
-    any_ending: Annotated[
-        bool,
-        typer.Option(
-            "--any-ending",
-            help="Take a tune as it ends. Otherwise up to 32 are drawn until one ends on a bar line and on the tonic chord.",
-            rich_help_panel=ADVANCED,
-        ),
-    ] = False
-
-    @property
-    def settings(self) -> SamplingSettings:
-        """As `Choosing.settings`, the ending among them."""
-        return replace(super().settings, any_ending=self.any_ending)
-
-
 @app.command()
 @grouped
 def generate(
     model: ModelName,
     keeping: Keeping,
     writing: Writing,
-    choosing: Composing,
+    choosing: Choosing,
     bars: Annotated[
         str | None,
         typer.Option(
@@ -102,7 +83,7 @@ def generate(
     write_tunes(made, targets, choosing, writing, page)
 
 
-def _tunes(model: Model, count: int, limits: Limits, choosing: Composing) -> Iterable[Result]:
+def _tunes(model: Model, count: int, limits: Limits, choosing: Choosing) -> Iterable[Result]:
     """Tunes one by one as they are made, but where the best of them are wanted."""
     if any(value is not None for value in choosing.search.values()):
         return model.tunes(count, limits=limits, settings=choosing.settings, **choosing.search)

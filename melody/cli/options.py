@@ -169,11 +169,22 @@ class Choosing(Drawing):
         _option(ADVANCED, "Write the likeliest of so many searched side by side, by no chance at all, as 8.", "WIDTH"),
     ] = None
 
+    any_ending: Annotated[
+        bool,
+        _option(
+            ADVANCED,
+            "Take the music as it ends. Otherwise up to 32 are drawn until one ends on a bar line and on the tonic.",
+            None,
+            "--any-ending",
+        ),
+    ] = False
+
     @property
     def settings(self) -> SamplingSettings:
-        """As `Drawing.settings`, the penalty among them."""
-        penalty = _number("repetition-penalty", self.repetition_penalty)
-        return super().settings if penalty is None else replace(super().settings, repetition_penalty=penalty)
+        """As `Drawing.settings`, with the penalty and the ending."""
+        settings, penalty = replace(super().settings, any_ending=self.any_ending), self.repetition_penalty
+        asked = _number("repetition-penalty", penalty)
+        return settings if asked is None else replace(settings, repetition_penalty=asked)
 
     @property
     def search(self) -> dict[str, Any]:

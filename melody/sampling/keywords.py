@@ -78,7 +78,7 @@ class Ending(TypedDict, total=False):
     """Which endings are taken.
 
     any_ending
-        Take a tune as it ends. Otherwise up to 32 are drawn until one ends on a bar line and on the chord of the tonic.
+        Take the music as it ends. Otherwise up to 32 are drawn until one ends on a bar line and on the tonic.
     """
 
     any_ending: bool
@@ -141,7 +141,7 @@ class NewTune(Choosing, Ending, Keeping, total=False):
     """What a new tune takes."""
 
 
-class NewBars(Choosing, Keeping, total=False):
+class NewBars(Choosing, Ending, Keeping, total=False):
     """What new bars after a prompt take."""
 
 

@@ -193,7 +193,7 @@ class Model(Rewriter):
 
         return each()
 
-    @keywords(Drawing, Choosing, Pitched, Keeping, **DEFAULTS)
+    @keywords(Drawing, Choosing, Ending, Pitched, Keeping, **DEFAULTS)
     def continue_(
         self,
         prompt: Music,
@@ -231,7 +231,7 @@ class Model(Rewriter):
         how: dict[str, Any] = {"bars": bars, "part": part, "only_new": only_new, "limits": limits, "settings": settings}
         return self.continue_many(prompt, 1, **how, **given)[0].piece
 
-    @keywords(Drawing, Choosing, Pitched, Keeping, **DEFAULTS)
+    @keywords(Drawing, Choosing, Ending, Pitched, Keeping, **DEFAULTS)
     @one_thread()
     def continue_many(
         self,

@@ -172,6 +172,12 @@ class Prompt:
         self.remarks = (*self.remarks, f"longer than any piece in training: the model reads {bars}")
         return self._fitted.slice(int(starts[first]), self._fitted.length)
 
+    def followed_by(self, rows: Rows) -> tuple[Piece, int]:
+        """Prompt and new events as the model reads them, once there is a start, and the tick where the new notes begin."""
+        primed = int(self._vocabulary.is_note(self._primed).sum())
+        whole = self._vocabulary.decode(np.concatenate([self._primed, rows]))
+        return whole, int(whole.onset[primed]) if whole.num_notes > primed else whole.length
+
     def joined(self, rows: Rows, only_new: bool, source_text: str, key: Key | None = None) -> Result:
         """Prompt and new events as one piece in the prompt's own tempo, instruments and octave; the new ones in that key."""
         primed = int(self._vocabulary.is_note(self._primed).sum())

@@ -1,13 +1,13 @@
-"""Which of many tunes are the best: first those with the fewest faults, of these the likeliest.
+"""What is wrong with tunes: what is drawn anew, and of many what is not among the best.
 
 Likelihood alone would choose the dullest, the one that repeats itself most, and knows nothing of an ending that was cut off.
 A fault is one of:
 
 - the tune was cut off: the model did not end it
 - it does not end on a bar line (or as much before one as a pick-up took)
-- it does not end on the tonic of its key: the lowest note of the last onset is another
-- more than 8 times the same pitch in a row in one part
-- a bar sounds more than 4 times in a row, note for note
+- it does not close on the tonic (`closes`)
+- more than 8 times the same pitch in a row in one part, or more often than the corpus ever has it
+- one or two bars fill 6 bars or more in a row (`melody.statistics.form.has_loop`), or one more than 4, note for note
 - it has fewer than 3 different pitches (drums not counted), though it has 8 notes or more
 """
 
@@ -16,12 +16,16 @@ from __future__ import annotations
 import numpy as np
 
 from melody.piece import Ints, Piece
+from melody.statistics.form import has_loop
+from melody.statistics.part_writing import closes_on_the_tonic, key_at
 
 MOST_IN_A_ROW = 8
 MOST_BARS_ALIKE = 4
 
 
-def faults(piece: Piece, *, ended: bool, start: int = 0) -> tuple[str, ...]:
+def faults(
+    piece: Piece, *, ended: bool, start: int = 0, most_in_a_row: float = MOST_IN_A_ROW, any_close: bool = False
+) -> tuple[str, ...]:
     """What is wrong with a tune, in words.
 
     Parameters
@@ -32,6 +36,10 @@ def faults(piece: Piece, *, ended: bool, start: int = 0) -> tuple[str, ...]:
         Whether the model ended it.
     start
         Only music from this tick on is looked at: the end of a prompt.
+    most_in_a_row
+        How often a part may play one pitch in a row.
+    any_close
+        Whether it may close on any chord.
     """
     new = piece.select(piece.onset >= start)
     if not new.num_notes:
@@ -40,30 +48,31 @@ def faults(piece: Piece, *, ended: bool, start: int = 0) -> tuple[str, ...]:
     found = {
         "cut off": not ended,
         "does not end on a bar line": not _ends_on_a_bar_line(piece),
-        "does not end on the tonic": not _ends_on_the_tonic(tones),
-        "one pitch over and over": longest_run(tones) > MOST_IN_A_ROW,
-        "one bar over and over": _bars_alike(new) > MOST_BARS_ALIKE,
+        "does not end on the tonic": not (any_close or closes(piece)),
+        "one pitch over and over": longest_run(tones) > most_in_a_row,
+        "one or two bars over and over": loops(new),
         "hardly a melody": tones.num_notes >= 8 and len(np.unique(tones.pitch)) < 3,
     }
     return tuple(words for words, wrong in found.items() if wrong)
 
 
-def ends_well(piece: Piece) -> bool:
-    """Whether a tune ends as tunes do: on a bar line and on the chord of the tonic, in minor with either third.
+def closes(piece: Piece) -> bool:
+    """Whether a tune closes on the tonic of the key in force; of one without a key nobody can tell, and it does.
 
-    On a bar line is also as much before one as a pick-up took. On the chord are the last note of the first part, drums
-    aside, and the lowest that sounds at the end. Of a tune without a key only the bar line is looked at.
+    Several parts (drums aside) close on its triad, the root in the bass, in minor with either third. One part alone closes
+    if the lowest note that sounds with its last one is the tonic.
     """
     tones = piece.select(~piece.is_drum)
-    if not piece.num_notes or not _ends_on_a_bar_line(piece):
-        return False
-    if not piece.keys or not tones.num_notes:
-        return True
-    key = piece.keys[-1]
-    chord = (0, 4, 7) if key.mode == "major" else (0, 3, 4, 7)
-    last = tones.pitch[tones.part == tones.part.min()][-1]
-    lowest = tones.pitch[tones.end == tones.end.max()].min()
-    return all((int(pitch) - key.tonic) % 12 in chord for pitch in (last, lowest))
+    if len(np.unique(tones.part)) > 1:
+        return closes_on_the_tonic(piece) != 0  # NaN where nobody can tell
+    last = int(tones.onset.max(initial=0))
+    key = key_at(piece, last)
+    return key is None or not tones.num_notes or int(tones.pitch[tones.end > last].min()) % 12 == key.tonic
+
+
+def loops(piece: Piece) -> bool:
+    """Whether one or two bars sound over and over."""
+    return bool(has_loop(piece)) or _bars_alike(piece) > MOST_BARS_ALIKE
 
 
 def _ends_on_a_bar_line(piece: Piece) -> bool:
@@ -71,13 +80,6 @@ def _ends_on_a_bar_line(piece: Piece) -> bool:
     ticks = signature.bar_ticks(piece.ticks_per_quarter)
     position = (piece.length - signature.onset) % ticks
     return position == 0 or position == piece.onset[0] < ticks
-
-
-def _ends_on_the_tonic(tones: Piece) -> bool:
-    if not tones.keys or not tones.num_notes:
-        return True
-    lowest = int(tones.pitch[tones.onset == tones.onset.max()].min())
-    return lowest % 12 == tones.keys[-1].tonic
 
 
 def longest_run(piece: Piece) -> int:

@@ -26,7 +26,7 @@ class Result:
     nats
         Negative log likelihood of the new notes, rests and end, a note; NaN if it was not asked for.
     faults
-        What is wrong with it, if the best of many were wanted, see `melody.sampling.quality`.
+        What is wrong with it, see `melody.sampling.quality`: if the best of many were wanted, or nothing better was drawn.
     remarks
         Plain sentences on how it came to be, and on what the model reads otherwise than it stands there.
     seed

@@ -43,9 +43,10 @@ class SamplingSettings:
     seed
         Random number, from 0; the same seed gives the same tunes.
     any_ending
-        Take a new tune as it ends. Otherwise up to 32 are drawn until one ends by itself, on a bar line and on the chord of
-        the tonic (`melody.sampling.quality.ends_well`), and, if the number of bars is given, where the model might have
-        ended it. Where nothing is drawn by chance, or the best of many are kept, and in continuations every ending is taken.
+        Take a tune or a continuation as it is. Otherwise up to 32 are drawn until one has no fault
+        (`melody.sampling.quality`): it ends by itself, on a bar line and on the tonic, does not loop, and, if it is a new
+        tune and the number of bars is given, ends where the model might have ended it. Where the best of many are kept only
+        loops are drawn anew, where nothing is drawn by chance nothing is.
     max_notes
         A tune that has not ended by then is ended; None for as many as the longest piece in training had events.
 

@@ -96,7 +96,7 @@ def doubled_leading_notes(piece: Piece) -> tuple[int, int]:
     ticks = _beats(piece)
     _, pitches = sonorities(piece, ticks)
     doubled = dominant = 0
-    for key, row in zip(_keys(piece, ticks), pitches):
+    for key, row in zip([key_at(piece, tick) for tick in ticks.tolist()], pitches):
         if key is None:
             continue
         degrees = ((row[row != SILENT] - key.tonic) % 12).tolist()
@@ -120,7 +120,7 @@ def closes_on_the_tonic(piece: Piece) -> float:
         return float("nan")
     last = int(tones.onset.max())
     sounding = tones.pitch[(tones.onset <= last) & (tones.end > last)]
-    key = _keys(piece, np.array([last]))[0]
+    key = key_at(piece, last)
     if key is None:
         return float("nan")
     degrees = (sounding - key.tonic) % 12
@@ -154,6 +154,6 @@ def _beats(piece: Piece) -> Ints:
     return np.array([t for a, b in pairwise(lines) for t in range(a, b, _beat(piece, a))], np.int64)
 
 
-def _keys(piece: Piece, ticks: Ints) -> list[Key | None]:
-    """The key in force at each tick."""
-    return [next((key for key in reversed(piece.keys) if key.onset <= tick), None) for tick in ticks.tolist()]
+def key_at(piece: Piece, tick: int) -> Key | None:
+    """The key in force at a tick; None if the piece names none."""
+    return next((key for key in reversed(piece.keys) if key.onset <= tick), None)

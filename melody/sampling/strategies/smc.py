@@ -12,6 +12,8 @@ contain the decoder's corpus prior.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -94,11 +96,15 @@ class Particles:
             if self._resampled[following]:
                 self._resample()
 
-    def draw(self) -> Rows:
-        """The events of one particle, drawn by weight."""
-        share = np.exp(self.weights - self.weights.max())
-        chosen = int(self._random.choice(len(share), p=share / share.sum()))
-        return np.array(self.paths[chosen], np.int64).reshape(-1, len(FIELDS))
+    def draw(self, prefer: Callable[[Rows], bool] | None = None) -> Rows:
+        """The events of one particle, drawn by weight; of those alone that are preferred, if there are any."""
+        paths = [np.array(path, np.int64).reshape(-1, len(FIELDS)) for path in self.paths]
+        distinct = {path.tobytes(): path for path in paths}
+        found = {name: prefer is None or prefer(path) for name, path in distinct.items()}
+        preferred = np.array([found[path.tobytes()] for path in paths])
+        weights = np.where(preferred, self.weights, -np.inf) if preferred.any() else self.weights
+        share = np.exp(weights - weights.max())
+        return paths[int(self._random.choice(len(share), p=share / share.sum()))]
 
     def _advance(self, number: int) -> None:
         """All particles past the observed event of that number."""

@@ -21,7 +21,9 @@ from melody.sampling.prompt import Prompt
 from melody.sampling.result import Result
 from melody.sampling.search import Search
 from melody.sampling.settings import SamplingSettings
-from melody.sampling.tasks.generate import best, broken_off, described, ranked, sampled
+from melody.sampling.strategies.ancestral import Sample
+from melody.sampling.tasks.generate import best, broken_off, described, judged, sampled
+from melody.sampling.tasks.judging import Judge
 from melody.sampling.tasks.limited import in_octave
 from melody.score.names import pitch_name
 from melody.signatures import Tempo
@@ -70,12 +72,17 @@ def continuations(
     if limits.more_than_bars:
         start.masks = Masks(start.masks.grammar, limits_after(source.vocabulary, prompt, limits))
     most = source.most_events(settings, limits.bars)
+
+    def heard(sample: Sample) -> tuple[Piece, int]:
+        whole, first = prompt.followed_by(sample.rows)
+        return (whole if limits.key is None else replace(whole, keys=(limits.key,))), first
+
+    judge = Judge(source, search, settings, limits, heard)
     made = []
-    for number, tune in enumerate(list(sampled(source.decoder.at_any_pitch(), start, search, settings, most))):
+    for number, tune in enumerate(sampled(source.decoder.at_any_pitch(), start, search, settings, most, judge.worth)):
         joined = prompt.joined(tune.rows, only_new, described(source, settings, number, limits, search), limits.key)
         remarks = (*joined.remarks, *broken_off(tune, most, settings, limits.bars))
-        result = replace(joined, removed=tune.removed, remarks=remarks, seed=settings.seed)
-        made.append(ranked(result, tune) if search.ranks else result)
+        made.append(judged(replace(joined, removed=tune.removed, remarks=remarks, seed=settings.seed), tune, judge))
     return best(made, search.count) if search.ranks else made
 
 

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 
 from melody.errors import SamplingError
 from melody.limits import Limits, check
+from melody.piece import Piece
 from melody.sampling.constraints.constraint import Constraint, Masks
 from melody.sampling.constraints.user import user_limits
 from melody.sampling.constraints.user.headers import with_headers
 from melody.sampling.decoder import Decoder, Frontier
-from melody.sampling.loaded import LONGEST, Source
+from melody.sampling.loaded import Source
 from melody.sampling.provenance import provenance
-from melody.sampling.quality import MOST_IN_A_ROW, ends_well, faults, longest_run
 from melody.sampling.result import Result
 from melody.sampling.search import Search
 from melody.sampling.settings import SamplingSettings
 from melody.sampling.strategies.ancestral import Sample, Streams
 from melody.sampling.strategies.beam import Beam, check_no_chance
-from melody.sampling.strategies.rejection import Draws
+from melody.sampling.strategies.rejection import Draws, Worth
+from melody.sampling.tasks.judging import Judge, has_ended
 from melody.tokens.grammar import Grammar
-from melody.tokens.vocabulary import END, TIME
 
 _STREAMS = 64  # tunes sampled side by side
-_LEAST = 0.2  # probability of an ending after an exact number of bars, for the model to be at one with it
 _MASK_BYTES = 20_000_000
 
 
@@ -50,8 +48,8 @@ def new_tunes(source: Source, search: Search, limits: Limits, settings: Sampling
     SamplingError
         If the limits cannot be kept.
     """
-    samples = new_samples(source, search, limits, settings)
-    return (_tune(source, tune, number, search, limits, settings) for number, tune in enumerate(samples))
+    samples, judge = new_samples(source, search, limits, settings), _judge(source, search, limits, settings)
+    return (_tune(source, tune, number, judge) for number, tune in enumerate(samples))
 
 
 def new_samples(source: Source, search: Search, limits: Limits, settings: SamplingSettings) -> Iterable[Sample]:
@@ -62,18 +60,25 @@ def new_samples(source: Source, search: Search, limits: Limits, settings: Sampli
         check(limits, source.vocabulary)
         constraints = user_limits(source.vocabulary, limits)
     start = source.decoder.begin(Masks(grammar, constraints))
-    may_redraw = not (search.ranks or settings.any_ending or settings.temperature == 0)
-    worth = partial(ending_worth, source, is_forced=limits.bars is not None) if may_redraw else None
+    worth = _judge(source, search, limits, settings).worth
     return sampled(source.decoder, start, search, settings, source.most_events(settings, limits.bars), worth)
 
 
-def _tune(source: Source, sample: Sample, number: int, search: Search, limits: Limits, settings: SamplingSettings) -> Result:
+def _judge(source: Source, search: Search, limits: Limits, settings: SamplingSettings) -> Judge:
+    def heard(sample: Sample) -> tuple[Piece, int]:
+        return with_headers(source.vocabulary.decode(sample.rows), limits), 0
+
+    return Judge(source, search, settings, limits, heard, as_new=True)
+
+
+def _tune(source: Source, sample: Sample, number: int, judge: Judge) -> Result:
+    search, limits, settings = judge.search, judge.limits, judge.settings
     texts = (described(source, settings, number, limits, search),)
     title = f"{source.file.name or 'melody'}, seed {settings.seed}, tune {number + 1}"
     piece = source.vocabulary.decode(sample.rows, title=title, texts=texts)
     remarks = broken_off(sample, source.most_events(settings, limits.bars), settings, limits.bars)
     made = Result(with_headers(piece, limits), removed=sample.removed, remarks=remarks, seed=settings.seed)
-    return ranked(made, sample) if search.ranks else made
+    return judged(made, sample, judge)
 
 
 def sampled(
@@ -82,7 +87,7 @@ def sampled(
     search: Search,
     settings: SamplingSettings,
     most: int,
-    worth: Callable[[Sample], float] | None = None,
+    worth: Worth | None = None,
 ) -> Iterable[Sample]:
     """As many sequences of events as the search wants, with what is known of them.
 
@@ -94,27 +99,6 @@ def sampled(
     streams = Streams(decoder, start, settings, most, weigh=search.ranks)
     at_once = min(max(_MASK_BYTES // start.masks.entries, 1), _STREAMS)  # as many as there is memory for their masks
     return Draws(streams, search.num_samples, at_once, worth).each()
-
-
-def ending_worth(source: Source, sample: Sample, is_forced: bool) -> float:
-    """How good the ending of a tune is, 0 to 1; 0, too, if it plays one pitch more often in a row than the corpus does.
-
-    An ending that is forced may stand where the model would not end.
-    """
-    if len(sample.rows) >= LONGEST:  # it would take as long again, and end no better
-        return 1.0
-    piece, most = source.vocabulary.decode(sample.rows), max(source.prior.longest_run, MOST_IN_A_ROW)
-    if not (has_ended(sample) and ends_well(piece)) or longest_run(piece) > most:
-        return 0.0
-    if not is_forced:
-        return 1.0
-    last_note = int(np.flatnonzero(source.vocabulary.is_note(sample.rows))[-1])
-    return min(float(np.exp(-source.decoder.score([sample.rows])[0, last_note + 1 :].sum())) / _LEAST, 1.0)
-
-
-def has_ended(sample: Sample) -> bool:
-    """Whether the model ended it; it was broken off otherwise."""
-    return bool(len(sample.rows)) and bool(sample.rows[-1, TIME] == END)
 
 
 def broken_off(sample: Sample, most: int, settings: SamplingSettings, bars: int | None) -> tuple[str, ...]:
@@ -134,11 +118,12 @@ def broken_off(sample: Sample, most: int, settings: SamplingSettings, bars: int 
     return (f"the model did not end it: it was broken off after {most:,} events; ask for a number of bars",)
 
 
-def ranked(made: Result, sample: Sample) -> Result:
-    """The same with its likelihood a note and its faults."""
+def judged(made: Result, sample: Sample, judge: Judge) -> Result:
+    """The same with its faults, and its likelihood a note if the best are wanted."""
+    if not judge.search.ranks:
+        return replace(made, faults=judge.left(sample))
     notes = max(int(np.sum(made.piece.onset >= made.first_tick)), 1)
-    wrong = faults(made.piece, ended=has_ended(sample), start=made.first_tick)
-    return replace(made, nats=sample.nats / notes, faults=wrong)
+    return replace(made, nats=sample.nats / notes, faults=judge.faults(sample))
 
 
 def best(made: Sequence[Result], count: int) -> list[Result]:

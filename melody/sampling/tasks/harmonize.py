@@ -2,8 +2,9 @@
 
 The melody's events are observed, the other parts are free from its first note to its last, and many settings are sampled
 side by side (`melody.sampling.strategies.smc`): those that make the melody's next note unlikely die out, so that the harmony
-leads to what comes. The melody itself is never changed. If the model has no rhythm for it, the voices are written to
-the nearest rhythm that it has, and then stretched to the melody's own.
+leads to what comes. Of those that come to the end one is drawn that closes on the tonic, if there is one. The melody itself
+is never changed. If the model has no rhythm for it, the voices are written to the nearest rhythm that it has, and then
+stretched to the melody's own.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from melody.sampling.constraints.user.pitch import Pitches
 from melody.sampling.loaded import Source
 from melody.sampling.prompt import understood
 from melody.sampling.provenance import provenance
+from melody.sampling.quality import closes
 from melody.sampling.result import Result
 from melody.sampling.search import Search
 from melody.sampling.settings import VOICES_TEMPERATURE, SamplingSettings
@@ -34,7 +36,7 @@ from melody.sampling.tasks.observing import filling
 from melody.score.keys import likeliest_keys
 from melody.score.names import pitch_name
 from melody.signatures import Key
-from melody.tokens.vocabulary import Vocabulary
+from melody.tokens.vocabulary import Rows, Vocabulary
 
 MAX_NOTES, MAX_QUARTERS = 2_000, 2_000
 _OF_THE_MELODY = {
@@ -100,8 +102,10 @@ def harmonize(
     refuse(limits, _OF_THE_MELODY)
     setting = _Setting(source, melody, key)
     also = [*([Counterpoint(source.vocabulary)] if strict else []), *setting.constraints(limits, ranges)]
+    any_close = bool(limits.chords) or settings.any_ending
     harmonized = [
-        setting.harmonized(also, candidates, settings, np.random.default_rng([settings.seed, n])) for n in range(count)
+        setting.harmonized(also, candidates, settings, np.random.default_rng([settings.seed, n]), any_close)
+        for n in range(count)
     ]
     parallels = "" if strict else " parallels=allowed"
     description = f"candidates={candidates}{parallels}, voices under the melody{_limits_text(limits, ranges)}"
@@ -134,14 +138,23 @@ class _Setting:
         self._aligned = aligned(self._vocabulary, self._observed)
 
     def harmonized(
-        self, also: Sequence[Constraint], candidates: int, settings: SamplingSettings, random: np.random.Generator
+        self,
+        also: Sequence[Constraint],
+        candidates: int,
+        settings: SamplingSettings,
+        random: np.random.Generator,
+        any_close: bool,
     ) -> Result:
-        """One way to set the melody."""
+        """One way to set the melody, of several that closes on the tonic unless it may close on `any_close`."""
         decoder, observations = self._source.decoder.without_key_prior(), self._aligned
         particles = filling(decoder, observations, also, candidates, settings, random)
         particles.run()
         before = timed(self._vocabulary, observations.rows[: observations.prefix], observations.tick[: observations.prefix])
-        piece = decoded(self._vocabulary, np.concatenate([before, particles.draw()]))
+
+        def heard(rows: Rows) -> Piece:
+            return decoded(self._vocabulary, np.concatenate([before, rows]))
+
+        piece = heard(particles.draw(None if any_close else lambda rows: closes(heard(rows))))
         return Result(self._with_voices(piece), parts=self._new_parts(), remarks=(*self._key_remark, *self._music.remarks))
 
     def constraints(self, limits: Limits, ranges: Mapping[str, tuple[int, int]]) -> list[Constraint]:
