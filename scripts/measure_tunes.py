@@ -43,13 +43,15 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--temperature", type=float, nargs="+", help="default: that of the model")
     parser.add_argument("--any-ending", action="store_true", help="measure tunes of any ending, too")
+    parser.add_argument("--parallels", action="store_true", help="as the model writes them where nothing forbids them")
     parser.add_argument("--json", type=Path, help="write the tables there as well")
     arguments = parser.parse_args()
     model = load(arguments.model)
     columns = {"held-out": held_out(model, arguments.folder)}
     for temperature in arguments.temperature or [SamplingSettings().temperature]:
         for any_ending in (False, True)[: 1 + arguments.any_ending]:
-            settings = SamplingSettings(temperature=temperature, any_ending=any_ending)
+            how = {"any_ending": any_ending, "parallels": arguments.parallels}
+            settings = SamplingSettings(temperature=temperature, **how)
             name = f"{temperature:g}, any ending" if any_ending else f"at {temperature:g}"
             columns[name] = model.generate_many(arguments.count, settings=settings)
     has_voices = any(len(voices_of(piece)) > 1 for piece in columns["held-out"])

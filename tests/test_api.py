@@ -116,7 +116,7 @@ def test_the_kinds_of_keywords_are_those_of_settings_and_limits() -> None:
         *kinds.Keeping.__annotations__,
     }
     settings = set(SamplingSettings.__dataclass_fields__)
-    assert settings == (set(kinds.Choosing.__annotations__) | {"any_ending"}) - {"best_of", "beam"}
+    assert settings == {*kinds.Choosing.__annotations__, *kinds.Ending.__annotations__} - {"best_of", "beam"}
     limits = {*kinds.Keeping.__annotations__, "bars"}
     assert limits == set(Limits.__dataclass_fields__)
     how = inspect.signature(Model.vary).parameters
@@ -412,13 +412,14 @@ def test_checked_and_keywords_leave_a_right_call_alone() -> None:
     def plain(a: int, *, b: int = 2) -> tuple[int, int]:
         return a, b
 
-    @keywords(kinds.Ending, any_ending=False)
+    @keywords(kinds.Ending, any_ending=False, parallels=False)
     def more(a: int, **given: Any) -> tuple[int, dict[str, Any]]:
         """Something."""
         return a, given
 
     assert plain(1, b=3) == (1, 3) and more(1, any_ending=True) == (1, {"any_ending": True}) and more(1) == (1, {})
-    assert str(inspect.signature(more)) == "(a: int, *, any_ending: bool = False) -> tuple[int, dict[str, typing.Any]]"
+    shown = "(a: int, *, any_ending: bool = False, parallels: bool = False) -> tuple[int, dict[str, typing.Any]]"
+    assert str(inspect.signature(more)) == shown
 
 
 def test_a_type_checker_knows_the_keywords(tmp_path: Path) -> None:

@@ -192,7 +192,7 @@ def test_of_the_best_none_goes_round_and_round(model: Model, monkeypatch: pytest
         seen.append(piece.num_notes)
         return int(piece.pitch.sum()) % 2 > 0
 
-    monkeypatch.setattr("melody.sampling.tasks.judging.loops", is_loop)
+    monkeypatch.setattr("melody.sampling.tasks.acceptance.loops", is_loop)
     assert not any(int(tune.piece.pitch.sum()) % 2 for tune in model.tunes(6, best_of=6)) and len(seen) > 6
 
 

@@ -102,7 +102,7 @@ def test_the_way_out_of_rewritten_bars_is_no_leap_either(model: Model) -> None:
     """From the last new note to the first one that stays, read with mido."""
     for seed in range(3):
         tune = tune_of(seed)
-        made = vary(model, tune, 3, 4, how=FEW, limits=Limits(max_leap=3), settings=SamplingSettings(seed=seed))[0]
+        made = vary(model, tune, 3, 4, how=FEW, limits=Limits(max_leap=5), settings=SamplingSettings(seed=seed))[0]
         file = mido.MidiFile(file=BytesIO(midi.to_bytes(made.piece)))
         scale, now, notes = file.ticks_per_beat // tune.ticks_per_quarter, 0, []
         for message in mido.merge_tracks(file.tracks):
@@ -112,7 +112,7 @@ def test_the_way_out_of_rewritten_bars_is_no_leap_either(model: Model) -> None:
         assert made.last_tick is not None
         for (onset, before), (after, pitch) in pairwise(notes):
             if onset < made.last_tick and after >= made.first_tick:
-                assert abs(pitch - before) <= 3
+                assert abs(pitch - before) <= 5
 
 
 def test_the_tonic_ends_a_tune_whose_last_bars_are_rewritten_and_no_other(model: Model) -> None:

@@ -405,12 +405,10 @@ def _nats_with_usual_key(model: Model, rows: np.ndarray) -> float:
     return float(model.nats([rows[:-1]])[0] - model.nats([rows[:1]])[0] - np.log(counts[key] / counts.sum())) + 20
 
 
-def test_the_best_have_the_fewest_faults_and_are_the_likeliest_of_these(model: Model) -> None:
+def test_the_best_of_many_are_those_of_all_of_them(model: Model) -> None:
     many = model.tunes(12, best_of=12, bars=4)
     best = model.tunes(3, best_of=12, bars=4)
     assert [tune.piece for tune in best] == [tune.piece for tune in many[:3]]
-    ranks = [(len(tune.faults), tune.nats) for tune in many]
-    assert ranks == sorted(ranks)
     as_they_end = SamplingSettings(any_ending=True)
     pieces = {tuple(tune.pitch.tolist()) for tune in model.generate_many(12, bars=4, settings=as_they_end)}
     assert {tuple(tune.piece.pitch.tolist()) for tune in many} == pieces  # the same tunes, in another order

@@ -14,8 +14,9 @@ from melody.limits import Limits
 from melody.piece import Key, Part, Piece, TimeSignature
 from melody.sampling import Model, SamplingSettings, load
 from melody.sampling.prior import CorpusPrior
+from melody.sampling.search import Search
 from melody.sampling.strategies.ancestral import Sample
-from melody.sampling.tasks.generate import ending_worth
+from melody.sampling.tasks.acceptance import Acceptance
 from melody.sampling.tasks.harmonize import harmonize
 from melody.tokens import Vocabulary
 from melody.training.run import part_pitches
@@ -91,12 +92,14 @@ def test_a_model_file_that_does_not_say_it_well_says_nothing(model: Model, nonse
 
 
 def test_a_tune_that_plays_one_pitch_over_and_over_is_drawn_anew(model: Model) -> None:
-    """As `ending_worth` has it: more often than the corpus does, and more than eight times."""
+    """As `Acceptance` has it: more often than the corpus does, and more than eight times."""
     key, metre = (Key(0, 0, "major"),), (TimeSignature(0, 6, 8),)
     onset = np.arange(12) * 12
     tune = Piece(onset, [12] * 12, [64, 62, *[60] * 10], parts=(Part(40),), time_signatures=metre, keys=key)
     drawn = Sample(model.vocabulary.encode(tune), 0.0, 0.0)
-    assert [ending_worth(_with(model, longest_run=most), drawn, False) for most in (3, 9, 10, None)] == [0, 0, 1, 1]
+    asked = Search(1), SamplingSettings(), Limits(), lambda sample: (tune, 0)
+    worths = [Acceptance(_with(model, longest_run=most), *asked).worth for most in (3, 9, 10, None)]
+    assert [worth(drawn) for worth in worths if worth] == [0, 0, 1, 1]
 
 
 def test_the_usual_keys_are_those_of_beginnings_alone() -> None:

@@ -162,7 +162,9 @@ class Choosing(Drawing):
     ] = None
     best_of: Annotated[
         str | None,
-        _option(ADVANCED, "Draw so many and write the best: the fewest faults, then the likeliest.", "NUMBER"),
+        _option(
+            ADVANCED, "Draw so many and write the best: no faults, a form as the corpus has, then the likeliest.", "NUMBER"
+        ),
     ] = None
     beam: Annotated[
         str | None,
@@ -179,12 +181,17 @@ class Choosing(Drawing):
         ),
     ] = False
 
+    parallels: Annotated[
+        bool,
+        _option(ADVANCED, "Let voices go in parallel fifths and octaves though the corpus avoids it.", None, "--parallels"),
+    ] = False
+
     @property
     def settings(self) -> SamplingSettings:
-        """As `Drawing.settings`, with the penalty and the ending."""
-        settings, penalty = replace(super().settings, any_ending=self.any_ending), self.repetition_penalty
-        asked = _number("repetition-penalty", penalty)
-        return settings if asked is None else replace(settings, repetition_penalty=asked)
+        """As `Drawing.settings`, with the penalty and what is let pass."""
+        settings = replace(super().settings, any_ending=self.any_ending, parallels=self.parallels)
+        penalty = _number("repetition-penalty", self.repetition_penalty)
+        return settings if penalty is None else replace(settings, repetition_penalty=penalty)
 
     @property
     def search(self) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class Choosing(Drawing, total=False):
     max_notes
         A tune that has not ended by then is ended; None for as many as the longest piece in training had events.
     best_of
-        Draw so many and keep the best: the fewest faults, then the likeliest.
+        Draw so many and keep the best: the fewest faults, of these the form nearest to the corpus, then the likeliest.
     beam
         Search for the likeliest, so many side by side, by no chance at all.
     """
@@ -75,13 +75,16 @@ class Choosing(Drawing, total=False):
 
 
 class Ending(TypedDict, total=False):
-    """Which endings are taken.
+    """What is let pass.
 
     any_ending
         Take the music as it ends. Otherwise up to 32 are drawn until one ends on a bar line and on the tonic.
+    parallels
+        Let voices go in parallel fifths and octaves though those of the corpus avoid it.
     """
 
     any_ending: bool
+    parallels: bool
 
 
 class Pitched(TypedDict, total=False):
@@ -227,7 +230,7 @@ def settings_of(
         raise ArgumentError(f"settings is {shown(settings)}; it must be SamplingSettings")
     changes: dict[str, Any] = {name: number(name, given.get(name)) for name in _NUMBERS}
     changes |= {name: whole(name, given.get(name)) for name in _WHOLE}
-    changes["any_ending"] = flag("any_ending", given["any_ending"]) if given.get("any_ending") else None
+    changes |= {name: flag(name, given[name]) for name in Ending.__annotations__ if given.get(name)}
     return replace(settings, **{name: value for name, value in changes.items() if value is not None})
 
 

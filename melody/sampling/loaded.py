@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 from melody import modelfile
 from melody.errors import SamplingError
 from melody.network import AnyEngine, Engine
+from melody.sampling.constraints.constraint import Constraint
+from melody.sampling.constraints.counterpoint import Counterpoint
 from melody.sampling.decoder import Decoder
 from melody.sampling.prior import CorpusPrior
 from melody.sampling.settings import SamplingSettings
+from melody.statistics.habits import Habits
 from melody.threads import one_thread
 from melody.tokens.vocabulary import Rows, Vocabulary
 
@@ -39,6 +42,7 @@ class Source:
         self.vocabulary: Vocabulary = file.vocabulary
         self.runs_by: EngineName = engine
         self.prior = CorpusPrior.of(file.vocabulary, file.training)
+        self.habits = Habits.from_dict(file.training.get("habits"))
         self.decoder = Decoder(file.vocabulary, _engine(file, engine), self.prior)
 
     @property
@@ -49,6 +53,12 @@ class Source:
     def most_events(self, settings: SamplingSettings, bars: int | None) -> int:
         """After how many events a tune is ended."""
         return settings.max_notes or (self.longest_piece if bars is None else LONGEST + _MOST_IN_BAR * bars)
+
+    def rules(self, settings: SamplingSettings) -> list[Constraint]:
+        """What new music keeps to because the corpus does: no parallels, unless the settings let them."""
+        if settings.parallels or not self.habits.avoids_parallels:
+            return []
+        return [Counterpoint(self.vocabulary)]
 
     @one_thread()
     def nats(self, rows: Sequence[Rows]) -> NDArray[np.float64]:

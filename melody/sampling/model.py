@@ -153,7 +153,7 @@ class Model(Rewriter):
         chosen, kept = settings_of(given, settings), _with_bars(limits_of(given, None, limits), whole("bars", bars))
         search = Search(whole("count", count) or 0, **search_of(given))
         made = list(new_tunes(self, search, kept, chosen))
-        return best(made, search.count) if search.ranks else made
+        return best(self, made, search.count) if search.ranks else made
 
     @keywords(Drawing, Choosing, Ending, Pitched, Keeping, **DEFAULTS)
     def each_tune(

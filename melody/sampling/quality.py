@@ -1,4 +1,4 @@
-"""What is wrong with tunes: what is drawn anew, and of many what is not among the best.
+"""What is wrong with tunes: what is drawn again, and of many what is not among the best.
 
 Likelihood alone would choose the dullest, the one that repeats itself most, and knows nothing of an ending that was cut off.
 A fault is one of:

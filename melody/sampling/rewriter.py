@@ -201,8 +201,9 @@ class Rewriter(Source):
         """
         from melody.sampling.tasks.harmonize import harmonize
 
-        options: dict[str, Any] = {"key": None if key is None else written(key), "strict": not flag("parallels", parallels)}
+        chosen = settings_of(given, settings, VOICES_TEMPERATURE)
+        strict = not (flag("parallels", parallels) or chosen.parallels)
+        options: dict[str, Any] = {"key": None if key is None else written(key), "strict": strict, "settings": chosen}
         options |= {"candidates": whole("candidates", candidates) or 0, "count": Search(whole("count", count) or 0).count}
-        options |= {"settings": settings_of(given, settings, VOICES_TEMPERATURE)}
         options |= {"limits": limits_of(given, None, limits), "range_of": ranges_of(range_of)}
         return harmonize(self, music_of(melody, "the melody"), **options)

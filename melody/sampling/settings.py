@@ -46,7 +46,10 @@ class SamplingSettings:
         Take a tune or a continuation as it is. Otherwise up to 32 are drawn until one has no fault
         (`melody.sampling.quality`): it ends by itself, on a bar line and on the tonic, does not loop, and, if it is a new
         tune and the number of bars is given, ends where the model might have ended it. Where the best of many are kept only
-        loops are drawn anew, where nothing is drawn by chance nothing is.
+        loops are drawn again, where nothing is drawn by chance nothing is.
+    parallels
+        Let voices of a new tune or a continuation go in parallel fifths and octaves though those of the corpus avoid it
+        (`melody.statistics.habits`).
     max_notes
         A tune that has not ended by then is ended; None for as many as the longest piece in training had events.
 
@@ -66,6 +69,7 @@ class SamplingSettings:
     repetition_penalty: float = 1.0
     seed: int = 0
     any_ending: bool = False
+    parallels: bool = False
     max_notes: int | None = None
 
     def __post_init__(self) -> None:

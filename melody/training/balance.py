@@ -150,7 +150,7 @@ def balanced(
 
 def _own(file: ModelFile, seed: int, tunes: int) -> Counts:
     """The relations in tunes of the model's own, as they end."""
-    settings = SamplingSettings(seed=seed, any_ending=True)
+    settings = SamplingSettings(seed=seed, any_ending=True, parallels=True)
     with one_thread():
         return counts(file.vocabulary, (tune.rows for tune in new_samples(Model(file), Search(tunes), Limits(), settings)))
 

@@ -38,6 +38,7 @@ from melody.modelfile import ModelFile
 from melody.network.network import MelodyNetwork
 from melody.network.settings import ModelSettings, settings_of
 from melody.sampling import Model, SamplingSettings, quality
+from melody.statistics.habits import Habits
 from melody.tokens.usage import FIRST_PART, KEY
 from melody.tokens.vocabulary import END, KIND, TIME, VALUE, Rows, Vocabulary
 from melody.training.alarms import before, longest_run
@@ -230,6 +231,7 @@ class Run:
             "longest_run": self.longest_run,
             "first_keys": first_keys(self.corpus.vocabulary, self._rows),
             "part_pitches": part_pitches(self.corpus.vocabulary, self._rows),
+            "habits": Habits.of(map(self.corpus.vocabulary.decode, some_of(self._rows, MOST_VALID))).to_dict(),
             "started_from": self._started_from,
         }
 

@@ -168,6 +168,13 @@ class Masks:
         """Which streams have had a note, (streams,)."""
         return self._music.standing.begun
 
+    def narrowed(self, constraints: Sequence[Constraint]) -> Masks:
+        """The same streams with more constraints, which know of nothing that came before but where the grammar stands."""
+        made = Masks(self.grammar, constraints)
+        made._constraints = (*self._constraints, *made._constraints)
+        made._follows |= self._follows
+        return made
+
     def past_end(self) -> Mask:
         """Which times are illegal in the last bar since no note could begin there before the end, (streams, times)."""
         return self.grammar.past_end()

@@ -34,6 +34,7 @@ class Counterpoint(Constraint):
 
     per_stream: ClassVar[tuple[str, ...]] = ("_sounding", "_before")
     binds_observed: ClassVar[bool] = True
+    may_dead_end: ClassVar[bool] = False  # a part may always sound its last pitch again
     _sounding: Ints
     _before: Ints
 

@@ -24,7 +24,7 @@ from melody.sampling.settings import SamplingSettings
 from melody.tokens.grammar import Mask
 from melody.tokens.vocabulary import END, FIELDS, TIME, VALUE, Rows
 
-OF_ONE_BEGINNING = 16  # tries of a tune, after which it begins anew: there may be no good way on from where it began
+OF_ONE_BEGINNING = 16  # tries of a tune, after which it begins again: there may be no good way on from where it began
 TO_CLOSE = 200  # events in which a tune under constraints has to come to its end
 _BLOCK = 64  # events for which random numbers are drawn at once
 

@@ -44,7 +44,7 @@ def check_no_chance(settings: SamplingSettings) -> None:
     SamplingError
         If one is not as it is by default; the seed does not matter.
     """
-    default = asdict(SamplingSettings(seed=settings.seed, max_notes=settings.max_notes))
+    default = asdict(SamplingSettings(seed=settings.seed, max_notes=settings.max_notes, parallels=settings.parallels))
     changed = [name.replace("_", "-") for name, value in asdict(settings).items() if value != default[name]]
     if changed:
         raise SamplingError(f"a beam search draws nothing by chance; leave out {', '.join(changed)}, or the beam")

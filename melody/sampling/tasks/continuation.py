@@ -14,7 +14,7 @@ from melody.errors import SamplingError, VocabularyError
 from melody.limits import Limits, check
 from melody.limits.lookups import allowed_parts, allowed_pitches
 from melody.piece import Ints, Piece
-from melody.sampling.constraints.constraint import Constraint, Masks
+from melody.sampling.constraints.constraint import Constraint
 from melody.sampling.constraints.user import user_limits
 from melody.sampling.loaded import Source
 from melody.sampling.prompt import Prompt
@@ -22,8 +22,8 @@ from melody.sampling.result import Result
 from melody.sampling.search import Search
 from melody.sampling.settings import SamplingSettings
 from melody.sampling.strategies.ancestral import Sample
-from melody.sampling.tasks.generate import best, broken_off, described, judged, sampled
-from melody.sampling.tasks.judging import Judge
+from melody.sampling.tasks.acceptance import Acceptance
+from melody.sampling.tasks.generate import assessed, best, broken_off, described, sampled
 from melody.sampling.tasks.limited import in_octave
 from melody.score.names import pitch_name
 from melody.signatures import Tempo
@@ -68,22 +68,22 @@ def continuations(
         prompt = Prompt(source, music)
     except VocabularyError as error:
         raise _with_advice(error, music) from error
-    start = prompt.start(limits.bars)
+    start = prompt.start(limits.bars, source.rules(settings))
     if limits.more_than_bars:
-        start.masks = Masks(start.masks.grammar, limits_after(source.vocabulary, prompt, limits))
+        start.masks = start.masks.narrowed(limits_after(source.vocabulary, prompt, limits))
     most = source.most_events(settings, limits.bars)
 
-    def heard(sample: Sample) -> tuple[Piece, int]:
+    def piece_of(sample: Sample) -> tuple[Piece, int]:
         whole, first = prompt.followed_by(sample.rows)
         return (whole if limits.key is None else replace(whole, keys=(limits.key,))), first
 
-    judge = Judge(source, search, settings, limits, heard)
+    acceptance = Acceptance(source, search, settings, limits, piece_of)
     made = []
-    for number, tune in enumerate(sampled(source.decoder.at_any_pitch(), start, search, settings, most, judge.worth)):
+    for number, tune in enumerate(sampled(source.decoder.at_any_pitch(), start, search, settings, most, acceptance.worth)):
         joined = prompt.joined(tune.rows, only_new, described(source, settings, number, limits, search), limits.key)
         remarks = (*joined.remarks, *broken_off(tune, most, settings, limits.bars))
-        made.append(judged(replace(joined, removed=tune.removed, remarks=remarks, seed=settings.seed), tune, judge))
-    return best(made, search.count) if search.ranks else made
+        made.append(assessed(replace(joined, removed=tune.removed, remarks=remarks, seed=settings.seed), tune, acceptance))
+    return best(source, made, search.count) if search.ranks else made
 
 
 def _with_advice(error: VocabularyError, music: Piece) -> VocabularyError:

@@ -10,7 +10,7 @@ import numpy as np
 from melody.errors import SamplingError
 from melody.limits import Limits, check
 from melody.piece import Piece
-from melody.sampling.constraints.constraint import Constraint, Masks
+from melody.sampling.constraints.constraint import Masks
 from melody.sampling.constraints.user import user_limits
 from melody.sampling.constraints.user.headers import with_headers
 from melody.sampling.decoder import Decoder, Frontier
@@ -22,7 +22,7 @@ from melody.sampling.settings import SamplingSettings
 from melody.sampling.strategies.ancestral import Sample, Streams
 from melody.sampling.strategies.beam import Beam, check_no_chance
 from melody.sampling.strategies.rejection import Draws, Worth
-from melody.sampling.tasks.judging import Judge, has_ended
+from melody.sampling.tasks.acceptance import Acceptance, has_ended
 from melody.tokens.grammar import Grammar
 
 _STREAMS = 64  # tunes sampled side by side
@@ -48,37 +48,37 @@ def new_tunes(source: Source, search: Search, limits: Limits, settings: Sampling
     SamplingError
         If the limits cannot be kept.
     """
-    samples, judge = new_samples(source, search, limits, settings), _judge(source, search, limits, settings)
-    return (_tune(source, tune, number, judge) for number, tune in enumerate(samples))
+    samples, acceptance = new_samples(source, search, limits, settings), _acceptance(source, search, limits, settings)
+    return (_tune(source, tune, number, acceptance) for number, tune in enumerate(samples))
 
 
 def new_samples(source: Source, search: Search, limits: Limits, settings: SamplingSettings) -> Iterable[Sample]:
     """The events of new tunes; see `new_tunes`."""
     grammar = Grammar(source.vocabulary, 1, bars=limits.bars, count_pickup=False)
-    constraints: list[Constraint] = []
+    constraints = source.rules(settings)
     if limits.more_than_bars:
         check(limits, source.vocabulary)
-        constraints = user_limits(source.vocabulary, limits)
+        constraints += user_limits(source.vocabulary, limits)
     start = source.decoder.begin(Masks(grammar, constraints))
-    worth = _judge(source, search, limits, settings).worth
+    worth = _acceptance(source, search, limits, settings).worth
     return sampled(source.decoder, start, search, settings, source.most_events(settings, limits.bars), worth)
 
 
-def _judge(source: Source, search: Search, limits: Limits, settings: SamplingSettings) -> Judge:
-    def heard(sample: Sample) -> tuple[Piece, int]:
+def _acceptance(source: Source, search: Search, limits: Limits, settings: SamplingSettings) -> Acceptance:
+    def piece_of(sample: Sample) -> tuple[Piece, int]:
         return with_headers(source.vocabulary.decode(sample.rows), limits), 0
 
-    return Judge(source, search, settings, limits, heard, as_new=True)
+    return Acceptance(source, search, settings, limits, piece_of, as_new=True)
 
 
-def _tune(source: Source, sample: Sample, number: int, judge: Judge) -> Result:
-    search, limits, settings = judge.search, judge.limits, judge.settings
+def _tune(source: Source, sample: Sample, number: int, acceptance: Acceptance) -> Result:
+    search, limits, settings = acceptance.search, acceptance.limits, acceptance.settings
     texts = (described(source, settings, number, limits, search),)
     title = f"{source.file.name or 'melody'}, seed {settings.seed}, tune {number + 1}"
     piece = source.vocabulary.decode(sample.rows, title=title, texts=texts)
     remarks = broken_off(sample, source.most_events(settings, limits.bars), settings, limits.bars)
     made = Result(with_headers(piece, limits), removed=sample.removed, remarks=remarks, seed=settings.seed)
-    return judged(made, sample, judge)
+    return assessed(made, sample, acceptance)
 
 
 def sampled(
@@ -118,17 +118,26 @@ def broken_off(sample: Sample, most: int, settings: SamplingSettings, bars: int 
     return (f"the model did not end it: it was broken off after {most:,} events; ask for a number of bars",)
 
 
-def judged(made: Result, sample: Sample, judge: Judge) -> Result:
+def assessed(made: Result, sample: Sample, acceptance: Acceptance) -> Result:
     """The same with its faults, and its likelihood a note if the best are wanted."""
-    if not judge.search.ranks:
-        return replace(made, faults=judge.left(sample))
+    if not acceptance.search.ranks:
+        return replace(made, faults=acceptance.left(sample))
     notes = max(int(np.sum(made.piece.onset >= made.first_tick)), 1)
-    return replace(made, nats=sample.nats / notes, faults=judge.faults(sample))
+    return replace(made, nats=sample.nats / notes, faults=acceptance.faults(sample))
 
 
-def best(made: Sequence[Result], count: int) -> list[Result]:
-    """The fewest faults first, then the likeliest."""
-    return sorted(made, key=lambda tune: (len(tune.faults), tune.nats))[:count]
+def best(source: Source, made: Sequence[Result], count: int) -> list[Result]:
+    """The fewest faults first, of these the half whose form is nearest to the corpus's, of these the likeliest.
+
+    Likelihood alone would choose those that repeat themselves most, or do not come back to anything.
+    """
+    ordered: list[Result] = []
+    for number in sorted({len(tune.faults) for tune in made}):
+        equal = sorted((tune for tune in made if len(tune.faults) == number), key=lambda tune: tune.nats)
+        strangeness = {id(tune): source.habits.strangeness(tune.piece) for tune in equal}
+        usual = sorted(strangeness.values())[(len(equal) - 1) // 2]
+        ordered += sorted(equal, key=lambda tune: strangeness[id(tune)] > usual)
+    return ordered[:count]
 
 
 def described(source: Source, settings: SamplingSettings, number: int, limits: Limits, search: Search) -> str:

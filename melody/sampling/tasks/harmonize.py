@@ -151,10 +151,10 @@ class _Setting:
         particles.run()
         before = timed(self._vocabulary, observations.rows[: observations.prefix], observations.tick[: observations.prefix])
 
-        def heard(rows: Rows) -> Piece:
+        def piece_of(rows: Rows) -> Piece:
             return decoded(self._vocabulary, np.concatenate([before, rows]))
 
-        piece = heard(particles.draw(None if any_close else lambda rows: closes(heard(rows))))
+        piece = piece_of(particles.draw(None if any_close else lambda rows: closes(piece_of(rows))))
         return Result(self._with_voices(piece), parts=self._new_parts(), remarks=(*self._key_remark, *self._music.remarks))
 
     def constraints(self, limits: Limits, ranges: Mapping[str, tuple[int, int]]) -> list[Constraint]:

@@ -128,15 +128,15 @@ class Stream(Iterator[Note]):
 
     def _beginning(self) -> Frontier:
         """Where the stream begins; what it keeps to is set up there, but for key, scale and range, which are steered."""
-        limits, live = self._limits, Live(self._steering)
+        limits, live, rules = self._limits, Live(self._steering), self._source.rules(self.settings)
         fixed = replace(limits, key=None, scale=None, range=None)
         if self._prompt is not None:
-            start = self._prompt.start(limits.bars, [live])
+            start = self._prompt.start(limits.bars, [live, *rules])
             if fixed != Limits():
                 limits_after(self._vocabulary, self._prompt, limits)  # refuses what cannot be kept together
-                start.masks = Masks(start.masks.grammar, [live, *limits_after(self._vocabulary, self._prompt, fixed)])
+                start.masks = start.masks.narrowed(limits_after(self._vocabulary, self._prompt, fixed))
             return start
-        constraints: list[Constraint] = [live]
+        constraints: list[Constraint] = [live, *rules]
         if fixed != Limits():
             check(limits, self._vocabulary)
             constraints += user_limits(self._vocabulary, fixed)

@@ -1,4 +1,4 @@
-"""What a tune that has been drawn is worth: whether it is kept, or drawn anew."""
+"""What a tune that has been drawn is worth: whether it is kept, or drawn again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LEAST = 0.2  # probability of an ending after an exact number of bars, for the 
 
 
 @dataclass(frozen=True)
-class Judge:
+class Acceptance:
     """What is wrong with what a model has drawn.
 
     Parameters
@@ -29,11 +29,11 @@ class Judge:
     source
         Which model.
     search, settings
-        How it is drawn: where the best of many are wanted only loops are drawn anew, where nothing is drawn by chance or any
-        ending is taken nothing is.
+        How it is drawn: where the best of many are wanted only loops are drawn again, without chance and where any ending is
+        taken nothing is.
     limits
         What it keeps to: chords say themselves on which it closes.
-    heard
+    piece_of
         A sample as music, with what stands before it, and the tick where it begins.
     as_new
         Whether it is a tune of its own: where the number of bars is given, it is worth the more, up to a point, the likelier
@@ -44,7 +44,7 @@ class Judge:
     search: Search
     settings: SamplingSettings
     limits: Limits
-    heard: Callable[[Sample], tuple[Piece, int]]
+    piece_of: Callable[[Sample], tuple[Piece, int]]
     as_new: bool = False
 
     @property
@@ -56,7 +56,7 @@ class Judge:
 
     def faults(self, sample: Sample) -> tuple[str, ...]:
         """What is wrong with it; a part may play one pitch as often in a row as the corpus has it."""
-        piece, start = self.heard(sample)
+        piece, start = self.piece_of(sample)
         most = max(self.source.prior.longest_run, MOST_IN_A_ROW)
         return faults(piece, ended=has_ended(sample), start=start, most_in_a_row=most, any_close=bool(self.limits.chords))
 
@@ -67,7 +67,7 @@ class Judge:
         return (f"{' and '.join(self.faults(sample))}: none of {TRIES} drawn was better",)
 
     def _without_loops(self, sample: Sample) -> float:
-        piece, start = self.heard(sample)
+        piece, start = self.piece_of(sample)
         return float(len(sample.rows) >= LONGEST or not loops(piece.select(piece.onset >= start)))
 
     def _well_made(self, sample: Sample) -> float:
