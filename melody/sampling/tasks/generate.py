@@ -135,8 +135,8 @@ def best(source: Source, made: Sequence[Result], count: int) -> list[Result]:
     for number in sorted({len(tune.faults) for tune in made}):
         equal = sorted((tune for tune in made if len(tune.faults) == number), key=lambda tune: tune.nats)
         strangeness = {id(tune): source.habits.strangeness(tune.piece) for tune in equal}
-        usual = sorted(strangeness.values())[(len(equal) - 1) // 2]
-        ordered += sorted(equal, key=lambda tune: strangeness[id(tune)] > usual)
+        median = sorted(strangeness.values())[(len(equal) - 1) // 2]
+        ordered += sorted(equal, key=lambda tune: strangeness[id(tune)] > median)
     return ordered[:count]
 
 
