@@ -11,7 +11,7 @@ from melody import midi
 from melody.corpus import events as ev
 from melody.corpus import prepare
 from melody.corpus.deduplicate import untimed
-from melody.corpus.deduplicate.fingerprint import Notes
+from melody.corpus.deduplicate.fingerprint import EMPTY, Notes
 from melody.corpus.deduplicate.versions import UNTIMED, resemble
 from melody.piece import Piece
 
@@ -41,6 +41,18 @@ def test_performances_resemble_their_score_in_any_key_and_no_other(seed: int) ->
     mine, another = sketch(score.resolution(96)), sketch(performed(tune(seed + 50, 400), 3))
     assert resemble(one, other, UNTIMED)[0] and resemble(one, mine, UNTIMED)[0]
     assert not resemble(one, another, UNTIMED)[0] and not resemble(mine, another, UNTIMED)[0]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "shared", "alike"),
+    [(100, 100, 19, False), (100, 100, 20, True), (170, 200, 20, False), (166, 200, 20, True), (177, 177, 20, False), (177, 176, 20, True)],
+)
+def test_where_resemblance_without_time_begins(first: int, second: int, shared: int, alike: bool) -> None:
+    """Twenty in common, and .12 of the shorter or .06 of both."""
+    rows = np.full((2, untimed.SKETCH), EMPTY, np.uint32)
+    rows[0, :first] = np.arange(first)
+    rows[1, :second] = np.arange(first - shared, first - shared + second)
+    assert bool(resemble(rows[:1], rows[1:], UNTIMED)[0]) == alike
 
 
 def test_the_line_has_the_highest_note_of_each_chord_and_no_time() -> None:
