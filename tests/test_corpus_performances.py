@@ -45,7 +45,14 @@ def test_performances_resemble_their_score_in_any_key_and_no_other(seed: int) ->
 
 @pytest.mark.parametrize(
     ("first", "second", "shared", "alike"),
-    [(100, 100, 19, False), (100, 100, 20, True), (170, 200, 20, False), (166, 200, 20, True), (177, 177, 20, False), (177, 176, 20, True)],
+    [
+        (100, 100, 19, False),
+        (100, 100, 20, True),
+        (170, 200, 20, False),
+        (166, 200, 20, True),
+        (177, 177, 20, False),
+        (177, 176, 20, True),
+    ],
 )
 def test_where_resemblance_without_time_begins(first: int, second: int, shared: int, alike: bool) -> None:
     """Twenty in common, and .12 of the shorter or .06 of both."""

@@ -13,7 +13,7 @@ FLOORS = [
     {"arguments", "extras", "general_midi"},
     {"files", "signatures"},
     {"note_columns"},
-    {"piece"},
+    {"hands", "piece"},
     {"midi", "score", "statistics", "tokens"},
     {"corpus", "limits", "network"},
     {"modelfile", "dataset"},

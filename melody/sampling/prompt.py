@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from melody import hands
+from melody.note_columns import on_grid, overlaps
 from melody.piece import Key, Part, Piece
 from melody.sampling.constraints.constraint import Constraint, Masks
 from melody.sampling.constraints.observations import any_rhythm
@@ -16,6 +18,7 @@ from melody.sampling.decoder import Frontier
 from melody.sampling.loaded import Source
 from melody.sampling.result import Result
 from melody.signatures import join_events
+from melody.text import counted
 from melody.tokens.fitting import fit
 from melody.tokens.grammar import Grammar
 from melody.tokens.usage import FIRST_PART
@@ -115,8 +118,9 @@ class Prompt:
         self._prompt = prompt
         if prompt.ticks_per_quarter != self._vocabulary.ticks_per_quarter:
             self._prompt = prompt.resolution(self._vocabulary.ticks_per_quarter)
-        music = with_key(source, understood(self._vocabulary, self._prompt))
-        fitted, self._octaves, remarks = music.piece, music.octaves, music.remarks
+        read, as_hands = in_hands(self._vocabulary, self._prompt)
+        music = with_key(source, understood(self._vocabulary, read))
+        fitted, self._octaves, remarks = music.piece, music.octaves, (*as_hands, *music.remarks)
         self._fitted, self.remarks = fitted, remarks
         self._end = _bar_line(self._prompt, self._prompt.length)  # where the bars that are asked for begin
         self._fitted_end = _bar_line(fitted, fitted.length)
@@ -147,7 +151,8 @@ class Prompt:
     def players(self) -> dict[int, int]:
         """The part of the prompt that plays what each of the vocabulary's parts does, of those that the prompt has."""
         used = sorted(set(self._prompt.part.tolist()))
-        return dict(zip(self._vocabulary.part_numbers(self._fitted).tolist(), used))
+        numbers = self._vocabulary.part_numbers(self._fitted).tolist()
+        return dict(zip(numbers, used if len(used) == len(numbers) else used * len(numbers)))  # of one part, both hands
 
     @property
     def shift(self) -> tuple[int, int]:
@@ -191,6 +196,7 @@ class Prompt:
             "velocity": whole.velocity[primed:],
             "part": part,
         }
+        columns = _ended_where_struck_again(columns)
         texts = (*self._prompt.texts, source_text, *(f"prompt: {remark}" for remark in self.remarks))
         if only_new:
             new = replace(self._prompt, **columns, parts=parts, texts=texts, keys=(key,) if key else self._prompt.keys)
@@ -213,6 +219,30 @@ class Prompt:
                 own[number] = len(parts)
                 parts.append(self._vocabulary.parts[number])
         return tuple(parts), np.array([own[number] for number in numbers.tolist()], np.int64)
+
+
+def in_hands(vocabulary: Vocabulary, piece: Piece) -> tuple[Piece, tuple[str, ...]]:
+    """A prompt for one keyboard as a model of two hands reads it, and what was changed."""
+    keyboards = [not part.is_drum and part.program < hands.KEYBOARDS for part in (*vocabulary.parts, *piece.parts)]
+    one_part = len(np.unique(piece.part)) == 1
+    if not (all(keyboards) and one_part and len(vocabulary.parts) == 2):
+        return piece, ()
+    if not hands.take_two(piece.onset, piece.end, piece.pitch):
+        return piece, ()
+    right = hands.right_hand(piece.onset, piece.end, piece.pitch, piece.ticks_per_quarter)
+    parts = tuple(replace(piece.parts[piece.part[0]], program=part.program) for part in vocabulary.parts)
+    words = f"read as two hands, {counted(int(right.sum()), 'note')} in the right and {int(np.sum(~right)):,} in the left"
+    return replace(piece, part=np.where(right, 0, 1), parts=parts), (words,)
+
+
+def _ended_where_struck_again(columns: dict[str, Any]) -> dict[str, Any]:
+    """New notes of which none sounds while another of its part and pitch begins: two hands may play in one part."""
+    onset, duration = columns["onset"], columns["duration"]
+    if not len(overlaps(onset, duration, columns["pitch"], columns["part"])):
+        return columns
+    voice = columns["part"] << 7 | columns["pitch"]
+    onset, duration, kept = on_grid(onset, onset + duration, voice, 1, 1)
+    return {name: column[kept] for name, column in columns.items()} | {"onset": onset, "duration": duration}
 
 
 def _octaves_into_range(vocabulary: Vocabulary, piece: Piece) -> int:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from melody.corpus import events
 from melody.corpus.bulk.states import RECORD, PackedSource
 from melody.corpus.events import Column, Events
-from melody.corpus.read import doubts
+from melody.corpus.read import doubts, two_hands
 from melody.errors import MidiError
 from melody.midi.file_events import Source, moved_in_words, without_notes
 from melody.piece import MAX_TICK, TICKS_PER_QUARTER, Ints, Part
@@ -68,7 +68,7 @@ def read_together(sources: Sequence[PackedSource], ticks_per_quarter: int) -> tu
     """The events of those sources that need no repair of their notes, and for each source what was changed.
 
     None stands for a source that has to go the careful way and is not among the events: one whose notes need repair, or
-    whose time has to be looked at closely (`doubts`).
+    whose time or hands have to be looked at closely (`doubts`, `two_hands`).
     """
     frames = [_frame(source, ticks_per_quarter) for source in sources]
     notes = _Notes.of(sources, [frame.time for frame in frames], ticks_per_quarter)
@@ -103,7 +103,7 @@ class _Notes:
     moved
         How far notes of each source were moved at most, in quarter notes, (sources,).
     doubtful
-        Whether the time of each source has to be looked at closely, (sources,).
+        Whether the time or the hands of each source have to be looked at closely, (sources,).
     """
 
     sizes: Ints
@@ -129,6 +129,7 @@ class _Notes:
             places = _snapped(start, length, sizes, grids, TICKS_PER_QUARTER)[0][0]
         doubtful = doubts.doubtful(places, length, sizes, np.array(grids), frames)
         part_sizes = np.array([size for source in sources for size in source.sizes])
+        doubtful |= two_hands.unclear(start, start + length, octets[:, 0], part_sizes, [source.parts for source in sources])
         return cls(sizes, part_sizes, on_grid, end, octets[:, 0], octets[:, 1], moved, doubtful)
 
     def good(self) -> NDArray[np.bool_]:

@@ -8,6 +8,7 @@ from melody import midi
 from melody.corpus import events
 from melody.corpus.events import Events
 from melody.corpus.read.mending import mended
+from melody.corpus.read.two_hands import in_two_hands
 from melody.errors import MidiError
 from melody.midi.file_events import Source, to_piece
 
@@ -34,7 +35,7 @@ def events_of_each(sources: Sequence[Source], ticks_per_quarter: int) -> list[tu
     for source in sources:
         repairs: list[str] = []
         try:
-            piece, _ = to_piece(mended(source, repairs), ticks_per_quarter, repairs)
+            piece, _ = to_piece(in_two_hands(mended(source, repairs), repairs), ticks_per_quarter, repairs)
             found.append((events.of_piece(piece), tuple(repairs)))
         except MidiError as error:
             found.append(error)

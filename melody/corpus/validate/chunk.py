@@ -22,6 +22,7 @@ from melody.corpus.discover.listing import Chunk, is_score
 from melody.corpus.events import Events
 from melody.corpus.read import part_selection
 from melody.corpus.read.mending import mended
+from melody.corpus.read.two_hands import in_two_hands
 from melody.corpus.settings import PrepareSettings
 from melody.corpus.validate.shard import CAUSES, STATUSES, FileRecord, Shard, hashed, line_of, reason_of
 from melody.corpus.verdict import Cause, Status
@@ -224,7 +225,9 @@ class _ChunkReader:
 
     def _validate_alone(self, file: _File, source: Source, repairs: list[str]) -> None:
         try:
-            self._validate_piece(file, to_piece(mended(source, repairs), self._grid, repairs)[0], repairs)
+            source = mended(source, repairs)
+            source = in_two_hands(source, repairs) if self._settings.part == "all" else source
+            self._validate_piece(file, to_piece(source, self._grid, repairs)[0], repairs)
         except MelodyError as error:
             file.refuse(error)
 

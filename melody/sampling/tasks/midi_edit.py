@@ -19,7 +19,7 @@ from melody.limits import Limits
 from melody.limits.numbers import MAX_BARS
 from melody.piece import Piece
 from melody.sampling.loaded import Source
-from melody.sampling.prompt import understood
+from melody.sampling.prompt import in_hands, understood
 from melody.sampling.result import Result
 from melody.sampling.search import Search
 from melody.sampling.settings import SamplingSettings
@@ -128,7 +128,8 @@ def reading_of(source: Source, piece: Piece, part: str | None, limits: Limits) -
     """What a model reads of a prompt (see `part_choice.model_input`), in the key of the limits if it names none."""
 
     def check(music: Piece) -> None:
-        understood(source.vocabulary, music.resolution(source.vocabulary.ticks_per_quarter), keep_rhythm=True)
+        read, _ = in_hands(source.vocabulary, music.resolution(source.vocabulary.ticks_per_quarter))
+        understood(source.vocabulary, read, keep_rhythm=True)
 
     chosen = model_input(piece, part, check, alone=part is not None, top_line=True)
     if chosen.piece.keys or limits.key is None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from melody.errors import ScoreError
 from melody.extras import need
+from melody.hands import KEYBOARDS, right_hand
 from melody.piece import Ints, Part
 from melody.score.notation.metre import GRID
 from melody.score.notation.sheet import Sheet
@@ -69,8 +70,8 @@ def _staves(sheet: Sheet, index: int) -> list[tuple[str, list[Ints]]]:
         return [("percussion", voices)]
     low, high = pitch[notes].min(), pitch[notes].max()
     chords = bool(np.any(sheet.end[notes][:-1] > sheet.start[notes][1:]))
-    if part.program <= 7 and low < 55 and high > 64 and chords:
-        right = _right_hand(sheet, notes)
+    if part.program < KEYBOARDS and low < 55 and high > 64 and chords:
+        right = right_hand(sheet.start[notes], sheet.end[notes], pitch[notes], GRID)
         return [("treble", _voices(sheet, notes[right])), ("bass", _voices(sheet, notes[~right]))]
     return [(_clef(part, pitch[notes]), _voices(sheet, notes))]
 
@@ -84,26 +85,6 @@ def _lengthen_hits(sheet: Sheet, notes: Ints) -> None:
         beat = min(line.signature.beat_ticks(GRID), 36)
         following = onsets[np.searchsorted(onsets, start, side="right") :][:1]
         sheet.end[note] = min([line.start + ((start - line.start) // beat + 1) * beat, *following.tolist()])
-
-
-def _right_hand(sheet: Sheet, notes: Ints) -> np.ndarray:
-    """Whether each note goes to the upper staff: a chord within an octave stays whole, a wide one is parted."""
-    right, last = np.zeros(len(notes), bool), {True: 67.0, False: 48.0}
-    starts = sheet.start[notes]
-    for start in np.unique(starts):
-        here = np.flatnonzero(starts == start)
-        pitch = np.sort(sheet.piece.pitch[notes[here]])
-        if pitch[-1] - pitch[0] <= 12:
-            middle = float(pitch.mean())
-            near = abs(middle - last[True]) <= abs(middle - last[False]) if 55 <= middle <= 65 else middle >= 60
-            right[here] = near
-            last[bool(near)] = middle
-        else:
-            gaps = np.diff(pitch) - np.abs((pitch[:-1] + pitch[1:]) / 2 - 60) / 4
-            bound = pitch[np.argmax(gaps)] + 0.5
-            right[here] = sheet.piece.pitch[notes[here]] > bound
-            last = {True: float(pitch[pitch > bound].mean()), False: float(pitch[pitch < bound].mean())}
-    return right
 
 
 def _clef(part: Part, pitch: Ints) -> str:
