@@ -15,7 +15,7 @@ from melody.corpus.read import doubts
 from melody.corpus.read.beat_phase import is_played
 from melody.corpus.read.mending import mended
 from melody.midi.file_events import END, PITCH, START, Source, source_of, to_piece
-from melody.piece import Piece, Tempo, TimeSignature
+from melody.piece import Part, Piece, Tempo, TimeSignature
 
 FOLK = Path(__file__).parents[2] / "shared" / "data" / "nottingham"
 
@@ -43,6 +43,7 @@ def song(seed: int, grid: int = 480) -> Source:
             np.concatenate([onset, bars]),
             np.concatenate([duration, np.full(len(bars), 96)]),
             np.concatenate([60 + rng.integers(0, 12, 96), np.full(len(bars), 48)]),
+            parts=(Part(73),),
         ).resolution(grid)
     )
 

@@ -129,7 +129,7 @@ class _Notes:
             places = _snapped(start, length, sizes, grids, TICKS_PER_QUARTER)[0][0]
         doubtful = doubts.doubtful(places, length, sizes, np.array(grids), frames)
         part_sizes = np.array([size for source in sources for size in source.sizes])
-        doubtful |= two_hands.unclear(start, start + length, octets[:, 0], part_sizes, [source.parts for source in sources])
+        doubtful |= two_hands.unclear(start, length, octets[:, 0], part_sizes, [source.parts for source in sources])
         return cls(sizes, part_sizes, on_grid, end, octets[:, 0], octets[:, 1], moved, doubtful)
 
     def good(self) -> NDArray[np.bool_]:

@@ -9,6 +9,7 @@ What raises no doubt is never mended, whichever way it is read.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 from math import gcd
 from typing import Any, NamedTuple
@@ -89,8 +90,12 @@ def doubtful(
     place = (start.view(f"u{start.itemsize}") % _CIRCLE).astype(np.uint32, copy=False)
     place += np.repeat(first, sizes)
     onsets = np.bincount(place, minlength=_CIRCLE * len(sizes)).reshape(-1, _CIRCLE)
-    straight, third, beside = (onsets @ _ANY_BEAT).T
-    on_beat, *beside_it = np.einsum("sp,spk->ks", onsets, _BEATS[[frame.beat for frame in frames]])
+    counts = np.empty((len(sizes), len(_PLACES)))
+    beats = np.array([frame.beat for frame in frames])
+    for beat in set(beats.tolist()):
+        own = beats == beat
+        counts[own] = onsets[own] @ _places(beat)
+    straight, third, beside, on_beat, *beside_it = counts.T
     off_beat = np.max(beside_it, 0) > on_beat
     odd = (np.maximum(straight, third) < IN_PLACE * sizes) | off_beat | (beside > BESIDE * sizes)
     longest = np.maximum.reduceat(length, np.cumsum(sizes) - sizes)
@@ -111,26 +116,19 @@ def of_source(source: Source) -> bool:
     return bool(doubtful(on_grid, source.notes[END] - start, sizes, grids, [frame])[0])
 
 
-def _any_beat() -> Ints:
-    """Whether each place stands on a sixteenth, on a triplet, or right beside one of both, (places, 3)."""
+_PLACES = ("straight", "third", "beside", "on the beat", *("off it",) * 5)
+
+
+@lru_cache
+def _places(beat: int) -> NDArray[np.float64]:
+    """Whether each place of the circle is one of `_PLACES`, for a length of the beat: (places, 9).
+
+    A sixteenth, a triplet, or right beside one of both; on the beat, and at each of five places within it: the half and the
+    other sixteenths, and the triplets, or in compound time the sixths.
+    """
     place = np.arange(_CIRCLE)
     straight, third = place % 6 == 0, place % 8 == 0
     on = straight | third
-    return np.stack([straight, third, ~on & (np.roll(on, 1) | np.roll(on, -1))], 1).astype(np.int64)
-
-
-def _beats() -> Ints:
-    """Whether each place stands on the beat, and on each of five others within it, for every length of a beat.
-
-    (lengths, places, 6). The others are the half and the other sixteenths, and the triplets; in compound time the sixths.
-    """
-    beats = np.zeros((_CIRCLE + 1, _CIRCLE, 6), np.int64)
-    place = np.arange(_CIRCLE)
-    for beat in range(1, _CIRCLE + 1):
-        within = place % beat
-        parts = (0, 1 / 2, 1 / 4, 3 / 4, 1 / 3, 2 / 3) if beat % 36 else (0, 1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6)
-        beats[beat] = np.stack([within == round(part * beat) for part in parts], 1)
-    return beats
-
-
-_ANY_BEAT, _BEATS = _any_beat(), _beats()
+    beside = ~on & (np.roll(on, 1) | np.roll(on, -1))
+    parts = (0, 1 / 2, 1 / 4, 3 / 4, 1 / 3, 2 / 3) if beat % 36 else (0, 1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6)
+    return np.stack([straight, third, beside, *[place % beat == round(part * beat) for part in parts]], 1).astype(np.float64)

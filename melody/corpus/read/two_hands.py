@@ -28,13 +28,13 @@ NAMES = ("right hand", "left hand")
 
 
 def unclear(
-    start: NDArray[Any], end: NDArray[Any], pitch: NDArray[Any], part_sizes: Ints, players: Sequence[Sequence[Part]]
+    start: NDArray[Any], length: NDArray[Any], pitch: NDArray[Any], part_sizes: Ints, players: Sequence[Sequence[Part]]
 ) -> NDArray[np.bool_]:
     """Whether the parts of each of some sources may not be two hands in their order, (sources,).
 
     Parameters
     ----------
-    start, end, pitch
+    start, length, pitch
         Of all their notes, part by part, (notes,).
     part_sizes
         Notes of each part of each source, at least one, (parts,).
@@ -61,7 +61,7 @@ def unclear(
     others = keyboards & (sizes != 2)
     if others.any():
         sounds = np.zeros(len(start), bool)
-        sounds[:-1] = end[:-1] > start[1:]
+        sounds[:-1] = start[:-1] + length[:-1] > start[1:]
         sounds[notes[1:] - 1] = False
         chords = np.add.reduceat(sounds, notes, dtype=np.int64) >= CHORDS * part_sizes
         unclear |= others & (np.add.reduceat(chords, firsts, dtype=np.int64) >= np.minimum(sizes, 2))
@@ -79,7 +79,7 @@ def in_two_hands(source: Source, repairs: list[str]) -> Source:
     if not len(source.parts) or not sizes.all():
         return source
     notes = source.notes[:, np.argsort(source.notes[PART], kind="stable")]
-    if not unclear(notes[START], notes[END], notes[PITCH], sizes, [source.parts])[0]:
+    if not unclear(notes[START], notes[END] - notes[START], notes[PITCH], sizes, [source.parts])[0]:
         return source
     if len(sizes) == 2:
         repairs.append("the two hands put in the order of their height")
