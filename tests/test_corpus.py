@@ -51,6 +51,8 @@ def test_explain_says_the_same_of_one_file(folder):
     whole = by_path(prepare(folder))
     for name, verdict in whole.items():
         assert explain(folder / name, folder=folder) == verdict
+    assert explain(folder / "tune04.mid").explained()[-1].endswith(", with other versions of the piece: more/higher.mid")
+    assert explain(folder / "tune00.mid").versions == ()
     assert {whole[name].cause for name in ("tune03.mid", "more/copy.MID")} == {"", "copy"}
     assert explain(folder / "more" / "copy.MID").path == "copy.MID"
     with pytest.raises(CorpusError, match="does not lie in"):

@@ -57,6 +57,8 @@ def explain(
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
             corpus = prepare(where, settings, store=Path(scratch) / "store", on_progress=on_progress)
             verdict = next((found for found in corpus.verdicts if found.path == shown), verdict)
+            others_of_it = [o.path for o in corpus.verdicts if o.group and o.group == verdict.group and o.path != shown]
+            verdict = replace(verdict, versions=tuple(others_of_it))
             del corpus  # which Windows would not remove
     return replace(verdict, path=shown)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from melody.text import counted
 
 Split = Literal["train", "valid", "test"]
+SHOWN = 3  # other versions of a piece
 SPLITS: tuple[Split, ...] = get_args(Split)
 Status = Literal["kept", "repaired", "rejected"]
 Cause = Literal["", "copy", "too short", "damaged", "over a limit", "no such part", "not encodable", "several tunes"]
@@ -41,6 +42,8 @@ class Verdict:
         hash; empty for a rejected file.
     content
         Hash of the notes (onset, duration, pitch, velocity, instrument), 32 hexadecimal digits.
+    versions
+        Paths of the other files of its group; only where one file is explained (`melody.corpus.explain`).
     """
 
     path: str
@@ -53,10 +56,12 @@ class Verdict:
     split: str = ""
     group: str = ""
     content: str = ""
+    versions: tuple[str, ...] = field(default=(), compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
-        return vars(self) | {"repairs": list(self.repairs)}
+        data = {name: value for name, value in vars(self).items() if name != "versions"}
+        return data | {"repairs": list(self.repairs)}
 
     def explained(self) -> list[str]:
         """The verdict in plain lines."""
@@ -64,8 +69,14 @@ class Verdict:
         lines += [f"  {self.reason}"] if self.reason else []
         lines += [f"  {repair}" for repair in self.repairs]
         lines += [f"  {self.part}"] if self.part else []
-        lines += [f"  goes to {self.split}"] if self.split else []
+        lines += [f"  goes to {self.split}{self._with_versions()}"] if self.split else []
         return lines
+
+    def _with_versions(self) -> str:
+        if not self.versions:
+            return ""
+        others = f" and {len(self.versions) - SHOWN:,} more" if len(self.versions) > SHOWN else ""
+        return f", with other versions of the piece: {', '.join(self.versions[:SHOWN])}{others}"
 
 
 def summary(counts: Mapping[str, int], causes: Mapping[str, int]) -> list[str]:
