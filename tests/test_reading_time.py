@@ -139,8 +139,9 @@ def test_bars_of_one_beat_get_the_length_that_the_music_has(metre: tuple[int, in
     assert "1/4" in repairs[0] and f"{metre[0]}/{metre[1]}" in repairs[0] and ("pick-up" in repairs[0]) == bool(pickup)
 
 
-def test_a_pick_up_of_one_beat_is_no_metre_of_one_beat() -> None:
-    source = replace(song(0), time_signatures=((0, 1, 4), (480, 4, 4)))
+@pytest.mark.parametrize("beats", [1, 2])
+def test_a_pick_up_of_one_beat_is_no_metre_of_one_beat(beats: int) -> None:
+    source = replace(song(0), time_signatures=((0, 1, 4), (480 * beats, 4, 4)))
     repairs: list[str] = []
     assert mended(source, repairs).time_signatures == source.time_signatures and not repairs
 
