@@ -95,6 +95,15 @@ def test_jitter_is_no_performance_and_is_taken_away(deviation: int) -> None:
         assert same.mean() > 0.97 and (repairs or deviation < 6)
 
 
+@pytest.mark.parametrize("places", [(0, 3, 6, 12, 15, 18), (0, 4, 8, 12, 16, 20), (0, 8, 12, 16)])
+def test_thirty_seconds_and_triplets_outlast_jitter(places: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    onset = (np.arange(40)[:, None] * 24 + np.array(places)).ravel()
+    piece = Piece(onset, np.full(len(onset), 3), 60 + np.arange(len(onset)) % 12)
+    found, repairs = read(spoil.jittered(source_of(piece.resolution(480)), 6, rng))
+    assert np.mean(np.isin(onset << 7 | piece.pitch, found.onset << 7 | found.pitch)) > 0.95 and repairs
+
+
 def test_swung_eighths_are_triplets() -> None:
     """Eighths off the beat come at .6 of the quarter, and each onset a little beside."""
     rng = np.random.default_rng(0)

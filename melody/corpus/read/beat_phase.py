@@ -32,10 +32,12 @@ FURTHER = 1.2  # times as strong must bar lines be that need a move by one beat 
 SCATTERED = 0.5  # share of the onsets off the grid of scores, from which on a file is no plain score
 HEAPED, BY_CHANCE = 0.4, 1.5  # share of the onsets near heaps, from which on it is a score with jitter: see `Heaped`
 EXACT = 0.75  # share of those in the midst of a heap, from which on they do not scatter: they stand on a finer grid
+ROUNDED = 0.5  # bins of spread up to which rounding to the grid of scores puts onsets right
 Floats = NDArray[np.float64]
 _BINS = 96
 _NEAR = 2.0  # bins
 _HEAPS, _LEAST, _APART = 6, 0.03, 5  # heaps at most; share of the onsets at one; bins between two
+_OUT = 1.3  # times as many onsets are at a heap as beside it
 _SIMPLE = {(0, 1): 1.0, (1, 2): 0.7, (1, 4): 0.35, (3, 4): 0.35, (1, 3): 0.35, (2, 3): 0.35}
 _COMPOUND = {(0, 1): 1.0, (1, 3): 0.45, (2, 3): 0.45, (1, 6): 0.25, (3, 6): 0.25, (5, 6): 0.25}
 Change = TypeVar("Change", tuple[int, int], tuple[int, int, int])
@@ -199,11 +201,14 @@ class Heaped(NamedTuple):
         Share of them near the places of the quarter where most are, 0 to 1 (0.26 of very many that lie anywhere).
     exact
         Of these, the share that lie in the very bin.
+    spread
+        Of these, the median distance from the middle of the heap, in bins.
     """
 
     onsets: int
     near: float
     exact: float
+    spread: float
 
     @property
     def is_more_than_chance(self) -> bool:
@@ -215,32 +220,38 @@ def heaped(source: Source) -> Heaped:
     """How the onsets of a file heap up."""
     within = _within_quarters(source.notes[START], source)
     away = np.array([_away(within, heap) for heap in _heaps(within)]).reshape(-1, len(within)).min(0, initial=_BINS)
-    near = int(np.sum(away <= _NEAR))
-    return Heaped(len(within), near / len(within), float(np.sum(away <= 0.5) / max(near, 1)))
+    near = away[away <= _NEAR]
+    exact = float(np.mean(near <= 0.5)) if len(near) else 0.0
+    return Heaped(len(within), len(near) / len(within), exact, float(np.median(near)) if len(near) else 0.0)
 
 
 def is_jittered(source: Source) -> bool:
     """Whether the onsets of a file scatter around few places of the quarter."""
     found = heaped(source)
-    return off_grid_share(source) > SCATTERED and found.is_more_than_chance and found.exact < EXACT
+    scatters = found.exact < EXACT and found.spread > ROUNDED
+    return off_grid_share(source) > SCATTERED and found.is_more_than_chance and scatters
 
 
 def without_jitter(source: Source) -> tuple[Source, bool]:
     """A file whose onsets heap up, each onset and end at the place that its heap stands for; and whether it swings.
 
-    These are sixteenths; triplets where there are heaps at those; and for eighths that come late, without any on the half of
-    the quarter, the second third, as they are written where they are not meant to be straight.
+    These are sixteenths; triplets, thirty-seconds and sixths where there are heaps at those; and for eighths that come late,
+    without any on the half of the quarter, the second third, as they are written where they are not meant to be straight.
     """
     onset, quarter = source.notes[START], source.ticks_per_quarter
     within = _within_quarters(onset, source)
     share = np.bincount(np.rint(within).astype(np.int64) % _BINS, minlength=_BINS) / len(within)
     height = np.convolve(np.concatenate([share[-2:], share, share[:2]]), np.ones(5), "valid")
     swings = bool(height[52:63].max() >= 2 * height[46:51].max() and height[52:63].max() >= _LEAST)
-    thirds = [
-        place for place in (32, 64) if height[place] >= _LEAST and height[place] > max(height[place - 5], height[place + 5])
-    ]
+
+    def stands_out(place: int, least: float, apart: int) -> bool:
+        return bool(height[place] >= least and height[place] > _OUT * max(height[place - apart], height[place + apart]))
+
+    thirds = [place for place in (32, 64) if stands_out(place, _LEAST, 5)]
+    finer = [place for place in (12, 36, 60, 84) if stands_out(place, _LEAST / 3, 6)]
+    finer += [place for place in (16, 80) if stands_out(place, _LEAST / 3, 4)]
     straight = [0, 24, 72] if swings else [0, 24, 48, 72]
-    places = np.array(sorted({*straight, *(thirds or []), *([64] if swings else [])}))
+    places = np.array(sorted({*straight, *thirds, *finer, *([64] if swings else [])}))
     start = _put(onset, places, source, swings)
     end = np.maximum(_put(source.notes[END], places, source, swings), start + np.maximum(quarter // 12, 1))
     notes = source.notes.copy()
