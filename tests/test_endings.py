@@ -180,8 +180,15 @@ def test_what_cannot_close_is_given_as_it_is_and_said(model: Model) -> None:
 
 
 def test_chords_that_are_given_close_as_they_will(model: Model) -> None:
-    made = model.tunes(3, bars=4, chords="C G", metre=folk_tune(0).time_signatures[0][1:])
+    made = model.tunes(3, bars=4, key="C", chords="C G", metre=folk_tune(0).time_signatures[0][1:])
+    assert not all(closes(tune.piece) for tune in made)
     assert not any("tonic" in fault for tune in made for fault in tune.faults)
+
+
+def test_a_continuation_closes_in_the_key_that_is_asked_for(model: Model) -> None:
+    prompt = replace(folk_tune(100).bars(1, 4), keys=C_MAJOR)
+    made = model.continue_many(prompt, 6, bars=4, key="G")
+    assert all(closes(tune.piece) or tune.faults for tune in made) and sum(closes(tune.piece) for tune in made) > 2
 
 
 def test_of_the_best_none_goes_round_and_round(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:

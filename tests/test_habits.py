@@ -17,13 +17,17 @@ from tunes import fill
 from untrained import SMALL, untrained
 
 from melody.corpus import PrepareSettings, prepare
+from melody.limits import Limits
 from melody.piece import Part, Piece
 from melody.sampling import Model, SamplingSettings, load
+from melody.sampling.constraints.user import user_limits
+from melody.sampling.prompt import Prompt
 from melody.sampling.tasks.generate import best
 from melody.statistics.form import bars_occurring_twice, length_in_bars
 from melody.statistics.habits import Habits
 from melody.statistics.part_writing import FIFTH, OCTAVE, parallels
 from melody.tokens import Vocabulary
+from melody.tokens.usage import FIRST_PART
 from scripts import script
 
 CHOIR = tuple(Part(52, name=name) for name in ("Soprano", "Alto", "Bass"))
@@ -173,10 +177,30 @@ def test_parallels_are_avoided_together_with_limits_and_after_the_last_notes_of_
 
 
 def test_live_music_is_what_is_made_at_once_under_the_same_rule(choir: Model) -> None:
-    strict, settings = avoiding(choir), SamplingSettings(seed=3, any_ending=True, max_notes=60)
-    at_once = strict.generate(settings=settings)
-    assert strict.stream(settings=settings).piece.num_notes == 0
-    stream = strict.stream(settings=settings)
-    for _ in stream:
-        pass
-    assert stream.piece.pitch.tolist() == at_once.pitch.tolist()
+    strict = avoiding(choir)
+    for seed in range(6):
+        settings, prompt = SamplingSettings(seed=seed, any_ending=True, max_notes=90), wandering(seed)
+        alone, after = strict.stream(settings=settings), strict.stream(prompt, settings=settings)
+        assert len(list(alone)) == alone.piece.num_notes and len(list(after))
+        assert alone.piece.pitch.tolist() == strict.generate(settings=settings).pitch.tolist()
+        assert perfect([alone.piece]) == perfect([after.piece]) - perfect([prompt]) == 0
+
+
+def test_limits_that_are_added_after_a_prompt_leave_what_the_rule_knows_of_it(choir: Model) -> None:
+    """The upper voices end a fifth apart; where the first has moved up a tone, the second may not."""
+    tune = wandering(0)
+    last = tune.onset == tune.onset.max()
+    prompt = replace(tune, pitch=np.where(last, np.array([74, 67, 48])[tune.part], tune.pitch))
+    vocabulary, strict = choir.vocabulary, avoiding(choir)
+    start = Prompt(strict, prompt).start(2, strict.rules(SamplingSettings()))
+    time, first = 1 + vocabulary.shifts.index(24), vocabulary.first_pitch - vocabulary.pitches[0]
+    moved = np.array([[time, FIRST_PART, first + 76, 0, 0]])
+    for masks in (
+        start.masks.take(np.array([0])),
+        start.masks.narrowed(user_limits(vocabulary, Limits.parse(range="C2:C7"))),
+    ):
+        masks.times()
+        masks.push(moved)
+        now = np.array([1 + vocabulary.shifts.index(0)])
+        legal = masks.values(now, np.array([FIRST_PART + 1]))[0]
+        assert not legal[first + 69] and legal[first + 67]
