@@ -1,6 +1,6 @@
 """Balance a model that was trained before there were relations: its own tunes get as many of each as its music has.
 
-    python scripts/balance_voices.py MODEL FOLDER [--out MODEL] [--seed 0]
+    python scripts/balance_voices.py MODEL FOLDER [--out MODEL] [--seed 0] [--tunes 256]
 
 FOLDER holds the music it was trained on. A training does the same at its end (`melody.training.balance`).
 """
@@ -15,7 +15,7 @@ from melody import modelfile
 from melody.corpus import prepare
 from melody.evaluation.evaluate import nats_per_note, restored
 from melody.evaluation.heldout import choose, settings_for
-from melody.training.balance import balanced, with_relations
+from melody.training.balance import TUNES, balanced, with_relations
 
 
 def main() -> None:
@@ -25,13 +25,14 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--out", type=Path, help="default: in the place of MODEL")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--tunes", type=int, default=4 * TUNES, help="a round; training takes fewer")
     arguments = parser.parse_args()
     file = modelfile.load(arguments.model)
     is_half = bool(file.training.get("settings", {}).get("half"))
     chosen = choose(file, prepare(arguments.folder, settings_for(file)), "test")
     if not chosen.train:
         parser.error(f"{arguments.folder} does not hold the pieces that {arguments.model} was trained on")
-    made = balanced(with_relations(file), chosen.train, seed=arguments.seed)
+    made = balanced(with_relations(file), chosen.train, seed=arguments.seed, tunes=arguments.tunes)
     made = made.halved() if is_half else made
     test = [piece.rows for piece in chosen.pieces]
     before, after = (nats_per_note(restored(each), each.vocabulary, test) for each in (file, made))

@@ -18,7 +18,7 @@ from melody.evaluation.occasions import occasions
 from melody.modelfile import ModelFile
 from melody.network import Engine
 from melody.network.network import MelodyNetwork
-from melody.network.relations import LEADING_NOTE, RELATIONS, relates
+from melody.network.relations import RELATIONS, relates
 from melody.network.settings import ModelSettings, settings_of
 from melody.piece import Piece
 from melody.sampling import Model
@@ -64,6 +64,8 @@ def _by_definition(piece: Piece) -> Counter[str]:
     for onset, pitch, part in zip(piece.onset.tolist(), piece.pitch.tolist(), piece.part.tolist()):
         key = [key for key in piece.keys if key.onset <= onset][-1]
         before = sounding(part, onset - 1)
+        upper = [(other - key.tonic) % 12 for above in range(part) if (other := sounding(above, onset)) is not None]
+        is_dominant = set(upper) <= {2, 5, 7, 11}
         for above in range(part):
             other, other_before = sounding(above, onset), sounding(above, onset - 1)
             if other is None:
@@ -71,7 +73,7 @@ def _by_definition(piece: Piece) -> Counter[str]:
             interval = (other - pitch) % 12
             found["semitone"] += interval in (1, 11)
             found["whole tone"] += interval in (2, 10)
-            found["doubled leading note"] += interval == 0 and (pitch - key.tonic) % 12 == LEADING_NOTE
+            found["doubled leading note"] += is_dominant and interval == 0 and (pitch - key.tonic) % 12 == 11
             has_begun = onset in piece.onset[piece.part == above]
             if before is None or other_before is None or not has_begun or (other - other_before) % 12 == 0:
                 continue

@@ -70,6 +70,7 @@ class Head(nn.Module):
 
     offsets: Tensor
     leading: Tensor
+    dominant: Tensor
     table: Tensor
 
     def __init__(self, field: int, vocabulary: Vocabulary, settings: ModelSettings) -> None:
@@ -100,6 +101,7 @@ class Head(nn.Module):
         if self.relates:
             self.where = Where.of(vocabulary)
             self.register_buffer("leading", torch.from_numpy(self.where.leading), persistent=False)
+            self.register_buffer("dominant", torch.from_numpy(self.where.dominant), persistent=False)
             self.register_buffer("table", torch.from_numpy(table(vocabulary)).float(), persistent=False)
             self.relation = nn.Parameter(torch.zeros(self.voices, len(RELATIONS)))
 
@@ -160,7 +162,9 @@ class Head(nn.Module):
         """What the relations to the lines that sound add to the logits of values, (rows, field size)."""
         conditions = events[:, self.first_condition :]
         pitch, way = conditions[:, self.where.pitch], conditions[:, self.where.against]
-        codes = code(pitch, way, self.leading[conditions[:, self.where.key, None], pitch]) * (way != APART)
+        key = conditions[:, self.where.key, None]
+        is_dominant = ((way == APART) | (self.dominant[key, pitch] > 0)).all(dim=1, keepdim=True)
+        codes = code(pitch, way, self.leading[key, pitch] * is_dominant) * (way != APART)
         weighed = torch.einsum("vr,crp->vcp", self.relation, self.table)
         added = functional.embedding_bag(codes + voice[:, None] * len(self.table), weighed.flatten(0, 1), mode="sum")
         return functional.pad(added, (self.first_pitch, 0))

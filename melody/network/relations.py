@@ -2,10 +2,10 @@
 
 A parallel fifth, a doubled leading note or a second is the same thing at every pitch and in every key, yet a head that adds
 up embeddings of pitches has to learn it pitch by pitch. So the head of the value has a weight for each relation (and voice):
-a pitch gets that weight for each line above to which it would stand in the relation. What lines sound and where they
-came from is known from the conditions (`against`, `pitch` and `key` of `melody.tokens.inputs.schema`); the lines below have
-not chosen yet. They are a few numbers, by which a trained model can be taught to do neither too much nor too little of each
-(`melody.training.balance`).
+a pitch gets that weight for each line above to which it would stand in the relation. What lines sound and where they came
+from is known from the conditions (`against`, `pitch` and `key` of `melody.tokens.inputs.schema`); the lines below have not
+chosen yet. A leading note counts as doubled in dominant chords alone: where all lines above are of one. They are but a few
+weights, by which a trained model can be taught to do neither too much nor too little of each (`melody.training.balance`).
 
 For each line above, these conditions are put into one number, its *code*, and the relations of all pitches to a line are
 looked up by its code: the same table for torch, NumPy and ONNX.
@@ -26,7 +26,7 @@ from melody.tokens.vocabulary import Vocabulary
 
 RELATIONS = ("parallel fifth", "parallel octave", "doubled leading note", "semitone", "whole tone")
 FIFTH, OCTAVE, LEADING, SEMITONE, TONE = range(len(RELATIONS))
-LEADING_NOTE = 11  # semitones above the tonic
+LEADING_NOTE, DOMINANT = 11, (2, 5, 7, 11)  # semitones above the tonic, of the note and of the chords that it belongs to
 _KINDS = 1 + FIFTH_AGAIN  # values of `against`
 
 
@@ -39,40 +39,45 @@ class Where(NamedTuple):
         The columns of each part.
     key
         The column.
-    leading
-        Whether a pitch + 1 is a leading note, by 1 + the number of the key, (1 + keys, 1 + pitches), 0 or 1.
+    leading, dominant
+        Whether a pitch + 1 is a leading note, and whether it belongs to a dominant chord, by 1 + the number of the key,
+        (1 + keys, 1 + pitches), 0 or 1.
     """
 
     pitch: slice
     against: slice
     key: int
     leading: Ints
+    dominant: Ints
 
     @classmethod
     def of(cls, vocabulary: Vocabulary) -> Where:
         """Of a vocabulary."""
         found = spans(CONDITIONS, vocabulary)
         pitch = np.arange(vocabulary.pitches[0], vocabulary.pitches[1] + 1)
-        leading = np.zeros((1 + len(vocabulary.keys), 1 + len(pitch)), np.int64)
+        leading, dominant = np.zeros((2, 1 + len(vocabulary.keys), 1 + len(pitch)), np.int64)
         for number, key in enumerate(vocabulary.keys):
-            leading[1 + number, 1:] = (pitch - Key(0, *key).tonic) % 12 == LEADING_NOTE
-        return cls(found[("pitch",)], found[("against",)], found[("key",)].start, leading)
+            degree = (pitch - Key(0, *key).tonic) % 12
+            leading[1 + number, 1:], dominant[1 + number, 1:] = degree == LEADING_NOTE, np.isin(degree, DOMINANT)
+        return cls(found[("pitch",)], found[("against",)], found[("key",)].start, leading, dominant)
 
     def codes(self, conditions: Ints) -> Ints:
         """The code of each part, (rows, parts), 0 where it is not against the note; in torch: `melody.network.heads`."""
-        pitch, way = conditions[:, self.pitch], conditions[:, self.against]
-        found: Ints = code(pitch, way, self.leading[conditions[:, self.key, None], pitch]) * (way != APART)
+        pitch, way, key = conditions[:, self.pitch], conditions[:, self.against], conditions[:, self.key, None]
+        is_dominant = ((way == APART) | (self.dominant[key, pitch] > 0)).all(axis=1, keepdims=True)
+        found: Ints = code(pitch, way, self.leading[key, pitch] * is_dominant) * (way != APART)
         return found
 
     def codes_of_one(self, conditions: Sequence[int]) -> list[int]:
         """The codes of the parts that are against the note, of one row."""
-        pairs = zip(conditions[self.pitch], conditions[self.against])
-        leading = self.leading[conditions[self.key]]
-        return [code(pitch, way, int(leading[pitch])) for pitch, way in pairs if way != APART]
+        pairs = [each for each in zip(conditions[self.pitch], conditions[self.against]) if each[1] != APART]
+        leading, dominant = self.leading[conditions[self.key]], self.dominant[conditions[self.key]]
+        is_dominant = all(dominant[pitch] for pitch, _ in pairs)
+        return [code(pitch, way, int(is_dominant and leading[pitch])) for pitch, way in pairs]
 
 
 def code(pitch: Any, way: Any, leading: Any) -> Any:
-    """One number for a pitch + 1, how it stands `against` the next note, and whether it leads to the tonic; or of arrays."""
+    """A number for a pitch + 1, how it stands `against` the next note, and whether it leads in a dominant; of arrays too."""
     return (pitch * _KINDS + way) * 2 + leading
 
 
