@@ -1,6 +1,6 @@
 """Balance a model that was trained before there were relations: its own tunes get as many of each as its music has.
 
-    python scripts/balance_voices.py MODEL FOLDER [--out MODEL] [--seed 0] [--tunes 256]
+    python scripts/balance_voices.py MODEL FOLDER [--out MODEL] [--seed 0] [--tunes 128]
 
 FOLDER holds the music it was trained on. A training does the same at its end (`melody.training.balance`).
 """
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--out", type=Path, help="default: in the place of MODEL")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--tunes", type=int, default=4 * TUNES, help="a round; training takes fewer")
+    parser.add_argument("--tunes", type=int, default=2 * TUNES, help="a round; training takes fewer")
     arguments = parser.parse_args()
     file = modelfile.load(arguments.model)
     is_half = bool(file.training.get("settings", {}).get("half"))

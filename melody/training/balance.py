@@ -30,7 +30,7 @@ from melody.sampling.tasks.generate import new_samples
 from melody.threads import one_thread
 from melody.tokens.inputs.features import context
 from melody.tokens.inputs.schema import feature_sizes
-from melody.tokens.vocabulary import VALUE, Rows, Vocabulary
+from melody.tokens.vocabulary import END, TIME, VALUE, Rows, Vocabulary
 
 WEIGHT = "heads.value.relation"
 TUNES, ROUNDS = 64, 16
@@ -149,10 +149,12 @@ def balanced(
 
 
 def _own(file: ModelFile, seed: int, tunes: int) -> Counts:
-    """The relations in tunes of the model's own, as they end."""
+    """The relations in tunes of the model's own that end by themselves: loops that do not may hold many of one."""
     settings = SamplingSettings(seed=seed, any_ending=True, parallels=True)
     with one_thread():
-        return counts(file.vocabulary, (tune.rows for tune in new_samples(Model(file), Search(tunes), Limits(), settings)))
+        made = [tune.rows for tune in new_samples(Model(file), Search(tunes), Limits(), settings)]
+    ended = [rows for rows in made if rows[-1, TIME] == END]
+    return counts(file.vocabulary, ended or made)
 
 
 def _step(found: Counts, wanted: Counts) -> NDArray[np.float64]:
