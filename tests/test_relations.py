@@ -22,12 +22,13 @@ from melody.network.relations import RELATIONS, relates
 from melody.network.settings import ModelSettings, settings_of
 from melody.piece import Piece
 from melody.sampling import Model
+from melody.sampling.strategies.ancestral import Sample
 from melody.statistics.part_writing import FIFTH, OCTAVE, parallels
 from melody.tokens import Vocabulary
 from melody.tokens.inputs.schema import feature_sizes
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, VALUE
-from melody.training.balance import WEIGHT, balanced, counts, with_relations
+from melody.training.balance import MOST_STEP, WEIGHT, Counts, balanced, counts, steps, with_relations
 from melody.training.run import fit, plan
 from melody.training.settings import TrainingSettings
 from melody.training.transfer import carried
@@ -216,6 +217,24 @@ def test_balanced_its_own_tunes_have_as_many_as_the_music() -> None:
     assert np.array_equal(again.weights[WEIGHT], made.weights[WEIGHT])
     others = set(file.weights) - {WEIGHT}
     assert all(made.weights[name] is file.weights[name] for name in others)
+
+
+def test_a_relation_shall_come_as_often_by_note_or_by_occasion_whichever_is_less() -> None:
+    """By hand: of what comes twice too often the value falls by ln 2, of what comes half as often as it may it rises so."""
+    wanted = Counts(np.array([100, 100, 100, 100, 0]), np.array([1000, 1000, 1000, 1000, 1000]), 10_000)
+    found = Counts(np.array([201, 201, 24, 1_000, 0]), np.array([4000, 500, 1000, 1000, 1000]), 20_000)
+    expected = [np.log(201 / 202), np.log(51 / 202), np.log(101 / 25), -MOST_STEP, 0.0]
+    assert steps(found, wanted).tolist() == pytest.approx(expected)
+
+
+def test_a_tune_that_does_not_end_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = [VOCABULARY.encode(piece) for piece in PIECES[:3]]
+    endless = np.concatenate([whole[0][:-1]] * 9)
+    for made, counted in (([*whole, endless], whole), ([endless], [endless])):
+        samples = [Sample(rows, 0.0, 0.0) for rows in made]
+        monkeypatch.setattr("melody.training.balance.new_samples", lambda *_, samples=samples: samples)
+        facts = balanced(_file(), whole, tunes=1, max_seconds=0).training["balance"]
+        assert facts["before"] == pytest.approx((100 * counts(VOCABULARY, counted).rates).tolist(), abs=1e-3)
 
 
 def test_without_time_nothing_is_changed_but_told() -> None:

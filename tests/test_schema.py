@@ -61,7 +61,7 @@ def _corpora() -> dict[str, list[Piece]]:
         "three parts, one of drums": [band(3, number) for number in range(3)],
         "as many parts as have columns": [band(8, number) for number in range(2)],
         "more parts than have columns": [band(11, number) for number in range(2)],
-        "four lines": [lines(number, rests=number == 2) for number in range(3)],
+        "four lines": [lines(number, rests=number == 0) for number in range(3)],
         "anything": [random_piece(number) for number in range(5)],
         "implied and stated durations": [band(2, 1), replace(folk_tune(3), parts=(Part(40),))],
     }

@@ -137,7 +137,7 @@ def balanced(
         if time.monotonic() - started > max_seconds:
             break
         share = 1 / max(number - FULL_ROUNDS + 2, 1)
-        now = _moved(now, share * _step(found, wanted))
+        now = _moved(now, share * steps(found, wanted))
         found = _own(now, next(numbers), tunes)
     after = _own(now, next(numbers), 2 * tunes)
     helps = _distance(after, wanted) < _distance(before, wanted)
@@ -157,7 +157,7 @@ def _own(file: ModelFile, seed: int, tunes: int) -> Counts:
     return counts(file.vocabulary, ended or made)
 
 
-def _step(found: Counts, wanted: Counts) -> NDArray[np.float64]:
+def steps(found: Counts, wanted: Counts) -> NDArray[np.float64]:
     """By how much each value has to rise, (relations,), if its relation comes in proportion to the exponential of it.
 
     It shall come as often as is wanted by note or by occasion, whichever is less: own tunes may give more occasion to a
@@ -178,4 +178,4 @@ def _moved(file: ModelFile, step: NDArray[np.float64]) -> ModelFile:
 
 def _distance(found: Counts, wanted: Counts) -> float:
     """How far the relations are from what is wanted, in the steps that they would need."""
-    return float(np.abs(_step(found, wanted)).sum())
+    return float(np.abs(steps(found, wanted)).sum())
