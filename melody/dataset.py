@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.piece import Ints
-from melody.tokens.inputs.features import context
+from melody.tokens.inputs.features import before_first, context, outline_of
+from melody.tokens.inputs.outline import Outline
 from melody.tokens.inputs.schema import Moves, all_columns, condition_sizes, feature_sizes
 from melody.tokens.usage import FIRST_PART, KEY
 from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, VALUE, Rows, Vocabulary
@@ -46,12 +47,15 @@ class BatchSettings:
     match_dropout
         Share of the training pieces in which the model reads nothing of what is being repeated, 0 to 1: one that always
         does trusts it too much.
+    outline_dropout
+        Share of the training pieces of which the model does not read the outline, 0 to 1: it has to know music without one.
     """
 
     batch_size: int = 16
     window: int = 64
     transpositions: tuple[int, int] = (-5, 6)
     match_dropout: float = 0.0
+    outline_dropout: float = 0.2
 
 
 class Batch(NamedTuple):
@@ -67,10 +71,13 @@ class Batch(NamedTuple):
     first: bool
 
 
-def with_features(vocabulary: Vocabulary, rows: Rows) -> NDArray[np.int64]:
-    """The beginning (zeros), then each event, (1 + events, fields + features + conditions)."""
-    both = np.concatenate([rows, context(vocabulary, rows)], axis=1)
-    return np.concatenate([np.zeros((1, both.shape[1]), np.int64), both])
+def with_features(vocabulary: Vocabulary, rows: Rows, outline: Outline | None = None) -> NDArray[np.int64]:
+    """The beginning (zeros, but for the outline), then each event, (1 + events, fields + features + conditions)."""
+    found = np.zeros((1 + len(rows), len(FIELDS) + len(all_columns(vocabulary))), np.int64)
+    features = before_first(vocabulary, outline)
+    found[0, len(FIELDS) : len(FIELDS) + len(features)] = features
+    found[1:, : len(FIELDS)], found[1:, len(FIELDS) :] = rows, context(vocabulary, rows, outline)
+    return found
 
 
 class Transposer:
@@ -163,7 +170,7 @@ class Batches:
         self._match = [number for number, column in enumerate(columns, len(FIELDS)) if column.row.is_match]
         sizes = (*vocabulary.sizes, *feature_sizes(vocabulary), *condition_sizes(vocabulary))
         self._kind = np.min_scalar_type(max(sizes) - 1)  # the smallest that holds every column
-        self._cached: dict[int, NDArray[np.integer]] = {}
+        self._cached: dict[tuple[int, bool], NDArray[np.integer]] = {}
         self._free_bytes = CACHE_BYTES
         low, high = settings.transpositions
         self._lengths = np.zeros(len(pieces), np.int64)  # events
@@ -203,21 +210,23 @@ class Batches:
 
     def _piece(self, index: int, rng: np.random.Generator) -> NDArray[np.integer]:
         if not self._training:
-            return self._featured(index)
+            return self._featured(index, has_outline=False)
         semitones = int(rng.choice(self._transposer.chosen(self._keeping[index])))
-        piece = self._featured(index)
+        piece = self._featured(index, has_outline=bool(rng.random() >= self._settings.outline_dropout))
         if semitones:
             piece = self._transposer(piece.astype(np.int64), semitones).astype(self._kind)
         return self._with_match_left_out(piece) if rng.random() < self._settings.match_dropout else piece
 
-    def _featured(self, index: int) -> NDArray[np.integer]:
+    def _featured(self, index: int, has_outline: bool) -> NDArray[np.integer]:
         """A piece with its features, (1 + events, fields + features + conditions)."""
-        found = self._cached.get(index)
+        found = self._cached.get((index, has_outline))
         if found is None:
-            found = with_features(self._vocabulary, np.asarray(self._pieces[index], np.int64)).astype(self._kind)
+            rows = np.asarray(self._pieces[index], np.int64)
+            outline = outline_of(self._vocabulary, rows) if has_outline else None
+            found = with_features(self._vocabulary, rows, outline).astype(self._kind)
             if found.nbytes <= self._free_bytes:
                 self._free_bytes -= found.nbytes
-                self._cached[index] = found
+                self._cached[index, has_outline] = found
         return found
 
     def _with_match_left_out(self, piece: NDArray[np.integer]) -> NDArray[np.integer]:

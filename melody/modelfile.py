@@ -31,7 +31,7 @@ from melody.errors import ModelFileError, VocabularyError
 from melody.network.settings import settings_of, weight_shapes
 from melody.tokens.vocabulary import Vocabulary
 
-FORMAT = "melody-lstm 2"
+FORMAT = "melody-lstm 3"
 SUFFIX = ".safetensors"
 MAX_EVENTS = 1_000_000  # of a piece in training: no file that is read has as many
 _MAX_BYTES = 2_000_000_000

@@ -73,7 +73,7 @@ def write_live(model: Model, notes: int) -> int:
 def write_side_by_side(model: Model, side_by_side: int, notes: int) -> int:
     """Notes of so many tunes at once, each followed by another, until there are enough or more."""
     vocabulary, decoder, settings = model.vocabulary, model.decoder, SamplingSettings(seed=1, any_ending=True)
-    streams = Streams(decoder, decoder.begin(Masks(Grammar(vocabulary, 1))), settings, 5_000)
+    streams = Streams(decoder, lambda _: decoder.begin(Masks(Grammar(vocabulary, 1))), settings, 5_000)
     streams.begin([Job(number, 0) for number in range(side_by_side)])
     made, number = 0, side_by_side
     while made < notes:

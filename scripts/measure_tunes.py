@@ -1,6 +1,6 @@
 """Whether tunes hang together: form, part-writing, whole bars, endings. Of a model beside the pieces that it never saw.
 
-    python scripts/measure_tunes.py MODEL FOLDER [--count 300] [--temperature 0.8 1.0] [--any-ending] [--json FILE]
+    python scripts/measure_tunes.py MODEL FOLDER [--count 300] [--temperature 0.8 1:0.9] [--any-ending] [--json FILE]
 
 Held out are the test and validation pieces of the model among those of FOLDER; the tunes are as `melody generate MODEL
 --count` writes them, with --any-ending also as it writes them with that option. Each row has a 95 % interval over pieces;
@@ -41,18 +41,21 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--count", type=int, default=300)
-    parser.add_argument("--temperature", type=float, nargs="+", help="default: that of the model")
+    how = "one for all, or that of rhythm and that of pitch, as 1:0.9; default: those of the model"
+    parser.add_argument("--temperature", type=degrees, nargs="+", default=[()], help=how)
     parser.add_argument("--any-ending", action="store_true", help="measure tunes of any ending, too")
     parser.add_argument("--parallels", action="store_true", help="as the model writes them where nothing forbids them")
     parser.add_argument("--json", type=Path, help="write the tables there as well")
     arguments = parser.parse_args()
     model = load(arguments.model)
     columns = {"held-out": held_out(model, arguments.folder)}
-    for temperature in arguments.temperature or [SamplingSettings().temperature]:
+    for temperature in arguments.temperature:
         for any_ending in (False, True)[: 1 + arguments.any_ending]:
             how = {"any_ending": any_ending, "parallels": arguments.parallels}
-            settings = SamplingSettings(temperature=temperature, **how)
-            name = f"{temperature:g}, any ending" if any_ending else f"at {temperature:g}"
+            rhythm, pitch = (*temperature, *temperature[:1])[:2] if temperature else (None, None)
+            settings = SamplingSettings(temperature=rhythm, pitch_temperature=pitch, **how)
+            name = f"at {':'.join(f'{each:g}' for each in temperature)}" if temperature else "as it writes"
+            name += ", any ending" * any_ending
             columns[name] = model.generate_many(arguments.count, settings=settings)
     has_voices = any(len(voices_of(piece)) > 1 for piece in columns["held-out"])
     tables = {"form": FORM} | ({"part-writing": PART_WRITING} if has_voices else {}) | {"endings": endings(model)}
@@ -63,6 +66,11 @@ def main() -> None:
         show_occasions(model, arguments.folder)
     if arguments.json:
         files.write_bytes(arguments.json, json.dumps(found, indent=1).encode())
+
+
+def degrees(text: str) -> tuple[float, ...]:
+    """A temperature, or one of rhythm and one of pitch."""
+    return tuple(float(each) for each in text.split(":", 1))
 
 
 def held_out(model: Model, folder: Path) -> list[Piece]:

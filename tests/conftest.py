@@ -69,7 +69,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fit(
         small_corpus(240),
         path,
-        TrainingSettings(epochs=40, model=shape, batch=BatchSettings(batch_size=8), learning_rate=1e-2),
+        TrainingSettings(epochs=40, model=shape, batch=BatchSettings(batch_size=8, outline_dropout=1.0), learning_rate=1e-2),
     )
     return path
 

@@ -48,7 +48,7 @@ def prompt() -> Piece:
 
 def test_help_shows_every_keyword_with_its_type_its_default_and_what_it_is() -> None:
     shown = inspect.signature(Model.generate).parameters
-    assert str(shown["temperature"]) == "temperature: float | str | None = 0.8"
+    assert str(shown["temperature"]) == "temperature: float | str | None = None"
     assert str(shown["range"]).startswith("range: str | tuple[int | str, int | str] | None = None")
     assert shown["seed"].default is None and shown["end_on_tonic"].default is False
     for method in METHODS:
@@ -111,12 +111,14 @@ def test_train_takes_what_its_command_takes_with_the_same_defaults() -> None:
 
 def test_the_kinds_of_keywords_are_those_of_settings_and_limits() -> None:
     assert set(kinds.NewTune.__annotations__) == {
+        *kinds.Formed.__annotations__,
         *kinds.Choosing.__annotations__,
         *kinds.Ending.__annotations__,
         *kinds.Keeping.__annotations__,
     }
     settings = set(SamplingSettings.__dataclass_fields__)
-    assert settings == {*kinds.Choosing.__annotations__, *kinds.Ending.__annotations__} - {"best_of", "beam"}
+    known = {*kinds.Formed.__annotations__, *kinds.Choosing.__annotations__, *kinds.Ending.__annotations__}
+    assert settings == known - {"best_of", "beam"}
     limits = {*kinds.Keeping.__annotations__, "bars"}
     assert limits == set(Limits.__dataclass_fields__)
     how = inspect.signature(Model.vary).parameters

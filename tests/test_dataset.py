@@ -20,7 +20,7 @@ FEATURED = [with_features(VOCABULARY, rows) for rows in ROWS]
 
 
 def batches(rows: list[Rows] = ROWS, *, seed: int = 0, training: bool = False, **settings: object) -> Batches:
-    return Batches(VOCABULARY, rows, BatchSettings(**settings), seed=seed, training=training)  # type: ignore[arg-type]
+    return Batches(VOCABULARY, rows, BatchSettings(outline_dropout=1, **settings), seed=seed, training=training)  # type: ignore[arg-type]
 
 
 def by_bucket(windows: list[Batch]) -> list[list[Batch]]:
@@ -88,7 +88,9 @@ def test_training_takes_pieces_of_like_length_together_in_ever_new_ways() -> Non
     rows = [vocabulary.encode(tune) for tune in tunes]
     number_of = {each.tobytes(): number for number, each in enumerate(with_features(vocabulary, r) for r in rows)}
     assert len(number_of) == 40
-    loader = Batches(vocabulary, rows, BatchSettings(batch_size=5, window=999, transpositions=(0, 0)), seed=1)
+    loader = Batches(
+        vocabulary, rows, BatchSettings(batch_size=5, window=999, transpositions=(0, 0), outline_dropout=1), seed=1
+    )
     seen = set()
     for epoch in range(6):
         buckets = [
@@ -100,7 +102,9 @@ def test_training_takes_pieces_of_like_length_together_in_ever_new_ways() -> Non
         seen |= set(buckets)
     assert len([each for each in seen if isinstance(each, tuple)]) > 3
     assert len([each for each in seen if isinstance(each, frozenset)]) > 40
-    other = Batches(vocabulary, rows, BatchSettings(batch_size=5, window=999, transpositions=(0, 0)), seed=2)
+    other = Batches(
+        vocabulary, rows, BatchSettings(batch_size=5, window=999, transpositions=(0, 0), outline_dropout=1), seed=2
+    )
     assert not np.array_equal(next(loader.epoch(0)).inputs, next(other.epoch(0)).inputs)
 
 
@@ -127,7 +131,7 @@ def test_small_integers_go_in_and_stand_in_memory(training: bool) -> None:
         assert np.array_equal(one.inputs, other.inputs) and np.array_equal(one.targets, other.targets)
     rng = np.random.default_rng(0)
     assert {whole._piece(number, rng).dtype.name for number in range(len(ROWS)) for _ in range(3)} <= {"uint8", "uint16"}
-    assert whole._featured(0).dtype.itemsize <= 2
+    assert whole._featured(0, has_outline=True).dtype.itemsize <= 2
 
 
 def test_the_transpositions_that_are_possible() -> None:

@@ -80,7 +80,7 @@ def test_events_are_drawn_as_often_as_the_model_says(model: Model) -> None:
     rows = model.vocabulary.encode(TUNES[0])[:6]
     expected = {tuple(e.tolist()): np.exp(s) for e, s in every_event(decoder, decoder.prime(masks, rows))}
     start = decoder.prime(Masks(Grammar(model.vocabulary, 1)), rows)
-    streams = Streams(decoder, start, SamplingSettings(temperature=1), 1)
+    streams = Streams(decoder, lambda _: start.take(np.zeros(1, np.int64)), SamplingSettings(temperature=1), 1)
     streams.begin([Job(number, 0) for number in range(4000)])
     counts: dict[tuple[int, ...], int] = {}
     for _, drawn in streams.step():
@@ -99,9 +99,8 @@ def test_the_nats_and_the_share_removed_are_those_of_the_chain_with_the_tokens_g
     limits = Limits.parse(range="E4:C6", bars=bars)
     masks = Masks(Grammar(model.vocabulary, 1, bars=bars, count_pickup=False), user_limits(model.vocabulary, limits))
     decoder, nothing = model.decoder, np.zeros((0, len(FIELDS)), np.int64)
-    streams = Streams(
-        decoder, decoder.prime(masks.take(np.zeros(1, np.int64)), nothing), SamplingSettings(seed=2), 1_000, weigh=True
-    )
+    start = decoder.prime(masks.take(np.zeros(1, np.int64)), nothing)
+    streams = Streams(decoder, lambda _: start.take(np.zeros(1, np.int64)), SamplingSettings(seed=2), 1_000, weigh=True)
     streams.begin([Job(0, 0)])
     while not (found := streams.step()):
         pass

@@ -119,7 +119,8 @@ def test_streams_that_come_later_are_what_they_would_have_been(model: Model) -> 
     start = model.decoder.begin(Masks(grammar))
 
     def tunes(batches: list[list[Job]]) -> dict[Job, list]:
-        made = Streams(model.decoder, start, SamplingSettings(repetition_penalty=2), 30)
+        settings = SamplingSettings(repetition_penalty=2)
+        made = Streams(model.decoder, lambda _: start.take(np.zeros(1, np.int64)), settings, 30)
         found: dict[Job, list] = {}
         while batches or len(made):
             if batches:
@@ -134,7 +135,7 @@ def test_streams_that_come_later_are_what_they_would_have_been(model: Model) -> 
 
 def test_streams_that_are_dropped_leave_the_others_alone(model: Model) -> None:
     start = model.decoder.begin(Masks(Grammar(model.vocabulary, 1, count_pickup=False)))
-    made = Streams(model.decoder, start, SamplingSettings(), 30)
+    made = Streams(model.decoder, lambda _: start.take(np.zeros(1, np.int64)), SamplingSettings(), 30)
     made.begin([Job(0, 0), Job(1, 0), Job(2, 0)])
     for _ in range(4):
         made.step()
@@ -143,7 +144,7 @@ def test_streams_that_are_dropped_leave_the_others_alone(model: Model) -> None:
     while len(made):
         found |= dict(made.step())
     assert set(found) == {Job(1, 0), Job(2, 0)}
-    alone = Streams(model.decoder, start, SamplingSettings(), 30)
+    alone = Streams(model.decoder, lambda _: start.take(np.zeros(1, np.int64)), SamplingSettings(), 30)
     alone.begin([Job(2, 0)])
     while len(alone):
         for job, drawn in alone.step():

@@ -30,7 +30,7 @@ def model(trained: Path) -> Model:
 def first_events(model: Model, jobs: list[Job], settings: SamplingSettings) -> dict[Job, Rows]:
     """The events of tries up to the first note."""
     start = model.decoder.begin(Masks(Grammar(model.vocabulary, 1, count_pickup=False)))
-    streams, found = Streams(model.decoder, start, settings, 12), dict[Job, Rows]()
+    streams, found = Streams(model.decoder, lambda _: start.take(np.zeros(1, np.int64)), settings, 12), dict[Job, Rows]()
     streams.begin(jobs)
     while len(streams):
         for job, sample in streams.step():
@@ -200,7 +200,7 @@ def test_of_the_best_none_goes_round_and_round(model: Model, monkeypatch: pytest
         return int(piece.pitch.sum()) % 2 > 0
 
     monkeypatch.setattr("melody.sampling.tasks.acceptance.loops", is_loop)
-    assert not any(int(tune.piece.pitch.sum()) % 2 for tune in model.tunes(6, best_of=6)) and len(seen) > 6
+    assert not any(int(tune.piece.pitch.sum()) % 2 for tune in model.tunes(6, best_of=24)) and len(seen) > 24
 
 
 def test_voices_under_a_melody_close_if_any_that_were_sampled_do() -> None:

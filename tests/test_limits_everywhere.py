@@ -86,7 +86,7 @@ def breaches(piece: Piece, limits: Limits, start: int, first_bar: int | None = N
 
 @pytest.mark.parametrize("written", LIMITS, ids=str)
 def test_rewritten_bars_keep_each_limit(model: Model, written: dict[str, Any]) -> None:
-    seed, limits = 3, Limits.parse(**written)
+    seed, limits = 4, Limits.parse(**written)
     tune = tune_of(seed)
     for first, last in ((3, 4), (1, 1)):
         made = vary(model, tune, first, last, how=FEW, limits=limits, settings=SamplingSettings(seed=seed))[0]

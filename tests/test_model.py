@@ -14,6 +14,7 @@ from melody.network.network import MelodyNetwork, first_streams
 from melody.network.settings import ModelSettings
 from melody.piece import Piece
 from melody.tokens import FIELDS, Vocabulary
+from melody.tokens.inputs.features import outline_of
 from melody.tokens.inputs.schema import FEATURES, all_columns, spans
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import END, KIND, TIME
@@ -181,13 +182,27 @@ def test_the_same_seed_and_epoch_give_the_same_batches(vocabulary: Vocabulary) -
 def test_training_transposes_whole_pieces_within_the_range(vocabulary: Vocabulary) -> None:
     """What the model sees of a piece is the encoding, features included, of that piece transposed."""
     piece = folk_tune(2)
-    batches = Batches(vocabulary, [vocabulary.encode(piece)], BatchSettings(window=1000), seed=0)
+    batches = Batches(vocabulary, [vocabulary.encode(piece)], BatchSettings(window=1000, outline_dropout=1), seed=0)
     legal = {t: with_features(vocabulary, vocabulary.encode(piece.transpose(t))) for t in range(-5, 7)}
     seen = set()
     for epoch in range(40):
         (window,) = batches.epoch(epoch)
         seen |= {t for t, events in legal.items() if np.array_equal(window.targets[0], events[1:])}
     assert len(seen) > 6
+
+
+def test_outline_dropout_leaves_out_the_outline_of_so_many_pieces() -> None:
+    piece = folk_tune(2)
+    vocabulary = Vocabulary.build([piece])
+    rows = vocabulary.encode(piece)
+    with_it, without = (with_features(vocabulary, rows, outline) for outline in (outline_of(vocabulary, rows), None))
+    assert not np.array_equal(with_it, without)
+    settings = BatchSettings(window=1000, transpositions=(0, 0), outline_dropout=0.3)
+    seen = [next(Batches(vocabulary, [rows], settings, seed=0).epoch(epoch)).inputs[0] for epoch in range(200)]
+    shares = [np.mean([np.array_equal(each, events[:-1]) for each in seen]) for events in (with_it, without)]
+    assert sum(shares) == 1 and 0.2 < shares[1] < 0.4
+    valid = next(Batches(vocabulary, [rows], settings, training=False).epoch(0))
+    assert np.array_equal(valid.inputs[0], without[:-1])  # what a model is measured by
 
 
 def test_match_dropout_leaves_out_all_of_the_match_and_nothing_else() -> None:
@@ -198,7 +213,7 @@ def test_match_dropout_leaves_out_all_of_the_match_and_nothing_else() -> None:
         vocabulary.encode(piece),
         [number for number, c in enumerate(all_columns(vocabulary), len(FIELDS)) if c.row.is_match],
     )
-    settings = BatchSettings(window=1000, transpositions=(0, 0), match_dropout=0.35)
+    settings = BatchSettings(window=1000, transpositions=(0, 0), match_dropout=0.35, outline_dropout=1)
     full = with_features(vocabulary, rows)
     assert full[:, matched].any()
     without = full.copy()
@@ -242,7 +257,8 @@ def test_batches_are_the_same_whatever_is_kept_in_memory(
     found = []
     for room in (0, 20_000, 10**9):
         monkeypatch.setattr("melody.dataset.CACHE_BYTES", room)
-        batches = Batches(vocabulary, Counted(rows), BatchSettings(batch_size=4, window=16), seed=3, training=training)
+        settings = BatchSettings(batch_size=4, window=16, outline_dropout=1)
+        batches = Batches(vocabulary, Counted(rows), settings, seed=3, training=training)
         asked.clear()
         windows = [window for epoch in range(3) for window in batches.epoch(epoch)]
         assert (len(asked) == 3 * len(rows)) == (room == 0) and (len(asked) == len(rows)) == (room == 10**9)

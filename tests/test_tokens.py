@@ -14,10 +14,11 @@ from melody.tokens import Vocabulary
 from melody.tokens.fitting import fit
 from melody.tokens.grammar import Grammar
 from melody.tokens.inputs.context import Conditions, Contexts
-from melody.tokens.inputs.features import context
+from melody.tokens.inputs.features import context, outline_of
+from melody.tokens.inputs.outline import Outline
 from melody.tokens.inputs.schema import FEATURES, LOOKED_AT, condition_sizes, feature_sizes, spans
 from melody.tokens.usage import FIRST_PART
-from melody.tokens.vocabulary import DURATION, END, KIND, TIME, VALUE, VELOCITY
+from melody.tokens.vocabulary import DURATION, END, KIND, TIME, VALUE, VELOCITY, Rows
 
 seeds = st.integers(0, 2**32)
 
@@ -278,20 +279,27 @@ def test_a_pickup_is_no_bar_of_those_asked_for() -> None:
         assert _is_legal(vocabulary, grammar, rows[3][None]).all() == legal
 
 
+def some_outline(vocabulary: Vocabulary, rows: Rows, rng: np.random.Generator) -> Outline | None:
+    """None, that of the piece, or one that the piece does not keep to."""
+    letters = rng.integers(0, rng.integers(1, 6), rng.integers(1, 12)).tolist()
+    return [None, outline_of(vocabulary, rows), Outline(tuple(letters), bool(rng.integers(2)))][rng.integers(3)]
+
+
 @given(seeds)
 @settings(max_examples=50)
 def test_features_are_the_same_whole_and_event_by_event(number: int) -> None:
     piece = random_piece(number)
     vocabulary = Vocabulary.build([piece])
     rows = vocabulary.encode(piece)
-    contexts = Contexts(vocabulary, 1)
+    outline = some_outline(vocabulary, rows, np.random.default_rng(number))
+    contexts = Contexts(vocabulary, 1, [outline])
     got = []
     for row in rows[:-1]:
         conditions = Conditions(contexts)
         conditions.place(row[None])
         conditions.part(row[None])
         got.append(np.concatenate([contexts.push(row[None]), conditions.array], axis=1)[0])
-    whole = context(vocabulary, rows)
+    whole = context(vocabulary, rows, outline)
     assert np.array_equal(got, whole[:-1])
     assert (whole < feature_sizes(vocabulary) + condition_sizes(vocabulary)).all()
 
@@ -304,11 +312,12 @@ def test_features_of_streams_that_come_and_go_are_those_of_the_whole_piece(numbe
     pieces = [random_piece(int(n)) for n in rng.integers(0, 2**32, 3)]
     vocabulary = Vocabulary.build([*pieces, band(rng)] if rng.random() < 0.3 else pieces)
     events = [vocabulary.encode(piece) for piece in pieces]
-    whole = [context(vocabulary, rows) for rows in events]
+    outlines = [some_outline(vocabulary, rows, rng) for rows in events]
+    whole = [context(vocabulary, rows, outline) for rows, outline in zip(events, outlines)]
     width = len(feature_sizes(vocabulary))
     first = int(rng.integers(1, 4))
     of, at = np.arange(first), np.zeros(first, np.int64)  # which piece, which event is next
-    contexts = Contexts(vocabulary, first)
+    contexts = Contexts(vocabulary, first, outlines[:first])
     for _ in range(max(map(len, events)) + 10):
         number = rng.integers(8 if len(of) > 1 else 40)  # one alone is one for a while
         if number == 0:
@@ -316,7 +325,7 @@ def test_features_of_streams_that_come_and_go_are_those_of_the_whole_piece(numbe
             contexts, of, at = contexts.take(kept), of[kept], at[kept]
         elif number == 1 and len(of) < 5:
             fresh = rng.integers(0, 3, rng.integers(1, 3))
-            contexts = contexts.join(Contexts(vocabulary, len(fresh)))
+            contexts = contexts.join(Contexts(vocabulary, len(fresh), [outlines[i] for i in fresh]))
             of, at = np.concatenate([of, fresh]), np.concatenate([at, np.zeros(len(fresh), np.int64)])
         elif number == 2:
             kept = rng.choice(len(of), rng.integers(1, len(of) + 1), replace=False)
@@ -378,7 +387,8 @@ def test_position_and_phase_are_those_of_the_piece() -> None:
     bar, position = piece.bar_and_position(piece.onset)
     named = {name[0]: features[:, span.start] for name, span in spans(FEATURES, vocabulary).items()}
     assert named["position"].tolist() == position.tolist() == [36, 0, 24, 0, 8]
-    assert named["phase"].tolist() == bar.tolist() == [0, 1, 1, 2, 4]
+    assert piece.has_pickup and bar.tolist() == [0, 1, 1, 2, 4]
+    assert named["phase"].tolist() == [7, 0, 0, 1, 3]  # from the first full bar
     assert (named["interval"] - 25).tolist() == [-25, 2, 2, 1, 2]
 
 

@@ -19,7 +19,7 @@ from melody.sampling.strategies.ancestral import Sample
 from melody.sampling.tasks.acceptance import Acceptance
 from melody.sampling.tasks.harmonize import harmonize
 from melody.tokens import Vocabulary
-from melody.training.run import part_pitches
+from melody.training.corpus_facts import part_pitches
 
 
 @pytest.fixture(scope="module")

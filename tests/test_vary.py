@@ -184,7 +184,7 @@ def found(vocabulary: Vocabulary, before: np.ndarray, path: np.ndarray) -> tuple
 @pytest.fixture(scope="module")
 def opinionated() -> Model:
     vocabulary = Vocabulary.build([in_quarters(filling) for filling in all_fillings()])
-    return untrained(vocabulary, seed=3, scale=2.5)
+    return untrained(vocabulary, seed=1, scale=2.5)
 
 
 def filled(model: Model, frame: Observations, count: int, *how: object) -> Particles:
@@ -251,7 +251,7 @@ def test_bars_that_are_heard_again_later_are_found(model: Model, monkeypatch: py
     recovered = {}
     for candidates in (1, 64):
         same = []
-        for number in range(200, 206):
+        for number in range(200, 210):
             tune = folk_tune(number, bars=12)
             how = VarySettings(candidates, 0)
             made = vary(model, tune, 6, 6, how=how, settings=SamplingSettings(seed=number))[0].piece

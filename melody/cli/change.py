@@ -91,7 +91,7 @@ class Voices:
 class VoiceDrawing(Drawing):
     """How the notes of harmonizing voices are drawn."""
 
-    temperature: Annotated[str, temperature_option(VOICES_TEMPERATURE)] = str(VOICES_TEMPERATURE)
+    temperature: Annotated[str, temperature_option(f"{VOICES_TEMPERATURE:g}")] = str(VOICES_TEMPERATURE)
 
 
 @app.command()

@@ -22,7 +22,6 @@ from melody.sampling.model import ENGINES, EngineName
 from melody.sampling.search import MAX_COUNT
 
 _Result = TypeVar("_Result")
-_DEFAULTS = SamplingSettings()
 
 
 def grouped(command: Callable[..., _Result]) -> Callable[..., _Result]:
@@ -56,9 +55,9 @@ _LIMITS, _FILES, ADVANCED = "What the music keeps to", "What is written", "Advan
 Force = Annotated[bool, typer.Option("--force", help="Replace files that are there already.", rich_help_panel=_FILES)]
 
 
-def temperature_option(default: float) -> Any:
+def temperature_option(default: str) -> Any:
     """`--temperature`, which not every command has the same default of."""
-    return _option(None, f"1 as learned, lower is safer, 0 always the likeliest. Default: {default:g}.", "NUMBER")
+    return _option(None, f"1 as learned, lower is safer, 0 always the likeliest. Default: {default}.", "NUMBER")
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class Drawing:
         str | None,
         _option(None, "Random number: the same one writes the same again. Default: a new one, which is shown.", "NUMBER"),
     ] = None
-    temperature: Annotated[str, temperature_option(_DEFAULTS.temperature)] = str(_DEFAULTS.temperature)
+    temperature: Annotated[str | None, temperature_option("what suits the model best")] = None
     rhythm_temperature: Annotated[
         str | None, _option(ADVANCED, "The same for rhythm alone: when notes begin and how long they last.", "NUMBER")
     ] = None
@@ -152,6 +151,9 @@ class Drawing:
 class Choosing(Drawing):
     """How tokens are chosen, and which of the tunes are kept."""
 
+    form: Annotated[
+        str | None, _option(None, "Which sections are the same: AABB, ABAC, with their bars A8A8B4.", "LETTERS")
+    ] = None
     repetition_penalty: Annotated[
         str | None,
         _option(
@@ -188,8 +190,8 @@ class Choosing(Drawing):
 
     @property
     def settings(self) -> SamplingSettings:
-        """As `Drawing.settings`, with the penalty and what is let pass."""
-        settings = replace(super().settings, any_ending=self.any_ending, parallels=self.parallels)
+        """As `Drawing.settings`, with form, penalty and what is let pass."""
+        settings = replace(super().settings, form=self.form, any_ending=self.any_ending, parallels=self.parallels)
         penalty = _number("repetition-penalty", self.repetition_penalty)
         return settings if penalty is None else replace(settings, repetition_penalty=penalty)
 

@@ -26,7 +26,8 @@ from melody.sampling.constraints.cutoff import going_on
 from melody.sampling.prior import CorpusPrior
 from melody.tokens.grammar import Mask
 from melody.tokens.inputs.context import Conditions, Contexts
-from melody.tokens.inputs.schema import feature_sizes
+from melody.tokens.inputs.features import before_first
+from melody.tokens.inputs.outline import Outline
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, Rows, Vocabulary
 
@@ -103,18 +104,20 @@ class Decoder:
         made.prior = prior
         return made
 
-    def begin(self, masks: Masks) -> Frontier:
-        """The beginning of as many pieces as there are masks of streams."""
+    def begin(self, masks: Masks, outline: Outline | None = None) -> Frontier:
+        """The beginning of as many pieces as there are masks of streams, all with that outline, or with none."""
         streams = masks.streams
-        return Frontier(Contexts(self.vocabulary, streams), masks, self.engine.begin(streams), self._before_all(streams))
+        contexts = Contexts(self.vocabulary, streams, [outline] * streams)
+        return Frontier(contexts, masks, self.engine.begin(streams), self._before_all(streams, outline))
 
-    def _before_all(self, streams: int) -> Ints:
-        """What the network reads before the first event, (streams, fields + features): zeros."""
-        return np.zeros((streams, len(FIELDS) + len(feature_sizes(self.vocabulary))), np.int64)
+    def _before_all(self, streams: int, outline: Outline | None) -> Ints:
+        """What the network reads before the first event, (streams, fields + features): zeros, and the outline."""
+        features = before_first(self.vocabulary, outline)
+        return np.tile(np.concatenate([np.zeros(len(FIELDS), np.int64), features]), (streams, 1))
 
-    def prime(self, masks: Masks, rows: Rows) -> Frontier:
+    def prime(self, masks: Masks, rows: Rows, outline: Outline | None = None) -> Frontier:
         """Where one stream stands after these events, END not among them."""
-        frontier = self.begin(masks)
+        frontier = self.begin(masks, outline)
         for row in rows:
             self.read(frontier)
             self.push(frontier, row[None])
@@ -137,13 +140,14 @@ class Decoder:
         frontier.masks.push(events, active, observed=observed)
         frontier.inputs = np.concatenate([events, frontier.contexts.push(events, active)], axis=1)
 
-    def score(self, rows: Sequence[Rows]) -> NDArray[np.float64]:
+    def score(self, rows: Sequence[Rows], outline: Outline | None = None) -> NDArray[np.float64]:
         """Negative log likelihood of each event of sequences that are equally long, in nats, (sequences, events).
 
-        Under the network alone, without masks and without the corpus prior.
+        Under the network alone, without masks and without the corpus prior; all of them written from that outline, or from
+        none.
         """
-        contexts, state = Contexts(self.vocabulary, len(rows)), self.engine.begin(len(rows))
-        inputs = self._before_all(len(rows))
+        contexts = Contexts(self.vocabulary, len(rows), [outline] * len(rows))
+        state, inputs = self.engine.begin(len(rows)), self._before_all(len(rows), outline)
         found = np.zeros((len(rows), len(rows[0])))
         for at, events in enumerate(np.stack(rows, axis=1)):
             hidden, state = self.engine.step(inputs, state)

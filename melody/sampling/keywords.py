@@ -32,7 +32,7 @@ class Drawing(TypedDict, total=False):
     seed
         Random number, from 0: the same one gives the same music. None draws a new one; `Piece.texts` says which it was.
     temperature
-        1 is as learned, lower is safer, 0 always takes the likeliest; up to 100.
+        1 is as learned, lower is safer, 0 always takes the likeliest; up to 100. None for what suits the model best.
     rhythm_temperature, pitch_temperature
         The same for when notes begin and how long they last, and for their pitches; None for `temperature`.
     top_k
@@ -53,6 +53,16 @@ class Drawing(TypedDict, total=False):
     top_p: float | str | None
     min_p: float | str | None
     typical: float | str | None
+
+
+class Formed(TypedDict, total=False):
+    """What a piece is like as a whole.
+
+    form
+        Which of its sections are the same: 'AABB', 'ABAC', with their bars 'A8A8B4'. None for a form as the corpus has them.
+    """
+
+    form: str | None
 
 
 class Choosing(Drawing, total=False):
@@ -140,11 +150,11 @@ class Keeping(Pitched, total=False):
     chords: str | Sequence[str] | None
 
 
-class NewTune(Choosing, Ending, Keeping, total=False):
+class NewTune(Formed, Choosing, Ending, Keeping, total=False):
     """What a new tune takes."""
 
 
-class NewBars(Choosing, Ending, Keeping, total=False):
+class NewBars(Formed, Choosing, Ending, Keeping, total=False):
     """What new bars after a prompt take."""
 
 
@@ -152,7 +162,7 @@ class Rewriting(Drawing, Keeping, total=False):
     """What rewritten bars take."""
 
 
-class Streaming(Drawing, Keeping, total=False):
+class Streaming(Formed, Drawing, Keeping, total=False):
     """What music takes that is played as it is made."""
 
 
@@ -230,6 +240,7 @@ def settings_of(
         raise ArgumentError(f"settings is {shown(settings)}; it must be SamplingSettings")
     changes: dict[str, Any] = {name: number(name, given.get(name)) for name in _NUMBERS}
     changes |= {name: whole(name, given.get(name)) for name in _WHOLE}
+    changes["form"] = given.get("form")
     changes |= {name: flag(name, given[name]) for name in Ending.__annotations__ if given.get(name)}
     return replace(settings, **{name: value for name, value in changes.items() if value is not None})
 

@@ -14,6 +14,7 @@ from melody.network import AnyEngine, Engine
 from melody.sampling.constraints.constraint import Constraint
 from melody.sampling.constraints.counterpoint import Counterpoint
 from melody.sampling.decoder import Decoder
+from melody.sampling.outlines.corpus_outlines import CorpusOutlines
 from melody.sampling.prior import CorpusPrior
 from melody.sampling.settings import SamplingSettings
 from melody.statistics.habits import Habits
@@ -43,6 +44,7 @@ class Source:
         self.runs_by: EngineName = engine
         self.prior = CorpusPrior.of(file.vocabulary, file.training)
         self.habits = Habits.from_dict(file.training.get("habits"))
+        self.outlines = CorpusOutlines.of(file.training)
         self.decoder = Decoder(file.vocabulary, _engine(file, engine), self.prior)
 
     @property

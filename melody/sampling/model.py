@@ -19,6 +19,7 @@ from melody.sampling.keywords import (
     Choosing,
     Drawing,
     Ending,
+    Formed,
     Keeping,
     NewBars,
     NewTune,
@@ -68,7 +69,7 @@ def load(path: str | PathLike[str], engine: EngineName = "numpy") -> Model:
 class Model(Rewriter):
     """A trained model, ready to write music; `engine` as in `load`."""
 
-    @keywords(Drawing, Choosing, Ending, Pitched, Keeping, **DEFAULTS)
+    @keywords(Formed, Drawing, Choosing, Ending, Pitched, Keeping, **DEFAULTS)
     def generate(
         self,
         *,
@@ -99,7 +100,7 @@ class Model(Rewriter):
         """
         return self.tunes(1, bars=bars, limits=limits, settings=settings, **given)[0].piece
 
-    @keywords(Drawing, Choosing, Ending, Pitched, Keeping, **DEFAULTS)
+    @keywords(Formed, Drawing, Choosing, Ending, Pitched, Keeping, **DEFAULTS)
     def generate_many(
         self,
         count: int,
@@ -125,7 +126,7 @@ class Model(Rewriter):
         """
         return [tune.piece for tune in self.tunes(count, bars=bars, limits=limits, settings=settings, **given)]
 
-    @keywords(Drawing, Choosing, Ending, Pitched, Keeping, **DEFAULTS)
+    @keywords(Formed, Drawing, Choosing, Ending, Pitched, Keeping, **DEFAULTS)
     @one_thread()
     def tunes(
         self,
@@ -155,7 +156,7 @@ class Model(Rewriter):
         made = list(new_tunes(self, search, kept, chosen))
         return best(self, made, search.count) if search.ranks else made
 
-    @keywords(Drawing, Choosing, Ending, Pitched, Keeping, **DEFAULTS)
+    @keywords(Formed, Drawing, Choosing, Ending, Pitched, Keeping, **DEFAULTS)
     def each_tune(
         self,
         count: int = 1,
@@ -193,7 +194,7 @@ class Model(Rewriter):
 
         return each()
 
-    @keywords(Drawing, Choosing, Ending, Pitched, Keeping, **DEFAULTS)
+    @keywords(Formed, Drawing, Choosing, Ending, Pitched, Keeping, **DEFAULTS)
     def continue_(
         self,
         prompt: Music,
@@ -231,7 +232,7 @@ class Model(Rewriter):
         how: dict[str, Any] = {"bars": bars, "part": part, "only_new": only_new, "limits": limits, "settings": settings}
         return self.continue_many(prompt, 1, **how, **given)[0].piece
 
-    @keywords(Drawing, Choosing, Ending, Pitched, Keeping, **DEFAULTS)
+    @keywords(Formed, Drawing, Choosing, Ending, Pitched, Keeping, **DEFAULTS)
     @one_thread()
     def continue_many(
         self,
@@ -275,7 +276,7 @@ class Model(Rewriter):
             return chosen.piece, chosen.remarks
         return (music if music.keys or limits.key is None else replace(music, keys=(limits.key,))), ()
 
-    @keywords(Drawing, Pitched, Keeping, **DEFAULTS)
+    @keywords(Formed, Drawing, Pitched, Keeping, **DEFAULTS)
     def stream(
         self,
         prompt: Music | None = None,

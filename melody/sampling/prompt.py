@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,14 @@ from melody.sampling.constraints.constraint import Constraint, Masks
 from melody.sampling.constraints.observations import any_rhythm
 from melody.sampling.decoder import Frontier
 from melody.sampling.loaded import Source
+from melody.sampling.outlines.corpus_outlines import CorpusOutlines
 from melody.sampling.result import Result
 from melody.signatures import join_events
 from melody.text import counted
 from melody.tokens.fitting import fit
 from melody.tokens.grammar import Grammar
+from melody.tokens.inputs.features import outline_of
+from melody.tokens.inputs.outline import Outline
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import END, KIND, TIME, Rows, Vocabulary
 
@@ -126,16 +130,44 @@ class Prompt:
         self._fitted_end = _bar_line(fitted, fitted.length)
         self._ends_elsewhere = self._fitted_end - fitted.length != self._end - self._prompt.length
 
-    def start(self, bars: int | None, constraints: Sequence[Constraint] = ()) -> Frontier:
-        """The state after the prompt, and masks set to go on for so many bars under those constraints."""
-        context = self._context()
+    @property
+    def outlines(self) -> CorpusOutlines:
+        """Those of the corpus, if the prompt can be the beginning of one."""
+        return CorpusOutlines(()) if self.begun is None else self._source.outlines
+
+    @cached_property
+    def begun(self) -> Outline | None:
+        """The outline of what the model reads of it, up to the bar line where new bars begin; None if it has no full bar."""
+        context = self._context[0]
+        outline = outline_of(self._vocabulary, self._vocabulary.encode(context))
+        if outline is None:
+            return None
+        end = _bar_line(context, context.length)
+        silent = int(np.sum(context.bar_starts(end) < end)) - outline.has_pickup - len(outline.letters)
+        first = max(outline.letters) + 1
+        return replace(outline, letters=(*outline.letters, *range(first, first + silent)))
+
+    def start(self, bars: int | None, constraints: Sequence[Constraint] = (), outline: Outline | None = None) -> Frontier:
+        """The state after the prompt, and masks set to go on for so many bars under those constraints.
+
+        Parameters
+        ----------
+        bars
+            How many; None for as many as the model wants.
+        constraints
+            What the music that follows keeps to.
+        outline
+            Of the whole piece, the prompt its beginning (`begun`); None for none.
+        """
+        context, remarks = self._context
+        self.remarks = (*self.remarks, *(remark for remark in remarks if remark not in self.remarks))
         end = _bar_line(context, context.length)
         total = None if bars is None else int(np.sum(context.bar_starts(end) < end)) + bars
         begin = end if self._ends_elsewhere else context.length
         rows = self._without_last_rests(self._vocabulary.encode(context)[:-1])
         self._primed, self._context_start, self.context_end = rows, self._fitted_end - end, end
         grammar = Grammar(self._vocabulary, 1, bars=total, start=begin, steady=True)
-        return self._source.decoder.prime(Masks(grammar, constraints), rows)
+        return self._source.decoder.prime(Masks(grammar, constraints), rows, outline)
 
     @property
     def own(self) -> Piece:
@@ -165,17 +197,18 @@ class Prompt:
         kept = np.flatnonzero(~self._vocabulary.is_rest(rows) | (tick < tick[-1]))
         return rows[: kept[-1] + 1]
 
-    def _context(self) -> Piece:
-        """The last bars of the prompt that are no longer than the longest piece in training."""
+    @cached_property
+    def _context(self) -> tuple[Piece, tuple[str, ...]]:
+        """The last bars of the prompt that are no longer than the longest piece in training, and what there is to say."""
         starts = self._fitted.bar_starts()
         notes = self._fitted.num_notes - np.searchsorted(self._fitted.onset, starts)  # from each bar on
         first = min(int(np.sum(notes > self._source.longest_piece)), len(starts) - 1)
         if first == 0:
-            return self._fitted
+            return self._fitted, ()
         last = self._prompt.last_bar  # counted back from it: rests before may be shorter than they are
         bars = f"bars {last - len(starts) + first + 1} to {last}"
-        self.remarks = (*self.remarks, f"longer than any piece in training: the model reads {bars}")
-        return self._fitted.slice(int(starts[first]), self._fitted.length)
+        context = self._fitted.slice(int(starts[first]), self._fitted.length)
+        return context, (f"longer than any piece in training: the model reads {bars}",)
 
     def followed_by(self, rows: Rows) -> tuple[Piece, int]:
         """Prompt and new events as the model reads them, once there is a start, and the tick where the new notes begin."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from numbers import Real
+from typing import Any
 
 from melody.arguments import shown
 from melody.errors import SamplingError
+from melody.sampling.outlines.forms import parse_form
 from melody.tokens.vocabulary import DURATION, TIME, VALUE
 
 # Nearer to what the corpora do than 1 is: bars that come back, chords, bars that add up (docs/experiments.md).
 TEMPERATURE, VOICES_TEMPERATURE = 0.8, 0.6
+TEMPERATURES = ("temperature", "rhythm_temperature", "pitch_temperature")
 BEGINNING_TEMPERATURE = 1.0  # of key, metre, tempo and pick-up: any other would make the commonest ones commoner still
 
 
@@ -23,6 +27,7 @@ class SamplingSettings:
     ----------
     temperature
         Logits are divided by it: 1 is the model's own distribution, lower is safer, 0 always takes the likeliest; 0 to 100.
+        None for those of rhythm and pitch that training has found nearest to the corpus (`settled`).
         How a piece begins (key, metre, tempo, pick-up) is drawn at 1 whatever it is, unless it is 0.
     rhythm_temperature
         The same for when a note begins and how long it lasts; None for `temperature`.
@@ -50,6 +55,9 @@ class SamplingSettings:
     parallels
         Let voices of a new tune or a continuation go in parallel fifths and octaves though those of the corpus avoid it
         (`melody.statistics.habits`).
+    form
+        Which sections of the piece are the same, as 'AABB', 'ABAC' or 'A8A8B4' (`parse_form`); None for one of the
+        corpus's own.
     max_notes
         A tune that has not ended by then is ended; None for as many as the longest piece in training had events.
 
@@ -59,7 +67,7 @@ class SamplingSettings:
         If a value is out of its range.
     """
 
-    temperature: float = TEMPERATURE
+    temperature: float | None = None
     rhythm_temperature: float | None = None
     pitch_temperature: float | None = None
     top_k: int | None = None
@@ -70,14 +78,17 @@ class SamplingSettings:
     seed: int = 0
     any_ending: bool = False
     parallels: bool = False
+    form: str | None = None
     max_notes: int | None = None
 
     def __post_init__(self) -> None:
         for setting in fields(self):
             value, may_be_none = getattr(self, setting.name), "None" in str(setting.type)
+            if setting.name == "form":
+                continue
             if not isinstance(value, Real) and not (value is None and may_be_none):
                 raise SamplingError(f"{setting.name} is {shown(value)}; it must be a number")
-        for what in ("temperature", "rhythm_temperature", "pitch_temperature"):
+        for what in TEMPERATURES:
             degree, name = getattr(self, what), what.replace("_", " ")
             if degree is not None and not 0 <= degree <= 100:
                 raise SamplingError(f"the {name} is {degree:g}; it must be from 0 (safest) to 100, usually 0.7 to 1.2")
@@ -96,6 +107,8 @@ class SamplingSettings:
             raise SamplingError(f"the seed is {self.seed}; it must be 0 or more")
         if self.max_notes is not None and self.max_notes < 1:
             raise SamplingError(f"max_notes is {self.max_notes}; it must be 1 or more")
+        if self.form is not None:
+            parse_form(self.form)
 
     @cached_property
     def at_beginning(self) -> SamplingSettings:
@@ -108,4 +121,16 @@ class SamplingSettings:
         """The temperature of one field of an event."""
         own = {TIME: self.rhythm_temperature, DURATION: self.rhythm_temperature, VALUE: self.pitch_temperature}
         found = None if field is None else own.get(field)
-        return self.temperature if found is None else found
+        default = TEMPERATURE if self.temperature is None else self.temperature
+        return default if found is None else found
+
+    def settled(self, training: Mapping[str, Any]) -> SamplingSettings:
+        """The same with a temperature; where there is none, those that the model file's training says, or 0.8."""
+        if self.temperature is not None:
+            return self
+        stored = training.get("temperatures")
+        known: dict[str, Any] = {name: stored.get(name) for name in TEMPERATURES} if isinstance(stored, dict) else {}
+        if not known or not all(type(degree) in (int, float) and 0 < degree <= 100 for degree in known.values()):
+            return replace(self, temperature=TEMPERATURE)
+        changes: dict[str, Any] = {name: degree for name, degree in known.items() if getattr(self, name) is None}
+        return replace(self, **changes)

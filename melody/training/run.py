@@ -24,7 +24,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.exceptions import SIGTERMException
@@ -39,22 +38,23 @@ from melody.network.network import MelodyNetwork
 from melody.network.settings import ModelSettings, settings_of
 from melody.sampling import Model, SamplingSettings, quality
 from melody.statistics.habits import Habits
-from melody.tokens.usage import FIRST_PART, KEY
-from melody.tokens.vocabulary import END, KIND, TIME, VALUE, Rows, Vocabulary
+from melody.tokens.vocabulary import Rows, Vocabulary
 from melody.training.alarms import before, longest_run
 from melody.training.balance import balanced, can_be_balanced
+from melody.training.corpus_facts import first_keys, outlines, part_pitches
 from melody.training.hardware import make_trainer
 from melody.training.module import Loader, Module
 from melody.training.paths import Paths
 from melody.training.plan import make_plan
 from melody.training.records import REPLANNED, Alarm, Epoch, History, Plan, Result, late_gain, since_best
 from melody.training.settings import TrainingSettings
+from melody.training.temperatures import with_temperatures
 from melody.training.transfer import carried
 from melody.training.watch import Listener, Stop, Watcher, quiet
 
 Split = Literal["train", "valid", "test"]
 MOST_VALID = 200_000  # events to choose the model on, a few seconds an epoch; of very large corpora every n-th piece
-BALANCING, MOST_BALANCING = 0.04, 300  # share of the time, and seconds at most, that relations are balanced for
+TUNING, MOST_TUNING = 0.04, 300  # share of the time, and seconds at most, for temperatures, and for relations
 SAMPLE_EVENTS = 600  # of a sample tune, at most: an early model does not know how to end one
 
 
@@ -71,27 +71,6 @@ class Prepared(Protocol):
 
     def rows(self, split: Split) -> Sequence[Rows]:
         """The events of each piece of a split."""
-
-
-def first_keys(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[int]:
-    """How many pieces begin in each key of the vocabulary, (keys,): training transposes, so the model cannot know."""
-    first = vocabulary.value_starts[KEY]
-    counts = [0] * len(vocabulary.keys)
-    for rows in map(np.asarray, pieces):  # perhaps more pieces than memory holds
-        for key in rows[(rows[:, KIND] == KEY) & (rows[:, TIME] != END), VALUE][:1].tolist():
-            counts[key - first] += 1
-    return counts
-
-
-def part_pitches(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[list[int]]:
-    """The lowest and the highest MIDI pitch of each part, (parts, 2); all of them for one that never plays."""
-    parts, low = vocabulary.sizes[KIND] - FIRST_PART, vocabulary.pitches[0]
-    plays = np.zeros((parts, vocabulary.num_pitches), bool)
-    for rows in map(np.asarray, pieces):
-        notes = rows[vocabulary.is_note(rows)]
-        plays[notes[:, KIND] - FIRST_PART, notes[:, VALUE] - vocabulary.first_pitch] = True
-    found = [low + np.flatnonzero(played) for played in plays]
-    return [[int(pitches[0]), int(pitches[-1])] if len(pitches) else list(vocabulary.pitches) for pitches in found]
 
 
 def plan(corpus: Prepared, settings: TrainingSettings | None = None, start: ModelFile | None = None) -> Plan:
@@ -232,6 +211,7 @@ class Run:
             "first_keys": first_keys(self.corpus.vocabulary, self._rows),
             "part_pitches": part_pitches(self.corpus.vocabulary, self._rows),
             "habits": Habits.of(map(self.corpus.vocabulary.decode, some_of(self._rows, MOST_VALID))).to_dict(),
+            "outlines": outlines(self.corpus.vocabulary, self._rows) if self.settings.batch.outline_dropout < 1 else [],
             "started_from": self._started_from,
         }
 
@@ -292,7 +272,7 @@ class Run:
             raise TrainingError("interrupted before the first epoch was finished, so there is no model yet")
         if not self.history:
             raise TrainingError("not even one epoch was finished, so there is no model yet; give it more `max_minutes`")
-        best = self._balanced(modelfile.load(self.paths.model), ending)
+        best = self._tuned(modelfile.load(self.paths.model), ending)
         result = self._result(best, ending)
         if trainer.is_global_zero:
             self._write(best, result)
@@ -325,12 +305,15 @@ class Run:
         midi.write(tune, self.paths.samples / f"epoch-{number:03d}.mid")
         return quality.longest_run(tune)
 
-    def _balanced(self, best: ModelFile, ending: str) -> ModelFile:
-        """The best model with its relations balanced, if it has any and nobody waits for the end."""
-        if not can_be_balanced(best) or ending == "interrupted":
+    def _tuned(self, best: ModelFile, ending: str) -> ModelFile:
+        """The best model with temperatures of its own and its relations, if it has any, balanced, unless somebody waits."""
+        if ending == "interrupted":
             return best
-        seconds = min(BALANCING * 60 * self.settings.max_minutes, MOST_BALANCING)
-        made = balanced(best, self._counted, seed=self.settings.seed, max_seconds=seconds)
+        seconds = min(TUNING * 60 * self.settings.max_minutes, MOST_TUNING)
+        valid = [self.corpus.vocabulary.decode(rows) for rows in self._valid_rows] if self.has_valid else []
+        made = with_temperatures(best, valid, seed=self.settings.seed, max_seconds=seconds)
+        if can_be_balanced(made):
+            made = balanced(made, self._counted, seed=self.settings.seed, max_seconds=seconds)
         return made.halved() if self.settings.half else made
 
     def _result(self, best: ModelFile, ending: str) -> Result:

@@ -214,6 +214,7 @@ def _check_batch(batch: BatchSettings) -> None:
     _check_whole("batch_size", batch.batch_size, 1)
     _check_whole("window", batch.window, 1)
     _SHARE.check("match_dropout", batch.match_dropout)
+    _SHARE.check("outline_dropout", batch.outline_dropout)
     moves = batch.transpositions
     is_pair = isinstance(moves, (tuple, list)) and [isinstance(each, Integral) for each in moves] == [True, True]
     if not is_pair or not -MAX_TRANSPOSITION <= moves[0] <= moves[1] <= MAX_TRANSPOSITION:

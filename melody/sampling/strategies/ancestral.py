@@ -8,7 +8,7 @@ choice hangs on them, the tune is read once more from its beginning, alone, and 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -43,11 +43,14 @@ class Sample:
         NaN if it was not asked for.
     removed
         The share of probability that constraints took away, the mean over all tokens; 0 without constraints.
+    number
+        Of the tune.
     """
 
     rows: Rows
     nats: float
     removed: float
+    number: int = 0
 
 
 class Job(NamedTuple):
@@ -95,8 +98,8 @@ class Streams:
     ----------
     decoder
         Of the model.
-    start
-        Where all of them begin, one stream.
+    starts
+        Where the tune of each number begins, one stream, as often as it is asked for.
     settings
         How tokens are chosen.
     most
@@ -106,9 +109,16 @@ class Streams:
     """
 
     def __init__(
-        self, decoder: Decoder, start: Frontier, settings: SamplingSettings, most: int, *, weigh: bool = False
+        self,
+        decoder: Decoder,
+        starts: Callable[[int], Frontier],
+        settings: SamplingSettings,
+        most: int,
+        *,
+        weigh: bool = False,
     ) -> None:
-        self._decoder, self._start, self._settings, self._most = decoder, start, settings, most
+        self._decoder, self._starts, self._settings, self._most = decoder, starts, settings, most
+        start = starts(0)
         self._jobs: list[Job] = []
         self._frontier = start.take(np.zeros(0, np.int64))
         self._is_limited = start.masks.may_dead_end
@@ -124,7 +134,8 @@ class Streams:
     def begin(self, jobs: Collection[Job]) -> None:
         """Begin these tunes."""
         self._jobs += jobs
-        self._frontier = self._frontier.join(self._start.take(np.zeros(len(jobs), np.int64)))
+        for job in jobs:
+            self._frontier = self._frontier.join(self._starts(job.number))
         self._own.begin(jobs)
         if self._loops:
             self._loops.begin(len(jobs))
@@ -155,7 +166,8 @@ class Streams:
 
     def _sample(self, stream: int) -> Sample:
         nats, removed, tokens = self._own.weights[stream].tolist()
-        return Sample(self._own.events_of(stream), nats if self._weigh else float("nan"), removed / max(tokens, 1))
+        nats = nats if self._weigh else float("nan")
+        return Sample(self._own.events_of(stream), nats, removed / max(tokens, 1), self._jobs[stream].number)
 
     def _keep(self, going: Ints) -> None:
         """Go on with these streams alone."""
@@ -212,7 +224,7 @@ class Streams:
 
     def read_alone(self, stream: int) -> Floats:
         """What the heads make of one of the streams, computed by itself from its beginning."""
-        frontier = self._start.take(np.zeros(1, np.int64))
+        frontier = self._starts(self._jobs[stream].number)
         for event in self._own.events_of(stream):
             self._decoder.read(frontier)
             self._decoder.push(frontier, event[None])

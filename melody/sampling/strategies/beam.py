@@ -42,9 +42,10 @@ def check_no_chance(settings: SamplingSettings) -> None:
     Raises
     ------
     SamplingError
-        If one is not as it is by default; the seed does not matter.
+        If one is not as it is by default; seed and form do not matter.
     """
-    default = asdict(SamplingSettings(seed=settings.seed, max_notes=settings.max_notes, parallels=settings.parallels))
+    kept = {name: getattr(settings, name) for name in ("seed", "max_notes", "parallels", "form")}
+    default = asdict(SamplingSettings(**kept))
     changed = [name.replace("_", "-") for name, value in asdict(settings).items() if value != default[name]]
     if changed:
         raise SamplingError(f"a beam search draws nothing by chance; leave out {', '.join(changed)}, or the beam")

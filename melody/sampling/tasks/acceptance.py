@@ -15,6 +15,7 @@ from melody.sampling.search import Search
 from melody.sampling.settings import SamplingSettings
 from melody.sampling.strategies.ancestral import Sample
 from melody.sampling.strategies.rejection import TRIES, Worth
+from melody.tokens.inputs.outline import Outline
 from melody.tokens.vocabulary import END, TIME
 
 _LEAST = 0.2  # probability of an ending after an exact number of bars, for the model to be at one with it
@@ -35,6 +36,8 @@ class Acceptance:
         What it keeps to: chords say themselves on which it closes.
     piece_of
         A sample as music, with what stands before it, and the tick where it begins.
+    outline_of
+        The outline of the tune of a number.
     as_new
         Whether it is a tune of its own: where the number of bars is given, it is worth the more, up to a point, the likelier
         the model would have ended it there.
@@ -45,6 +48,7 @@ class Acceptance:
     settings: SamplingSettings
     limits: Limits
     piece_of: Callable[[Sample], tuple[Piece, int]]
+    outline_of: Callable[[int], Outline | None] = lambda _: None
     as_new: bool = False
 
     @property
@@ -78,7 +82,7 @@ class Acceptance:
         if not self.as_new or self.limits.bars is None:
             return 1.0
         last_note = int(np.flatnonzero(self.source.vocabulary.is_note(sample.rows))[-1])
-        ending = self.source.decoder.score([sample.rows])[0, last_note + 1 :]
+        ending = self.source.decoder.score([sample.rows], self.outline_of(sample.number))[0, last_note + 1 :]
         return min(float(np.exp(-ending.sum())) / _LEAST, 1.0)
 
 

@@ -16,19 +16,22 @@ from melody.limits.lookups import allowed_parts, allowed_pitches
 from melody.piece import Ints, Piece
 from melody.sampling.constraints.constraint import Constraint
 from melody.sampling.constraints.user import user_limits
+from melody.sampling.decoder import Frontier
 from melody.sampling.loaded import Source
+from melody.sampling.outlines.starts import Starts
 from melody.sampling.prompt import Prompt
 from melody.sampling.result import Result
 from melody.sampling.search import Search
 from melody.sampling.settings import SamplingSettings
 from melody.sampling.strategies.ancestral import Sample
 from melody.sampling.tasks.acceptance import Acceptance
-from melody.sampling.tasks.generate import assessed, best, broken_off, described, sampled
+from melody.sampling.tasks.generate import assessed, best, broken_off, described, sampled, settled
 from melody.sampling.tasks.limited import in_octave
 from melody.score.names import pitch_name
 from melody.signatures import Tempo
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Mask
+from melody.tokens.inputs.outline import Outline
 
 MAX_PROMPT = 50_000  # notes
 
@@ -68,9 +71,18 @@ def continuations(
         prompt = Prompt(source, music)
     except VocabularyError as error:
         raise _with_advice(error, music) from error
-    start = prompt.start(limits.bars, source.rules(settings))
-    if limits.more_than_bars:
-        start.masks = start.masks.narrowed(limits_after(source.vocabulary, prompt, limits))
+    settings = settled(source, search, settings)
+
+    def begin(outline: Outline | None) -> Frontier:
+        start = prompt.start(limits.bars, source.rules(settings), outline)
+        if constraints:
+            start.masks = start.masks.narrowed(constraints)
+        return start
+
+    starts = Starts(begin, prompt.outlines, settings, limits.bars, prompt.begun)
+    limits = replace(limits, bars=starts.bars)
+    prompt.start(limits.bars)  # where limits are seen from
+    constraints = limits_after(source.vocabulary, prompt, limits) if limits.more_than_bars else []
     most = source.most_events(settings, limits.bars)
 
     def piece_of(sample: Sample) -> tuple[Piece, int]:
@@ -79,7 +91,7 @@ def continuations(
 
     acceptance = Acceptance(source, search, settings, limits, piece_of)
     made = []
-    for number, tune in enumerate(sampled(source.decoder.at_any_pitch(), start, search, settings, most, acceptance.worth)):
+    for number, tune in enumerate(sampled(source.decoder.at_any_pitch(), starts, search, settings, most, acceptance.worth)):
         joined = prompt.joined(tune.rows, only_new, described(source, settings, number, limits, search), limits.key)
         remarks = (*joined.remarks, *broken_off(tune, most, settings, limits.bars))
         made.append(assessed(replace(joined, removed=tune.removed, remarks=remarks, seed=settings.seed), tune, acceptance))

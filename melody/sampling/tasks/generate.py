@@ -15,6 +15,7 @@ from melody.sampling.constraints.user import user_limits
 from melody.sampling.constraints.user.headers import with_headers
 from melody.sampling.decoder import Decoder, Frontier
 from melody.sampling.loaded import Source
+from melody.sampling.outlines.starts import Starts
 from melody.sampling.provenance import provenance
 from melody.sampling.result import Result
 from melody.sampling.search import Search
@@ -24,6 +25,7 @@ from melody.sampling.strategies.beam import Beam, check_no_chance
 from melody.sampling.strategies.rejection import Draws, Worth
 from melody.sampling.tasks.acceptance import Acceptance, has_ended
 from melody.tokens.grammar import Grammar
+from melody.tokens.inputs.outline import Outline
 
 _STREAMS = 64  # tunes sampled side by side
 _MASK_BYTES = 20_000_000
@@ -48,27 +50,47 @@ def new_tunes(source: Source, search: Search, limits: Limits, settings: Sampling
     SamplingError
         If the limits cannot be kept.
     """
-    samples, acceptance = new_samples(source, search, limits, settings), _acceptance(source, search, limits, settings)
+    settings = settled(source, search, settings)
+    starts, limits = _starts(source, limits, settings)
+    acceptance = _acceptance(source, search, limits, settings, starts)
+    samples = _sampled(source, acceptance, starts)
     return (_tune(source, tune, number, acceptance) for number, tune in enumerate(samples))
 
 
 def new_samples(source: Source, search: Search, limits: Limits, settings: SamplingSettings) -> Iterable[Sample]:
     """The events of new tunes; see `new_tunes`."""
-    grammar = Grammar(source.vocabulary, 1, bars=limits.bars, count_pickup=False)
+    settings = settled(source, search, settings)
+    starts, limits = _starts(source, limits, settings)
+    return _sampled(source, _acceptance(source, search, limits, settings, starts), starts)
+
+
+def _starts(source: Source, limits: Limits, settings: SamplingSettings) -> tuple[Starts, Limits]:
+    """Where new tunes begin, and the limits with the bars of their form."""
+
+    def begin(outline: Outline | None) -> Frontier:
+        return source.decoder.begin(masks.take(np.zeros(1, np.int64)), outline)
+
+    starts = Starts(begin, source.outlines, settings, limits.bars)
+    limits = replace(limits, bars=starts.bars)
     constraints = source.rules(settings)
     if limits.more_than_bars:
         check(limits, source.vocabulary)
         constraints += user_limits(source.vocabulary, limits)
-    start = source.decoder.begin(Masks(grammar, constraints))
-    worth = _acceptance(source, search, limits, settings).worth
-    return sampled(source.decoder, start, search, settings, source.most_events(settings, limits.bars), worth)
+    masks = Masks(Grammar(source.vocabulary, 1, bars=limits.bars, count_pickup=False), constraints)
+    return starts, limits
 
 
-def _acceptance(source: Source, search: Search, limits: Limits, settings: SamplingSettings) -> Acceptance:
+def _sampled(source: Source, acceptance: Acceptance, starts: Starts) -> Iterable[Sample]:
+    search, settings = acceptance.search, acceptance.settings
+    most = source.most_events(settings, acceptance.limits.bars)
+    return sampled(source.decoder, starts, search, settings, most, acceptance.worth)
+
+
+def _acceptance(source: Source, search: Search, limits: Limits, settings: SamplingSettings, starts: Starts) -> Acceptance:
     def piece_of(sample: Sample) -> tuple[Piece, int]:
         return with_headers(source.vocabulary.decode(sample.rows), limits), 0
 
-    return Acceptance(source, search, settings, limits, piece_of, as_new=True)
+    return Acceptance(source, search, settings, limits, piece_of, starts.outline, as_new=True)
 
 
 def _tune(source: Source, sample: Sample, number: int, acceptance: Acceptance) -> Result:
@@ -81,9 +103,22 @@ def _tune(source: Source, sample: Sample, number: int, acceptance: Acceptance) -
     return assessed(made, sample, acceptance)
 
 
+def settled(source: Source, search: Search, settings: SamplingSettings) -> SamplingSettings:
+    """The settings with the model's own temperatures where none is given.
+
+    Raises
+    ------
+    SamplingError
+        If something is to be drawn by chance in a search without any.
+    """
+    if search.beam is not None:
+        check_no_chance(settings)
+    return settings.settled(source.file.training)
+
+
 def sampled(
     decoder: Decoder,
-    start: Frontier,
+    starts: Starts,
     search: Search,
     settings: SamplingSettings,
     most: int,
@@ -94,10 +129,9 @@ def sampled(
     One that is not worth 1 is drawn again, a few times, and the best one taken.
     """
     if search.beam is not None:
-        check_no_chance(settings)
-        return [Beam(decoder, start, search.beam, most).run()]
-    streams = Streams(decoder, start, settings, most, weigh=search.ranks)
-    at_once = min(max(_MASK_BYTES // start.masks.entries, 1), _STREAMS)  # as many as there is memory for their masks
+        return [Beam(decoder, starts(0), search.beam, most).run()]
+    streams = Streams(decoder, starts, settings, most, weigh=search.ranks)
+    at_once = min(max(_MASK_BYTES // starts(0).masks.entries, 1), _STREAMS)  # as many as there is memory for their masks
     return Draws(streams, search.num_samples, at_once, worth).each()
 
 

@@ -98,6 +98,7 @@ def harmonize(
     if not 1 <= candidates <= 1000:
         raise SamplingError(f"{candidates:,} candidates were asked for; ask for 1 to 1,000")
     settings = settings or SamplingSettings(temperature=VOICES_TEMPERATURE)
+    settings = settings.settled(source.file.training)
     limits, ranges = limits or Limits(), range_of or {}
     refuse(limits, _OF_THE_MELODY)
     setting = _Setting(source, melody, key)

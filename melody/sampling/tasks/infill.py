@@ -111,7 +111,7 @@ def vary(
     """
     limits = limits or Limits()
     gap = _Gap(source, piece, first_bar, last_bar, part, limits)
-    how, settings = how or VarySettings(), settings or SamplingSettings()
+    how, settings = how or VarySettings(), (settings or SamplingSettings()).settled(source.file.training)
     made = []
     for number in range(count):
         description = f"candidates={how.candidates} rounds={how.rounds}, bars {first_bar}-{last_bar} rewritten"

@@ -8,11 +8,8 @@ one, else of the vocabulary's grid. A note that a player feeds in becomes the ne
 model reads it and goes on from there. Fed notes are not yielded: the player has them.
 
 Nothing is ever taken back: the stream stands at a tick, and whatever comes, comes at that tick or later. To play along, ask
-for notes `until` the tick at which the player is; what the model had in mind from there on is not part of the music yet and
-gives way.
-
-The work for one event does not grow with the length of the music but for a search in a sorted list, so that the time for a
-note is bounded (`scripts/benchmark_live.py`).
+for notes `until` the tick at which the player is; what the model had in mind from there on is no music yet and gives way.
+The time for a note is bounded (`scripts/benchmark_live.py`): it does not grow with the music but for a search in a list.
 """
 
 from __future__ import annotations
@@ -38,12 +35,14 @@ from melody.sampling.constraints.user import user_limits
 from melody.sampling.constraints.user.headers import with_headers
 from melody.sampling.decoder import Frontier
 from melody.sampling.loaded import Source
+from melody.sampling.outlines.starts import Starts
 from melody.sampling.prompt import Prompt
 from melody.sampling.settings import SamplingSettings
 from melody.sampling.tasks.continuation import limits_after
 from melody.sampling.tasks.limited import refuse
 from melody.threads import one_thread
 from melody.tokens.grammar import Grammar, Mask
+from melody.tokens.inputs.outline import Outline
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows
 
@@ -112,7 +111,7 @@ class Stream(Iterator[Note]):
             raise SamplingError("the prompt holds no notes; give one with at least one note, or none at all")
         self._source, self._vocabulary = source, source.vocabulary
         self._decoder = source.decoder if prompt is None else source.decoder.at_any_pitch()
-        self.settings = settings
+        self._asked, self.settings = settings, settings.settled(source.file.training)
         self._random = np.random.default_rng([settings.seed, 0])
         self._prompt = None if prompt is None else Prompt(source, prompt)
         self._steering = Steering.nothing(self._vocabulary)
@@ -128,10 +127,17 @@ class Stream(Iterator[Note]):
 
     def _beginning(self) -> Frontier:
         """Where the stream begins; what it keeps to is set up there, but for key, scale and range, which are steered."""
+        begun = None if self._prompt is None else self._prompt.begun
+        outlines = (self._prompt or self._source).outlines
+        starts = Starts(self._starting, outlines, self.settings, self._limits.bars, begun)
+        self._limits = replace(self._limits, bars=starts.bars)
+        return self._starting(None) if self._steering.endless else starts(0)
+
+    def _starting(self, outline: Outline | None) -> Frontier:
         limits, live, rules = self._limits, Live(self._steering), self._source.rules(self.settings)
         fixed = replace(limits, key=None, scale=None, range=None)
         if self._prompt is not None:
-            start = self._prompt.start(limits.bars, [live, *rules])
+            start = self._prompt.start(limits.bars, [live, *rules], outline)
             if fixed != Limits():
                 limits_after(self._vocabulary, self._prompt, limits)  # refuses what cannot be kept together
                 start.masks = start.masks.narrowed(limits_after(self._vocabulary, self._prompt, fixed))
@@ -141,7 +147,7 @@ class Stream(Iterator[Note]):
             check(limits, self._vocabulary)
             constraints += user_limits(self._vocabulary, fixed)
         grammar = Grammar(self._vocabulary, 1, bars=limits.bars, count_pickup=False)
-        return self._decoder.begin(Masks(grammar, constraints))
+        return self._decoder.begin(Masks(grammar, constraints), outline)
 
     # Listening
 
@@ -300,7 +306,7 @@ class Stream(Iterator[Note]):
         SamplingError
             If one of them makes no sense, leaves no note, or no part would be left to play.
         """
-        settings = self.settings if temperature is None else replace(self.settings, temperature=temperature)
+        settings = self.settings if temperature is None else replace(self._asked, temperature=temperature)
         allowed, quiet = self._steering.pitches, self._steering.silent
         if (key, scale, range) != (None, None, None):
             limits = Limits.parse(key=key or None, scale=scale or None, range=range or None)

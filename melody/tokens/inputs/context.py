@@ -8,6 +8,7 @@ One piece alone is kept as plain numbers (`one_piece`), several as arrays (`seve
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from melody.piece import Ints
 from melody.tokens.inputs.one_piece import OnePiece
+from melody.tokens.inputs.outline import Outline
 from melody.tokens.inputs.schema import FIRST_PLACE, condition_sizes, feature_sizes, parts_described
 from melody.tokens.inputs.several_pieces import Pieces
 from melody.tokens.vocabulary import END, KIND, TIME, Rows, Vocabulary
@@ -29,11 +31,15 @@ class Contexts:
         Of the events.
     streams
         How many pieces.
+    outlines
+        The outline of each, None where it has none; None if none has one.
     """
 
-    def __init__(self, vocabulary: Vocabulary, streams: int) -> None:
+    def __init__(self, vocabulary: Vocabulary, streams: int, outlines: Sequence[Outline | None] | None = None) -> None:
         self.vocabulary, self._num_features = vocabulary, len(feature_sizes(vocabulary))
-        self._pieces: OnePiece | Pieces = OnePiece(vocabulary) if streams == 1 else Pieces(vocabulary, streams)
+        self._pieces: OnePiece | Pieces
+        outlines = [None] * streams if outlines is None else outlines
+        self._pieces = OnePiece(vocabulary, outlines[0]) if streams == 1 else Pieces(vocabulary, outlines)
 
     def __len__(self) -> int:
         return 1 if isinstance(self._pieces, OnePiece) else len(self._pieces)

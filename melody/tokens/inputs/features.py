@@ -6,53 +6,84 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from melody.piece import Ints
-from melody.signatures import Key, TimeSignature
+from melody.signatures import Key
 from melody.tokens.inputs import schema
 from melody.tokens.inputs.matches import matches
+from melody.tokens.inputs.outline import READ, Outline, outline_in
 from melody.tokens.inputs.schema import (
-    BEGUN,
     CONDITIONS,
-    ENDING,
     FEATURES,
     FIFTH_AGAIN,
     LOOKBACKS,
     LOOKED_AT,
     MAX_INTERVAL,
     OCTAVE_AGAIN,
+    OUTLINED,
+    OUTLINED_NEXT,
     PHASES,
     SECTIONS,
-    SILENT,
-    SOUNDING,
     TOGETHER,
     Meaning,
 )
-from melody.tokens.usage import FIRST_PART, KEY, METRE
-from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
+from melody.tokens.inputs.whole_piece import LastNotes, WholePiece
+from melody.tokens.usage import FIRST_PART, KEY
+from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
 
-HELD = 1 << 62  # the end of a note of implied duration that still sounds
+OUTLINE: tuple[Meaning, ...] = (("bars left",), ("bar",), ("next bar",), ("pick-up",))  # as they stand in `InBar`
 FIFTH = 7  # semitones
 Computed = Mapping[Meaning, Ints]  # by the name of a row: (events,), or where each part has one (parts, events)
 
 
-def context(vocabulary: Vocabulary, rows: Rows) -> Ints:
-    """The features, then the conditions of each event, (events, features + conditions); of END there is only the match."""
-    going = rows[:-1] if len(rows) and rows[-1, TIME] == END else rows
+def context(vocabulary: Vocabulary, rows: Rows, outline: Outline | None = None) -> Ints:
+    """The features, then the conditions of each event, (events, features + conditions); of END there is only the match.
+
+    Parameters
+    ----------
+    vocabulary, rows
+        The events, (events, 5).
+    outline
+        Of the piece; None for a model that is to know nothing of it.
+    """
+    going = _without_end(rows)
     where = schema.spans(FEATURES, vocabulary), schema.spans(CONDITIONS, vocabulary)
     widths = [max(span.stop for span in spans.values()) for spans in where]
     table = np.zeros((sum(widths), len(rows)), np.int64)  # (columns, events): columns are written one after the other
     if len(going):
-        events = _Events(vocabulary, going)
+        events = WholePiece(vocabulary, going, outline)
         features = _features(events)
         _fill(table[: widths[0]], where[0], features)
         _fill(table[widths[0] :], where[1], _conditions(events, features, len(rows)))
     return np.ascontiguousarray(table.T)
+
+
+def outline_of(vocabulary: Vocabulary, rows: Rows) -> Outline | None:
+    """The outline of a whole piece, (events, 5); None if it has none, see `Outline.of`."""
+    events = WholePiece(vocabulary, _without_end(rows))
+    if not len(events.rows):
+        return None
+    metre = events.metre
+    bar, place = np.divmod(events.tick - metre.start, metre.bar_ticks)
+    return Outline.of(vocabulary, events.rows, events.tick, metre.bars_before + bar, place, metre.bar_ticks)
+
+
+def before_first(vocabulary: Vocabulary, outline: Outline | None) -> Ints:
+    """The features before the first event, (features,): zeros, but what the outline says."""
+    found = np.zeros(len(schema.feature_sizes(vocabulary)), np.int64)
+    spans = schema.spans(FEATURES, vocabulary)
+    if outline is not None:
+        for name, value in zip(OUTLINE, outline_in(outline, -int(outline.has_pickup))):
+            found[spans[name]] = value
+    return found
+
+
+def _without_end(rows: Rows) -> Rows:
+    return rows[:-1] if len(rows) and rows[-1, TIME] == END else rows
 
 
 def _fill(table: Ints, spans: Mapping[Meaning, slice], computed: Computed) -> None:
@@ -62,131 +93,22 @@ def _fill(table: Ints, spans: Mapping[Meaning, slice], computed: Computed) -> No
         table[span, : values.shape[-1]] = values
 
 
-class _Events:
-    """The events of a piece without END, and what several features need of them, (events,) each."""
-
-    def __init__(self, vocabulary: Vocabulary, rows: Rows) -> None:
-        self.vocabulary, self.rows = vocabulary, rows
-        self.number = np.arange(len(rows))
-        self.tick = np.cumsum(np.array(vocabulary.shifts)[rows[:, TIME] - 1])
-        self.kind = rows[:, KIND]
-        self.is_note = vocabulary.is_note(rows)
-        self.is_pitched = np.append(np.zeros(FIRST_PART, bool), ~vocabulary.drums)[self.kind]
-        self.pitch = np.where(self.is_note, rows[:, VALUE] - vocabulary.first_pitch + 1, 0)  # + 1, 0 for what is no note
-        self.ticks = np.array(vocabulary.durations or (0,))[rows[:, DURATION]]
-
-    @cached_property
-    def metre(self) -> _Metre:
-        """The time signature in force."""
-        return _Metre.of(self)
-
-    @cached_property
-    def parts(self) -> list[_Part]:
-        """The last note of every part."""
-        return [_Part.of(self, part) for part in range(len(self.vocabulary.parts))]
-
-    @property
-    def described(self) -> list[_Part]:
-        """The parts that have columns of their own."""
-        return self.parts[: schema.parts_described(self.vocabulary)]
-
-
-class _Metre(NamedTuple):
-    """For each event the time signature in force: its number, where it began, its bar's ticks, the bars before it."""
-
-    number: Ints
-    start: Ints
-    bar_ticks: Ints
-    bars_before: Ints
-
-    @classmethod
-    def of(cls, events: _Events) -> _Metre:
-        grid, signatures = events.vocabulary.ticks_per_quarter, events.vocabulary.time_signatures
-        lengths = np.array([TimeSignature(0, *signature).bar_ticks(grid) for signature in signatures])
-        changes = np.flatnonzero(events.kind == METRE)
-        number = np.concatenate([[0], events.rows[changes, VALUE]])
-        start = np.concatenate([[0], events.tick[changes]])
-        bars = np.concatenate([[0], np.cumsum(np.diff(start) // lengths[number[:-1]])])
-        at = np.searchsorted(changes, events.number, side="right")
-        return cls(number[at], start[at], lengths[number[at]], bars[at])
-
-
-class _Part(NamedTuple):
-    """The last note of a part at each event, that event included, and before it.
-
-    Parameters
-    ----------
-    is_own
-        Which events are the part's.
-    pitch, onset, end
-        Of the last note; the pitch + 1, 0 if there is none.
-    moved_from
-        The pitch + 1 that the part left with that note, of a line; 0 if it rested before.
-    is_implied
-        Whether the part's durations are implied.
-    """
-
-    is_own: NDArray[np.bool_]
-    pitch: Ints
-    onset: Ints
-    end: Ints
-    moved_from: Ints
-    is_implied: bool
-
-    @classmethod
-    def of(cls, events: _Events, part: int) -> _Part:
-        is_own, tick, is_implied = events.kind == FIRST_PART + part, events.tick, events.vocabulary.implied_duration[part]
-        last = np.maximum.accumulate(np.where(is_own & events.is_note, events.number, -1))
-        end = tick[last] + events.ticks[last]
-        if is_implied:
-            rest = np.maximum.accumulate(np.where(is_own & ~events.is_note, events.number, -1))
-            end = np.where(rest > last, tick[rest], HELD)
-        pitch = np.where(last >= 0, events.pitch[last], 0)
-        moved_from = np.zeros_like(tick)
-        notes = np.flatnonzero(is_own & events.is_note)
-        if events.vocabulary.lines[part] and len(notes):
-            moved_from[notes[1:]] = np.where(end[notes[1:] - 1] == HELD, events.pitch[notes[:-1]], 0)
-            moved_from = np.where(last >= 0, moved_from[last], 0)
-        return cls(is_own, pitch, tick[last], end, moved_from, is_implied)
-
-    def before(self) -> _Part:
-        """The same before each event."""
-        columns = (self.pitch, self.onset, self.end, self.moved_from)
-        pitch, onset, end, moved_from = (np.concatenate([[0], column[:-1]]) for column in columns)
-        return self._replace(pitch=pitch, onset=onset, end=end, moved_from=moved_from)
-
-    def left(self, events: _Events) -> Ints:
-        """How long the note still sounds, of an implied duration how long it has sounded."""
-        lasting = events.tick - self.onset if self.is_implied else self.end - events.tick
-        return np.where((self.pitch > 0) & (self.end > events.tick), _as_time(events.vocabulary, lasting), 0)
-
-    def status(self, tick: Ints) -> Ints:
-        """Whether the note sounds at a tick."""
-        sounds = np.where(self.onset < tick, SOUNDING, BEGUN)
-        known = np.where(self.end > tick, sounds, np.where(self.end == tick, ENDING, SILENT))
-        return np.where(self.pitch > 0, known, SILENT)
-
-    def age(self, events: _Events) -> Ints:
-        """How long it has sounded."""
-        sounds = (self.pitch > 0) & (self.end > events.tick)
-        return np.where(sounds, _as_time(events.vocabulary, events.tick - self.onset), 0)
-
-
-def _features(events: _Events) -> Computed:
+def _features(events: WholePiece) -> Computed:
     """All features, by name."""
     pitches = _stacked(events, [part.pitch for part in events.described])
     return {
         **_place(events),
         **_harmony(events),
+        **dict(zip(OUTLINE, events.of_outline)),
         **_lookbacks(events),
-        **_match(events),
+        **_repeated(events),
         ("left",): _stacked(events, [part.left(events) for part in events.described]),
         ("pitch",): pitches,
         ("distance",): _distances(events, events.pitch, pitches),
     }
 
 
-def _conditions(events: _Events, features: Computed, count: int) -> Computed:
+def _conditions(events: WholePiece, features: Computed, count: int) -> Computed:
     """All conditions, by name, but of END, the last of `count` events, only what is being repeated."""
     before = [part.before() for part in events.parts]
     described = before[: len(events.described)]
@@ -209,7 +131,7 @@ def _conditions(events: _Events, features: Computed, count: int) -> Computed:
     }
 
 
-def _against(events: _Events, before: Sequence[_Part]) -> Ints:
+def _against(events: WholePiece, before: Sequence[LastNotes]) -> Ints:
     """How each part stands to the note of each event, (parts, events)."""
     lines = events.vocabulary.lines
     own = np.zeros(len(events.rows), np.int64)  # what the event's part sounds until then, + 1
@@ -252,26 +174,25 @@ def _later(column: Ints, count: int) -> Ints:
     return np.concatenate([[0], column])[:count]
 
 
-def _stacked(events: _Events, columns: Sequence[Ints]) -> Ints:
+def _stacked(events: WholePiece, columns: Sequence[Ints]) -> Ints:
     """A column for each part, (parts, events), however few there are."""
     return np.stack(columns) if columns else np.zeros((0, len(events.rows)), np.int64)
 
 
-def _place(events: _Events) -> Computed:
+def _place(events: WholePiece) -> Computed:
     """Where events stand in the bar and the piece."""
     metre, vocabulary = events.metre, events.vocabulary
-    bars, position = np.divmod(events.tick - metre.start, metre.bar_ticks)
-    bar = metre.bars_before + bars
+    position = (events.tick - metre.start) % metre.bar_ticks
     return {
         ("position",): np.minimum(position, vocabulary.longest_bar - 1),
         ("beat",): position % vocabulary.ticks_per_quarter,
-        ("phase",): bar % PHASES,
-        ("section",): np.minimum(bar // PHASES, SECTIONS - 1),
+        ("phase",): events.bar % PHASES,
+        ("section",): np.clip(events.bar // PHASES, 0, SECTIONS - 1),
         ("metre",): metre.number,
     }
 
 
-def _harmony(events: _Events) -> Computed:
+def _harmony(events: WholePiece) -> Computed:
     """Interval, key and degree."""
     last = np.maximum.accumulate(np.where(events.kind == KEY, events.number, -1))
     first = events.vocabulary.value_starts[KEY]
@@ -279,7 +200,7 @@ def _harmony(events: _Events) -> Computed:
     return {("interval",): _intervals(events), ("key",): key, ("degree",): _degrees(events, key)}
 
 
-def _intervals(events: _Events) -> Ints:
+def _intervals(events: WholePiece) -> Ints:
     interval = np.zeros(len(events.rows), np.int64)
     for kind in range(FIRST_PART, events.vocabulary.sizes[KIND]):
         notes = np.flatnonzero((events.kind == kind) & events.is_note)
@@ -288,7 +209,7 @@ def _intervals(events: _Events) -> Ints:
     return interval
 
 
-def _degrees(events: _Events, key: Ints) -> Ints:
+def _degrees(events: WholePiece, key: Ints) -> Ints:
     vocabulary = events.vocabulary
     tonics = np.array([0, *(Key(0, *each).tonic for each in vocabulary.keys)])
     minor = np.array([0, *(12 * (mode == "minor") for _, mode in vocabulary.keys)])
@@ -297,7 +218,7 @@ def _degrees(events: _Events, key: Ints) -> Ints:
     return np.where(known, 1 + (pitch - tonics[key]) % 12 + minor[key], 0)
 
 
-def _lookbacks(events: _Events) -> Computed:
+def _lookbacks(events: WholePiece) -> Computed:
     """The events that came next some bars ago."""
     found: dict[Meaning, Ints] = {}
     order = sort_key(events.vocabulary, events.tick, events.kind, events.rows[:, VALUE])
@@ -310,15 +231,57 @@ def _lookbacks(events: _Events) -> Computed:
     return found
 
 
-def _match(events: _Events) -> Computed:
-    """Length, times and the five tokens of the match after each event."""
+def _repeated(events: WholePiece) -> Computed:
+    """What is being repeated after each event: by the outline, or else by the last events; length, times, five tokens."""
     length, times, place = matches(code_of(events.vocabulary, *events.rows.T[:VELOCITY]))
     followed = np.where(length > 0, events.rows.T.take(place, axis=1) + 1, 0)  # (fields, events)
+    if events.outline is not None:
+        outlined, tokens_there = _outlined(events)
+        length, times = np.where(outlined > 0, outlined, length), np.where(outlined > 0, 0, times)
+        followed = np.where(outlined > 0, tokens_there, followed)
     tokens: dict[Meaning, Ints] = {("repeated", name): column for name, column in zip(FIELDS, followed)}
     return {("length",): length, ("times",): times, **tokens}
 
 
-def _distances(events: _Events, pitch: Ints, others: Ints) -> Ints:
+def _outlined(events: WholePiece) -> tuple[Ints, Ints]:
+    """Where the outline says what comes next: `OUTLINED` or `OUTLINED_NEXT`, 0 elsewhere, and five tokens, each + 1.
+
+    While this bar returns, the event that comes next in the one that it repeats; when there is no more, or in the second
+    half of a new bar, the first event of the bar that the next one repeats. Only since the time signature in force began.
+    """
+    metre, tick = events.metre, events.tick
+    bar_ticks, start = metre.bar_ticks, tick - (tick - metre.start) % metre.bar_ticks
+    source, next_source = events.of_outline[READ:]
+    order = sort_key(events.vocabulary, tick, events.kind, events.rows[:, VALUE])
+    back = (events.bar - source) * bar_ticks
+    here, here_shift = _after(events, order, order - back * stride(events.vocabulary), back)
+    is_here = (source >= 0) & (start - back >= metre.start) & (tick[here] < start - back + bar_ticks) & (here_shift > 0)
+    back = (events.bar + 1 - next_source) * bar_ticks
+    begin = start + bar_ticks - back
+    there, there_shift = _after(events, order, begin * stride(events.vocabulary) + first_note(events.vocabulary) - 1, back)
+    is_near = (source >= 0) | (2 * (start + bar_ticks - tick) <= bar_ticks)
+    is_there = ~is_here & (next_source >= 0) & is_near & (begin >= metre.start) & (there_shift > 0)
+    is_there &= tick[there] < begin + bar_ticks
+    tokens = 1 + np.where(is_here, events.rows[here].T, events.rows[there].T)
+    tokens[TIME] = 1 + np.where(is_here, here_shift, there_shift)
+    return OUTLINED * is_here + OUTLINED_NEXT * is_there, tokens
+
+
+def _after(events: WholePiece, order: Ints, key: Ints, back: Ints) -> tuple[Ints, Ints]:
+    """The first event behind a key, and the time token that leads there so many ticks later; 0 where there is none."""
+    after = np.searchsorted(order, key, side="right")
+    found = np.minimum(after, events.number)
+    return found, time_tokens(events.vocabulary, events.tick[found] + back - events.tick) * (after <= events.number)
+
+
+def time_tokens(vocabulary: Vocabulary, ticks: Ints) -> Ints:
+    """The tokens of exactly these times; 0 where there is none."""
+    shifts = np.array(vocabulary.shifts)
+    number = np.minimum(np.searchsorted(shifts, ticks), len(shifts) - 1)
+    return np.where(shifts[number] == ticks, 1 + number, 0)
+
+
+def _distances(events: WholePiece, pitch: Ints, others: Ints) -> Ints:
     """From a pitch + 1 of each event to those of the parts as intervals, 0 where there is none, (parts, events)."""
     pitched = ~events.vocabulary.drums[: len(others)]
     known = (others > 0) & pitched[:, None] & ((pitch > 0) & events.is_pitched)
@@ -332,14 +295,14 @@ def code_of(vocabulary: Vocabulary, time: Any, kind: Any, value: Any, duration: 
     return ((time * kinds + kind) * values + value) * durations + duration
 
 
-def _as_time(vocabulary: Vocabulary, ticks: Ints) -> Ints:
-    """1 + number of the shift that is not shorter, the last one if there is none."""
-    return 1 + np.minimum(np.searchsorted(vocabulary.shifts, ticks), len(vocabulary.shifts) - 1)
-
-
 def stride(vocabulary: Vocabulary) -> int:
     """How far apart the sort keys of events one tick apart are, at least."""
     return vocabulary.sizes[KIND] * vocabulary.sizes[VALUE]
+
+
+def first_note(vocabulary: Vocabulary) -> int:
+    """The lowest sort key of a part's event at tick 0: metre, tempo and key come before."""
+    return FIRST_PART * vocabulary.sizes[VALUE]
 
 
 def sort_key(vocabulary: Vocabulary, tick: Ints, kind: Ints, value: Ints) -> Ints:

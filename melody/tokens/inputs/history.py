@@ -41,8 +41,8 @@ class History:
     _per_stream: ClassVar[tuple[str, ...]] = ("_count", "_keys", "_codes", "_runs", "_tokens")
 
     def __init__(self, vocabulary: Vocabulary, streams: int) -> None:
-        self._vocabulary, self._stride = vocabulary, stride(vocabulary)
-        self._span = (MAX_TICK + 1) * self._stride
+        self._vocabulary, self.stride = vocabulary, stride(vocabulary)
+        self._span = (MAX_TICK + 1) * self.stride
         # A number for an event that counts as the same in a match, and its order within a tick, both sums of its tokens.
         of_code = code_of(vocabulary, *np.eye(len(FIELDS), dtype=np.int64)[:VELOCITY])
         self._weights = np.stack([of_code, [0, vocabulary.sizes[VALUE], 1, 0, 0]], axis=1)
@@ -79,7 +79,7 @@ class History:
         code, order = (rows @ self._weights).T
         used = slice(self._used)
         self._runs[:, used] = extended(self._runs[:, used], self._codes[:, used], code.astype(self._codes.dtype))
-        self._last_key = ticks * self._stride + order + self._offset
+        self._last_key = ticks * self.stride + order + self._offset
         place = self._first + self._count
         self._codes.reshape(-1)[place], self._keys.reshape(-1)[place] = code, self._last_key
         self._tokens.reshape(-1, len(FIELDS))[place] = rows + 1
@@ -92,7 +92,7 @@ class History:
         self._reserve(2 * len(rows))
         end = 1 + len(rows)
         code, order = (rows @ self._weights).T
-        keys = np.cumsum(np.array(self._vocabulary.shifts)[rows[:, TIME] - 1]) * self._stride + order
+        keys = np.cumsum(np.array(self._vocabulary.shifts)[rows[:, TIME] - 1]) * self.stride + order
         self._codes[0, 1:end], self._keys[0, 1:end], self._tokens[0, 1:end] = code, keys, rows + 1
         for at in range(max(end - LENGTHS[-1], 1), end):
             self._runs[:, :at] = extended(self._runs[:, :at], self._codes[:, :at], self._codes[:, at])
@@ -104,9 +104,27 @@ class History:
         Next is the first that is later than the last event would be there, by its tick, kind and value. Zeros where that is
         before the beginning.
         """
-        keys = np.maximum(self._last_key[:, None] - ticks * self._stride, self._offset[:, None] - 1)
+        keys = np.maximum(self._last_key[:, None] - ticks * self.stride, self._offset[:, None] - 1)
         at = np.searchsorted(self._keys.reshape(-1), keys, side="right")
         return np.asarray(self._tokens.reshape(-1, len(FIELDS))[at])
+
+    @property
+    def last(self) -> Ints:
+        """Sort key of the last event of each piece, (streams,)."""
+        key: Ints = self._last_key - self._offset
+        return key
+
+    def behind(self, keys: Ints) -> tuple[Ints, Ints]:
+        """The first event behind a sort key in each piece, (streams,): its tokens, each + 1, (streams, 5), and its tick.
+
+        Where there is none, the tick is later than any.
+        """
+        at = np.searchsorted(self._keys.reshape(-1), np.maximum(keys, -1) + self._offset, side="right")
+        at = np.maximum(at, self._first + 1)
+        known = at < self._first + self._count
+        place = np.where(known, at, self._first)
+        tick = np.where(known, (self._keys.reshape(-1)[place] - self._offset) // self.stride, MAX_TICK + 1)
+        return self._tokens.reshape(-1, len(FIELDS))[place].astype(np.int64), tick
 
     def match(self) -> tuple[Match, NDArray[np.unsignedinteger]]:
         """What is being repeated, (streams,) each, and the tokens that followed there, each + 1, (streams, 5), or zeros."""

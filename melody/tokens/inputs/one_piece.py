@@ -7,11 +7,13 @@ fifth of the time of `melody.tokens.inputs.several_pieces`.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from copy import copy
 
 from melody.signatures import Key, TimeSignature
-from melody.tokens.inputs.features import FIFTH, HELD, code_of, stride
+from melody.tokens.inputs.features import FIFTH, code_of, first_note, stride
 from melody.tokens.inputs.matches import Matcher
+from melody.tokens.inputs.outline import READ, Outline, is_pickup, outline_in
 from melody.tokens.inputs.schema import (
     APART,
     BEGUN,
@@ -21,6 +23,8 @@ from melody.tokens.inputs.schema import (
     LOOKED_AT,
     MAX_INTERVAL,
     OCTAVE_AGAIN,
+    OUTLINED,
+    OUTLINED_NEXT,
     PHASES,
     SECTIONS,
     SILENT,
@@ -28,12 +32,20 @@ from melody.tokens.inputs.schema import (
     TOGETHER,
     parts_described,
 )
+from melody.tokens.inputs.whole_piece import HELD
 from melody.tokens.usage import FIRST_PART, KEY, METRE
 from melody.tokens.vocabulary import FIELDS, KIND, VALUE, VELOCITY, Vocabulary
 
 
 class OnePiece:
     """What has come so far in one piece.
+
+    Parameters
+    ----------
+    vocabulary
+        Of the events.
+    outline
+        Of the piece, if it has one.
 
     Attributes
     ----------
@@ -49,14 +61,16 @@ class OnePiece:
         The events.
     """
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, vocabulary: Vocabulary, outline: Outline | None = None) -> None:
+        self.outline = outline
+        self.has_pickup: bool | None = None  # known when the first note has come
         self.tick = 0
         self.bar_start = 0  # where the time signature in force began
         self.bars_before = 0
         self.metre = 0
         self.key = 0  # 1 + number of the key in force
         self._vocabulary = vocabulary
-        self._stride = stride(vocabulary)
+        self._stride, self._first_note = stride(vocabulary), first_note(vocabulary)
         self._bar_lengths = [
             TimeSignature(0, *t).bar_ticks(vocabulary.ticks_per_quarter) for t in vocabulary.time_signatures
         ]
@@ -139,10 +153,15 @@ class OnePiece:
         self._keys.append((tick * self._vocabulary.sizes[KIND] + kind) * self._vocabulary.sizes[VALUE] + value)
         self.rows.append(row)
         bar = self.bar_ticks
-        number = self.bars_before + (tick - self.bar_start) // bar
-        features = [*self._place(tick), number % PHASES, min(number // PHASES, SECTIONS - 1), self.metre]
+        is_note = kind >= FIRST_PART and value >= self._vocabulary.first_pitch
+        if is_note and self.has_pickup is None:
+            self.has_pickup = is_pickup(tick, bar)
+        number = self.bar
+        section = min(max(number // PHASES, 0), SECTIONS - 1)
+        features = [*self._place(tick), number % PHASES, section, self.metre]
+        outlined = outline_in(self.outline, number)
         pitch = 0
-        if kind >= FIRST_PART and value >= self._vocabulary.first_pitch:
+        if is_note:
             pitch = value - self._vocabulary.first_pitch + 1
             features += [self._take_note(kind, value, duration), self.key, self._degree(kind, value)]
         else:
@@ -150,6 +169,7 @@ class OnePiece:
             if kind >= FIRST_PART:
                 onset, _, before = self.last[kind - FIRST_PART]
                 self.last[kind - FIRST_PART] = (onset, tick, before)
+        features += outlined[:READ]
         for bars in LOOKBACKS:
             if tick < bars * bar:
                 features += [0] * len(LOOKED_AT)
@@ -158,14 +178,55 @@ class OnePiece:
                 features += [token + 1 for token in back[:VELOCITY]]
         left = [self._left(part) for part in range(self._parts)]
         pitches = [last for _, _, last in self.last[: self._parts]]
-        return [*features, *left, *pitches, *self._take_match(row), *self._distances(kind, pitch)]
+        return [*features, *left, *pitches, *self._take_match(row, outlined), *self._distances(kind, pitch)]
 
-    def _take_match(self, row: tuple[int, ...]) -> list[int]:
+    @property
+    def bar(self) -> int:
+        """Number of the bar of the last event, from the first full one."""
+        has_pickup = self.has_pickup
+        if has_pickup is None:
+            has_pickup = self.outline is not None and self.outline.has_pickup
+        return self.bars_before + (self.tick - self.bar_start) // self.bar_ticks - has_pickup
+
+    def _take_match(self, row: tuple[int, ...], outlined: Sequence[int]) -> list[int]:
         """Length and times of what is being repeated, and the tokens that followed."""
         length, times, place = self._matcher.push(code_of(self._vocabulary, *row[:VELOCITY]))
         followed = self.rows[place] if length else (-1,) * len(FIELDS)
+        if (found := self._outlined(*outlined[READ:])) is not None:
+            length, times, followed = found[0], 0, found[1]
         self.match = [token + 1 for token in followed]
         return [length, times, *self.match]
+
+    def _outlined(self, source: int, next_source: int) -> tuple[int, tuple[int, ...]] | None:
+        """What the outline says comes next: `OUTLINED` or `OUTLINED_NEXT` and five tokens; see `features`."""
+        if source < 0 and next_source < 0:
+            return None
+        tick, bar, stride = self.tick, self.bar_ticks, self._stride
+        start = tick - (tick - self.bar_start) % bar
+        back = (self.bar - source) * bar
+        if source >= 0 and start - back >= self.bar_start:
+            event = self._after(self._keys[-1] - back * stride, start - back + bar, back)
+            if event is not None:
+                return OUTLINED, event
+        back = (self.bar + 1 - next_source) * bar
+        begin = start + bar - back
+        is_near = source >= 0 or 2 * (start + bar - tick) <= bar
+        if next_source >= 0 and is_near and begin >= self.bar_start:
+            event = self._after(begin * stride + self._first_note - 1, begin + bar, back)
+            if event is not None:
+                return OUTLINED_NEXT, event
+        return None
+
+    def _after(self, key: int, end: int, back: int) -> tuple[int, ...] | None:
+        """The first event behind a sort key and before a tick, that much later; None if there is none in the vocabulary."""
+        place = bisect_right(self._keys, key)
+        if place == len(self._keys) or self._keys[place] // self._stride >= end:
+            return None
+        ticks, shifts = self._keys[place] // self._stride + back - self.tick, self._vocabulary.shifts
+        number = bisect_left(shifts, ticks)
+        if number == len(shifts) or shifts[number] != ticks:
+            return None
+        return (1 + number, *self.rows[place][1:])
 
     def _take_note(self, kind: int, value: int, duration: int) -> int:
         """Remember a note as its part's last; gives its interval to the one before."""

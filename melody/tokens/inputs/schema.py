@@ -11,8 +11,7 @@ A row has a name, a sentence on what it is, what each of its values stands for, 
 transposed, and which heads read it. The rest follows from the rows: the order of the columns and their sizes, and so the
 shapes of the embedding and of the heads; transposition by table (`melody.dataset`); which weights a model keeps when it is
 adapted to another vocabulary (`melody.training.transfer`). `melody.tokens.inputs.features` computes the values of a whole
-piece, `one_piece` and `several_pieces` beside it event by event. A new feature is a row here and its computation in those
-three.
+piece, `one_piece` and `several_pieces` event by event. A new feature is a row here and its computation in those three.
 
 A *meaning* is a tuple: words that say what kind of thing a value stands for and, where things of that kind have an order, a
 number at its end. No two values of a column have the same meaning.
@@ -25,10 +24,10 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain
 from typing import Literal, NamedTuple
 
 from melody.tokens.inputs.matches import LENGTHS, TIMES
+from melody.tokens.inputs.outline import LEFT, NO_BAR
 from melody.tokens.usage import part_keys
 from melody.tokens.vocabulary import DURATION, FIELDS, KIND, TIME, VALUE, VELOCITY, Vocabulary
 
@@ -42,6 +41,7 @@ MAX_PARTS = 8  # with a column of their own
 MAX_RELATED = 4  # parts to which intervals are predicted
 SILENT, ENDING, SOUNDING, BEGUN = range(4)  # status of a part
 APART, TOGETHER, OCTAVE_AGAIN, FIFTH_AGAIN = range(4)  # how a part stands to the next note of another
+OUTLINED, OUTLINED_NEXT = len(LENGTHS) + 1, len(LENGTHS) + 2  # "lengths" of what the outline says is repeated
 
 Meaning = tuple[Hashable, ...]
 NONE: Meaning = ("none",)
@@ -169,7 +169,10 @@ def _event(name: str, about: str, fields: Sequence[int], *more: Hashable, of_hea
     )
 
 
-_REPEATED = "the event that followed the last time that the last events were played; see `melody.tokens.inputs.matches`"
+_REPEATED = (
+    "the event that followed the last time that the last events were played (`melody.tokens.inputs.matches`), or the one "
+    "that the outline says is repeated (`melody.tokens.inputs.outline`)"
+)
 
 FEATURES: tuple[Row, ...] = (
     Row(("position",), "ticks since the bar line, up to the longest bar", _TICK_OF_BAR),
@@ -178,10 +181,14 @@ FEATURES: tuple[Row, ...] = (
         "ticks since the bar's last quarter: holds in any metre, and where a pick-up hides the bars",
         _TICK_OF_QUARTER,
     ),
-    Row(("phase",), "number of the bar, modulo 8: most phrases are 2, 4 or 8 bars long", _numbered("phase", PHASES)),
+    Row(
+        ("phase",),
+        "number of the bar from the first full one, modulo 8: most phrases are 2, 4 or 8 bars long",
+        _numbered("phase", PHASES),
+    ),
     Row(
         ("section",),
-        "groups of 8 bars before, at most 15: a model that repeats itself must know when to end",
+        "groups of 8 such bars before, at most 15: a model that repeats itself must know when to end",
         _numbered("section", SECTIONS),
     ),
     Row(("metre",), "number of the time signature in force", _METRE),
@@ -192,6 +199,10 @@ FEATURES: tuple[Row, ...] = (
         "semitones above the tonic, 1 to 12, in minor 13 to 24, of a pitched note in a key",
         _numbered("degree", 24).or_none(),
     ),
+    Row(("bars left",), "of the outline, this one included, at most 33; 0 without", _numbered("bars left", LEFT).or_none()),
+    Row(("bar",), "what the outline says of this bar: 1 new, 2 returns; 3 it is over", _distinct("bar", NO_BAR).or_none()),
+    Row(("next bar",), "the same of the next bar", _distinct("next bar", NO_BAR).or_none()),
+    Row(("pick-up",), "whether the outline says that there is one: 1 no, 2 yes", _distinct("pick-up", 2).or_none()),
     # Music repeats itself at the distance of bars; this is the input of Magenta's Lookback RNN (Waite 2016).
     *(row for bars in LOOKBACKS for row in _event("lookback", f"the event that came next {bars} bars ago", LOOKED_AT, bars)),
     Row(
@@ -204,8 +215,8 @@ FEATURES: tuple[Row, ...] = (
     Row(("pitch",), "of the part's last note, + 1", _PITCH.or_none(), "pitch", each_part=True),
     Row(
         ("length",),
-        "how many events are being repeated: 4, 8, 16 or 32",
-        _numbered("length", len(LENGTHS) + 1),
+        "how many events are being repeated: 4, 8, 16 or 32; 5 where the outline says so of this bar, 6 of the next one",
+        _numbered("length", len(LENGTHS) + 3),
         is_match=True,
     ),
     Row(("times",), "how often they came before, at most 3", _numbered("times", TIMES), is_match=True),
@@ -304,21 +315,14 @@ def spans(table: Sequence[Row], vocabulary: Vocabulary) -> dict[Meaning, slice]:
     return found
 
 
-def _sizes(table: Sequence[Row], vocabulary: Vocabulary) -> tuple[int, ...]:
-    """Number of values of each column of a table."""
-    parts = parts_described(vocabulary)
-    sizes = ((row.values.size(vocabulary),) * (parts if row.each_part else 1) for row in table)
-    return tuple(chain.from_iterable(sizes))
-
-
 def feature_sizes(vocabulary: Vocabulary) -> tuple[int, ...]:
     """Number of values of each feature, in the order of their columns."""
-    return _sizes(FEATURES, vocabulary)
+    return tuple(column.row.values.size(vocabulary) for column in columns(FEATURES, vocabulary))
 
 
 def condition_sizes(vocabulary: Vocabulary) -> tuple[int, ...]:
     """Number of values of each condition, in the order of their columns."""
-    return _sizes(CONDITIONS, vocabulary)
+    return tuple(column.row.values.size(vocabulary) for column in columns(CONDITIONS, vocabulary))
 
 
 def columns(table: Sequence[Row], vocabulary: Vocabulary) -> list[Column]:

@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 from functools import cached_property, lru_cache
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from melody.piece import Ints
 from melody.signatures import Key, TimeSignature
-from melody.tokens.inputs.features import HELD, against
+from melody.tokens.inputs.features import against, first_note, time_tokens
 from melody.tokens.inputs.history import History
 from melody.tokens.inputs.one_piece import OnePiece
+from melody.tokens.inputs.outline import READ, Outline, Outlines
 from melody.tokens.inputs.schema import (
     ENDING,
     FEATURES,
     LOOKBACKS,
     LOOKED_AT,
     MAX_INTERVAL,
+    OUTLINED,
+    OUTLINED_NEXT,
     PHASES,
     SECTIONS,
     feature_sizes,
     parts_described,
 )
+from melody.tokens.inputs.whole_piece import HELD
 from melody.tokens.usage import FIRST_PART, KEY, METRE
-from melody.tokens.vocabulary import FIELDS, KIND, VALUE, Rows, Vocabulary
+from melody.tokens.vocabulary import FIELDS, KIND, TIME, VALUE, Rows, Vocabulary
 
 _NUMBERS = {row.name: number for number, row in enumerate(FEATURES)}  # of the columns, up to the first of each part
-POSITION, BEAT, PHASE, SECTION, METRE_IN_FORCE, INTERVAL, KEY_IN_FORCE, DEGREE, FIRST_LEFT = (
-    _NUMBERS[(name,)] for name in ("position", "beat", "phase", "section", "metre", "interval", "key", "degree", "left")
+POSITION, BEAT, PHASE, SECTION, METRE_IN_FORCE, INTERVAL, KEY_IN_FORCE, DEGREE, FIRST_OUTLINE, FIRST_LEFT = (
+    _NUMBERS[(name,)]
+    for name in ("position", "beat", "phase", "section", "metre", "interval", "key", "degree", "bars left", "left")
 )
-FIRST_LOOKBACK = DEGREE + 1
+FIRST_LOOKBACK = FIRST_OUTLINE + READ
 
 
 class Pieces:
@@ -41,8 +48,8 @@ class Pieces:
     ----------
     vocabulary
         Of the events.
-    streams
-        How many pieces.
+    outlines
+        The outline of each piece, None where it has none.
 
     Attributes
     ----------
@@ -73,10 +80,16 @@ class Pieces:
         "_bar_start",
         "_bars_before",
         "_bar_ticks",
+        "_has_pickup",
+        "_has_note",
     )
 
-    def __init__(self, vocabulary: Vocabulary, streams: int) -> None:
+    def __init__(self, vocabulary: Vocabulary, outlines: Sequence[Outline | None]) -> None:
+        streams = len(outlines)
         self.tables, shape = tables_of(vocabulary), (streams, vocabulary.sizes[KIND])
+        self._outlines = Outlines(outlines)
+        self._has_pickup = self._outlines.has_pickup.copy()  # as the outline says, until the first note has come
+        self._has_note = np.zeros(streams, bool)
         self.tick, self.metre, self.key = (np.zeros(streams, np.int64) for _ in range(3))
         self.onset, self.end, self.pitch = np.full(shape, -1), np.full(shape, -1), np.zeros(shape, np.int64)
         self.moved_from = np.zeros(shape, np.int64)
@@ -99,18 +112,59 @@ class Pieces:
         if np.logical_or.reduce(kind < FIRST_PART):
             self._take_changes(kind, value)
         bar, position = np.divmod(tick - self._bar_start, self._bar_ticks)
-        bar += self._bars_before
-        section, phase = np.divmod(bar, PHASES)
         pitch = tables.pitch_of[value]
+        if not self._has_note.all():
+            self._take_first_notes(pitch)
+        bar += self._bars_before - self._has_pickup
+        section, phase = np.divmod(bar, PHASES)
         before = self._take_notes(kind, pitch, duration)
         features[:, POSITION], features[:, BEAT], features[:, PHASE] = position, position % tables.beat, phase
-        features[:, SECTION], features[:, METRE_IN_FORCE] = np.minimum(section, SECTIONS - 1), self.metre
+        features[:, SECTION], features[:, METRE_IN_FORCE] = np.clip(section, 0, SECTIONS - 1), self.metre
         features[:, INTERVAL], features[:, KEY_IN_FORCE] = tables.interval[before, pitch], self.key
         features[:, DEGREE] = tables.degree[self.key, tables.pitched[kind], value]
         self._history.push(rows, tick)
+        match, followed = self._history.match()
+        self.match, length, times = followed.astype(np.int64), match.length, match.times
+        if self._outlines:
+            in_bar = self._outlines.in_bars(bar)
+            features[:, FIRST_OUTLINE:FIRST_LOOKBACK] = in_bar[:, :READ]
+            length, times = self._take_outlined(bar, in_bar, length, times)
         self._add_lookbacks(features[:, FIRST_LOOKBACK:FIRST_LEFT])
         self._add_parts(features[:, FIRST_LEFT:], kind, pitch)
+        first = FIRST_LEFT + 2 * tables.parts
+        features[:, first], features[:, first + 1] = length, times
+        features[:, first + 2 : first + 2 + len(FIELDS)] = self.match
         return features
+
+    def _take_first_notes(self, pitch: Ints) -> None:
+        """Whether pieces whose first note comes now begin with a pick-up."""
+        first = (pitch > 0) & ~self._has_note
+        twice, bar = 2 * self.tick, self._bar_ticks
+        self._has_pickup = np.where(first, (bar <= twice) & (twice < 2 * bar), self._has_pickup)
+        self._has_note = self._has_note | first
+
+    def _take_outlined(self, bar: Ints, in_bar: Ints, length: Ints, times: Ints) -> tuple[Ints, Ints]:
+        """Let the match be what the outlines say is repeated, as `melody.tokens.inputs.features`; gives length and times."""
+        source, next_source = in_bar[:, READ:].T
+        tick, bar_ticks, stride = self.tick, self._bar_ticks, self._history.stride
+        start = tick - (tick - self._bar_start) % bar_ticks
+        back = (bar - source) * bar_ticks
+        here, is_here = self._after(self._history.last - back * stride, start - back + bar_ticks, back)
+        is_here &= (source >= 0) & (start - back >= self._bar_start)
+        back = (bar + 1 - next_source) * bar_ticks
+        begin = start + bar_ticks - back
+        there, is_there = self._after(begin * stride + self.tables.first_note - 1, begin + bar_ticks, back)
+        is_there &= ~is_here & (next_source >= 0) & (begin >= self._bar_start)
+        is_there &= (source >= 0) | (2 * (start + bar_ticks - tick) <= bar_ticks)
+        outlined = OUTLINED * is_here + OUTLINED_NEXT * is_there
+        self.match = np.where(is_here[:, None], here, np.where(is_there[:, None], there, self.match))
+        return np.where(outlined > 0, outlined, length), np.where(outlined > 0, 0, times)
+
+    def _after(self, key: Ints, end: Ints, back: Ints) -> tuple[Ints, NDArray[np.bool_]]:
+        """The first event behind a sort key, tokens each + 1, so much later; whether it comes before a tick and in time."""
+        event, tick = self._history.behind(key)
+        event[:, TIME] = 1 + time_tokens(self.tables.vocabulary, tick + back - self.tick)
+        return event, (tick < end) & (event[:, TIME] > 1)
 
     def _take_changes(self, kind: Ints, value: Ints) -> None:
         changes, keys = np.flatnonzero(kind == METRE), np.flatnonzero(kind == KEY)
@@ -146,16 +200,11 @@ class Pieces:
         features[:] = self._history.after(ticks)[:, :, : len(LOOKED_AT)].reshape(features.shape)
 
     def _add_parts(self, features: Ints, kind: Ints, pitch: Ints) -> None:
-        """What still sounds of each part, its last pitch, what is repeated, and the distances from the note."""
+        """What still sounds of each part, its last pitch, and, at the end, the distances from the note."""
         parts = self.tables.parts
         if parts:
             features[:, :parts], features[:, parts : 2 * parts] = self._left(), self.pitch[:, FIRST_PART:]
             features[:, features.shape[1] - parts :] = self.distances(kind, pitch)
-        match, followed = self._history.match()
-        self.match = followed.astype(np.int64)
-        first = 2 * parts
-        features[:, first], features[:, first + 1] = match.length, match.times
-        features[:, first + 2 : first + 2 + len(FIELDS)] = self.match
 
     def _left(self) -> Ints:
         """How long each part still sounds, or has sounded if its durations are implied, (streams, parts)."""
@@ -219,7 +268,9 @@ class Pieces:
     @classmethod
     def of(cls, vocabulary: Vocabulary, piece: OnePiece) -> Pieces:
         """The same as of one piece."""
-        found = cls(vocabulary, 1)
+        found = cls(vocabulary, [piece.outline])
+        if piece.has_pickup is not None:
+            found._has_pickup[:], found._has_note[:] = piece.has_pickup, True
         found.tick[:], found.metre[:], found.key[:], found.match[:] = piece.tick, piece.metre, piece.key, piece.match
         found._bar_start[:], found._bars_before[:] = piece.bar_start, piece.bars_before
         found._bar_ticks[:] = found.tables.bar_ticks[piece.metre]
@@ -233,7 +284,7 @@ class Pieces:
     def take(self, streams: Ints) -> Pieces:
         """Those pieces alone, in that order, independent of these; one may be named more than once."""
         taken = self.without_history(streams)
-        taken._history = self._history.take(streams)
+        taken._history, taken._outlines = self._history.take(streams), self._outlines.take(streams)
         return taken
 
     def without_history(self, streams: Ints) -> Pieces:
@@ -248,13 +299,14 @@ class Pieces:
         for name in self._per_stream:
             getattr(self, name)[streams] = getattr(other, name)
         self._history.put(streams, other._history)
+        self._outlines = self._outlines.put(streams, other._outlines)
 
     def join(self, other: Pieces) -> Pieces:
         """These pieces, and behind them those of others, independent of both."""
         joined = copy(self)
         for name in self._per_stream:
             setattr(joined, name, np.concatenate([getattr(self, name), getattr(other, name)]))
-        joined._history = self._history.join(other._history)
+        joined._history, joined._outlines = self._history.join(other._history), self._outlines.join(other._outlines)
         return joined
 
 
@@ -274,6 +326,7 @@ class Tables:
             vocabulary.ticks_per_quarter,
             vocabulary.value_starts[KEY],
         )
+        self.first_note = first_note(vocabulary)
         self.parts, self.num_features = parts_described(vocabulary), len(feature_sizes(vocabulary))
         self.shifts = np.array([0, *vocabulary.shifts])  # by time token
         self.durations = np.array(vocabulary.durations or (0,))

@@ -1,0 +1,100 @@
+"""The form that somebody asks for: sections, and how many bars each has."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from melody.arguments import shown
+from melody.errors import SamplingError
+from melody.tokens.inputs.outline import MOST_BARS
+
+_MOST_SECTIONS = 32
+_LENGTHS = (1, 2, 4, 8, 16)  # bars of a section, where nobody says how many
+_SECTION = re.compile(r"([A-Za-z])(\d{0,3})[\s,|-]*")
+Form = tuple[tuple[str, int | None], ...]  # each section's letter, and its bars if they are given
+
+
+def parse_form(text: object) -> Form:
+    """A form such as 'AABB', 'ABAC' or 'A8A8B4': the sections in their order, equal letters for those that are the same.
+
+    >>> parse_form("aab4")
+    (('A', None), ('A', None), ('B', 4))
+
+    Raises
+    ------
+    SamplingError
+        If it is no form.
+    """
+    words = text.strip() if isinstance(text, str) else ""
+    found, at = [], 0
+    while match := _SECTION.match(words, at):
+        found.append((match[1].upper(), int(match[2]) if match[2] else None))
+        at = match.end()
+    if not found or at < len(words) or len(found) > _MOST_SECTIONS or any(bars == 0 for _, bars in found):
+        raise SamplingError(
+            f"the form is {shown(text)}; write a letter for each section, at most {_MOST_SECTIONS}, as AABB or ABAC, "
+            "or with their bars, as A8A8B4"
+        )
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What somebody asks of an outline.
+
+    Parameters
+    ----------
+    bars
+        How many, a pick-up not counted; None for as many as the corpus has.
+    form
+        The sections; empty for the forms of the corpus.
+    """
+
+    bars: int | None = None
+    form: Form = ()
+
+    @classmethod
+    def of(cls, bars: int | None, form: str | None) -> Wanted:
+        """So many bars of a form that is written as `parse_form` reads it.
+
+        Raises
+        ------
+        SamplingError
+            If it is no form.
+        """
+        return cls(bars, () if form is None else parse_form(form))
+
+    def sections(self, typical: float) -> list[int]:
+        """The bars of each section.
+
+        Parameters
+        ----------
+        typical
+            Bars of a typical piece, for sections of which nobody says how long they are.
+
+        Raises
+        ------
+        SamplingError
+            If the sections do not make up the bars that are asked for.
+        """
+        given = [bars for _, bars in self.form]
+        free, rest = given.count(None), sum(bars or 0 for bars in given)
+        if free and self.bars is not None and self.bars > rest and (self.bars - rest) % free == 0:
+            each = (self.bars - rest) // free
+        elif free and self.bars is None:
+            each = min(_LENGTHS, key=lambda bars: abs(np.log((rest + free * bars) / max(typical, 1))))
+        elif not free and self.bars in (None, rest):
+            each = 0
+        else:
+            form = "".join(f"{letter}{bars or ''}" for letter, bars in self.form)
+            legal = f"{rest} bars" if not free else f"a multiple of {free}" + f" and {rest} more" * (rest > 0)
+            raise SamplingError(
+                f"{self.bars} bars do not divide into the form {form}; ask for {legal}, or leave the bars out"
+            )
+        found = [bars or each for bars in given]
+        if sum(found) > MOST_BARS:
+            raise SamplingError(f"the form has {sum(found)} bars; ask for at most {MOST_BARS}")
+        return found

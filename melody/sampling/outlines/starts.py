@@ -1,0 +1,70 @@
+"""Where the tunes of one request begin: each from an outline of its own, which all its tries share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from melody.sampling.decoder import Frontier
+from melody.sampling.outlines.corpus_outlines import CorpusOutlines
+from melody.sampling.outlines.forms import Wanted
+from melody.sampling.settings import SamplingSettings
+from melody.tokens.inputs.outline import Outline
+
+_KEPT = 256  # tunes whose start is remembered
+
+
+class Starts:
+    """Where each tune begins, by its number.
+
+    Parameters
+    ----------
+    begin
+        Gives the start, one stream, of a piece with that outline.
+    outlines
+        Of the corpus.
+    settings
+        Their form, and the seed of their draws: that of tune 7 is the same whichever others are made.
+    bars
+        How many are wanted; None for as many as the form has, or the corpus.
+    begun
+        What there is of the piece already, if it is gone on with.
+    """
+
+    def __init__(
+        self,
+        begin: Callable[[Outline | None], Frontier],
+        outlines: CorpusOutlines,
+        settings: SamplingSettings,
+        bars: int | None,
+        begun: Outline | None = None,
+    ) -> None:
+        self._begin, self._outlines, self._seed, self._begun = begin, outlines, settings.seed, begun
+        self._wanted = Wanted.of(bars, settings.form)
+        self._kept: dict[int, Frontier] = {}
+
+    @property
+    def bars(self) -> int | None:
+        """How many bars are new; None for as many as the model wants.
+
+        Raises
+        ------
+        SamplingError
+            If the model has not learnt forms, or the form does not fit the bars or what there is already.
+        """
+        return self._outlines.bars_of(self._wanted, len(self._begun.letters) if self._begun else 0)
+
+    def outline(self, number: int) -> Outline | None:
+        """The outline of a tune; None if the corpus has none."""
+        random = np.random.default_rng([self._seed, number, 0, 1])
+        return self._outlines.sampled(random, self._wanted, self._begun)
+
+    def __call__(self, number: int) -> Frontier:
+        """Where a tune begins, one stream."""
+        number = number if self._outlines else 0  # all the same
+        if number not in self._kept:
+            if len(self._kept) >= _KEPT:
+                del self._kept[next(iter(self._kept))]
+            self._kept[number] = self._begin(self.outline(number))
+        return self._kept[number].take(np.zeros(1, np.int64))

@@ -1,0 +1,224 @@
+"""The outline of a piece: how many bars it has, which of them return, whether it begins with a pick-up, which parts play.
+
+A piece is written from its outline as a player plays from a form that he has in mind. In training it is worked out from
+the piece; in sampling it comes first, from the corpus or from whoever asks for it (`melody.sampling.outlines`). A model
+that has learnt with outlines reads at every event how many bars are left, whether this bar and the next one return, and,
+where one returns, what was played there: the pointer of the match goes to that place. A model reads nothing of an outline
+where there is none; it is trained without it now and then, and its likelihood is measured without it.
+
+Conventions: bars are counted from the first full one, as a musician counts; a pick-up is bar -1. A bar is the notes of all
+parts that begin in it, each with its place, its part and its pitch, and its length. A bar in which nothing begins equals no
+other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from copy import copy
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from melody.piece import Ints
+from melody.tokens.usage import FIRST_PART
+from melody.tokens.vocabulary import KIND, VALUE, Rows, Vocabulary
+
+MOST_BARS = 512  # of a piece that has an outline
+LEFT = 33  # bars left, the last one included, that are kept apart
+NEW, RETURNING, NO_BAR = 1, 2, 3  # what a bar does; ending: there is none
+
+
+class InBar(NamedTuple):
+    """What an outline says of one bar.
+
+    Parameters
+    ----------
+    left
+        1 + how many bars follow, at most `LEFT`; 0 if there is no outline.
+    bar, following
+        What this bar and the next one do: 0 without an outline, `NEW`, `RETURNING`, `NO_BAR`.
+    pickup
+        1 without, 2 with a pick-up; 0 without an outline.
+    source, next_source
+        The bars that this one and the next one repeat, -1 if none.
+    """
+
+    left: int
+    bar: int
+    following: int
+    pickup: int
+    source: int
+    next_source: int
+
+
+NOTHING = InBar(0, 0, 0, 0, -1, -1)
+READ = 4  # values of `InBar` that the model reads; the sources are for the pointer
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What a piece will be.
+
+    Parameters
+    ----------
+    letters
+        A number for each bar from the first full one on; equal numbers for bars that are the same.
+    has_pickup
+        Whether a pick-up comes before them.
+    parts
+        Numbers of the parts that play.
+    """
+
+    letters: tuple[int, ...]
+    has_pickup: bool = False
+    parts: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, vocabulary: Vocabulary, rows: Rows, tick: Ints, bar: Ints, place: Ints, bar_ticks: Ints) -> Outline | None:
+        """That of a piece; None if it has no full bar or more than `MOST_BARS`.
+
+        Parameters
+        ----------
+        vocabulary, rows
+            The events, END not among them, (events, 5).
+        tick, bar, place, bar_ticks
+            Of each: where it stands, the number of its bar, counted from the beginning, its place in it, the bar's length.
+        """
+        notes = np.flatnonzero(vocabulary.is_note(rows))
+        if not len(notes):
+            return None
+        has_pickup = is_pickup(int(tick[notes[0]]), int(bar_ticks[notes[0]]), int(bar[notes[-1]]))
+        bars = int(bar[notes[-1]]) + 1 - has_pickup
+        if not 0 < bars <= MOST_BARS:
+            return None
+        content: list[list[tuple[int, ...]]] = [[] for _ in range(bars)]
+        described = np.stack([place[notes], rows[notes, KIND], rows[notes, VALUE], bar_ticks[notes]], axis=1).tolist()
+        for number, note in zip((bar[notes] - has_pickup).tolist(), described):
+            if number >= 0:
+                content[number].append(tuple(note))
+        parts = tuple((np.unique(rows[notes, KIND]) - FIRST_PART).tolist())
+        return cls(lettered(content), has_pickup, parts)
+
+    @cached_property
+    def table(self) -> Ints:
+        """What it says of each bar: the pick-up's, then the bars', then what comes after them, (2 + bars, 6)."""
+        sources, pickup = [*self.sources, -1, -1], 1 + self.has_pickup
+        does = [RETURNING if source >= 0 else NEW for source in self.sources] + [NO_BAR, NO_BAR]
+        bars = len(self.letters)
+        rows = [
+            InBar(min(bars - number, LEFT), does[number], does[number + 1], pickup, sources[number], sources[number + 1])
+            for number in range(bars)
+        ]
+        before = InBar(min(bars, LEFT), NEW, does[0], pickup, -1, sources[0])
+        return np.array([before, *rows, InBar(1, NO_BAR, NO_BAR, pickup, -1, -1)])
+
+    @cached_property
+    def sources(self) -> tuple[int, ...]:
+        """Of each bar the last one before it that is the same, -1 if there is none."""
+        seen: dict[int, int] = {}
+        found = []
+        for number, letter in enumerate(self.letters):
+            found.append(seen.get(letter, -1))
+            seen[letter] = number
+        return tuple(found)
+
+    @property
+    def text(self) -> str:
+        """The letters, one a bar, such as 'ABACABAD'; numbers with a space between them where letters do not suffice."""
+        first = lettered([[(letter,)] for letter in self.letters])
+        if max(first, default=0) < 26:
+            return "".join(chr(ord("A") + letter) for letter in first)
+        return " ".join(str(letter + 1) for letter in first)
+
+    def stored(self) -> list[Any]:
+        """As it stands in a model file."""
+        return [list(self.letters), int(self.has_pickup), list(self.parts)]
+
+    @classmethod
+    def restored(cls, stored: Any) -> Outline | None:
+        """From a model file; None if that is none."""
+        match stored:
+            case [list(letters), 0 | 1 as pickup, list(parts)] if 0 < len(letters) <= MOST_BARS:
+                if all(type(number) is int and 0 <= number <= MOST_BARS for number in (*letters, *parts)):
+                    return cls(tuple(letters), bool(pickup), tuple(parts))
+        return None
+
+
+def lettered(bars: Sequence[Iterable[tuple[int, ...]]]) -> tuple[int, ...]:
+    """A number for each bar, equal for bars of equal content, from 0 in the order in which they come."""
+    numbers: dict[tuple[tuple[int, ...], ...], int] = {}
+    found = []
+    for number, bar in enumerate(bars):
+        content = tuple(bar)
+        found.append(numbers.setdefault(content or ((-1, number),), len(numbers)))
+    return tuple(found)
+
+
+def is_pickup(tick: int, bar_ticks: int, last_bar: int = 1) -> bool:
+    """Whether a piece whose first note stands there begins with a pick-up, as `melody.piece.Piece.has_pickup`."""
+    return bar_ticks <= 2 * tick < 2 * bar_ticks and last_bar > 0
+
+
+def outline_in(outline: Outline | None, bar: int) -> Sequence[int]:
+    """What an outline says of a bar, in the order of `InBar`."""
+    if outline is None:
+        return NOTHING
+    row: list[int] = outline.table[min(bar + 1, len(outline.letters) + 1)].tolist()
+    return row
+
+
+class Outlines:
+    """The outlines of several pieces side by side, or of none.
+
+    Parameters
+    ----------
+    outlines
+        Of each piece; None for none.
+    """
+
+    def __init__(self, outlines: Sequence[Outline | None]) -> None:
+        tables = [np.array([NOTHING]) if outline is None else outline.table for outline in outlines]
+        self.has_pickup = np.array([outline is not None and outline.has_pickup for outline in outlines], bool)
+        self._last = np.array([len(table) - 1 for table in tables], np.int64)
+        self._tables = np.zeros((len(tables), int(self._last.max(initial=0)) + 1, len(NOTHING)), np.int64)
+        for number, table in enumerate(tables):
+            self._tables[number, : len(table)] = table
+
+    def __len__(self) -> int:
+        return len(self._last)
+
+    def __bool__(self) -> bool:
+        """Whether any of the pieces has an outline."""
+        return bool(self._last.any())
+
+    def in_bars(self, bar: Ints) -> Ints:
+        """What each says of its bar, (streams,) -> (streams, 6)."""
+        found: Ints = self._tables[np.arange(len(bar)), np.minimum(bar + 1, self._last)]
+        return found
+
+    def take(self, streams: Ints) -> Outlines:
+        """Those of these pieces alone, in that order."""
+        taken = copy(self)
+        taken.has_pickup, taken._last, taken._tables = self.has_pickup[streams], self._last[streams], self._tables[streams]
+        return taken
+
+    def join(self, other: Outlines) -> Outlines:
+        """These, and behind them those of others."""
+        joined = copy(self)
+        most = max(self._tables.shape[1], other._tables.shape[1])
+        joined.has_pickup = np.concatenate([self.has_pickup, other.has_pickup])
+        joined._last = np.concatenate([self._last, other._last])
+        joined._tables = np.concatenate([self._padded(most), other._padded(most)])
+        return joined
+
+    def put(self, streams: Ints, other: Outlines) -> Outlines:
+        """These with others in those places."""
+        order = np.arange(len(self))
+        order[streams] = len(self) + np.arange(len(other))
+        return self.join(other).take(order)
+
+    def _padded(self, bars: int) -> Ints:
+        """What they say, with room for so many bars."""
+        return np.pad(self._tables, ((0, 0), (0, bars - self._tables.shape[1]), (0, 0)))

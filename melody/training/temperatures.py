@@ -1,0 +1,115 @@
+"""After training: the temperatures at which a model's tunes are most like the pieces that it was validated on.
+
+Copying and inventing want different temperatures, and so do rhythm and pitch: a low one makes the commonest rhythm commoner
+still, a high one of pitch wanders. So tunes are written at several of both, and measured beside the validation pieces: bars
+that return, lengths, rhythms, leaps, notes outside the key, chords. What lies nearest is the model's own, and is what
+`generate` takes where nobody says otherwise; of those that are as near but for noise it is the lowest, which is safest.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from melody.limits import Limits
+from melody.modelfile import ModelFile
+from melody.piece import Piece
+from melody.sampling import Model, SamplingSettings
+from melody.sampling.search import Search
+from melody.sampling.settings import TEMPERATURE
+from melody.sampling.tasks.generate import new_tunes
+from melody.statistics import line
+from melody.statistics.tables import FORM, PART_WRITING, Count, Estimate, measured
+from melody.threads import one_thread
+
+TUNES = 100  # at each
+LEAST_PIECES = 8  # to compare with
+NOISE = 0.1  # standard errors that are no difference
+SEED = 2_000
+ROWS: Mapping[str, Count] = {
+    **{name: FORM[name] for name in ("bars 5-6 are bars 1-2 again", "bars that occur twice", "no bar occurs twice")},
+    **{name: FORM[name] for name in ("length is a multiple of 8 bars", "commonest rhythm, share of bars")},
+    "leaps": line.leaps,
+    "notes outside the key": line.notes_outside_the_key,
+    **{name: PART_WRITING[name] for name in ("beats that are chords", "phrases over 20 beats")},
+}
+
+
+class Degrees(NamedTuple):
+    """Temperatures of rhythm and of pitch."""
+
+    rhythm: float
+    pitch: float
+
+
+DEFAULT = Degrees(TEMPERATURE, TEMPERATURE)
+TRIED = (DEFAULT, Degrees(1, 0.9), Degrees(1, 1), Degrees(0.9, 0.8), Degrees(1, 0.8), Degrees(0.9, 0.9), Degrees(0.9, 1))
+
+
+def with_temperatures(
+    file: ModelFile, pieces: Sequence[Piece], *, seed: int = 0, tunes: int = TUNES, max_seconds: float = math.inf
+) -> ModelFile:
+    """The model with the temperatures that suit it, of those that are tried.
+
+    Parameters
+    ----------
+    file
+        The model.
+    pieces
+        Those that it was validated on; with fewer than 8 nothing is chosen.
+    seed
+        Of the tunes.
+    tunes
+        How many at each.
+    max_seconds
+        After which no more are tried: what is chosen then depends on how fast the machine is.
+
+    Returns
+    -------
+    file
+        Its training facts name under 'temperatures' what was chosen, and under 'temperatures_tried' how far each was from
+        the pieces, in standard errors.
+    """
+    if len(pieces) < LEAST_PIECES:
+        return file
+    started, wanted = time.monotonic(), measured(pieces, ROWS)
+    found: dict[Degrees, float] = {}
+    for number, degrees in enumerate(TRIED):
+        if number and time.monotonic() - started > max_seconds * (number / len(TRIED)):
+            break
+        settings = SamplingSettings(
+            temperature=degrees.rhythm, pitch_temperature=degrees.pitch, seed=SEED + seed, any_ending=True
+        )
+        with one_thread():
+            made = [tune.piece for tune in new_tunes(Model(file), Search(tunes), Limits(), settings)]
+        found[degrees] = distance(measured(made, ROWS), wanted)
+    near = [degrees for degrees, far in found.items() if far < min(found.values()) + NOISE]
+    best = min(near, key=lambda degrees: (sum(degrees), found[degrees]))
+    facts: dict[str, Any] = {
+        "temperatures": {"temperature": 1.0, "rhythm_temperature": best.rhythm, "pitch_temperature": best.pitch},
+        "temperatures_tried": [[*degrees, round(far, 3)] for degrees, far in found.items()],
+    }
+    return replace(file, training={**file.training, **facts})
+
+
+def distance(found: Mapping[str, Estimate], wanted: Mapping[str, Estimate]) -> float:
+    """How far measures lie from others, in standard errors of their difference, on average; what has no value is left out.
+
+    An error counts as at least one percent: less is no difference.
+    """
+    far = [
+        abs(found[name].value - wanted[name].value) / max(math.hypot(_error(found[name]), _error(wanted[name])), 1.0)
+        for name in wanted
+    ]
+    known = [each for each in far if not math.isnan(each)]
+    return float(np.mean(known)) if known else 0.0
+
+
+def _error(estimate: Estimate) -> float:
+    """The standard error by its interval of 95 %."""
+    return (estimate.high - estimate.low) / (2 * 1.96)
