@@ -4,9 +4,11 @@
 
 Held out are the test and validation pieces of the model among those of FOLDER; the tunes are as `melody generate MODEL
 --count` writes them, with --any-ending also as it writes them with that option. Each row has a 95 % interval over pieces;
-what it means is said in `melody.statistics`. The second table needs two voices, and so does the last one: at the notes of
-held-out music where some pitch would make, say, a parallel fifth with a voice above, how often it comes, and what the model
-gives to it (`melody.evaluation.occasions`). Endings look at the first part that is no drum:
+what it means is said in `melody.statistics`. A table says how the model goes on from bars 1 to 4 of held-out pieces:
+whether bar 5 begins as bar 1 does, and whether bars 5 and 6 are bars 1 and 2 again, beside how these pieces go on. The
+second table needs two voices, and so does the last one: at the notes of held-out music where some pitch would make, say,
+a parallel fifth with a voice above, how often it comes, and what the model gives to it (`melody.evaluation.occasions`).
+Endings look at the first part that is no drum:
 
 - own ending: the model ended the tune; it was not cut off at the length of the longest piece in training
 - on a bar line: it ends there, or as much before it as the pick-up took
@@ -19,7 +21,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from melody import files
@@ -30,6 +33,7 @@ from melody.network.relations import relates
 from melody.piece import Piece
 from melody.sampling import Model, SamplingSettings, load
 from melody.sampling.quality import MOST_IN_A_ROW, longest_run
+from melody.statistics import form
 from melody.statistics.form import melody_of
 from melody.statistics.part_writing import voices_of
 from melody.statistics.tables import FORM, PART_WRITING, Count, measured
@@ -59,13 +63,44 @@ def main() -> None:
             columns[name] = model.generate_many(arguments.count, settings=settings)
     has_voices = any(len(voices_of(piece)) > 1 for piece in columns["held-out"])
     tables = {"form": FORM} | ({"part-writing": PART_WRITING} if has_voices else {}) | {"endings": endings(model)}
-    found = {title: {name: measured(pieces, rows) for name, pieces in columns.items()} for title, rows in tables.items()}
+    columns_of = {title: columns for title in tables}
+    begun = [piece for piece in columns["held-out"] if len(form.bars_of(piece)) >= 8][: arguments.count]
+    columns_of["after true bars 1 to 4"] = {"held-out": begun, "as it goes on": gone_on(model, begun)}
+    tables["after true bars 1 to 4"] = RETURN
+    found = {
+        title: {name: measured(pieces, rows) for name, pieces in columns_of[title].items()} for title, rows in tables.items()
+    }
     for title, table in found.items():
-        show(title, table, {name: len(pieces) for name, pieces in columns.items()})
+        show(title, table, {name: len(pieces) for name, pieces in columns_of[title].items()})
     if relates(model.vocabulary):
         show_occasions(model, arguments.folder)
     if arguments.json:
         files.write_bytes(arguments.json, json.dumps(found, indent=1).encode())
+
+
+def gone_on(model: Model, pieces: Sequence[Piece]) -> list[Piece]:
+    """What the model makes of the first four full bars of each, pick-up and all."""
+    settings = SamplingSettings(any_ending=True)
+    prompts = (piece.bars(piece.first_bar, 4) for piece in pieces)
+    return [model.continue_(prompt, settings=replace(settings, seed=number)) for number, prompt in enumerate(prompts)]
+
+
+def bar_5_begins_as_bar_1(piece: Piece) -> tuple[float, float]:
+    """Whether the first notes of both are the same; not counted with fewer than 6 bars."""
+    bars = form.bars_of(piece)
+    return (0, 0) if len(bars) < 6 else (bool(bars[4]) and bars[4][:1] == bars[0][:1], 1)
+
+
+def bars_5_and_6_return(piece: Piece) -> tuple[float, float]:
+    """Whether they are bars 1 and 2 again; not counted with fewer than 6 bars."""
+    bars = form.bars_of(piece)
+    return (0, 0) if len(bars) < 6 else (bars[4:6] == bars[:2] and all(bars[:2]), 1)
+
+
+RETURN: dict[str, Count] = {
+    "bar 5 begins as bar 1 does": bar_5_begins_as_bar_1,
+    "bars 5-6 are bars 1-2 again": bars_5_and_6_return,
+}
 
 
 def degrees(text: str) -> tuple[float, ...]:

@@ -2,7 +2,7 @@
 
     scripts/train_models [fiddle|chorales]
 
-Fiddle took three minutes on an H100, chorales 50 on one busy core of a Xeon. A model file says what it was trained on, for
+Each took a quarter to one and a half hours on one shared core of an EPYC. A model file says what it was trained on, for
 how long, and how it measures; checkpoints/README.md has the numbers. The shapes were chosen on the validation pieces
 (docs/experiments.md).
 """
