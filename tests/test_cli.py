@@ -8,24 +8,10 @@ from pathlib import Path
 
 import mido
 import pytest
+from commands import melody, ran
 from music import folk_tune
 
 from melody import __version__, midi
-
-ROOT = Path(__file__).parents[1]
-
-
-def melody(*arguments: object, cwd: Path, expect: int = 0) -> subprocess.CompletedProcess:
-    """Run the command; check its exit code and that it never shows a traceback."""
-    environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "COLUMNS": "200"}
-    command = [sys.executable, "-m", "melody", *map(str, arguments)]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=environment, timeout=300)
-    assert done.returncode == expect, done.stderr
-    assert "Traceback" not in done.stderr
-    if expect:
-        assert [line.startswith("melody: ") for line in done.stderr.splitlines()].count(True) == 1, done.stderr
-        assert done.stderr.splitlines()[-1].startswith("melody: ")
-    return done
 
 
 def legal(path: Path) -> int:
@@ -198,7 +184,7 @@ def test_a_full_disk_in_training_is_told_and_leaves_nothing(folder: Path, tmp_pa
         "from melody.cli import main\n"
         f"sys.exit(main(['train', {str(folder)!r}, '--epochs', '1', '--out', 'm.safetensors']))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    done = ran(code, cwd=tmp_path)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "cannot write" in done.stderr.splitlines()[-1]
     assert list(tmp_path.iterdir()) == []
@@ -234,7 +220,7 @@ def test_python_in_five_lines(folder: Path, tmp_path: Path) -> None:
         "longer.write('longer.mid')\n"
         "assert melody.load('m.safetensors').generate(bars=4, seed=1) == tune\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    done = ran(code, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert legal(tmp_path / "longer.mid") > 0
 

@@ -1,0 +1,110 @@
+"""Commands in processes of their own, that need no second for their libraries.
+
+A process loads the libraries once, and each command is a fork of it: it has its own exit code, streams, folder and
+environment. Where a test is about loading, signals or how Python ends, it starts a Python of its own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import json
+import os
+import signal
+import subprocess
+import sys
+import traceback
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+LOADED = ("melody.training.run", "melody.evaluation.evaluate", "melody.sampling", "melody.cli")
+COMMAND = "from melody.cli import run; run()"
+
+
+def melody(*arguments: object, cwd: Path, expect: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run the command; check its exit code and that it never shows a traceback."""
+    done = ran(COMMAND, *arguments, cwd=cwd, COLUMNS="200")
+    assert done.returncode == expect, done.stderr
+    assert "Traceback" not in done.stderr
+    if expect:
+        assert [line.startswith("melody: ") for line in done.stderr.splitlines()].count(True) == 1, done.stderr
+        assert done.stderr.splitlines()[-1].startswith("melody: ")
+    return done
+
+
+def ran(code: str, *arguments: object, cwd: Path, seconds: int = 300, **variables: str) -> subprocess.CompletedProcess[str]:
+    """What comes of a script of Python in a process of its own, which ends after so many seconds at the latest."""
+    words = ["melody", *map(str, arguments)]
+    environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"} | variables
+    if not hasattr(os, "fork"):
+        command = [sys.executable, "-c", code, *words[1:]]
+        return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=seconds)
+    with TemporaryDirectory() as folder:
+        streams = {name: f"{folder}/{name}" for name in ("stdout", "stderr")}
+        order = {"code": code, "words": words, "cwd": str(cwd), "environment": environment, "seconds": seconds, **streams}
+        parent = _parent()
+        assert parent.stdin is not None and parent.stdout is not None
+        parent.stdin.write(json.dumps(order) + "\n")
+        parent.stdin.flush()
+        exit_code = int(parent.stdout.readline())
+        said = {name: Path(path).read_text("utf-8") for name, path in streams.items()}
+    return subprocess.CompletedProcess(words, exit_code, **said)
+
+
+@cache
+def _parent() -> subprocess.Popen[str]:
+    """The process that the commands are forked off; it goes when this one does."""
+    process = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    atexit.register(process.communicate)
+    return process
+
+
+def _serve() -> None:
+    """Fork for each order, and say the exit code of what was forked."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what a shell starts in the background
+    sys.path.pop(0)  # this folder
+    for name in LOADED:
+        import_module(name)
+    gc.collect()
+    gc.freeze()  # or each fork would go through all of it
+    answers = os.fdopen(os.dup(1), "w")
+    for line in sys.stdin:
+        process = os.fork()
+        if not process:
+            answers.close()
+            os._exit(_become(json.loads(line)))  # to take the libraries down takes longer than most commands
+        _, status = os.waitpid(process, 0)
+        print(os.waitstatus_to_exitcode(status), file=answers, flush=True)
+
+
+def _become(order: dict[str, Any]) -> int:
+    """Run the script where it is to run; gives the exit code that Python would end with."""
+    signal.alarm(order["seconds"])
+    for number, path in enumerate((os.devnull, order["stdout"], order["stderr"])):
+        stream = os.open(path, os.O_RDWR | os.O_CREAT)
+        os.dup2(stream, number)
+        os.close(stream)
+    os.environ.clear()
+    os.environ.update(order["environment"])
+    os.chdir(order["cwd"])
+    sys.argv[:] = order["words"]
+    sys.path.insert(0, "")
+    code = 0
+    try:
+        exec(order["code"], {"__name__": "__main__"})
+    except SystemExit as ending:
+        code = ending.code if isinstance(ending.code, int) else int(ending.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code
+
+
+if __name__ == "__main__":
+    _serve()
