@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 from music import folk_tune
 
@@ -59,12 +60,21 @@ def seeds_are_drawn() -> None:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of a model trained until it knows the rules on such a corpus."""
+    """The file of a model trained until it knows the rules on such a corpus: one for all processes of a run."""
+    base = tmp_path_factory.getbasetemp()
+    folder = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    path = folder / "rules.safetensors"
+    with FileLock(folder / "rules.lock"):
+        if not path.exists():
+            _train(tmp_path_factory.mktemp("model") / path.name).rename(path)
+    return path
+
+
+def _train(path: Path) -> Path:
     from melody.network.settings import ModelSettings
     from melody.training.run import fit
     from melody.training.settings import TrainingSettings
 
-    path = tmp_path_factory.mktemp("model") / "rules.safetensors"
     shape = ModelSettings(hidden_size=64, num_layers=1, embedding_size=48, head_size=48, dropout=0.1)
     fit(
         small_corpus(240),

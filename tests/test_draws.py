@@ -101,15 +101,15 @@ def model(trained) -> Model:
     return load(trained)
 
 
-@pytest.mark.parametrize("written", [{}, {"key": "G", "bars": 4, "end_on_tonic": True}])
+@pytest.mark.parametrize("written", [{}, {"key": "G", "bars": 2, "end_on_tonic": True}])
 def test_tunes_are_the_same_however_many_are_made_side_by_side(
     model: Model, written: dict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings, limits = SamplingSettings(seed=5, temperature=1.1, max_notes=60), Limits.parse(**written)
-    expected = model.tunes(5, limits=limits, settings=settings)
-    for together in (1, 2, 3):
+    expected = model.tunes(3, limits=limits, settings=settings)
+    for together in (1, 2):
         monkeypatch.setattr("melody.sampling.tasks.generate._STREAMS", together)
-        for tune, other in zip(expected, model.tunes(5, limits=limits, settings=settings)):
+        for tune, other in zip(expected, model.tunes(3, limits=limits, settings=settings)):
             assert tune.piece == other.piece
             assert tune.removed == pytest.approx(other.removed, abs=1e-6)
 
@@ -174,10 +174,11 @@ def test_streams_of_two_grammars_can_be_joined_and_put(seed: int, limited: bool)
     assert np.array_equal(joined.kinds(chosen), grammar.take(order).kinds(chosen))
 
 
-def test_tunes_come_one_by_one_and_are_those_that_come_together(trained: Path) -> None:
+def test_tunes_come_one_by_one_and_are_those_that_come_together(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first of a hundred thousand is there at once, and all of them are what one call gives."""
     model = load(trained)
-    for count, settings in ((4, SamplingSettings(seed=3)), (70, SamplingSettings(seed=3, any_ending=True))):
+    monkeypatch.setattr("melody.sampling.tasks.generate._STREAMS", 8)
+    for count, settings in ((4, SamplingSettings(seed=3)), (12, SamplingSettings(seed=3, any_ending=True))):
         together = [tune.piece for tune in model.tunes(count, bars=2, settings=settings)]
         assert [tune.piece for tune in islice(model.each_tune(100_000, bars=2, settings=settings), count)] == together
     with pytest.raises(SamplingError, match="0 bars"):

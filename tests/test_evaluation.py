@@ -2,14 +2,13 @@
 
 import json
 import math
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from commands import melody
 from conftest import small_corpus
 from music import folk_tune, random_piece
 
@@ -226,9 +225,7 @@ def test_an_unknown_split_is_refused(file: modelfile.ModelFile, corpus: Corpus) 
 
 def test_the_command_prints_a_table_and_writes_json(file: modelfile.ModelFile, folder: Path, tmp_path: Path) -> None:
     file.save(tmp_path / "songs.safetensors")
-    command = [sys.executable, "-m", "melody", "evaluate", "songs.safetensors", str(folder), "--json", "found.json"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
+    done = melody("evaluate", "songs.safetensors", folder, "--json", "found.json", cwd=tmp_path)
     assert done.stdout.splitlines()[-1] == "found.json"
     for shown in ("LSTM", "n-gram of", "unigram", "right: time"):
         assert shown in done.stdout and shown not in done.stderr

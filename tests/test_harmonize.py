@@ -135,9 +135,8 @@ def test_no_voices_move_in_parallel_fifths_or_octaves(model: Model) -> None:
 
     melodies = [soprano(hymn(seed)) for seed in range(3)]
     assert all(parallels(harmonize(model, melody, candidates=4)[0].piece) == 0 for melody in melodies)
-    free = [harmonize(model, melody, strict=False, candidates=1, count=40) for melody in melodies]
-    loose = [parallels(made.piece) for harmonies in free for made in harmonies]
-    assert sum(loose) > 0
+    free = (harmonize(model, melody, strict=False, candidates=1, count=40) for melody in melodies)
+    assert any(parallels(made.piece) for harmonies in free for made in harmonies)
 
 
 def test_the_mask_of_strict_voices_is_the_rule_of_the_books() -> None:

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,7 @@ def _module(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
+@cache
 def _imports(path: Path) -> list[tuple[str, bool]]:
     """Every imported module but those for types alone, and whether it is imported at the top, not within a function."""
     tree = ast.parse(path.read_text("utf-8"))
