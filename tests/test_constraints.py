@@ -14,6 +14,7 @@ from melody.limits import Limits, verify
 from melody.piece import Part, Piece
 from melody.sampling.constraints.constraint import Constraint, Masks
 from melody.sampling.constraints.counterpoint import Counterpoint
+from melody.sampling.constraints.line_up import LineUp
 from melody.sampling.constraints.observations import Observations, decoded, observe, timed
 from melody.sampling.constraints.observed import Observed
 from melody.sampling.constraints.steering import Live, Steering
@@ -74,7 +75,12 @@ def constraints(vocabulary: Vocabulary) -> list[Constraint]:
         found += [constraint for constraint in limits if type(constraint) is not Lookahead]
     steering = Steering.nothing(vocabulary)
     steering.pitches[:, ::3] = False
-    return [*found, Live(steering)]
+    return [*found, Live(steering), line_up(vocabulary)]
+
+
+def line_up(vocabulary: Vocabulary) -> LineUp:
+    """All parts but the second."""
+    return LineUp(np.arange(len(vocabulary.parts)) != 1)
 
 
 def allowed(masks: Masks) -> set[Event]:
@@ -144,7 +150,7 @@ def test_the_order_does_not_matter_and_looking_ahead_only_takes_away(name: str) 
     def masks(order: list[Constraint]) -> Masks:
         return Masks(Grammar(vocabulary, 1, bars=4, count_pickup=False), order)
 
-    every = [Counterpoint(vocabulary), *user_limits(vocabulary, limits)]
+    every = [Counterpoint(vocabulary), line_up(vocabulary), *user_limits(vocabulary, limits)]
     blind = [constraint for constraint in every if type(constraint) is not Lookahead]
     bare = masks([])
     all_ = [masks(every), masks(every[::-1]), masks([every[-1], *every[:-1]]), masks(blind), bare]
@@ -159,7 +165,7 @@ def test_a_constraint_never_adds_and_streams_come_and_go(name: str) -> None:
     vocabulary, rng = vocabulary_of(name), np.random.default_rng(0)
     limits = user_limits(vocabulary, Limits.parse(scale="C major", max_leap=7, max_polyphony=2, density=5))
     steering = Steering.nothing(vocabulary)
-    masks = Masks(Grammar(vocabulary, 4), [Live(steering), Counterpoint(vocabulary), *limits])
+    masks = Masks(Grammar(vocabulary, 4), [Live(steering), Counterpoint(vocabulary), line_up(vocabulary), *limits])
     for _ in range(8):
         rows = np.zeros((4, 5), np.int64)
 

@@ -15,7 +15,7 @@ from melody.tokens.grammar import Ahead, Mask
 from melody.tokens.usage import FIRST_PART
 
 _NARROWED = ("ends", "controls", "rests", "plays", "notes", "others", "lower")
-_PER_STREAM = (*_NARROWED, "one_more", "notes_left", "to_come", "deadlines", "lasting")
+_PER_STREAM = (*_NARROWED, "players", "one_more", "notes_left", "to_come", "deadlines", "lasting")
 
 
 class Due(NamedTuple):
@@ -59,6 +59,8 @@ class Options:
         Which parts may begin a note, (streams, times, parts).
     notes
         Which pitches, (streams, times, parts, pitches); None where no constraint needs to know them for all times.
+    players
+        Which parts may begin notes at all, now or later, (streams, parts); None for all.
     one_more
         Whether yet another part could begin a note at that tick after one of each part, (streams, times, parts).
     notes_left
@@ -82,6 +84,7 @@ class Options:
     rests: Mask
     plays: Mask
     notes: Mask | None = None
+    players: Mask | None = None
     one_more: Mask | None = None
     notes_left: Ints | None = None
     to_come: Ints | None = None

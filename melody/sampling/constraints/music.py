@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.piece import MAX_TICK, Ints
-from melody.tokens.grammar import Grammar, Mask, Standing
+from melody.tokens.grammar import Ahead, Grammar, Mask, Standing
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import END, KIND, TIME, VALUE, Rows
 
@@ -97,6 +97,16 @@ class _Now:
         return self._grammar.standing()
 
     @cached_property
+    def may_end(self) -> Mask:
+        """Which streams may end by the grammar."""
+        return self._grammar.times()[:, END]
+
+    @property
+    def ahead(self) -> Ahead:
+        """What may come at each time by the grammar."""
+        return self._grammar.ahead()
+
+    @cached_property
     def ticks(self) -> Ints:
         """The tick at each time token but END."""
         return self.standing.tick[:, None] + self._shifts
@@ -168,6 +178,16 @@ class Music(PerStream):
     def standing(self) -> Standing:
         """Where the grammar stands."""
         return self._now.standing
+
+    @property
+    def may_end(self) -> Mask:
+        """Which streams may end by the grammar, whatever the constraints, (streams,)."""
+        return self._now.may_end
+
+    @property
+    def ahead(self) -> Ahead:
+        """What may come at each time by the grammar, whatever the constraints."""
+        return self._now.ahead
 
     # Candidates for the next event, (streams, times)
 

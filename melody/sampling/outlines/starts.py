@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from melody.sampling.constraints.constraint import Constraint
+from melody.sampling.constraints.line_up import LineUp
 from melody.sampling.decoder import Frontier
 from melody.sampling.outlines.corpus_outlines import CorpusOutlines
 from melody.sampling.outlines.forms import Wanted
+from melody.sampling.outlines.line_ups import LineUps
 from melody.sampling.settings import SamplingSettings
 from melody.tokens.inputs.outline import Outline
 
@@ -21,7 +24,7 @@ class Starts:
     Parameters
     ----------
     begin
-        Gives the start, one stream, of a piece with that outline.
+        Gives the start, one stream, of a piece with that outline and under those constraints.
     outlines
         Of the corpus.
     settings
@@ -30,18 +33,21 @@ class Starts:
         How many are wanted; None for as many as the form has, or the corpus.
     begun
         What there is of the piece already, if it is gone on with.
+    line_ups
+        Who may play; None for all.
     """
 
     def __init__(
         self,
-        begin: Callable[[Outline | None], Frontier],
+        begin: Callable[[Outline | None, Sequence[Constraint]], Frontier],
         outlines: CorpusOutlines,
         settings: SamplingSettings,
         bars: int | None,
         begun: Outline | None = None,
+        line_ups: LineUps | None = None,
     ) -> None:
         self._begin, self._outlines, self._seed, self._begun = begin, outlines, settings.seed, begun
-        self._wanted = Wanted.of(bars, settings.form)
+        self._wanted, self._line_ups = Wanted.of(bars, settings.form), line_ups
         self._kept: dict[int, Frontier] = {}
 
     @property
@@ -60,11 +66,19 @@ class Starts:
         random = np.random.default_rng([self._seed, number, 0, 1])
         return self._outlines.sampled(random, self._wanted, self._begun)
 
+    def line_up(self, number: int) -> list[Constraint]:
+        """That only the line-up of a tune plays; nothing if all may in all tunes."""
+        if not self._line_ups:
+            return []
+        outline = self.outline(number)
+        random = np.random.default_rng([self._seed, number, 0, 2])
+        return [LineUp(self._line_ups.of(outline.parts if outline else (), random))]
+
     def __call__(self, number: int) -> Frontier:
         """Where a tune begins, one stream."""
-        number = number if self._outlines else 0  # all the same
+        number = number if self._outlines or self._line_ups else 0  # all the same
         if number not in self._kept:
             if len(self._kept) >= _KEPT:
                 del self._kept[next(iter(self._kept))]
-            self._kept[number] = self._begin(self.outline(number))
+            self._kept[number] = self._begin(self.outline(number), self.line_up(number))
         return self._kept[number].take(np.zeros(1, np.int64))

@@ -6,6 +6,7 @@ Tempo and metre are those of the prompt, whatever follows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from melody.sampling.constraints.constraint import Constraint
 from melody.sampling.constraints.user import user_limits
 from melody.sampling.decoder import Frontier
 from melody.sampling.loaded import Source
+from melody.sampling.outlines.line_ups import LineUps
 from melody.sampling.outlines.starts import Starts
 from melody.sampling.prompt import Prompt
 from melody.sampling.result import Result
@@ -73,13 +75,13 @@ def continuations(
         raise _with_advice(error, music) from error
     settings = settled(source, search, settings)
 
-    def begin(outline: Outline | None) -> Frontier:
-        start = prompt.start(limits.bars, source.rules(settings), outline)
+    def begin(outline: Outline | None, line_up: Sequence[Constraint]) -> Frontier:
+        start = prompt.start(limits.bars, [*source.rules(settings), *line_up], outline)
         if constraints:
             start.masks = start.masks.narrowed(constraints)
         return start
 
-    starts = Starts(begin, prompt.outlines, settings, limits.bars, prompt.begun)
+    starts = Starts(begin, prompt.outlines, settings, limits.bars, prompt.begun, line_ups_after(source, prompt, limits))
     limits = replace(limits, bars=starts.bars)
     prompt.start(limits.bars)  # where limits are seen from
     constraints = limits_after(source.vocabulary, prompt, limits) if limits.more_than_bars else []
@@ -119,16 +121,29 @@ def limits_after(vocabulary: Vocabulary, prompt: Prompt, limits: Limits) -> list
     own = prompt.own
     metre = own.time_signature_at(max(own.length - 1, 0))[1:]
     _check_frame(own, metre, limits)
-    parts = list(vocabulary.parts)
-    for number, player in prompt.players.items():
-        parts[number] = own.parts[player]
     limits = in_octave(limits, vocabulary, prompt.octaves)
-    as_played = replace(vocabulary, parts=tuple(parts))
+    as_played = _as_played(vocabulary, prompt)
     check(replace(limits, metre=metre if limits.grid else None, tempo=None), as_played)
     before = _last_pitches(vocabulary, prompt, limits)
     _check_reach(as_played, limits, own, prompt, before[0])
     plays = allowed_parts(limits, as_played)
     return user_limits(vocabulary, limits, origin=prompt.context_end, parts=plays, before=before)
+
+
+def line_ups_after(source: Source, prompt: Prompt | None, limits: Limits) -> LineUps:
+    """Who may play after a prompt: those that play in it and whoever is asked for; without one, as in the corpus."""
+    if prompt is None:
+        return LineUps(source.vocabulary, source.outlines, limits)
+    begun = np.isin(np.arange(len(source.vocabulary.parts)), list(prompt.players))
+    return LineUps(_as_played(source.vocabulary, prompt), source.outlines, limits, begun)
+
+
+def _as_played(vocabulary: Vocabulary, prompt: Prompt) -> Vocabulary:
+    """The vocabulary with the prompt's own instruments in place of those that the model reads them as."""
+    parts = list(vocabulary.parts)
+    for number, player in prompt.players.items():
+        parts[number] = prompt.own.parts[player]
+    return replace(vocabulary, parts=tuple(parts))
 
 
 def _check_frame(prompt: Piece, metre: tuple[int, int], limits: Limits) -> None:

@@ -10,11 +10,12 @@ import numpy as np
 from melody.errors import SamplingError
 from melody.limits import Limits, check
 from melody.piece import Piece
-from melody.sampling.constraints.constraint import Masks
+from melody.sampling.constraints.constraint import Constraint, Masks
 from melody.sampling.constraints.user import user_limits
 from melody.sampling.constraints.user.headers import with_headers
 from melody.sampling.decoder import Decoder, Frontier
 from melody.sampling.loaded import Source
+from melody.sampling.outlines.line_ups import LineUps
 from melody.sampling.outlines.starts import Starts
 from melody.sampling.provenance import provenance
 from melody.sampling.result import Result
@@ -67,10 +68,12 @@ def new_samples(source: Source, search: Search, limits: Limits, settings: Sampli
 def _starts(source: Source, limits: Limits, settings: SamplingSettings) -> tuple[Starts, Limits]:
     """Where new tunes begin, and the limits with the bars of their form."""
 
-    def begin(outline: Outline | None) -> Frontier:
-        return source.decoder.begin(masks.take(np.zeros(1, np.int64)), outline)
+    def begin(outline: Outline | None, line_up: Sequence[Constraint]) -> Frontier:
+        own = masks.take(np.zeros(1, np.int64))
+        return source.decoder.begin(own.narrowed(line_up) if line_up else own, outline)
 
-    starts = Starts(begin, source.outlines, settings, limits.bars)
+    line_ups = LineUps(source.vocabulary, source.outlines, limits)
+    starts = Starts(begin, source.outlines, settings, limits.bars, line_ups=line_ups)
     limits = replace(limits, bars=starts.bars)
     constraints = source.rules(settings)
     if limits.more_than_bars:

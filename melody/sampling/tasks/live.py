@@ -15,7 +15,7 @@ The time for a note is bounded (`scripts/benchmark_live.py`): it does not grow w
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -38,7 +38,7 @@ from melody.sampling.loaded import Source
 from melody.sampling.outlines.starts import Starts
 from melody.sampling.prompt import Prompt
 from melody.sampling.settings import SamplingSettings
-from melody.sampling.tasks.continuation import limits_after
+from melody.sampling.tasks.continuation import limits_after, line_ups_after
 from melody.sampling.tasks.limited import refuse
 from melody.threads import one_thread
 from melody.tokens.grammar import Grammar, Mask
@@ -129,12 +129,13 @@ class Stream(Iterator[Note]):
         """Where the stream begins; what it keeps to is set up there, but for key, scale and range, which are steered."""
         begun = None if self._prompt is None else self._prompt.begun
         outlines = (self._prompt or self._source).outlines
-        starts = Starts(self._starting, outlines, self.settings, self._limits.bars, begun)
+        line_ups = line_ups_after(self._source, self._prompt, self._limits)
+        starts = Starts(self._starting, outlines, self.settings, self._limits.bars, begun, line_ups)
         self._limits = replace(self._limits, bars=starts.bars)
-        return self._starting(None) if self._steering.endless else starts(0)
+        return self._starting(None, starts.line_up(0)) if self._steering.endless else starts(0)
 
-    def _starting(self, outline: Outline | None) -> Frontier:
-        limits, live, rules = self._limits, Live(self._steering), self._source.rules(self.settings)
+    def _starting(self, outline: Outline | None, line_up: Sequence[Constraint]) -> Frontier:
+        limits, live, rules = self._limits, Live(self._steering), [*self._source.rules(self.settings), *line_up]
         fixed = replace(limits, key=None, scale=None, range=None)
         if self._prompt is not None:
             start = self._prompt.start(limits.bars, [live, *rules], outline)

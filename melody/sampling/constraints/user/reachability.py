@@ -110,7 +110,7 @@ class Reachability:
     def to_the_end(self, stand: Stand, metre: int, options: Options) -> Options:
         """The options, all in that metre and after the metre is known, from which the tune can end as it has to."""
         assert options.notes is not None and options.one_more is not None
-        routes = _Routes(self, stand, self._metre(metre), options.notes)
+        routes = _Routes(self, stand, self._metre(metre), options)
         others, lower = routes.in_other_parts(stand.notes_left - 1, options.notes, options.one_more)
         number = np.arange(self._pitches.shape[1])
         low = stand.low[:, :, None, None]
@@ -150,7 +150,9 @@ class Reachability:
 class _Routes:
     """The ways to the end for streams of one metre."""
 
-    def __init__(self, whole: Reachability, stand: Stand, metre: _Metre, notes: Mask) -> None:
+    def __init__(self, whole: Reachability, stand: Stand, metre: _Metre, options: Options) -> None:
+        assert options.notes is not None
+        notes, self._players = options.notes, options.players
         self._whole, self._stand, self._metre = whole, stand, metre
         left = stand.left
         self._early, self._left = left > metre.bars.horizon, np.clip(left, 0, metre.bars.horizon)
@@ -198,6 +200,8 @@ class _Routes:
                 continue
             last = np.minimum(self._stand.last[:, part], endings.resumed.shape[2] - 1)[:, None]
             resumed[:, :, part] = endings.resumed[self._left, self._metre.bars.index(notes_left), last]
+            if self._players is not None:
+                resumed[:, :, part] &= self._players[:, [part]]
             followed = endings.followed[self._left, self._metre.bars.index(notes_left - 1)]
             at_once[:, :, part] = (notes[:, :, part] & followed).any(axis=2) & (notes_left >= 1)
             ends = self._last[part] & (notes_left >= 1)[..., None]
