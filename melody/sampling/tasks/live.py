@@ -127,7 +127,7 @@ class Stream(Iterator[Note]):
 
     def _beginning(self) -> Frontier:
         """Where the stream begins; what it keeps to is set up there, but for key, scale and range, which are steered."""
-        begun, outlines = self._prompt and self._prompt.begun, (self._prompt or self._source).outlines
+        begun, outlines = None if self._prompt is None else self._prompt.begun, (self._prompt or self._source).outlines
         line_ups = line_ups_after(self._source, self._prompt, self._limits)
         starts = Starts(self._starting, outlines, self.settings, self._limits.bars, begun, line_ups)
         self._limits = replace(self._limits, bars=starts.bars)
