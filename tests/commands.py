@@ -57,7 +57,8 @@ def ran(code: str, *arguments: object, cwd: Path, seconds: int = 300, **variable
 @cache
 def _parent() -> subprocess.Popen[str]:
     """The process that the commands are forked off; it goes when this one does."""
-    process = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    command, environment = [sys.executable, __file__], os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     atexit.register(process.communicate)
     return process
 

@@ -296,12 +296,12 @@ def test_mutated_files_give_a_piece_or_one_line(piece: Piece, data: st.DataObjec
     refusal_or_piece(bytes(mutated), ReadLimits(max_seconds=2))
 
 
-def test_two_thousand_mutated_files_in_a_bounded_process() -> None:
-    """The script makes a hundred times as many; see there."""
+def test_a_thousand_mutated_files_in_a_bounded_process() -> None:
+    """The script makes two hundred times as many; see there."""
     run = subprocess.run(
-        [sys.executable, SCRIPTS / "fuzz_midi.py", "--files", "2000", "--workers", "1", "--seed", "3"],
+        [sys.executable, SCRIPTS / "fuzz_midi.py", "--files", "1000", "--workers", "1", "--seed", "3"],
         capture_output=True,
         text=True,
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "2,000 mutations" in run.stdout
+    assert "1,000 mutations" in run.stdout

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from commands import ran
 from conftest import SmallCorpus, small_corpus
 from music import folk_tune
 
@@ -72,6 +73,12 @@ def _start(out: Path, resume: bool = False) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment)
 
 
+def _run_to_its_end(out: Path, resume: bool = False) -> str:
+    done = ran(RUN.format(here=str(HERE), out=str(out), resume=resume), cwd=HERE)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def _strike(process: subprocess.Popen, after_epoch: int, number: int) -> str:
     """Send a signal in the epoch after `after_epoch`; gives what the process printed."""
     assert process.stdout is not None
@@ -93,8 +100,7 @@ def _weights(path: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("undisturbed") / "model.safetensors"
-    process = _start(out)
-    assert "finished" in process.communicate(timeout=120)[0]
+    assert "finished" in _run_to_its_end(out)
     return out
 
 
@@ -102,7 +108,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(undisturbed: Path, tmp_path: P
     out = tmp_path / "model.safetensors"
     _strike(_start(out), 2, signal.SIGKILL)
     assert modelfile.load(out).training["history"]  # the best so far is whole
-    reported = _start(out, resume=True).communicate(timeout=120)[0]
+    reported = _run_to_its_end(out, resume=True)
     assert reported.split()[0] == "3"
     assert _weights(out) == _weights(undisturbed)
     beside = {"model.csv", "model.samples", "model.safetensors"}
@@ -124,7 +130,7 @@ def test_ctrl_c_and_sigterm_keep_the_best_and_say_how_to_go_on(undisturbed: Path
     assert "interrupted" not in _strike(process, 2, signal.SIGTERM)
     assert process.returncode == -signal.SIGTERM  # it has ended the program, as it does
     assert modelfile.load(out).training["result"]["ending"] == "interrupted"  # when all was written
-    _start(out, resume=True).communicate(timeout=120)
+    _run_to_its_end(out, resume=True)
     assert _weights(out) == _weights(undisturbed)
 
 
