@@ -7,7 +7,10 @@ piece, its END included, over 4 x its steps; micro over all cells, macro as the 
 free: neither length, nor key, nor metre. Chosen on valid, never on test.
 
     scripts/benchmark_jsb DATA.json --out jsb.safetensors --epochs 110 --seed 2
+    scripts/benchmark_jsb DATA.json --calibrate jsb.safetensors --out calibrated.safetensors
     scripts/benchmark_jsb DATA.json --evaluate checkpoints/jsb.safetensors --json table.json
+
+What is trained is calibrated at once (`scripts/calibrate.py`); `--calibrate` does it to a model that was not.
 """
 
 from __future__ import annotations
@@ -22,17 +25,20 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+from calibrate import calibrated
 
 from melody import files, modelfile
 from melody.dataset import BatchSettings, Transposer, with_features
-from melody.evaluation.evaluate import encoded_tokens, mixed_nats, restored, token_nats
+from melody.evaluation.evaluate import encoded_tokens, mixed_nats, nats_per_note, restored, token_nats
 from melody.evaluation.ngram import NGram, best_ngram
+from melody.modelfile import ModelFile
 from melody.network.settings import Intervals, ModelSettings
 from melody.piece import Part, Piece
 from melody.tokens import Vocabulary
 from melody.tokens.vocabulary import FIELDS
 from melody.training.run import fit
 from melody.training.settings import TrainingSettings
+from melody.training.temperatures import with_temperatures
 
 SPLITS = ("train", "valid", "test")
 VOICES = ("Soprano", "Alto", "Tenor", "Bass")
@@ -42,7 +48,7 @@ OPENING = 9  # intervals of the soprano that make a test chorale the twin of a t
 TRANSPOSITIONS = range(-5, 7)
 SHARES = (0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.16)  # of the n-gram in the mixture
 DROPOUTS = {"dropout": 0.4, "weight_dropout": 0.3, "feature_dropout": 0.2, "head_dropout": 0.2}
-BATCH = BatchSettings(batch_size=16, window=64, transpositions=(-5, 6))
+BATCH = BatchSettings(batch_size=16, window=64, transpositions=(-5, 6), outline_dropout=1.0)  # an outline says the length
 TRAINING = TrainingSettings(max_minutes=75, batch=BATCH, weight_decay=0.05, half=True, samples=0, precision="32")
 
 
@@ -166,6 +172,17 @@ def with_ngram(
     return share, {split: mixture(split, share) for split in model}
 
 
+def finished(corpus: Chorales, file: ModelFile) -> ModelFile:
+    """The model calibrated, with the temperatures that suit it then, and its result measured anew."""
+    if file.vocabulary != corpus.vocabulary:
+        raise SystemExit(f"{file.name} was not trained on this data")
+    made = calibrated(file, corpus.rows("train"), corpus.rows("valid"))
+    made = with_temperatures(made, [corpus.vocabulary.decode(rows) for rows in corpus.rows("valid")]).halved()
+    network = restored(made)
+    nats = {split: nats_per_note(network, corpus.vocabulary, corpus.rows(split)) for split in ("valid", "test")}
+    return replace(made, training={**made.training, "result": {**made.training["result"], **nats}})
+
+
 def show(lines: list[dict[str, Any]]) -> None:
     """Print the table."""
     columns = ("valid", "test", "test_without_twins", "valid_macro", "test_macro")
@@ -179,6 +196,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--evaluate", type=Path, nargs="+", metavar="MODEL", help="only measure these models")
+    parser.add_argument("--calibrate", type=Path, metavar="MODEL", help="do not train, but calibrate this model")
     parser.add_argument("--json", type=Path, help="write the table there as well")
     parser.add_argument("--out", type=Path, default=Path("checkpoints/jsb.safetensors"), help="model file to write")
     parser.add_argument("--max-minutes", type=float, default=TRAINING.max_minutes)
@@ -191,7 +209,7 @@ def main() -> None:
     arguments = parser.parse_args()
     corpus = Chorales.read(arguments.data)
     print(f"{int(corpus.twins.sum())} of {len(corpus.twins)} test chorales open like a training chorale", file=sys.stderr)
-    if not arguments.evaluate:
+    if not (arguments.evaluate or arguments.calibrate):
         shape = ModelSettings(intervals=arguments.intervals, **{name: getattr(arguments, name) for name in DROPOUTS})
         settings = replace(
             TRAINING, model=shape, max_minutes=arguments.max_minutes, epochs=arguments.epochs, seed=arguments.seed
@@ -210,6 +228,8 @@ def main() -> None:
                 file=sys.stderr,
             ),
         )
+    if not arguments.evaluate:
+        finished(corpus, modelfile.load(arguments.calibrate or arguments.out)).save(arguments.out)
     started = time.monotonic()
     lines = evaluate(corpus, arguments.evaluate or [arguments.out])
     show(lines)
