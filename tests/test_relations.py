@@ -182,7 +182,7 @@ def test_an_adapted_model_keeps_the_values_of_its_parts() -> None:
 
 def test_what_a_model_expects_is_what_it_gives_to_all_pitches_of_a_relation() -> None:
     """Written out for one piece: the logits' softmax over the pitches for which `counts` would find one more."""
-    file, rows = _file(4), VOCABULARY.encode(PIECES[2])[:50]
+    file, rows = _file(4), VOCABULARY.encode(PIECES[2])[:32]
     logits = _logits(_network(file), with_features(VOCABULARY, rows)).astype(np.float64)
     probability = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     sums: dict[str, list[float]] = {name: [] for name in RELATIONS}
