@@ -28,7 +28,7 @@ import numpy as np
 from melody import files
 from melody.corpus.deduplicate.piece_table import PieceTable
 from melody.corpus.discover.listing import Listing, listed
-from melody.corpus.encode.counting import vocabulary_of
+from melody.corpus.encode.counting import merging_of, vocabulary_of
 from melody.corpus.encode.finish import Finisher
 from melody.corpus.read import grid_choice
 from melody.corpus.settings import PrepareSettings
@@ -144,20 +144,21 @@ def _write(job: _Job, shards: Shards, file: BinaryIO) -> None:
     copies = pieces.copies()
     groups = pieces.groups_of_versions(copies)
     splits = pieces.splits(groups, job.settings)
-    vocabulary = vocabulary_of(pieces, copies, shards(), job.settings, job.ticks_per_quarter)
-    finisher = Finisher(file, vocabulary, pieces, copies, groups, splits)
+    merging = merging_of(pieces, copies, shards)
+    vocabulary = vocabulary_of(pieces, copies, shards, job.settings, job.ticks_per_quarter, merging)
+    finisher = Finisher(file, vocabulary, pieces, copies, groups, splits, merging)
     for shard in shards():
         finisher.add(shard)
-    finisher.finish(job.listing.refused, _header(job))
+    finisher.finish(job.listing.refused, _header(job, merging.remark))
 
 
-def _header(job: _Job) -> dict[str, Any]:
+def _header(job: _Job, remark: str) -> dict[str, Any]:
     return {
         "folder": _name(job.folder),
         "settings": job.settings.to_dict(),
         "ticks_per_quarter": job.ticks_per_quarter,
         "judging": job.validation_key,
-        "remarks": list(job.remarks),
+        "remarks": [*job.remarks, *filter(None, [remark])],
     }
 
 

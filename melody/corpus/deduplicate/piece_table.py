@@ -6,6 +6,7 @@ file that Python would make an object of; all else waits in temporary files (`ex
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -115,6 +116,14 @@ class PieceTable:
             for i, use in enumerate(uses.tolist()):
                 name = self._names[use // 4] if use & 2 else ""
                 yield PartUse(use // 4, name, bool(use & 1), int(notes[i]), int(rests[i]))
+
+    def parts_of_pieces(self, copies: Copies) -> Counter[int]:
+        """How many pieces but copies have each kind of part."""
+        found: Counter[int] = Counter()
+        for _, rows in self._parts.blocks():
+            kinds, pieces = np.unique(rows[copies.are_new(rows[:, 0]), 1], return_counts=True)
+            found.update(dict(zip(kinds.tolist(), pieces.tolist())))
+        return found
 
     def groups_of_versions(self, copies: Copies) -> Groups:
         """Which pieces are versions of one another."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from melody.corpus import events
 from melody.corpus.deduplicate.piece_table import Copies, Groups, PieceTable
 from melody.corpus.encode.encoder import Encoder
+from melody.corpus.encode.merging import Merging
 from melody.corpus.events import Events
 from melody.corpus.external_sort import disk_table
 from melody.corpus.store.writer import Entries, Writer
@@ -21,6 +22,7 @@ from melody.corpus.verdict import Verdict
 from melody.errors import MelodyError
 from melody.piece import Ints
 from melody.tokens.fitting import fit
+from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, Rows, Vocabulary
 
 _KNOWS = "the vocabulary of this folder"
@@ -39,6 +41,8 @@ class Finisher:
         All pieces, which of them are copies, and which are versions of one another.
     splits
         The split of each group, a number into `SPLITS`.
+    merging
+        Which parts become which.
     """
 
     def __init__(
@@ -49,11 +53,12 @@ class Finisher:
         copies: Copies,
         groups: Groups,
         splits: NDArray[np.uint8],
+        merging: Merging,
     ) -> None:
         self._writer, self._encoder = Writer(file, vocabulary), Encoder(vocabulary)
         self._file, self._copies, self._groups, self._splits = pieces.file, copies, groups, splits
         self._stored = disk_table(len(pieces), "?")  # the groups of what is stored
-        self._pieces = 0
+        self._pieces, self._merging = 0, merging
 
     def finish(self, refused: Iterable[tuple[str, str]], header: dict[str, Any]) -> None:
         """The files that could not be listed, as (name, reason), and the header."""
@@ -85,6 +90,11 @@ class Finisher:
     def _encode(self, pieces: Events, files: Ints, entries: Entries) -> None:
         """Write the pieces; where the vocabulary cannot encode one as it is, the entry of its file changes."""
         for first, run in pieces.runs():
+            if self._merging:
+                run, told = self._merging.of(run)
+                for place, words in told.items():
+                    file = int(files[first + place])
+                    entries.put(file, _repaired(entries.record(file), _notes(run, place), (words,)))
             rows, starts, exact = self._encoder.encode(run)
             if exact.all():
                 self._writer.add_pieces(rows, np.diff(starts))
@@ -106,8 +116,18 @@ class Finisher:
         except MelodyError as error:  # of the vocabulary, or of a piece that no longer is legal once it is fitted
             changed = replace(verdict, status="rejected", cause="not encodable", reason=str(error), split="", group="")
             return replace(record, verdict=changed, exact=False), np.zeros((0, len(FIELDS)), np.int64)
-        changed = replace(verdict, status="repaired", notes=fitted.num_notes, repairs=verdict.repairs + changes)
-        return replace(record, verdict=changed, exact=False), rows
+        return _repaired(record, fitted.num_notes, changes), rows
+
+
+def _repaired(record: FileRecord, notes: int, changes: tuple[str, ...]) -> FileRecord:
+    """Of a file whose piece is stored with changes."""
+    changed = replace(record.verdict, status="repaired", notes=notes, repairs=record.verdict.repairs + changes)
+    return replace(record, verdict=changed, exact=False)
+
+
+def _notes(events: Events, number: int) -> int:
+    """Of one piece."""
+    return int(np.sum(events.kind[events.starts[number] : events.starts[number + 1]] >= FIRST_PART))
 
 
 def _copy(record: FileRecord, original: str) -> FileRecord:
