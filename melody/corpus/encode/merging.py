@@ -3,12 +3,12 @@
 Bands name their instruments by whim: a lead is a flute here, an ocarina there. A vocabulary with a part for each would know
 little of any. So, in a folder of at least `ENOUGH` pieces:
 
-- All drum parts of a piece are one, of the kit that most pieces have; where two of them strike the same drum at the same
-  tick, it is one stroke, the louder one.
+- All drum parts of a piece are one, of the kit that most pieces have.
 - A part is rare whose program, and number within the piece among parts of that program, few pieces have: fewer than `FEW`
   of them, or than the share `SHARE`. It is played by the program of its family (the eight programs of General MIDI that
   belong together) that most pieces have, behind the parts that have that program already. If even then few pieces have a
   part of so high a number, it joins the last one that is not rare.
+- Where parts that become one play the same pitch at the same tick, it is one note, the louder one.
 
 What was changed is told in the verdict on each file; the pieces of other folders are left as they are.
 """
@@ -92,7 +92,9 @@ class Merging:
             return events, {}
         new_kind = events.kind.astype(np.int64)
         new_kind[notes] = merged[place]
-        return _sorted(events, new_kind), self._told(piece, kind, merged)
+        found = _sorted(events, new_kind)
+        lost = np.diff(events.starts) - np.diff(found.starts)
+        return found, {n: words + _at_once(int(lost[n])) for n, words in self._told(piece, kind, merged).items()}
 
     def _merged(self, piece: Ints, kind: Ints) -> Ints:
         """The kinds of parts, by piece and kind, once they are merged."""
@@ -131,6 +133,10 @@ class Merging:
             shown = ", ".join(words[:3]) + (f" and {len(words) - 3} more" if len(words) > 3 else "")
             told[number] = f"{counted(int(own.sum()), 'part')} merged with the folder's common ones: {shown}"
         return told
+
+
+def _at_once(notes: int) -> str:
+    return f"; {counted(notes, 'note')} that two of them play at once kept once" if notes else ""
 
 
 def _instrument(kind: int) -> int:
