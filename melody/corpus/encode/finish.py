@@ -91,8 +91,8 @@ class Finisher:
         """Write the pieces; where the vocabulary cannot encode one as it is, the entry of its file changes."""
         for first, run in pieces.runs():
             if self._merging:
-                run, told = self._merging.of(run)
-                for place, words in told.items():
+                run, reported = self._merging.of(run)
+                for place, words in reported.items():
                     file = int(files[first + place])
                     entries.put(file, _repaired(entries.record(file), _notes(run, place), (words,)))
             rows, starts, exact = self._encoder.encode(run)

@@ -10,7 +10,7 @@ little of any. So, in a folder of at least `ENOUGH` pieces:
   part of so high a number, it joins the last one that is not rare.
 - Where parts that become one play the same pitch at the same tick, it is one note, the louder one.
 
-What was changed is told in the verdict on each file; the pieces of other folders are left as they are.
+What was changed is reported in the verdict on each file; the pieces of other folders are left as they are.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Merging:
         new_kind[notes] = merged[place]
         found = _sorted(events, new_kind)
         lost = np.diff(events.starts) - np.diff(found.starts)
-        return found, {n: words + _at_once(int(lost[n])) for n, words in self._told(piece, kind, merged).items()}
+        return found, {n: words + _at_once(int(lost[n])) for n, words in self._reported(piece, kind, merged).items()}
 
     def _merged(self, piece: Ints, kind: Ints) -> Ints:
         """The kinds of parts, by piece and kind, once they are merged."""
@@ -124,15 +124,15 @@ class Merging:
         return kind_of((kit - _DRUMS, True, 0))
 
     @staticmethod
-    def _told(piece: Ints, kind: Ints, merged: Ints) -> dict[int, str]:
-        told = {}
+    def _reported(piece: Ints, kind: Ints, merged: Ints) -> dict[int, str]:
+        reported = {}
         for number in np.unique(piece[kind != merged]).tolist():
             own = (piece == number) & (kind != merged)
             changes = Counter((_name(k), _name(m)) for k, m in zip(kind[own].tolist(), merged[own].tolist()))
             words = [f"{was} as {now}" if was != now else f"{was} numbered anew" for was, now in changes]
             shown = ", ".join(words[:3]) + (f" and {len(words) - 3} more" if len(words) > 3 else "")
-            told[number] = f"{counted(int(own.sum()), 'part')} merged with the folder's common ones: {shown}"
-        return told
+            reported[number] = f"{counted(int(own.sum()), 'part')} merged with the folder's common ones: {shown}"
+        return reported
 
 
 def _at_once(notes: int) -> str:
