@@ -9,7 +9,7 @@ from typing import Any, Literal
 from melody.errors import CorpusError
 from melody.midi import ReadLimits
 
-READING = 4  # counted up when files come to be read or judged in another way: stores made before are made again
+READING = 5  # counted up when files come to be read or judged in another way: stores made before are made again
 MOST_PARTS = 256  # of one piece: an event has eight bits for the number of a part
 
 
