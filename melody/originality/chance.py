@@ -5,9 +5,9 @@ hierarchical Dirichlet prior: MacKay and Peto 1995),
 
     P(s | c) = (n(c s) + a P(s | c')) / (n(c) + a),
 
-with c' the context without its first symbol, n the counts without the pieces left out and `a` the `STRENGTH`. A tune of m notes
-and a corpus of N have m N pairs of places at which the run may begin, so that it is expected E = m N P(run) times by chance alone,
-as biologists count alike stretches of proteins (Karlin and Altschul 1990).
+with c' the context without its first symbol, n the counts without the pieces left out and `a` the `STRENGTH`. A tune of m
+notes and a corpus of N have m N pairs of places at which the run may begin, so that it is expected E = m N P(run) times by
+chance alone, as biologists count alike stretches of proteins (Karlin and Altschul 1990).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What a tune shares with the training pieces of a model, and whether that is more than tunes of the kind share by themselves.
+"""What a tune shares with the training pieces of a model, and whether that is more than tunes of its kind share anyway.
 
-Two tests make the verdict. *Longer*: its longest run, or the share of it that one piece has, exceeds what held-out tunes of the
-same corpus share (Yin, Reuben, Stepney and Collins 2022 take human borrowing as the baseline so). *Improbable*: without that
-piece and its versions the run would not be expected from the figures of the style (`melody.originality.chance`). It is a copy
-if both hold.
+Two tests make the verdict. *Longer*: its longest run, or the share of it that one piece has, exceeds what held-out tunes of
+the same corpus share (Yin, Reuben, Stepney and Collins 2022 take human borrowing as the baseline so). *Improbable*: without
+that piece and its versions the run would not be expected from the figures of the style (`melody.originality.chance`). It is
+a copy if both hold.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ _SEVERAL = 4  # times as many notes as any held-out tune, from which on the norm
 class Passage(NamedTuple):
     """A run that a tune shares with a training piece.
 
-    notes: how many; piece, name: its number in the index and its name; first: its first note in its line there, from 1; bars: where it stands in the tune,
-    first and last; pitch, spacing: of the tune's notes and theirs, in ticks of `ticks_per_quarter`, each (notes,).
+    notes: how many; piece, name: its number in the index and its name; first: its first note in its line there, from 1;
+    bars: where it stands in the tune, first and last; yours, theirs: pitch and spacing of the notes, (notes,) each, in ticks
+    of the two `grids`.
     """
 
     notes: int
@@ -49,9 +50,12 @@ class Passage(NamedTuple):
         """Both excerpts one under the other, from tick 0, for a picture."""
         grid = self.grids[0]
         notes = [(pitch, spacing * grid // own) for (pitch, spacing), own in zip((self.yours, self.theirs), self.grids)]
-        columns = [(np.cumsum(s) - s, np.maximum(s, 1), p) for p, s in notes]
+        spacing = np.maximum(np.concatenate([each for _, each in notes]), 1)
+        ends = np.cumsum(spacing)
         return Piece(
-            *(np.concatenate(column) for column in zip(*columns)),
+            ends - spacing - np.repeat([0, ends[self.notes - 1]], self.notes),
+            spacing,
+            np.concatenate([pitch for pitch, _ in notes]),
             part=np.repeat([0, 1], self.notes),
             parts=(Part(0, False, "the tune"), Part(0, False, self.name)),
             ticks_per_quarter=grid,

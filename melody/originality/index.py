@@ -24,7 +24,7 @@ from melody import files
 from melody.corpus.manifest import pieces_of
 from melody.errors import ModelFileError
 from melody.modelfile import SUFFIX, ModelFile
-from melody.originality.lines import END, Line, Symbols, intervals_alone, lines_of, symbols_of
+from melody.originality.lines import END, Line, Symbols, intervals_alone, lines_of, symbols_by_table
 from melody.originality.runs import Sorted
 from melody.piece import Ints, Piece
 
@@ -145,7 +145,7 @@ class Index:
         """The symbols of all lines; that of note n stands at n, and `END` at the last note of each line."""
         if not self.num_notes:
             return Sorted(np.zeros(0, np.uint16))
-        symbols = np.append(symbols_of(self.pitch.astype(np.int64), self.spacings[self.spacing]), END)
+        symbols = np.append(symbols_by_table(self.pitch, self.spacing, self.spacings), END)
         symbols[self.line_starts[1:] - 1] = END
         return Sorted(symbols)
 

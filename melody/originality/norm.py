@@ -71,7 +71,7 @@ def _unrelated(index: Index, tunes: Sequence[Piece], seed: int) -> int:
     rng = np.random.default_rng(seed)
     longest = []
     for _ in range(_PAIRS):
-        tune = tunes[rng.integers(len(tunes))]
+        tune = tunes[int(rng.integers(len(tunes)))]
         mine = [symbols_of(line.pitch, line.spacing) for line in lines_of(tune)]
         theirs = index.symbols_of_piece(int(rng.integers(len(index.names))))
         if mine and theirs:

@@ -2,8 +2,8 @@
 
 Every window of `SEED` symbols of the corpus is one number, and these are sorted: where a window of the tune stands in the
 corpus is a binary search, and how often a shorter figure occurs is another. From where a window is found the run is extended
-to both sides. A window that the corpus has more than `FREQUENT` times is nobody's, and no run is looked for from it: a run is
-found if one of its windows is rarer.
+to both sides. A window that the corpus has more than `FREQUENT` times is nobody's, and no run is looked for from it: a run
+is found if one of its windows is rarer.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Sorted:
         return window
 
     def shared(self, line: Symbols) -> Runs:
-        """All runs of a line that the corpus has, as long as they go, of at least `SEED` symbols; of a kind with the seeds."""
+        """All runs of `SEED` symbols or more that a line shares with the corpus, each as long as it goes."""
         empty = np.zeros(0, np.int64)
         if len(line) < SEED or len(self.symbols) < SEED:
             return Runs(empty, empty, empty)
