@@ -1,5 +1,7 @@
 """What pyproject.toml cannot say: the shipped models, which stand in checkpoints/, lie in the package once it is built.
 
+Beside each lies the index of its training pieces.
+
 An installation for development (`pip install -e`) finds them where they stand.
 """
 
@@ -8,8 +10,10 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-# The third one there, jsb, is for a benchmark of the source tree alone.
-SHIPPED = [Path("checkpoints") / f"{name}.safetensors" for name in ("fiddle", "chorales")]
+# The third model there, jsb, is for a benchmark of the source tree alone.
+SHIPPED = [
+    Path("checkpoints") / f"{name}{suffix}" for name in ("fiddle", "chorales") for suffix in (".safetensors", ".index")
+]
 
 
 class BuildWithModels(build_py):

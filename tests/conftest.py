@@ -66,7 +66,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = folder / "rules.safetensors"
     with FileLock(folder / "rules.lock"):
         if not path.exists():
-            _train(tmp_path_factory.mktemp("model") / path.name).rename(path)
+            made = _train(tmp_path_factory.mktemp("model") / path.name)
+            made.with_suffix(".index").rename(path.with_suffix(".index"))
+            made.rename(path)
     return path
 
 

@@ -111,7 +111,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(undisturbed: Path, tmp_path: P
     reported = _run_to_its_end(out, resume=True)
     assert reported.split()[0] == "3"
     assert _weights(out) == _weights(undisturbed)
-    beside = {"model.csv", "model.samples", "model.safetensors"}
+    beside = {"model.csv", "model.index", "model.samples", "model.safetensors"}
     assert {p.name for p in tmp_path.iterdir()} == beside  # nothing of the way back is left
     samples = sorted(p.name for p in Paths(out).samples.iterdir())
     assert samples == ["epoch-002.mid", "epoch-004.mid"]

@@ -86,6 +86,7 @@ COMMANDS = {
     "show": ("render", "plot", "score"),
     "learn": ("corpus", "prepare"),
     "measure": ("evaluate",),
+    "copies": ("originality",),
     "share": ("export",),
 }
 _ORDER = [word for words in COMMANDS.values() for word in words]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from melody.cli import app
+from melody.cli.copies import finding_on, index_for
 from melody.cli.options import Choosing, Keeping, Writing, grouped
 from melody.cli.show import SCORES, bars_of
 from melody.cli.writing_tunes import Made, Page, targets_of, write_tunes
@@ -17,12 +18,15 @@ from melody.errors import SamplingError
 
 if TYPE_CHECKING:
     from melody.limits import Limits
+    from melody.originality.index import Index
     from melody.piece import Piece
     from melody.sampling import Model, SamplingSettings
     from melody.sampling.model import EngineName
     from melody.sampling.result import Result
     from melody.sampling.search import Search
     from melody.sampling.tasks.midi_edit import Edited
+
+_MOST_ROUNDS = 8  # in which copies are drawn again
 
 
 def _names(incomplete: str) -> list[str]:
@@ -67,6 +71,9 @@ def generate(
             show_default=False,
         ),
     ] = None,
+    original: Annotated[
+        bool, typer.Option("--original", help="Draw again what is a copy of a training piece (melody originality).")
+    ] = False,
 ) -> None:
     """Write new tunes.
 
@@ -75,19 +82,49 @@ def generate(
     settings, limits, count = choosing.settings, keeping.limits(bars), writing.number
     loaded = find_model(model, choosing.runner)
     targets = targets_of(writing, loaded.file.name, str(settings.seed))
-    made = (
-        Made(t.piece, removed=t.removed, nats=t.nats, faults=(*t.faults, *t.remarks), remarks=t.remarks)
-        for t in _tunes(loaded, count, limits, choosing)
-    )
-    page = Page(f"New tunes from {loaded.file.name}", loaded, settings, limits)
+    index = index_for(loaded.file, model)
+    tunes = _original_tunes(loaded, count, limits, choosing, index) if original else _tunes(loaded, count, limits, choosing)
+    made = (Made(t.piece, removed=t.removed, nats=t.nats, faults=(*t.faults, *t.remarks), remarks=t.remarks) for t in tunes)
+    page = Page(f"New tunes from {loaded.file.name}", loaded, settings, limits, index)
     write_tunes(made, targets, choosing, writing, page)
 
 
-def _tunes(model: Model, count: int, limits: Limits, choosing: Choosing) -> Iterable[Result]:
-    """Tunes one by one as they are made, but where the best of them are wanted."""
+def _tunes(model: Model, count: int, limits: Limits, choosing: Choosing, later: int = 0) -> Iterable[Result]:
+    """Tunes one by one as they are made, but where the best of them are wanted; with the seed, or one that comes later."""
+    settings = replace(choosing.settings, seed=choosing.settings.seed + later)
     if any(value is not None for value in choosing.search.values()):
-        return model.tunes(count, limits=limits, settings=choosing.settings, **choosing.search)
-    return model.each_tune(count, limits=limits, settings=choosing.settings)
+        return model.tunes(count, limits=limits, settings=settings, **choosing.search)
+    return model.each_tune(count, limits=limits, settings=settings)
+
+
+def _original_tunes(model: Model, count: int, limits: Limits, choosing: Choosing, index: Index | None) -> Iterable[Result]:
+    """Tunes that are no copies; instead of those that are, others with the seeds that follow. How often is reported.
+
+    Raises
+    ------
+    SamplingError
+        If it cannot be known, or too many are copies.
+    """
+    from melody.cli.screen import say
+
+    if index is None or index.norm is None:
+        why = "has no index of its training pieces" if index is None else "has too few held-out tunes to tell what is usual"
+        raise SamplingError(f"--original cannot be kept: the model {why} (see melody originality)")
+    lacking, copies = count, 0
+    for later in range(_MOST_ROUNDS):
+        for tune in _tunes(model, lacking, limits, choosing, later):
+            found = finding_on(index, tune.piece)
+            copies += found is not None and found.is_copy
+            if found is None or not found.is_copy:
+                lacking -= 1
+                if not lacking:
+                    say(f"--original: {copies:,} of {count + copies:,} tunes were copies and were drawn again")
+                yield tune
+        if not lacking:
+            return
+    raise SamplingError(
+        f"--original cannot be kept: {copies:,} of {count - lacking + copies:,} tunes were copies; raise --temperature"
+    )
 
 
 @app.command(name="continue")
@@ -144,7 +181,8 @@ def continue_(
         made = _in_a_file_of_its_own(loaded, music, part, search, limits, settings, only_new=only_new)
     for remark in made[0].remarks:
         say(f"the prompt: {remark}")
-    page = Page(f"{stem}, gone on with by {loaded.file.name}", loaded, settings, limits)
+    heading = f"{stem}, gone on with by {loaded.file.name}"
+    page = Page(heading, loaded, settings, limits, index_for(loaded.file, model))
     write_tunes(made, targets, choosing, writing, page)
 
 

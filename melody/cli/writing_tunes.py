@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from melody import files
 from melody.cli import typed
+from melody.cli.copies import finding_on, sentence_on
 from melody.cli.options import Drawing, Writing
 from melody.cli.screen import Progress, say, show
 from melody.cli.targets import Targets, for_tunes, short
@@ -17,6 +18,7 @@ from melody.errors import MelodyError
 from melody.limits import Limits
 
 if TYPE_CHECKING:
+    from melody.originality.index import Index
     from melody.piece import Piece
     from melody.sampling import Model, SamplingSettings
     from melody.sampling.tasks.midi_edit import Edited
@@ -50,6 +52,7 @@ class Page:
     model: Model
     settings: SamplingSettings
     limits: Limits
+    index: Index | None = None  # of the model's training pieces, to say what a tune has from them
 
 
 def write_tunes(made: Iterable[Made], targets: Targets, drawing: Drawing, writing: Writing, page: Page) -> None:
@@ -64,8 +67,9 @@ def write_tunes(made: Iterable[Made], targets: Targets, drawing: Drawing, writin
         if number == 0 and drawing.is_new:
             _report_seed(targets, drawing)
         _write_beside(path, tune, writing)
-        _report(path, tune, page.limits)
-        shown += [(path, tune)] if writing.html else []
+        shared = sentence_on(finding_on(page.index, tune.piece, tune.prompt_end))
+        _report(path, tune, page.limits, shared)
+        shown += [(path, replace(tune, remarks=(*tune.remarks, *filter(None, [shared]))))] if writing.html else []
     if shown:
         _write_page(shown, targets, page)
 
@@ -115,11 +119,12 @@ def _checked(tune: Made, limits: Limits) -> bytes:
     return data
 
 
-def _report(path: Path, tune: Made, limits: Limits) -> None:
-    """Remarks on a tune: what share of the probability the limits took, how likely it is, its faults."""
+def _report(path: Path, tune: Made, limits: Limits, shared: str) -> None:
+    """Remarks on a tune: what share of the probability the limits took, how likely it is, its faults, copying."""
     remarks = [f"the limits took {tune.removed:.1%} of the probability"] if limits.more_than_bars else []
     remarks += [f"{tune.nats:.3f} nats a note"] if tune.nats == tune.nats else []
     remarks += [", ".join(tune.faults)] if tune.faults else []
+    remarks += [shared] if shared else []
     if remarks:
         say(f"{path.name}: {'; '.join(remarks)}")
 

@@ -51,21 +51,22 @@ def symbols_of(pitch: Ints, spacing: Ints) -> Symbols:
     >>> bool((a == b).all()), a.tolist()
     (True, [33408, 34188])
     """
-    return _symbols(np.diff(pitch), _ratios(spacing[:-1], spacing[1:]))
+    return _symbols(pitch[1:] - pitch[:-1], _ratios(spacing[:-1], spacing[1:]))
 
 
 def symbols_by_table(pitch: NDArray[np.uint8], spacing: NDArray[np.uint8], spacings: Ints) -> Symbols:
     """The same for notes whose spacings are rows of a table; much faster where there are many."""
     table = _ratios(spacings[:, None], spacings[None, :])
-    return _symbols(np.diff(pitch.astype(np.int16)), table[spacing[:-1], spacing[1:]])
+    signed = pitch.astype(np.int64)
+    return _symbols(signed[1:] - signed[:-1], table[spacing[:-1], spacing[1:]])
 
 
 def _ratios(before: Ints, after: Ints) -> NDArray[np.int16]:
-    ratio = np.rint(_STEPS * np.log2(after / before))
-    return np.clip(ratio, -_MOST, _MOST).astype(np.int16)
+    ratio: NDArray[np.int16] = np.clip(np.rint(_STEPS * np.log2(after / before)), -_MOST, _MOST).astype(np.int16)
+    return ratio
 
 
-def _symbols(interval: NDArray[np.integer], ratio: NDArray[np.int16]) -> Symbols:
+def _symbols(interval: Ints, ratio: NDArray[np.int16]) -> Symbols:
     high = (np.clip(interval, -_MOST, _MOST) + _MIDDLE).astype(np.uint16)
     symbols: Symbols = high << np.uint16(_INTERVAL) | (ratio + np.int16(_MIDDLE)).astype(np.uint16)
     return symbols

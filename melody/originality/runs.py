@@ -48,12 +48,27 @@ class Sorted:
         self._padded = np.concatenate([np.full(_PAD, END), symbols, np.full(_PAD, END)])
 
     @cached_property
-    def _codes(self) -> NDArray[np.uint8]:
-        """A number of 8 bits for each symbol that there can be: 0 for the end of a line, the frequent ones their own."""
+    def _times(self) -> Ints:
+        """How often each symbol that there can be stands in the corpus; `END` does not count."""
         counts = np.bincount(self.symbols, minlength=2**16)
         counts[END] = 0
-        there = np.flatnonzero(counts)
-        frequent = there[np.argsort(-counts[there], kind="stable")[: _RARE - 1]]
+        return counts
+
+    @property
+    def total(self) -> int:
+        """How many symbols the corpus has."""
+        return int(self._times.sum())
+
+    @property
+    def different(self) -> int:
+        """How many different ones."""
+        return int(np.count_nonzero(self._times))
+
+    @cached_property
+    def _codes(self) -> NDArray[np.uint8]:
+        """A number of 8 bits for each symbol that there can be: 0 for the end of a line, the frequent ones their own."""
+        there = np.flatnonzero(self._times)
+        frequent = there[np.argsort(-self._times[there], kind="stable")[: _RARE - 1]]
         codes = np.full(2**16, _RARE, np.uint8)
         codes[frequent] = np.arange(1, len(frequent) + 1)
         codes[END] = 0
@@ -85,7 +100,7 @@ class Sorted:
         if len(line) < SEED or len(self.symbols) < SEED:
             return Runs(empty, empty, empty)
         windows = self._windows(line)[: len(line) - SEED + 1]
-        low, high = (np.searchsorted(self._sorted, windows, side) for side in ("left", "right"))
+        low, high = np.searchsorted(self._sorted, windows), np.searchsorted(self._sorted, windows, "right")
         times = np.where(high - low <= FREQUENT, high - low, 0)
         start = np.repeat(np.arange(len(windows)), times)
         within = np.arange(len(start)) - np.repeat(np.cumsum(times) - times, times)

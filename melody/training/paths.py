@@ -10,6 +10,7 @@ from pathlib import Path
 
 from melody.files import FileError
 from melody.modelfile import SUFFIX
+from melody.originality.index import beside
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class Paths:
         return self.model.with_suffix(".png")
 
     @property
+    def index(self) -> Path:
+        """The index of the training pieces."""
+        return beside(self.model)
+
+    @property
     def samples(self) -> Path:
         """Folder of sample tunes."""
         return self.model.with_suffix(".samples")
@@ -45,8 +51,8 @@ class Paths:
 
     @property
     def written(self) -> tuple[Path, ...]:
-        """What every run writes: the model, the losses and their picture, sample tunes."""
-        return self.model, self.csv, self.png, self.samples
+        """What every run writes: the model, its index, the losses and their picture, sample tunes."""
+        return self.model, self.index, self.csv, self.png, self.samples
 
 
 def default_out(folder: Path) -> Path:

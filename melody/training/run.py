@@ -36,6 +36,7 @@ from melody.evaluation.ngram import NGram, best_ngram, some_of
 from melody.modelfile import ModelFile
 from melody.network.network import MelodyNetwork
 from melody.network.settings import ModelSettings, settings_of
+from melody.originality.building import build
 from melody.sampling import Model, SamplingSettings, quality
 from melody.statistics.habits import Habits
 from melody.tokens.vocabulary import Rows, Vocabulary
@@ -351,5 +352,8 @@ class Run:
         del facts["path"]
         file = replace(best, training={**best.training, "history": self.history, "alarms": self.alarms, "result": facts})
         (file.halved() if self.settings.half else file).save(self.paths.model)
+        if result.ending != "interrupted":  # nobody waits
+            heldout = [*self.corpus.rows("valid"), *self.corpus.rows("test")]
+            build(self.corpus.vocabulary, self._manifest, self._rows, heldout).save(self.paths.index)
         if result.ending in ("finished", "stopped early"):
             self.paths.resume.unlink(missing_ok=True)
