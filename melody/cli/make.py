@@ -11,7 +11,7 @@ import typer
 
 from melody.cli import app
 from melody.cli.copies import finding_on, index_for
-from melody.cli.options import Choosing, Keeping, Writing, grouped
+from melody.cli.options import ADVANCED, Choosing, Keeping, Writing, grouped
 from melody.cli.show import SCORES, bars_of
 from melody.cli.writing_tunes import Made, Page, targets_of, write_tunes
 from melody.errors import SamplingError
@@ -72,7 +72,12 @@ def generate(
         ),
     ] = None,
     original: Annotated[
-        bool, typer.Option("--original", help="Draw again what is a copy of a training piece (melody originality).")
+        bool,
+        typer.Option(
+            "--original",
+            help="Draw again what is a copy of a training piece (melody originality).",
+            rich_help_panel=ADVANCED,
+        ),
     ] = False,
 ) -> None:
     """Write new tunes.
