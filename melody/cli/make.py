@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +11,7 @@ import typer
 
 from melody.cli import app
 from melody.cli.copies import finding_on, index_for
-from melody.cli.options import ADVANCED, Choosing, Keeping, Writing, grouped
+from melody.cli.options import Choosing, Keeping, Writing, grouped
 from melody.cli.show import SCORES, bars_of
 from melody.cli.writing_tunes import Made, Page, targets_of, write_tunes
 from melody.errors import SamplingError
@@ -71,14 +71,6 @@ def generate(
             show_default=False,
         ),
     ] = None,
-    original: Annotated[
-        bool,
-        typer.Option(
-            "--original",
-            help="Draw again what is a copy of a training piece (melody originality).",
-            rich_help_panel=ADVANCED,
-        ),
-    ] = False,
 ) -> None:
     """Write new tunes.
 
@@ -88,8 +80,12 @@ def generate(
     loaded = find_model(model, choosing.runner)
     targets = targets_of(writing, loaded.file.name, str(settings.seed))
     index = index_for(loaded.file, model)
-    tunes = _original_tunes(loaded, count, limits, choosing, index) if original else _tunes(loaded, count, limits, choosing)
-    made = (Made(t.piece, removed=t.removed, nats=t.nats, faults=(*t.faults, *t.remarks), remarks=t.remarks) for t in tunes)
+
+    def draw(number: int, later: int) -> Iterable[Made]:
+        for t in _tunes(loaded, number, limits, choosing, later):
+            yield Made(t.piece, removed=t.removed, nats=t.nats, faults=(*t.faults, *t.remarks), remarks=t.remarks)
+
+    made = _originals(draw, count, index) if choosing.original else draw(count, 0)
     page = Page(f"New tunes from {loaded.file.name}", loaded, settings, limits, index)
     write_tunes(made, targets, choosing, writing, page)
 
@@ -102,8 +98,17 @@ def _tunes(model: Model, count: int, limits: Limits, choosing: Choosing, later: 
     return model.each_tune(count, limits=limits, settings=settings)
 
 
-def _original_tunes(model: Model, count: int, limits: Limits, choosing: Choosing, index: Index | None) -> Iterable[Result]:
+def _originals(draw: Callable[[int, int], Iterable[Made]], count: int, index: Index | None) -> Iterable[Made]:
     """Tunes that are no copies; instead of those that are, others with the seeds that follow. How often is reported.
+
+    Parameters
+    ----------
+    draw
+        Makes so many tunes, with a seed so much later.
+    count
+        How many are wanted.
+    index
+        Of the model's training pieces.
 
     Raises
     ------
@@ -117,8 +122,8 @@ def _original_tunes(model: Model, count: int, limits: Limits, choosing: Choosing
         raise SamplingError(f"--original cannot be kept: the model {why} (see melody originality)")
     lacking, copies = count, 0
     for later in range(_MOST_ROUNDS):
-        for tune in _tunes(model, lacking, limits, choosing, later):
-            found = finding_on(index, tune.piece)
+        for tune in draw(lacking, later):
+            found = finding_on(index, tune.piece, tune.prompt_end)
             copies += found is not None and found.is_copy
             if found is None or not found.is_copy:
                 lacking -= 1
@@ -177,17 +182,21 @@ def continue_(
     loaded = find_model(model, choosing.runner)
     stem = prompt.stem if prompt else "notes"
     targets = targets_of(writing, stem, loaded.file.name, str(settings.seed), source=prompt)
-    search = Search(writing.number, **choosing.search)
-    if prompt and prompt.suffix.lower() not in SCORES and not only_new and prompt_bars is None:
-        made = _in_its_file(loaded, prompt, part, search, limits, settings)
-    else:
+    index = index_for(loaded.file, model)
+
+    def draw(number: int, later: int) -> list[Made]:
+        search, chosen = Search(number, **choosing.search), replace(settings, seed=settings.seed + later)
+        if prompt and prompt.suffix.lower() not in SCORES and not only_new and prompt_bars is None:
+            return _in_its_file(loaded, prompt, part, search, limits, chosen)
         given = _read(prompt) if prompt else _typed(loaded, notes or "", limits)
         music = bars_of(given, prompt_bars, "prompt-bars")
-        made = _in_a_file_of_its_own(loaded, music, part, search, limits, settings, only_new=only_new)
+        return _in_a_file_of_its_own(loaded, music, part, search, limits, chosen, only_new=only_new)
+
+    made = list(_originals(draw, writing.number, index)) if choosing.original else draw(writing.number, 0)
     for remark in made[0].remarks:
         say(f"the prompt: {remark}")
     heading = f"{stem}, gone on with by {loaded.file.name}"
-    page = Page(heading, loaded, settings, limits, index_for(loaded.file, model))
+    page = Page(heading, loaded, settings, limits, index)
     write_tunes(made, targets, choosing, writing, page)
 
 

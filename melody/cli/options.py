@@ -183,6 +183,11 @@ class Choosing(Drawing):
         ),
     ] = False
 
+    original: Annotated[
+        bool,
+        _option(ADVANCED, "Draw again what is a copy of a training piece, see melody originality.", None, "--original"),
+    ] = False
+
     parallels: Annotated[
         bool,
         _option(ADVANCED, "Let voices go in parallel fifths and octaves though the corpus avoids it.", None, "--parallels"),
