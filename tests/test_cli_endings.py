@@ -211,5 +211,5 @@ def test_models_are_listed_with_what_they_learned_and_a_damaged_one_with_the_rea
     out, err = capsys.readouterr()
     lines = out.splitlines()
     assert [line.split()[0] for line in lines[1:5]] == ["broken", "chorales", "fiddle", "jsb"]
-    assert "is no model file" in lines[1] and "4,140" in lines[3] and "1.575" in lines[3] and "2.811" in lines[3]
+    assert "is no model file" in lines[1] and "4,140" in lines[3] and "1.597" in lines[3] and "2.804" in lines[3]
     assert "fiddle.safetensors" in lines[3] and "licence" in err

@@ -152,7 +152,7 @@ class Choosing(Drawing):
     """How tokens are chosen, and which of the tunes are kept."""
 
     form: Annotated[
-        str | None, _option(None, "Which sections are the same: AABB, ABAC, with their bars A8A8B4.", "LETTERS")
+        str | None, _option(_LIMITS, "Which sections are the same: AABB, ABAC, with their bars A8A8B4.", "LETTERS")
     ] = None
     repetition_penalty: Annotated[
         str | None,
