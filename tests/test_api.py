@@ -71,7 +71,7 @@ def _options(command: str) -> dict[str, Any]:
     }
 
 
-FILES = {"count", "out", "wav", "png", "html", "engine", "force"}  # of the command line alone
+FILES = {"count", "out", "wav", "png", "html", "engine", "force", "original"}  # of the command line alone
 
 
 @pytest.mark.parametrize(
