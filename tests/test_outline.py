@@ -17,7 +17,7 @@ from melody.sampling.outlines.forms import Wanted, parse_form
 from melody.statistics import form
 from melody.tokens import Vocabulary
 from melody.tokens.inputs.features import context, outline_of
-from melody.tokens.inputs.outline import MOST_BARS, Outline, Outlines
+from melody.tokens.inputs.outline import MOST_BARS, Outline, Outlines, lettered
 from melody.tokens.inputs.schema import FEATURES, OUTLINED, spans
 from melody.tokens.vocabulary import FIELDS
 from melody.training.corpus_facts import outlines
@@ -52,7 +52,10 @@ def of(piece: Piece) -> Outline | None:
 @pytest.mark.parametrize("bars", ["A", "AB", "ABAC", "ABACDDEC"])
 def test_equal_bars_have_equal_letters_and_a_pickup_is_no_bar(bars: str, pickup: bool) -> None:
     found = of(tune(bars, pickup))
-    assert found is not None and (found.text, found.has_pickup) == (bars, pickup)
+    assert found is not None and (found.letters, found.has_pickup) == (
+        lettered([[(ord(letter),)] for letter in bars]),
+        pickup,
+    )
     assert form.length_in_bars(tune(bars, pickup)) == len(found.letters)
 
 

@@ -125,10 +125,15 @@ class Prompt:
         read, as_hands = in_hands(self._vocabulary, self._prompt)
         music = with_key(source, understood(self._vocabulary, read))
         fitted, self._octaves, remarks = music.piece, music.octaves, (*as_hands, *music.remarks)
-        self._fitted, self.remarks = fitted, remarks
+        self._fitted = fitted
         self._end = _bar_line(self._prompt, self._prompt.length)  # where the bars that are asked for begin
         self._fitted_end = _bar_line(fitted, fitted.length)
         self._ends_elsewhere = self._fitted_end - fitted.length != self._end - self._prompt.length
+        self._context, left_out = self._last_bars()
+        self.remarks = (*remarks, *left_out)
+        self.context_end = _bar_line(self._context, self._context.length)
+        self._context_rows = self._vocabulary.encode(self._context)
+        self._primed = self._without_last_rests(self._context_rows[:-1])
 
     @property
     def outlines(self) -> CorpusOutlines:
@@ -138,14 +143,17 @@ class Prompt:
     @cached_property
     def begun(self) -> Outline | None:
         """The outline of what the model reads of it, up to the bar line where new bars begin; None if it has no full bar."""
-        context = self._context[0]
-        outline = outline_of(self._vocabulary, self._vocabulary.encode(context))
+        outline = outline_of(self._vocabulary, self._context_rows)
         if outline is None:
             return None
-        end = _bar_line(context, context.length)
-        silent = int(np.sum(context.bar_starts(end) < end)) - outline.has_pickup - len(outline.letters)
+        silent = self._context_bars - outline.has_pickup - len(outline.letters)
         first = max(outline.letters) + 1
         return replace(outline, letters=(*outline.letters, *range(first, first + silent)))
+
+    @property
+    def _context_bars(self) -> int:
+        """Bars of what the model reads, a pick-up among them."""
+        return int(np.sum(self._context.bar_starts(self.context_end) < self.context_end))
 
     def start(self, bars: int | None, constraints: Sequence[Constraint] = (), outline: Outline | None = None) -> Frontier:
         """The state after the prompt, and masks set to go on for so many bars under those constraints.
@@ -159,15 +167,10 @@ class Prompt:
         outline
             Of the whole piece, the prompt its beginning (`begun`); None for none.
         """
-        context, remarks = self._context
-        self.remarks = (*self.remarks, *(remark for remark in remarks if remark not in self.remarks))
-        end = _bar_line(context, context.length)
-        total = None if bars is None else int(np.sum(context.bar_starts(end) < end)) + bars
-        begin = end if self._ends_elsewhere else context.length
-        rows = self._without_last_rests(self._vocabulary.encode(context)[:-1])
-        self._primed, self._context_start, self.context_end = rows, self._fitted_end - end, end
+        total = None if bars is None else self._context_bars + bars
+        begin = self.context_end if self._ends_elsewhere else self._context.length
         grammar = Grammar(self._vocabulary, 1, bars=total, start=begin, steady=True)
-        return self._source.decoder.prime(Masks(grammar, constraints), rows, outline)
+        return self._source.decoder.prime(Masks(grammar, constraints), self._primed, outline)
 
     @property
     def own(self) -> Piece:
@@ -189,7 +192,7 @@ class Prompt:
     @property
     def shift(self) -> tuple[int, int]:
         """Ticks and semitones from the music that follows, once there is a `start`, to the prompt's own world."""
-        return self._context_start + self._end - self._fitted_end, -12 * self._octaves
+        return self._end - self.context_end, -12 * self._octaves
 
     def _without_last_rests(self, rows: Rows) -> Rows:
         """Without the rests at the very end: there the music is to go on."""
@@ -197,8 +200,7 @@ class Prompt:
         kept = np.flatnonzero(~self._vocabulary.is_rest(rows) | (tick < tick[-1]))
         return rows[: kept[-1] + 1]
 
-    @cached_property
-    def _context(self) -> tuple[Piece, tuple[str, ...]]:
+    def _last_bars(self) -> tuple[Piece, tuple[str, ...]]:
         """The last bars of the prompt that are no longer than the longest piece in training, and what there is to say."""
         starts = self._fitted.bar_starts()
         notes = self._fitted.num_notes - np.searchsorted(self._fitted.onset, starts)  # from each bar on

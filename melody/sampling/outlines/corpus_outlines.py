@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from melody.errors import SamplingError
+from melody.piece import Ints
 from melody.sampling.outlines.forms import Wanted
 from melody.tokens.inputs.outline import MOST_BARS, Outline
 
@@ -100,9 +101,7 @@ class CorpusOutlines:
         """The letters of so many bars: of a piece of that length, of a longer one, or of several; None for too many."""
         if bars > MOST_BARS:
             return None
-        fit = np.flatnonzero(self.lengths == bars)
-        fit = fit if len(fit) else np.flatnonzero(self.lengths > bars)
-        if len(fit):
+        if len(fit := self._long_enough(0, bars)):
             return self.outlines[int(random.choice(fit))].letters[:bars]
         found: list[int] = []
         while len(found) < bars:
@@ -129,23 +128,26 @@ class CorpusOutlines:
         can be; the bars that follow return to the same bars as there.
         """
         bars = len(begun.letters)
+        total = None if wanted.bars is None else bars + wanted.bars
         if wanted.form:
             letters = _renamed(self._formed(random, wanted, self._sections(wanted, bars)), begun.letters)
+        elif len(fit := self._long_enough(bars, total)):
+            alike = np.array([_agreement(self.outlines[number], begun) for number in fit])
+            like = self.outlines[int(random.choice(fit[alike == alike.max()]))]
+            letters = _renamed(like.letters[:total], begun.letters)
         else:
-            total = None if wanted.bars is None else bars + wanted.bars
-            fit = np.flatnonzero(self.lengths == total if total is not None else self.lengths > bars)
-            if not len(fit) and total is not None:
-                fit = np.flatnonzero(self.lengths > total)
-            if not len(fit):
-                more = None if total is None else self._of_length(random, total - bars)
-                if more is None or bars + len(more) > MOST_BARS:
-                    return None
-                letters = (*begun.letters, *_shifted(more, max(begun.letters) + 1))
-            else:
-                alike = np.array([_agreement(self.outlines[number], begun) for number in fit])
-                like = self.outlines[int(random.choice(fit[alike == alike.max()]))]
-                letters = _renamed(like.letters[:total], begun.letters)
+            more = None if wanted.bars is None else self._of_length(random, wanted.bars)
+            if more is None or bars + len(more) > MOST_BARS:
+                return None
+            letters = (*begun.letters, *_shifted(more, max(begun.letters) + 1))
         return Outline(letters, begun.has_pickup, begun.parts)
+
+    def _long_enough(self, begun: int, total: int | None) -> Ints:
+        """Numbers of the pieces that go on after so many bars, of that length in all if there are any, or else longer."""
+        if total is None:
+            return np.flatnonzero(self.lengths > begun)
+        exact = np.flatnonzero(self.lengths == total)
+        return exact if len(exact) else np.flatnonzero(self.lengths > total)
 
 
 def _agreement(outline: Outline, begun: Outline) -> int:

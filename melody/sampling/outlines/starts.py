@@ -66,11 +66,10 @@ class Starts:
         random = np.random.default_rng([self._seed, number, 0, 1])
         return self._outlines.sampled(random, self._wanted, self._begun)
 
-    def line_up(self, number: int) -> list[Constraint]:
+    def line_up(self, number: int, outline: Outline | None) -> list[Constraint]:
         """That only the line-up of a tune plays; nothing if all may in all tunes."""
         if not self._line_ups:
             return []
-        outline = self.outline(number)
         random = np.random.default_rng([self._seed, number, 0, 2])
         return [LineUp(self._line_ups.of(outline.parts if outline else (), random))]
 
@@ -80,5 +79,6 @@ class Starts:
         if number not in self._kept:
             if len(self._kept) >= _KEPT:
                 del self._kept[next(iter(self._kept))]
-            self._kept[number] = self._begin(self.outline(number), self.line_up(number))
+            outline = self.outline(number)
+            self._kept[number] = self._begin(outline, self.line_up(number, outline))
         return self._kept[number].take(np.zeros(1, np.int64))

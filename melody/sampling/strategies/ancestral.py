@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -134,8 +135,8 @@ class Streams:
     def begin(self, jobs: Collection[Job]) -> None:
         """Begin these tunes."""
         self._jobs += jobs
-        for job in jobs:
-            self._frontier = self._frontier.join(self._starts(job.number))
+        begun = reduce(Frontier.join, [self._starts(job.number) for job in jobs])  # first, so that long ones are copied once
+        self._frontier = self._frontier.join(begun)
         self._own.begin(jobs)
         if self._loops:
             self._loops.begin(len(jobs))

@@ -66,16 +66,17 @@ class Acceptance:
 
     def left(self, sample: Sample) -> tuple[str, ...]:
         """What is wrong with one that is given though it is not well made, since none of those drawn was."""
-        if self.search.ranks or self.worth is None or not has_ended(sample) or self._well_made(sample) > 0:
+        if self.search.ranks or self.worth is None or not has_ended(sample) or _is_endless(sample):
             return ()
-        return (f"{' and '.join(self.faults(sample))}: none of {TRIES} drawn was better",)
+        found = self.faults(sample)
+        return (f"{' and '.join(found)}: none of {TRIES} drawn was better",) if found else ()
 
     def _without_loops(self, sample: Sample) -> float:
         piece, start = self.piece_of(sample)
-        return float(len(sample.rows) >= LONGEST or not loops(piece.select(piece.onset >= start)))
+        return float(_is_endless(sample) or not loops(piece.select(piece.onset >= start)))
 
     def _well_made(self, sample: Sample) -> float:
-        if len(sample.rows) >= LONGEST:  # it would take as long again, and end no better
+        if _is_endless(sample):
             return 1.0
         if self.faults(sample):
             return 0.0
@@ -89,3 +90,8 @@ class Acceptance:
 def has_ended(sample: Sample) -> bool:
     """Whether the model ended it; it was broken off otherwise."""
     return bool(len(sample.rows)) and bool(sample.rows[-1, TIME] == END)
+
+
+def _is_endless(sample: Sample) -> bool:
+    """Whether it is so long that it is taken as it is: another would take as long again, and end no better."""
+    return len(sample.rows) >= LONGEST

@@ -83,7 +83,6 @@ def continuations(
 
     starts = Starts(begin, prompt.outlines, settings, limits.bars, prompt.begun, line_ups_after(source, prompt, limits))
     limits = replace(limits, bars=starts.bars)
-    prompt.start(limits.bars)  # where limits are seen from
     constraints = limits_after(source.vocabulary, prompt, limits) if limits.more_than_bars else []
     most = source.most_events(settings, limits.bars)
 

@@ -51,18 +51,13 @@ def new_tunes(source: Source, search: Search, limits: Limits, settings: Sampling
     SamplingError
         If the limits cannot be kept.
     """
-    settings = settled(source, search, settings)
-    starts, limits = _starts(source, limits, settings)
-    acceptance = _acceptance(source, search, limits, settings, starts)
-    samples = _sampled(source, acceptance, starts)
+    acceptance, samples = _sampled(source, search, limits, settings)
     return (_tune(source, tune, number, acceptance) for number, tune in enumerate(samples))
 
 
 def new_samples(source: Source, search: Search, limits: Limits, settings: SamplingSettings) -> Iterable[Sample]:
     """The events of new tunes; see `new_tunes`."""
-    settings = settled(source, search, settings)
-    starts, limits = _starts(source, limits, settings)
-    return _sampled(source, _acceptance(source, search, limits, settings, starts), starts)
+    return _sampled(source, search, limits, settings)[1]
 
 
 def _starts(source: Source, limits: Limits, settings: SamplingSettings) -> tuple[Starts, Limits]:
@@ -83,17 +78,19 @@ def _starts(source: Source, limits: Limits, settings: SamplingSettings) -> tuple
     return starts, limits
 
 
-def _sampled(source: Source, acceptance: Acceptance, starts: Starts) -> Iterable[Sample]:
-    search, settings = acceptance.search, acceptance.settings
-    most = source.most_events(settings, acceptance.limits.bars)
-    return sampled(source.decoder, starts, search, settings, most, acceptance.worth)
+def _sampled(
+    source: Source, search: Search, limits: Limits, settings: SamplingSettings
+) -> tuple[Acceptance, Iterable[Sample]]:
+    """The events of new tunes, and what decides which are kept."""
+    settings = settled(source, search, settings)
+    starts, limits = _starts(source, limits, settings)
 
-
-def _acceptance(source: Source, search: Search, limits: Limits, settings: SamplingSettings, starts: Starts) -> Acceptance:
     def piece_of(sample: Sample) -> tuple[Piece, int]:
         return with_headers(source.vocabulary.decode(sample.rows), limits), 0
 
-    return Acceptance(source, search, settings, limits, piece_of, starts.outline, as_new=True)
+    acceptance = Acceptance(source, search, settings, limits, piece_of, starts.outline, as_new=True)
+    most = source.most_events(settings, limits.bars)
+    return acceptance, sampled(source.decoder, starts, search, settings, most, acceptance.worth)
 
 
 def _tune(source: Source, sample: Sample, number: int, acceptance: Acceptance) -> Result:

@@ -27,7 +27,7 @@ from melody.tokens.vocabulary import KIND, VALUE, Rows, Vocabulary
 
 MOST_BARS = 512  # of a piece that has an outline
 LEFT = 33  # bars left, the last one included, that are kept apart
-NEW, RETURNING, NO_BAR = 1, 2, 3  # what a bar does; ending: there is none
+NEW, RETURNING, NO_BAR = 1, 2, 3  # what a bar does, or that there is none
 
 
 class InBar(NamedTuple):
@@ -89,7 +89,7 @@ class Outline:
         notes = np.flatnonzero(vocabulary.is_note(rows))
         if not len(notes):
             return None
-        has_pickup = is_pickup(int(tick[notes[0]]), int(bar_ticks[notes[0]]), int(bar[notes[-1]]))
+        has_pickup = bool(is_pickup(tick[notes[0]], bar_ticks[notes[0]]) and bar[notes[-1]] > 0)
         bars = int(bar[notes[-1]]) + 1 - has_pickup
         if not 0 < bars <= MOST_BARS:
             return None
@@ -124,14 +124,6 @@ class Outline:
             seen[letter] = number
         return tuple(found)
 
-    @property
-    def text(self) -> str:
-        """The letters, one a bar, such as 'ABACABAD'; numbers with a space between them where letters do not suffice."""
-        first = lettered([[(letter,)] for letter in self.letters])
-        if max(first, default=0) < 26:
-            return "".join(chr(ord("A") + letter) for letter in first)
-        return " ".join(str(letter + 1) for letter in first)
-
     def stored(self) -> list[Any]:
         """As it stands in a model file."""
         return [list(self.letters), int(self.has_pickup), list(self.parts)]
@@ -156,9 +148,12 @@ def lettered(bars: Sequence[Iterable[tuple[int, ...]]]) -> tuple[int, ...]:
     return tuple(found)
 
 
-def is_pickup(tick: int, bar_ticks: int, last_bar: int = 1) -> bool:
-    """Whether a piece whose first note stands there begins with a pick-up, as `melody.piece.Piece.has_pickup`."""
-    return bar_ticks <= 2 * tick < 2 * bar_ticks and last_bar > 0
+def is_pickup(tick: Any, bar_ticks: Any) -> Any:
+    """Whether a piece whose first note stands there begins with a pick-up, numbers or arrays.
+
+    As `melody.piece.Piece.has_pickup` has it, if the music goes on in the next bar.
+    """
+    return (bar_ticks <= 2 * tick) & (2 * tick < 2 * bar_ticks)
 
 
 def outline_in(outline: Outline | None, bar: int) -> Sequence[int]:

@@ -15,7 +15,7 @@ from melody.signatures import Key, TimeSignature
 from melody.tokens.inputs.features import against, first_note, time_tokens
 from melody.tokens.inputs.history import History
 from melody.tokens.inputs.one_piece import OnePiece
-from melody.tokens.inputs.outline import READ, Outline, Outlines
+from melody.tokens.inputs.outline import READ, Outline, Outlines, is_pickup
 from melody.tokens.inputs.schema import (
     ENDING,
     FEATURES,
@@ -139,8 +139,7 @@ class Pieces:
     def _take_first_notes(self, pitch: Ints) -> None:
         """Whether pieces whose first note comes now begin with a pick-up."""
         first = (pitch > 0) & ~self._has_note
-        twice, bar = 2 * self.tick, self._bar_ticks
-        self._has_pickup = np.where(first, (bar <= twice) & (twice < 2 * bar), self._has_pickup)
+        self._has_pickup = np.where(first, is_pickup(self.tick, self._bar_ticks), self._has_pickup)
         self._has_note = self._has_note | first
 
     def _take_outlined(self, bar: Ints, in_bar: Ints, length: Ints, times: Ints) -> tuple[Ints, Ints]:

@@ -44,7 +44,7 @@ class WholePiece:
         number: Ints = metre.bars_before + (self.tick - metre.start) // metre.bar_ticks
         has_pickup = np.full(len(number), self.outline is not None and self.outline.has_pickup)
         if len(notes):
-            has_pickup[notes[0] :] = is_pickup(int(self.tick[notes[0]]), int(metre.bar_ticks[notes[0]]))
+            has_pickup[notes[0] :] = is_pickup(self.tick[notes[0]], metre.bar_ticks[notes[0]])
         found: Ints = number - has_pickup
         return found
 
