@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from melody.errors import PieceError
 from melody.originality.chance import expected
 from melody.originality.index import Index
-from melody.originality.lines import Line, Symbols, intervals_alone, lines_of, symbols_of
+from melody.originality.lines import Line, Lines, Symbols, intervals_alone, symbols_of
 from melody.originality.runs import SHORTEST, Runs, Sorted
 from melody.piece import Ints, Part, Piece
 
@@ -196,14 +196,13 @@ def compare(index: Index, piece: Piece, *, in_full: bool = True) -> Finding:
     PieceError
         If no part of it has `SHORTEST` notes.
     """
-    lines = [line for line in lines_of(piece) if len(line.pitch)]
-    sizes = [len(line.pitch) for line in lines]
-    if max(sizes, default=0) < SHORTEST:
+    own = Lines.of(piece)
+    lines, symbols, sizes = own
+    if own.longest < SHORTEST:
         raise PieceError(
-            f"its longest line has {max(sizes, default=0)} notes; the shortest run that says anything has {SHORTEST}: "
+            f"its longest line has {own.longest} notes; the shortest run that says anything has {SHORTEST}: "
             "give more of the tune"
         )
-    symbols = [symbols_of(line.pitch, line.spacing) for line in lines]
     runs, total, norm = shared(index, index.rhythmic, symbols), sum(sizes), index.norm
     of, most = largest_share(index, runs, symbols)
     run = _longest(index, piece, lines, runs)

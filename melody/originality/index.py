@@ -271,11 +271,11 @@ def _facts(texts: Mapping[str, str]) -> dict[str, Any]:
 def _norm(found: Mapping[str, Any] | None) -> Norm | None:
     if found is None:
         return None
-    pairs = {name: tuple(map(_number, found[name])) for name in ("run", "share", "interval_run")}
-    whole = {name: int(_number(found[name])) for name in ("tunes", "longest", "unrelated")}
+    pairs: dict[str, Any] = {name: tuple(map(_number, found[name])) for name in ("run", "share", "interval_run")}
+    whole: dict[str, Any] = {name: int(_number(found[name])) for name in ("tunes", "longest", "unrelated")}
     if any(len(pair) != 2 for pair in pairs.values()):
         raise ValueError("its norm makes no sense")
-    return Norm(**pairs, **whole, covered=_number(found["covered"]), rate=_number(found["rate"]))  # type: ignore[arg-type]
+    return Norm(**pairs, **whole, covered=_number(found["covered"]), rate=_number(found["rate"]))
 
 
 def _number(value: object) -> float:

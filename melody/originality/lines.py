@@ -43,6 +43,25 @@ def lines_of(piece: Piece) -> Iterator[Line]:
         yield Line(part, onset, piece.pitch[mine], np.append(np.diff(onset), piece.duration[mine[-1]]))
 
 
+class Lines(NamedTuple):
+    """All lines of a piece: each, its symbols, and how many notes it has."""
+
+    each: list[Line]
+    symbols: list[Symbols]
+    sizes: list[int]
+
+    @classmethod
+    def of(cls, piece: Piece) -> Lines:
+        """Those of a piece."""
+        each = list(lines_of(piece))
+        return cls(each, [symbols_of(line.pitch, line.spacing) for line in each], [len(line.pitch) for line in each])
+
+    @property
+    def longest(self) -> int:
+        """Notes of the longest; 0 if there is none."""
+        return max(self.sizes, default=0)
+
+
 def symbols_of(pitch: Ints, spacing: Ints) -> Symbols:
     """The symbols between the notes of a line, interval and ratio of spacings, (notes - 1,).
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from melody.originality.finding import covered_notes, largest_share, shared
 from melody.originality.index import Index, Norm
-from melody.originality.lines import Symbols, intervals_alone, lines_of, symbols_of
+from melody.originality.lines import Lines, Symbols, intervals_alone
 from melody.originality.runs import SHORTEST
 from melody.piece import Piece
 
@@ -34,17 +34,17 @@ def norm_of(index: Index, heldout: Sequence[Piece], seed: int = 0) -> Norm | Non
         Of the pairs that show what unrelated pieces share.
     """
     chosen = heldout[:: -(-len(heldout) // MOST)] if heldout else []
-    tunes = [piece for piece in chosen if max((len(line.pitch) for line in lines_of(piece)), default=0) >= SHORTEST]
+    tunes = [tune for tune in map(Lines.of, chosen) if tune.longest >= SHORTEST]
     if len(tunes) < FEWEST or not index.names:
         return None
     unrelated = _unrelated(index, tunes, seed)
-    measured = np.array([_measured(index, piece, unrelated) for piece in tunes])
+    measured = np.array([_measured(index, tune, unrelated) for tune in tunes])
     run, share, interval_run, covered = np.sort(measured, axis=0).T
     exceed = int(RATE / 2 * (len(tunes) + 1))  # of these tunes, and the new one
     limit = len(tunes) - max(exceed, 1)
     return Norm(
         tunes=len(tunes),
-        longest=max(sum(len(line.pitch) for line in lines_of(piece)) for piece in tunes),
+        longest=max(sum(tune.sizes) for tune in tunes),
         run=(float(np.median(run)), float(run[limit])),
         share=(float(np.median(share)), float(share[limit])),
         interval_run=(float(np.median(interval_run)), float(interval_run[limit])),
@@ -54,11 +54,9 @@ def norm_of(index: Index, heldout: Sequence[Piece], seed: int = 0) -> Norm | Non
     )
 
 
-def _measured(index: Index, piece: Piece, unrelated: int) -> tuple[float, float, float, float]:
+def _measured(index: Index, tune: Lines, unrelated: int) -> tuple[float, float, float, float]:
     """Longest run with rhythm, largest share, longest run by intervals, and what is covered, of a held-out tune."""
-    lines = [line for line in lines_of(piece) if len(line.pitch)]
-    symbols = [symbols_of(line.pitch, line.spacing) for line in lines]
-    sizes = [len(line.pitch) for line in lines]
+    _, symbols, sizes = tune
     runs = shared(index, index.rhythmic, symbols)
     by_interval = shared(index, index.by_interval, [intervals_alone(line) for line in symbols])
     share = largest_share(index, runs, symbols)[1] / sum(sizes)
@@ -66,13 +64,13 @@ def _measured(index: Index, piece: Piece, unrelated: int) -> tuple[float, float,
     return float(runs.notes.max(initial=0)), share, float(by_interval.notes.max(initial=0)), covered
 
 
-def _unrelated(index: Index, tunes: Sequence[Piece], seed: int) -> int:
+def _unrelated(index: Index, tunes: Sequence[Lines], seed: int) -> int:
     """Notes of the longest run that 99 % of pairs of a held-out tune and a training piece do not exceed."""
     rng = np.random.default_rng(seed)
     longest = []
     for _ in range(_PAIRS):
         tune = tunes[int(rng.integers(len(tunes)))]
-        mine = [symbols_of(line.pitch, line.spacing) for line in lines_of(tune)]
+        mine = tune.symbols
         theirs = index.symbols_of_piece(int(rng.integers(len(index.names))))
         if mine and theirs:
             longest.append(_longest_common(mine[rng.integers(len(mine))], theirs[rng.integers(len(theirs))]))
