@@ -43,7 +43,7 @@ def train(
     epochs: int | None = None,
     epoch_share: float = 1.0,
     patience: float = 0.2,
-    cell: Literal["lstm", "gru"] | None = None,
+    cell: Literal["lstm", "gru", "rnn", "peephole", "mingru", "minlstm", "slstm"] | None = None,
     hidden_size: int | None = None,
     layers: int | None = None,
     dropout: float | None = None,

@@ -98,6 +98,8 @@ TESTS = {
     "melody/network/state.py": ["state"],
     "melody/network/cells/lstm.py": ["cells"],
     "melody/network/cells/gru.py": ["cells"],
+    "melody/network/cells/unrolling.py": ["cells"],
+    "melody/network/cells/scan.py": ["cells"],
     "melody/sampling/decoder.py": ["decoder", "decoder_distribution"],
 }
 

@@ -22,7 +22,8 @@ from melody.dataset import BatchSettings, with_features
 from melody.errors import ModelFileError
 from melody.modelfile import ModelFile
 from melody.network import AnyEngine, Engine, State
-from melody.network.cells import CELLS, CellName, Sizes, folded, recognised
+from melody.network.cells import CELLS, CellName, Sizes, folded, recognised, unrolling
+from melody.network.cells.scan import scan
 from melody.network.network import MelodyNetwork
 from melody.network.settings import Intervals, ModelSettings, weight_shapes
 from melody.sampling import Model
@@ -50,7 +51,7 @@ def _model(vocabulary: Vocabulary, settings: ModelSettings) -> MelodyNetwork:
     model = MelodyNetwork(vocabulary, settings).eval()
     with torch.no_grad():  # as training would: biases are not zero, and differ
         for name, parameter in model.recurrent.named_parameters():
-            if "bias" in name:
+            if "bias" in name or "peephole" in name:
                 parameter.add_(torch.randn(parameter.shape), alpha=0.3)
     return model
 
@@ -94,7 +95,53 @@ def _gru(weights: Arrays, below: Array, state: Arrays) -> Arrays:
     return {"h": (1 - keep) * np.tanh(new_in + reset * new_h) + keep * state["h"]}
 
 
-EQUATIONS: dict[str, Callable[[Arrays, Array, Arrays], Arrays]] = {"lstm": _lstm, "gru": _gru}
+def _rnn(weights: Arrays, below: Array, state: Arrays) -> Arrays:
+    """Elman (1990)."""
+    taken = weights["weight_ih"] @ below + weights["bias_ih"]
+    return {"h": np.tanh(taken + weights["weight_hh"] @ state["h"] + weights["bias_hh"])}
+
+
+def _peephole(weights: Arrays, below: Array, state: Arrays) -> Arrays:
+    """Gers et al. (2002): input and forget gate see the cell before, the output gate the new one."""
+    sums = weights["weight_ih"] @ below + weights["weight_hh"] @ state["h"] + weights["bias"]
+    into, forget, cell, out = np.split(sums, 4)
+    of_into, of_forget, of_out = weights["peephole"]
+    c = _sigmoid(forget + of_forget * state["c"]) * state["c"] + _sigmoid(into + of_into * state["c"]) * np.tanh(cell)
+    return {"h": _sigmoid(out + of_out * c) * np.tanh(c), "c": c}
+
+
+def _mingru(weights: Arrays, below: Array, state: Arrays) -> Arrays:
+    """Feng et al. (2024), section 3.1."""
+    gate, new = np.split(weights["weight_ih"] @ below + weights["bias"], 2)
+    return {"h": (1 - _sigmoid(gate)) * state["h"] + _sigmoid(gate) * new}
+
+
+def _minlstm(weights: Arrays, below: Array, state: Arrays) -> Arrays:
+    """Feng et al. (2024), section 3.2, both gates divided by their sum."""
+    forget, into, new = np.split(weights["weight_ih"] @ below + weights["bias"], 3)
+    forget, into = _sigmoid(forget), _sigmoid(into)
+    return {"h": forget / (forget + into) * state["h"] + into / (forget + into) * new}
+
+
+def _slstm(weights: Arrays, below: Array, state: Arrays) -> Arrays:
+    """Beck et al. (2024), equations 8 to 17 with a sigmoid for the forget gate."""
+    sums = weights["weight_ih"] @ below + weights["weight_hh"] @ state["h"] + weights["bias"]
+    into, forget, new, out = np.split(sums, 4)
+    m = np.maximum(np.log(_sigmoid(forget)) + state["m"], into)
+    into, forget = np.exp(into - m), np.exp(np.log(_sigmoid(forget)) + state["m"] - m)
+    c, n = forget * state["c"] + into * np.tanh(new), forget * state["n"] + into
+    return {"h": _sigmoid(out) * c / n, "c": c, "n": n, "m": m}
+
+
+EQUATIONS: dict[str, Callable[[Arrays, Array, Arrays], Arrays]] = {
+    "lstm": _lstm,
+    "gru": _gru,
+    "rnn": _rnn,
+    "peephole": _peephole,
+    "mingru": _mingru,
+    "minlstm": _minlstm,
+    "slstm": _slstm,
+}
 
 
 def test_every_cell_has_its_row_its_name_and_its_equations() -> None:
@@ -111,7 +158,8 @@ def test_one_step_is_the_published_equations(vocabulary: Vocabulary, name: CellN
     seen, after = model(events, before)
     below = embedded = weights["embedding.weight"][(events[0, 0, : len(model.offsets)] + model.offsets).numpy()].sum(0)
     for layer in range(SMALL.num_layers):
-        own = {key: weights[f"{name}.{key}_l{layer}"] for key in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
+        end = f"_l{layer}"
+        own = {key[len(name) + 1 : -len(end)]: weights[key] for key in weights if key.startswith(name) and key.endswith(end)}
         found = EQUATIONS[name](own, below, {key: array[layer, 0].double().numpy() for key, array in before.items()})
         assert set(found) == set(after)
         for key, array in found.items():
@@ -138,17 +186,96 @@ def test_recurrent_weights_begin_orthogonal(vocabulary: Vocabulary, name: CellNa
     hidden = SMALL.hidden_size
     module = MelodyNetwork(vocabulary, replace(SMALL, cell=name)).recurrent
     found = [weights for key, weights in module.named_parameters() if key.startswith("weight_hh")]
-    assert len(found) == SMALL.num_layers
+    assert len(found) == (0 if name in ("mingru", "minlstm") else SMALL.num_layers)
     for block in (block for weights in found for block in weights.split(hidden)):
         assert torch.allclose(block @ block.T, torch.eye(hidden), atol=1e-5)
 
 
-def test_forget_gates_begin_open(vocabulary: Vocabulary) -> None:
-    hidden, module = SMALL.hidden_size, MelodyNetwork(vocabulary, SMALL).recurrent
-    biases = dict(module.named_parameters())
-    for layer in range(SMALL.num_layers):
-        bias = (biases[f"bias_ih_l{layer}"] + biases[f"bias_hh_l{layer}"]).detach()
-        assert torch.equal(bias, torch.cat([torch.zeros(hidden), torch.ones(hidden), torch.zeros(2 * hidden)]))
+@pytest.mark.parametrize("name", ["lstm", "peephole", "slstm"])
+def test_forget_gates_begin_open(vocabulary: Vocabulary, name: CellName) -> None:
+    hidden, module = SMALL.hidden_size, MelodyNetwork(vocabulary, replace(SMALL, cell=name)).recurrent
+    biases = [parameter.detach() for key, parameter in module.named_parameters() if key.startswith("bias")]
+    whole = torch.cat(biases).view(SMALL.num_layers, -1, 4 * hidden).sum(dim=1)
+    assert torch.equal(whole, torch.cat([torch.zeros(hidden), torch.ones(hidden), torch.zeros(2 * hidden)]).expand(2, -1))
+
+
+def _of_peephole(sums: torch.Tensor, state: torch.Tensor, seen: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    into, forget, cell, out = sums.chunk(4, dim=-1)
+    before = state[0]
+    c = torch.sigmoid(forget + seen[1] * before) * before + torch.sigmoid(into + seen[0] * before) * torch.tanh(cell)
+    return torch.sigmoid(out + seen[2] * c) * torch.tanh(c), c
+
+
+def _of_slstm(sums: torch.Tensor, state: torch.Tensor, seen: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Without the stabiliser, which changes nothing."""
+    into, forget, new, out = sums.chunk(4, dim=-1)
+    c = torch.sigmoid(forget) * state[0] + torch.exp(into) * torch.tanh(new)
+    n = torch.sigmoid(forget) * state[1] + torch.exp(into)
+    return torch.sigmoid(out) * c / n, c, n
+
+
+@pytest.mark.parametrize("name", ["peephole", "slstm"])
+def test_the_gradient_of_a_window_is_that_of_its_equations(name: str) -> None:
+    """Ours, event by event backwards, and autograd's of the equations, for weights, inputs and the state before."""
+    torch.manual_seed(1)
+    events, streams, size = 5, 3, 4
+    taken, recurrent = torch.randn(events, streams, 4 * size).double(), torch.randn(4 * size, size).double()
+    seen, h = torch.randn(3, size).double(), torch.randn(streams, size).double()
+    state = torch.rand(1 + (name == "slstm"), streams, size).double() + 0.1
+    given = [each.requires_grad_() for each in (taken, recurrent, seen, h, state)]
+
+    def expected() -> tuple[torch.Tensor, ...]:
+        now, rest, outputs = h, tuple(state), []
+        for t in range(events):
+            step = _of_peephole if name == "peephole" else _of_slstm
+            now, *after = step(taken[t] + now @ recurrent.T, torch.stack(rest), seen)
+            rest = tuple(after)
+            outputs.append(now)
+        return torch.stack(outputs), *rest
+
+    def found() -> tuple[torch.Tensor, ...]:
+        if name == "peephole":
+            return unrolling.peephole_window(taken, recurrent, seen, h, state[0])
+        zero = torch.zeros_like(h)
+        outputs, c, n, m = unrolling.slstm_window(taken, recurrent, [h, *state, zero], 1e-30)
+        return outputs, c * m.exp(), n * m.exp()
+
+    directions = [torch.randn(events, streams, size).double(), *torch.randn(len(state), streams, size).double()]
+    results = []
+    for values in (expected(), found()):
+        used = values if name == "peephole" else values[:1]  # a state goes on without its gradient
+        whole = sum((value * direction).sum() for value, direction in zip(used, directions))
+        results.append((values, torch.autograd.grad(whole, given, allow_unused=True)))
+    (values, gradients), (others, other_gradients) = results
+    assert all(torch.allclose(one, other) for one, other in zip(values, others))
+    for one, other in zip(gradients, other_gradients):
+        assert (one is None) == (other is None) and (one is None or torch.allclose(one, other))
+
+
+@pytest.mark.parametrize("events", [1, 2, 7, 64])
+def test_a_scan_is_its_steps_one_after_the_other(events: int) -> None:
+    """And its gradient is theirs."""
+    torch.manual_seed(events)
+    keep, new = torch.rand(3, events, 5).double(), torch.randn(3, events, 5).double()
+    given = [each.requires_grad_() for each in (keep, new, torch.randn(3, 5).double())]
+    h, steps = given[2], []
+    for t in range(events):
+        h = keep[:, t] * h + new[:, t]
+        steps.append(h)
+    expected, found, direction = torch.stack(steps, dim=1), scan(keep, new, given[2]), torch.randn(3, events, 5).double()
+    assert torch.allclose(found, expected)
+    for one, other in zip(*(torch.autograd.grad((each * direction).sum(), given) for each in (expected, found))):
+        assert torch.allclose(one, other)
+
+
+@each_cell
+def test_two_halves_with_the_carried_state_are_the_whole(vocabulary: Vocabulary, name: CellName) -> None:
+    model, events = _model(vocabulary, replace(SMALL, cell=name)), _events(vocabulary, range(3), 21)
+    whole, end = model(events)
+    first, state = model(events[:, :8])
+    second, after = model(events[:, 8:], state)
+    assert torch.allclose(torch.cat([first, second], dim=1), whole, atol=1e-5)
+    assert all(torch.allclose(after[key], end[key], atol=1e-5) for key in end)
 
 
 @each_cell
@@ -172,8 +299,7 @@ BOUND = {"numpy": 1e-5, "onnx": 1e-5, "int8": 0.1}  # how far from torch's
 
 
 @each_cell
-@pytest.mark.parametrize("layers", [1, 2, 3])
-@pytest.mark.parametrize("streams", [1, 2, 5, 13])
+@pytest.mark.parametrize(("layers", "streams"), [(1, 2), (1, 13), (2, 1), (2, 5), (3, 1), (3, 13)])
 def test_torch_numpy_and_onnx_take_the_same_steps(vocabulary: Vocabulary, name: CellName, layers: int, streams: int) -> None:
     """From a state that is not zero; alone, two, a few and many streams, which NumPy computes each in another way."""
     model = _model(vocabulary, replace(SMALL, cell=name, num_layers=layers))
@@ -244,11 +370,25 @@ def test_a_file_that_names_another_cell_than_it_holds_is_refused(vocabulary: Voc
     with pytest.raises(ModelFileError, match="its settings and its vocabulary ask for: 'gru"):
         modelfile.load(tmp_path / "b.safetensors")
     replace(file, settings=settings | {"cell": "transformer"}).save(tmp_path / "c.safetensors")
-    with pytest.raises(ModelFileError, match="cell = 'transformer'; it must be one of lstm, gru"):
+    with pytest.raises(ModelFileError, match="cell = 'transformer'; it must be one of lstm, gru, rnn"):
         modelfile.load(tmp_path / "c.safetensors")
 
 
 @each_cell
+def test_a_few_events_are_learnt_by_heart(vocabulary: Vocabulary, name: CellName) -> None:
+    model, events = MelodyNetwork(vocabulary, replace(SMALL, cell=name)), _events(vocabulary, range(4), 24)
+    mask, optimizer = torch.ones(4, 23, dtype=torch.bool), torch.optim.Adam(model.parameters(), 2e-2)
+    losses = []
+    for _ in range(30):
+        optimizer.zero_grad()
+        loss = model.nats(model(events[:, :-1])[0], events[:, 1:], mask).mean()
+        torch.autograd.backward(loss)
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.3 * losses[0]
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru", "minlstm"])
 def test_a_small_model_learns_writes_within_limits_and_is_exported(name: CellName, tmp_path: Path) -> None:
     """From a few tunes to a file that ONNX Runtime runs; the file names its cell."""
     corpus, path = small_corpus(40), tmp_path / "tiny.safetensors"
@@ -257,7 +397,7 @@ def test_a_small_model_learns_writes_within_limits_and_is_exported(name: CellNam
     result = fit(corpus, path, settings)
     assert result.cell == name and result.test < 0.8 * result.unigram
     file = modelfile.load(path)
-    assert file.settings["cell"] == name and f"{name}.weight_hh_l0" in file.weights
+    assert file.settings["cell"] == name and f"{name}.weight_ih_l0" in file.weights
     tune = Model(file).generate(bars=4, key="G", max_leap=4, seed=3)
     assert tune.num_bars == 4 and tune.num_notes > 4 and np.abs(np.diff(tune.pitch)).max() <= 4
     assert not {pitch % 12 for pitch in tune.pitch.tolist()} & {1, 3, 5, 8, 10}

@@ -158,7 +158,8 @@ def _add_trunk(graph: Graph, file: ModelFile, output: str, embedded: str) -> Non
     trunk, bias = _trunk(file)
     size = trunk.shape[1] - file.weights["embedding.weight"].shape[1]
     of_event = graph.add("MatMul", embedded, graph.by_columns(trunk[:, size:]))  # embeddings have no bounds to round within
-    graph.add("Add", graph.product(graph.rounded(output), trunk[:, :size], bias), of_event, outputs=["trunks_next"])
+    cell, _ = recognised(file.weights)
+    graph.add("Add", graph.times(output, trunk[:, :size], bias, cell.is_bounded), of_event, outputs=["trunks_next"])
 
 
 def _add_heads(graph: Graph, file: ModelFile) -> None:

@@ -80,6 +80,7 @@ class Cell(ABC):
     """
 
     title: ClassVar[str]  # as people write it
+    is_bounded: ClassVar[bool] = True  # whether its output is within -1 and 1, as products of 8 bits want it
 
     def __init__(self, sizes: Sizes) -> None:
         self.sizes = sizes

@@ -8,13 +8,16 @@ embeddings are added up and multiplied.
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from melody.network.cells.cell import Step
 from melody.network.embedding_sums import sums
-from melody.network.state import Floats
+from melody.network.state import Floats, State
 
 _MANY = 12  # streams, from which on the first layer's inputs are multiplied
 _MAX_TABLE = 2**26  # numbers, 256 MB: a larger table would save less time than it costs memory
@@ -86,3 +89,62 @@ class Matrix:
         for vector, product in zip(inputs.T, products):
             np.matmul(self._alone, vector, out=product)
         return np.ascontiguousarray(products.T)
+
+
+class FoldedStep(Step):
+    """A step of layers whose inputs are multiplied apart from their state.
+
+    Parameters
+    ----------
+    embedding
+        (tokens, embedding).
+    layers
+        Of each, the lowest first, the weights of what it takes in, (products, inputs), and what is added, (products,).
+    num_times
+        See `Inputs`.
+    """
+
+    def __init__(self, embedding: Floats, layers: Sequence[tuple[Floats, Floats]], num_times: int) -> None:
+        self._into = [Matrix(weights) for weights, _ in layers]
+        self._bias = [bias[:, None] for _, bias in layers]
+        self._inputs = Inputs(embedding, layers[0][0], self._bias[0], num_times)
+
+    @abstractmethod
+    def advance(self, number: int, taken: Floats, state: Mapping[str, Floats]) -> Floats:
+        """One layer; gives its output, (hidden, streams).
+
+        Parameters
+        ----------
+        number
+            Which one, from 0.
+        taken
+            The products of what it takes in, with what is added to them, (products, streams); may be written over.
+        state
+            Its arrays, (hidden, streams), which are changed in place.
+        """
+
+    def __call__(self, rows: NDArray[np.int64], state: State) -> tuple[Floats, State]:
+        """See `Step`."""
+        if self._inputs.are_multiplied(len(rows)):
+            embedded = self._inputs.embedded(rows)
+            taken = self._taken(0, embedded)
+        else:
+            taken, embedded = self._inputs.products(rows)
+        output, after = self._through(taken, state)
+        return np.concatenate([output, embedded]).T, after
+
+    def _taken(self, number: int, below: Floats) -> Floats:
+        taken = self._into[number].times(below)
+        taken += self._bias[number]
+        return taken
+
+    def _through(self, taken: Floats, state: State) -> tuple[Floats, State]:
+        """All layers, from the products of the first one's inputs."""
+        arrays, layers = {name: state[name].copy() for name in state}, len(self._into)
+        size = len(next(iter(arrays.values()))) // layers
+        for number in range(layers):
+            own = {name: array[number * size : (number + 1) * size] for name, array in arrays.items()}
+            output = self.advance(number, taken, own)
+            if number + 1 < layers:
+                taken = self._taken(number + 1, output)
+        return output, State(arrays)

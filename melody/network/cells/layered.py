@@ -1,0 +1,148 @@
+"""What cells share that torch does not have: names of weights, their start, a window layer by layer."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from melody.network.cells.cell import Cell, Shapes, Sizes, Weights
+from melody.network.graph import Graph
+from melody.network.state import Floats, State
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+class Layered(Cell):
+    """Layers on top of each other; the arrays of the state hold all layers, the lowest first, zeros before the first event.
+
+    Layer i has weight_ih_l{i} of what it takes in, (blocks x hidden, inputs), a bias_l{i}, and what a cell has besides. The
+    matrices of what it takes in begin as Glorot and Bengio (2010) have it, weight_hh orthogonal, all else at 0.
+    """
+
+    blocks: ClassVar[int]
+    arrays: ClassVar[tuple[str, ...]]
+
+    @classmethod
+    def sizes_of(cls, weights: Weights) -> Sizes:
+        """See `Cell.sizes_of`."""
+        rows, inputs = weights["weight_ih_l0"].shape
+        return Sizes(inputs, rows // cls.blocks, sum(name.startswith("weight_ih_l") for name in weights))
+
+    def shapes(self) -> Shapes:
+        """See `Cell.shapes`."""
+        rows, width, shapes = self.blocks * self.sizes.hidden, self.sizes.inputs, Shapes()
+        for i in range(self.sizes.layers):
+            own = {"weight_ih": (rows, width), "bias": (rows,)} | self.more_shapes()
+            shapes |= {f"{name}_l{i}": shape for name, shape in own.items()}
+            width = self.sizes.hidden
+        return shapes
+
+    def more_shapes(self) -> Shapes:
+        """Name and shape of what each layer has besides the weights of what it takes in, and its bias."""
+        return {}
+
+    def begin(self, streams: int) -> State:
+        """See `Cell.begin`."""
+        height = self.sizes.layers * self.sizes.hidden
+        return State({name: np.zeros((height, streams), np.float32) for name in self.arrays})
+
+    def module(self, dropout: float) -> nn.Module:
+        """See `Cell.module`."""
+        import torch
+        from torch import nn
+
+        module = nn.ParameterDict({name: nn.Parameter(torch.empty(shape)) for name, shape in self.shapes().items()})
+        module.add_module("between", nn.Dropout(dropout))
+        return module
+
+    def initialise(self, module: nn.Module) -> None:
+        """See `Cell.initialise`."""
+        from torch import nn
+
+        for name, parameter in module.named_parameters():
+            if name.startswith("weight_hh"):
+                for block in parameter.data.chunk(self.blocks):
+                    nn.init.orthogonal_(block)
+            elif name.startswith("weight_ih"):
+                nn.init.xavier_uniform_(parameter)
+            else:
+                nn.init.zeros_(parameter)
+                if name.startswith("bias"):
+                    self.set_bias(parameter.data.view(self.blocks, -1))
+
+    def set_bias(self, blocks: Tensor) -> None:
+        """Change what does not begin at 0 in a layer's bias, (blocks, hidden)."""
+
+    def unroll(
+        self, module: nn.Module, inputs: Tensor, state: Mapping[str, Tensor] | None, weight_dropout: float
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """See `Cell.unroll`."""
+        import torch
+        from torch.nn import functional
+
+        empty = inputs.new_zeros(self.sizes.layers, len(inputs), self.sizes.hidden, dtype=torch.float32)
+        state, after = state or dict.fromkeys(self.arrays, empty), []
+        for i in range(self.sizes.layers):
+            names = ("weight_ih", "bias", *self.more_shapes())
+            weights: dict[str, Tensor] = {name: module.get_parameter(f"{name}_l{i}") for name in names}
+            if weight_dropout and "weight_hh" in weights:
+                weights["weight_hh"] = functional.dropout(weights["weight_hh"], weight_dropout)
+            taken = functional.linear(inputs, weights["weight_ih"], weights["bias"]).float()
+            output, own = self.unroll_layer(weights, taken, {name: state[name][i] for name in self.arrays})
+            after.append(own)
+            inputs = module.get_submodule("between")(output) if i < self.sizes.layers - 1 else output
+        return inputs, {name: torch.stack([own[name] for own in after]) for name in self.arrays}
+
+    @abstractmethod
+    def unroll_layer(
+        self, weights: Mapping[str, Tensor], taken: Tensor, state: Mapping[str, Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """All events of a window in one layer, in torch.
+
+        Parameters
+        ----------
+        weights
+            Of the layer, by their names without its number.
+        taken
+            Products of what it takes in, with the bias, (streams, events, blocks x hidden).
+        state
+            To go on from, (streams, hidden) each.
+
+        Returns
+        -------
+        output, state
+            Of each event, (streams, events, hidden); the state after the last one.
+        """
+
+    def onnx_inputs(self, weights: Weights) -> Floats:
+        """See `Cell.onnx_inputs`."""
+        return weights["weight_ih_l0"]
+
+    def onnx_step(self, graph: Graph, weights: Weights, inputs: str, state: Mapping[str, str]) -> str:
+        """See `Cell.onnx_step`."""
+        layers, output = self.sizes.layers, ""
+        parts = {name: graph.split(state[name], [self.sizes.hidden] * layers) for name in self.arrays}
+        for i in range(layers):
+            own = self.of_layer(weights, i)
+            if i == 0:
+                taken = graph.add("Add", inputs, graph.constant(own["bias"]))
+            else:
+                taken = graph.times(output, own["weight_ih"], own["bias"], self.is_bounded)
+            output, after = self.onnx_layer(graph, own, taken, {name: parts[name][i] for name in self.arrays})
+            for name in self.arrays:
+                parts[name][i] = after[name]
+        for name in self.arrays:
+            graph.add("Concat", *parts[name], outputs=[f"{name}_next"], axis=1)
+        return output
+
+    @abstractmethod
+    def onnx_layer(self, graph: Graph, weights: Weights, taken: str, state: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+        """One layer's output and new state in ONNX; `weights`, `taken` and `state` as in `unroll_layer`."""
+
+    def of_layer(self, weights: Weights, number: int) -> dict[str, Floats]:
+        """The weights of one layer, by their names without its number."""
+        return {name: weights[f"{name}_l{number}"] for name in ("weight_ih", "bias", *self.more_shapes())}
