@@ -246,18 +246,21 @@ def test_what_comes_out_as_it_was_is_drawn_anew(opinionated: Model, monkeypatch:
 
 
 def test_bars_that_are_heard_again_later_are_found(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bar 6 of these tunes comes again as bar 8, but for its end: with what follows it is known, without it is not."""
+    """Bar 2 of these tunes comes again as bar 4: with what follows it is known, without it is not.
+
+    Tunes such as the model learnt from, and so many candidates that bars like the one that is looked for are among them:
+    so it is found by whatever model knows the rule, however it was seeded.
+    """
     monkeypatch.setattr("melody.sampling.tasks.infill.DRAWS", 1)  # to find it is what is wanted here
     recovered = {}
-    for candidates in (1, 64):
+    for candidates in (1, 256):
         same = []
-        for number in range(200, 210):
-            tune = folk_tune(number, bars=12)
-            how = VarySettings(candidates, 0)
-            made = vary(model, tune, 6, 6, how=how, settings=SamplingSettings(seed=number, temperature=0.8))[0].piece
-            same.append(np.mean(made.pitch[30:36] == tune.pitch[30:36]) if made.num_notes == tune.num_notes else 0.0)
+        for number in range(300, 312):
+            tune, how = folk_tune(number), VarySettings(candidates, 0)
+            made = vary(model, tune, 2, 2, how=how, settings=SamplingSettings(seed=number, temperature=1))[0].piece
+            same.append(np.mean(made.pitch[6:12] == tune.pitch[6:12]) if made.num_notes == tune.num_notes else 0.0)
         recovered[candidates] = np.mean(same)
-    assert recovered[64] > recovered[1] + 0.2
+    assert recovered[256] > recovered[1] + 0.2
 
 
 # Files
