@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from melody.piece import Ints
 from melody.tokens.inputs.features import before_first, context, outline_of
+from melody.tokens.inputs.harmony import raised
 from melody.tokens.inputs.outline import Outline
 from melody.tokens.inputs.schema import Moves, all_columns, condition_sizes, feature_sizes
 from melody.tokens.usage import FIRST_PART, KEY
@@ -93,6 +94,7 @@ class Transposer:
         for number, each in enumerate(moves, len(FIELDS)):
             how[each].append(number)
         self._pitches, self._own, self._keys, self._values = (how[e] for e in ("pitch", "own pitch", "key", "value"))
+        self._tonics = how["tonic"]
 
     def possible(self, rows: Rows) -> list[int]:
         """The transpositions that keep every pitch and key of the events in the vocabulary; 0 if none does."""
@@ -117,6 +119,7 @@ class Transposer:
             moved[:, column] = self._value(table, events[:, column - 1], events[:, column])
         for column in self._keys:
             moved[:, column] = self._key(table, events[:, column])
+        moved[:, self._tonics] = raised(events[:, self._tonics], semitones)
         for column in self._pitches:
             moved[:, column] = self._higher(events[:, column], semitones)
         for column in self._own:

@@ -15,6 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 from melody.errors import PieceError
 
 TICKS_PER_QUARTER = 24
+KEY_PROFILES = {  # how often each pitch class sounds, from the tonic up: Temperley's, in music21 from humdrum's keycor
+    "major": (0.748, 0.060, 0.488, 0.082, 0.670, 0.460, 0.096, 0.715, 0.104, 0.366, 0.057, 0.400),
+    "minor": (0.712, 0.084, 0.474, 0.618, 0.049, 0.460, 0.105, 0.747, 0.404, 0.067, 0.133, 0.330),
+}
 
 
 class TimeSignature(NamedTuple):

@@ -16,11 +16,10 @@ from melody.piece import Key, Part, Piece, Tempo, TimeSignature
 from melody.tokens import Vocabulary
 from melody.tokens.inputs.context import Conditions, Contexts
 from melody.tokens.inputs.features import context
+from melody.tokens.inputs.meanings import TOKENS, Meaning
 from melody.tokens.inputs.schema import (
     CONDITIONS,
     FEATURES,
-    TOKENS,
-    Meaning,
     all_columns,
     columns,
     condition_sizes,

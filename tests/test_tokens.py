@@ -15,7 +15,8 @@ from melody.tokens.fitting import fit
 from melody.tokens.grammar import Grammar
 from melody.tokens.inputs.context import Conditions, Contexts
 from melody.tokens.inputs.features import context, outline_of
-from melody.tokens.inputs.outline import Outline
+from melody.tokens.inputs.harmony import Harmony
+from melody.tokens.inputs.outline import Frame, Outline
 from melody.tokens.inputs.schema import FEATURES, LOOKED_AT, condition_sizes, feature_sizes, spans
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, END, KIND, TIME, VALUE, VELOCITY, Rows
@@ -282,7 +283,10 @@ def test_a_pickup_is_no_bar_of_those_asked_for() -> None:
 def some_outline(vocabulary: Vocabulary, rows: Rows, rng: np.random.Generator) -> Outline | None:
     """None, that of the piece, or one that the piece does not keep to."""
     letters = rng.integers(0, rng.integers(1, 6), rng.integers(1, 12)).tolist()
-    return [None, outline_of(vocabulary, rows), Outline(tuple(letters), bool(rng.integers(2)))][rng.integers(3)]
+    harmony = tuple(Harmony(*rng.integers((0, -1, 0), (25, 96, 13)).tolist()) for _ in letters)
+    frame = Frame(int(rng.integers(12)), False, (4, 4))
+    other = Outline(tuple(letters), bool(rng.integers(2)), (), harmony if rng.integers(2) else (), frame)
+    return [None, outline_of(vocabulary, rows), other][rng.integers(3)]
 
 
 @given(seeds)

@@ -24,6 +24,7 @@ from melody.text import counted
 from melody.tokens.fitting import fit
 from melody.tokens.grammar import Grammar
 from melody.tokens.inputs.features import outline_of
+from melody.tokens.inputs.harmony import Harmony
 from melody.tokens.inputs.outline import Outline
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import END, KIND, TIME, Rows, Vocabulary
@@ -148,7 +149,12 @@ class Prompt:
             return None
         silent = self._context_bars - outline.has_pickup - len(outline.letters)
         first = max(outline.letters) + 1
-        return replace(outline, letters=(*outline.letters, *range(first, first + silent)))
+        letters = (*outline.letters, *range(first, first + silent))
+        if not outline.harmony:
+            return replace(outline, letters=letters)
+        last = outline.harmony[-1]  # whose last note closes the prompt, and no phrase perhaps
+        harmony = (*outline.harmony[:-1], *[Harmony(last.key)] * (1 + silent))
+        return replace(outline, letters=letters, harmony=harmony)
 
     @property
     def _context_bars(self) -> int:

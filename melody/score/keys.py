@@ -11,12 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from melody.piece import Key, Piece
-
-# How well each pitch class fits, from the tonic up; as in music21, which has them from humdrum's keycor.
-_PROFILES = {
-    "major": (0.748, 0.060, 0.488, 0.082, 0.670, 0.460, 0.096, 0.715, 0.104, 0.366, 0.057, 0.400),
-    "minor": (0.712, 0.084, 0.474, 0.618, 0.049, 0.460, 0.105, 0.747, 0.404, 0.067, 0.133, 0.330),
-}
+from melody.signatures import KEY_PROFILES
 
 
 def likeliest_keys(piece: Piece) -> list[Key]:
@@ -28,7 +23,7 @@ def likeliest_keys(piece: Piece) -> list[Key]:
     sounds = np.bincount(piece.pitch[~piece.is_drum] % 12, piece.duration[~piece.is_drum], 12)
     fits = {
         Key(0, 0 if mode == "major" else -3, mode).transpose(tonic): _correlation(np.roll(profile, tonic), sounds)
-        for mode, profile in _PROFILES.items()
+        for mode, profile in KEY_PROFILES.items()
         for tonic in range(12)
     }
     return sorted(fits, key=lambda key: -fits[key])

@@ -23,17 +23,15 @@ import torch
 from torch import Tensor
 
 from melody.network.network import MelodyNetwork
+from melody.tokens.inputs.meanings import TOKENS, Meaning, part_names
 from melody.tokens.inputs.schema import (
     CONDITIONS,
     FEATURES,
     INTERVAL,
-    TOKENS,
     Column,
-    Meaning,
     Voices,
     columns,
     head_columns,
-    part_names,
     parts_described,
     related,
 )

@@ -9,7 +9,11 @@ import numpy as np
 
 from melody.arguments import shown
 from melody.errors import SamplingError
-from melody.tokens.inputs.outline import MOST_BARS
+from melody.limits import Limits
+from melody.limits.lookups import allowed_metres
+from melody.sampling.constraints.user.headers import fitting_keys
+from melody.tokens import Vocabulary
+from melody.tokens.inputs.outline import MOST_BARS, Frame
 
 _MOST_SECTIONS = 32
 _LENGTHS = (1, 2, 4, 8, 16)  # bars of a section, where nobody says how many
@@ -51,21 +55,44 @@ class Wanted:
         How many, a pick-up not counted; None for as many as the corpus has.
     form
         The sections; empty for the forms of the corpus.
+    minor, metres
+        In which modes (False, True) and metres its harmony may be; None for any.
+    tonic
+        On which it is, of a model that knows no keys; None for any.
     """
 
     bars: int | None = None
     form: Form = ()
+    minor: frozenset[bool] | None = None
+    metres: frozenset[tuple[int, int]] | None = None
+    tonic: int | None = None
 
     @classmethod
-    def of(cls, bars: int | None, form: str | None) -> Wanted:
-        """So many bars of a form that is written as `parse_form` reads it.
+    def of(cls, limits: Limits, form: str | None, vocabulary: Vocabulary) -> Wanted:
+        """What limits leave, of a form that is written as `parse_form` reads it; chords that are given are all the harmony.
 
         Raises
         ------
         SamplingError
             If it is no form.
         """
-        return cls(bars, () if form is None else parse_form(form))
+        modes = [mode for _, mode in vocabulary.keys] if vocabulary.keys else ["major", "minor"]
+        fits = (
+            fitting_keys(limits, vocabulary) if vocabulary.keys else [not limits.key or limits.key.mode == m for m in modes]
+        )
+        metres = np.flatnonzero(allowed_metres(limits, vocabulary)).tolist()
+        return cls(
+            limits.bars,
+            () if form is None else parse_form(form),
+            frozenset() if limits.chords else frozenset(mode == "minor" for mode, fit in zip(modes, fits) if fit),
+            frozenset(vocabulary.time_signatures[number] for number in metres),
+            None if vocabulary.keys else limits.tonic,
+        )
+
+    def agrees(self, frame: Frame) -> bool:
+        """Whether harmony that stands in that frame is wanted."""
+        modes = self.minor is None or frame.is_minor in self.minor
+        return modes and (self.metres is None or frame.metre in self.metres)
 
     def sections(self, typical: float) -> list[int]:
         """The bars of each section.

@@ -6,13 +6,16 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from melody.limits import Limits
 from melody.sampling.constraints.constraint import Constraint
+from melody.sampling.constraints.frame import InFrame
 from melody.sampling.constraints.line_up import LineUp
 from melody.sampling.decoder import Frontier
 from melody.sampling.outlines.corpus_outlines import CorpusOutlines
 from melody.sampling.outlines.forms import Wanted
 from melody.sampling.outlines.line_ups import LineUps
 from melody.sampling.settings import SamplingSettings
+from melody.tokens import Vocabulary
 from melody.tokens.inputs.outline import Outline
 
 _KEPT = 256  # tunes whose start is remembered
@@ -29,8 +32,10 @@ class Starts:
         Of the corpus.
     settings
         Their form, and the seed of their draws: that of tune 7 is the same whichever others are made.
-    bars
-        How many are wanted; None for as many as the form has, or the corpus.
+    limits
+        Of which the bars, None for as many as the form has, or the corpus, and what mode and metre may be are looked at.
+    vocabulary
+        Of the events.
     begun
         What there is of the piece already, if it is gone on with.
     line_ups
@@ -42,12 +47,14 @@ class Starts:
         begin: Callable[[Outline | None, Sequence[Constraint]], Frontier],
         outlines: CorpusOutlines,
         settings: SamplingSettings,
-        bars: int | None,
+        limits: Limits,
+        vocabulary: Vocabulary,
         begun: Outline | None = None,
         line_ups: LineUps | None = None,
     ) -> None:
         self._begin, self._outlines, self._seed, self._begun = begin, outlines, settings.seed, begun
-        self._wanted, self._line_ups = Wanted.of(bars, settings.form), line_ups
+        self._vocabulary, self._line_ups = vocabulary, line_ups
+        self._wanted = Wanted.of(limits, settings.form, vocabulary)
         self._kept: dict[int, Frontier] = {}
 
     @property
@@ -66,12 +73,15 @@ class Starts:
         random = np.random.default_rng([self._seed, number, 0, 1])
         return self._outlines.sampled(random, self._wanted, self._begun)
 
-    def line_up(self, number: int, outline: Outline | None) -> list[Constraint]:
-        """That only the line-up of a tune plays; nothing if all may in all tunes."""
-        if not self._line_ups:
-            return []
-        random = np.random.default_rng([self._seed, number, 0, 2])
-        return [LineUp(self._line_ups.of(outline.parts if outline else (), random))]
+    def constraints(self, number: int, outline: Outline | None) -> list[Constraint]:
+        """That only the line-up of a tune plays, and that it is in the mode and metre of its outline's harmony."""
+        found: list[Constraint] = []
+        if self._line_ups:
+            random = np.random.default_rng([self._seed, number, 0, 2])
+            found.append(LineUp(self._line_ups.of(outline.parts if outline else (), random)))
+        if self._begun is None and outline is not None and outline.harmony:
+            found.append(InFrame(self._vocabulary, outline.frame))
+        return found
 
     def __call__(self, number: int) -> Frontier:
         """Where a tune begins, one stream."""
@@ -80,5 +90,5 @@ class Starts:
             if len(self._kept) >= _KEPT:
                 del self._kept[next(iter(self._kept))]
             outline = self.outline(number)
-            self._kept[number] = self._begin(outline, self.line_up(number, outline))
+            self._kept[number] = self._begin(outline, self.constraints(number, outline))
         return self._kept[number].take(np.zeros(1, np.int64))

@@ -81,7 +81,8 @@ def continuations(
             start.masks = start.masks.narrowed(constraints)
         return start
 
-    starts = Starts(begin, prompt.outlines, settings, limits.bars, prompt.begun, line_ups_after(source, prompt, limits))
+    line_ups = line_ups_after(source, prompt, limits)
+    starts = Starts(begin, prompt.outlines, settings, limits, source.vocabulary, prompt.begun, line_ups)
     limits = replace(limits, bars=starts.bars)
     constraints = limits_after(source.vocabulary, prompt, limits) if limits.more_than_bars else []
     most = source.most_events(settings, limits.bars)

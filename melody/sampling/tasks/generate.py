@@ -68,7 +68,7 @@ def _starts(source: Source, limits: Limits, settings: SamplingSettings) -> tuple
         return source.decoder.begin(own.narrowed(line_up) if line_up else own, outline)
 
     line_ups = LineUps(source.vocabulary, source.outlines, limits)
-    starts = Starts(begin, source.outlines, settings, limits.bars, line_ups=line_ups)
+    starts = Starts(begin, source.outlines, settings, limits, source.vocabulary, line_ups=line_ups)
     limits = replace(limits, bars=starts.bars)
     constraints = source.rules(settings)
     if limits.more_than_bars:

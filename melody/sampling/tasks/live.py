@@ -129,9 +129,9 @@ class Stream(Iterator[Note]):
         """Where the stream begins; what it keeps to is set up there, but for key, scale and range, which are steered."""
         begun, outlines = None if self._prompt is None else self._prompt.begun, (self._prompt or self._source).outlines
         line_ups = line_ups_after(self._source, self._prompt, self._limits)
-        starts = Starts(self._starting, outlines, self.settings, self._limits.bars, begun, line_ups)
+        starts = Starts(self._starting, outlines, self.settings, self._limits, self._vocabulary, begun, line_ups)
         self._limits = replace(self._limits, bars=starts.bars)
-        return self._starting(None, starts.line_up(0, starts.outline(0))) if self._steering.endless else starts(0)
+        return self._starting(None, starts.constraints(0, starts.outline(0))) if self._steering.endless else starts(0)
 
     def _starting(self, outline: Outline | None, line_up: Sequence[Constraint]) -> Frontier:
         limits, live, rules = self._limits, Live(self._steering), [*self._source.rules(self.settings), *line_up]

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from melody.piece import Ints
 from melody.signatures import Key
 from melody.tokens.inputs import schema
+from melody.tokens.inputs.harmony import planned_of
 from melody.tokens.inputs.matches import matches
-from melody.tokens.inputs.outline import READ, Outline, outline_in
+from melody.tokens.inputs.meanings import Meaning
+from melody.tokens.inputs.outline import HARMONY, SOURCES, Outline, Outlines, outline_in
 from melody.tokens.inputs.schema import (
     CONDITIONS,
     FEATURES,
@@ -29,13 +31,14 @@ from melody.tokens.inputs.schema import (
     PHASES,
     SECTIONS,
     TOGETHER,
-    Meaning,
 )
-from melody.tokens.inputs.whole_piece import LastNotes, WholePiece
-from melody.tokens.usage import FIRST_PART, KEY
+from melody.tokens.inputs.whole_piece import LastNotes, WholePiece, with_harmony
+from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
 
 OUTLINE: tuple[Meaning, ...] = (("bars left",), ("bar",), ("next bar",), ("pick-up",))  # as they stand in `InBar`
+PLANNED: tuple[Meaning, ...] = (("local key",), ("phrase end",), ("phrase bass",), ("next local key",))  # as `planned_of`
+THERE = 3  # of these are known of the place of the next event
 FIFTH = 7  # semitones
 Computed = Mapping[Meaning, Ints]  # by the name of a row: (events,), or where each part has one (parts, events)
 
@@ -69,7 +72,8 @@ def outline_of(vocabulary: Vocabulary, rows: Rows) -> Outline | None:
         return None
     metre = events.metre
     bar, place = np.divmod(events.tick - metre.start, metre.bar_ticks)
-    return Outline.of(vocabulary, events.rows, events.tick, metre.bars_before + bar, place, metre.bar_ticks)
+    outline = Outline.of(vocabulary, events.rows, events.tick, metre.bars_before + bar, place, metre.bar_ticks)
+    return None if outline is None else with_harmony(events, outline)
 
 
 def before_first(vocabulary: Vocabulary, outline: Outline | None) -> Ints:
@@ -100,6 +104,7 @@ def _features(events: WholePiece) -> Computed:
         **_place(events),
         **_harmony(events),
         **dict(zip(OUTLINE, events.of_outline)),
+        **_planned(events),
         **_lookbacks(events),
         **_repeated(events),
         ("left",): _stacked(events, [part.left(events) for part in events.described]),
@@ -122,6 +127,7 @@ def _conditions(events: WholePiece, features: Computed, count: int) -> Computed:
         ("position",): features[("position",)],
         ("beat",): features[("beat",)],
         ("key",): _later(features[("key",)], len(events.rows)),
+        **_planned_there(events),
         ("status",): _stacked(events, [part.status(events.tick) for part in described]),
         ("age",): _stacked(events, [part.age(events) for part in described]),
         ("pitch",): pitches,
@@ -194,10 +200,25 @@ def _place(events: WholePiece) -> Computed:
 
 def _harmony(events: WholePiece) -> Computed:
     """Interval, key and degree."""
-    last = np.maximum.accumulate(np.where(events.kind == KEY, events.number, -1))
-    first = events.vocabulary.value_starts[KEY]
-    key = np.where(last >= 0, events.rows[last, VALUE] - first + 1, 0)
-    return {("interval",): _intervals(events), ("key",): key, ("degree",): _degrees(events, key)}
+    return {("interval",): _intervals(events), ("key",): events.key, ("degree",): _degrees(events, events.key)}
+
+
+def _planned(events: WholePiece) -> Computed:
+    """What the outline says of the harmony at each event."""
+    return dict(zip(PLANNED, _planned_at(events, events.bar, events.metre.bar_ticks, events.tonic[1:])))
+
+
+def _planned_there(events: WholePiece) -> Computed:
+    """The same as it is known before each event comes, but for the key of the next bar."""
+    bar_ticks = np.append(events.first_bar_ticks, events.metre.bar_ticks[:-1])
+    return dict(zip(PLANNED[:THERE], _planned_at(events, events.bar_there, bar_ticks, events.tonic[:-1])))
+
+
+def _planned_at(events: WholePiece, bar: Ints, bar_ticks: Ints, tonic: Ints) -> Ints:
+    """What it says in those bars, so long, and keys, (4, events)."""
+    place = (events.tick - events.metre.start) % events.metre.bar_ticks
+    in_bars = Outlines([events.outline]).take(np.zeros(len(bar), np.int64)).in_bars(bar).T
+    return planned_of(in_bars[HARMONY], place, bar_ticks, events.vocabulary.ticks_per_quarter, tonic)
 
 
 def _intervals(events: WholePiece) -> Ints:
@@ -251,7 +272,7 @@ def _outlined(events: WholePiece) -> tuple[Ints, Ints]:
     """
     metre, tick = events.metre, events.tick
     bar_ticks, start = metre.bar_ticks, tick - (tick - metre.start) % metre.bar_ticks
-    source, next_source = events.of_outline[READ:]
+    source, next_source = events.of_outline[SOURCES]
     order = sort_key(events.vocabulary, tick, events.kind, events.rows[:, VALUE])
     back = (events.bar - source) * bar_ticks
     here, here_shift = _after(events, order, order - back * stride(events.vocabulary), back)

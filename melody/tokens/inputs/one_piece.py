@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from copy import copy
 
 from melody.signatures import Key, TimeSignature
-from melody.tokens.inputs.features import FIFTH, code_of, first_note, stride
+from melody.tokens.inputs.features import FIFTH, THERE, code_of, first_note, stride
+from melody.tokens.inputs.harmony import UNKNOWN, absolute, has_harmony, planned
 from melody.tokens.inputs.matches import Matcher
-from melody.tokens.inputs.outline import READ, Outline, is_pickup, outline_in
+from melody.tokens.inputs.outline import HARMONY, READ, SOURCES, Outline, is_pickup, outline_in
 from melody.tokens.inputs.schema import (
     APART,
     BEGUN,
@@ -83,6 +84,8 @@ class OnePiece:
         self.rows: list[tuple[int, int, int, int, int]] = []
         self._matcher = Matcher()
         self._implied = vocabulary.implied_duration
+        self._has_harmony = has_harmony(vocabulary)
+        self._tonics = [UNKNOWN, *(Key(0, *key).tonic for key in vocabulary.keys)]
         self.match: list[int] = [0] * len(FIELDS)  # the tokens of the event that followed, each + 1
 
     def copy(self) -> OnePiece:
@@ -104,7 +107,19 @@ class OnePiece:
         status = [_status_of(onset, end, tick) for onset, end, _ in last]
         age = [self._as_time(tick - onset) if end > tick else 0 for onset, end, _ in last]
         pitch = [pitch for _, _, pitch in last]
-        return [*self._place(tick), self.key, *status, *age, *pitch]
+        return [*self._place(tick), self.key, *self._planned(tick)[:THERE], *status, *age, *pitch]
+
+    def _planned(self, tick: int) -> list[int]:
+        """What the outline says of the harmony at a tick, the key of the next bar last; nothing where no outline can."""
+        if not self._has_harmony:
+            return []
+        outline, tonic = self.outline, self._tonics[self.key]
+        if tonic == UNKNOWN and self.has_pickup is not None and outline is not None:
+            tonic = outline.frame.tonic
+        bar, place = divmod(tick - self.bar_start, self.bar_ticks)
+        ahead = outline_in(outline, self.bars_before + bar - self._is_after_pickup)[HARMONY]
+        found = planned(ahead, place, self.bar_ticks, self._vocabulary.ticks_per_quarter, tonic)
+        return [*found, absolute(ahead[1], tonic)]
 
     def part(self, time: int, kind: int) -> list[int]:
         """The conditions `own`, `distance` and `against` by the time and the kind of the next event."""
@@ -169,7 +184,7 @@ class OnePiece:
             if kind >= FIRST_PART:
                 onset, _, before = self.last[kind - FIRST_PART]
                 self.last[kind - FIRST_PART] = (onset, tick, before)
-        features += outlined[:READ]
+        features += [*outlined[READ], *self._planned(tick)]
         for bars in LOOKBACKS:
             if tick < bars * bar:
                 features += [0] * len(LOOKED_AT)
@@ -183,16 +198,20 @@ class OnePiece:
     @property
     def bar(self) -> int:
         """Number of the bar of the last event, from the first full one."""
-        has_pickup = self.has_pickup
-        if has_pickup is None:
-            has_pickup = self.outline is not None and self.outline.has_pickup
-        return self.bars_before + (self.tick - self.bar_start) // self.bar_ticks - has_pickup
+        return self.bars_before + (self.tick - self.bar_start) // self.bar_ticks - self._is_after_pickup
+
+    @property
+    def _is_after_pickup(self) -> bool:
+        """Whether the bar before the first full one is a pick-up, by the outline until the first note has come."""
+        if self.has_pickup is None:
+            return self.outline is not None and self.outline.has_pickup
+        return self.has_pickup
 
     def _take_match(self, row: tuple[int, ...], outlined: Sequence[int]) -> list[int]:
         """Length and times of what is being repeated, and the tokens that followed."""
         length, times, place = self._matcher.push(code_of(self._vocabulary, *row[:VELOCITY]))
         followed = self.rows[place] if length else (-1,) * len(FIELDS)
-        if (found := self._outlined(*outlined[READ:])) is not None:
+        if (found := self._outlined(*outlined[SOURCES])) is not None:
             length, times, followed = found[0], 0, found[1]
         self.match = [token + 1 for token in followed]
         return [length, times, *self.match]

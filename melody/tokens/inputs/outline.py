@@ -1,5 +1,7 @@
 """The outline of a piece: how many bars it has, which of them return, whether it begins with a pick-up, which parts play.
 
+Where several parts play it also says in which key each bar is and where phrases end (`melody.tokens.inputs.harmony`).
+
 A piece is written from its outline as a player plays from a form that he has in mind. In training it is worked out from
 the piece; in sampling it comes first, from the corpus or from whoever asks for it (`melody.sampling.outlines`). A model
 that has learnt with outlines reads at every event how many bars are left, whether this bar and the next one return, and,
@@ -15,17 +17,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from melody.piece import Ints
+from melody.tokens.inputs.harmony import KEYS, UNKNOWN, Ahead, Harmony, looking_ahead
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import KIND, VALUE, Rows, Vocabulary
 
 MOST_BARS = 512  # of a piece that has an outline
+_LONGEST = 1_000_000  # ticks of a bar
 LEFT = 33  # bars left, the last one included, that are kept apart
 NEW, RETURNING, NO_BAR = 1, 2, 3  # what a bar does, or that there is none
 
@@ -53,8 +57,31 @@ class InBar(NamedTuple):
     next_source: int
 
 
-NOTHING = InBar(0, 0, 0, 0, -1, -1)
-READ = 4  # values of `InBar` that the model reads; the sources are for the pointer
+READ = slice(0, 4)  # values of `InBar` that the model reads
+SOURCES = slice(4, 6)  # those that are for the pointer
+HARMONY = slice(6, 13)  # what stands behind them in a table: `Ahead`
+NOTHING = (*InBar(0, 0, 0, 0, -1, -1), *Ahead())
+
+
+class Frame(NamedTuple):
+    """What the harmony of a piece stands in.
+
+    Parameters
+    ----------
+    tonic
+        Of the piece, a pitch class; `UNKNOWN` without harmony.
+    is_minor
+        Its mode.
+    metre
+        Its time signature, (numerator, denominator); (0, 0) if it changes.
+    """
+
+    tonic: int
+    is_minor: bool
+    metre: tuple[int, int]
+
+
+NO_FRAME = Frame(UNKNOWN, False, (0, 0))
 
 
 @dataclass(frozen=True)
@@ -69,11 +96,17 @@ class Outline:
         Whether a pick-up comes before them.
     parts
         Numbers of the parts that play.
+    harmony
+        Of each of these bars; empty where it is not known.
+    frame
+        Metre and mode, and the tonic where no key is named; they belong to the harmony.
     """
 
     letters: tuple[int, ...]
     has_pickup: bool = False
     parts: tuple[int, ...] = ()
+    harmony: tuple[Harmony, ...] = ()
+    frame: Frame = NO_FRAME
 
     @classmethod
     def of(cls, vocabulary: Vocabulary, rows: Rows, tick: Ints, bar: Ints, place: Ints, bar_ticks: Ints) -> Outline | None:
@@ -103,7 +136,7 @@ class Outline:
 
     @cached_property
     def table(self) -> Ints:
-        """What it says of each bar: the pick-up's, then the bars', then what comes after them, (2 + bars, 6)."""
+        """What it says of each bar: the pick-up's, then the bars', then what comes after them, (2 + bars, 13)."""
         sources, pickup = [*self.sources, -1, -1], 1 + self.has_pickup
         does = [RETURNING if source >= 0 else NEW for source in self.sources] + [NO_BAR, NO_BAR]
         bars = len(self.letters)
@@ -112,7 +145,9 @@ class Outline:
             for number in range(bars)
         ]
         before = InBar(min(bars, LEFT), NEW, does[0], pickup, -1, sources[0])
-        return np.array([before, *rows, InBar(1, NO_BAR, NO_BAR, pickup, -1, -1)])
+        forms = np.array([before, *rows, InBar(1, NO_BAR, NO_BAR, pickup, -1, -1)])
+        ahead = looking_ahead(self.harmony) if self.harmony else [Ahead()] * (1 + bars)
+        return np.hstack([forms, [*ahead, Ahead(key=ahead[-1].key)]])
 
     @cached_property
     def sources(self) -> tuple[int, ...]:
@@ -126,16 +161,39 @@ class Outline:
 
     def stored(self) -> list[Any]:
         """As it stands in a model file."""
-        return [list(self.letters), int(self.has_pickup), list(self.parts)]
+        form = [list(self.letters), int(self.has_pickup), list(self.parts)]
+        tonic, is_minor, metre = self.frame
+        return [*form, [list(bar) for bar in self.harmony], [tonic, int(is_minor), *metre]] if self.harmony else form
 
     @classmethod
     def restored(cls, stored: Any) -> Outline | None:
         """From a model file; None if that is none."""
         match stored:
-            case [list(letters), 0 | 1 as pickup, list(parts)] if 0 < len(letters) <= MOST_BARS:
-                if all(type(number) is int and 0 <= number <= MOST_BARS for number in (*letters, *parts)):
-                    return cls(tuple(letters), bool(pickup), tuple(parts))
+            case [list(letters), 0 | 1 as pickup, list(parts), *harmony] if 0 < len(letters) <= MOST_BARS:
+                if _are_numbers((*letters, *parts), MOST_BARS):
+                    found = cls(tuple(letters), bool(pickup), tuple(parts))
+                    return _with_stored_harmony(found, harmony) if harmony else found
         return None
+
+
+def _with_stored_harmony(outline: Outline, stored: list[Any]) -> Outline | None:
+    match stored:
+        case [list(bars), [tonic, minor, top, bottom]] if len(bars) == len(outline.letters):
+            kinds = all(isinstance(bar, list) and len(bar) == len(Harmony._fields) for bar in bars)
+            if not (kinds and _are_numbers((tonic, minor, top, bottom), _LONGEST)):
+                return None
+            harmony = tuple(Harmony(*bar) for bar in bars)
+            legal = all(
+                _are_numbers((key, end + 1, bass), _LONGEST) and key <= KEYS and bass <= 12 for key, end, bass in harmony
+            )
+            if legal and tonic < 12 and minor < 2:
+                return replace(outline, harmony=harmony, frame=Frame(tonic, bool(minor), (top, bottom)))
+    return None
+
+
+def _are_numbers(values: Iterable[Any], most: int) -> bool:
+    """Whether they are whole numbers from 0 to that."""
+    return all(type(value) is int and 0 <= value <= most for value in values)
 
 
 def lettered(bars: Sequence[Iterable[tuple[int, ...]]]) -> tuple[int, ...]:
@@ -157,7 +215,7 @@ def is_pickup(tick: Any, bar_ticks: Any) -> Any:
 
 
 def outline_in(outline: Outline | None, bar: int) -> Sequence[int]:
-    """What an outline says of a bar, in the order of `InBar`."""
+    """What an outline says of a bar, in the order of `InBar`, then of `Ahead`."""
     if outline is None:
         return NOTHING
     row: list[int] = outline.table[min(bar + 1, len(outline.letters) + 1)].tolist()
@@ -176,6 +234,7 @@ class Outlines:
     def __init__(self, outlines: Sequence[Outline | None]) -> None:
         tables = [np.array([NOTHING]) if outline is None else outline.table for outline in outlines]
         self.has_pickup = np.array([outline is not None and outline.has_pickup for outline in outlines], bool)
+        self.tonic = np.array([UNKNOWN if outline is None else outline.frame.tonic for outline in outlines], np.int64)
         self._last = np.array([len(table) - 1 for table in tables], np.int64)
         self._tables = np.zeros((len(tables), int(self._last.max(initial=0)) + 1, len(NOTHING)), np.int64)
         for number, table in enumerate(tables):
@@ -189,22 +248,23 @@ class Outlines:
         return bool(self._last.any())
 
     def in_bars(self, bar: Ints) -> Ints:
-        """What each says of its bar, (streams,) -> (streams, 6)."""
+        """What each says of its bar, (streams,) -> (streams, 13)."""
         found: Ints = self._tables[np.arange(len(bar)), np.minimum(bar + 1, self._last)]
         return found
 
     def take(self, streams: Ints) -> Outlines:
         """Those of these pieces alone, in that order."""
         taken = copy(self)
-        taken.has_pickup, taken._last, taken._tables = self.has_pickup[streams], self._last[streams], self._tables[streams]
+        for name in ("has_pickup", "tonic", "_last", "_tables"):
+            setattr(taken, name, getattr(self, name)[streams])
         return taken
 
     def join(self, other: Outlines) -> Outlines:
         """These, and behind them those of others."""
         joined = copy(self)
         most = max(self._tables.shape[1], other._tables.shape[1])
-        joined.has_pickup = np.concatenate([self.has_pickup, other.has_pickup])
-        joined._last = np.concatenate([self._last, other._last])
+        for name in ("has_pickup", "tonic", "_last"):
+            setattr(joined, name, np.concatenate([getattr(self, name), getattr(other, name)]))
         joined._tables = np.concatenate([self._padded(most), other._padded(most)])
         return joined
 

@@ -13,22 +13,32 @@ shapes of the embedding and of the heads; transposition by table (`melody.datase
 adapted to another vocabulary (`melody.training.transfer`). `melody.tokens.inputs.features` computes the values of a whole
 piece, `one_piece` and `several_pieces` event by event. A new feature is a row here and its computation in those three.
 
-A *meaning* is a tuple: words that say what kind of thing a value stands for and, where things of that kind have an order, a
-number at its end. No two values of a column have the same meaning.
-
+Rows of `several` have a column in vocabularies of several parts with pitches alone.
 Rows with `each_part` have a column for each part, in vocabularies of up to `MAX_PARTS` parts; with more they have none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
-from typing import Literal, NamedTuple
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
 
+from melody.tokens.inputs.harmony import FARTHEST, KEYS, has_harmony
 from melody.tokens.inputs.matches import LENGTHS, TIMES
+from melody.tokens.inputs.meanings import (
+    KEY_VALUES,
+    METRE_VALUES,
+    PITCH_VALUES,
+    SHIFT_VALUES,
+    TOKENS,
+    Meaning,
+    Values,
+    distinct,
+    numbered,
+    part_names,
+    ticks,
+)
 from melody.tokens.inputs.outline import LEFT, NO_BAR
-from melody.tokens.usage import part_keys
 from melody.tokens.vocabulary import DURATION, FIELDS, KIND, TIME, VALUE, VELOCITY, Vocabulary
 
 LOOKBACKS = (1, 2, 4, 8)  # bars
@@ -43,70 +53,7 @@ SILENT, ENDING, SOUNDING, BEGUN = range(4)  # status of a part
 APART, TOGETHER, OCTAVE_AGAIN, FIFTH_AGAIN = range(4)  # how a part stands to the next note of another
 OUTLINED, OUTLINED_NEXT = len(LENGTHS) + 1, len(LENGTHS) + 2  # "lengths" of what the outline says is repeated
 
-Meaning = tuple[Hashable, ...]
-NONE: Meaning = ("none",)
-Moves = Literal["no", "pitch", "own pitch", "key", "value"]
-
-
-# What values stand for
-
-
-@dataclass(frozen=True)
-class Values:
-    """What the values of a column stand for: how many there are, and the meaning of each, by vocabulary."""
-
-    size: Callable[[Vocabulary], int]
-    meanings: Callable[[Vocabulary], list[Meaning]]
-
-    def or_none(self) -> Values:
-        """The same, each value one higher, and 0 for nothing."""
-        return Values(lambda v: 1 + self.size(v), lambda v: [NONE, *self.meanings(v)])
-
-
-def _numbered(name: str, count: int) -> Values:
-    """So many numbers in an order."""
-    return Values(lambda _: count, lambda _: [(name, number) for number in range(count)])
-
-
-def _distinct(name: str, count: int) -> Values:
-    """So many things without an order."""
-    return Values(lambda _: count, lambda _: [(name, str(number)) for number in range(count)])
-
-
-def _ticks(count: Callable[[Vocabulary], int]) -> Values:
-    """Every tick from 0 up to so many."""
-    return Values(count, lambda v: [_time(v, tick) for tick in range(count(v))])
-
-
-def _time(vocabulary: Vocabulary, ticks: int) -> Meaning:
-    """A time in quarter notes, which mean the same on every grid."""
-    return ("time", Fraction(ticks, vocabulary.ticks_per_quarter))
-
-
-_METRE = Values(lambda v: len(v.time_signatures), lambda v: [("metre", bottom, top) for top, bottom in v.time_signatures])
-_TEMPO = Values(lambda v: len(v.tempi), lambda v: [("tempo", tempo) for tempo in v.tempi])
-_KEY = Values(lambda v: len(v.keys), lambda v: [("key", mode, fifths) for fifths, mode in v.keys])
-_REST = Values(lambda v: int(any(v.implied_duration)), lambda v: [("rest",)] * any(v.implied_duration))
-_PITCH = Values(lambda v: v.num_pitches, lambda v: [("pitch", pitch) for pitch in range(v.pitches[0], v.pitches[1] + 1)])
-_SHIFT = Values(lambda v: len(v.shifts), lambda v: [_time(v, shift) for shift in v.shifts])
-INTERVAL = _numbered("interval", INTERVALS - 1)
-
-
-def _value_meanings(vocabulary: Vocabulary) -> list[Meaning]:
-    return [meaning for values in (_METRE, _TEMPO, _KEY, _REST, _PITCH) for meaning in values.meanings(vocabulary)]
-
-
-def _kind_meanings(vocabulary: Vocabulary) -> list[Meaning]:
-    return [("metre",), ("tempo",), ("key",), *(("part", *part) for part in part_names(vocabulary))]
-
-
-TOKENS: dict[int, Values] = {  # of each field of an event
-    TIME: Values(lambda v: v.sizes[TIME], lambda v: [("end",), *_SHIFT.meanings(v)]),
-    KIND: Values(lambda v: v.sizes[KIND], _kind_meanings),
-    VALUE: Values(lambda v: v.sizes[VALUE], _value_meanings),
-    DURATION: Values(lambda v: v.sizes[DURATION], lambda v: [_time(v, d) for d in v.durations] or [("unused",)]),
-    VELOCITY: Values(lambda v: v.sizes[VELOCITY], lambda v: [("velocity", velocity) for velocity in v.velocities]),
-}
+Moves = Literal["no", "pitch", "own pitch", "key", "tonic", "value"]
 
 
 # The table
@@ -126,8 +73,9 @@ class Row:
         What its values stand for.
     moves
         What transposition does to it: 'no', nothing; 'pitch', a pitch + 1 moves unless the part is drums, 'own pitch' unless
-        the event itself is one of drums; 'key', a key + 1 becomes the key so much higher; 'value', a value token + 1 moves
-        unless the column before it, which holds the kind + 1 of the same event, says drums.
+        the event itself is one of drums; 'key', a key + 1 becomes the key so much higher; 'tonic', a pitch class + 1, 12
+        more in minor, becomes the one so much higher; 'value', a value token + 1 moves unless the column before it, which
+        holds the kind + 1 of the same event, says drums.
     each_part
         Whether there is one for each part.
     if_implied
@@ -136,6 +84,8 @@ class Row:
         Whether it describes what is being repeated; match dropout leaves these out.
     heads
         The fields whose heads read it, of a condition.
+    several
+        Whether only vocabularies of several parts with pitches have it.
     """
 
     name: Meaning
@@ -146,12 +96,14 @@ class Row:
     if_implied: Meaning | None = None
     is_match: bool = False
     heads: tuple[int, ...] = ()
+    several: bool = False
 
 
 _AFTER_TIME = (KIND, VALUE, DURATION, VELOCITY)
 _AFTER_KIND = (VALUE, DURATION, VELOCITY)
-_TICK_OF_BAR = _ticks(lambda v: v.longest_bar)
-_TICK_OF_QUARTER = _ticks(lambda v: v.ticks_per_quarter)
+INTERVAL = numbered("interval", INTERVALS - 1)
+_TICK_OF_BAR = ticks(lambda v: v.longest_bar)
+_TICK_OF_QUARTER = ticks(lambda v: v.ticks_per_quarter)
 
 
 def _event(name: str, about: str, fields: Sequence[int], *more: Hashable, of_head: bool = False) -> tuple[Row, ...]:
@@ -174,6 +126,25 @@ _REPEATED = (
     "that the outline says is repeated (`melody.tokens.inputs.outline`)"
 )
 
+_LOCAL_KEY = distinct("local key", KEYS).or_none()
+
+
+def _planned(**there: Any) -> tuple[Row, ...]:
+    """What the outline says of the harmony at a place."""
+    rows = (
+        Row(
+            ("local key",), "of the outline, the key of the bar: 1 + tonic, 12 more in minor; 0 without", _LOCAL_KEY, "tonic"
+        ),
+        Row(
+            ("phrase end",),
+            "1 + quarters to the last note of the phrase, by the outline, at most 32; 0 without",
+            numbered("phrase end", FARTHEST + 1).or_none(),
+        ),
+        Row(("phrase bass",), "1 + pitch class of the bass there", distinct("phrase bass", 12).or_none(), "tonic"),
+    )
+    return tuple(replace(row, several=True, **there) for row in rows)
+
+
 FEATURES: tuple[Row, ...] = (
     Row(("position",), "ticks since the bar line, up to the longest bar", _TICK_OF_BAR),
     Row(
@@ -184,42 +155,44 @@ FEATURES: tuple[Row, ...] = (
     Row(
         ("phase",),
         "number of the bar from the first full one, modulo 8: most phrases are 2, 4 or 8 bars long",
-        _numbered("phase", PHASES),
+        numbered("phase", PHASES),
     ),
     Row(
         ("section",),
         "groups of 8 such bars before, at most 15: a model that repeats itself must know when to end",
-        _numbered("section", SECTIONS),
+        numbered("section", SECTIONS),
     ),
-    Row(("metre",), "number of the time signature in force", _METRE),
+    Row(("metre",), "number of the time signature in force", METRE_VALUES),
     Row(("interval",), "semitones from the note before in the same part, -24 to 24 as 1 to 49", INTERVAL.or_none()),
-    Row(("key",), "1 + number of the key in force", _KEY.or_none(), "key"),
+    Row(("key",), "1 + number of the key in force", KEY_VALUES.or_none(), "key"),
     Row(
         ("degree",),
         "semitones above the tonic, 1 to 12, in minor 13 to 24, of a pitched note in a key",
-        _numbered("degree", 24).or_none(),
+        numbered("degree", 24).or_none(),
     ),
-    Row(("bars left",), "of the outline, this one included, at most 33; 0 without", _numbered("bars left", LEFT).or_none()),
-    Row(("bar",), "what the outline says of this bar: 1 new, 2 returns; 3 it is over", _distinct("bar", NO_BAR).or_none()),
-    Row(("next bar",), "the same of the next bar", _distinct("next bar", NO_BAR).or_none()),
-    Row(("pick-up",), "whether the outline says that there is one: 1 no, 2 yes", _distinct("pick-up", 2).or_none()),
+    Row(("bars left",), "of the outline, this one included, at most 33; 0 without", numbered("bars left", LEFT).or_none()),
+    Row(("bar",), "what the outline says of this bar: 1 new, 2 returns; 3 it is over", distinct("bar", NO_BAR).or_none()),
+    Row(("next bar",), "the same of the next bar", distinct("next bar", NO_BAR).or_none()),
+    Row(("pick-up",), "whether the outline says that there is one: 1 no, 2 yes", distinct("pick-up", 2).or_none()),
+    *_planned(),
+    Row(("next local key",), "the key of the next bar", _LOCAL_KEY, "tonic", several=True),
     # Music repeats itself at the distance of bars; this is the input of Magenta's Lookback RNN (Waite 2016).
     *(row for bars in LOOKBACKS for row in _event("lookback", f"the event that came next {bars} bars ago", LOOKED_AT, bars)),
     Row(
         ("left",),
         "how long the part's last note still sounds, as a time; of implied durations, how long it has sounded",
-        _SHIFT.or_none(),
+        SHIFT_VALUES.or_none(),
         each_part=True,
         if_implied=("held",),
     ),
-    Row(("pitch",), "of the part's last note, + 1", _PITCH.or_none(), "pitch", each_part=True),
+    Row(("pitch",), "of the part's last note, + 1", PITCH_VALUES.or_none(), "pitch", each_part=True),
     Row(
         ("length",),
         "how many events are being repeated: 4, 8, 16 or 32; 5 where the outline says so of this bar, 6 of the next one",
-        _numbered("length", len(LENGTHS) + 3),
+        numbered("length", len(LENGTHS) + 3),
         is_match=True,
     ),
-    Row(("times",), "how often they came before, at most 3", _numbered("times", TIMES), is_match=True),
+    Row(("times",), "how often they came before, at most 3", numbered("times", TIMES), is_match=True),
     *_event("repeated", _REPEATED, range(len(FIELDS))),
     Row(
         ("distance",),
@@ -233,24 +206,29 @@ CONDITIONS: tuple[Row, ...] = (
     *_event("repeated", _REPEATED, range(len(FIELDS)), of_head=True),
     Row(("position",), "as the feature, of the next event", _TICK_OF_BAR, heads=_AFTER_TIME),
     Row(("beat",), "as the feature, of the next event", _TICK_OF_QUARTER, heads=_AFTER_TIME),
-    Row(("key",), "1 + number of the key in force before the next event", _KEY.or_none(), "key", heads=_AFTER_TIME),
+    Row(("key",), "1 + number of the key in force before the next event", KEY_VALUES.or_none(), "key", heads=_AFTER_TIME),
+    *_planned(heads=_AFTER_TIME),
     Row(
         ("status",),
         "of the part there: 0 silent, 1 its note ends just there, 2 it sounds on, 3 it has begun just there",
-        _distinct("status", 4),
+        distinct("status", 4),
         each_part=True,
         heads=_AFTER_TIME,
     ),
     Row(
         ("age",),
         "how long the part's note has sounded there, as a time; none if it is silent",
-        _SHIFT.or_none(),
+        SHIFT_VALUES.or_none(),
         each_part=True,
         heads=_AFTER_TIME,
     ),
-    Row(("pitch",), "of the part's last note, + 1", _PITCH.or_none(), "pitch", each_part=True, heads=_AFTER_TIME),
+    Row(("pitch",), "of the part's last note, + 1", PITCH_VALUES.or_none(), "pitch", each_part=True, heads=_AFTER_TIME),
     Row(
-        ("own",), "pitch of the last note of the part that was chosen, + 1", _PITCH.or_none(), "own pitch", heads=_AFTER_KIND
+        ("own",),
+        "pitch of the last note of the part that was chosen, + 1",
+        PITCH_VALUES.or_none(),
+        "own pitch",
+        heads=_AFTER_KIND,
     ),
     Row(
         ("distance",),
@@ -264,7 +242,7 @@ CONDITIONS: tuple[Row, ...] = (
         ("against",),
         "of a line above the part that was chosen, itself a line: 0 silent, 1 its note sounds there, and of those 2 a "
         "parallel threatens at the octave, 3 at the fifth: to both has come a new note, and that was the interval before",
-        _distinct("against", 4),
+        distinct("against", 4),
         each_part=True,
     ),
 )
@@ -295,11 +273,6 @@ class Column(NamedTuple):
     moves: Moves
 
 
-def part_names(vocabulary: Vocabulary) -> list[Meaning]:
-    """What names each part across vocabularies: drums, how many of its instrument come before, program."""
-    return [(is_drum, number, program) for program, is_drum, number in part_keys(vocabulary.parts)]
-
-
 def parts_described(vocabulary: Vocabulary) -> int:
     """How many parts have columns of their own: all of them, or none if there are more than `MAX_PARTS`."""
     return len(vocabulary.parts) if len(vocabulary.parts) <= MAX_PARTS else 0
@@ -307,9 +280,9 @@ def parts_described(vocabulary: Vocabulary) -> int:
 
 def spans(table: Sequence[Row], vocabulary: Vocabulary) -> dict[Meaning, slice]:
     """Where the columns of each row of a table stand, by its name."""
-    parts, found, start = parts_described(vocabulary), {}, 0
+    parts, has_several, found, start = parts_described(vocabulary), has_harmony(vocabulary), {}, 0
     for row in table:
-        stop = start + (parts if row.each_part else 1)
+        stop = start + (parts if row.each_part else int(not row.several or has_several))
         found[row.name] = slice(start, stop)
         start = stop
     return found
@@ -332,7 +305,7 @@ def columns(table: Sequence[Row], vocabulary: Vocabulary) -> list[Column]:
     found = []
     for row in table:
         if not row.each_part:
-            found.append(Column(row.name, row, row.moves))
+            found += [Column(row.name, row, row.moves)] if not row.several or has_harmony(vocabulary) else []
             continue
         for name, part, is_implied in parts:
             word = row.if_implied if row.if_implied and is_implied else row.name

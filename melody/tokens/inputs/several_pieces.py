@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 
 from melody.piece import Ints
 from melody.signatures import Key, TimeSignature
-from melody.tokens.inputs.features import against, first_note, time_tokens
+from melody.tokens.inputs.features import THERE, against, first_note, time_tokens
+from melody.tokens.inputs.harmony import UNKNOWN, has_harmony, planned_of
 from melody.tokens.inputs.history import History
 from melody.tokens.inputs.one_piece import OnePiece
-from melody.tokens.inputs.outline import READ, Outline, Outlines, is_pickup
+from melody.tokens.inputs.outline import HARMONY, READ, SOURCES, Outline, Outlines, is_pickup
 from melody.tokens.inputs.schema import (
+    CONDITIONS,
     ENDING,
     FEATURES,
+    FIRST_PLACE,
     LOOKBACKS,
     LOOKED_AT,
     MAX_INTERVAL,
@@ -28,17 +31,17 @@ from melody.tokens.inputs.schema import (
     SECTIONS,
     feature_sizes,
     parts_described,
+    spans,
 )
 from melody.tokens.inputs.whole_piece import HELD
 from melody.tokens.usage import FIRST_PART, KEY, METRE
 from melody.tokens.vocabulary import FIELDS, KIND, TIME, VALUE, Rows, Vocabulary
 
 _NUMBERS = {row.name: number for number, row in enumerate(FEATURES)}  # of the columns, up to the first of each part
-POSITION, BEAT, PHASE, SECTION, METRE_IN_FORCE, INTERVAL, KEY_IN_FORCE, DEGREE, FIRST_OUTLINE, FIRST_LEFT = (
-    _NUMBERS[(name,)]
-    for name in ("position", "beat", "phase", "section", "metre", "interval", "key", "degree", "bars left", "left")
+POSITION, BEAT, PHASE, SECTION, METRE_IN_FORCE, INTERVAL, KEY_IN_FORCE, DEGREE, FIRST_OUTLINE = (
+    _NUMBERS[(name,)] for name in ("position", "beat", "phase", "section", "metre", "interval", "key", "degree", "bars left")
 )
-FIRST_LOOKBACK = FIRST_OUTLINE + READ
+FIRST_HARMONY = FIRST_OUTLINE + READ.stop
 
 
 class Pieces:
@@ -127,14 +130,22 @@ class Pieces:
         self.match, length, times = followed.astype(np.int64), match.length, match.times
         if self._outlines:
             in_bar = self._outlines.in_bars(bar)
-            features[:, FIRST_OUTLINE:FIRST_LOOKBACK] = in_bar[:, :READ]
+            features[:, FIRST_OUTLINE:FIRST_HARMONY] = in_bar[:, READ]
             length, times = self._take_outlined(bar, in_bar, length, times)
-        self._add_lookbacks(features[:, FIRST_LOOKBACK:FIRST_LEFT])
-        self._add_parts(features[:, FIRST_LEFT:], kind, pitch)
-        first = FIRST_LEFT + 2 * tables.parts
+            if tables.has_harmony:
+                features[:, FIRST_HARMONY : tables.first_lookback] = self._planned(in_bar, position).T
+        self._add_lookbacks(features[:, tables.first_lookback : tables.first_left])
+        self._add_parts(features[:, tables.first_left :], kind, pitch)
+        first = tables.first_left + 2 * tables.parts
         features[:, first], features[:, first + 1] = length, times
         features[:, first + 2 : first + 2 + len(FIELDS)] = self.match
         return features
+
+    def _planned(self, in_bar: Ints, position: Ints) -> Ints:
+        """What the outlines say of the harmony there, (4, streams)."""
+        tonic = self.tables.tonics[self.key]
+        tonic = np.where((tonic == UNKNOWN) & self._has_note, self._outlines.tonic, tonic)
+        return planned_of(in_bar.T[HARMONY], position, self._bar_ticks, self.tables.beat, tonic)
 
     def _take_first_notes(self, pitch: Ints) -> None:
         """Whether pieces whose first note comes now begin with a pick-up."""
@@ -144,7 +155,7 @@ class Pieces:
 
     def _take_outlined(self, bar: Ints, in_bar: Ints, length: Ints, times: Ints) -> tuple[Ints, Ints]:
         """Let the match be what the outlines say is repeated, as `melody.tokens.inputs.features`; gives length and times."""
-        source, next_source = in_bar[:, READ:].T
+        source, next_source = in_bar[:, SOURCES].T
         tick, bar_ticks, stride = self.tick, self._bar_ticks, self._history.stride
         start = tick - (tick - self._bar_start) % bar_ticks
         back = (bar - source) * bar_ticks
@@ -229,16 +240,19 @@ class Pieces:
         """The conditions of the place of the next event by its time token, (streams, position to pitch)."""
         tables, parts = self.tables, self.tables.parts
         tick = self.tick + tables.shifts[time]
-        position = (tick - self._bar_start) % self._bar_ticks
-        found = np.empty((len(tick), 3 + 3 * parts), np.int64)
+        bar, position = np.divmod(tick - self._bar_start, self._bar_ticks)
+        found = np.zeros((len(tick), tables.first_status + 3 * parts), np.int64)
         found[:, 0], found[:, 1], found[:, 2] = position, position % tables.beat, self.key
+        if tables.has_harmony and self._outlines:
+            in_bar = self._outlines.in_bars(self._bars_before + bar - self._has_pickup)
+            found[:, 3 : tables.first_status] = self._planned(in_bar, position)[:THERE].T
         if parts:
             tick = tick[:, None]
             onset, end = self.onset[:, FIRST_PART:], self.end[:, FIRST_PART:]
-            sounds = end > tick
-            found[:, 3 : 3 + parts] = ENDING * (end >= tick) + sounds * (1 + (onset >= tick))
-            found[:, 3 + parts : 3 + 2 * parts] = tables.as_time(tick - onset) * sounds
-            found[:, 3 + 2 * parts :] = self.pitch[:, FIRST_PART:]
+            sounds, of_parts = end > tick, found[:, tables.first_status :]
+            of_parts[:, :parts] = ENDING * (end >= tick) + sounds * (1 + (onset >= tick))
+            of_parts[:, parts : 2 * parts] = tables.as_time(tick - onset) * sounds
+            of_parts[:, 2 * parts :] = self.pitch[:, FIRST_PART:]
         return found
 
     def part(self, time: Ints, kind: Ints) -> Ints:
@@ -283,7 +297,7 @@ class Pieces:
     def take(self, streams: Ints) -> Pieces:
         """Those pieces alone, in that order, independent of these; one may be named more than once."""
         taken = self.without_history(streams)
-        taken._history, taken._outlines = self._history.take(streams), self._outlines.take(streams)
+        taken._history = self._history.take(streams)
         return taken
 
     def without_history(self, streams: Ints) -> Pieces:
@@ -291,6 +305,7 @@ class Pieces:
         taken = copy(self)
         for name in self._per_stream:
             setattr(taken, name, getattr(self, name)[streams])
+        taken._outlines = self._outlines.take(streams)
         return taken
 
     def put(self, streams: Ints, other: Pieces) -> None:
@@ -327,6 +342,10 @@ class Tables:
         )
         self.first_note = first_note(vocabulary)
         self.parts, self.num_features = parts_described(vocabulary), len(feature_sizes(vocabulary))
+        self.has_harmony, where = has_harmony(vocabulary), spans(FEATURES, vocabulary)
+        self.first_lookback, self.first_left = where[("lookback", "time", LOOKBACKS[0])].start, where[("left",)].start
+        self.first_status = spans(CONDITIONS, vocabulary)[("status",)].start - FIRST_PLACE
+        self.tonics = np.array([UNKNOWN, *(Key(0, *key).tonic for key in vocabulary.keys)])  # by 1 + number of the key
         self.shifts = np.array([0, *vocabulary.shifts])  # by time token
         self.durations = np.array(vocabulary.durations or (0,))
         self.implied = np.array([False] * FIRST_PART + list(vocabulary.implied_duration))  # (kinds,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -9,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.piece import Ints
-from melody.signatures import TimeSignature
+from melody.signatures import Key, TimeSignature
 from melody.tokens.inputs import schema
-from melody.tokens.inputs.outline import Outline, Outlines, is_pickup
+from melody.tokens.inputs.harmony import UNKNOWN, harmonies, has_harmony, local_keys, phrase_ends
+from melody.tokens.inputs.outline import Frame, Outline, Outlines, is_pickup
 from melody.tokens.inputs.schema import BEGUN, ENDING, SILENT, SOUNDING
-from melody.tokens.usage import FIRST_PART, METRE
+from melody.tokens.usage import FIRST_PART, KEY, METRE
 from melody.tokens.vocabulary import DURATION, KIND, TIME, VALUE, Rows, Vocabulary
 
+_HELD_BARS = 4  # after its own, in which a note still counts as sounding
 HELD = 1 << 62  # the end of a note of implied duration that still sounds
 
 
@@ -37,11 +40,21 @@ class WholePiece:
         """The time signature in force."""
         return MetreInForce.of(self)
 
+    @property
+    def first_bar_ticks(self) -> int:
+        """Length of a bar before the first event."""
+        return TimeSignature(0, *self.vocabulary.time_signatures[0]).bar_ticks(self.vocabulary.ticks_per_quarter)
+
+    @cached_property
+    def bar_numbers(self) -> Ints:
+        """The number of its bar, from the beginning."""
+        found: Ints = self.metre.bars_before + (self.tick - self.metre.start) // self.metre.bar_ticks
+        return found
+
     @cached_property
     def bar(self) -> Ints:
         """The number of its bar, from the first full one; that of a pick-up is known when its first note has come."""
-        metre, notes = self.metre, np.flatnonzero(self.is_note)
-        number: Ints = metre.bars_before + (self.tick - metre.start) // metre.bar_ticks
+        metre, notes, number = self.metre, np.flatnonzero(self.is_note), self.bar_numbers
         has_pickup = np.full(len(number), self.outline is not None and self.outline.has_pickup)
         if len(notes):
             has_pickup[notes[0] :] = is_pickup(self.tick[notes[0]], metre.bar_ticks[notes[0]])
@@ -49,8 +62,16 @@ class WholePiece:
         return found
 
     @cached_property
+    def bar_there(self) -> Ints:
+        """The number of the bar in which each event stands as it is known before it comes."""
+        shift = self.bar_numbers - self.bar
+        before = np.append(self.outline is not None and self.outline.has_pickup, shift[:-1])
+        found: Ints = self.bar_numbers - before
+        return found
+
+    @cached_property
     def of_outline(self) -> Ints:
-        """What the outline says of each bar, in the order of `melody.tokens.inputs.outline.InBar`, (6, events)."""
+        """What the outline says of each bar, in the order of `melody.tokens.inputs.outline.outline_in`, (13, events)."""
         found: Ints = Outlines([self.outline]).take(np.zeros(len(self.rows), np.int64)).in_bars(self.bar).T
         return found
 
@@ -59,10 +80,74 @@ class WholePiece:
         """The last note of every part."""
         return [LastNotes.of(self, part) for part in range(len(self.vocabulary.parts))]
 
+    @cached_property
+    def ends(self) -> Ints:
+        """Where each note ends; one of implied duration when its part goes on, the last one with its bar."""
+        found: Ints = self.tick + self.ticks
+        bar_end = self.tick + self.metre.bar_ticks - (self.tick - self.metre.start) % self.metre.bar_ticks
+        for part in np.flatnonzero(self.vocabulary.implied_duration):
+            own = np.flatnonzero(self.kind == FIRST_PART + part)
+            found[own] = np.append(self.tick[own[1:]], bar_end[own[-1:]])
+        return found
+
+    @cached_property
+    def tonic(self) -> Ints:
+        """The tonic of the key in force, or where none is named, once a note has come, of the outline; (1 + events,).
+
+        The first is that before the first event.
+        """
+        tonics = np.array([UNKNOWN, *(Key(0, *each).tonic for each in self.vocabulary.keys)])
+        of_piece = UNKNOWN if self.outline is None else self.outline.frame.tonic
+        in_force = np.append(UNKNOWN, tonics[self.key])
+        has_note = np.append(False, np.logical_or.accumulate(self.is_note))
+        found: Ints = np.where((in_force == UNKNOWN) & has_note, of_piece, in_force)
+        return found
+
+    @cached_property
+    def key(self) -> Ints:
+        """1 + number of the key in force, 0 for none."""
+        last = np.maximum.accumulate(np.where(self.kind == KEY, self.number, -1))
+        found: Ints = np.where(last >= 0, self.rows[last, VALUE] - self.vocabulary.value_starts[KEY] + 1, 0)
+        return found
+
     @property
     def described(self) -> list[LastNotes]:
         """The parts that have columns of their own."""
         return self.parts[: schema.parts_described(self.vocabulary)]
+
+
+def with_harmony(events: WholePiece, outline: Outline) -> Outline:
+    """An outline of a piece with the harmony that its notes have."""
+    vocabulary, metre = events.vocabulary, events.metre
+    notes = np.flatnonzero(events.is_note & events.is_pitched)
+    if not has_harmony(vocabulary) or not len(notes):
+        return outline
+    onset, end = events.tick[notes], events.ends[notes]
+    bar_ticks, bars = metre.bar_ticks[notes], len(outline.letters)
+    bar, place = np.divmod(onset - metre.start[notes], bar_ticks)
+    bar += metre.bars_before[notes] - outline.has_pickup
+    pitch = events.pitch[notes] - 1 + vocabulary.pitches[0]
+    sounding = np.zeros((bars, 12))
+    for later in range(1 + _HELD_BARS):
+        ticks = np.minimum(end - onset + place, (later + 1) * bar_ticks) - np.maximum(place, later * bar_ticks)
+        inside = (bar + later >= 0) & (bar + later < bars) & (ticks > 0)
+        np.add.at(sounding, ((bar + later)[inside], pitch[inside] % 12), ticks[inside] / vocabulary.ticks_per_quarter)
+    top = np.flatnonzero(events.kind[notes] == events.kind[notes].min())
+    top = top[np.append(True, np.diff(onset[top]) > 0)]
+    ends = top[phrase_ends(onset[top], vocabulary.ticks_per_quarter, metre.bar_ticks[notes[top]])]
+    basses = [int(pitch[(onset <= tick) & (end > tick)].min()) for tick in onset[ends].tolist()]
+    keys = np.flatnonzero(events.kind == KEY)
+    if len(keys):
+        fifths, mode = vocabulary.keys[int(events.rows[keys[0], VALUE]) - vocabulary.value_starts[KEY]]
+        home = Key(0, fifths, mode).tonic + 12 * (mode == "minor")
+    else:
+        home = int(local_keys(sounding, basses[-1] % 12)[-1])
+    local, tonic = local_keys(sounding, basses[-1] % 12, home), home % 12
+    metres = set(metre.number[notes].tolist())
+    frame = Frame(tonic, home >= 12, vocabulary.time_signatures[metres.pop()] if len(metres) == 1 else (0, 0))
+    return replace(
+        outline, harmony=harmonies(local, zip(bar[ends].tolist(), place[ends].tolist(), basses), tonic), frame=frame
+    )
 
 
 class MetreInForce(NamedTuple):
