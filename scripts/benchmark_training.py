@@ -45,6 +45,7 @@ from melody.corpus import Corpus, PrepareSettings, prepare
 from melody.dataset import Batches
 from melody.network.network import MelodyNetwork
 from melody.network.settings import ModelSettings
+from melody.tokens.inputs.outline import Outline
 from melody.tokens.vocabulary import Rows, Vocabulary
 from melody.training.module import Loader, Tensors, window_loss
 from melody.training.run import fit
@@ -216,10 +217,10 @@ def fitted(
     computing = 0.0
     compute = dataset.with_features
 
-    def timed(vocabulary: Vocabulary, rows: Rows) -> NDArray[np.int64]:
+    def timed(vocabulary: Vocabulary, rows: Rows, outline: Outline | None = None) -> NDArray[np.int64]:
         nonlocal computing
         begun = clock()
-        found = compute(vocabulary, rows)
+        found = compute(vocabulary, rows, outline)
         computing += clock() - begun
         return found
 

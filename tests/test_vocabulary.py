@@ -145,14 +145,14 @@ def test_the_range_is_that_of_all_transpositions(transpositions: range, pitches:
 
 
 def test_of_many_values_the_most_frequent_stay() -> None:
-    """Of the durations 1, 2, 2, 3, 3, 3, 5 two: 2 and 3; of equally frequent ones the least. 0 ticks on is always there."""
+    """Of the times 1, 2, 2, 3, 3, 3, 5 and six of 100 three: 2, 3 and 100, as none is near another; 0 is always there."""
     durations = [1, 2, 2, 3, 3, 3, 5]
-    onset = np.arange(7) * 100 + 1
+    onset = np.arange(1, 8) * 100
     staccato = Piece(onset, durations, [60] * 7, [10, 20, 30, 40, 50, 60, 70], ticks_per_quarter=25)
-    vocabulary = Vocabulary.build([staccato], max_values=2)
+    vocabulary = Vocabulary.build([staccato], max_values=4)
+    assert vocabulary.shifts == (0, 2, 3, 100)
     assert vocabulary.durations == (2, 3)
-    assert vocabulary.velocities == (10, 20)
-    assert vocabulary.shifts == (0, 100)
+    assert vocabulary.velocities == (10, 30, 50, 70)  # each other one is near one of these
     whole = Vocabulary.build([staccato])
     assert whole.durations == (1, 2, 3, 5) and whole.shifts == (0, 1, 2, 3, 5, 100)
 
@@ -168,7 +168,7 @@ def test_a_line_can_rest_on_every_bar_line() -> None:
     )  # fmt: skip
     assert Vocabulary.build([drums]).shifts == (0, 6, 12, 18, 24, 36)  # what drums last counts too
     odd = replace(line, time_signatures=(TimeSignature(0, 5, 32),))  # bars of 15 ticks: 3 divides all
-    assert Vocabulary.build([line, odd], max_values=3).shifts == (0, 3, 24)
+    assert Vocabulary.build([line, odd], max_values=3).shifts == (0, 3, 24)  # what divides all is kept in any case
 
 
 def test_parts_are_sorted_drums_last() -> None:

@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from melody.errors import CorpusError
 from melody.midi import ReadLimits
+from melody.tokens.fineness import MANY
 
-READING = 5  # counted up when files come to be read or judged in another way: stores made before are made again
+READING = 6  # counted up when files come to be read or judged in another way: stores made before are made again
 MOST_PARTS = 256  # of one piece: an event has eight bits for the number of a part
 
 
@@ -38,7 +39,8 @@ class PrepareSettings:
         Semitones by which training will transpose, 0 among them; the vocabulary holds what comes of it. Augmentation
         itself is training's, on its own pieces only.
     max_values
-        Most values that a field of the vocabulary may have; pieces with rarer ones are fitted, and that is reported.
+        Most times between events that the vocabulary may have; where there are more, some stand for all near them
+        (`melody.tokens.fineness`). Pieces with others are fitted, and that is reported.
     limits
         What one file may cost.
     workers
@@ -57,7 +59,7 @@ class PrepareSettings:
     test: float = 0.1
     seed: int = 0
     transpositions: tuple[int, ...] = tuple(range(-5, 7))
-    max_values: int = 1024
+    max_values: int = MANY
     limits: ReadLimits = field(default_factory=ReadLimits)
     workers: int = 1
     dask: str = ""

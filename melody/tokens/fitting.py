@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from melody.errors import VocabularyError
 from melody.piece import MAX_TICK, Ints, Part, Piece, Tempo, overlaps
+from melody.tokens.fineness import is_fine, steps_to
 from melody.tokens.rhythm import FIXED, Unreachable, nearest_places, weights_of, without_long_steps
 from melody.tokens.usage import next_in_voice, part_keys, rests_after
 from melody.tokens.vocabulary import Vocabulary, describe
@@ -143,7 +144,7 @@ def _fit_times(vocabulary: Vocabulary, piece: Piece, changes: list[str]) -> Piec
             continue
         lost = _lost(vocabulary, piece, timed)
         if not lost.any():
-            changes += _remarks(bars, quick, timed, piece)
+            changes += _remarks(bars, quick, timed, piece, rounded=_rounds(vocabulary, piece))
             return replace(piece, onset=timed.onset, duration=timed.duration, **timed.frame)
         piece, quick = piece.select(~lost), quick + int(lost.sum())
     raise VocabularyError(_TOO_FAR)
@@ -185,6 +186,8 @@ def _places(vocabulary: Vocabulary, piece: Piece, ticks: Ints, metres: list[int]
         return ticks, np.zeros_like(ticks)
     if len(vocabulary.shifts) == 1:
         raise VocabularyError("this model knows one onset only")
+    if _rounds(vocabulary, piece):
+        return steps_to(vocabulary.shifts, ticks), np.zeros_like(ticks)
     begins = np.union1d(piece.onset, [e.onset for name in _CHANGES for e in getattr(piece, name)])
     shorter, gone = without_long_steps(vocabulary.shifts, piece, ticks, ~np.isin(ticks, begins))
     weights = weights_of(piece, ticks)
@@ -193,6 +196,11 @@ def _places(vocabulary: Vocabulary, piece: Piece, ticks: Ints, metres: list[int]
         return nearest_places(vocabulary.shifts, shorter, weights, vocabulary.ticks_per_quarter), gone
     except Unreachable as error:
         raise Unreachable(int(ticks[error.tick])) from error
+
+
+def _rounds(vocabulary: Vocabulary, piece: Piece) -> bool:
+    """Whether times are rounded one after another: those of a performance, whose bar lines no change of metre fixes."""
+    return len(piece.time_signatures) == 1 and is_fine(vocabulary.shifts, vocabulary.ticks_per_quarter)
 
 
 def _durations(vocabulary: Vocabulary, piece: Piece, part: Ints, onset: Ints) -> Ints:
@@ -248,12 +256,15 @@ def _from_its_bar(piece: Piece, tick: int) -> tuple[Piece, int]:
     return rest, bar
 
 
-def _remarks(bars: int, quick: int, timed: _Timed, piece: Piece) -> list[str]:
+def _remarks(bars: int, quick: int, timed: _Timed, piece: Piece, *, rounded: bool) -> list[str]:
     """In words what was done to the rhythm."""
     remarks = [f"{_count(bars, 'bar')} at the beginning left out, whose rhythm this model does not know"] * (bars > 0)
     remarks += [f"{_count(quick, 'note')} left out, too quick for this model"] * (quick > 0)
     if timed.gone.any():
         remarks.append("rests longer than any that this model knows made shorter by whole bars")
+    if rounded and np.any((timed.onset != piece.onset) | (timed.duration != piece.duration)):
+        most = np.abs(timed.onset - piece.onset).max(initial=0) / piece.ticks_per_quarter
+        return [*remarks, f"times rounded to ones that {_MODEL} knows, by up to {most:.3f} quarter notes"]
     moved = int(np.sum((timed.onset + timed.gone != piece.onset) | (timed.duration != piece.duration)))
     return remarks + [f"{_count(moved, 'note')} moved or lengthened to rhythms that this model knows"] * (moved > 0)
 

@@ -27,13 +27,14 @@ Order within a tick: metre, tempo, key, then the parts in their order, each part
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from math import gcd
 from operator import ge
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -41,12 +42,11 @@ from melody.errors import VocabularyError
 from melody.general_midi import instrument_name
 from melody.piece import Ints, Key, Part, Piece, Tempo, TimeSignature
 from melody.tokens import stored
+from melody.tokens.fineness import MOST_TEMPI, MOST_VELOCITIES, NEAR_TEMPO, NEAR_TIME, NEAR_VELOCITY, standing_for_all
 from melody.tokens.numbering import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Numbering, Rows
 from melody.tokens.usage import FIRST_PART, METRE, TEMPO, Parts, Usage, next_in_voice, part_keys, rests_after
 
 __all__ = ["DURATION", "END", "FIELDS", "KIND", "TIME", "VALUE", "VELOCITY", "Rows", "Vocabulary", "describe", "spell"]
-
-_Value = TypeVar("_Value", bound=int | tuple[int, int])
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,13 @@ class Vocabulary(Numbering):
     # Making one
 
     @classmethod
-    def build(cls, pieces: Iterable[Piece], *, transpositions: Sequence[int] = (0,), max_values: int = 1024) -> Vocabulary:
+    def build(
+        cls, pieces: Iterable[Piece], *, transpositions: Sequence[int] = (0,), max_values: int | None = None
+    ) -> Vocabulary:
         """The vocabulary of `pieces`, and of their transpositions by each of `transpositions` semitones.
 
-        A field with more than `max_values` values keeps the most frequent ones; `fit` moves others to the nearest.
+        It holds all that they use; or at most `max_values` times, and as many velocities and tempi as
+        `melody.tokens.fineness` says. Then some stand for all, and `fit` moves others to the nearest.
 
         Raises
         ------
@@ -76,7 +79,7 @@ class Vocabulary(Numbering):
         return cls.of_usage(usage, transpositions=transpositions, max_values=max_values)
 
     @classmethod
-    def of_usage(cls, usage: Usage, *, transpositions: Sequence[int] = (0,), max_values: int = 1024) -> Vocabulary:
+    def of_usage(cls, usage: Usage, *, transpositions: Sequence[int] = (0,), max_values: int | None = None) -> Vocabulary:
         """Like `build`, of pieces that have been counted already."""
         if not usage.pitches:
             raise VocabularyError("there is not one note to make a vocabulary of; give at least one piece with notes")
@@ -86,16 +89,17 @@ class Vocabulary(Numbering):
         high = min(max(usage.pitches) + max(transpositions), 127)
         parts = sorted(usage.parts.names, key=lambda key: (key[1], key[0], key[2]))
         implied = tuple(usage.parts.has_implied_durations(key) for key in parts)
-        always = {0, _unit(usage)} if any(implied) else {0}
-        shifts = usage.shifts + Counter(dict.fromkeys([*always, *usage.durations], 1))
+        most = sys.maxsize if max_values is None else max_values
+        most_velocities, most_tempi = (most, most) if max_values is None else (MOST_VELOCITIES, MOST_TEMPI)
+        shifts, durations = _times(usage, most, {0, _unit(usage)} if any(implied) else {0})
         return cls(
-            shifts=_most_frequent(shifts, max_values, always),
+            shifts=shifts,
             parts=tuple(Part(key[0], key[1], usage.parts.names[key]) for key in parts),
             pitches=(min(low, min(usage.pitches)), max(high, max(usage.pitches))),
-            durations=_most_frequent(usage.durations, max_values),
-            velocities=_most_frequent(usage.velocities, max_values),
-            time_signatures=_most_frequent(usage.time_signatures, max_values),
-            tempi=_most_frequent(usage.tempi, max_values),
+            durations=durations,
+            velocities=standing_for_all(usage.velocities, min(most, most_velocities), 1 / 127, apart=NEAR_VELOCITY),
+            time_signatures=_most_frequent(usage.time_signatures, most),
+            tempi=standing_for_all(usage.tempi, min(most, most_tempi), NEAR_TEMPO),
             keys=_transposed_keys(usage.keys, transpositions),
             changes=(usage.changes[0], usage.changes[1], usage.changes[2]),
             monophonic=tuple(usage.parts.monophonic[key] for key in parts),
@@ -289,10 +293,21 @@ def _unit(usage: Usage) -> int:
     return gcd(*usage.shifts, *usage.durations, *(TimeSignature(0, *t).bar_ticks(grid) for t in usage.time_signatures))
 
 
-def _most_frequent(counts: Counter[_Value], most: int, always: Collection[_Value] = ()) -> tuple[_Value, ...]:
-    """The values, ascending; beyond `most` of them the most frequent ones and those `always` kept."""
-    ranked = sorted(counts, key=lambda v: (v not in always, -counts[v], v))
-    return tuple(sorted(ranked[:most]))
+def _times(usage: Usage, most: int, always: Collection[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The times between events and the durations; every duration is such a time, and those of `always` are."""
+    durations = usage.durations
+    shifts = usage.shifts + Counter(dict.fromkeys([*always, *durations], 1))
+    if max(len(shifts), len(durations)) <= most:
+        return tuple(sorted(shifts)), tuple(sorted(durations))
+    both = standing_for_all(usage.shifts + durations + Counter(dict.fromkeys(always, 1)), most, NEAR_TIME, always=always)
+    steps = np.array([time for time in both if time] or sorted(durations)[:1], np.int64)
+    place = np.searchsorted((steps[1:] + steps[:-1]) / 2, sorted(durations))
+    return both, tuple(np.unique(steps[place]).tolist())
+
+
+def _most_frequent(counts: Counter[tuple[int, int]], most: int) -> tuple[tuple[int, int], ...]:
+    """The values, ascending; beyond `most` of them the most frequent ones."""
+    return tuple(sorted(sorted(counts, key=lambda v: (-counts[v], v))[:most]))
 
 
 def _transposed_keys(keys: Iterable[tuple[int, str]], transpositions: Sequence[int]) -> tuple[tuple[int, str], ...]:
