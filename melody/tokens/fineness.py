@@ -5,7 +5,7 @@ which differ from the next by less than anybody notices, and each has to be lear
 values than `MANY`, values are taken together: the most frequent one stands for all that are near it, then the most frequent
 of the others, and so on. What scores use, such as a quarter, is frequent and stays as it is.
 
-Near is a share of the value, since that is how listeners notice: 2.5 % of a time between two notes is just noticed (Friberg and
+Near is a share of the value, as listeners notice it: 2.5 % of a time between two notes is just noticed (Friberg and
 Sundberg 1995, J. Acoust. Soc. Am. 98), and twice that hardly where the tempo moves. `NEAR_TIME` is the most that a time is
 moved by. What it is rounded by is made up for in the next one (`steps_to`), so that nothing adds up.
 """
