@@ -17,6 +17,7 @@ from melody.sampling.constraints.constraint import Masks
 from melody.sampling.quality import closes, faults, loops
 from melody.sampling.strategies.ancestral import OF_ONE_BEGINNING, Job, Streams
 from melody.sampling.tasks.harmonize import harmonize
+from melody.statistics import form as form_of
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Grammar
 from melody.tokens.vocabulary import VALUE, Rows
@@ -138,6 +139,30 @@ def bars(*patterns: str) -> Piece:
 def test_loops_by_hand(pattern: str) -> None:
     is_loop, pattern = pattern.endswith("!"), pattern.rstrip("!")
     assert loops(bars(pattern)) == is_loop == ("one or two bars over and over" in faults(bars(pattern), ended=True))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "form", "again"),
+    [
+        ("ababcd", "ababcd", False),
+        ("ababab", "ababcd", True),
+        ("ababad", "ababcd", True),
+        ("abababcdef", "abababcdef", False),
+        ("abcdefgh", "ababcdef", False),  # what should return does not: the model may vary
+        ("abcabc", "abcdef", False),  # nothing of the form returns yet
+        ("ababcdcd", "ababcdef", True),
+        ("ababcdec", "ababcdef", False),
+        ("abab", "ababcd", False),
+        ("abcaab", "abcade", True),
+    ],
+)
+def test_a_new_section_that_is_an_old_one_by_hand(pattern: str, form: str, again: bool) -> None:
+    letters = [ord(letter) for letter in form]
+    assert form_of.sections_come_again(bars(pattern), letters) == again
+    words = "a new section is an old one again"
+    assert (words in faults(bars(pattern), ended=True, letters=letters)) == again
+    assert words not in faults(bars(pattern), ended=True)
+    assert not form_of.sections_come_again(bars(pattern), letters, start=96 * len(pattern))
 
 
 def test_new_tunes_have_no_faults_and_those_that_had_none_are_as_they_were(model: Model) -> None:

@@ -8,15 +8,18 @@ A fault is one of:
 - it does not close on the tonic (`closes`)
 - more than 8 times the same pitch in a row in one part, or more often than the corpus ever has it
 - one or two bars fill 6 bars or more in a row (`melody.statistics.form.has_loop`), or one more than 4, note for note
+- of a form that was asked for: a section that should be new is an old one (`melody.statistics.form.sections_come_again`)
 - it has fewer than 3 different pitches (drums not counted), though it has 8 notes or more
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from melody.piece import Ints, Piece
-from melody.statistics.form import has_loop
+from melody.statistics.form import has_loop, sections_come_again
 from melody.statistics.part_writing import closes_on_the_tonic, key_at
 
 MOST_IN_A_ROW = 8
@@ -24,7 +27,13 @@ MOST_BARS_ALIKE = 4
 
 
 def faults(
-    piece: Piece, *, ended: bool, start: int = 0, most_in_a_row: float = MOST_IN_A_ROW, any_close: bool = False
+    piece: Piece,
+    *,
+    ended: bool,
+    start: int = 0,
+    most_in_a_row: float = MOST_IN_A_ROW,
+    any_close: bool = False,
+    letters: Sequence[int] = (),
 ) -> tuple[str, ...]:
     """What is wrong with a tune, in words.
 
@@ -40,6 +49,8 @@ def faults(
         How often a part may play one pitch in a row.
     any_close
         Whether it may close on any chord.
+    letters
+        Of each bar, of a form that was asked for.
     """
     new = piece.select(piece.onset >= start)
     if not new.num_notes:
@@ -51,6 +62,7 @@ def faults(
         "does not end on the tonic": not (any_close or closes(piece)),
         "one pitch over and over": longest_run(tones) > most_in_a_row,
         "one or two bars over and over": loops(new),
+        "a new section is an old one again": sections_come_again(piece, letters, start),
         "hardly a melody": tones.num_notes >= 8 and len(np.unique(tones.pitch)) < 3,
     }
     return tuple(words for words, wrong in found.items() if wrong)

@@ -8,6 +8,7 @@ begins equals no other.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -84,6 +85,25 @@ def longest_loop(piece: Piece) -> int:
 def has_loop(piece: Piece) -> float:
     """Whether one or two bars fill `LOOP_BARS` bars in a row or more."""
     return float(longest_loop(piece) >= LOOP_BARS)
+
+
+def sections_come_again(piece: Piece, letters: Sequence[int], start: int = 0) -> bool:
+    """Whether half or more of the bars that should be new, after others that are, are bars from before.
+
+    Parameters
+    ----------
+    piece
+        The music.
+    letters
+        Of each of its bars from the first full one on, equal for those that should be the same.
+    start
+        Only bars from this tick on are looked at.
+    """
+    bars = bars_of(piece)[: len(letters)]
+    returned = next((number for number, letter in enumerate(letters) if letter in letters[:number]), len(letters))
+    lines = piece.bar_starts()[int(piece.has_pickup) :].tolist()
+    new = [n for n in range(returned, len(bars)) if letters[n] not in letters[:n] and lines[n] >= start and bars[n]]
+    return bool(new) and 2 * sum(bars[number] in bars[:number] for number in new) >= len(new)
 
 
 def has_pickup(piece: Piece) -> float:

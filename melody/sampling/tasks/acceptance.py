@@ -62,7 +62,15 @@ class Acceptance:
         """What is wrong with it; a part may play one pitch as often in a row as the corpus has it."""
         piece, start = self.piece_of(sample)
         most = max(self.source.prior.longest_run, MOST_IN_A_ROW)
-        return faults(piece, ended=has_ended(sample), start=start, most_in_a_row=most, any_close=bool(self.limits.chords))
+        outline = self.outline_of(sample.number) if self.settings.form else None
+        return faults(
+            piece,
+            ended=has_ended(sample),
+            start=start,
+            most_in_a_row=most,
+            any_close=bool(self.limits.chords),
+            letters=outline.letters if outline else (),
+        )
 
     def left(self, sample: Sample) -> tuple[str, ...]:
         """What is wrong with one that is given though it is not well made, since none of those drawn was."""

@@ -91,7 +91,7 @@ def continuations(
         whole, first = prompt.followed_by(sample.rows)
         return (whole if limits.key is None else replace(whole, keys=(limits.key,))), first
 
-    acceptance = Acceptance(source, search, settings, limits, piece_of)
+    acceptance = Acceptance(source, search, settings, limits, piece_of, starts.outline)
     made = []
     for number, tune in enumerate(sampled(source.decoder.at_any_pitch(), starts, search, settings, most, acceptance.worth)):
         joined = prompt.joined(tune.rows, only_new, described(source, settings, number, limits, search), limits.key)
