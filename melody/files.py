@@ -149,6 +149,19 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
         temporary.write_bytes(data)
 
 
+def free_name(path: Path) -> Path:
+    """Itself, or name-2, name-3 ... where it is there.
+
+    >>> free_name(Path("no such file.mid")).name
+    'no such file.mid'
+    """
+    number, found = 1, path
+    while os.path.lexists(found):
+        number += 1
+        found = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return found
+
+
 def make_folder(path: str | os.PathLike[str]) -> None:
     """Make a folder and those on the way to it, if they are not there.
 

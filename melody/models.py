@@ -52,11 +52,11 @@ def find(name: str | os.PathLike[str]) -> Path:
     for path in [*named, *inside]:
         if os.path.isfile(path):  # unlike Path.is_file, False for a name that no file system takes
             return path
-    raise ModelFileError(_no_model(name))
+    raise ModelFileError(no_model(name))
 
 
-def _no_model(name: str) -> str:
-    """What came, what there is, and what to do."""
+def no_model(name: str) -> str:
+    """The message where there is no model of a name: what came, what there is, and what to do."""
     from difflib import get_close_matches
 
     known = [name_of(path) for path in available()]

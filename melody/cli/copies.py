@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,12 +16,9 @@ if TYPE_CHECKING:
     from melody.modelfile import ModelFile
     from melody.originality.finding import Finding, Passage
     from melody.originality.index import Index
-    from melody.piece import Ints, Piece
 
 COPY = 1  # the exit code for a copy
 _SHOWN = 32  # notes of an excerpt on the screen
-_FACTORS = {"": Fraction(1), ".": Fraction(3, 2), "..": Fraction(7, 4), "t": Fraction(2, 3)}
-_LENGTHS = {factor / length: f"/{length}{sign}" for length in (1, 2, 4, 8, 16, 32) for sign, factor in _FACTORS.items()}
 
 
 @app.command()
@@ -56,6 +52,7 @@ def originality(
     from melody.errors import PieceError
     from melody.originality.finding import compare
     from melody.originality.index import index_of
+    from melody.originality.wording import as_dict
 
     for out in (json_file, png):
         if out is not None:
@@ -69,7 +66,7 @@ def originality(
         raise PieceError(f"{tune}: {error}") from error
     _show(tune.name, file.name, index, found)
     if json_file is not None:
-        data = {"tune": tune.name, "model": file.name, **_as_dict(index, found)}
+        data = {"tune": tune.name, "model": file.name, **as_dict(index, found)}
         files.write_bytes(json_file, json.dumps(data, indent=1, ensure_ascii=False).encode())
         show(json_file)
     if png is not None:
@@ -133,52 +130,12 @@ def _numbers(index: Index, found: Finding) -> tuple[tuple[str, ...], list[tuple[
 
 def _show_passage(run: Passage) -> None:
     from melody.cli.screen import answer
+    from melody.originality.wording import spelled
 
     bars = f"bar {run.bars[0]}" if run.bars[0] == run.bars[1] else f"bars {run.bars[0]} to {run.bars[1]}"
     answer(f"longest run: {bars} of the tune, and {run.name} from its note {run.first} on")
     for whose, notes, grid in zip(("tune: ", "piece:"), (run.yours, run.theirs), run.grids):
-        answer(f"  {whose} {_spelled(notes, grid, _SHOWN)}")
-
-
-def _spelled(notes: tuple[Ints, Ints], ticks_per_quarter: int, most: int) -> str:
-    """Notes as `--notes` takes them, the first `most`."""
-    from melody.score.names import pitch_name
-
-    words, before = [], ""
-    for pitch, spacing in zip(*(column[:most].tolist() for column in notes)):
-        value = Fraction(spacing, 4 * ticks_per_quarter)
-        length = _LENGTHS.get(value, f"({value})")
-        words.append(pitch_name(pitch) + (length if length != before else ""))
-        before = length
-    return " ".join(words + (["..."] if len(notes[0]) > most else []))
-
-
-def _as_dict(index: Index, found: Finding) -> dict[str, Any]:
-    """All that was found, plain JSON."""
-    from dataclasses import asdict
-
-    def passage(run: Passage | None) -> dict[str, Any] | None:
-        if run is None:
-            return None
-        bars = {"first": run.bars[0], "last": run.bars[1]}
-        texts = [_spelled(notes, grid, run.notes) for notes, grid in zip((run.yours, run.theirs), run.grids)]
-        return {"notes": run.notes, "piece": run.name, "from_note": run.first, "bars": bars} | dict(
-            zip(("in_the_tune", "in_the_piece"), texts)
-        )
-
-    return {
-        "notes": found.notes,
-        "longest_run": passage(found.run),
-        "longest_run_of_intervals": passage(found.interval_run),
-        "largest_share": found.share,
-        "run_with_the_largest_sharer": passage(found.sharer),
-        "covered": found.covered,
-        "is_longer": found.is_longer,
-        "expected": found.expected,
-        "is_copy": None if found.is_longer is None else found.is_copy,
-        "norm": asdict(index.norm) if index.norm else None,
-        "remarks": list(found.remarks),
-    }
+        answer(f"  {whose} {spelled(notes, grid, _SHOWN)}")
 
 
 def _draw(found: Finding, path: Path) -> None:
@@ -213,23 +170,3 @@ def index_for(file: ModelFile, model: str) -> Index | None:
     except ModelFileError as error:
         say(f"originality is not looked at: {error}")
         return None
-
-
-def finding_on(index: Index | None, piece: Piece, begins: int = 0) -> Finding | None:
-    """What the notes of a piece from a tick on share with the training pieces; None if that cannot be known."""
-    from melody.errors import PieceError
-    from melody.originality.finding import compare
-
-    try:
-        return None if index is None else compare(index, piece.select(piece.onset >= begins), in_full=False)
-    except PieceError:  # too few notes
-        return None
-
-
-def sentence_on(found: Finding | None) -> str:
-    """What was found, for a tune that was made; nothing if it is nothing."""
-    if found is None or found.run is None:
-        return ""
-    if found.is_copy and found.sharer is not None:
-        return f"A COPY: {found.share:.0%} of it agree with {found.sharer.name} (see melody originality)"
-    return f"its longest run from a training piece has {found.run.notes} notes ({found.run.name})"

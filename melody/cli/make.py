@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from melody.cli import app
-from melody.cli.copies import finding_on, index_for
+from melody.cli.copies import index_for
 from melody.cli.options import Choosing, Keeping, Writing, grouped
 from melody.cli.show import SCORES, bars_of
 from melody.cli.writing_tunes import Made, Page, targets_of, write_tunes
@@ -116,6 +116,7 @@ def _originals(draw: Callable[[int, int], Iterable[Made]], count: int, index: In
         If it cannot be known, or too many are copies.
     """
     from melody.cli.screen import say
+    from melody.originality.wording import finding_on
 
     if index is None or index.norm is None:
         why = "has no index of its training pieces" if index is None else "has too few held-out tunes to tell what is usual"
@@ -175,6 +176,7 @@ def continue_(
     """
     from melody.cli.screen import say
     from melody.sampling.search import Search
+    from melody.sampling.tasks.typed_notes import typed
 
     if (prompt is None) == (notes is None):
         raise SamplingError("give the tune to go on with: a file, or --notes 'D4/8 E F# A', and only one of the two")
@@ -188,7 +190,7 @@ def continue_(
         search, chosen = Search(number, **choosing.search), replace(settings, seed=settings.seed + later)
         if prompt and prompt.suffix.lower() not in SCORES and not only_new and prompt_bars is None:
             return _in_its_file(loaded, prompt, part, search, limits, chosen)
-        given = _read(prompt) if prompt else _typed(loaded, notes or "", limits)
+        given = _read(prompt) if prompt else typed(loaded.vocabulary, notes or "", limits)
         music = bars_of(given, prompt_bars, "prompt-bars")
         return _in_a_file_of_its_own(loaded, music, part, search, limits, chosen, only_new=only_new)
 
@@ -240,26 +242,6 @@ def _read(path: Path) -> Piece:
     from melody.cli.show import read_tune
 
     return read_tune(path)
-
-
-def _typed(model: Model, notes: str, limits: Limits) -> Piece:
-    """Music that was typed: by the model's first instrument, in the metre, tempo and key of the limits."""
-    from melody.score.notes_text import read_notes
-
-    vocabulary = model.vocabulary
-    metre = limits.metre or ((4, 4) if (4, 4) in vocabulary.time_signatures else vocabulary.time_signatures[0])
-    tempi = [60e6 / tempo for tempo in vocabulary.tempi]
-    players = [part for part in vocabulary.parts if not part.is_drum] or list(vocabulary.parts)
-    wanted = [part for part in players if any(instrument.plays(part) for instrument in limits.instruments)]
-    return read_notes(
-        notes,
-        tempo_qpm=limits.tempo or min(tempi, key=lambda qpm: abs(qpm - 120)),
-        metre=metre,
-        key=limits.key,
-        part=(wanted or players)[0],
-        velocity=min(vocabulary.velocities, key=lambda velocity: abs(velocity - 90)),
-        ticks_per_quarter=vocabulary.ticks_per_quarter,
-    )
 
 
 def find_model(name: str, engine: EngineName = "numpy") -> Model:

@@ -27,21 +27,13 @@ SCORES = tuple(READS)
 
 def read_tune(path: Path) -> Piece:
     """The music in a file of any kind that is read; repairs are reported."""
+    from melody.along.tune_files import read
     from melody.cli.screen import say
 
-    if path.suffix.lower() in SCORES:
-        from melody.score.score_files import read_score_file
-
-        score = read_score_file(path)
-        piece, repairs = score.piece, score.repairs
-    else:
-        from melody import midi
-
-        reading = midi.read_file(path)
-        piece, repairs = reading.piece, reading.repairs
-    for repair in repairs:
+    found = read(path)
+    for repair in found.repairs:
         say(f"{path.name}: {repair}")
-    return piece
+    return found.piece
 
 
 def span_of(option: str, bars: str) -> tuple[int, int]:
@@ -67,19 +59,16 @@ def bars_of(piece: Piece, bars: str | None, option: str = "bars") -> Piece:
 
 def _read_performed(path: Path, fluidsynth: bool) -> tuple[Piece, Performance | None]:
     """The music in a file, and how it is played if it is a MIDI file; repairs and what is not played are reported."""
-    from melody import midi
+    from melody.along.tune_files import read_performed
     from melody.cli.screen import say
     from melody.render import is_silenced
 
-    if path.suffix.lower() in SCORES:
-        return read_tune(path), None
-    reading, performance = midi.read_performed(path)
-    remarks = [*reading.repairs, *(() if fluidsynth else performance.remarks)]
-    if is_silenced(performance, reading.piece):
-        remarks.append("its own volume is 0 from beginning to end: it is silent")
-    for remark in remarks:
+    found = read_performed(path, whole=fluidsynth)
+    silent = found.performance is not None and is_silenced(found.performance, found.piece)
+    remarks = ["its own volume is 0 from beginning to end: it is silent"] if silent else []
+    for remark in (*found.repairs, *remarks):
         say(f"{path.name}: {remark}")
-    return reading.piece, performance
+    return found.piece, found.performance
 
 
 def _out(source: Path, out: Path | None, suffix: str, force: bool, suffixes: tuple[str, ...] = ()) -> Path:

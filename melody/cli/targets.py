@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from melody.errors import MelodyError
-from melody.files import FileError
+from melody.files import FileError, free_name
 
 MIDI = (".mid", ".midi")
 _INSTEAD = {  # what makes a file of another kind
@@ -53,12 +53,8 @@ def named(path: Path, force: bool, *, source: Path | None = None, suffixes: Coll
 
 
 def free(path: Path, force: bool) -> Path:
-    """A name that a command makes up: itself, or name-2, name-3 ... where it is there."""
-    number, found = 1, path
-    while not force and _is_there(found):
-        number += 1
-        found = path.with_name(f"{path.stem}-{number}{path.suffix}")
-    return found
+    """A name that a command makes up: itself, or the next one that is free."""
+    return path if force else free_name(path)
 
 
 @dataclass(frozen=True)

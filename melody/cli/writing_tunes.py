@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING
 
 from melody import files
 from melody.cli import typed
-from melody.cli.copies import finding_on, sentence_on
 from melody.cli.options import Drawing, Writing
 from melody.cli.screen import Progress, say, show
 from melody.cli.targets import Targets, for_tunes, short
-from melody.errors import MelodyError
 from melody.limits import Limits
 
 if TYPE_CHECKING:
@@ -57,6 +55,8 @@ class Page:
 
 def write_tunes(made: Iterable[Made], targets: Targets, drawing: Drawing, writing: Writing, page: Page) -> None:
     """Write each tune as soon as it is made, its sound and picture if they are wanted, and at last the page."""
+    from melody.originality.wording import finding_on, sentence_on
+
     shown = []
     for number, (path, tune) in enumerate(zip(targets.paths, _with_progress(made, len(targets.paths)))):
         data = _checked(tune, page.limits)
@@ -105,17 +105,13 @@ def _write_beside(path: Path, tune: Made, writing: Writing) -> None:
 def _checked(tune: Made, limits: Limits) -> bytes:
     """The bytes of the file, which have been read back and keep to the limits."""
     from melody import midi
-    from melody.limits import verify
+    from melody.limits.verifying import ensure
 
     data = tune.in_file.data if tune.in_file else tune.data or midi.to_bytes(tune.piece)
     if limits != Limits():
         grid = tune.piece.ticks_per_quarter
         piece = tune.in_file.read_again() if tune.in_file else midi.parse(data, ticks_per_quarter=grid).piece
-        breaches = verify(piece, limits, start=tune.prompt_end, first_bar=tune.first_bar)
-        if breaches:
-            raise MelodyError(
-                f"the tune breaks a limit, which is a fault of this program ({breaches[0]}); it is not written, report it"
-            )
+        ensure(piece, limits, start=tune.prompt_end, first_bar=tune.first_bar)
     return data
 
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from numbers import Real
-from typing import TypeVar
+from typing import Any
 
 from melody.errors import SamplingError
-from melody.limits import numbers
-from melody.limits.chords import Chord, parse_chords
-from melody.limits.instruments import Instrument, parse_instruments
-from melody.limits.scales import Scale, parse_key, parse_scale, scale_of
+from melody.limits.chords import Chord
+from melody.limits.instruments import Instrument
+from melody.limits.kinds import KINDS, Kind
+from melody.limits.scales import Scale, scale_of
 from melody.score.names import pitch_name
 from melody.signatures import Key
 
 MAX_TEXT = 10_000
-_T = TypeVar("_T")
 Written = str | int | float | None
 
 
@@ -108,23 +107,26 @@ class Limits:
         SamplingError
             If one of them cannot be understood: one line that says what came and what is legal.
         """
-        parsed_key = _parsed(parse_key, key)
-        return cls(
-            key=parsed_key,
-            scale=_parsed(lambda text: parse_scale(text, parsed_key), scale, ","),
-            range=_parsed(numbers.parse_range, range, ":"),
-            max_leap=_whole("the largest leap in semitones", 1, 127, max_leap),
-            max_polyphony=_whole("the number of notes at once", 1, 128, max_polyphony),
-            density=_whole("the number of notes in a bar", 1, 10_000, density),
-            grid=_parsed(numbers.parse_grid, grid, ",") or (),
-            metre=_parsed(numbers.parse_metre, metre, "/"),
-            tempo=_parsed(numbers.parse_tempo, tempo),
-            bars=_whole("the number of bars", 1, numbers.MAX_BARS, bars),
-            end_on_tonic=end_on_tonic,
-            instruments=_parsed(parse_instruments, instruments, ",") or (),
-            velocity=_parsed(numbers.parse_velocity, velocity, ":"),
-            chords=_parsed(parse_chords, chords, " | ") or (),
-        )
+        given = {
+            "key": key,
+            "scale": scale,
+            "range": range,
+            "max_leap": max_leap,
+            "max_polyphony": max_polyphony,
+            "density": density,
+            "grid": grid,
+            "metre": metre,
+            "tempo": tempo,
+            "bars": bars,
+            "instruments": instruments,
+            "velocity": velocity,
+            "chords": chords,
+        }
+        read: dict[str, Any] = {}
+        for name, value in given.items():
+            if value is not None:
+                read[name] = _parsed(KINDS[name], value, read)
+        return cls(**read, end_on_tonic=end_on_tonic)
 
     @property
     def more_than_bars(self) -> bool:
@@ -198,14 +200,10 @@ def written(value: object, between: str = "") -> str:
     return str(value) if is_plain else repr(value)
 
 
-def _parsed(parser: Callable[[str], _T], value: object, between: str = "") -> _T | None:
-    if value is None:
-        return None
-    text = written(value, between)
+def _parsed(kind: Kind, value: object, others: Mapping[str, Any]) -> Any:
+    """The value of a limit; `others` are those before it: a scale may be named by the tonic of the key."""
+    text = written(value, kind.between)
     if len(text) > MAX_TEXT:
         raise SamplingError(f"a limit of {len(text):,} characters; write at most {MAX_TEXT:,}")
-    return parser(text)
-
-
-def _whole(what: str, low: int, high: int, value: Written) -> int | None:
-    return _parsed(lambda text: numbers.parse_whole(text, what, low, high), value)
+    assert kind.read is not None
+    return kind.read(text, **{name: others[name] for name in kind.needs if name in others})

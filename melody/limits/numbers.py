@@ -10,6 +10,7 @@ from melody.limits.shown import shown
 from melody.score.names import NAME, pitch_name, pitch_of
 
 MAX_BARS = 10_000
+SLOWEST, FASTEST = 10, 1_000  # quarter notes a minute
 _GRID = re.compile(r"1/(1|2|4|8|16|32|64)(t?)")
 _METRE = re.compile(r"(\d{1,3})/(1|2|4|8|16|32|64)", re.ASCII)
 _PITCH = re.compile(rf"({NAME})(-?\d)", re.ASCII)
@@ -41,8 +42,10 @@ def parse_tempo(text: str) -> float:
         tempo = float(text)
     except ValueError:
         tempo = 0.0
-    if not 10 <= tempo <= 1000:
-        raise SamplingError(f"the tempo is {shown(text)}; it must be from 10 to 1,000 quarter notes a minute, as 96")
+    if not SLOWEST <= tempo <= FASTEST:
+        raise SamplingError(
+            f"the tempo is {shown(text)}; it must be from {SLOWEST} to {FASTEST:,} quarter notes a minute, as 96"
+        )
     return tempo
 
 

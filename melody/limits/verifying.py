@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from melody.errors import MelodyError
 from melody.general_midi import instrument_name
 from melody.limits.chords import Chord
 from melody.limits.limits import Limits
@@ -46,6 +47,21 @@ def verify(piece: Piece, limits: Limits, *, start: int = 0, first_bar: int | Non
         return ("there is no note",)
     seen = _Seen(piece, limits, start, _first_bar(piece, start) if first_bar is None else first_bar)
     return tuple(breach for rule in _RULES for breach in rule(seen))
+
+
+def ensure(piece: Piece, limits: Limits, *, start: int = 0, first_bar: int | None = None) -> None:
+    """Refuse music that a model has made and that breaks a limit, which would be a fault of ours; parameters as of `verify`.
+
+    Raises
+    ------
+    MelodyError
+        If it does; it must not be written then.
+    """
+    breaches = verify(piece, limits, start=start, first_bar=first_bar)
+    if breaches:
+        raise MelodyError(
+            f"the tune breaks a limit, which is a fault of this program ({breaches[0]}); it is not written, report it"
+        )
 
 
 @dataclass(frozen=True)
