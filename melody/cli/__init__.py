@@ -88,6 +88,7 @@ COMMANDS = {
     "measure": ("evaluate",),
     "copies": ("originality",),
     "share": ("export",),
+    "along.serving": ("mcp",),
 }
 _ORDER = [word for words in COMMANDS.values() for word in words]
 typed: list[str] = []  # the words of the command that runs

@@ -1,0 +1,1 @@
+"""Commands that stay beside somebody: `melody mcp`, for assistants."""
