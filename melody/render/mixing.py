@@ -20,17 +20,24 @@ BLOCK = 2**17  # samples, three seconds at 44.1 kHz
 MAX_LAYERS = 64  # regions in one note
 
 
-def blocks(piece: Piece, font: SoundFont, sample_rate: int, performance: Performance | None = None) -> Iterator[Floats]:
+def blocks(
+    piece: Piece,
+    font: SoundFont,
+    sample_rate: int,
+    performance: Performance | None = None,
+    synthesizer: Synthesizer | None = None,
+) -> Iterator[Floats]:
     """The sound of a piece, (2, samples) at a time, left above right, at the level the soundfont gives it.
 
-    Notes of a performance come as `Performance.held` makes them; what is done here is volume, pan, bend and cuts.
+    Notes of a performance come as `Performance.held` makes them; what is done here is volume, pan, bend and cuts. Who plays
+    many pieces keeps one `synthesizer` for all of them, which is of that soundfont and sample rate.
 
     Raises
     ------
     RenderError
         If the soundfont lacks an instrument of the piece.
     """
-    synthesizer = Synthesizer(font, sample_rate)
+    synthesizer = synthesizer or Synthesizer(font, sample_rate)
     controls = controls_of(performance, piece, sample_rate) if performance else [None] * len(piece.parts)
     waiting = _voices(piece, font, sample_rate, controls)
     following = next(waiting, None)

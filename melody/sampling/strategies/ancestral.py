@@ -107,6 +107,8 @@ class Streams:
         Events, after which a tune is ended.
     weigh
         Whether the likelihood is wanted.
+    watch
+        Called with the tune and its events so far, (events, 5), each time that it has one more.
     """
 
     def __init__(
@@ -117,8 +119,10 @@ class Streams:
         most: int,
         *,
         weigh: bool = False,
+        watch: Callable[[Job, Rows], None] | None = None,
     ) -> None:
         self._decoder, self._starts, self._settings, self._most = decoder, starts, settings, most
+        self._watch = watch
         start = starts(0)
         self._jobs: list[Job] = []
         self._frontier = start.take(np.zeros(0, np.int64))
@@ -153,6 +157,9 @@ class Streams:
             self._frontier.masks.must_close = self._own.count >= self._most
         events, stuck = self._next()
         self._own.push(events)
+        for stream, job in enumerate(self._jobs if self._watch else ()):
+            assert self._watch is not None
+            self._watch(job, self._own.events_of(stream))
         late = self._own.count >= self._most + TO_CLOSE * self._is_limited
         if self._is_limited:
             stuck |= late & (events[:, TIME] != END)

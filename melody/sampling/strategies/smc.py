@@ -96,13 +96,19 @@ class Particles:
             if self._resampled[following]:
                 self._resample()
 
-    def draw(self, prefer: Callable[[Rows], bool] | None = None) -> Rows:
-        """The events of one particle, drawn by weight; of those alone that are preferred, if there are any."""
+    def draw(self, prefer: Callable[[Rows], bool] | None = None, bonus: Callable[[Rows], float] | None = None) -> Rows:
+        """The events of one particle, drawn by weight; of those alone that are preferred, if there are any.
+
+        A `bonus` is added to the log of a particle's weight.
+        """
         paths = [np.array(path, np.int64).reshape(-1, len(FIELDS)) for path in self.paths]
         distinct = {path.tobytes(): path for path in paths}
         found = {name: prefer is None or prefer(path) for name, path in distinct.items()}
         preferred = np.array([found[path.tobytes()] for path in paths])
         weights = np.where(preferred, self.weights, -np.inf) if preferred.any() else self.weights
+        if bonus is not None:
+            added = {name: bonus(path) for name, path in distinct.items()}
+            weights = weights + np.array([added[path.tobytes()] for path in paths])
         share = np.exp(weights - weights.max())
         return paths[int(self._random.choice(len(share), p=share / share.sum()))]
 

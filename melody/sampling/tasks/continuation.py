@@ -27,7 +27,7 @@ from melody.sampling.search import Search
 from melody.sampling.settings import SamplingSettings
 from melody.sampling.strategies.ancestral import Sample
 from melody.sampling.tasks.acceptance import Acceptance
-from melody.sampling.tasks.generate import assessed, best, broken_off, described, sampled, settled
+from melody.sampling.tasks.generate import Watch, assessed, best, broken_off, described, sampled, settled, watched_by
 from melody.sampling.tasks.limited import in_octave
 from melody.score.names import pitch_name
 from melody.signatures import Tempo
@@ -39,7 +39,14 @@ MAX_PROMPT = 50_000  # notes
 
 
 def continuations(
-    source: Source, music: Piece, search: Search, limits: Limits, settings: SamplingSettings, *, only_new: bool = False
+    source: Source,
+    music: Piece,
+    search: Search,
+    limits: Limits,
+    settings: SamplingSettings,
+    *,
+    only_new: bool = False,
+    watch: Watch | None = None,
 ) -> list[Result]:
     """Different continuations of a prompt, with what had to be changed for the model to understand it.
 
@@ -57,6 +64,8 @@ def continuations(
         How tokens are chosen.
     only_new
         Give the new music alone.
+    watch
+        As of `melody.sampling.tasks.generate.new_tunes`.
 
     Raises
     ------
@@ -92,8 +101,10 @@ def continuations(
         return (whole if limits.key is None else replace(whole, keys=(limits.key,))), first
 
     acceptance = Acceptance(source, search, settings, limits, piece_of, starts.outline)
+    watched = watched_by(watch, lambda rows: prompt.joined(rows, False, "", limits.key).piece)
     made = []
-    for number, tune in enumerate(sampled(source.decoder.at_any_pitch(), starts, search, settings, most, acceptance.worth)):
+    decoder = source.decoder.at_any_pitch()
+    for number, tune in enumerate(sampled(decoder, starts, search, settings, most, acceptance.worth, watched)):
         joined = prompt.joined(tune.rows, only_new, described(source, settings, number, limits, search), limits.key)
         remarks = (*joined.remarks, *broken_off(tune, most, settings, limits.bars))
         made.append(assessed(replace(joined, removed=tune.removed, remarks=remarks, seed=settings.seed), tune, acceptance))

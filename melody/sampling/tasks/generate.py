@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -21,18 +21,22 @@ from melody.sampling.provenance import provenance
 from melody.sampling.result import Result
 from melody.sampling.search import Search
 from melody.sampling.settings import SamplingSettings
-from melody.sampling.strategies.ancestral import Sample, Streams
+from melody.sampling.strategies.ancestral import Job, Sample, Streams
 from melody.sampling.strategies.beam import Beam, check_no_chance
 from melody.sampling.strategies.rejection import Draws, Worth
 from melody.sampling.tasks.acceptance import Acceptance, has_ended
 from melody.tokens.grammar import Grammar
 from melody.tokens.inputs.outline import Outline
+from melody.tokens.vocabulary import Rows
 
+Watch = Callable[[Callable[[], Piece]], None]
 _STREAMS = 64  # tunes sampled side by side
 _MASK_BYTES = 20_000_000
 
 
-def new_tunes(source: Source, search: Search, limits: Limits, settings: SamplingSettings) -> Iterable[Result]:
+def new_tunes(
+    source: Source, search: Search, limits: Limits, settings: SamplingSettings, watch: Watch | None = None
+) -> Iterable[Result]:
     """New tunes, each as soon as it and those before it are made; all that are drawn, in the order of their numbers.
 
     Parameters
@@ -45,13 +49,15 @@ def new_tunes(source: Source, search: Search, limits: Limits, settings: Sampling
         What they keep to; a pick-up does not count among the bars.
     settings
         How tokens are chosen.
+    watch
+        Called with each event of the first try of the first tune; what it is given gives the music so far.
 
     Raises
     ------
     SamplingError
         If the limits cannot be kept.
     """
-    acceptance, samples = _sampled(source, search, limits, settings)
+    acceptance, samples = _sampled(source, search, limits, settings, watch)
     return (_tune(source, tune, number, acceptance) for number, tune in enumerate(samples))
 
 
@@ -79,7 +85,7 @@ def _starts(source: Source, limits: Limits, settings: SamplingSettings) -> tuple
 
 
 def _sampled(
-    source: Source, search: Search, limits: Limits, settings: SamplingSettings
+    source: Source, search: Search, limits: Limits, settings: SamplingSettings, watch: Watch | None = None
 ) -> tuple[Acceptance, Iterable[Sample]]:
     """The events of new tunes, and what decides which are kept."""
     settings = settled(source, search, settings)
@@ -90,7 +96,8 @@ def _sampled(
 
     acceptance = Acceptance(source, search, settings, limits, piece_of, starts.outline, as_new=True)
     most = source.most_events(settings, limits.bars)
-    return acceptance, sampled(source.decoder, starts, search, settings, most, acceptance.worth)
+    watched = watched_by(watch, lambda rows: piece_of(Sample(rows, float("nan"), 0.0))[0])
+    return acceptance, sampled(source.decoder, starts, search, settings, most, acceptance.worth, watched)
 
 
 def _tune(source: Source, sample: Sample, number: int, acceptance: Acceptance) -> Result:
@@ -123,6 +130,7 @@ def sampled(
     settings: SamplingSettings,
     most: int,
     worth: Worth | None = None,
+    watch: Callable[[Job, Rows], None] | None = None,
 ) -> Iterable[Sample]:
     """As many sequences of events as the search wants, with what is known of them.
 
@@ -130,9 +138,21 @@ def sampled(
     """
     if search.beam is not None:
         return [Beam(decoder, starts(0), search.beam, most).run()]
-    streams = Streams(decoder, starts, settings, most, weigh=search.ranks)
+    streams = Streams(decoder, starts, settings, most, weigh=search.ranks, watch=watch)
     at_once = min(max(_MASK_BYTES // starts(0).masks.entries, 1), _STREAMS)  # as many as there is memory for their masks
     return Draws(streams, search.num_samples, at_once, worth).each()
+
+
+def watched_by(watch: Watch | None, piece_of: Callable[[Rows], Piece]) -> Callable[[Job, Rows], None] | None:
+    """What hands the first try of the first tune on to whoever watches it; None if nobody does."""
+    if watch is None:
+        return None
+
+    def hand_on(job: Job, rows: Rows) -> None:
+        if job == Job(0, 0):
+            watch(lambda: piece_of(rows))
+
+    return hand_on
 
 
 def broken_off(sample: Sample, most: int, settings: SamplingSettings, bars: int | None) -> tuple[str, ...]:

@@ -55,16 +55,21 @@ class VarySettings:
         How many ways are weighed against one another, 1 to 10,000; with 1 what follows is not heeded.
     rounds
         How many times bar by bar is sampled again, 0 to 100.
+    likeness
+        How like the old bars: each note that stays where it was makes a candidate exp(likeness) times as likely, 0 to 10.
     """
 
     candidates: int = 64
     rounds: int = 1
+    likeness: float = 0.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.candidates <= MAX_CANDIDATES:
             raise SamplingError(f"{self.candidates:,} candidates were asked for; ask for 1 to {MAX_CANDIDATES:,}")
         if not 0 <= self.rounds <= 100:
             raise SamplingError(f"{self.rounds} rounds were asked for; ask for 0 to 100")
+        if not 0 <= self.likeness <= 10:
+            raise SamplingError(f"the likeness is {self.likeness:g}; it must be from 0 (by itself) to 10")
 
 
 def vary(
@@ -150,6 +155,9 @@ class _Gap:
         self._free = np.array([self._own_part.get(p) in chosen.chosen for p in range(len(self._vocabulary.parts))])
         self._start = int(near[0])
         self._lines = lines - self._start
+        as_given = self._vocabulary.part_numbers(self._music.piece)
+        old = replace(self._music.piece, part=as_given[self._music.piece.part], parts=self._vocabulary.parts)
+        self._old = self._notes_in_the_gap(old)
         later = music.onset[np.isin(music.part, chosen.piece.part) & (music.onset >= lines[-1])]
         self._is_last = not len(later)
         self._to_the_end = not (later >= near[1]).any() or not (later < near[1]).any()
@@ -220,7 +228,19 @@ class _Gap:
         )
         particles.run()
         before = timed(self._vocabulary, observed.rows[: observed.prefix], observed.tick[: observed.prefix])
-        return decoded(self._vocabulary, np.concatenate([before, particles.draw()]))
+
+        def piece_of(rows: Rows) -> Piece:
+            return decoded(self._vocabulary, np.concatenate([before, rows]))
+
+        def bonus(rows: Rows) -> float:
+            return how.likeness * len(self._notes_in_the_gap(piece_of(rows)) & self._old)
+
+        return piece_of(particles.draw(bonus=bonus if how.likeness else None))
+
+    def _notes_in_the_gap(self, piece: Piece) -> set[tuple[int, ...]]:
+        """Onset, pitch and part of each."""
+        new = self._free[piece.part] & (piece.onset >= self._lines[0]) & (piece.onset < self._lines[-1])
+        return set(zip(*(column[new].tolist() for column in (piece.onset, piece.pitch, piece.part))))
 
     def _variation(self, piece: Piece | None) -> Result:
         """The own piece with the new notes of the bars; with none of them as it was."""
