@@ -51,3 +51,11 @@ class TrainingError(MelodyError):
 
 class SamplingError(MelodyError, ValueError):
     """A request for music that cannot be met: temperature below 0, 0 bars, an empty prompt."""
+
+
+class StudioError(MelodyError):
+    """A request of the studio's page that cannot be met."""
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status  # of HTTP

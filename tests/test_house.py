@@ -24,6 +24,7 @@ FLOORS = [
     {"training"},
     {"report", "render"},
     {"along"},
+    {"studio"},
     {"cli"},
 ]
 HOMES = {
@@ -38,6 +39,9 @@ HOMES = {
     "onnxruntime": {"network"},
     "matplotlib": {"report"},
     "soundfile": {"render"},
+    "starlette": {"studio"},
+    "uvicorn": {"studio"},
+    "platformdirs": {"studio"},
     "typer": {"cli"},
     "rich": {"cli"},
     "mcp": {"along"},

@@ -32,7 +32,8 @@ EXTRAS = {
     "soundfile",
     "distributed",
 }
-EXTRAS |= {"tensorboard", "onnx", "onnxruntime"}
+EXTRAS |= {"tensorboard", "onnx", "onnxruntime", "starlette", "uvicorn", "platformdirs"}
+BROUGHT = {"platformdirs"}  # by symusic, which needs it too
 linked = pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
 
 
@@ -114,14 +115,15 @@ def test_the_wheel_holds_the_shipped_models_and_no_tests(wheel: Path) -> None:
     shipped = [Path("checkpoints") / name for name in names]
     assert models == {"melody" / path: (ROOT / path).stat().st_size for path in shipped}
     assert "melody/py.typed" in sizes and not any(name.startswith(("tests", "scripts", "checkpoints")) for name in sizes)
+    page = {f"melody/studio/page/{path.name}" for path in (ROOT / "melody" / "studio" / "page").iterdir()}
+    assert page == {name for name in sizes if name.startswith("melody/studio/page/")}
     assert wheel.stat().st_size < 13_000_000
 
 
 @linked
 def test_the_core_alone_writes_music_anywhere(empty: Path, tmp_path: Path) -> None:
-    check = (
-        f"import importlib.util as u, melody; print(melody.__file__); print([n for n in {sorted(EXTRAS)} if u.find_spec(n)])"
-    )
+    others = sorted(EXTRAS - BROUGHT)
+    check = f"import importlib.util as u, melody; print(melody.__file__); print([n for n in {others} if u.find_spec(n)])"
     where, found = _said([str(empty), "-c", check], tmp_path).splitlines()
     assert found == "[]" and Path(where).is_relative_to(empty.parents[1])
     hymn = "from melody import Piece; Piece([0, 24, 48, 72], [24] * 4, [67, 69, 71, 67]).write('hymn.mid')"
@@ -148,6 +150,7 @@ def test_the_core_alone_writes_music_anywhere(empty: Path, tmp_path: Path) -> No
         ("corpus fiddle", "music21", "'music21>=9.3'"),
         ("export fiddle", "onnx", "'onnx>=1.17'"),
         ("generate fiddle --engine int8", "onnx", "'onnx"),
+        ("studio --no-browser", "starlette and uvicorn", "'starlette>=0.46' 'uvicorn>=0.34'"),
         ("prepare . --dask tcp://localhost:1", "distributed", "'distributed>=2024.8'"),
     ],
 )
@@ -207,4 +210,6 @@ def test_each_module_that_loads_such_a_library_asks_whether_it_is_there() -> Non
         loaded = _loaded(ast.parse(text))
         if path.relative_to(ROOT / "melody").as_posix().startswith(doors):
             loaded -= {"torch", "pytorch_lightning"}
+        if path.relative_to(ROOT / "melody").as_posix().startswith("studio/"):  # `serve` has asked
+            loaded -= {"starlette"}
         assert all(f'"{name}"' in asked for name in loaded), path

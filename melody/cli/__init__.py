@@ -89,6 +89,7 @@ COMMANDS = {
     "copies": ("originality",),
     "share": ("export",),
     "along.serving": ("mcp",),
+    "studio.open_studio": ("studio",),
 }
 _ORDER = [word for words in COMMANDS.values() for word in words]
 typed: list[str] = []  # the words of the command that runs

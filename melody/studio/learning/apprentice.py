@@ -1,0 +1,109 @@
+"""The process that trains: a folder of uploads in, a model file out, and records of all that happens on the way."""
+
+from __future__ import annotations
+
+import math
+import signal
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from melody.errors import MelodyError
+
+MAX_VERDICTS = 300  # that are shown: those that were not kept first
+NGRAM_EVENTS = 300_000  # of the training pieces, that the live n-gram counts
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What is to be trained.
+
+    Parameters
+    ----------
+    folder
+        The uploads.
+    out
+        The model file.
+    minutes
+        The run is planned to end within this time.
+    resume
+        Go on with a run of this model that was stopped.
+    base
+        A model file to adapt; None to train from scratch.
+    """
+
+    folder: Path
+    out: Path
+    minutes: float
+    resume: bool = False
+    base: Path | None = None
+
+
+def train(connection: Connection, lesson: Lesson) -> None:
+    """Train, and send records; an interrupt (SIGINT) ends it with the best model so far."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def send(kind: str, **facts: Any) -> None:
+        connection.send({"kind": kind, **facts})
+
+    try:
+        _run(lesson, send)
+    except MelodyError as error:
+        send("refused", sentence=str(error))
+    except KeyboardInterrupt:
+        send("refused", sentence="stopped before there was a model")
+    except Exception:
+        send("refused", sentence="this is a fault of the program; what it says stands where melody studio runs")
+        traceback.print_exc()
+    connection.close()
+
+
+def _run(lesson: Lesson, send: Callable[..., None]) -> None:
+    from melody import modelfile
+    from melody.corpus import PrepareSettings, prepare
+    from melody.evaluation.ngram import best_ngram, some_of
+    from melody.extras import need
+    from melody.training.run import fit
+    from melody.training.settings import settings_from
+
+    need("training", "torch", "pytorch_lightning")
+    start = None if lesson.base is None else modelfile.load(lesson.base)
+    settings = PrepareSettings(ticks_per_quarter=start.vocabulary.ticks_per_quarter if start else "auto")
+    corpus = prepare(
+        lesson.folder, settings, on_progress=lambda done: send("reading", done=done.done, files=done.files, notes=done.notes)
+    )
+    verdicts = sorted((verdict.to_dict() for verdict in corpus.verdicts), key=lambda each: each["status"] == "kept")
+    shown = [{name: each[name] for name in ("path", "status", "reason", "notes")} for each in verdicts[:MAX_VERDICTS]]
+    send("verdicts", lines=[*corpus.summary(), *corpus.remarks], verdicts=shown, more=max(len(verdicts) - MAX_VERDICTS, 0))
+    rows, valid = some_of(corpus.rows("train"), NGRAM_EVENTS), corpus.rows("valid")
+    if len(valid):
+        ngram = best_ngram(corpus.vocabulary, rows, valid, (3, 5, 8))
+        send("ngram", nats=round(ngram.score(valid).nats_per_note, 3), order=ngram.order)
+    result = fit(
+        corpus,
+        lesson.out,
+        settings_from({"max_minutes": lesson.minutes, "samples": 5}),
+        start=start,
+        resume=lesson.resume,
+        on_plan=lambda plan, why: send("plan", lines=plan.lines, why=why, epochs=plan.epochs),
+        on_epoch=lambda epoch: send(
+            "epoch",
+            number=epoch.number,
+            epochs=epoch.epochs,
+            train=_finite(epoch.train),
+            valid=_finite(epoch.valid),
+            best=epoch.is_best,
+        ),
+        on_alarm=lambda alarm: send("alarm", sentence=alarm.sentence),
+    )
+    facts = {"test": _finite(result.test), "ngram": _finite(result.ngram), "unigram": _finite(result.unigram)}
+    send("done", sentence=result.sentence, model=lesson.out.stem, **facts)
+
+
+def _finite(nats: float) -> float | None:
+    """A number as JSON has it: None for what is none."""
+    return round(nats, 4) if math.isfinite(nats) else None

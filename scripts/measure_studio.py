@@ -1,0 +1,278 @@
+"""The studio in figures: how soon a note is seen and sounds, what 50 tunes at once do, what 2,000 bad requests do.
+
+    python scripts/measure_studio.py page --times 20      # needs Chromium and playwright
+    python scripts/measure_studio.py load --tunes 50
+    python scripts/measure_studio.py hostile --requests 2000
+
+It starts a studio of its own, in a folder that is gone afterwards.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+
+@contextmanager
+def studio() -> Iterator[tuple[str, int, Path]]:
+    """The address of a studio, its process, and its folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "melody", "studio", "--no-browser", "--port", "0", "--folder", folder]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().strip(), process.pid, Path(folder)
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def client(address: str) -> httpx.Client:
+    """A client that has opened the address."""
+    made = httpx.Client(base_url=address.partition("/?")[0], timeout=600, limits=httpx.Limits(max_connections=200))
+    made.get("/", params={"token": address.partition("token=")[2]})
+    return made
+
+
+def shown(name: str, values: list[float], unit: str = "ms") -> None:
+    """Median, 95th percentile and the most."""
+    ordered = sorted(values)
+    at = ordered[min(int(len(ordered) * 0.95), len(ordered) - 1)]
+    print(
+        f"{name}: median {statistics.median(ordered):.0f}, 95 % {at:.0f}, most {ordered[-1]:.0f} {unit}, n = {len(ordered)}"
+    )
+
+
+EMPTY = """async () => {
+  const { studio } = await import('/page/main.js');
+  studio.history.show({ ...studio.tune, notes: [] }, '');
+}"""
+WATCH = """() => {
+  const roll = document.getElementById('roll');
+  window.times = {};
+  const seen = () => { if (+roll.dataset.notes && !times.note) times.note = performance.now(); };
+  new MutationObserver(seen).observe(roll, { attributes: true });
+  document.getElementById('write').addEventListener('click', () => { times.click = performance.now(); }, true);
+  const start = AudioBufferSourceNode.prototype.start;
+  AudioBufferSourceNode.prototype.start = function (when, ...more) {
+    if (times.click && !times.sound) times.sound = performance.now() + Math.max(when - this.context.currentTime, 0) * 1000;
+    return start.call(this, when, ...more);
+  };
+}"""
+
+
+def measure_page(times: int) -> None:
+    """How soon the page is ready; from the click to the first note on screen, and to the start of the first sound."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
+    flags = ["--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required"]
+    with studio() as (address, _, _folder), sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium, args=flags)
+        context = browser.new_context()
+        page = context.new_page()
+        page.set_default_timeout(300_000)
+        page.goto(address)
+        page.wait_for_selector("html[data-ready=yes]")
+        ready, note, sound = [], [], []
+        for number in range(times):
+            page.goto(address.partition("?")[0])
+            page.wait_for_selector("html[data-ready=yes]")
+            ready.append(page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd"))
+            page.wait_for_timeout(1000)
+            page.evaluate(WATCH)
+            page.fill("#seed", str(number))
+            page.evaluate(EMPTY)
+            page.evaluate("window.times = {}")
+            page.click("#write")
+            page.wait_for_function("times.note && times.sound")
+            found = page.evaluate("times")
+            note.append(found["note"] - found["click"])
+            sound.append(found["sound"] - found["click"])
+            page.wait_for_selector("#write:enabled")
+        browser.close()
+    shown("page loaded", ready)
+    shown("first note on screen after the click", note)
+    shown("first sound after the click", sound)
+
+
+def measure_load(tunes: int) -> None:
+    """So many tunes asked for at once: how many come whole, and how soon the page is answered meanwhile."""
+    with studio() as (address, _, _folder):
+        with client(address) as knows:
+            knows.post("/api/jobs/write", json={"model": "fiddle", "bars": 1, "seed": 0})
+            cookies = dict(knows.cookies)
+        asyncio.run(_load(address.partition("/?")[0], cookies, tunes))
+
+
+async def _load(base: str, cookies: dict[str, str], tunes: int) -> None:
+    limits = httpx.Limits(max_connections=tunes + 10)
+    async with httpx.AsyncClient(base_url=base, cookies=cookies, timeout=1200, limits=limits) as knows:
+        begun, waits = time.monotonic(), []
+
+        async def one(seed: int) -> bool:
+            answer = await knows.post("/api/jobs/write", json={"model": "fiddle", "bars": 16, "seed": seed})
+            return "sheet" in json.loads(answer.text.splitlines()[-1])
+
+        asked = [asyncio.create_task(one(seed)) for seed in range(tunes)]
+        while not all(task.done() for task in asked):
+            start = time.monotonic()
+            await knows.get("/api/state")
+            waits.append(1000 * (time.monotonic() - start))
+            await asyncio.sleep(0.1)
+        whole = sum([await task for task in asked])
+    print(f"{whole} of {tunes} tunes came whole, in {time.monotonic() - begun:.1f} s")
+    shown("the page was answered in", waits)
+
+
+def measure_hostile(requests: int, seed: int = 0) -> None:
+    """Bad requests of all kinds: every answer is counted, and so are files outside the folder and memory."""
+    draw = random.Random(seed)
+    with studio() as (address, pid, folder), client(address) as knows:
+        host, port = "127.0.0.1", int(address.partition("/?")[0].rpartition(":")[2])
+        knows.post("/api/jobs/write", json={"model": "fiddle", "bars": 1, "seed": 0})
+        around = set(os.listdir(folder.parent))
+        before, statuses, longest = _megabytes(pid), {}, 0.0
+        for _ in range(requests):
+            start = time.monotonic()
+            status = _hostile(draw, knows, host, port)
+            longest = max(longest, time.monotonic() - start)
+            statuses[status] = statuses.get(status, 0) + 1
+        after = _megabytes(pid)
+        alive = knows.get("/api/state").status_code
+        outside = set(os.listdir(folder.parent)) - around
+    print(f"{requests} requests: {dict(sorted(statuses.items(), key=str))}; the longest took {longest:.1f} s")
+    print(
+        f"memory of the web process: {before:.0f} MB before, {after:.0f} MB after; files outside the folder: {len(outside)}"
+    )
+    print(f"still answers: {alive}")
+    if any(isinstance(status, int) and status >= 500 and status != 503 for status in statuses):
+        raise SystemExit("there was a 500")
+
+
+def _hostile(draw: random.Random, knows: httpx.Client, host: str, port: int) -> int | str:
+    kind = draw.randrange(9)
+    junk = draw.randbytes(draw.randrange(1, 3000))
+    if kind == 0:  # paths
+        path = draw.choice(["/page/", "/api/files/", "/api/training/samples/", "/api/shelf/"])
+        return _raw(host, port, f"GET {path}{draw.choice(TRICKS)} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
+    if kind == 1:  # hosts and origins
+        headers = {"host": draw.choice(["evil.example", f"evil.example:{port}", "", "127.0.0.1"])}
+        headers = headers if draw.random() < 0.5 else {"origin": draw.choice(["http://evil.example", "null", "file://"])}
+        return knows.post("/api/draft", json={"sheet": {}}, headers=headers).status_code
+    if kind == 2:  # connections that break off
+        head = f"POST /api/jobs/write HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
+        body = f"{head}Content-Length: 999\r\n\r\n"
+        return _raw(host, port, body.encode() + junk[:100], wait=False)
+    if kind == 3:  # no HTTP at all
+        return _raw(host, port, junk)
+    if kind == 4:  # no JSON
+        return knows.post("/api/jobs/write", content=junk, headers={"content-type": "application/json"}).status_code
+    if kind == 5:  # wrong types
+        order = {
+            name: draw.choice(VALUES)
+            for name in ("model", "bars", "seed", "steer", "sheet", "between", "notes", "name", "content")
+        }
+        job = draw.choice(
+            ["write", "go_on", "again", "voices", "surprise", "originality", "sound", "read", "engrave", "export"]
+        )
+        return knows.post(f"/api/jobs/{job}", json=order).status_code
+    if kind == 6:  # damaged files
+        from base64 import b64encode
+
+        data = (
+            draw.choice([b"MThd\0\0\0\6\0\1\0\1\0\x60MTrk", b"<?xml version='1.0'?><score-partwise>", b"X:1\nK:C\n", b""])
+            + junk
+        )
+        order = {
+            "name": draw.choice(["a.mid", "../../a.mid", "a.musicxml", "a.abc", "a.mxl", "\0"]),
+            "content": b64encode(data).decode(),
+        }
+        return knows.post("/api/jobs/read", json=order).status_code
+    if kind == 7:  # uploads with names that lead elsewhere
+        return knows.post("/api/training/uploads", params={"name": draw.choice(TRICKS)}, content=junk).status_code
+    method, path = (
+        draw.choice(["PUT", "DELETE", "PATCH", "POST"]),
+        draw.choice(["/", "/api/state", "/api/shelf/99999999999999999999", "/api/counts"]),
+    )
+    return knows.request(method, path, content=junk).status_code
+
+
+TRICKS = [
+    "../../../etc/passwd",
+    "..%2f..%2fetc%2fpasswd",
+    "%00",
+    "a" * 5000,
+    "....//x",
+    "\\..\\x",
+    "0.exe",
+    "-1.mid",
+    "%2e%2e/",
+]
+VALUES: list[Any] = [
+    None,
+    True,
+    -1,
+    2**63,
+    1e308,
+    "",
+    "x" * 5000,
+    [],
+    {},
+    [[0, 0, 60, 90, 100]],
+    {"notes": [[1]]},
+    {"key": []},
+]
+
+
+def _raw(host: str, port: int, data: bytes, wait: bool = True) -> int | str:
+    with socket.create_connection((host, port), timeout=30) as connection:
+        connection.sendall(data)
+        if not wait:
+            return "cut"
+        try:
+            connection.shutdown(socket.SHUT_WR)
+            answer = connection.recv(64)
+        except OSError:
+            return "closed"
+    return int(answer[9:12]) if answer[9:12].isdigit() else "closed"
+
+
+def _megabytes(pid: int) -> float:
+    with open(f"/proc/{pid}/status") as file:
+        return next(int(line.split()[1]) / 1024 for line in file if line.startswith("VmRSS"))
+
+
+def main() -> None:
+    """Measure what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    kinds = parser.add_subparsers(dest="what", required=True)
+    for name, option, default in (("page", "times", 20), ("load", "tunes", 50), ("hostile", "requests", 2000)):
+        kinds.add_parser(name).add_argument(f"--{option}", type=int, default=default)
+    asked = parser.parse_args()
+    if asked.what == "page":
+        measure_page(asked.times)
+    elif asked.what == "load":
+        measure_load(asked.tunes)
+    else:
+        measure_hostile(asked.requests)
+
+
+if __name__ == "__main__":
+    main()

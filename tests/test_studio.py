@@ -1,0 +1,229 @@
+"""The studio's server: who is let in, what a job gives, what a bad request gets, and that the server lives on."""
+
+from __future__ import annotations
+
+import os
+import signal
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import melody
+from melody import midi
+from melody.errors import MelodyError, StudioError
+from melody.piece import Part, Piece
+from melody.render import RenderSettings, render
+from melody.studio.sheets import piece_of, sheet_of
+from melody.studio.steering_fields import fields
+
+studios = pytest.importorskip("studios", reason="needs starlette, uvicorn and httpx")
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with studios.running(tmp_path_factory.mktemp("studio")) as found:
+        yield found
+
+
+PIECE = Piece([0, 24, 48, 48], [24, 24, 48, 48], [62, 66, 69, 57], parts=(Part(40, False, "Fiddle"),))
+
+
+def test_a_sheet_gives_its_piece_back() -> None:
+    assert piece_of(sheet_of(PIECE)) == PIECE
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"notes": [[0, 1, 60]]},
+        {"notes": [[0, 1, 60, 90, 0.5]]},
+        {"notes": [[0, 1, 128, 90, 0]]},
+        {"notes": [[0, 1, 60, 90, 7]]},
+        {"notes": [[0, 2**70, 60, 90, 0]]},
+        {"notes": "0"},
+        {"notes": [[0, 1, 60, 90, 0]] * 50_001},
+        {"parts": [{"program": "piano", "drum": False, "name": ""}]},
+        {"parts": None},
+        {"metres": [[0, 4, 3]]},
+        {"tempi": []},
+        {"keys": [[0, 99, "lydian"]]},
+        {"title": ["a"]},
+        {"ticks": True},
+    ],
+)
+def test_a_damaged_sheet_is_refused_in_a_sentence(damage: dict[str, Any]) -> None:
+    with pytest.raises(MelodyError):
+        piece_of(sheet_of(PIECE) | damage)
+    with pytest.raises(StudioError):
+        piece_of([])
+
+
+def test_notes_that_overlap_are_cut_and_doubles_leave_one() -> None:
+    sheet = sheet_of(PIECE) | {"notes": [[0, 24, 60, 90, 0], [12, 24, 60, 90, 0], [12, 6, 60, 90, 0]]}
+    assert piece_of(sheet).onset.tolist() == [0, 12]
+    assert piece_of(sheet).duration[0] == 12
+
+
+def test_every_keyword_of_a_new_tune_is_a_field_that_explains_itself() -> None:
+    from melody.sampling.keywords import Drawing, Formed, Keeping
+
+    shown = fields()
+    wanted = {*Drawing.__annotations__, *Formed.__annotations__, *Keeping.__annotations__, "key", "scale", "range"} - {
+        "seed"
+    }
+    assert {field["name"] for field in shown} == wanted
+    assert all(len(field["help"]) > 15 and "`" not in field["help"] and "None" not in field["help"] for field in shown)
+
+
+def test_who_has_no_token_or_comes_from_elsewhere_is_not_let_in(running: Any) -> None:
+    with running.client() as client:
+        assert client.get("/api/state").status_code == 200
+        assert client.get("/api/state", headers={"host": "evil.example"}).status_code == 421
+        assert client.get("/page/main.js", headers={"host": f"evil.example:{running.studio.port}"}).status_code == 421
+        assert client.get("/api/state", headers={"origin": "http://evil.example"}).status_code == 403
+        assert client.get("/api/state", headers={"origin": "null"}).status_code == 403
+        assert client.get("/api/state", headers={"sec-fetch-site": "cross-site"}).status_code == 403
+        client.cookies.clear()
+        assert client.get("/api/state").status_code == 401
+        assert client.get("/", params={"token": "wrong"}).cookies.get(f"melody-{running.studio.port}") is None
+        assert client.get("/api/state", headers={"cookie": f"melody-{running.studio.port}=wrong"}).status_code == 401
+
+
+def test_the_page_stays_in_its_folder(running: Any) -> None:
+    with running.client() as client:
+        for path in (
+            "/page/../server.py",
+            "/page/%2e%2e/server.py",
+            "/page/..%2fserver.py",
+            "/page//etc/passwd",
+            "/page/%00",
+        ):
+            answer = client.get(path)
+            assert answer.status_code in (400, 404, 405), path
+            assert "import" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "status"),
+    [
+        ("write", b"{", 400),
+        ("write", b"[]", 400),
+        ("write", b"[" * 100_000, 400),
+        ("nothing", b"{}", 404),
+        ("write", b"{" + b" " * 9_000_000 + b"}", 413),
+    ],
+)
+def test_what_is_no_order_is_refused(running: Any, kind: str, body: bytes, status: int) -> None:
+    with running.client() as client:
+        answer = client.post(f"/api/jobs/{kind}", content=body, headers={"content-type": "application/json"})
+        assert answer.status_code == status
+        assert answer.json()["error"]
+        assert client.post(f"/api/jobs/{kind}", content=b"{}", headers={"content-type": "text/plain"}).status_code in (
+            404,
+            415,
+        )
+
+
+@pytest.mark.parametrize(
+    ("kind", "order", "words"),
+    [
+        ("write", {"model": "none such"}, "no model"),
+        ("write", {"model": "../../etc/passwd"}, "no model"),
+        ("write", {"model": "fiddle", "bars": 100_000}, "512"),
+        ("write", {"model": "fiddle", "steer": {"key": "H#"}}, "H#"),
+        ("write", {"model": "fiddle", "steer": {"power": 1}}, "no setting"),
+        ("write", {"model": "fiddle", "steer": {"key": {"a": 1}}}, "text or a number"),
+        ("go_on", {"model": "fiddle", "bars": 2, "sheet": sheet_of(PIECE), "after": 99}, "no such bar"),
+        ("read", {"name": "a.mid", "content": b64encode(b"no midi at all").decode()}, "a.mid"),
+        ("read", {"name": "a.musicxml", "content": b64encode(b"<score").decode()}, "a.musicxml"),
+        ("read", {"name": "a.mid", "content": "%%%"}, "damaged"),
+        ("read", {"notes": "this is no music"}, "write a note as"),
+        ("sound", {"notes": [[0, 0, 999, 90, 100]]}, "pitch"),
+        ("sound", {"notes": []}, "1 to 64"),
+        ("export", {"form": "exe", "sheet": sheet_of(PIECE)}, "writes"),
+        ("engrave", {"sheet": None}, "no tune"),
+    ],
+)
+def test_a_bad_job_gets_a_sentence(running: Any, kind: str, order: dict[str, Any], words: str) -> None:
+    last = running.job(kind, **order)[-1]
+    assert words in last["error"] and "fault of the program" not in last["error"]
+
+
+def test_notes_come_one_by_one_and_are_those_of_the_whole(running: Any) -> None:
+    messages = running.job("write", model="fiddle", bars=8, seed=3, as_it_ends=True)
+    shown: list[list[int]] = []
+    for message in messages:
+        if "notes" in message:
+            shown = [note for note in shown if note[0] < message["since"]] + message["notes"]
+    assert sum("notes" in message for message in messages) > 10
+    whole = [tuple(note) for note in messages[-1]["sheet"]["notes"]]
+    assert len(set(map(tuple, shown)) ^ set(whole)) <= 2  # the last note's length is known at the end
+    made = melody.load("fiddle").generate(bars=8, seed=3, any_ending=True)
+    assert sheet_of(made)["notes"] == messages[-1]["sheet"]["notes"]
+
+
+def test_a_tune_whose_first_try_does_not_close_keeps_its_beginning(running: Any) -> None:
+    for seed in range(20):
+        asked = {"model": "fiddle", "bars": 8, "seed": seed, "steer": {"key": "D"}}
+        first, last = (running.job("write", **asked, as_it_ends=ends)[-1] for ends in (True, False))
+        if first["sheet"] != last["sheet"]:
+            break
+    cut = piece_of(first["sheet"]).bar_starts()[-4]
+    kept = [[note for note in each["sheet"]["notes"] if note[0] + note[1] <= cut] for each in (first, last)]
+    assert kept[0] == kept[1] and len(kept[0]) > 5
+    assert any("drawn again" in remark for remark in last["remarks"])
+
+
+def test_going_on_leaves_what_stands_before_as_it_is(running: Any) -> None:
+    piece = melody.load("fiddle").generate(bars=4, seed=5, metre="4/4")
+    last = running.job("go_on", model="fiddle", bars=4, seed=1, sheet=sheet_of(piece), after=piece.first_bar + 1)[-1]
+    kept = piece.bars(piece.first_bar, piece.first_bar + 1)
+    whole = piece_of(last["sheet"])
+    assert whole.onset[: kept.num_notes].tolist() == kept.onset.tolist() and whole.num_notes > kept.num_notes
+    assert last["start"] > 0
+
+
+def test_the_sounds_of_the_notes_add_up_to_our_rendering_of_the_piece(running: Any) -> None:
+    seconds = PIECE.seconds(PIECE.end) - PIECE.seconds(PIECE.onset)
+    notes = [[40, 0, int(p), int(v), round(1000 * s)] for p, v, s in zip(PIECE.pitch, PIECE.velocity, seconds)]
+    sounds = {
+        m["number"]: np.frombuffer(b64decode(m["samples"]), "<i2").reshape(-1, 2) for m in running.job("sound", notes=notes)
+    }
+    wanted = render(PIECE, RenderSettings())
+    mixed = np.zeros((len(wanted) + 44_100, 2))
+    for number, onset in enumerate(PIECE.seconds(PIECE.onset)):
+        start = round(onset * 44_100)
+        mixed[start : start + len(sounds[number])] += sounds[number] / 32767
+    mixed = mixed[: len(wanted)] / np.abs(mixed).max() * np.abs(wanted).max()
+    assert np.abs(mixed - wanted).max() < 1e-3
+
+
+@pytest.mark.parametrize("form", ["mid", "musicxml", "abc"])
+def test_what_is_downloaded_reads_back_as_the_tune(running: Any, form: str) -> None:
+    tune = melody.load("fiddle").generate(bars=4, seed=2)
+    answer = running.job("export", form=form, sheet=sheet_of(tune))[-1]
+    back = running.job("read", name=f"tune.{form}", content=answer["content"])[-1]["sheet"]
+    assert [note[:3] for note in back["notes"]] == [note[:3] for note in sheet_of(tune)["notes"]]
+    if form == "mid":
+        assert midi.parse(b64decode(answer["content"])).piece.num_notes == tune.num_notes
+
+
+def test_a_process_that_dies_takes_its_own_job_along_and_no_other(running: Any) -> None:
+    pool = running.studio.soon
+    with running.client() as client:
+        for process in pool.processes:
+            os.kill(process, signal.SIGKILL)
+        client.post("/api/jobs/sound", json={"notes": [[0, 0, 60, 90, 100]]})
+        assert "samples" in client.post("/api/jobs/sound", json={"notes": [[0, 0, 60, 90, 100]]}).text
+
+
+def test_a_job_that_nobody_waits_for_any_more_makes_way(running: Any) -> None:
+    with running.client() as client:
+        with client.stream("POST", "/api/jobs/write", json={"model": "fiddle", "bars": 512, "seed": 1}) as answer:
+            next(answer.iter_lines())
+        assert (
+            "sheet" in client.post("/api/jobs/write", json={"model": "fiddle", "bars": 1, "seed": 1}).text.splitlines()[-1]
+        )

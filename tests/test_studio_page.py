@@ -1,0 +1,260 @@
+"""The studio's page in a real Chromium, from one end to the other. One server and one page for all tests, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from music import folk_tune
+
+from melody import midi
+from melody.render import RenderSettings, render
+from melody.studio.sheets import piece_of
+
+studios = pytest.importorskip("studios", reason="needs starlette, uvicorn and httpx")
+IMPORT = "const { studio } = await import('/page/main.js');"
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with studios.running(tmp_path_factory.mktemp("studio")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def page(browser: Any, running: Any) -> Iterator[Any]:
+    faults: list[str] = []
+    opened = browser.new_page(viewport={"width": 1280, "height": 860})
+    opened.set_default_timeout(120_000)  # of a machine with much else to do
+    opened.on("pageerror", lambda error: faults.append(str(error)))
+    opened.on(
+        "console", lambda line: faults.append(line.text) if line.type == "error" and "status of" not in line.text else None
+    )
+    opened.goto(running.address)
+    opened.wait_for_selector("html[data-ready=yes]")
+    assert "token" not in opened.url
+    yield opened
+    opened.close()
+    assert faults == []
+
+
+def in_page(page: Any, script: str) -> Any:
+    """What a script gives that has the studio of the page."""
+    return page.evaluate(f"async () => {{ {IMPORT} {script} }}")
+
+
+def sheet(page: Any) -> dict[str, Any]:
+    """The tune on the page."""
+    found: dict[str, Any] = in_page(page, "return studio.tune;")
+    return found
+
+
+def until(page: Any, expression: str) -> None:
+    """Wait until it holds on the page, whose own policy lets nobody evaluate texts in it."""
+    for _ in range(4_000):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(30)
+    raise AssertionError(f"it never came to {expression}")
+
+
+def says(page: Any, words: str) -> None:
+    """Wait until the page says so."""
+    until(page, f"/{words}/.test(document.getElementById('status').textContent)")
+
+
+def settled(page: Any) -> None:
+    """Wait until nothing is being written."""
+    says(page, "^seed")
+    page.wait_for_selector("#write:enabled")
+
+
+def test_one_press_writes_a_tune_that_appears_and_sounds(page: Any) -> None:
+    page.fill("#bars", "4")
+    page.fill("#seed", "7")
+    page.click("#write")
+    page.wait_for_selector("#roll.full")
+    settled(page)
+    assert "seed 7" in page.inner_text("#status")
+    loudest = in_page(
+        page,
+        """
+        const { player } = studio, ear = player.context.createAnalyser(), samples = new Float32Array(ear.fftSize);
+        player.out.connect(ear);
+        studio.loop(true);
+        if (!player.playing) await studio.play();
+        let most = 0;
+        const began = player.tick;
+        for (let i = 0; i < 4000 && (most < 0.05 || player.tick === began); i++) {
+          await new Promise(done => setTimeout(done, 15));
+          ear.getFloatTimeDomainData(samples);
+          most = Math.max(most, ...samples.map(Math.abs));
+        }
+        studio.loop(false);
+        return { most, moved: player.tick !== began };
+        """,
+    )
+    assert loudest["most"] > 0.05 and loudest["moved"]
+
+
+def test_what_the_page_plays_is_our_own_rendering(page: Any) -> None:
+    wanted = render(piece_of(sheet(page)), RenderSettings())[:, 0]
+    mixed = np.array(in_page(page, "return Array.from(await studio.player.rendered(3));"))
+    assert np.abs(mixed).max() > 0.01
+    assert np.corrcoef(mixed, wanted[: len(mixed)])[0, 1] > 0.999
+
+
+def test_roll_score_and_clock_follow_one_another(page: Any) -> None:
+    page.wait_for_selector("#score g.note")
+    heads = page.evaluate("new Set([...document.querySelectorAll('#score g.note')].map(g => g.id.split('-')[0])).size")
+    assert heads == len(sheet(page)["notes"])
+    page.keyboard.press("Enter")
+    page.keyboard.press("Space")
+    page.wait_for_selector("#score g.note.on")
+    page.keyboard.press("Enter")
+    assert page.inner_text(".where").endswith(".1") and page.get_attribute("#play", "aria-label") == "Play"
+
+
+def test_edits_by_mouse_and_keys_are_undone_and_done_again(page: Any) -> None:
+    before = sheet(page)["notes"]
+    page.click("#roll", position={"x": 60, "y": 12})
+    page.keyboard.press("ArrowRight")
+    assert "bar" in page.inner_text("#live")
+    page.keyboard.press("s")
+    page.keyboard.press("Shift+ArrowUp")
+    moved = sheet(page)["notes"]
+    changed = [note for note in moved if note not in before]
+    assert len(changed) == 1 and changed[0][5] == 1 and changed[0][2] - 12 in [note[2] for note in before]
+    page.keyboard.press("Delete")
+    assert len(sheet(page)["notes"]) == len(before) - 1
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+z")
+    assert sheet(page)["notes"] == before
+    page.keyboard.press("Control+y")
+    assert sheet(page)["notes"] == moved
+    page.keyboard.press("Control+z")
+
+
+def test_going_on_adds_bars_and_leaves_the_others(page: Any) -> None:
+    before = sheet(page)["notes"]
+    page.fill("#bars", "2")
+    page.click("#goon")
+    until(page, f"document.getElementById('roll').dataset.notes > {len(before)}")
+    settled(page)
+    after = sheet(page)["notes"]
+    assert after[: len(before)] == before and len(after) > len(before)
+    page.keyboard.press("Enter")
+
+
+def test_a_file_that_is_dropped_is_the_users_own_and_stays_as_the_model_goes_on(page: Any) -> None:
+    page.set_input_files("#file", {"name": "mine.mid", "mimeType": "audio/midi", "buffer": midi.to_bytes(folk_tune(3))})
+    says(page, "yours and locked")
+    tune = sheet(page)
+    assert len(tune["notes"]) == folk_tune(3).num_notes and all(note[5] for note in tune["notes"])
+    in_page(page, "studio.pencil.bars([1, 1]);")
+    page.click("#tab-change")
+    page.click("#again")
+    page.wait_for_selector("#status.wrong")
+    assert "locked" in page.inner_text("#status")
+    page.keyboard.press("Escape")
+
+
+def test_notes_that_are_typed_become_the_tune(page: Any) -> None:
+    page.click("#tab-write")
+    page.click("summary:has-text('Begin with')")
+    page.fill("#typed", "D4/4 E F# G A/2 D5/2 C#5/4 A B G F#/2 E/2")
+    page.click("#usetyped")
+    until(page, "document.getElementById('roll').dataset.notes === '12'")
+    assert [note[2] for note in sheet(page)["notes"]][:4] == [62, 64, 66, 67]
+    page.click("summary:has-text('Begin with')")
+
+
+def test_bars_again_are_heard_by_their_numbers_and_one_is_taken_by_enter(page: Any) -> None:
+    page.focus("#roll")
+    page.keyboard.press("k")
+    before = sheet(page)["notes"]
+    assert not any(note[5] for note in before)
+    in_page(page, "studio.pencil.bars([2, 2]);")
+    page.keyboard.press("r")
+    page.wait_for_selector(".choice")
+    page.focus("#roll")
+    page.keyboard.press("1")
+    page.keyboard.press("Enter")
+    assert not page.is_visible("#choices")
+    after = sheet(page)["notes"]
+    outside = [[note[:3] for note in notes if not 96 <= note[0] < 192] for notes in (before, after)]
+    assert outside[0] == outside[1] and before != after
+    page.keyboard.press("Control+z")
+    assert sheet(page)["notes"] == before
+    page.keyboard.press("Control+y")
+    page.keyboard.press("Enter")
+
+
+def test_surprise_is_a_shade_of_each_note(page: Any) -> None:
+    page.click("#tab-know")
+    page.check("#shade")
+    until(page, "/nats a note/.test(document.querySelector('#panel-know').textContent)")
+    shades = in_page(page, "return studio.roll.shades;")
+    assert len(shades) == len(sheet(page)["notes"]) and len(set(shades)) > 3
+    page.uncheck("#shade")
+    page.click("#compare")
+    page.wait_for_selector("table.numbers, #status.wrong")
+    assert "pieces of" in page.inner_text("#panel-know")
+
+
+def test_what_is_kept_and_the_draft_survive_and_read_back(page: Any, running: Any) -> None:
+    tune = sheet(page)
+    page.fill("#title", "An air")
+    page.click("#tab-keep")
+    page.click("#keep")
+    page.wait_for_selector(".list .name:has-text('An air')")
+    with page.expect_download() as saved:
+        page.click(".files a:has-text('MIDI')")
+    back = midi.read(saved.value.path())
+    assert back.pitch.tolist() == [note[2] for note in tune["notes"]] and saved.value.suggested_filename == "An air.mid"
+    page.reload()
+    page.wait_for_selector("#roll.full")
+    assert [note[:5] for note in sheet(page)["notes"]] == [note[:5] for note in tune["notes"]]
+
+
+def test_a_link_writes_the_same_tune_again(page: Any, running: Any) -> None:
+    page.click("#tab-write")
+    page.fill("#seed", "11")
+    page.fill("#bars", "2")
+    page.click("#write")
+    settled(page)
+    notes = sheet(page)["notes"]
+    page.click("#tab-keep")
+    page.click("#link")
+    until(page, "location.hash.includes('write=')")
+    page.reload()
+    page.wait_for_selector("html[data-ready=yes]")
+    settled(page)
+    assert sheet(page)["notes"] == notes
+    page.keyboard.press("Enter")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_rule_of_accessibility_is_broken(page: Any, theme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")
+    page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+    for tab in ("write", "change", "know", "keep", "train"):
+        page.click(f"#tab-{tab}")
+        page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+        found = axe.Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+    page.keyboard.press("?")
+    assert axe.Axe().run(page).violations_count == 0
+    page.keyboard.press("Escape")
+
+
+def test_a_refusal_is_a_sentence_on_the_page(page: Any) -> None:
+    page.click("#tab-write")
+    page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+    page.fill("#steer-key", "H#")
+    page.click("#write")
+    page.wait_for_selector("#status.wrong")
+    assert "H#" in page.inner_text("#status")
+    page.fill("#steer-key", "")
