@@ -32,7 +32,7 @@ EXTRAS = {
     "soundfile",
     "distributed",
 }
-EXTRAS |= {"tensorboard", "onnx", "onnxruntime", "starlette", "uvicorn", "platformdirs"}
+EXTRAS |= {"tensorboard", "onnx", "onnxruntime", "starlette", "uvicorn", "platformdirs", "mcp"}
 BROUGHT = {"platformdirs"}  # by symusic, which needs it too
 linked = pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
 

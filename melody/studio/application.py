@@ -18,12 +18,12 @@ from starlette.staticfiles import StaticFiles
 
 from melody.errors import StudioError
 from melody.studio import keeping
-from melody.studio.answers import Handler, answered, order_of
 from melody.studio.bench import KINDS, models_here, work
 from melody.studio.guard import Guard
 from melody.studio.learning import lessons
 from melody.studio.learning.school import School
 from melody.studio.pool import Job, Pool
+from melody.studio.replies import Handler, answered, order_of
 
 PAGE = Path(__file__).parent / "page"
 MOST_WAITING = 128  # jobs

@@ -13,9 +13,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from melody.errors import StudioError
-from melody.studio.answers import answered, order_of
 from melody.studio.jobs.showing import FORMS
 from melody.studio.pool import Job
+from melody.studio.replies import answered, order_of
 from melody.studio.sheets import piece_of
 from melody.studio.shelf import DRAFT, Shelf
 

@@ -32,7 +32,7 @@ def studio(
     from melody.cli.options import whole
     from melody.cli.screen import answer, say
     from melody.errors import StudioError
-    from melody.studio.server import serve
+    from melody.studio.listening import serve
 
     number = whole("port", port)
     if number is None or not 0 <= number < 2**16:

@@ -10,8 +10,8 @@ from starlette.routing import Route
 
 from melody.errors import StudioError
 from melody.sampling.keywords import number
-from melody.studio.answers import answered, body_of, order_of
 from melody.studio.learning.school import School
+from melody.studio.replies import answered, body_of, order_of
 
 
 def routes(school: School) -> list[Route]:
