@@ -14,11 +14,12 @@ import signal
 import subprocess
 import sys
 import traceback
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import IO, Any
 
 LOADED = ("melody.training.run", "melody.evaluation.evaluate", "melody.sampling", "melody.cli")
 COMMAND = "from melody.cli import run; run()"
@@ -45,13 +46,49 @@ def ran(code: str, *arguments: object, cwd: Path, seconds: int = 300, **variable
     with TemporaryDirectory() as folder:
         streams = {name: f"{folder}/{name}" for name in ("stdout", "stderr")}
         order = {"code": code, "words": words, "cwd": str(cwd), "environment": environment, "seconds": seconds, **streams}
-        parent = _parent()
-        assert parent.stdin is not None and parent.stdout is not None
-        parent.stdin.write(json.dumps(order) + "\n")
-        parent.stdin.flush()
-        exit_code = int(parent.stdout.readline())
+        exit_code = _ordered({"wait": _ordered(order)})
         said = {name: Path(path).read_text("utf-8") for name, path in streams.items()}
     return subprocess.CompletedProcess(words, exit_code, **said)
+
+
+@dataclass
+class Begun:
+    """A process that runs, its output as it comes; much like a `subprocess.Popen`."""
+
+    number: int
+    stdout: IO[str]
+    stderr: IO[str]
+    returncode: int | None = None
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.number, number)
+
+    def communicate(self) -> tuple[str, str]:
+        """Wait for its end; gives what it has printed and said since."""
+        with self.stdout, self.stderr:
+            said = self.stdout.read(), self.stderr.read()
+        self.returncode = _ordered({"wait": self.number})
+        return said
+
+
+def begun(code: str, *arguments: object, cwd: Path, folder: Path, seconds: int = 300) -> Begun:
+    """A script of Python begun in a process of its own; in the folder its streams come to lie."""
+    folder.mkdir()
+    streams = {name: f"{folder}/{name}" for name in ("stdout", "stderr")}
+    for path in streams.values():
+        os.mkfifo(path)
+    order = {"code": code, "words": ["melody", *map(str, arguments)], "cwd": str(cwd), "seconds": seconds}
+    number = _ordered({**order, "environment": os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}, **streams})
+    return Begun(number, *(open(path, encoding="utf-8") for path in streams.values()))
+
+
+def _ordered(order: dict[str, Any]) -> int:
+    """What the process answers to an order: the number of the fork that runs a script, or the exit code of one."""
+    parent = _parent()
+    assert parent.stdin is not None and parent.stdout is not None
+    parent.stdin.write(json.dumps(order) + "\n")
+    parent.stdin.flush()
+    return int(parent.stdout.readline())
 
 
 @cache
@@ -64,7 +101,7 @@ def _parent() -> subprocess.Popen[str]:
 
 
 def _serve() -> None:
-    """Fork for each order, and say the exit code of what was forked."""
+    """Fork for each order and say its number, or say the exit code of what was forked."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what a shell starts in the background
     sys.path.pop(0)  # this folder
     for name in LOADED:
@@ -73,12 +110,16 @@ def _serve() -> None:
     gc.freeze()  # or each fork would go through all of it
     answers = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
-        process = os.fork()
-        if not process:
-            answers.close()
-            os._exit(_become(json.loads(line)))  # to take the libraries down takes longer than most commands
-        _, status = os.waitpid(process, 0)
-        print(os.waitstatus_to_exitcode(status), file=answers, flush=True)
+        order = json.loads(line)
+        if "wait" in order:
+            _, status = os.waitpid(order["wait"], 0)
+            answer = os.waitstatus_to_exitcode(status)
+        else:
+            answer = os.fork()
+            if not answer:
+                answers.close()
+                os._exit(_become(order))  # to take the libraries down takes longer than most commands
+        print(answer, file=answers, flush=True)
 
 
 def _become(order: dict[str, Any]) -> int:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from melody.piece import Key, Part, Piece, Tempo, TimeSignature
 
-LAW = settings(max_examples=60, deadline=None)  # a busy machine is no failure
 GRIDS = (1, 4, 12, 24, 96, 220, 480, 1000)
 printable = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FFF).filter(str.isprintable), max_size=40)
 parts = st.builds(Part, st.integers(0, 127), st.booleans(), printable)

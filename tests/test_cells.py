@@ -376,8 +376,8 @@ def test_a_file_that_names_another_cell_than_it_holds_is_refused(vocabulary: Voc
 
 @each_cell
 def test_a_few_events_are_learnt_by_heart(vocabulary: Vocabulary, name: CellName) -> None:
-    model, events = MelodyNetwork(vocabulary, replace(SMALL, cell=name)), _events(vocabulary, range(4), 24)
-    mask, optimizer = torch.ones(4, 23, dtype=torch.bool), torch.optim.Adam(model.parameters(), 2e-2)
+    model, events = MelodyNetwork(vocabulary, replace(SMALL, cell=name)), _events(vocabulary, range(4), 12)
+    mask, optimizer = torch.ones(4, 11, dtype=torch.bool), torch.optim.Adam(model.parameters(), 2e-2)
     losses = []
     for _ in range(30):
         optimizer.zero_grad()
@@ -388,7 +388,7 @@ def test_a_few_events_are_learnt_by_heart(vocabulary: Vocabulary, name: CellName
     assert losses[-1] < 0.3 * losses[0]
 
 
-@pytest.mark.parametrize("name", ["lstm", "gru", "minlstm"])
+@pytest.mark.parametrize("name", ["gru", "minlstm"])  # an LSTM does so in most other tests
 def test_a_small_model_learns_writes_within_limits_and_is_exported(name: CellName, tmp_path: Path) -> None:
     """From a few tunes to a file that ONNX Runtime runs; the file names its cell."""
     corpus, path = small_corpus(40), tmp_path / "tiny.safetensors"

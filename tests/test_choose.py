@@ -1,7 +1,7 @@
 """The laws of choosing a token: however many rows there are, each is chosen from as if it were alone."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from melody.sampling import SamplingSettings
@@ -9,7 +9,6 @@ from melody.sampling.choose import choose_surely
 
 
 @given(st.integers(0, 2**32), st.sampled_from([0.3, 1.0, 1.7]))
-@settings(max_examples=200)
 def test_a_row_alone_gives_what_it_gives_among_others(number: int, temperature: float) -> None:
     """The token, and whether it is sure; also where chance falls next to the edge between two tokens."""
     rng = np.random.default_rng(number)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import commands
 import pytest
 from music import folk_tune
 
@@ -68,14 +69,14 @@ def test_a_signal_while_torch_is_loading_ends_with_the_same_words(tmp_path: Path
 @posix
 def test_an_interrupted_training_keeps_its_best_model_and_does_not_exit_with_0(tmp_path: Path) -> None:
     small = ("--hidden-size", 8, "--layers", 1, "--epochs", 1000, "--samples", 0)
-    process = begun("train", songs(tmp_path / "songs"), *small, cwd=tmp_path)
-    assert process.stderr
+    command = ("train", songs(tmp_path / "songs"), *small)
+    process = commands.begun(commands.COMMAND, *command, cwd=tmp_path, folder=tmp_path / "streams")
     while "epoch   1/" not in process.stderr.readline():
         pass
     process.send_signal(signal.SIGINT)
-    code, out, lines = ended(process)
-    assert code == 130 and out.strip() == "checkpoints/songs.safetensors"
-    assert lines[-1] == "melody: interrupted; what is written stays: checkpoints/songs.safetensors"
+    out, err = process.communicate()
+    assert process.returncode == 130 and out.strip() == "checkpoints/songs.safetensors"
+    assert err.splitlines()[-1] == "melody: interrupted; what is written stays: checkpoints/songs.safetensors"
     assert modelfile.load(tmp_path / out.strip()).training["result"]["ending"] == "interrupted"
 
 

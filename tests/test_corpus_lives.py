@@ -55,7 +55,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=strange_files(), grid=st.sampled_from(["auto", 1, 5, 24, 100, 480, 960]))
 def test_whatever_one_file_brings_the_folder_lives(plain, data, grid):
     (plain / "strange.mid").write_bytes(data)

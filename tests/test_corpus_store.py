@@ -88,7 +88,7 @@ def test_what_is_no_store_is_neither_opened_nor_overwritten(folder, tmp_path):
 
 
 def test_a_damaged_store_is_an_error_of_ours_or_the_corpus_that_it_was():
-    command = [sys.executable, str(SCRIPTS / "fuzz_stores.py"), "--stores", "600", "--seed", "4"]
+    command = [sys.executable, str(SCRIPTS / "fuzz_stores.py"), "--stores", "150", "--seed", "4"]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
 

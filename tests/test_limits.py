@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from music import folk_tune, random_piece
-from piece_strategies import LAW
 
 from melody.errors import SamplingError
 from melody.general_midi import PROGRAMS
@@ -242,7 +241,6 @@ options = [
 ]
 
 
-@LAW
 @given(st.sampled_from(options), st.text(max_size=30) | st.text(st.sampled_from("ABCDEFGabm#79/|%:,.0123- \n"), max_size=20))
 def test_any_text_is_a_limit_or_a_line_that_says_why_not(option: str, text: str) -> None:
     try:

@@ -25,7 +25,6 @@ def _by_hand(codes: list[int]) -> tuple[int, int, int]:
 
 
 @given(events)
-@settings(max_examples=60)
 def test_a_match_is_the_longest_context_that_came_before(codes: list[int]) -> None:
     expected = [_by_hand(codes[: end + 1]) for end in range(len(codes))]
     whole = np.stack(matches(np.array(codes, np.int64)), axis=1)
@@ -34,7 +33,6 @@ def test_a_match_is_the_longest_context_that_came_before(codes: list[int]) -> No
 
 
 @given(events)
-@settings(max_examples=60)
 def test_one_piece_alone_has_the_same_matches(codes: list[int]) -> None:
     matcher = Matcher()
     one_by_one = [matcher.push(code) for code in codes]
@@ -90,7 +88,6 @@ def test_a_tune_played_twice_is_found_at_any_distance() -> None:
 
 
 @given(st.integers(0, 2**32), st.integers(-5, 6))
-@settings(max_examples=40)
 def test_events_transposed_are_those_of_the_transposed_piece(number: int, semitones: int) -> None:
     """Their features and conditions too."""
     piece = random_piece(number) if number % 2 else folk_tune(number)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from midi_hex import END, SCALE, file, notes, refusal, refusal_or_piece, track
 from piece_strategies import pieces
@@ -287,7 +287,6 @@ def test_hours_are_counted_at_the_tempi_in_force() -> None:
 
 
 @given(pieces(max_notes=8, max_parts=3), st.data())
-@settings(max_examples=200, deadline=None)
 def test_mutated_files_give_a_piece_or_one_line(piece: Piece, data: st.DataObject) -> None:
     mutated = bytearray(midi.to_bytes(piece))
     for _ in range(data.draw(st.integers(1, 4))):
@@ -296,12 +295,12 @@ def test_mutated_files_give_a_piece_or_one_line(piece: Piece, data: st.DataObjec
     refusal_or_piece(bytes(mutated), ReadLimits(max_seconds=2))
 
 
-def test_a_thousand_mutated_files_in_a_bounded_process() -> None:
-    """The script makes two hundred times as many; see there."""
+def test_mutated_files_in_a_bounded_process() -> None:
+    """The script makes a thousand times as many; see there."""
     run = subprocess.run(
-        [sys.executable, SCRIPTS / "fuzz_midi.py", "--files", "1000", "--workers", "1", "--seed", "3"],
+        [sys.executable, SCRIPTS / "fuzz_midi.py", "--files", "200", "--workers", "1", "--seed", "3"],
         capture_output=True,
         text=True,
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "1,000 mutations" in run.stdout
+    assert "200 mutations" in run.stdout

@@ -10,10 +10,10 @@ from pathlib import Path
 import mido
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from midi_hex import END, SCALE, file, notes, track
-from piece_strategies import LAW, pieces
+from piece_strategies import pieces
 
 from melody import midi
 from melody.errors import MidiError
@@ -168,7 +168,6 @@ def times_finer(old: bytes, new: bytes) -> int:
 
 
 @given(edits())
-@settings(LAW, max_examples=150)
 def test_all_that_is_no_note_of_the_channel_stays_at_its_tick(edit: tuple[bytes, int, int, int, Piece]) -> None:
     spliced = spliced_or_refused(edit)
     if spliced is None:
@@ -190,7 +189,6 @@ def test_all_that_is_no_note_of_the_channel_stays_at_its_tick(edit: tuple[bytes,
 
 
 @given(edits())
-@settings(LAW, max_examples=150)
 def test_the_old_notes_outside_and_the_new_ones_inside_are_read(edit: tuple[bytes, int, int, int, Piece]) -> None:
     spliced = spliced_or_refused(edit)
     if spliced is None:
@@ -220,7 +218,6 @@ def test_the_old_notes_outside_and_the_new_ones_inside_are_read(edit: tuple[byte
 
 
 @given(whole_files(), st.data())
-@LAW
 def test_the_notes_that_were_there_leave_the_file_as_it_is(data: bytes, draw: st.DataObject) -> None:
     piece = midi.parse(data).piece
     part = draw.draw(st.integers(0, len(piece.parts) - 1))
@@ -231,7 +228,6 @@ def test_the_notes_that_were_there_leave_the_file_as_it_is(data: bytes, draw: st
 
 
 @given(pieces(max_parts=4), st.data())
-@LAW
 def test_a_part_taken_out_and_put_back_is_the_same_music(piece: Piece, draw: st.DataObject) -> None:
     """Nothing of the old notes is left to lean on: every note is written anew."""
     part = draw.draw(st.integers(0, len(piece.parts) - 1))
@@ -246,7 +242,6 @@ def test_a_part_taken_out_and_put_back_is_the_same_music(piece: Piece, draw: st.
 
 
 @given(whole_files())
-@LAW
 def test_places_are_the_parts_as_they_are_read(data: bytes) -> None:
     """By an account of mido's: the channel and the program in force of every note, track by track."""
     expected: dict[Place, Counter[int]] = {}
@@ -429,7 +424,6 @@ def test_notes_that_hang_on_another_channel_do_no_harm() -> None:
 
 
 @given(st.data())
-@settings(max_examples=100)
 def test_damage_at_random_is_edited_whole_or_refused_in_a_line(draw: st.DataObject) -> None:
     data = bytearray(file(track(*MIXED, END), track("00 90 3C 40  18 80 3C 00", END)))
     for at in draw.draw(st.lists(st.integers(8, len(data) - 1), min_size=1, max_size=3)):

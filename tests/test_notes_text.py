@@ -9,7 +9,6 @@ import pretty_midi
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from piece_strategies import LAW
 
 from melody.errors import MelodyError, ScoreError
 from melody.piece import Key, Part, Piece
@@ -31,7 +30,6 @@ pitches = st.integers(0, 127)
 sounds = st.one_of(pitches.map(lambda p: (p,)), st.lists(pitches, min_size=0, max_size=4, unique=True).map(tuple))
 
 
-@LAW
 @given(st.lists(st.tuples(sounds, st.sampled_from(sorted(LENGTHS))), min_size=1, max_size=30), st.booleans(), st.booleans())
 def test_a_text_made_of_notes_is_those_notes(events: list[tuple[tuple[int, ...], str]], brief: bool, flats: bool) -> None:
     words, expected, now = [], [], Fraction(0)
@@ -143,7 +141,6 @@ def test_a_metre_that_is_none(metre: tuple[int, int]) -> None:
         read_notes("C | D", metre=metre)
 
 
-@LAW
 @given(st.text(st.sampled_from("ABCDEFGabcdefgr#♯b♭x♮0123456789-/.t~[]| \t\n"), max_size=60) | st.text(max_size=40))
 def test_any_text_is_notes_or_a_line_that_says_why_not(text: str) -> None:
     try:
@@ -158,7 +155,6 @@ def test_as_much_as_is_allowed_is_read() -> None:
     assert read_notes("C " * (MAX_CHARACTERS // 2)).num_notes == MAX_CHARACTERS // 2
 
 
-@LAW
 @given(pitches)
 def test_names_and_pitches_are_inverse(pitch: int) -> None:
     for flats in (False, True):

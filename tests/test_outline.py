@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from music import folk_tune, random_piece
 
@@ -63,7 +63,6 @@ def test_equal_bars_have_equal_letters_and_a_pickup_is_no_bar(bars: str, pickup:
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(-5, 5))
-@settings(max_examples=40)
 def test_an_outline_is_the_same_in_all_keys_and_survives_a_file(number: int, semitones: int) -> None:
     piece = random_piece(number)
     found = of(piece)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from melody.errors import VocabularyError
@@ -66,7 +66,6 @@ def from_its_place(fitted: Piece, piece: Piece) -> np.ndarray:
 @given(prompts(), st.sampled_from([3, 4, 6, 8, 12, 24]), st.booleans())
 @example(Piece([0, 16, 32, 48, 60], [16, 16, 16, 12, 12], [60] * 5, np.arange(5) + 1, parts=PARTS), 12, True)
 @example(Piece([500], [4], [60], [1], parts=PARTS), 12, True)
-@settings(max_examples=120)
 def test_each_note_is_within_half_a_step_of_its_place_and_beats_stay(piece: Piece, step: int, legato: bool) -> None:
     vocabulary = knows(step, implied=legato)
     fitted, _ = fit(vocabulary, piece)
@@ -82,7 +81,6 @@ def test_each_note_is_within_half_a_step_of_its_place_and_beats_stay(piece: Piec
 
 
 @given(prompts(), st.sampled_from([6, 12]))
-@settings(max_examples=40)
 def test_notes_go_only_where_there_is_no_room_for_them(piece: Piece, step: int) -> None:
     """Of notes that come to one place the one that was moved least stays; what is a step apart stays whole."""
     far_apart = piece.select((piece.onset % step == 0) & (piece.duration % step == 0))
@@ -93,7 +91,6 @@ def test_notes_go_only_where_there_is_no_room_for_them(piece: Piece, step: int) 
 
 @pytest.mark.parametrize("name", ["fiddle", "chorales"])
 @given(st.lists(st.sampled_from([4, 6, 8, 12, 16, 18, 24, 32, 36, 40, 48, 60]), min_size=1, max_size=60), metres)
-@settings(max_examples=40)
 def test_the_shipped_models_hear_beats_where_they_are(name: str, durations: list[int], metre: tuple[int, int]) -> None:
     vocabulary = shipped(name).vocabulary
     if metre not in vocabulary.time_signatures:

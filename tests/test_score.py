@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scores import chorale, jig, line, notes_of, read_back
 
@@ -77,7 +77,6 @@ def free_playing(draw: st.DrawFn) -> Piece:
 # Notes there and back
 
 
-@settings(max_examples=25, deadline=None)
 @given(written_tunes())
 def test_a_tune_is_the_same_in_musicxml_for_music21s_own_reading(piece: Piece) -> None:
     from music21 import converter
@@ -94,7 +93,6 @@ def test_a_tune_is_the_same_in_musicxml_for_music21s_own_reading(piece: Piece) -
     assert part.flatten().timeSignature.ratioString == "{1}/{2}".format(*piece.time_signatures[0])
 
 
-@settings(max_examples=25, deadline=None)
 @given(piece=written_tunes(parts=3))
 def test_several_parts_with_chords_are_the_same_after_musicxml(
     piece: Piece, tmp_path_factory: pytest.TempPathFactory
@@ -108,13 +106,11 @@ def test_several_parts_with_chords_are_the_same_after_musicxml(
     assert notate(piece).remarks == ()
 
 
-@settings(max_examples=25, deadline=None)
 @given(piece=written_tunes())
 def test_a_tune_is_the_same_after_abc(piece: Piece, tmp_path_factory: pytest.TempPathFactory) -> None:
     assert notes_of(read_back(to_abc(piece), ".abc", tmp_path_factory.mktemp("abc"))) == notes_of(piece)
 
 
-@settings(max_examples=40, deadline=None)
 @given(free_playing())
 def test_every_voice_fills_its_bar_whatever_is_played(piece: Piece) -> None:
     notation = notate(piece)
@@ -235,7 +231,6 @@ def test_passing_notes_rise_by_sharps_and_fall_by_flats() -> None:
     assert names(71, 70, 69) == ["B", "Bb", "A"]
 
 
-@settings(max_examples=40, deadline=None)
 @given(written_tunes(parts=2))
 def test_a_pitch_keeps_its_spelling_for_two_bars(piece: Piece) -> None:
     places, bar = spell(piece, piece.keys), piece.time_signatures[0].bar_ticks()

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scores import jig, line, notes_of, read_back
 
@@ -156,7 +156,6 @@ def test_double_bars_stand_before_a_new_key_or_metre_and_change_no_note(tmp_path
     assert not [i for i, bar in enumerate(notate(odd).bars) if bar.double]  # one short bar parts nothing
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.lists(st.sampled_from("ABC"), min_size=1, max_size=5))
 def test_strains_are_found_in_any_order(form: list[str]) -> None:
     strains = {"A": A, "B": B, "C": strain(0, 0, 1, 2, 3, 5, 8, 13)}

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scores import notes_of, read_back
 
@@ -94,7 +94,6 @@ def shape(root: ET.Element) -> list[tuple[str, tuple[str, ...]]]:
     return [(e.tag, tuple(sorted(e.keys()))) for e in root.iter()]
 
 
-@settings(max_examples=60, deadline=None)
 @given(TEXTS)
 def test_musicxml_holds_the_text_and_no_more(text: str) -> None:
     root = ET.fromstring(to_musicxml(piece_of(text)))
@@ -109,7 +108,6 @@ def test_musicxml_holds_the_text_and_no_more(text: str) -> None:
 NAMES = ["Violin", "Flute"]  # by the instruments, where the file gives no name
 
 
-@settings(max_examples=40, deadline=None)
 @given(text=TEXTS)
 def test_abc_stays_one_tune_of_the_same_notes(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     piece, harmless = piece_of(text), to_abc(piece_of(HARMLESS)).splitlines()
@@ -125,7 +123,6 @@ def test_abc_stays_one_tune_of_the_same_notes(text: str, tmp_path_factory: pytes
 
 
 @pytest.mark.skipif(find_spec("verovio") is None, reason="verovio, which engraves, is not installed")
-@settings(max_examples=25, deadline=None)
 @given(TEXTS)
 def test_an_engraved_page_holds_no_element_of_the_text(text: str) -> None:
     allowed = {
@@ -192,7 +189,6 @@ def notebook(text: str) -> str:
     return repr_html(replace(piece_of(text), tempi=((0, 2**24 - 1),), ticks_per_quarter=6))  # too long for a player
 
 
-@settings(max_examples=60, deadline=None)
 @given(TEXTS)
 @pytest.mark.parametrize("make", [full_page, notebook, lambda text: svg_roll(piece_of(text)).roll])
 def test_html_holds_no_tag_of_the_text(make: Callable[[str], str], text: str) -> None:

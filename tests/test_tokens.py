@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from music import band, canonical, folk_tune, random_piece
 
@@ -140,7 +140,6 @@ def test_unknown_music_is_refused_in_words() -> None:
 
 
 @given(seeds, seeds)
-@settings(max_examples=60)
 def test_what_was_made_to_fit_can_be_said(known: int, other: int) -> None:
     vocabulary = Vocabulary.build([random_piece(known)], transpositions=range(-5, 7))
     try:
@@ -171,7 +170,6 @@ def _is_legal(vocabulary: Vocabulary, grammar: Grammar, rows: np.ndarray) -> np.
 
 
 @given(st.lists(seeds, min_size=1, max_size=3))
-@settings(max_examples=40)
 def test_all_music_keeps_to_the_grammar(numbers: list[int]) -> None:
     pieces = [random_piece(n) for n in numbers]
     vocabulary = Vocabulary.build(pieces)
@@ -218,7 +216,6 @@ def _walk(vocabulary: Vocabulary, seed: int, streams: int, bars: int | None) -> 
 
 
 @given(st.lists(seeds, min_size=1, max_size=3), st.sampled_from([None, 1, 3]), st.booleans())
-@settings(max_examples=25, deadline=None)
 def test_no_walk_through_the_grammar_is_illegal(numbers: list[int], bars: int | None, monophonic: bool) -> None:
     vocabulary = Vocabulary.build([random_piece(n, monophonic=monophonic) for n in numbers])
     for rows in _walk(vocabulary, numbers[0], 8, bars):
@@ -235,7 +232,6 @@ def test_no_walk_through_the_grammar_is_illegal(numbers: list[int], bars: int | 
 
 
 @given(seeds, st.booleans(), st.sampled_from([None, 3, 8]))
-@settings(max_examples=40)
 def test_what_is_known_of_a_state_is_what_is_found_anew(number: int, steady: bool, bars: int | None) -> None:
     """One stream alone, and the same among others, through states that have been met before and that have not."""
     rng = np.random.default_rng(number)
@@ -290,7 +286,6 @@ def some_outline(vocabulary: Vocabulary, rows: Rows, rng: np.random.Generator) -
 
 
 @given(seeds)
-@settings(max_examples=50)
 def test_features_are_the_same_whole_and_event_by_event(number: int) -> None:
     piece = random_piece(number)
     vocabulary = Vocabulary.build([piece])
@@ -309,7 +304,6 @@ def test_features_are_the_same_whole_and_event_by_event(number: int) -> None:
 
 
 @given(seeds)
-@settings(max_examples=60)
 def test_features_of_streams_that_come_and_go_are_those_of_the_whole_piece(number: int) -> None:
     """Through random taking, joining and putting, whatever each stream has gone through."""
     rng = np.random.default_rng(number)
@@ -375,7 +369,6 @@ def test_a_repeat_that_began_while_a_piece_was_alone_is_known_when_others_join(a
 
 
 @given(seeds)
-@settings(max_examples=30)
 def test_the_future_does_not_change_features(number: int) -> None:
     piece = random_piece(number)
     vocabulary = Vocabulary.build([piece])

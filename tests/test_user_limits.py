@@ -258,7 +258,7 @@ def test_files_keep_their_limits_as_mido_reads_them(model: Model, tmp_path: Path
     script, kept = checker(), 0
     for written, meaning in [*script.ONE_BY_ONE, *script.TOGETHER]:
         try:
-            tunes = model.tunes(4, limits=Limits.parse(**written))
+            tunes = model.tunes(2, limits=Limits.parse(**written))
         except SamplingError:
             continue  # the model knows 6/8, major keys and a violin
         for tune in tunes:
@@ -267,7 +267,7 @@ def test_files_keep_their_limits_as_mido_reads_them(model: Model, tmp_path: Path
             wrong = [what for what, value in meaning.items() if not script.CHECKS[what](heard, value)]
             assert wrong == [], written
             kept += 1
-    assert kept >= 60
+    assert kept >= 30
 
 
 def test_the_script_sees_what_is_wrong(tmp_path: Path) -> None:
@@ -296,9 +296,9 @@ def test_a_limit_that_removes_nothing_removes_no_probability_and_changes_no_tune
 
 def test_limits_do_not_depend_on_how_many_tunes_are_asked_for(model: Model) -> None:
     limits = Limits.parse(key="D", chords="D G A D", bars=4, end_on_tonic=True)
-    many = model.generate_many(20, limits=limits, settings=SamplingSettings(seed=3))
+    many = model.generate_many(8, limits=limits, settings=SamplingSettings(seed=3))
     assert model.generate(limits=limits, settings=SamplingSettings(seed=3)) == many[0]
-    assert len({tuple(tune.pitch.tolist()) for tune in many}) > 15
+    assert len({tuple(tune.pitch.tolist()) for tune in many}) > 5
 
 
 def test_limits_without_a_way_on_are_refused_in_a_sentence(model: Model) -> None:
