@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -49,6 +50,12 @@ def small_corpus(tunes: int = 120) -> SmallCorpus:
     rows = [vocabulary.encode(piece) for piece in pieces]
     tenth = max(tunes // 10, 1)
     return SmallCorpus(vocabulary, {"valid": rows[:tenth], "test": rows[tenth : 2 * tenth], "train": rows[2 * tenth :]})
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: the collector of garbage need not go through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

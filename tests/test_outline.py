@@ -183,7 +183,7 @@ def test_the_corpus_is_stored_as_its_pieces_have_it() -> None:
 
 
 def test_tunes_have_the_form_that_is_asked_for(fiddle: Model) -> None:
-    made = fiddle.tunes(10, form="ABAC", bars=16, seed=3)
+    made = fiddle.tunes(6, form="ABAC", bars=16, seed=3)
     assert {form.length_in_bars(tune.piece) for tune in made} == {16}
     bars = [form.bars_of(tune.piece) for tune in made]
     assert np.mean([each[8:12] == each[:4] for each in bars]) > 0.5
