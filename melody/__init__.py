@@ -43,7 +43,10 @@ def train(
     epochs: int | None = None,
     epoch_share: float = 1.0,
     patience: float = 0.2,
-    cell: Literal["lstm", "gru", "rnn", "peephole", "mingru", "minlstm", "slstm"] | None = None,
+    cell: Literal["lstm", "gru", "rnn", "peephole", "mingru", "minlstm", "slstm", "transformer"] | None = None,
+    front: Literal["none", "conv"] = "none",
+    attention: int = 0,
+    features: Literal["all", "none"] = "all",
     hidden_size: int | None = None,
     layers: int | None = None,
     dropout: float | None = None,
@@ -92,7 +95,14 @@ def train(
     patience
         Training stops when so large a share of the epochs brought nothing, 0 to 1.
     cell
-        Kind of the recurrent layers; None is an LSTM, with `from_` that of the model.
+        Kind of the layers that carry the state; None is an LSTM, with `from_` that of the model.
+    front
+        'conv' puts a convolution over the last five events before them.
+    attention
+        Over how many of the last events they have attention; 0 for none, otherwise 2 to 1,024.
+    features
+        'none' leaves the bare network of a textbook: the tokens of the events in, those of the next one out; no look-back,
+        no match, no place in the bar, no outline.
     hidden_size, layers, dropout
         Of the LSTM; None goes by the music.
     learning_rate

@@ -74,6 +74,10 @@ class _Step(Step):
 
     def __call__(self, rows: np.ndarray, state: State) -> tuple[Floats, State]:
         embedded = sums(self._embedding, rows).T
-        past, steps = np.concatenate([state["past"], embedded[None]]), state["steps"] + np.float32(1)
+        output, after = self.of_inputs(embedded, state)
+        return np.concatenate([output, embedded]).T, after
+
+    def of_inputs(self, inputs: Floats, state: State) -> tuple[Floats, State]:
+        past, steps = np.concatenate([state["past"], inputs[None]]), state["steps"] + np.float32(1)
         output = np.tanh(self._weights @ (past.sum(axis=0) / steps) + self._bias)
-        return np.concatenate([output, embedded]).T, State({"past": past, "steps": steps})
+        return output, State({"past": past, "steps": steps})

@@ -22,10 +22,11 @@ from melody.dataset import BatchSettings, with_features
 from melody.errors import ModelFileError
 from melody.modelfile import ModelFile
 from melody.network import AnyEngine, Engine, State
-from melody.network.cells import CELLS, CellName, Sizes, folded, recognised, unrolling
+from melody.network.around import recognised
+from melody.network.cells import CELLS, CellName, Sizes, folded, unrolling
 from melody.network.cells.scan import scan
 from melody.network.network import MelodyNetwork
-from melody.network.settings import Intervals, ModelSettings, weight_shapes
+from melody.network.settings import Intervals, ModelSettings, cell_of, weight_shapes
 from melody.sampling import Model
 from melody.tokens import FIELDS, Vocabulary
 from melody.tokens.inputs.schema import feature_sizes
@@ -35,8 +36,17 @@ from melody.training.settings import TrainingSettings
 Array = np.ndarray
 Arrays = dict[str, Array]
 SMALL = ModelSettings(hidden_size=24, num_layers=2, embedding_size=16, head_size=20, dropout=0.0)
-NAMES = list(CELLS)
-each_cell = pytest.mark.parametrize("name", NAMES)
+each_cell = pytest.mark.parametrize("name", list(CELLS))
+AROUND = ["lstm+conv", "mingru+conv", "lstm+attention", "mingru+attention", "gru+conv+attention", "lstm+plain"]
+each_kind = pytest.mark.parametrize("name", [*CELLS, *AROUND])
+
+
+def _shape(name: str, layers: int = 2) -> ModelSettings:
+    """A small model of that cell, and of what stands around it."""
+    cell, *around = name.split("+")
+    shape = replace(SMALL, cell=cell, num_layers=layers, front="conv" if "conv" in around else "none")
+    shape = replace(shape, attention=4 if "attention" in around else 0)
+    return replace(shape, features="none", intervals="none") if "plain" in around else shape
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +61,7 @@ def _model(vocabulary: Vocabulary, settings: ModelSettings) -> MelodyNetwork:
     model = MelodyNetwork(vocabulary, settings).eval()
     with torch.no_grad():  # as training would: biases are not zero, and differ
         for name, parameter in model.recurrent.named_parameters():
-            if "bias" in name or "peephole" in name:
+            if "bias" in name or "peephole" in name or "position" in name:
                 parameter.add_(torch.randn(parameter.shape), alpha=0.3)
     return model
 
@@ -146,10 +156,10 @@ EQUATIONS: dict[str, Callable[[Arrays, Array, Arrays], Arrays]] = {
 
 def test_every_cell_has_its_row_its_name_and_its_equations() -> None:
     assert tuple(CELLS) == get_args(CellName)
-    assert set(EQUATIONS) == set(CELLS)
+    assert {*EQUATIONS, "transformer"} == set(CELLS)  # that one's are in tests/test_around.py
 
 
-@each_cell
+@pytest.mark.parametrize("name", list(EQUATIONS))
 def test_one_step_is_the_published_equations(vocabulary: Vocabulary, name: CellName) -> None:
     """Written out, from a state that is not zero, so that the recurrent weights and every gate count; output h on top."""
     model = _model(vocabulary, replace(SMALL, cell=name))
@@ -168,16 +178,16 @@ def test_one_step_is_the_published_equations(vocabulary: Vocabulary, name: CellN
     assert np.allclose(seen[0, 0].detach(), np.concatenate([below, embedded]), atol=1e-6)
 
 
-@each_cell
+@each_kind
 @pytest.mark.parametrize(("layers", "intervals"), [(1, "own"), (2, "parts"), (3, "none")])
 def test_a_model_file_knows_the_weights_that_torch_has(
-    vocabulary: Vocabulary, name: CellName, layers: int, intervals: Intervals
+    vocabulary: Vocabulary, name: str, layers: int, intervals: Intervals
 ) -> None:
-    settings = replace(SMALL, cell=name, num_layers=layers, intervals=intervals)
+    settings = replace(_shape(name, layers), intervals=intervals)
     shapes = {key: tuple(value.shape) for key, value in MelodyNetwork(vocabulary, settings).state_dict().items()}
     assert shapes == weight_shapes(vocabulary, settings)
     cell, own = recognised({key: np.zeros(shape, np.float32) for key, shape in shapes.items()})
-    assert type(cell) is CELLS[name] and cell.sizes == Sizes(16, 24, layers)
+    assert type(cell) is type(cell_of(settings)) and cell.sizes == Sizes(16, 24, layers)
     assert {key: array.shape for key, array in own.items()} == cell.shapes()
 
 
@@ -186,7 +196,7 @@ def test_recurrent_weights_begin_orthogonal(vocabulary: Vocabulary, name: CellNa
     hidden = SMALL.hidden_size
     module = MelodyNetwork(vocabulary, replace(SMALL, cell=name)).recurrent
     found = [weights for key, weights in module.named_parameters() if key.startswith("weight_hh")]
-    assert len(found) == (0 if name in ("mingru", "minlstm") else SMALL.num_layers)
+    assert len(found) == (0 if name in ("mingru", "minlstm", "transformer") else SMALL.num_layers)
     for block in (block for weights in found for block in weights.split(hidden)):
         assert torch.allclose(block @ block.T, torch.eye(hidden), atol=1e-5)
 
@@ -268,9 +278,9 @@ def test_a_scan_is_its_steps_one_after_the_other(events: int) -> None:
         assert torch.allclose(one, other)
 
 
-@each_cell
-def test_two_halves_with_the_carried_state_are_the_whole(vocabulary: Vocabulary, name: CellName) -> None:
-    model, events = _model(vocabulary, replace(SMALL, cell=name)), _events(vocabulary, range(3), 21)
+@each_kind
+def test_two_halves_with_the_carried_state_are_the_whole(vocabulary: Vocabulary, name: str) -> None:
+    model, events = _model(vocabulary, _shape(name)), _events(vocabulary, range(3), 21)
     whole, end = model(events)
     first, state = model(events[:, :8])
     second, after = model(events[:, 8:], state)
@@ -278,14 +288,14 @@ def test_two_halves_with_the_carried_state_are_the_whole(vocabulary: Vocabulary,
     assert all(torch.allclose(after[key], end[key], atol=1e-5) for key in end)
 
 
-@each_cell
-def test_the_last_event_teaches_from_the_first(vocabulary: Vocabulary, name: CellName) -> None:
+@each_kind
+def test_the_last_event_teaches_from_the_first(vocabulary: Vocabulary, name: str) -> None:
     """The gradient reaches every weight of the cell, and the embedding of the first of 20 events."""
-    model = MelodyNetwork(vocabulary, replace(SMALL, cell=name))
+    model = MelodyNetwork(vocabulary, _shape(name))
     events = _events(vocabulary, range(1), 20)
     embedded = model.embedding(events[0, :, : len(model.offsets)] + model.offsets)[None].detach().requires_grad_()
     output, _ = model.cell.unroll(model.recurrent, embedded, None, 0.0)
-    output[0, -1].sum().backward()
+    torch.autograd.backward(output[0, -1] @ torch.arange(1.0, 1 + output.shape[2]))
     assert embedded.grad is not None and torch.isfinite(embedded.grad).all() and embedded.grad[0, 0].abs().max() > 1e-9
     for key, weights in model.recurrent.named_parameters():
         assert weights.grad is not None and weights.grad.abs().max() > 1e-9, key
@@ -298,15 +308,15 @@ def _engines(file: ModelFile) -> dict[str, AnyEngine]:
 BOUND = {"numpy": 1e-5, "onnx": 1e-5, "int8": 0.1}  # how far from torch's
 
 
-@each_cell
-@pytest.mark.parametrize(("layers", "streams"), [(1, 2), (1, 13), (2, 1), (2, 5), (3, 1), (3, 13)])
-def test_torch_numpy_and_onnx_take_the_same_steps(vocabulary: Vocabulary, name: CellName, layers: int, streams: int) -> None:
+@each_kind
+@pytest.mark.parametrize(("layers", "streams"), [(1, 2), (1, 13), (2, 1), (3, 5)])
+def test_torch_numpy_and_onnx_take_the_same_steps(vocabulary: Vocabulary, name: str, layers: int, streams: int) -> None:
     """From a state that is not zero; alone, two, a few and many streams, which NumPy computes each in another way."""
-    model = _model(vocabulary, replace(SMALL, cell=name, num_layers=layers))
+    model = _model(vocabulary, _shape(name, layers))
     events, (of_torch, of_engines) = _events(vocabulary, range(streams), 32)[:, 24:], _state(model, streams)
     assert events[..., len(FIELDS) + len(feature_sizes(vocabulary))].any()  # something is repeated there
     hidden, after = model(events[:, :-1], of_torch)
-    expected, width = model.logits(hidden, events[:, 1:]), len(model.offsets)
+    expected, width = model.logits(hidden, events[:, 1:]), len(FIELDS) + len(feature_sizes(vocabulary))
     for kind, engine in _engines(_file(vocabulary, model)).items():
         state = of_engines
         for t, (now, then) in enumerate(pairwise(events.numpy().swapaxes(0, 1))):
@@ -321,7 +331,7 @@ def test_torch_numpy_and_onnx_take_the_same_steps(vocabulary: Vocabulary, name: 
             assert np.abs(found - array.detach().permute(0, 2, 1).numpy()).max() < BOUND[kind]
 
 
-@each_cell
+@pytest.mark.parametrize("name", list(EQUATIONS))
 @pytest.mark.parametrize("streams", [1, 2, 5])
 def test_an_engine_without_its_table_gives_the_same_numbers(
     vocabulary: Vocabulary, name: CellName, streams: int, monkeypatch: pytest.MonkeyPatch
@@ -337,13 +347,13 @@ def test_an_engine_without_its_table_gives_the_same_numbers(
     assert all(np.allclose(after[key], other_after[key], atol=1e-5) for key in after)
 
 
-@each_cell
+@each_kind
 @pytest.mark.parametrize("kind", BOUND)
-def test_other_streams_are_not_affected(vocabulary: Vocabulary, name: CellName, kind: str) -> None:
+def test_other_streams_are_not_affected(vocabulary: Vocabulary, name: str, kind: str) -> None:
     """What a stream's numbers are does not depend on who is beside it; a step changes no state that was given out."""
-    model = _model(vocabulary, replace(SMALL, cell=name))
+    model = _model(vocabulary, _shape(name))
     engine, (_, state) = _engines(_file(vocabulary, model))[kind], _state(model, 14)
-    event = _events(vocabulary, range(14), 2)[:, 1, : len(model.offsets)].numpy()
+    event = _events(vocabulary, range(14), 2)[:, 1, : len(FIELDS) + len(feature_sizes(vocabulary))].numpy()
     kept = state.copy()
     seen, after = engine.step(event, state)
     assert all(np.array_equal(state[key], kept[key]) for key in state)
@@ -369,14 +379,14 @@ def test_a_file_that_names_another_cell_than_it_holds_is_refused(vocabulary: Voc
     replace(file, settings=settings | {"cell": "gru"}).save(tmp_path / "b.safetensors")
     with pytest.raises(ModelFileError, match="its settings and its vocabulary ask for: 'gru"):
         modelfile.load(tmp_path / "b.safetensors")
-    replace(file, settings=settings | {"cell": "transformer"}).save(tmp_path / "c.safetensors")
-    with pytest.raises(ModelFileError, match="cell = 'transformer'; it must be one of lstm, gru, rnn"):
+    replace(file, settings=settings | {"cell": "perceptron"}).save(tmp_path / "c.safetensors")
+    with pytest.raises(ModelFileError, match="cell = 'perceptron'; it must be one of lstm, gru, rnn"):
         modelfile.load(tmp_path / "c.safetensors")
 
 
-@each_cell
-def test_a_few_events_are_learnt_by_heart(vocabulary: Vocabulary, name: CellName) -> None:
-    model, events = MelodyNetwork(vocabulary, replace(SMALL, cell=name)), _events(vocabulary, range(4), 12)
+@each_kind
+def test_a_few_events_are_learnt_by_heart(vocabulary: Vocabulary, name: str) -> None:
+    model, events = MelodyNetwork(vocabulary, _shape(name)), _events(vocabulary, range(4), 12)
     mask, optimizer = torch.ones(4, 11, dtype=torch.bool), torch.optim.Adam(model.parameters(), 2e-2)
     losses = []
     for _ in range(30):
@@ -442,16 +452,18 @@ def test_a_new_cell_is_a_file_and_a_row(vocabulary: Vocabulary, streams: int, mo
 
 
 @pytest.mark.parametrize("kind", ["numpy", "onnx"])
+@pytest.mark.parametrize("name", ["averaging", "transformer", "lstm+attention"])
 def test_streams_of_different_ages_go_on_together(
-    vocabulary: Vocabulary, kind: str, monkeypatch: pytest.MonkeyPatch
+    vocabulary: Vocabulary, name: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that joins later is what it is alone, though its state is padded."""
     new: Any = "averaging"
     monkeypatch.setitem(CELLS, new, Averaging)
-    model = _model(vocabulary, replace(SMALL, cell=new, num_layers=1))
+    model = _model(vocabulary, _shape(name, 1))
     engine, (_, old), young = _engines(_file(vocabulary, model))[kind], _state(model, 2), model.cell.begin(1)
     event = _events(vocabulary, range(3), 2)[:, 1, : len(model.offsets)].numpy()
     together, after = engine.step(event, old.join(young))
     alone, _ = engine.step(event[2:], young)
-    assert after["past"].shape == (4, 16, 3) and np.allclose(together[2:], alone, atol=1e-6)
+    assert name == "lstm+attention" or after["past"].shape[::2] == (4, 3)
+    assert np.allclose(together[2:], alone, atol=1e-6)
     assert np.allclose(together[:2], engine.step(event[:2], old)[0], atol=1e-6)

@@ -19,6 +19,7 @@ from melody.cli.options import Force
 from melody.errors import TrainingError
 from melody.files import FileError
 from melody.network.cells import CELLS, CellName
+from melody.network.settings import MOST_ATTENDED, Features, Front
 from melody.training.paths import Paths, target
 from melody.training.records import REPLANNED, Alarm, Epoch, Plan, Result
 from melody.training.settings import Logger, Precision, TrainingSettings, settings_from
@@ -57,6 +58,11 @@ PlanOnly = Annotated[bool, _option(_TIME, "Show what would be done and how long 
 Resume = Annotated[bool, _option(_TIME, "Go on with a run that was interrupted.", "--resume")]
 From = Annotated[str | None, _option(_MODEL, "Adapt this trained model.", "--from", metavar="MODEL", shown=False)]
 Cell = Annotated[CellName | None, _option(_MODEL, "Kind of the recurrent layers. Default: lstm.", shown=False)]
+WhichFront = Annotated[Front, _option(_MODEL, "conv: a convolution over the last events before the layers.", "--front")]
+Attention = Annotated[int, _option(_MODEL, "Attention to so many of the last events; 0 for none.", min=0, max=MOST_ATTENDED)]
+WhichFeatures = Annotated[
+    Features, _option(_MODEL, "none: the bare network, which reads notes and nothing of their context.", "--features")
+]
 HiddenSize = Annotated[int | None, _option(_MODEL, "Cells a layer. Default: by the music.", min=8, max=4096, shown=False)]
 Layers = Annotated[int | None, _option(_MODEL, "Recurrent layers. Default: by the music.", min=1, max=8, shown=False)]
 Dropout = Annotated[float | None, _option(_MODEL, "Share left out. Default: by the music.", min=0.0, max=0.95, shown=False)]
@@ -93,6 +99,9 @@ def train(
     resume: Resume = False,
     start: From = None,
     cell: Cell = None,
+    front: WhichFront = _DEFAULTS.front,
+    attention: Attention = _DEFAULTS.attention,
+    features: WhichFeatures = _DEFAULTS.features,
     hidden_size: HiddenSize = None,
     layers: Layers = None,
     dropout: Dropout = None,

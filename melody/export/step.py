@@ -12,12 +12,13 @@ import numpy as np
 from melody.errors import ModelFileError
 from melody.modelfile import ModelFile
 from melody.network import Floats, OnnxEngine
-from melody.network.cells import recognised
+from melody.network.around import recognised
 from melody.network.embedding_sums import starts
 from melody.network.graph import Graph, Tensor
 from melody.network.head_arrays import related_of
 from melody.network.relations import Where, code, weighed
-from melody.tokens.inputs.schema import APART, MAX_INTERVAL, Voices, condition_sizes, feature_sizes, head_sizes
+from melody.network.settings import features_of, input_sizes, known_sizes
+from melody.tokens.inputs.schema import APART, MAX_INTERVAL, Voices, condition_sizes, feature_sizes
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, Vocabulary
 
@@ -147,8 +148,9 @@ def _add_step(graph: Graph, file: ModelFile) -> tuple[str, str]:
     embedding, into = file.weights["embedding.weight"], cell.onnx_inputs(weights)
     rows = graph.table(embedding)
     table = graph.joined(graph.add("MatMul", rows, graph.by_columns(into)), rows)
-    offsets = graph.constant(starts(file.vocabulary.sizes + feature_sizes(file.vocabulary)))
-    summed = graph.sums(table, graph.add("Add", "event", offsets))
+    read = input_sizes(file.vocabulary, features_of(file.vocabulary, file.weights))
+    event = graph.columns("event", range(len(read)))
+    summed = graph.sums(table, graph.add("Add", event, graph.constant(starts(read))))
     products, embedded = graph.split(summed, [len(into), embedding.shape[1]])
     return cell.onnx_step(graph, weights, products, {array.name: array.name for array in _state(file)}), embedded
 
@@ -172,12 +174,15 @@ def _add_heads(graph: Graph, file: ModelFile) -> None:
 def _logits(graph: Graph, file: ModelFile, field: int, inner: str) -> str:
     """The logits of one field from its columns of the trunks."""
     head = {name.rpartition("heads." + FIELDS[field] + ".")[2]: array for name, array in file.weights.items()}
-    sizes, size = head_sizes(file.vocabulary, field), head["output"].shape[2]
+    features = features_of(file.vocabulary, file.weights)
+    sizes, size = known_sizes(file.vocabulary, features, field), head["output"].shape[2]
     voices, first = Voices.of(file.vocabulary, field)
     voice = None if voices == 1 else _voice(graph, voices, first)
     if voice:
         inner = graph.one_of(inner, voice, *head["trunk_bias"].shape)
     repeated = _repeated(graph, field)
+    if features == "none":
+        repeated = graph.add("Mul", repeated, graph.constant(np.array(0)))
     place = range(len(FIELDS), len(FIELDS) + len(sizes) - 1 - field)
     known = graph.joined(repeated, graph.columns("chosen", range(field)), graph.columns("conditions", place))
     rows = graph.add("Add", known, graph.constant(starts(sizes)))

@@ -8,11 +8,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.network.cells import recognised
+from melody.network.around import recognised
 from melody.network.embedding_sums import starts
 from melody.network.head_arrays import Heads
+from melody.network.settings import features_of, input_sizes
 from melody.network.state import Floats, State
-from melody.tokens.inputs.schema import feature_sizes
 from melody.tokens.vocabulary import Vocabulary
 
 Ints = NDArray[np.int64]
@@ -60,7 +60,7 @@ class Engine:
     def __init__(self, vocabulary: Vocabulary, weights: Mapping[str, Floats]) -> None:
         self._cell, own = recognised(weights)
         self._step = self._cell.step(weights["embedding.weight"], own, vocabulary.sizes[0])
-        self._input_offsets = starts(vocabulary.sizes + feature_sizes(vocabulary))
+        self._input_offsets = starts(input_sizes(vocabulary, features_of(vocabulary, weights)))
         self._heads = Heads(vocabulary, weights)
         self.predicted = self._heads.predicted
         self.head_layers, self.logits = self._heads.head_layers, self._heads.logits
@@ -71,4 +71,4 @@ class Engine:
 
     def step(self, inputs: Ints, state: State) -> tuple[Floats, State]:
         """Take in one event a stream, see `AnyEngine.step`."""
-        return self._step(inputs + self._input_offsets, state)
+        return self._step(inputs[:, : len(self._input_offsets)] + self._input_offsets, state)

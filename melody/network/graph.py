@@ -105,7 +105,7 @@ class Graph:
             result = self.add("MatMul", rounded, self.constant(weights.T))
         return result if bias is None else self.add("Add", result, self.constant(bias))
 
-    def times(self, name: str, weights: Floats, bias: Floats, is_bounded: bool) -> str:
+    def times(self, name: str, weights: Floats, bias: Floats | None, is_bounded: bool) -> str:
         """Numbers within -1 and 1, or with no bounds, times weights, (outputs, inputs), plus a bias.
 
         Of those with no bounds each stream is divided by its largest before it is rounded.
@@ -115,7 +115,8 @@ class Graph:
         largest = self.add("ReduceMax", self.add("Abs", name), axes=[1], keepdims=1)
         largest = self.add("Max", largest, self.constant(np.float32(1e-30)))
         product = self.product(self.rounded(self.add("Div", name, largest)), weights)
-        return self.add("Add", self.add("Mul", product, largest), self.constant(bias))
+        product = self.add("Mul", product, largest)
+        return product if bias is None else self.add("Add", product, self.constant(bias))
 
     def one_of(self, name: str, number: str, count: int, width: int) -> str:
         """Of `count` blocks of columns the one whose number is given for each stream, (streams, 1)."""

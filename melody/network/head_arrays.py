@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from melody.network.embedding_sums import starts, sums
 from melody.network.relations import Where, weighed
+from melody.network.settings import features_of, known_sizes
 from melody.network.state import Floats
-from melody.tokens.inputs.schema import MAX_INTERVAL, Voices, head_sizes, related
+from melody.tokens.inputs.schema import MAX_INTERVAL, Voices, related
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, VALUE, Vocabulary
 
@@ -103,7 +104,8 @@ class _Head:
         self.voices, self._width, self.size = weights[f"{name}.output"].shape
         self.first_voice = Voices.of(vocabulary, field).first
         self._field, self._first, self.last = field, first, first + self.voices * self._width  # columns of the trunks
-        sizes = head_sizes(vocabulary, field)
+        features = features_of(vocabulary, weights)
+        sizes, self._is_plain = known_sizes(vocabulary, features, field), features == "none"
         self._place = slice(len(FIELDS), len(FIELDS) + len(sizes) - 1 - field)  # of the conditions
         self._ones = np.ones(len(sizes), np.float32)
         self._offsets = [starts(sizes) + voice * sum(sizes) for voice in range(self.voices)]
@@ -136,7 +138,7 @@ class _Head:
         """The same for one stream, (1, field size), from (heads x head size,), (fields,) and (conditions,)."""
         voice = min(max(event[KIND] - FIRST_PART + self.first_voice, 0), self.voices - 1) if self.voices > 1 else 0
         agree = all(conditions[k] == event[k] + 1 for k in range(self._field))
-        repeated = conditions[self._field] if agree else 0
+        repeated = conditions[self._field] if agree and not self._is_plain else 0
         rows = np.array([repeated, *event[: self._field], *conditions[self._place]]) + self._offsets[voice]
         start = self._first + voice * self._width
         inner = self._ones @ self._known.take(rows, axis=0)
@@ -161,7 +163,7 @@ class _Head:
 
     def _repeated(self, event: NDArray[np.int64], conditions: NDArray[np.int64]) -> NDArray[np.int64]:
         """The field's token + 1 in the event that is repeated, as long as the fields before are as they were there; 0."""
-        token: NDArray[np.int64] = conditions[:, self._field]
+        token: NDArray[np.int64] = conditions[:, self._field] * (not self._is_plain)
         if not self._field:
             return token
         repeated: NDArray[np.int64] = token * (conditions[:, : self._field] == event[:, : self._field] + 1).all(axis=1)

@@ -22,8 +22,8 @@ from torch.nn import functional
 
 from melody.network.embedding_sums import starts
 from melody.network.relations import RELATIONS, Where, code, relates, table
-from melody.network.settings import ModelSettings
-from melody.tokens.inputs.schema import APART, MAX_INTERVAL, Voices, feature_sizes, head_sizes, related
+from melody.network.settings import ModelSettings, known_sizes
+from melody.tokens.inputs.schema import APART, MAX_INTERVAL, Voices, feature_sizes, related
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, TIME, VALUE, Vocabulary
 
@@ -77,14 +77,17 @@ class Head(nn.Module):
         super().__init__()
         self.field = field
         self.voices, self.first_voice = Voices.of(vocabulary, field)
-        sizes = head_sizes(vocabulary, field)
+        sizes = known_sizes(vocabulary, settings.features, field)
+        self.is_plain = settings.features == "none"
         seen, width, size = settings.hidden_size + settings.embedding_size, settings.head_size, vocabulary.sizes[field]
         self.first_condition = len(FIELDS) + len(feature_sizes(vocabulary))
         self.num_known = sum(sizes)
         self.register_buffer("offsets", torch.from_numpy(starts(sizes)), persistent=False)
         self.trunk = nn.Parameter(torch.empty(self.voices, seen, width).uniform_(-1, 1) / seen**0.5)
         self.trunk_bias = nn.Parameter(torch.zeros(self.voices, width))
-        always = range(1, len(sizes) if field == TIME else 1 + field + 2)  # the fields before, position and beat
+        always = range(
+            1, len(sizes) if field == TIME else min(1 + field + 2, len(sizes))
+        )  # the fields before, position and beat
         self.known = EmbeddingSum(self.voices * self.num_known, width, settings.feature_dropout, always)
         self.dropout = nn.Dropout(settings.head_dropout)
         self.inner = nn.Linear(width, width)
@@ -171,7 +174,7 @@ class Head(nn.Module):
 
     def _repeated(self, events: Tensor, conditions: Tensor) -> Tensor:
         """The field's token + 1 in the event that is repeated while the fields before are as they were there; (rows, 1)."""
-        match = conditions[:, : len(FIELDS)]
+        match = conditions[:, : len(FIELDS)] * (not self.is_plain)
         agree = (match[:, : self.field] == events[:, : self.field] + 1).all(dim=1, keepdim=True)
         return match[:, self.field : self.field + 1] * agree
 

@@ -15,8 +15,8 @@ from torch.nn import functional
 
 from melody.network.embedding_sums import starts
 from melody.network.heads import EmbeddingSum, Head
-from melody.network.settings import ModelSettings, cell_of
-from melody.tokens.inputs.schema import BEAT, METRE_IN_FORCE, POSITION, feature_sizes
+from melody.network.settings import ModelSettings, cell_of, input_sizes
+from melody.tokens.inputs.schema import BEAT, METRE_IN_FORCE, POSITION
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, VALUE, Vocabulary
 
@@ -36,9 +36,9 @@ class MelodyNetwork(nn.Module):
         self.register_buffer("implied_kinds", torch.from_numpy(vocabulary.implied_kinds), persistent=False)
         self.sizes = vocabulary.sizes
         self.predicted = [k for k, size in enumerate(self.sizes) if size > 1]
-        inputs = vocabulary.sizes + feature_sizes(vocabulary)
+        inputs = input_sizes(vocabulary, settings.features)
         self.register_buffer("offsets", torch.from_numpy(starts(inputs)), persistent=False)
-        place = (len(FIELDS) + POSITION, len(FIELDS) + BEAT, len(FIELDS) + METRE_IN_FORCE)
+        place = [len(FIELDS) + column for column in (POSITION, BEAT, METRE_IN_FORCE) if settings.features == "all"]
         self.embedding = EmbeddingSum(sum(inputs), settings.embedding_size, settings.feature_dropout, place)
         self.cell = cell_of(settings)
         self.add_module(settings.cell, self.cell.module(settings.dropout))

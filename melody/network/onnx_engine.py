@@ -9,7 +9,7 @@ import numpy as np
 
 from melody.errors import ModelFileError
 from melody.extras import need
-from melody.network.cells import recognised
+from melody.network.around import recognised
 from melody.network.engine import Ints
 from melody.network.head_arrays import Heads
 from melody.network.state import Floats, State

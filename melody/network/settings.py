@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from melody.errors import ModelFileError
+from melody.network.around import Attending, Convolving
 from melody.network.cells import CELLS, Cell, CellName, Sizes
 from melody.network.cells.cell import Shapes
 from melody.network.relations import RELATIONS, relates
@@ -14,6 +15,10 @@ from melody.tokens.inputs.schema import MAX_INTERVAL, Voices, feature_sizes, hea
 from melody.tokens.vocabulary import FIELDS, VALUE, Vocabulary
 
 Intervals = Literal["own", "parts", "none"]
+Front = Literal["none", "conv"]
+Features = Literal["all", "none"]
+CONVOLVED = 5  # events that the convolution sees
+MOST_ATTENDED = 1024  # events
 MAX_CELLS, MAX_LAYERS = 8192, 32
 
 
@@ -46,6 +51,12 @@ class ModelSettings:
         of each part; 'none'. What is learnt of an interval holds in all keys; a small corpus is learnt by heart the sooner.
     cell
         What carries the state from event to event, see `melody.network.cells`.
+    front
+        'conv' puts a causal convolution over the last `CONVOLVED` events before it.
+    attention
+        Over how many of its last outputs it has attention; 0 for none, otherwise 2 to `MOST_ATTENDED`.
+    features
+        'all', or 'none': the plain network. It reads the tokens of events alone, its heads the state and the fields before.
     relations
         Whether the head of the value has weights for what a pitch would make with the lines that sound, such as a parallel
         fifth (`melody.network.relations`); of no effect without two lines.
@@ -62,6 +73,9 @@ class ModelSettings:
     intervals: Intervals = "own"
     cell: CellName = "lstm"
     relations: bool = False
+    front: Front = "none"
+    attention: int = 0
+    features: Features = "all"
 
     @property
     def layers(self) -> str:
@@ -70,12 +84,18 @@ class ModelSettings:
         >>> ModelSettings().layers
         'LSTM 2 x 256'
         """
-        return f"{CELLS[self.cell].title} {self.num_layers} x {self.hidden_size}"
+        layers = f"{CELLS[self.cell].title} {self.num_layers} x {self.hidden_size}"
+        front = "convolution + " if self.front == "conv" else ""
+        attention = f" + attention to {self.attention} events" if self.attention else ""
+        return f"{front}{layers}{attention}{', no features' if self.features == 'none' else ''}"
 
 
 def cell_of(settings: ModelSettings) -> Cell:
-    """The cell of a model with these settings."""
-    return CELLS[settings.cell](Sizes(settings.embedding_size, settings.hidden_size, settings.num_layers))
+    """The cell of a model with these settings, and what stands around it."""
+    cell: Cell = CELLS[settings.cell](Sizes(settings.embedding_size, settings.hidden_size, settings.num_layers))
+    if settings.front == "conv":
+        cell = Convolving(cell, CONVOLVED)
+    return Attending(cell, settings.attention) if settings.attention else cell
 
 
 def settings_of(values: Mapping[str, Any]) -> ModelSettings:
@@ -103,20 +123,52 @@ def settings_of(values: Mapping[str, Any]) -> ModelSettings:
 
 def _legal(name: str, value: Any) -> tuple[str, bool]:
     """What a field may be, in words, and whether the value is that."""
-    if name in ("intervals", "cell"):
-        names = tuple(CELLS) if name == "cell" else get_args(Intervals)
+    choices: dict[str, tuple[str, ...]]
+    choices = {
+        "cell": tuple(CELLS),
+        "intervals": get_args(Intervals),
+        "front": get_args(Front),
+        "features": get_args(Features),
+    }
+    if name in choices:
+        names = choices[name]
         return f"one of {', '.join(names)}", isinstance(value, str) and value in names
     if name == "relations":
         return "true or false", isinstance(value, bool)
+    if name == "attention":
+        return f"0, or a whole number from 2 to {MOST_ATTENDED:,}", type(value) is int and is_attention(value)
     if name.endswith("dropout"):
         return "a number from 0 to 1", type(value) in (int, float) and 0 <= value <= 1
     most = MAX_LAYERS if name == "num_layers" else MAX_CELLS
     return f"a whole number from 1 to {most:,}", type(value) is int and 1 <= value <= most
 
 
+def is_attention(events: int) -> bool:
+    """Whether a cell may have attention to so many events."""
+    return events == 0 or 2 <= events <= MOST_ATTENDED
+
+
+def input_sizes(vocabulary: Vocabulary, features: Features) -> tuple[int, ...]:
+    """Number of values of each thing that is read of an event: its fields, then its features."""
+    return vocabulary.sizes + (feature_sizes(vocabulary) if features == "all" else ())
+
+
+def known_sizes(vocabulary: Vocabulary, features: Features, field: int) -> tuple[int, ...]:
+    """Number of values of each thing that the head of a field reads besides the state, see `head_sizes` of the schema.
+
+    Without features these are the fields before it, behind a column that is always 0 in the place of what is repeated.
+    """
+    return head_sizes(vocabulary, field) if features == "all" else (1, *vocabulary.sizes[:field])
+
+
+def features_of(vocabulary: Vocabulary, weights: Mapping[str, Any]) -> Features:
+    """Whether the model of these weights reads features."""
+    return "none" if len(weights["embedding.weight"]) == sum(vocabulary.sizes) else "all"
+
+
 def weight_shapes(vocabulary: Vocabulary, settings: ModelSettings) -> Shapes:
     """Name and shape of every weight of the model with this vocabulary and these settings, as `MelodyNetwork` has them."""
-    inputs = sum(vocabulary.sizes) + sum(feature_sizes(vocabulary))
+    inputs = sum(input_sizes(vocabulary, settings.features))
     shapes: Shapes = {"embedding.weight": (inputs, settings.embedding_size)}
     shapes |= {f"{settings.cell}.{name}": shape for name, shape in cell_of(settings).shapes().items()}
     for field, size in enumerate(vocabulary.sizes):
@@ -131,7 +183,7 @@ def _head_shapes(vocabulary: Vocabulary, settings: ModelSettings, field: int) ->
     shapes: Shapes = {
         "trunk": (voices, settings.hidden_size + settings.embedding_size, width),
         "trunk_bias": (voices, width),
-        "known.weight": (voices * sum(head_sizes(vocabulary, field)), width),
+        "known.weight": (voices * sum(known_sizes(vocabulary, settings.features, field)), width),
         "inner.weight": (width, width),
         "inner.bias": (width,),
         "output": (voices, width, size),

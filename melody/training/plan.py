@@ -81,13 +81,19 @@ def shape_for(settings: TrainingSettings, events: int, start: ModelSettings | No
     """
     shape, reason = (settings.model, "as you wish") if settings.model else model_size(events, settings.max_minutes)
     if start:
-        if settings.cell or settings.hidden_size or settings.num_layers or settings.model:
+        given = (settings.cell, settings.hidden_size, settings.num_layers, settings.model, settings.attention)
+        if any(given) or settings.front != "none" or settings.features != "all":
             raise TrainingError(
-                "a trained model that is adapted keeps its shape; leave out `cell`, `hidden_size` and `layers`"
+                "a trained model that is adapted keeps its shape; leave out `cell`, `front`, `attention`, `features`, "
+                "`hidden_size` and `layers`"
             )
         shape, reason = start, "that of the model it starts from"
     if settings.cell:
         shape = replace(shape, cell=settings.cell)
+    if settings.front != "none" or settings.attention:
+        shape = replace(shape, front=settings.front, attention=settings.attention)
+    if settings.features == "none":
+        shape = replace(shape, features="none", intervals="none")
     if settings.hidden_size:
         size = settings.hidden_size
         shape, reason = replace(shape, hidden_size=size, embedding_size=size, head_size=size), "as you wish"
@@ -129,7 +135,7 @@ def make_plan(
     """
     shape, reason = shape_for(settings, train.num_events, start)
     if not (settings.model or start):
-        shape = replace(shape, relations=relates(vocabulary))
+        shape = replace(shape, relations=relates(vocabulary) and shape.features == "all")
     _check_size(vocabulary, shape)
     model = MelodyNetwork(vocabulary, shape)
     per_event, precision = _fastest(model, train, settings)

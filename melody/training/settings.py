@@ -16,7 +16,7 @@ from melody.arguments import shown
 from melody.dataset import BatchSettings
 from melody.errors import TrainingError
 from melody.network.cells import CellName
-from melody.network.settings import ModelSettings
+from melody.network.settings import MOST_ATTENDED, Features, Front, ModelSettings, is_attention
 
 Logger = Literal["none", "tensorboard"]
 Precision = Literal["auto", "32", "bf16"]
@@ -52,6 +52,8 @@ class TrainingSettings:
     cell, hidden_size, num_layers, dropout
         Change these of that shape; None leaves them. The cell is one of `melody.network.cells.CELLS`. `melody.train`
         and the command line call the number of layers `layers`.
+    front, attention, features
+        What stands around the cell, and what the network reads, as `melody.network.settings.ModelSettings` has it.
     seed
         Of weights, order, transposition and dropout.
     half
@@ -80,6 +82,9 @@ class TrainingSettings:
     hidden_size: int | None = None
     num_layers: int | None = None
     dropout: float | None = None
+    front: Front = "none"
+    attention: int = 0
+    features: Features = "all"
     seed: int = 0
     half: bool = False
     samples: int = 5
@@ -99,6 +104,9 @@ class TrainingSettings:
                 raise TrainingError(f"`{name}` is {shown(getattr(self, name))}; it must be one of {legal_words}")
         if not isinstance(self.strategy, str):
             raise TrainingError(f"`strategy` is {shown(self.strategy)}; it must be a name, such as 'auto' or 'ddp'")
+        if not is_attention(self.attention):
+            legal_words = f"it must be 0, for none, or from 2 to {MOST_ATTENDED:,} events"
+            raise TrainingError(f"`attention` is {self.attention}; {legal_words}")
         _check_batch(self.batch)
 
     def to_dict(self) -> dict[str, Any]:
@@ -192,12 +200,14 @@ _NUMBERS = {
     "patience": _SHARE,
     "dropout": _Range(0, 1, "from 0 to below 1", or_none=True, without_most=True),
 }
-_WHOLE = {"epochs": 1, "hidden_size": 1, "num_layers": 1, "samples": 0, "devices": 1, "seed": 0}
+_WHOLE = {"epochs": 1, "hidden_size": 1, "num_layers": 1, "samples": 0, "devices": 1, "seed": 0, "attention": 0}
 _CHOICES: dict[str, tuple[object, ...]] = {
     "logger": get_args(Logger),
     "precision": get_args(Precision),
     "half": (False, True),
     "cell": (None, *get_args(CellName)),
+    "front": get_args(Front),
+    "features": get_args(Features),
 }
 _MAY_BE_NONE = ("epochs", "hidden_size", "num_layers")
 

@@ -23,7 +23,8 @@ import torch
 from torch import Tensor
 
 from melody.network.network import MelodyNetwork
-from melody.tokens.inputs.meanings import TOKENS, Meaning, part_names
+from melody.network.settings import Features
+from melody.tokens.inputs.meanings import NONE, TOKENS, Meaning, part_names
 from melody.tokens.inputs.schema import (
     CONDITIONS,
     FEATURES,
@@ -48,6 +49,8 @@ class Tables:
     ----------
     vocabulary
         Of the model.
+    features
+        Whether it reads any, see `ModelSettings`.
 
     Attributes
     ----------
@@ -55,16 +58,18 @@ class Tables:
         Tokens by field; the columns of the schema, in their order.
     """
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self._vocabulary = vocabulary
+    def __init__(self, vocabulary: Vocabulary, features: Features = "all") -> None:
+        self._vocabulary, self._is_plain = vocabulary, features == "none"
         self.fields: Table = {(name,): TOKENS[field].meanings(vocabulary) for field, name in enumerate(FIELDS)}
-        self.features = _table(columns(FEATURES, vocabulary), vocabulary)
+        self.features = {} if self._is_plain else _table(columns(FEATURES, vocabulary), vocabulary)
         self.conditions = _table(columns(CONDITIONS, vocabulary), vocabulary)
 
     def head(self, field: int) -> Table:
         """What the head of a field reads, as `melody.tokens.inputs.schema.head_sizes` has it."""
         repeated, *others = (column.name for column in head_columns(self._vocabulary, field))
-        before = {(name,): self.fields[(name,)] for name in FIELDS[:field]}
+        before: Table = {(name,): self.fields[(name,)] for name in FIELDS[:field]}
+        if self._is_plain:
+            return {NONE: [NONE], **before}
         conditions = {("condition", *name): self.conditions[name] for name in others}
         return {repeated: self.conditions[repeated], **before, **conditions}
 
@@ -141,7 +146,7 @@ def carried(old: MelodyNetwork, old_vocabulary: Vocabulary, new: MelodyNetwork, 
     new, vocabulary
         A model with fresh weights and its vocabulary.
     """
-    before, after = Tables(old_vocabulary), Tables(vocabulary)
+    before, after = Tables(old_vocabulary, old.settings.features), Tables(vocabulary, new.settings.features)
     weights = old.state_dict()
     with torch.no_grad():
         for name, fresh in new.state_dict().items():

@@ -8,10 +8,8 @@ command line and the tests.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal
 
-from melody.errors import ModelFileError
 from melody.network.cells.cell import Cell, Sizes, Step, Weights
 from melody.network.cells.gru import GRU
 from melody.network.cells.lstm import LSTM
@@ -20,9 +18,9 @@ from melody.network.cells.minlstm import MinLSTM
 from melody.network.cells.peephole import Peephole
 from melody.network.cells.rnn import RNN
 from melody.network.cells.slstm import SLSTM
-from melody.network.state import Floats
+from melody.network.cells.transformer import Transformer
 
-CellName = Literal["lstm", "gru", "rnn", "peephole", "mingru", "minlstm", "slstm"]
+CellName = Literal["lstm", "gru", "rnn", "peephole", "mingru", "minlstm", "slstm", "transformer"]
 CELLS: dict[CellName, type[Cell]] = {
     "lstm": LSTM,
     "gru": GRU,
@@ -31,27 +29,7 @@ CELLS: dict[CellName, type[Cell]] = {
     "mingru": MinGRU,
     "minlstm": MinLSTM,
     "slstm": SLSTM,
+    "transformer": Transformer,
 }
 
-__all__ = ["CELLS", "Cell", "CellName", "Sizes", "Step", "Weights", "recognised"]
-
-
-def recognised(weights: Mapping[str, Floats]) -> tuple[Cell, Weights]:
-    """The cell of a model, and its weights under their names there.
-
-    Parameters
-    ----------
-    weights
-        All parameters of the model by name.
-
-    Raises
-    ------
-    ModelFileError
-        If none of them is that of a cell.
-    """
-    for name, kind in CELLS.items():
-        prefix = f"{name}."
-        own = {key.removeprefix(prefix): array for key, array in weights.items() if key.startswith(prefix)}
-        if own:
-            return kind(kind.sizes_of(own)), own
-    raise ModelFileError(f"has weights of no cell that is known here ({', '.join(CELLS)}); get it again")
+__all__ = ["CELLS", "Cell", "CellName", "Sizes", "Step", "Weights"]

@@ -69,6 +69,13 @@ class Step(ABC):
             The cell's output and the event's embedding side by side, (streams, hidden + embedding); the new state.
         """
 
+    @abstractmethod
+    def of_inputs(self, inputs: Floats, state: State) -> tuple[Floats, State]:
+        """Take in what something before the cell makes of the events, (inputs, streams).
+
+        Gives the cell's output, (hidden, streams), and the new state; the one that came in stays as it is.
+        """
+
 
 class Cell(ABC):
     """One kind of recurrent layers.

@@ -133,6 +133,10 @@ class FoldedStep(Step):
         output, after = self._through(taken, state)
         return np.concatenate([output, embedded]).T, after
 
+    def of_inputs(self, inputs: Floats, state: State) -> tuple[Floats, State]:
+        """See `Step.of_inputs`."""
+        return self._through(self._taken(0, inputs), state)
+
     def _taken(self, number: int, below: Floats) -> Floats:
         taken = self._into[number].times(below)
         taken += self._bias[number]

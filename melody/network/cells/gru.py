@@ -86,20 +86,30 @@ class _Step(Step):
         self._size = size
 
     def __call__(self, rows: NDArray[np.int64], state: State) -> tuple[Floats, State]:
-        size, h = self._size, state["h"].copy()
         if self._inputs.are_multiplied(len(rows)):
             embedded = self._inputs.embedded(rows)
-            taken = self._into[0].times(embedded)
-            taken += self._bias[0]
+            output, after = self.of_inputs(embedded, state)
         else:
             taken, embedded = self._inputs.products(rows)
+            output, after = self._through(taken, state)
+        return np.concatenate([output, embedded]).T, after
+
+    def of_inputs(self, inputs: Floats, state: State) -> tuple[Floats, State]:
+        """See `Step.of_inputs`."""
+        taken = self._into[0].times(inputs)
+        taken += self._bias[0]
+        return self._through(taken, state)
+
+    def _through(self, taken: Floats, state: State) -> tuple[Floats, State]:
+        """All layers, from the products of the first one's inputs."""
+        size, h = self._size, state["h"].copy()
         for i, (recurrent, bias) in enumerate(zip(self._recurrent, self._own_bias)):
             own = h[i * size : (i + 1) * size]
             if i:
                 taken = self._into[i].times(h[(i - 1) * size : i * size])
                 taken += self._bias[i]
             _advance(taken, recurrent.times(own), bias, own)
-        return np.concatenate([h[-size:], embedded]).T, State({"h": h})
+        return h[-size:], State({"h": h})
 
 
 def _advance(taken: Floats, own: Floats, bias: Floats, h: Floats) -> None:

@@ -105,10 +105,20 @@ class _Step(Step):
     def __call__(self, rows: NDArray[np.int64], state: State) -> tuple[Floats, State]:
         size = self._size
         if self._inputs.are_multiplied(len(rows)):
-            embedded, bias, first = self._inputs.embedded(rows), self._bias[0], self._first_of_many
-            width = len(embedded) + size
+            embedded = self._inputs.embedded(rows)
+            output, after = self.of_inputs(embedded, state)
         else:
-            (bias, embedded), first, width = self._inputs.products(rows), self._layers[0], size
+            bias, embedded = self._inputs.products(rows)
+            output, after = self._through(embedded, bias, self._layers[0], size, state)
+        return np.concatenate([output, embedded]).T, after
+
+    def of_inputs(self, inputs: Floats, state: State) -> tuple[Floats, State]:
+        """See `Step.of_inputs`."""
+        return self._through(inputs, self._bias[0], self._first_of_many, len(inputs) + self._size, state)
+
+    def _through(self, embedded: Floats, bias: Floats, first: Matrix, width: int, state: State) -> tuple[Floats, State]:
+        """All layers; `first` is the first one's weights of so many numbers, the last of which are its own h."""
+        size = self._size
         below, c = np.concatenate([embedded, state["h"]]), state["c"].copy()  # what each layer takes in, its own h behind it
         h, end = below[len(embedded) :], len(embedded) + size
         _advance(first.times(below[end - width : end]), bias, h[:size], c[:size])
@@ -116,7 +126,7 @@ class _Step(Step):
             end += size  # the layer below is new there, this one still old
             gates = self._layers[i].times(below[end - self._widths[i] : end])
             _advance(gates, self._bias[i], h[i * size : (i + 1) * size], c[i * size : (i + 1) * size])
-        return np.concatenate([h[-size:], embedded]).T, State({"h": h, "c": c})
+        return h[-size:], State({"h": h, "c": c})
 
 
 def _advance(gates: Floats, bias: Floats, h: Floats, c: Floats) -> None:
