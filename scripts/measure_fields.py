@@ -42,7 +42,7 @@ def trained(corpus: Corpus, hidden: int, events: int) -> tuple[MelodyNetwork, fl
     while seen < events:
         for inputs, targets, mask, _ in Loader(lambda number=number: batches.epoch(number)):  # type: ignore[misc]
             loss, _ = window_loss(model, inputs, targets, mask, None)
-            (loss / mask.sum()).backward()
+            (loss / mask.sum()).backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad()

@@ -32,7 +32,7 @@ from melody.errors import MelodyError
 from melody.midi.file_events import END, PITCH, START, Source, to_piece
 from melody.piece import TICKS_PER_QUARTER, Piece
 
-FRACTIONS = (7 / 480, 40 / 480, 1 / 8, 1 / 6, 1 / 4, 1 / 3, 3 / 8, 1 / 2, 2 / 3, 3 / 4, 0.9, 1.3, 2.6)
+FRACTIONS = (7 / 480, 40 / 480, 1 / 8, 1 / 6, 1 / 4, 1 / 3, 3 / 8, 1 / 2, 2 / 3, 3 / 4, 0.9, 1.3, 2.6, 3.4, 5.7)
 JITTER = (3, 6, 10, 14, 20)
 
 

@@ -63,7 +63,7 @@ def test_what_raises_no_doubt_stays_as_it_is(seed: int) -> None:
         assert not repairs
 
 
-@pytest.mark.parametrize("ticks", [9, 40, 60, 80, 120, 160, 200, 240, 300, 437, 640])
+@pytest.mark.parametrize("ticks", [9, 40, 60, 80, 120, 160, 200, 240, 300, 437, 640, 1320, 2100, 5000])
 def test_a_constant_offset_is_taken_away_and_told(ticks: int) -> None:
     for seed in range(4):
         piece, repairs = read(spoil.shifted(song(seed), ticks))

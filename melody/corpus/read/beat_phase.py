@@ -28,7 +28,7 @@ from melody.piece import Ints
 from melody.signatures import TICKS_PER_QUARTER
 
 MARGIN = 0.17
-FURTHER = 1.2  # times as strong must bar lines be that need a move by one beat more
+FURTHER = 1.1  # times as strong must bar lines be that need a move by one beat more
 SCATTERED = 0.5  # share of the onsets off the grid of scores, from which on a file is no plain score
 HEAPED, BY_CHANCE = 0.4, 1.5  # share of the onsets near heaps, from which on it is a score with jitter: see `Heaped`
 EXACT = 0.75  # share of those in the midst of a heap, from which on they do not scatter: they stand on a finer grid
@@ -129,7 +129,17 @@ def _offset(source: Source) -> int:
         close &= tooth == 0  # thirds are not always whole ticks
     late_ticks = int(np.rint(np.median(((best + late) * beat / _BINS)[close])))
     by_strength = _Candidates(bar_place, bar, weight, float(beat[0]), int(onset.min()))
-    return by_strength.best(late_ticks)
+    late_ticks = by_strength.best(late_ticks)
+    return late_ticks + (_silent_bars(source, int(onset.min()) - late_ticks, int(bar[0])) if late_ticks > 0 else 0)
+
+
+def _silent_bars(source: Source, first: int, bar: int) -> int:
+    """The ticks of the whole bars before the first note: in a file that is late as a whole they are part of the offset.
+
+    None where anything else than notes would have to move with them.
+    """
+    changes = (*source.time_signatures, *source.tempi, *source.keys)
+    return 0 if any(change[0] > 0 for change in changes) else max(first, 0) // max(bar, 1) * bar
 
 
 class _Candidates(NamedTuple):
