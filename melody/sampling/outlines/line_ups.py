@@ -40,10 +40,11 @@ class LineUps:
         self._pieces: NDArray[np.int64] = known.sum(axis=0)  # in how many each part plays
         self._known = [begun] if begun is not None else [mask for mask in known if self._has_tones(mask)]
         self._known = self._known if outlines else []
+        self._keeps_any = any(not mask.all() for mask in self._known)
 
     def __bool__(self) -> bool:
         """Whether anybody is ever kept from playing."""
-        return any(not mask.all() for mask in self._known)
+        return self._keeps_any
 
     def of(self, parts: Sequence[int], random: np.random.Generator) -> Mask:
         """Who may play in a piece, (parts,).

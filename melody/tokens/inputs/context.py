@@ -33,10 +33,16 @@ class Contexts:
         How many pieces.
     outlines
         The outline of each, None where it has none; None if none has one.
+
+    Attributes
+    ----------
+    num_conditions
+        How many conditions an event has; looked up once and not for each event.
     """
 
     def __init__(self, vocabulary: Vocabulary, streams: int, outlines: Sequence[Outline | None] | None = None) -> None:
         self.vocabulary, self._num_features = vocabulary, len(feature_sizes(vocabulary))
+        self.num_conditions = len(condition_sizes(vocabulary))
         self._pieces: OnePiece | Pieces
         outlines = [None] * streams if outlines is None else outlines
         self._pieces = OnePiece(vocabulary, outlines[0]) if streams == 1 else Pieces(vocabulary, outlines)
@@ -119,7 +125,7 @@ class Conditions:
     def __init__(self, contexts: Contexts) -> None:
         self._vocabulary, self._pieces = contexts.vocabulary, contexts._pieces
         self._of_part = 1 + 2 * parts_described(contexts.vocabulary)
-        self.array = np.zeros((len(contexts), len(condition_sizes(contexts.vocabulary))), np.int64)
+        self.array = np.zeros((len(contexts), contexts.num_conditions), np.int64)
         self.array[:, :FIRST_PLACE] = self._pieces.match
 
     def place(self, events: Rows) -> None:
