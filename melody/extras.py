@@ -11,7 +11,10 @@ from importlib.util import find_spec
 
 from melody.errors import MelodyError, MissingError
 
-_PACKAGES = {"pytorch_lightning": "pytorch-lightning"}  # where a package has another name than its module
+_PACKAGES = {
+    "pytorch_lightning": "pytorch-lightning",
+    "sklearn": "scikit-learn",
+}  # where a package has another name than its module
 
 
 def need(what: str, *modules: str, error: type[MelodyError] = MissingError) -> None:

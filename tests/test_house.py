@@ -42,6 +42,8 @@ HOMES = {
     "starlette": {"studio"},
     "uvicorn": {"studio"},
     "platformdirs": {"studio"},
+    "scipy": {"statistics"},
+    "sklearn": {"statistics"},
     "typer": {"cli"},
     "rich": {"cli"},
     "mcp": {"along"},

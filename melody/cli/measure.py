@@ -1,4 +1,4 @@
-"""`melody evaluate`: how well a model predicts music, beside the trivial models."""
+"""`melody evaluate` and `melody report`: how well a model predicts music, and how like its corpus is what it writes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from melody.text import counted
 
 if TYPE_CHECKING:
     from melody.evaluation.evaluate import Evaluation
+    from melody.evaluation.model_report import ModelReport
+
+_SHOWN = 3  # tunes on the page of a report
 
 
 @app.command()
@@ -92,3 +95,95 @@ def _show(found: Evaluation) -> None:
     answer("right: " + ", ".join(f"{name} {100 * share:.1f} %" for name, share in hits.items()))
     if not found.baselines:
         say("no n-gram beside it: the model's own training pieces are not in this folder")
+
+
+@app.command()
+def report(
+    model: ModelName,
+    corpus: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="The folder that it was trained on, or its store. Not needed for a built-in collection (melody corpus).",
+            show_default=False,
+        ),
+    ] = None,
+    count: Annotated[
+        str, typer.Option(metavar="NUMBER", help="Tunes that it writes; a third of them at each temperature.")
+    ] = "300",
+    temperatures: Annotated[
+        str, typer.Option(metavar="NUMBERS", help="That are tried, as 0.8,1,1.2; none to leave that out.")
+    ] = "0.6,0.8,0.9,1,1.1,1.2",
+    seed: Annotated[str, typer.Option(metavar="NUMBER", help="Random number: the same one finds the same.")] = "0",
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The page. Default: MODEL-report.html in this folder.", show_default=False),
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write all numbers as well.", show_default=False)
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Let a model write hundreds of tunes and hold them against its corpus: is it like it, does it copy, what gives it away.
+
+    Every measure stands beside what two halves of the corpus differ by. One page, with pictures and tunes to listen to.
+
+    Example: **melody report fiddle --json fiddle.json**
+    """
+    from melody import files, models
+    from melody.cli.learn import read_folder
+    from melody.cli.make import find_model
+    from melody.cli.options import whole
+    from melody.cli.screen import Progress, answer, say, show
+    from melody.cli.targets import free, named, short
+    from melody.evaluation.heldout import settings_for
+    from melody.evaluation.model_report import ReportSettings, index_for, model_report
+    from melody.evaluation.own_music import own_music, written_again
+    from melody.extras import need
+
+    need("a report", "scipy", "sklearn", "matplotlib")
+    settings = ReportSettings(whole("count", count) or 0, _numbers("temperatures", temperatures), whole("seed", seed) or 0)
+    file, path = find_model(model).file, models.find(model)
+    page = free(Path(f"{short(file.name)}-report.html"), force) if out is None else named(out, force, suffixes=(".html",))
+    if json_file is not None:
+        named(json_file, force)
+    if corpus is None:
+        say(f"writing {file.manifest.get('folder') or 'its corpus'} again ...")
+        music = own_music(file, written_again(file))
+    else:
+        music = own_music(file, read_folder(corpus, settings_for(file), with_split=False))
+    index, remarks = index_for(file, path, music)
+    for remark in (*music.remarks, *remarks):
+        say(remark)
+    with Progress("writing tunes", "tunes") as update:
+        found = model_report(file, music, index, settings, remarks=remarks, on_progress=lambda _, done, of: update(done, of))
+    for reached, sentence in found.goals:
+        answer(f"{'reached' if reached else 'MISSED '}: {sentence}")
+    if found.by_temperature:
+        answer(f"temperature: {found.on_temperature}")
+    if json_file is not None:
+        files.write_bytes(json_file, json.dumps(found.to_dict(), indent=1, ensure_ascii=False).encode())
+        show(json_file)
+    _write_page(page, found)
+    show(page)
+
+
+def _numbers(name: str, text: str) -> tuple[float, ...]:
+    """Numbers with commas between them; none for 'none'."""
+    from melody.errors import SamplingError
+
+    try:
+        return () if text.strip() == "none" else tuple(float(each) for each in text.split(","))
+    except ValueError:
+        raise SamplingError(
+            f"--{name} is '{text[:40]}'; write numbers with commas between them, as 0.8,1, or none"
+        ) from None
+
+
+def _write_page(path: Path, found: ModelReport) -> None:
+    """The page, with the first tunes to listen to."""
+    from melody.report.model_page import write_model_page
+    from melody.report.page_tune import page_tune
+
+    tunes = [page_tune(f"tune {number}", piece) for number, piece in enumerate(found.own.tunes[:_SHOWN], 1)]
+    write_model_page(path, found, tunes)

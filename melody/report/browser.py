@@ -71,6 +71,13 @@ button { font: inherit; font-size: .9375rem; padding: 5px 14px; border: 1px soli
 details { margin-top: 16px; font-size: .9375rem } summary { cursor: pointer; color: var(--soft); width: fit-content }
 dl { display: grid; grid-template-columns: minmax(7em, max-content) 1fr; gap: 4px 20px; margin: 10px 0 0 }
 dt { color: var(--soft) } dd { margin: 0; font-variant-numeric: tabular-nums }
+.part { margin: 28px 0; padding: clamp(16px, 3vw, 30px); background: var(--card); border: 1px solid var(--rule);
+  border-radius: 14px; overflow-x: auto } .part > p { max-width: 72ch }
+.part img { display: block; max-width: 100%; height: auto; background: #fff; border-radius: 8px; margin: 12px 0 }
+table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; margin: 12px 0 }
+th, td { padding: 4px 12px 4px 0; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap }
+th { font-weight: 600; vertical-align: bottom } th:first-child, td:first-child, td.words { text-align: left }
+p.missed, tr.missed td { color: var(--fresh) }
 footer { padding: 12px 0 44px; color: var(--soft); font-size: .875rem }
 .more ol { columns: 16em; padding-left: 2em } .more { margin: 36px 0 }
 @media print {

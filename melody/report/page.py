@@ -127,6 +127,25 @@ def page(
     if not tunes:
         raise RenderError("there are no tunes; a page shows one or more, so generate some first")
     contents = "".join(f'<li><a href="#tune-{i}">{for_html(t.name)}</a></li>' for i, t in enumerate(tunes, 1))
+    links = f'<nav aria-label="Tunes"><ol>{contents}</ol></nav>' if len(tunes) > 1 else ""
+    return framed(heading, f"{links}\n{_settings('Settings', settings or {})}", f"{articles(tunes)}{_more(more)}")
+
+
+def articles(tunes: Sequence[PageTune]) -> str:
+    """The tunes, one under the other, for `framed`; raises as `page` does."""
+    return "".join(_tune(tune, i) for i, tune in enumerate(tunes, 1))
+
+
+def framed(heading: str, top: str, main: str) -> str:
+    """A page of ours, as HTML.
+
+    Parameters
+    ----------
+    heading
+        What stands at the top, as plain text.
+    top, main
+        HTML to stand below the heading, and below that.
+    """
     policy = (
         "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; media-src data:; "
         f"style-src {_hash(STYLE)}; script-src {_hash(SCRIPT)}"
@@ -145,11 +164,10 @@ def page(
 <body>
 <header class="top">
 <h1>{for_html(heading)}</h1>
-{f'<nav aria-label="Tunes"><ol>{contents}</ol></nav>' if len(tunes) > 1 else ""}
-{_settings("Settings", settings or {})}
+{top}
 </header>
 <main>
-{"".join(_tune(tune, i) for i, tune in enumerate(tunes, 1))}{_more(more)}</main>
+{main}</main>
 <footer>Made with melody. Everything on this page is inside this one file.</footer>
 <script>{SCRIPT}</script>
 </body>

@@ -70,6 +70,29 @@ def is_multiple_of(piece: Piece, bars: int) -> float:
     return float(length % bars == 0) if length else float("nan")
 
 
+def bars_returning(piece: Piece, after: int) -> float:
+    """Share of bars that are the bar `after` bars before again; NaN for no such pair of bars.
+
+    r_k = sum over i of [bar i = bar i - k] / (n - k) with n bars: the diagonal at lag k of the self-similarity matrix of
+    bars (Foote 1999; Wu and Yang 2020 for generated music), with equality for similarity.
+    """
+    bars = bars_of(piece)
+    pairs = list(zip(bars, bars[after:]))
+    return sum(bool(bar) and bar == before for before, bar in pairs) / len(pairs) if pairs else float("nan")
+
+
+def different_rhythms(piece: Piece) -> float:
+    """How many different rhythms (positions of onsets) the bars have, of how many bars; NaN without bars."""
+    rhythms = [tuple(place for place, _ in bar) for bar in bars_of(piece) if bar]
+    return len(set(rhythms)) / len(rhythms) if rhythms else float("nan")
+
+
+def notes_a_bar(piece: Piece) -> float:
+    """Notes that begin in a bar, drums aside, on average; NaN without notes (note count by bar, Yang and Lerch 2020)."""
+    tones = int((~piece.is_drum).sum())
+    return tones / max(length_in_bars(piece), 1) if tones else float("nan")
+
+
 def longest_loop(piece: Piece) -> int:
     """How many bars in a row the same one or two bars fill, at most; 1 if no bar is followed by itself."""
     bars = bars_of(piece)

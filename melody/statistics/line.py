@@ -32,3 +32,9 @@ def notes_outside_the_key(piece: Piece) -> tuple[int, int]:
         for at, pitch in zip(number.tolist(), melody.pitch.tolist())
     ]
     return sum(outside), len(outside)
+
+
+def pitch_range(piece: Piece) -> float:
+    """Semitones from the lowest to the highest note of the melody; NaN without notes (pitch range, Yang and Lerch 2020)."""
+    pitch = melody_of(piece).pitch
+    return float(pitch.max() - pitch.min()) if len(pitch) else float("nan")

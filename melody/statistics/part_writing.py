@@ -17,6 +17,8 @@ from melody.signatures import Key
 FIFTH, OCTAVE = 7, 0
 SILENT = -1
 LEADING = 11  # semitones above the tonic
+STEP = 2  # semitones, at most
+_DISSONANT = (1, 2, 5, 6, 10, 11)  # semitones above the bass
 _TRIADS = [(0, 4, 7), (0, 3, 7), (0, 3, 6), (0, 4, 8)]
 _SEVENTHS = [(0, 4, 7, 10), (0, 4, 7, 11), (0, 3, 7, 10), (0, 3, 6, 10), (0, 3, 6, 9)]
 _TRIAD_TONES = [frozenset((root + tone) % 12 for tone in chord) for chord in _TRIADS for root in range(12)]
@@ -108,6 +110,53 @@ def doubled_leading_notes(piece: Piece) -> tuple[int, int]:
 
 def _is_dominant(degrees: set[int]) -> bool:
     return LEADING in degrees and bool({2, 7} & degrees) and degrees <= {7, LEADING, 2, 5} and len(degrees) > 2
+
+
+def gaps_over_an_octave(piece: Piece) -> tuple[int, int]:
+    """At how many beats two neighbouring voices above the bass are over an octave apart, of how many where all sound.
+
+    In four-part writing soprano and alto, alto and tenor keep within an octave (Aldwell and Schachter, Harmony and Voice
+    Leading, on the spacing of chords).
+    """
+    full = _full_beats(piece)
+    return int((np.abs(np.diff(full[:, :-1], axis=1)) > 12).any(axis=1).sum()), len(full) if full.shape[1] > 2 else 0
+
+
+def crossings(piece: Piece) -> tuple[int, int]:
+    """At how many beats a voice sounds above one that stands higher in the score, of how many where all sound.
+
+    Rules of part-writing avoid it (Aldwell and Schachter, Harmony and Voice Leading, on voice crossing).
+    """
+    full = _full_beats(piece)
+    return int((np.diff(full, axis=1) > 0).any(axis=1).sum()), len(full)
+
+
+def dissonances_left_by_step(piece: Piece) -> tuple[int, int]:
+    """How many dissonant notes go on by a step, of how many that go on.
+
+    A note is dissonant if, where it begins, it makes a second, fourth, tritone or seventh with the lowest voice that sounds;
+    it goes on with the next pitch of its voice, if that is another. Strict counterpoint resolves dissonances by a step of
+    one or two semitones (Fux 1725; Aldwell and Schachter, on figuration).
+    """
+    _, pitches = sonorities(piece)
+    by_step = found = 0
+    for voice in range(pitches.shape[1] - 1):
+        own = pitches[:, voice]
+        begins = np.flatnonzero(np.append(True, np.diff(own) != 0) & (own != SILENT))
+        bass = np.where(pitches[begins] == SILENT, 128, pitches[begins]).min(axis=1)
+        dissonant = np.isin((own[begins] - bass) % 12, _DISSONANT)
+        following = np.append(begins[1:], -1)
+        goes_on = dissonant[:-1] & (own[begins[:-1]] != own[following[:-1]])
+        steps = np.abs(np.diff(own[begins]))[goes_on]
+        found += len(steps)
+        by_step += int((steps <= STEP).sum())
+    return by_step, found
+
+
+def _full_beats(piece: Piece) -> Ints:
+    """What sounds at the beats at which all voices do, (beats, voices); none with fewer than two voices."""
+    _, pitches = sonorities(piece, _beats(piece))
+    return pitches[(pitches != SILENT).all(axis=1)] if pitches.shape[1] > 1 else np.zeros((0, 2), np.int64)
 
 
 def closes_on_the_tonic(piece: Piece) -> float:

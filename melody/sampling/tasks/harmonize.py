@@ -33,9 +33,9 @@ from melody.sampling.settings import VOICES_TEMPERATURE, SamplingSettings
 from melody.sampling.tasks.generate import new_tunes
 from melody.sampling.tasks.limited import Reading, pitches_within, refuse
 from melody.sampling.tasks.observing import filling
-from melody.score.keys import likeliest_keys
 from melody.score.names import pitch_name
 from melody.signatures import Key
+from melody.statistics.keys import likeliest_keys
 from melody.tokens.vocabulary import Rows, Vocabulary
 
 MAX_NOTES, MAX_QUARTERS = 2_000, 2_000
