@@ -34,13 +34,14 @@ def need(what: str, *modules: str, error: type[MelodyError] = MissingError) -> N
     MissingError
         Or `error`, if one is not installed; the message names all that are missing, and how to get them.
     """
-    missing = [_PACKAGES.get(name, name) for name in modules if not _is_there(name)]
+    missing = [_PACKAGES.get(name, name) for name in modules if not is_there(name)]
     if missing:
         command = " ".join(_quoted(_wanted().get(package, package)) for package in missing)
         raise error(f"{what} needs {' and '.join(missing)}; install with: pip install {command}")
 
 
-def _is_there(module: str) -> bool:
+def is_there(module: str) -> bool:
+    """Whether a module is installed; it is not loaded."""
     try:
         return find_spec(module) is not None
     except (ImportError, ValueError):  # hidden from us, or half loaded

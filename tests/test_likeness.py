@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import small_corpus
-from tunes import tune
+from music import folk_tune
 
 from melody import midi, modelfile
 from melody.cli import main
@@ -247,7 +247,7 @@ def test_the_page_is_one_file_that_shows_all_of_it(report: ModelReport, tmp_path
     write_model_page(tmp_path / "report.html", report, [PageTune("tune 1", report.own.tunes[0], b"")])
     html = (tmp_path / "report.html").read_text("utf-8")
     assert all(f"<td>{each.name.replace(chr(39), '&#x27;')}</td>" in html for each in report.own.to_heldout)
-    assert html.count("data:image/svg+xml") == 4 and 'id="tune-1"' in html and 'src="http' not in html
+    assert html.count("data:image/svg+xml") == 5 and 'id="tune-1"' in html and 'src="http' not in html
     with pytest.raises(RenderError, match=r"name it \.html"):
         write_model_page(tmp_path / "report.txt", report, [])
 
@@ -262,7 +262,7 @@ def test_a_model_without_index_gets_one_for_the_occasion(trained: Path, tmp_path
 
 def test_what_cannot_be_reported_is_one_line(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     for seed in range(5):
-        midi.write(tune(seed), tmp_path / f"{seed}.mid")
+        midi.write(folk_tune(seed), tmp_path / f"{seed}.mid")
     cases = [
         (["--corpus", str(tmp_path)], "20 of each are needed to compare anything with"),
         (["--corpus", str(tmp_path / "nowhere")], "nowhere"),

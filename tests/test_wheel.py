@@ -32,7 +32,7 @@ EXTRAS = {
     "soundfile",
     "distributed",
 }
-EXTRAS |= {"tensorboard", "onnx", "onnxruntime", "starlette", "uvicorn", "platformdirs", "mcp"}
+EXTRAS |= {"scipy", "scikit_learn", "tensorboard", "onnx", "onnxruntime", "starlette", "uvicorn", "platformdirs", "mcp"}
 BROUGHT = {"platformdirs"}  # by symusic, which needs it too
 linked = pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
 
@@ -201,6 +201,7 @@ def test_each_module_that_loads_such_a_library_asks_whether_it_is_there() -> Non
         "network/heads.py",
         "network/cells/",
         "evaluation/evaluate.py",
+        "evaluation/extraction.py",
         "evaluation/occasions.py",
         "training/",
     )

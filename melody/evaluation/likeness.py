@@ -122,10 +122,10 @@ class Reference:
     def of(cls, music: OwnMusic, index: Index, most: int, seed: int = 0) -> Reference:
         """Of so many pieces of each kind, at most."""
         train, heldout = music.train.some(most, seed), music.heldout.some(most, seed)
-        tables = [table_of(each.pieces) for each in (train, heldout)]
-        both = {each.name: np.concatenate([table[each.name] for table in tables]) for each in MEASURES}
+        own, others = table_of(train.pieces), table_of(heldout.pieces)
+        both = {each.name: np.concatenate([own[each.name], others[each.name]]) for each in MEASURES}
         measures = tuple(telling(both))
-        return cls(measures, train, heldout, *tables, both, index, copying(index, heldout.pieces), seed)
+        return cls(measures, train, heldout, own, others, both, index, copying(index, heldout.pieces), seed)
 
     def divisions(self, first: int, second: int) -> Divisions:
         """Of the corpus, in parts of such sizes as far as it goes."""
@@ -137,10 +137,11 @@ class Reference:
         """Both tests on two halves of the corpus, for so many tunes."""
         a, b = next(self.divisions(tunes, len(self.heldout.pieces)).each(1))
         groups = np.array([*self.train.groups, *self.heldout.groups])
-        tables = [{name: column[part] for name, column in self.corpus_table.items()} for part in (a, b)]
+        one, other = ({name: column[part] for name, column in self.corpus_table.items()} for part in (a, b))
         named = (groups[a].tolist(), groups[b].tolist())
-        return discrepancy(self.measures, *tables, self.seed), classify(
-            self.measures, *tables, named, self.seed, importance=False
+        return (
+            discrepancy(self.measures, one, other, self.seed),
+            classify(self.measures, one, other, named, self.seed, importance=False),
         )
 
 

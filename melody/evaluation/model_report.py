@@ -14,20 +14,25 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from melody.errors import SamplingError
 from melody.evaluation.likeness import WITHIN, Copying, Likeness, Reference, likeness_of
 from melody.evaluation.own_music import OwnMusic
+from melody.extras import is_there
 from melody.modelfile import ModelFile
 from melody.originality.building import build
 from melody.originality.index import Index, beside, index_of
+from melody.originality.runs import CONTINUED
 from melody.piece import Piece
 from melody.sampling import Model, SamplingSettings
 from melody.sampling.settings import TEMPERATURES
 from melody.statistics.distances import Comparison
 from melody.statistics.two_samples import LEAST, Classified, Discrepancy
 from melody.text import counted
+
+if TYPE_CHECKING:
+    from melody.evaluation.extraction import Curve
 
 TUNES, TRIED = 300, (0.6, 0.8, 0.9, 1.0, 1.1, 1.2)
 MOST_TUNES = 5_000
@@ -89,6 +94,10 @@ class ModelReport:
         Both tests on two halves of the corpus.
     heldout
         What the held-out pieces share with training pieces.
+    curves
+        The extraction curves (`melody.evaluation.extraction`); none without torch.
+    parameters
+        Of the model, how many.
     remarks
         Plain sentences.
     """
@@ -105,6 +114,8 @@ class ModelReport:
     floor_discrepancy: Discrepancy
     floor_classified: Classified
     heldout: Copying
+    curves: tuple[Curve, ...]
+    parameters: int
     remarks: tuple[str, ...]
 
     @property
@@ -133,18 +144,18 @@ class ModelReport:
     @property
     def goals(self) -> list[tuple[bool, str]]:
         """What is aimed at, and whether it is reached."""
-        measures, copying, told = self.own.to_heldout, self.own.copying, self.own.classified
-        assert told is not None
+        measures, copying, apart = self.own.to_heldout, self.own.copying, self.own.classified
+        assert apart is not None
         far = self.own.far
         named = "; beyond: " + ", ".join(f"{each.name} ({each.times_floor:.1f})" for each in far) if far else ""
         within = len(measures) - len(far)
         goals = [(not far, f"{within} of {counted(len(measures), 'measure')} within {WITHIN:g} floors{named}")]
-        telling = ", ".join(name for name, lost in told.features[:5] if lost > 0)
+        telling = ", ".join(name for name, lost in apart.features[:5] if lost > 0)
         goals.append(
             (
-                told.accuracy <= MOST_RIGHT,
-                f"a classifier tells {told.accuracy:.0%} of pieces apart ({told.low:.0%} to {told.high:.0%}; two halves of "
-                f"the corpus {self.floor_classified.accuracy:.0%}; at most {MOST_RIGHT:.0%} is aimed at)"
+                apart.accuracy <= MOST_RIGHT,
+                f"a classifier tells {apart.accuracy:.0%} of pieces apart ({apart.low:.0%} to {apart.high:.0%}; two halves "
+                f"of the corpus {self.floor_classified.accuracy:.0%}; at most {MOST_RIGHT:.0%} is aimed at)"
                 + (f", most of all by {telling}" if telling else ""),
             )
         )
@@ -178,6 +189,8 @@ class ModelReport:
             "classifier": _classifier(self.own.classified)
             | {"two_halves_of_the_corpus": _classifier(self.floor_classified)},
             "originality": {"tunes": self.own.copying.to_dict(), "heldout": self.heldout.to_dict()},
+            "extraction": {"parameters": self.parameters, "continued_notes": CONTINUED}
+            | {"curves": [each.to_dict() for each in self.curves]},
             "by_temperature": [
                 {"temperature": degree, "tunes": len(found.tunes), "mean_floors": found.mean_floors}
                 | {"copies_more_than_heldout": self.copies_more(found), "originality": found.copying.to_dict()}
@@ -224,6 +237,17 @@ def index_for(file: ModelFile, path: Path, music: OwnMusic) -> tuple[Index, tupl
     return made, ("the model has no index of its training pieces beside it: one was made of this corpus",)
 
 
+def _curves(file: ModelFile, music: OwnMusic, reference: Reference) -> tuple[Curve, ...]:
+    """Of the pieces that tunes are compared with."""
+    from melody.evaluation.evaluate import restored
+    from melody.evaluation.extraction import extraction
+
+    train = reference.train
+    return tuple(
+        extraction(restored(file), file.vocabulary, train.rows, train.groups, music.train.groups, reference.heldout.rows)
+    )
+
+
 def model_report(
     file: ModelFile,
     music: OwnMusic,
@@ -265,6 +289,8 @@ def model_report(
         tunes = written(settings.tunes // PART, f"writing at {degree:g}", degree)
         by_temperature.append((degree, likeness_of(reference, f"at {degree:g}", tunes, in_full=False)))
     floors = reference.floors(settings.tunes)
+    curves = _curves(file, music, reference) if is_there("torch") else ()
+    remarks = remarks if curves else (*remarks, "no extraction curve: it needs torch (the extra train)")
     settled = SamplingSettings().settled(file.training)
     degrees = {name: getattr(settled, name) for name in TEMPERATURES if getattr(settled, name) is not None}
     return ModelReport(
@@ -279,5 +305,7 @@ def model_report(
         tuple(by_temperature),
         *floors,
         reference.copying,
+        curves,
+        sum(array.size for array in file.weights.values()),
         (*music.remarks, *remarks),
     )

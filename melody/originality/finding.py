@@ -119,6 +119,11 @@ def shared(index: Index, corpus: Sorted, lines: Sequence[Symbols]) -> Shared:
     return Shared(line, start, at, length + 1, index.piece_at(at))
 
 
+def longest_shared(index: Index, piece: Piece) -> int:
+    """Notes of the longest run that a piece shares with the corpus; 0 if none has `SHORTEST`."""
+    return int(shared(index, index.rhythmic, Lines.of(piece).symbols).notes.max(initial=0))
+
+
 def covered_notes(runs: Shared, chosen: NDArray[np.bool_] | Ints, sizes: Sequence[int]) -> int:
     """How many notes of lines of these sizes stand in the chosen runs."""
     offset = np.cumsum([0, *sizes])

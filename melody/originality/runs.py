@@ -20,6 +20,7 @@ from melody.piece import Ints
 SEED = 8  # symbols of a window: the shortest run that is found has nine notes
 SHORTEST = SEED + 1  # notes
 FREQUENT = 64
+CONTINUED = 16  # notes in a row with which a model goes on as a piece does, to be called recited
 _BITS = 64 // SEED  # of a symbol in a window
 _RARE = 2**_BITS - 1  # stands for all symbols that are not among the most frequent
 _PAD = 16  # symbols that are compared at once when a run is extended

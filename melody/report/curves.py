@@ -67,15 +67,20 @@ def plot_curves(table: str | os.PathLike[str], *, baselines: Mapping[str, float]
     lines = {"unigram": columns["unigram"][-1], **(baselines or {})}
     far = {name: value for name, value in lines.items() if value > high + 0.6 * (high - low)}
     figure = Figure(figsize=(8, 4.8 + 0.22 * len(far)), dpi=110, facecolor="white", layout="constrained")
-    ratios = (0.28 * len(far) + 0.1, 5, 1) if far else (5, 1)
-    *above, losses, rates = figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios)
+    has_recital = "recited" in columns
+    ratios = (*([0.28 * len(far) + 0.1] if far else []), 5, *([1] * has_recital), 1)
+    *above, rates = figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios)
+    recital = above.pop() if has_recital else None
+    losses = above.pop()
     _draw_losses(losses, columns, {name: value for name, value in lines.items() if name not in far})
     near, spare = [value for name, value in lines.items() if name not in far], 0.05 * (high - low)
     losses.set_ylim(min([low, *(v - spare for v in near)]), max([high, *(v + spare for v in near)]))
+    if recital is not None:
+        _draw_recital(recital, columns)
     rates.plot(columns["epoch"], columns["learning_rate"], color=_GREY)
     rates.set(xlabel="epoch", ylabel="learning rate", ylim=(0, None))
     rates.xaxis.get_major_locator().set_params(integer=True)
-    for axes in (losses, rates):
+    for axes in (losses, rates, *([recital] if recital else [])):
         axes.grid(color=_RULE, linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
     if above:
@@ -95,12 +100,21 @@ def _draw_losses(axes: Axes, columns: Mapping[str, list[float]], lines: Mapping[
     epoch, valid = columns["epoch"], columns["valid"]
     best = valid.index(min(valid))
     axes.plot(epoch, columns["train"], color=_TRAIN, label="train (with dropout)", marker=".")
+    if "train_read" in columns:
+        axes.plot(epoch, columns["train_read"], color=_TRAIN, linestyle=":", label="train, without dropout")
     axes.plot(epoch, valid, color=_VALID, label=f"valid, best {valid[best]:.3f} after epoch {epoch[best]:.0f}", marker=".")
     axes.plot(epoch[best], valid[best], "o", color=_VALID, markersize=9, fillstyle="none")
     for style, (name, value) in zip((":", "--", "-."), lines.items()):
         axes.axhline(value, color=_GREY, linestyle=style, label=f"{name} {value:.3f}")
     axes.set_ylabel("nats per note", color=_INK)
     axes.legend(frameon=False)
+
+
+def _draw_recital(axes: Axes, columns: Mapping[str, list[float]]) -> None:
+    """At which share of the places the model goes on as the piece does, note for note."""
+    for name, colour, label in (("recited", _TRAIN, "train"), ("recited_valid", _VALID, "valid")):
+        axes.plot(columns["epoch"], [100 * share for share in columns[name]], color=colour, label=label)
+    axes.set(ylabel="recited, %", ylim=(0, None))
 
 
 def _draw_far(axes: Axes, far: Mapping[str, float]) -> None:
@@ -123,6 +137,8 @@ def _columns(table: Path) -> dict[str, list[float]]:
         rows = list(csv.DictReader(table.read_text("utf-8").splitlines()))
         names = ("epoch", "train", "valid", "unigram", "learning_rate")
         columns = {name: [float(row[name]) for row in rows] for name in names}
+        later = [name for name in ("train_read", "recited", "recited_valid") if all(row.get(name) for row in rows)]
+        columns |= {name: [float(row[name]) for row in rows] for name in later}  # tables of before have none
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RenderError(f"{table}: is no table of losses ({error}); name the CSV that melody train wrote") from error
     if not rows:

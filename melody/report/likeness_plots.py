@@ -107,6 +107,21 @@ def runs(tunes: Copying, heldout: Copying) -> Figure:
     return figure
 
 
+def extraction(report: ModelReport) -> Figure:
+    """The share of pieces that come out note for note, by the notes of the prompt."""
+    figure, axes = _figure(9, 2.6)
+    colours = {"training": _TUNES, "held-out": _CORPUS}
+    for curve in (each for each in report.curves if each.name in colours):
+        known = [(prompt, 100 * share) for prompt, share, pieces in curve.points if pieces]
+        style = "o-" if curve.decoding == "greedy" else "o:"
+        axes.plot(*zip(*known), style, color=colours[curve.name], markersize=4, label=f"{curve.name}, {curve.decoding}")
+    axes.set_xlabel("notes of the prompt", fontsize=8)
+    axes.set_ylabel("% extracted", fontsize=8)
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
 def temperatures(report: ModelReport) -> Figure:
     """How far the tunes are by temperature, and how long their runs from training pieces."""
     figure, (far, copied) = _figure(9, 2.6, ncols=2)

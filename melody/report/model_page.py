@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from melody.errors import RenderError
 from melody.files import write_bytes
+from melody.originality.runs import CONTINUED
 from melody.report import likeness_plots
 from melody.report.browser import data_address
 from melody.report.page import PageTune, articles, framed
@@ -63,6 +64,8 @@ def model_page(report: ModelReport, tunes: Sequence[PageTune]) -> str:
     if shown is not None:
         parts.append(_part("Notes", _picture(shown, "Shares of classes, tunes beside held-out pieces")))
     parts += [_tests(report), _originality(report)]
+    if report.curves:
+        parts.append(_extraction(report))
     if report.by_temperature:
         parts.append(_temperatures(report))
     heading = f"What {report.model} writes, beside its corpus"
@@ -120,17 +123,17 @@ def _row(each: Comparison, training: Comparison | None) -> tuple[str, ...]:
 
 
 def _tests(report: ModelReport) -> str:
-    told, mmd, floors = report.own.classified, report.own.discrepancy, report.floor_discrepancy
-    if told is None or mmd is None:
+    apart, mmd, floors = report.own.classified, report.own.discrepancy, report.floor_discrepancy
+    if apart is None or mmd is None:
         return ""
     sentences = (
-        f"Boosted trees tell a tune from a held-out piece in {told.accuracy:.1%} of {told.pieces:,} cases "
-        f"({told.low:.1%} to {told.high:.1%}), two halves of the corpus in "
+        f"Boosted trees tell a tune from a held-out piece in {apart.accuracy:.1%} of {apart.pieces:,} cases "
+        f"({apart.low:.1%} to {apart.high:.1%}), two halves of the corpus in "
         f"{report.floor_classified.accuracy:.1%}; 50 % is chance.",
         f"MMD² is {mmd.mmd:.4f} (permutation test: p = {mmd.p:.3f}), of two halves of the corpus {floors.mmd:.4f} "
         f"(p = {floors.p:.3f}).",
     )
-    rows = [(name, f"{100 * lost:.1f}") for name, lost in told.features[:10] if lost > 0]
+    rows = [(name, f"{100 * lost:.1f}") for name, lost in apart.features[:10] if lost > 0]
     table = _table(("what gives the tunes away", "% right that are lost without it"), rows) if rows else ""
     return _part("All measures together", "".join(f"<p>{for_html(each)}</p>\n" for each in sentences) + table)
 
@@ -145,6 +148,22 @@ def _originality(report: ModelReport) -> str:
         rows.append((name, f"{run['median']:.0f}", f"{run['99 %']:.0f}", f"{run['most']:.0f}", copies))
     table = _table(("", "longest run: median", "99 %", "most", "copies"), rows)
     return _part("Originality", _picture(likeness_plots.runs(tunes, heldout), "Longest shared runs") + table)
+
+
+def _extraction(report: ModelReport) -> str:
+    text = (
+        f"Which share of pieces the model goes on with for the next {CONTINUED} notes as they are, note for note, when it "
+        "has their first notes as a prompt; each the likeliest (greedy), or by chance at a temperature. What held-out "
+        f"pieces have as well is repetition and style; what training pieces have more is recited. {report.parameters:,} parameters."
+    )
+    prompts = [str(prompt) for prompt, _, _ in report.curves[0].points]
+    rows = [
+        (curve.name, curve.decoding, *(f"{share:.1%} of {pieces:,}" if pieces else "-" for _, share, pieces in curve.points))
+        for curve in report.curves
+    ]
+    table = _table((" pieces", "", *(f"{prompt} notes" for prompt in prompts)), rows)
+    picture = _picture(likeness_plots.extraction(report), "Extraction curves")
+    return _part("Extraction", f"<p>{for_html(text)}</p>\n{picture}{table}")
 
 
 def _temperatures(report: ModelReport) -> str:

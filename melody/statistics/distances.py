@@ -25,6 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from melody.extras import need
 from melody.statistics.measures import Floats, Measure, Table
 
 RESAMPLES, DIVISIONS = 300, 100
@@ -144,9 +145,7 @@ def compared(
     """
     halves = list(divisions.each(DIVISIONS))
     return [
-        _compared(
-            each, *(_known(table[each.name]) for table in (tunes, reference)), corpus[each.name], halves, seed, resamples
-        )
+        _compared(each, _known(tunes[each.name]), _known(reference[each.name]), corpus[each.name], halves, seed, resamples)
         for each in measures
     ]
 
@@ -163,8 +162,8 @@ def _compared(
     rng = np.random.default_rng(seed)
     between = _distance_of(measure, _known(corpus))
     found = between(tunes, reference, None, None)
-    weights = [rng.multinomial(len(x), np.full(len(x), 1 / len(x)), resamples) if len(x) else [] for x in (tunes, reference)]
-    resampled = [between(tunes, reference, a, b) for a, b in zip(*weights)]
+    drawn = [_resampled(x, resamples, rng) for x in (tunes, reference)]
+    resampled = [between(tunes, reference, a, b) for a, b in zip(*drawn)]
     low, high = np.percentile(resampled, [2.5, 97.5]) if resampled else (math.nan, math.nan)
     parts = [(_known(corpus[a]), _known(corpus[b])) for a, b in halves]
     floors = np.array([between(a, b, None, None) for a, b in parts])
@@ -174,7 +173,8 @@ def _compared(
         measure.name,
         measure.unit,
         measure.classes,
-        *(x.mean(axis=0) if len(x) else np.full(x.shape[1], np.nan) for x in (tunes, reference)),
+        _mean(tunes, None),
+        _mean(reference, None),
         len(tunes),
         len(reference),
         found,
@@ -184,8 +184,16 @@ def _compared(
         float(np.quantile(floors, 0.95)) if len(floors) else math.nan,
         overlap,
         kl,
-        *floor_overlaps.mean(axis=0).tolist(),
+        float(floor_overlaps[:, 0].mean()),
+        float(floor_overlaps[:, 1].mean()),
     )
+
+
+def _resampled(pieces: Floats, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """How often each piece is drawn, (resamples, pieces); no resamples of no pieces."""
+    if not len(pieces):
+        return np.zeros((0, 0), np.int64)
+    return rng.multinomial(len(pieces), np.full(len(pieces), 1 / len(pieces)), count)
 
 
 def _known(column: Floats) -> Floats:
@@ -193,7 +201,8 @@ def _known(column: Floats) -> Floats:
     return column[~np.isnan(column).any(axis=1)]
 
 
-Distance = Callable[[Floats, Floats, "Floats | None", "Floats | None"], float]
+Weights = NDArray[np.int64] | None
+Distance = Callable[[Floats, Floats, Weights, Weights], float]
 
 
 def _distance_of(measure: Measure, corpus: Floats) -> Distance:
@@ -201,6 +210,7 @@ def _distance_of(measure: Measure, corpus: Floats) -> Distance:
     if measure.classes or (measure.unit == "share" and np.isin(corpus, (0, 1)).all()):
         scale = 0.5 if measure.classes else 1.0
         return lambda a, b, u, v: scale * float(np.abs(_mean(a, u) - _mean(b, v)).sum())
+    need("a report", "scipy")
     from scipy.stats import wasserstein_distance
 
     deviation = float(corpus.std()) or 1.0
@@ -209,7 +219,7 @@ def _distance_of(measure: Measure, corpus: Floats) -> Distance:
     )
 
 
-def _mean(pieces: Floats, weights: Floats | None) -> Floats:
+def _mean(pieces: Floats, weights: Weights) -> Floats:
     if not len(pieces):
         return np.full(pieces.shape[1], np.nan)
     mean: Floats = pieces.mean(axis=0) if weights is None else weights @ pieces / weights.sum()

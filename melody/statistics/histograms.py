@@ -43,7 +43,8 @@ def _degrees(piece: Piece, melody: Piece) -> Ints:
     if not piece.keys:
         return np.zeros(0, np.int64)
     number = np.searchsorted([key.onset for key in piece.keys], melody.onset, side="right") - 1
-    return (melody.pitch - np.array([key.tonic for key in piece.keys])[np.maximum(number, 0)]) % OCTAVE
+    found: Ints = (melody.pitch - np.array([key.tonic for key in piece.keys])[np.maximum(number, 0)]) % OCTAVE
+    return found
 
 
 def degrees(piece: Piece) -> Shares:

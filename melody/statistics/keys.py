@@ -8,8 +8,6 @@ Krumhansl's own profiles in 21 and 23.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,11 +38,13 @@ def clarity(piece: Piece) -> float:
     return max(_fits(piece).values()) if (~piece.is_drum).any() else float("nan")
 
 
-def _fits(piece: Piece) -> dict[tuple[Literal["major", "minor"], int], float]:
+def _fits(piece: Piece) -> dict[tuple[str, int], float]:
     """Of each mode and tonic the correlation."""
-    sounds = np.bincount(piece.pitch[~piece.is_drum] % 12, piece.duration[~piece.is_drum], 12)
+    sounds: NDArray[np.float64] = np.bincount(
+        piece.pitch[~piece.is_drum] % 12, piece.duration[~piece.is_drum].astype(np.float64), 12
+    )
     return {
-        (mode, tonic): _correlation(np.roll(profile, tonic), sounds)
+        (mode, tonic): _correlation(np.roll(np.array(profile), tonic), sounds)
         for mode, profile in KEY_PROFILES.items()
         for tonic in range(12)
     }

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from melody.extras import need
 from melody.statistics.measures import Floats, Measure, Table
 
 PERMUTATIONS = 1_000
@@ -56,6 +57,7 @@ def discrepancy(measures: Sequence[Measure], tunes: Table, reference: Table, see
     Every measure counts as much as every other: its columns are divided by the root of the sum of their variances. What is
     not known is taken as the mean.
     """
+    need("a report", "scipy")
     from scipy.spatial.distance import pdist, squareform
 
     (x, owner), (y, _) = columns_of(measures, tunes), columns_of(measures, reference)
@@ -107,6 +109,7 @@ def classify(
     importance
         Whether it is looked at which measures tell.
     """
+    need("a report", "scipy", "sklearn")
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -128,7 +131,7 @@ def classify(
                 shuffled = both[test]
                 shuffled[:, owner == number] = shuffled[rng.permutation(len(test))][:, owner == number]
                 lost[number] += hits - int((trees.predict(shuffled) == label[test]).sum())
-    order = np.argsort(-lost, kind="stable") if importance else []
+    order: list[int] = np.argsort(-lost, kind="stable").tolist() if importance else []
     features = tuple((measures[n].name, float(lost[n]) / (2 * size * SHUFFLES)) for n in order)
     return Classified(right / (2 * size), *interval_of_share(right, 2 * size), 2 * size, features)
 
@@ -140,6 +143,7 @@ def interval_of_share(found: int, out_of: int) -> tuple[float, float]:
     >>> round(low, 3), round(high, 3)
     (0.0, 0.037)
     """
+    need("a report", "scipy")
     from scipy.stats import binomtest
 
     interval = binomtest(found, out_of).proportion_ci(method="wilson")
@@ -148,6 +152,7 @@ def interval_of_share(found: int, out_of: int) -> tuple[float, float]:
 
 def are_larger(numbers: Sequence[float], others: Sequence[float]) -> bool:
     """Whether numbers are larger than others beyond chance: the one-sided rank test of Mann and Whitney (1947) at 5 %."""
+    need("a report", "scipy")
     from scipy.stats import mannwhitneyu
 
     return bool(mannwhitneyu(numbers, others, alternative="greater").pvalue < 0.05)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from melody.originality.runs import CONTINUED
 from melody.sampling.quality import run_of
 from melody.text import counted
 from melody.tokens.usage import FIRST_PART
@@ -19,6 +20,7 @@ from melody.training.records import Alarm, History, Plan
 FEW_PIECES, FEW_NOTES = 20, 2_000
 SETTLED = 150  # optimizer steps after which a model must have learnt something; the warm-up takes up to 100
 ONE_NOTE = 0.9  # share of guesses on one pitch that is collapse, where the music has less by a third
+RECITED = 0.1  # share of places in training pieces that come out by heart, beyond that of other pieces
 LONG_RUN = 16  # equal notes one after the other, where the music has half as many at most
 
 
@@ -43,6 +45,7 @@ def after(history: History, plan: Plan, longest_run: int) -> Iterator[Alarm]:
     """
     yield from _collapse(history[-1], plan, longest_run)
     yield from _overfitting(history, plan)
+    yield from _reciting(history[-1], plan)
     yield from _too_high(history, plan)
     yield from _too_low(history, plan)
 
@@ -76,6 +79,18 @@ def _overfitting(history: History, plan: Plan) -> Iterator[Alarm]:
             f"the model learns the training pieces by heart: on the others it has been getting worse since epoch "
             f"{best['epoch']} (by {rise:.0f} %); more music helps most, then a higher `dropout` or {less}; "
             f"the model of epoch {best['epoch']} is kept",
+        )
+
+
+def _reciting(last: dict[str, Any], plan: Plan) -> Iterator[Alarm]:
+    train, valid = last.get("recited", 0.0), last.get("recited_valid", 0.0)
+    if train - valid > RECITED and train > 2 * valid:
+        less = "fewer `epochs`" if plan.adapts else "a smaller `hidden_size`"
+        yield Alarm(
+            "reciting",
+            f"the model begins to recite: at {train:.0%} of the places of training pieces it goes on with the next "
+            f"{CONTINUED} notes note for note, at {valid:.0%} of those of other pieces; more music helps most, then "
+            f"a higher `dropout` or {less}; `melody generate --original` leaves copies out",
         )
 
 

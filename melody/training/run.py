@@ -32,11 +32,14 @@ from melody import __version__, files, midi, modelfile
 from melody.dataset import Batches
 from melody.errors import TrainingError
 from melody.evaluation.evaluate import ORDERS, nats_per_note, restored
+from melody.evaluation.extraction import Recital
 from melody.evaluation.ngram import NGram, best_ngram, some_of
 from melody.modelfile import ModelFile
 from melody.network.network import MelodyNetwork
 from melody.network.settings import ModelSettings, settings_of
 from melody.originality.building import build
+from melody.originality.finding import longest_shared
+from melody.originality.index import Index
 from melody.sampling import Model, SamplingSettings, quality
 from melody.statistics.habits import Habits
 from melody.tokens.vocabulary import Rows, Vocabulary
@@ -201,6 +204,16 @@ class Run:
         return longest_run(self.corpus.vocabulary, self._rows)
 
     @cached_property
+    def recital(self) -> Recital:
+        """What is read after each epoch, to see whether the model recites."""
+        return Recital(self.corpus.vocabulary, self._rows, self._valid_rows)
+
+    @cached_property
+    def _some_index(self) -> Index:
+        """Of some training pieces, for the samples."""
+        return Index.of(map(self.corpus.vocabulary.decode, some := some_of(self._rows, MOST_VALID)), [""] * len(some))
+
+    @cached_property
     def _facts(self) -> dict[str, Any]:
         """What a model file says of its training whatever the epoch."""
         return {
@@ -297,14 +310,17 @@ class Run:
         file = ModelFile(weights, self.corpus.vocabulary, asdict(self.plan.model), self._manifest, training)
         return file.halved() if self.settings.half else file
 
-    def sample(self, number: int) -> int:
-        """Write a sample tune of the model as it is after epoch `number`; gives its longest run of one pitch."""
+    def sample(self, number: int) -> dict[str, int]:
+        """Write a sample tune of the model as it is after epoch `number`.
+
+        Gives its longest run of one pitch, and the notes of the longest run that it shares with a training piece.
+        """
         most = min(self.train.longest, SAMPLE_EVENTS)
         model = Model(replace(self.model_file(), name=f"{self.paths.model.stem} after epoch {number}"))
         tune = model.generate(settings=SamplingSettings(seed=self.settings.seed, any_ending=True, max_notes=most))
         files.make_folder(self.paths.samples)
         midi.write(tune, self.paths.samples / f"epoch-{number:03d}.mid")
-        return quality.longest_run(tune)
+        return {"sample_run": quality.longest_run(tune), "sample_shared": longest_shared(self._some_index, tune)}
 
     def _tuned(self, best: ModelFile, ending: str) -> ModelFile:
         """The best model with temperatures of its own and its relations, if it has any, balanced, unless somebody waits."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _LOOK = 25  # steps between two looks at the loss: each waits for the device
 COLUMNS = ["epoch", "steps", "train", "valid", "unigram", "learning_rate", "pitch_right", "guessed_share", "real_share"]
-COLUMNS += ["seconds", "sample_run"]
+COLUMNS += ["seconds", "sample_run", "sample_shared", "train_read", "recited", "recited_valid"]
 
 
 class Stop(Exception):
@@ -119,6 +119,7 @@ class Watcher(pl.Callback):
         number = trainer.current_epoch + 1
         entry = {"epoch": number, "steps": trainer.global_step, "train": self._train, "valid": valid, "unigram": run.unigram}
         entry |= {"learning_rate": self._rate, **module.take_pitches(), "seconds": time.monotonic() - self._epoch_started}
+        entry |= run.recital.measure(module.average)
         run.history.append(entry)
         if trainer.is_global_zero:
             self._write(number, entry, is_best)
@@ -144,7 +145,7 @@ class Watcher(pl.Callback):
         if is_best:
             self._run.model_file().save(self._run.paths.model)
         if number in self._run.sampled:
-            entry["sample_run"] = self._run.sample(number)
+            entry |= self._run.sample(number)
         text = io.StringIO()
         table = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
         table.writeheader()
