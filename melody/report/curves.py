@@ -78,7 +78,8 @@ def plot_curves(table: str | os.PathLike[str], *, baselines: Mapping[str, float]
     if recital is not None:
         _draw_recital(recital, columns)
     rates.plot(columns["epoch"], columns["learning_rate"], color=_GREY)
-    rates.set(xlabel="epoch", ylabel="learning rate", ylim=(0, None))
+    rates.set(xlabel="epoch", ylim=(0, None))
+    rates.set_ylabel("learning rate", fontsize=8)
     rates.xaxis.get_major_locator().set_params(integer=True)
     for axes in (losses, rates, *([recital] if recital else [])):
         axes.grid(color=_RULE, linewidth=0.6)
@@ -114,7 +115,8 @@ def _draw_recital(axes: Axes, columns: Mapping[str, list[float]]) -> None:
     """At which share of the places the model goes on as the piece does, note for note."""
     for name, colour, label in (("recited", _TRAIN, "train"), ("recited_valid", _VALID, "valid")):
         axes.plot(columns["epoch"], [100 * share for share in columns[name]], color=colour, label=label)
-    axes.set(ylabel="recited, %", ylim=(0, None))
+    axes.set_ylim(0, max(1.0, *(105 * share for name in ("recited", "recited_valid") for share in columns[name])))
+    axes.set_ylabel("recited, %", fontsize=8)
 
 
 def _draw_far(axes: Axes, far: Mapping[str, float]) -> None:

@@ -154,7 +154,8 @@ def _extraction(report: ModelReport) -> str:
     text = (
         f"Which share of pieces the model goes on with for the next {CONTINUED} notes as they are, note for note, when it "
         "has their first notes as a prompt; each the likeliest (greedy), or by chance at a temperature. What held-out "
-        f"pieces have as well is repetition and style; what training pieces have more is recited. {report.parameters:,} parameters."
+        "pieces have as well is repetition and style; what training pieces have more is recited. The model has "
+        f"{report.parameters:,} parameters."
     )
     prompts = [str(prompt) for prompt, _, _ in report.curves[0].points]
     rows = [

@@ -162,8 +162,8 @@ def _compared(
     rng = np.random.default_rng(seed)
     between = _distance_of(measure, _known(corpus))
     found = between(tunes, reference, None, None)
-    drawn = [_resampled(x, resamples, rng) for x in (tunes, reference)]
-    resampled = [between(tunes, reference, a, b) for a, b in zip(*drawn)]
+    draws = [_resampled(x, resamples, rng) for x in (tunes, reference)]
+    resampled = [between(tunes, reference, a, b) for a, b in zip(*draws)]
     low, high = np.percentile(resampled, [2.5, 97.5]) if resampled else (math.nan, math.nan)
     parts = [(_known(corpus[a]), _known(corpus[b])) for a, b in halves]
     floors = np.array([between(a, b, None, None) for a, b in parts])
