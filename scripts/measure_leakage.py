@@ -55,7 +55,7 @@ def main() -> None:
     """Split both ways, train, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=8, help="0 for the n-gram alone, in seconds")
     parser.add_argument("--hidden-size", type=int, default=128)
     parser.add_argument("--layers", type=int, default=1)
     parser.add_argument("--test", type=float, default=0.1, help="share of the files")
@@ -69,12 +69,14 @@ def main() -> None:
     versioned = np.isin(group, [groups[n] for n in both["by file"]["train"]])
     shape = ModelSettings(hidden_size=arguments.hidden_size, num_layers=arguments.layers)
     settings = TrainingSettings(
-        epochs=arguments.epochs, max_minutes=0.01, model=shape, seed=arguments.seed, samples=0, precision="32"
+        epochs=arguments.epochs or 1, max_minutes=0.01, model=shape, seed=arguments.seed, samples=0, precision="32"
     )
-    nats: dict[str, dict[str, NDArray[np.float64]]] = {"LSTM": {}, f"n-gram of {ORDER} tokens": {}}
+    nats: dict[str, dict[str, NDArray[np.float64]]] = {f"n-gram of {ORDER} tokens": {}}
+    nats |= {"LSTM": {}} if arguments.epochs else {}
     for name, numbers in both.items():
         chosen = {split: [rows[n] for n in those] for split, those in numbers.items()}
-        nats["LSTM"][name] = trained(Pieces(corpus.vocabulary, chosen), settings, f"{arguments.folder.name}, {name}")
+        if arguments.epochs:
+            nats["LSTM"][name] = trained(Pieces(corpus.vocabulary, chosen), settings, f"{arguments.folder.name}, {name}")
         counted = NGram(corpus.vocabulary, chosen["train"], ORDER)
         nats[f"n-gram of {ORDER} tokens"][name] = ngram_nats(counted, corpus.vocabulary, chosen["test"]).sum(axis=1)
     notes = np.array([int(corpus.vocabulary.is_note(rows[n]).sum()) for n in test])
@@ -85,7 +87,7 @@ def main() -> None:
         "test_pieces": len(test),
         "test_pieces_with_versions_in_training": int(versioned.sum()),
         "training_pieces": len(both["by file"]["train"]),
-        "model": f"{shape.layers}, {arguments.epochs} epochs",
+        "model": f"{shape.layers}, {arguments.epochs} epochs" if arguments.epochs else "none",
         "minutes": round((time.monotonic() - begun) / 60, 1),
         "nats_per_note": {
             name: {"all": flattered(each, notes, group), "with versions": flattered(each, notes, group, versioned)}

@@ -40,9 +40,8 @@ def clarity(piece: Piece) -> float:
 
 def _fits(piece: Piece) -> dict[tuple[str, int], float]:
     """Of each mode and tonic the correlation."""
-    sounds: NDArray[np.float64] = np.bincount(
-        piece.pitch[~piece.is_drum] % 12, piece.duration[~piece.is_drum].astype(np.float64), 12
-    )
+    tones = ~piece.is_drum
+    sounds = np.bincount(piece.pitch[tones] % 12, piece.duration[tones], 12).astype(np.float64)
     return {
         (mode, tonic): _correlation(np.roll(np.array(profile), tonic), sounds)
         for mode, profile in KEY_PROFILES.items()
