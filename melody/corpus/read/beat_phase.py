@@ -130,13 +130,13 @@ def _offset(source: Source) -> int:
     late_ticks = int(np.rint(np.median(((best + late) * beat / _BINS)[close])))
     by_strength = _Candidates(bar_place, bar, weight, float(beat[0]), int(onset.min()))
     late_ticks = by_strength.best(late_ticks)
-    return late_ticks + (_silent_bars(source, int(onset.min()) - late_ticks, int(bar[0])) if late_ticks > 0 else 0)
+    return late_ticks + _silent_bars(source, int(onset.min()) - late_ticks, int(bar[0]))
 
 
 def _silent_bars(source: Source, first: int, bar: int) -> int:
     """The ticks of the whole bars before the first note: in a file that is late as a whole they are part of the offset.
 
-    None where anything else than notes would have to move with them.
+    Whether it is late by a bar or early by less cannot be known. None where anything else would have to move with the notes.
     """
     changes = (*source.time_signatures, *source.tempi, *source.keys)
     return 0 if any(change[0] > 0 for change in changes) else max(first, 0) // max(bar, 1) * bar
