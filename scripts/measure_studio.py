@@ -32,12 +32,13 @@ import httpx
 @contextmanager
 def studio() -> Iterator[tuple[str, int, Path]]:
     """The address of a studio, its process, and its folder."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "melody", "studio", "--no-browser", "--port", "0", "--folder", folder]
+    with tempfile.TemporaryDirectory() as around:
+        folder = Path(around) / "studio"
+        command = [sys.executable, "-m", "melody", "studio", "--no-browser", "--port", "0", "--folder", str(folder)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
             assert process.stdout is not None
-            yield process.stdout.readline().strip(), process.pid, Path(folder)
+            yield process.stdout.readline().strip(), process.pid, folder
         finally:
             process.terminate()
             process.wait()
@@ -148,7 +149,6 @@ def measure_hostile(requests: int, seed: int = 0) -> None:
     with studio() as (address, pid, folder), client(address) as knows:
         host, port = "127.0.0.1", int(address.partition("/?")[0].rpartition(":")[2])
         knows.post("/api/jobs/write", json={"model": "fiddle", "bars": 1, "seed": 0})
-        around = set(os.listdir(folder.parent))
         before, statuses, longest = _megabytes(pid), {}, 0.0
         for _ in range(requests):
             start = time.monotonic()
@@ -160,7 +160,7 @@ def measure_hostile(requests: int, seed: int = 0) -> None:
             statuses[status] = statuses.get(status, 0) + 1
         after = _megabytes(pid)
         alive = knows.get("/api/state").status_code
-        outside = set(os.listdir(folder.parent)) - around
+        outside = set(os.listdir(folder.parent)) - {folder.name}
     print(f"{requests} requests: {dict(sorted(statuses.items(), key=str))}; the longest took {longest:.1f} s")
     print(
         f"memory of the web process: {before:.0f} MB before, {after:.0f} MB after; files outside the folder: {len(outside)}"

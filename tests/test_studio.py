@@ -162,8 +162,8 @@ def test_notes_come_one_by_one_and_are_those_of_the_whole(running: Any) -> None:
         if "notes" in message:
             shown = [note for note in shown if note[0] < message["since"]] + message["notes"]
     assert sum("notes" in message for message in messages) > 10
-    whole = [tuple(note) for note in messages[-1]["sheet"]["notes"]]
-    assert len(set(map(tuple, shown)) ^ set(whole)) <= 2  # the last note's length is known at the end
+    whole = messages[-1]["sheet"]["notes"]
+    assert len(shown) > 8 and shown[:-2] == whole[: len(shown) - 2]  # how long the last ones are is known at the end
     made = melody.load("fiddle").generate(bars=8, seed=3, any_ending=True)
     assert sheet_of(made)["notes"] == messages[-1]["sheet"]["notes"]
 
