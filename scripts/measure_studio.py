@@ -1,6 +1,7 @@
 """The studio in figures: how soon a note is seen and sounds, what 50 tunes at once do, what 2,000 bad requests do.
 
     python scripts/measure_studio.py page --times 20      # needs Chromium and playwright
+    python scripts/measure_studio.py cost --times 20      # of the processor alone, on a machine with much else to do
     python scripts/measure_studio.py load --tunes 50
     python scripts/measure_studio.py hostile --requests 2000
 
@@ -112,6 +113,30 @@ def measure_page(times: int) -> None:
     shown("page loaded", ready)
     shown("first note on screen after the click", note)
     shown("first sound after the click", sound)
+
+
+def measure_cost(times: int) -> None:
+    """Milliseconds of the processor from an order to the first note, and of its sound."""
+    from melody.studio.bench import Bench
+    from melody.studio.jobs import composing, sounding
+
+    bench, note, sound = Bench(Path(tempfile.gettempdir()) / "none"), [], []
+    composing.get_ready(bench)
+    sounding.get_ready(bench)
+    for seed in range(times):
+        begun, seen = time.process_time(), []
+
+        def take(message: dict[str, Any], begun: float = begun, seen: list[Any] = seen) -> None:
+            if "notes" in message and not seen:
+                seen.append((1000 * (time.process_time() - begun), message["notes"][0]))
+
+        composing.write(bench, {"model": "fiddle", "bars": 16, "seed": seed, "as_it_ends": True}, take)
+        note.append(seen[0][0])
+        begun = time.process_time()
+        sounding.sound(bench, {"notes": [[40, 0, seen[0][1][2], 90, 250]]}, lambda _: None)
+        sound.append(1000 * (time.process_time() - begun))
+    shown("of the processor up to the first note", note)
+    shown("of the processor for its sound", sound)
 
 
 def measure_load(tunes: int) -> None:
@@ -267,11 +292,18 @@ def main() -> None:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     kinds = parser.add_subparsers(dest="what", required=True)
-    for name, option, default in (("page", "times", 20), ("load", "tunes", 50), ("hostile", "requests", 2000)):
+    for name, option, default in (
+        ("page", "times", 20),
+        ("cost", "times", 20),
+        ("load", "tunes", 50),
+        ("hostile", "requests", 2000),
+    ):
         kinds.add_parser(name).add_argument(f"--{option}", type=int, default=default)
     asked = parser.parse_args()
     if asked.what == "page":
         measure_page(asked.times)
+    elif asked.what == "cost":
+        measure_cost(asked.times)
     elif asked.what == "load":
         measure_load(asked.tunes)
     else:

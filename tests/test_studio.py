@@ -244,7 +244,7 @@ def test_uploads_stay_in_their_folder_whatever_they_are_called(tmp_path: Path) -
 
 
 def test_a_process_that_dies_takes_its_own_job_along_and_no_other(running: Any) -> None:
-    pool = running.studio.soon
+    pool = running.studio.sounding
     with running.client() as client:
         for process in pool.processes:
             os.kill(process, signal.SIGKILL)
