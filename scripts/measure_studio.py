@@ -1,6 +1,7 @@
 """The studio in figures: how soon a note is seen and sounds, what 50 tunes at once do, what 2,000 bad requests do.
 
     python scripts/measure_studio.py page --times 20      # needs Chromium and playwright
+    python scripts/measure_studio.py cost --times 20      # of the processor alone, on a machine with much else to do
     python scripts/measure_studio.py load --tunes 50
     python scripts/measure_studio.py hostile --requests 2000
 
@@ -32,22 +33,23 @@ import httpx
 @contextmanager
 def studio() -> Iterator[tuple[str, int, Path]]:
     """The address of a studio, its process, and its folder."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "melody", "studio", "--no-browser", "--port", "0", "--folder", folder]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    with tempfile.TemporaryDirectory() as around:
+        folder = Path(around) / "studio"
+        command = [sys.executable, "-m", "melody", "studio", "--no-browser", "--port", "0", "--folder", str(folder)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
             assert process.stdout is not None
-            yield process.stdout.readline().strip(), process.pid, Path(folder)
+            yield process.stdout.readline().strip(), process.pid, folder
         finally:
             process.terminate()
             process.wait()
 
 
 def client(address: str) -> httpx.Client:
-    """A client that has opened the address."""
-    made = httpx.Client(base_url=address.partition("/?")[0], timeout=600, limits=httpx.Limits(max_connections=200))
-    made.get("/", params={"token": address.partition("token=")[2]})
-    return made
+    """A client that knows the token."""
+    base, _, token = address.partition("/?token=")
+    limits = httpx.Limits(max_connections=200)
+    return httpx.Client(base_url=base, timeout=600, limits=limits, cookies={f"melody-{base.rpartition(':')[2]}": token})
 
 
 def shown(name: str, values: list[float], unit: str = "ms") -> None:
@@ -101,7 +103,8 @@ def measure_page(times: int) -> None:
             page.evaluate(EMPTY)
             page.evaluate("window.times = {}")
             page.click("#write")
-            page.wait_for_function("times.note && times.sound")
+            while not page.evaluate("!!(times.note && times.sound)"):
+                page.wait_for_timeout(20)
             found = page.evaluate("times")
             note.append(found["note"] - found["click"])
             sound.append(found["sound"] - found["click"])
@@ -110,6 +113,30 @@ def measure_page(times: int) -> None:
     shown("page loaded", ready)
     shown("first note on screen after the click", note)
     shown("first sound after the click", sound)
+
+
+def measure_cost(times: int) -> None:
+    """Milliseconds of the processor from an order to the first note, and of its sound."""
+    from melody.studio.bench import Bench
+    from melody.studio.jobs import composing, sounding
+
+    bench, note, sound = Bench(Path(tempfile.gettempdir()) / "none"), [], []
+    composing.get_ready(bench)
+    sounding.get_ready(bench)
+    for seed in range(times):
+        begun, seen = time.process_time(), []
+
+        def take(message: dict[str, Any], begun: float = begun, seen: list[Any] = seen) -> None:
+            if "notes" in message and not seen:
+                seen.append((1000 * (time.process_time() - begun), message["notes"][0]))
+
+        composing.write(bench, {"model": "fiddle", "bars": 16, "seed": seed, "as_it_ends": True}, take)
+        note.append(seen[0][0])
+        begun = time.process_time()
+        sounding.sound(bench, {"notes": [[40, 0, seen[0][1][2], 90, 250]]}, lambda _: None)
+        sound.append(1000 * (time.process_time() - begun))
+    shown("of the processor up to the first note", note)
+    shown("of the processor for its sound", sound)
 
 
 def measure_load(tunes: int) -> None:
@@ -147,16 +174,18 @@ def measure_hostile(requests: int, seed: int = 0) -> None:
     with studio() as (address, pid, folder), client(address) as knows:
         host, port = "127.0.0.1", int(address.partition("/?")[0].rpartition(":")[2])
         knows.post("/api/jobs/write", json={"model": "fiddle", "bars": 1, "seed": 0})
-        around = set(os.listdir(folder.parent))
         before, statuses, longest = _megabytes(pid), {}, 0.0
         for _ in range(requests):
             start = time.monotonic()
-            status = _hostile(draw, knows, host, port)
+            try:
+                status = _hostile(draw, knows, host, port)
+            except httpx.TransportError:
+                status = "closed"
             longest = max(longest, time.monotonic() - start)
             statuses[status] = statuses.get(status, 0) + 1
         after = _megabytes(pid)
         alive = knows.get("/api/state").status_code
-        outside = set(os.listdir(folder.parent)) - around
+        outside = set(os.listdir(folder.parent)) - {folder.name}
     print(f"{requests} requests: {dict(sorted(statuses.items(), key=str))}; the longest took {longest:.1f} s")
     print(
         f"memory of the web process: {before:.0f} MB before, {after:.0f} MB after; files outside the folder: {len(outside)}"
@@ -263,11 +292,18 @@ def main() -> None:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     kinds = parser.add_subparsers(dest="what", required=True)
-    for name, option, default in (("page", "times", 20), ("load", "tunes", 50), ("hostile", "requests", 2000)):
+    for name, option, default in (
+        ("page", "times", 20),
+        ("cost", "times", 20),
+        ("load", "tunes", 50),
+        ("hostile", "requests", 2000),
+    ):
         kinds.add_parser(name).add_argument(f"--{option}", type=int, default=default)
     asked = parser.parse_args()
     if asked.what == "page":
         measure_page(asked.times)
+    elif asked.what == "cost":
+        measure_cost(asked.times)
     elif asked.what == "load":
         measure_load(asked.tunes)
     else:

@@ -334,3 +334,9 @@ def test_old_chords_are_chords() -> None:
 def test_what_is_not_understood_is_reported_and_the_rest_kept(music: str, sentence: str) -> None:
     assert any(sentence in repair for repair in repairs_of(music))
     assert read(music).pitch.tolist()[:2] in ([60, 62], [60, 60])
+
+
+def test_a_broken_rhythm_before_a_rest_of_bars_is_left_out_and_reported() -> None:
+    found = Counter[str]()
+    piece = read_abc(b"X:1\nM:4/4\nL:1/8\nK:C\nC>Z D\n", found)
+    assert piece.onset.tolist() == [0, 108] and piece.duration.tolist() == [12, 12] and sum(found.values()) == 1

@@ -27,8 +27,8 @@ from melody.studio.replies import Handler, answered, order_of
 
 PAGE = Path(__file__).parent / "page"
 MOST_WAITING = 128  # jobs
-# What is soon done does not wait behind what takes long.
-SOON = {"sound", "engrave", "read", "export"}
+# What is soon done does not wait behind what takes long, and sound waits for nothing.
+SOON = {"engrave", "read", "export", "card"}
 
 
 @dataclass
@@ -56,12 +56,14 @@ class Studio:
     def open(self) -> None:
         """Begin the processes."""
         self.making = Pool(work, (self.folder, ("write",)), self.makers, MOST_WAITING)
-        self.soon = Pool(work, (self.folder, ("sound", "engrave")), 1, MOST_WAITING)
+        self.soon = Pool(work, (self.folder, ("engrave",)), 1, MOST_WAITING)
+        self.sounding = Pool(work, (self.folder, ("sound",)), 1, MOST_WAITING)
 
     def close(self) -> None:
         """End them."""
         self.making.close()
         self.soon.close()
+        self.sounding.close()
         self.school.close()
 
     def submit(self, kind: str, order: dict[str, Any]) -> Job:
@@ -74,7 +76,8 @@ class Studio:
         """
         if kind not in KINDS:
             raise StudioError(f"the studio knows no '{kind[:40]}'; load the page again", 404)
-        return (self.soon if kind in SOON else self.making).submit(kind, order)
+        pool = self.sounding if kind == "sound" else self.soon if kind in SOON else self.making
+        return pool.submit(kind, order)
 
 
 def application(studio: Studio) -> Guard:

@@ -20,6 +20,7 @@ MAX_TUNES = 5_000
 MAX_FACTS = 20_000  # characters of what else the page keeps of a tune
 DRAFT = 0  # the number of the tune that is worked on
 COUNTS = ("written", "kept", "taken", "dropped", "undone")
+_LARGEST = 2**63 - 1  # number that SQLite knows
 _TABLES = """
 create table if not exists tunes (
   number integer primary key, name text, changed text, bars integer, notes integer, sheet text, facts text);
@@ -55,8 +56,10 @@ class Shelf:
         StudioError
             If there is none of that number.
         """
-        with self._open() as shelf:
-            row = shelf.execute("select name, sheet, facts from tunes where number = ?", (number,)).fetchone()
+        row = None
+        if number <= _LARGEST:
+            with self._open() as shelf:
+                row = shelf.execute("select name, sheet, facts from tunes where number = ?", (number,)).fetchone()
         if row is None:
             raise StudioError("that tune is not on the shelf any more", 404)
         return {"number": number, "name": row[0], "sheet": json.loads(row[1]), "facts": json.loads(row[2])}
@@ -92,7 +95,7 @@ class Shelf:
     def take_down(self, number: int) -> None:
         """Remove a tune."""
         with self._open() as shelf:
-            shelf.execute("delete from tunes where number = ?", (number,))
+            shelf.execute("delete from tunes where number = ?", (min(number, _LARGEST),))
 
     def count(self, what: object) -> None:
         """One more of what is counted.

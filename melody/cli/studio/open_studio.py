@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from melody.cli import app
+from melody.cli import app, signals
 
 
 @app.command()
@@ -44,4 +45,10 @@ def studio(
         if not no_browser:
             webbrowser.open(address)
 
-    serve(folder, number, opened)
+    try:
+        serve(folder, number, opened)
+    except KeyboardInterrupt:
+        if signal.SIGINT not in signals.received:
+            raise
+        signals.received.clear()  # it is how a studio is closed, and nothing is interrupted
+        say("the studio is closed; what is on its shelf stays")

@@ -154,12 +154,12 @@ class Voice:
         return self._last is not None
 
     def _agreed(self, duration: int) -> int:
-        """The marks of a broken rhythm; 0 if there is none, or between notes of unequal length.
+        """The marks of a broken rhythm; 0 if there is none, between notes of unequal length, or if the first one is gone.
 
         What those mean, the standard (section 4.4) leaves open: they are left out.
         """
         marks, self._broken = self._broken, 0
-        if marks and self._last and self._last.duration != duration:
+        if marks and (self._last is None or self._last.duration != duration):
             self.unequal += 1
             return 0
         return marks

@@ -10,10 +10,13 @@ export class Choices {
   #tunes = [];
   #buttons = [];
   #at = -1;
+  #row;                    // what can be done with them
 
   constructor(frame, studio) {
     this.frame = frame;
     this.studio = studio;
+    this.#row = element("div", { class: "buttons whole" }, element("button", { class: "main", onclick: () => this.take() }, "Take it"),
+      element("button", { onclick: () => this.leave() }, "Keep the old bars"), element("span", { class: "words" }, "Keys 1 to 4 play them, Enter takes the one that plays."));
   }
 
   get open() { return !this.frame.hidden; }
@@ -25,7 +28,7 @@ export class Choices {
     this.#tunes = [];
     this.#buttons = [];
     this.#at = -1;
-    this.frame.replaceChildren();
+    this.frame.replaceChildren(this.#row);
     this.frame.hidden = false;
   }
 
@@ -34,14 +37,8 @@ export class Choices {
     const button = element("button", { class: "choice", "aria-pressed": "false", title: `Hear it (${number}); Enter takes it`, onclick: () => this.hear(number - 1), ondblclick: () => this.take() },
       element("b", {}, `Alternative ${number}`), canvas, element("small", {}, `${Math.round(facts.kept * 100)} % of its notes are the old ones`));
     this.#buttons.push(button);
-    this.frame.append(button);
+    this.#row.before(button);
     this.#draw(canvas, tune);
-    if (number === 1) {
-      this.frame.append(element("span", { class: "spoken" }, "Keys 1 to 4 play, Enter takes"));
-      this.takeButton ??= element("button", { class: "main", onclick: () => this.take() }, "Take it");
-      this.leaveButton ??= element("button", { onclick: () => this.leave() }, "Keep the old bars");
-    }
-    this.frame.append(element("div", { class: "buttons" }, this.takeButton, this.leaveButton));
   }
 
   /** Play one of them, from the bar before. */
@@ -56,6 +53,7 @@ export class Choices {
     roll.ghost = this.#old.notes.filter(note => !there.has(keyOf(note)));
     roll.draw();
     player.seek(Math.min(before, from));
+    this.studio.refresh();
     this.studio.play();
     this.studio.voice.say(`alternative ${number + 1}`);
   }

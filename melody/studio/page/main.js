@@ -71,7 +71,10 @@ class Studio {
   }
 
   /** Show where the playing is, after it was moved. */
-  refresh() { this.#follow(); }
+  refresh() {
+    this.roll.reveal(this.player.tick);
+    this.#follow();
+  }
 
   escape() {
     for (const name of ["Write", "Change"]) this.panels.get(name).stop();

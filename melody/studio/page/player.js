@@ -137,6 +137,7 @@ export class Player {
 
   /** Fetch the sounds of the tune, what comes next first. */
   #fetch() {
+    this.sounds.drop();
     const from = this.seconds;
     const later = this.#notes.filter(note => note[0] >= from - 0.1), earlier = this.#notes.filter(note => note[0] < from - 0.1);
     for (const note of [...later, ...earlier].slice(0, 1200)) this.sounds.want(this.#address(note)).catch(() => {});

@@ -2,7 +2,7 @@
 
 import { job } from "./server.js";
 
-const AT_ONCE = 24;      // notes in a request
+const AT_ONCE = 6;       // notes in a request: what is needed now waits for no more than these
 const MOST = 1500;       // sounds that are kept
 
 export class Sounds {
@@ -25,14 +25,27 @@ export class Sounds {
   /** The promise of the sound, fetched now if it is not there; `first` lets it come before all others. */
   want(address, first = false) {
     const found = this.#kept.get(address);
-    if (found) return Promise.resolve(found);
+    if (found) {
+      const waits = first ? this.#wanted.findIndex(each => each.address === address) : -1;
+      if (waits > 0) this.#wanted.unshift({ ...this.#wanted.splice(waits, 1)[0], first });
+      return Promise.resolve(found);
+    }
     let settle;
     const promise = new Promise((resolve, reject) => { settle = { resolve, reject }; });
     promise.catch(() => {});
     this.#kept.set(address, promise);
-    this.#wanted[first ? "unshift" : "push"]({ address, ...settle });
+    this.#wanted[first ? "unshift" : "push"]({ address, first, ...settle });
     queueMicrotask(() => this.#fetch());
     return promise;
+  }
+
+  /** Forget what was wanted for later and is not asked for yet: the tune is another. */
+  drop() {
+    for (const each of this.#wanted.filter(each => !each.first)) {
+      this.#kept.delete(each.address);
+      each.reject(new Error("no longer wanted"));
+    }
+    this.#wanted = this.#wanted.filter(each => each.first);
   }
 
   async #fetch() {
