@@ -38,6 +38,7 @@ def train(
     part: str | int = "all",
     drums: bool = True,
     from_: str | PathLike[str] | Model | None = None,
+    only: Literal["all", "state"] = "all",
     resume: bool = False,
     force: bool = False,
     epochs: int | None = None,
@@ -54,6 +55,7 @@ def train(
     weight_decay: float | None = None,
     batch_size: int = 16,
     window: int = 64,
+    noise: float = 0.0,
     seed: int = 0,
     half: bool = False,
     samples: int = 5,
@@ -84,6 +86,9 @@ def train(
         Whether drum parts are kept.
     from_
         A trained model that is adapted: its name, its file, or itself.
+    only
+        What is learned with `from_`: 'all' of the model, or the 'state' that it begins from, which is a style of a few
+        kilobytes (`melody.models`).
     resume
         Go on with a run that was interrupted.
     force
@@ -111,6 +116,8 @@ def train(
         Of AdamW; None goes by the music.
     batch_size, window
         Pieces side by side, and most notes between two steps of the optimizer.
+    noise
+        Share of the notes that the model reads in training with a wrong pitch, 0 to 1, and has to predict right.
     seed
         Random number: the same one trains the same model.
     half
@@ -147,18 +154,27 @@ def train(
     from melody.corpus import Corpus, PrepareSettings, prepare
     from melody.extras import need
     from melody.training.paths import target
-    from melody.training.settings import settings_from
+    from melody.training.settings import check_style, settings_from
 
     source = Path(path_of(folder, "folder"))
     named = None if out is None else Path(path_of(out, "out"))
     settings = settings_from(given)
-    written = target(source, named, resume=resume, force=force)
+    if only == "state":
+        check_style(settings, from_)
+    elif only != "all":
+        raise ArgumentError(f"only is {shown(only)}; it must be 'all' or 'state'")
+    written = None if only == "state" else target(source, named, resume=resume, force=force)
     need("training", "torch", "pytorch_lightning")
     start = None if from_ is None else _file(from_)
     grid: int | Literal["auto"] = start.vocabulary.ticks_per_quarter if start else "auto"
     taken = PrepareSettings(part=str(part), drums=drums, ticks_per_quarter=grid)
     is_store = source.suffix == ".store" and source.is_file()
     corpus = Corpus.open(source) if is_store else prepare(source, taken)
+    if written is None:
+        from melody.training.adapting.state_only import learned_style
+
+        assert start is not None
+        return load(learned_style(start, corpus, source, named, seed=seed, force=force))
     from melody.training.run import fit
 
     return load(fit(corpus, written, settings, start=start, resume=resume, on_epoch=on_epoch, on_alarm=on_alarm).path)

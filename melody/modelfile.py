@@ -61,6 +61,8 @@ class ModelFile:
         Facts of the training: settings, epochs, losses, baselines, minutes, version.
     name
         Of the model, from the file's name.
+    initial
+        The state that it begins a piece from, where that is not zeros: of a style (`melody.models`). Not in the file.
     """
 
     weights: Mapping[str, NDArray[np.floating]]
@@ -69,11 +71,12 @@ class ModelFile:
     manifest: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     name: str = ""
+    initial: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @cached_property
     def fingerprint(self) -> str:
         """The first 12 hex digits of the SHA-256 of weights and text: what names exactly this model."""
-        return _digest(self.weights, self._texts())[:12]
+        return _digest({**self.weights, **self.initial}, self._texts())[:12]
 
     def halved(self) -> ModelFile:
         """The same model with weights of 16 bits, rounded to the nearest."""

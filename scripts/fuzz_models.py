@@ -33,7 +33,7 @@ from melody.network.settings import ModelSettings, settings_of, weight_shapes
 from melody.piece import Key, Part, Piece, Tempo, TimeSignature
 from melody.sampling import Model, SamplingSettings
 from melody.tokens.vocabulary import Vocabulary
-from melody.training.transfer import carried
+from melody.training.adapting.transfer import carried
 
 Arrays = dict[str, np.ndarray]
 Texts = dict[str, str]

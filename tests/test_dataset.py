@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from music import folk_tune, random_piece
 
-from melody.dataset import Batch, Batches, BatchSettings, Transposer, with_features
+from melody.dataset import FURTHEST_SLIP, Batch, Batches, BatchSettings, Transposer, with_features
 from melody.piece import Key, Part, Piece
 from melody.tokens import Vocabulary
-from melody.tokens.vocabulary import Rows
+from melody.tokens.inputs.schema import all_columns
+from melody.tokens.vocabulary import FIELDS, VALUE, Rows
 
 PIECES = [folk_tune(number, bars=2 + number % 5) for number in range(7)] + [random_piece(number) for number in range(4)]
 VOCABULARY = Vocabulary.build(PIECES, transpositions=range(-5, 7))
@@ -163,3 +164,42 @@ def test_features_stand_behind_a_row_of_zeros() -> None:
     featured = with_features(VOCABULARY, ROWS[0])
     assert featured.shape[0] == 1 + len(ROWS[0]) and not featured[0].any()
     assert np.array_equal(featured[1:, :5], ROWS[0])
+
+
+def test_noise_is_in_what_is_read_and_never_in_what_is_to_be_predicted() -> None:
+    vocabulary = VOCABULARY
+    how = {"training": True, "batch_size": 4, "window": 16, "transpositions": (0, 0)}
+    clean, noisy = (batches(seed=3, noise=noise, **how) for noise in (0.0, 0.2))
+    read = changed = 0
+    true = sorted(tuple(map(tuple, piece)) for piece in _targets(clean))
+    assert sorted(tuple(map(tuple, piece)) for piece in _targets(noisy)) == true  # the order differs, the music does not
+    for window in noisy.epoch(0):
+        later, target = window.inputs[:, 1:, : len(FIELDS)], window.targets[:, :-1, : len(FIELDS)]  # the same events
+        notes = window.mask[:, 1:] & vocabulary.is_note(target)
+        other = (later != target)[notes]
+        assert not other[:, [k for k in range(len(FIELDS)) if k != VALUE]].any()
+        assert np.abs(later[notes][:, VALUE] - target[notes][:, VALUE]).max() <= FURTHEST_SLIP
+        read, changed = read + int(notes.sum()), changed + int(other[:, VALUE].sum())
+        assert window.inputs.shape[2] == window.targets.shape[2] == len(FIELDS) + len(all_columns(vocabulary))
+    assert 0.15 < changed / read < 0.25
+
+
+def test_what_is_computed_of_noisy_music_is_what_a_player_with_slips_would_make_the_model_read() -> None:
+    one = batches(ROWS[4:5], seed=1, training=True, batch_size=1, window=1000, transpositions=(0, 0), noise=0.3)
+    (window,) = one.epoch(0)
+    played = np.concatenate([window.inputs[0, 1:, : len(FIELDS)], window.targets[0, -1:, : len(FIELDS)]])
+    anew = with_features(VOCABULARY, played)
+    assert np.array_equal(window.inputs[0], anew[:-1])
+    assert np.array_equal(window.targets[0][:, len(FIELDS) :], anew[1:, len(FIELDS) :])
+
+
+def _targets(batches: Batches) -> list[list[list[int]]]:
+    """The pieces that a batch of windows asks to be predicted, each as its events."""
+    pieces: list[list[list[int]]] = []
+    for window in batches.epoch(0):
+        if window.first:
+            start = len(pieces)
+            pieces += [[] for _ in window.mask]
+        for i, mask in enumerate(window.mask):
+            pieces[start + i] += window.targets[i][mask][:, : len(FIELDS)].tolist()
+    return pieces

@@ -28,10 +28,10 @@ from melody.tokens import Vocabulary
 from melody.tokens.inputs.schema import feature_sizes
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, VALUE
+from melody.training.adapting.transfer import carried
 from melody.training.balance import MOST_STEP, WEIGHT, Counts, balanced, counts, steps, with_relations
 from melody.training.run import fit, plan
 from melody.training.settings import TrainingSettings
-from melody.training.transfer import carried
 
 SHAPE = ModelSettings(hidden_size=16, num_layers=1, embedding_size=12, head_size=12, dropout=0.0, relations=True)
 PIECES = [lines(number, rests=number % 2 == 1) for number in range(12)]

@@ -17,8 +17,9 @@ from rolls import HOSTILE, band, tune
 from melody.errors import MelodyError, RenderError
 from melody.general_midi import drum_name
 from melody.piece import Part, Piece, TimeSignature
-from melody.report import roll
-from melody.report.roll import PANELS, contact_sheet, plot, plot_sheets, write_plot
+from melody.report import contact_sheet as sheets
+from melody.report.contact_sheet import PANELS, contact_sheet, plot_sheets
+from melody.report.roll import plot, write_plot
 from melody.report.roll_layout import NoteRows, facts, part_label
 
 
@@ -214,7 +215,7 @@ def test_contact_sheet_has_one_panel_a_tune(tmp_path: Path) -> None:
 
 
 def test_many_tunes_are_on_several_pages_that_each_fit_a_screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(roll, "MAX_PANELS", PANELS + 2)
+    monkeypatch.setattr(sheets, "MAX_PANELS", PANELS + 2)
     many = [(f"tune {i}", Piece([0], [96], [60])) for i in range(PANELS + 5)]
     figures = plot_sheets(many)
     assert [axes.texts[0].get_text() for f in figures for axes in f.axes] == [name for name, _ in many[: PANELS + 2]]

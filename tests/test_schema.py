@@ -31,7 +31,7 @@ from melody.tokens.inputs.schema import (
     spans,
 )
 from melody.tokens.vocabulary import FIELDS, KIND, TIME, VALUE
-from melody.training.transfer import Tables, carried
+from melody.training.adapting.transfer import Tables, carried
 
 SMALL = ModelSettings(hidden_size=12, num_layers=1, embedding_size=10, head_size=8, dropout=0.0, intervals="parts")
 

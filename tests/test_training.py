@@ -33,8 +33,9 @@ from melody.report.curves import write_curves
 from melody.tokens import Vocabulary
 from melody.tokens.inputs.schema import condition_sizes, feature_sizes
 from melody.tokens.vocabulary import FIELDS, VALUE
-from melody.training import alarms, replanning, transfer
+from melody.training import alarms, replanning
 from melody.training import plan as planning
+from melody.training.adapting import transfer
 from melody.training.paths import Paths
 from melody.training.plan import regularised
 from melody.training.records import Alarm, Epoch, Plan, Result, late_gain

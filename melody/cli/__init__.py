@@ -85,7 +85,7 @@ COMMANDS = {
     "change": ("vary", "harmonize"),
     "show": ("render", "plot", "score"),
     "learn": ("corpus", "prepare"),
-    "measure": ("evaluate", "report"),
+    "measure": ("evaluate", "report", "inspect"),
     "copies": ("originality",),
     "share": ("export",),
     "along.serving": ("mcp",),

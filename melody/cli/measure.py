@@ -1,4 +1,4 @@
-"""`melody evaluate` and `melody report`: how well a model predicts music, and how like its corpus is what it writes."""
+"""`melody evaluate`, `report`, `inspect`: how well a model predicts, how like its corpus it writes, what goes on in it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ import typer
 from melody.cli import app
 from melody.cli.make import ModelName
 from melody.cli.options import Force
+from melody.cli.show import Bars, Tune
 from melody.text import counted
 
 if TYPE_CHECKING:
     from melody.evaluation.evaluate import Evaluation
     from melody.evaluation.model_report import ModelReport
+    from melody.inspection.inspecting import Inspection
+    from melody.piece import Piece
 
 _SHOWN = 3  # tunes on the page of a report
 
@@ -187,3 +190,154 @@ def _write_page(path: Path, found: ModelReport) -> None:
 
     tunes = [page_tune(f"tune {number}", piece) for number, piece in enumerate(found.own.tunes[:_SHOWN], 1)]
     write_model_page(path, found, tunes)
+
+
+_MOST_OTHERS = 20  # tunes of --with, some seconds of reading
+
+
+@app.command()
+def inspect(
+    model: ModelName,
+    tune: Tune,
+    bars: Bars = None,
+    anomalies: Annotated[
+        bool, typer.Option("--anomalies", help="List the notes that are most likely wrong, and nothing else.")
+    ] = False,
+    most: Annotated[int, typer.Option(min=1, help="How many notes are listed.")] = 10,
+    others: Annotated[
+        Path | None,
+        typer.Option(
+            "--with",
+            metavar="FOLDER",
+            help=f"Look for units on this folder's first {_MOST_OTHERS} MIDI files as well: one tune says little.",
+            show_default=False,
+        ),
+    ] = None,
+    png: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw it: roll, surprise, gates, cells, units. PNG or SVG.", show_default=False),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="One page in which each note can be clicked.", show_default=False),
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write all that was found.", show_default=False)
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Look inside a model while it reads a tune: how surprising each note was, what was expected, and from which notes.
+
+    Gates and cells over time are drawn, and the units that follow something musical are named, with what chance would give.
+
+    Example: **melody inspect fiddle data/ode-to-joy.mid --html inside.html --png inside.png**
+    """
+    from melody import files
+    from melody.cli.make import find_model
+    from melody.cli.screen import say, show
+    from melody.cli.show import bars_of, read_tune
+    from melody.cli.targets import named
+    from melody.errors import MelodyError
+    from melody.inspection.inspecting import inspect as look
+
+    for out, suffixes in ((png, (".png", ".svg")), (html, (".html", ".htm")), (json_file, ())):
+        if out is not None:
+            named(out, force, source=tune, suffixes=suffixes)
+    source = find_model(model)
+    piece = bars_of(read_tune(tune), bars)
+    try:
+        found = look(source, piece, _others(others), most)
+    except MelodyError as error:
+        raise type(error)(f"{tune}: {error}") from error
+    for remark in found.reading.remarks:
+        say(remark)
+    _show_anomalies(found) if anomalies else _show_inside(tune.name, found, most)
+    if json_file is not None:
+        data = {"tune": tune.name, **found.to_dict()}
+        files.write_bytes(json_file, json.dumps(data, indent=1, ensure_ascii=False).encode())
+        show(json_file)
+    if png is not None:
+        from melody.report.inspected import write_inspection
+
+        write_inspection(found, png, f"{tune.stem}, as {found.model} reads it")
+        show(png)
+    if html is not None:
+        from melody.report.inspected_page import write_inspection_page
+
+        write_inspection_page(found, html, tune.stem)
+        show(html)
+
+
+def _others(folder: Path | None) -> list[Piece]:
+    """The first tunes of a folder that can be read."""
+    from melody import midi
+    from melody.cli.screen import say
+    from melody.errors import MidiError
+
+    if folder is None:
+        return []
+    if not folder.is_dir():
+        raise MidiError(f"--with is {folder}, which is no folder; name one with MIDI files")
+    pieces = []
+    for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in midi.SUFFIXES)[:_MOST_OTHERS]:
+        try:
+            pieces.append(midi.read(path))
+        except MidiError as error:
+            say(f"left out {error}")
+    return pieces
+
+
+def _show_inside(tune: str, found: Inspection, most: int) -> None:
+    """The most surprising notes, and the units."""
+    from melody.cli.screen import answer, table
+    from melody.inspection.predicted import summary
+    from melody.inspection.words import expectations, note_name, place
+
+    reading, piece = found.reading, found.reading.piece
+    answer(f"{tune}, as {found.model} reads it ({found.cell}): {summary(reading)}")
+    rows = []
+    for note in (-reading.surprise).argsort(kind="stable")[:most].tolist():
+        words = [
+            f"{name} {', '.join(f'{each.name} {each.probability:.2f}' for each in likeliest[:2])}"
+            for name, likeliest in expectations(reading, note).items()
+        ]
+        sources = ", ".join(
+            f"{note_name(reading, i)} {place(piece, int(piece.onset[i]))}" for i, _ in found.sources(note)[:2]
+        )
+        where = place(piece, int(piece.onset[note]))
+        rows.append((note_name(reading, note), where, f"{reading.surprise[note]:.2f}", "; ".join(words), sources))
+    table(("note", "where", "nats", "expected", "predicted from"), rows, answer)
+    tunes = f"on {counted(found.tunes, 'tune')}"
+    units = [
+        (
+            each.aspect.name,
+            ", ".join(f"{unit.name} {unit.explained:.0%}" for unit in each.units[:3]),
+            f"{each.chance:.0%}",
+            f"{each.share:.0%}",
+            f"{each.share_by_chance:.0%}",
+        )
+        for each in found.followers
+    ]
+    if units:
+        table((f"units that follow, {tunes}", "the best", "by chance", "share of units", "by chance"), units, answer)
+
+
+def _show_anomalies(found: Inspection) -> None:
+    """The notes most likely wrong."""
+    from melody.cli.screen import answer, table
+    from melody.inspection.words import note_name, place
+    from melody.score.names import pitch_name
+
+    reading, piece = found.reading, found.reading.piece
+    rows = [
+        (
+            note_name(reading, each.note),
+            place(piece, int(piece.onset[each.note])),
+            f"{each.score:.1f}",
+            f"{each.pitch:.1f}",
+            f"{each.rhythm:.1f}",
+            pitch_name(each.instead) if each.instead >= 0 else "",
+        )
+        for each in found.anomalies
+    ]
+    table(("note", "where", "nats", "by pitch", "by rhythm", "likelier"), rows, answer)

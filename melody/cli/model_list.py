@@ -32,16 +32,18 @@ def models() -> None:
 
 def _row(path: Path) -> tuple[str, ...]:
     """A line of the table."""
-    from melody import modelfile
     from melody.errors import ModelFileError
-    from melody.models import name_of
+    from melody.models import load_style, name_of, open_model
     from melody.network.settings import settings_of
 
     megabytes = f"{path.stat().st_size / 1e6:.1f}"
     try:
-        file = modelfile.load(path)
+        file = open_model(path)
     except ModelFileError as error:
         return (name_of(path), str(error).removeprefix(f"{path}: "), "", "", "", "", megabytes, str(path))
+    if file.initial:
+        of = load_style(path)
+        return (name_of(path), f"a style of {of.model}", str(of.facts.get("tunes", "")), "", "", "", megabytes, str(path))
     result: Mapping[str, Any] = file.training.get("result") or {}
     pieces = file.manifest.get("counts", {}).get("kept")
     nats = [_number(result.get(name)) for name in ("test", "ngram")]

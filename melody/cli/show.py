@@ -154,7 +154,7 @@ def _plot_folder(folder: Path, out: Path) -> tuple[Path, ...]:
     """Sheets of the tunes in a folder; the files that were written."""
     from melody import midi
     from melody.cli.screen import say
-    from melody.report.roll import MAX_PANELS, contact_sheet
+    from melody.report.contact_sheet import MAX_PANELS, contact_sheet
 
     pieces = []
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in midi.SUFFIXES):

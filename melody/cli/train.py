@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
@@ -22,7 +22,7 @@ from melody.network.cells import CELLS, CellName
 from melody.network.settings import MOST_ATTENDED, Features, Front
 from melody.training.paths import Paths, target
 from melody.training.records import REPLANNED, Alarm, Epoch, Plan, Result
-from melody.training.settings import Logger, Precision, TrainingSettings, settings_from
+from melody.training.settings import Logger, Precision, TrainingSettings, check_style, settings_from
 
 if TYPE_CHECKING:
     from melody.corpus import Corpus
@@ -57,6 +57,10 @@ Patience = Annotated[float, _option(_TIME, "Stop when so large a share of the ep
 PlanOnly = Annotated[bool, _option(_TIME, "Show what would be done and how long it takes, and stop.", "--plan")]
 Resume = Annotated[bool, _option(_TIME, "Go on with a run that was interrupted.", "--resume")]
 From = Annotated[str | None, _option(_MODEL, "Adapt this trained model.", "--from", metavar="MODEL", shown=False)]
+Only = Annotated[
+    Literal["all", "state"],
+    _option(_MODEL, "What is learned with --from: the whole model, or the state it begins from, a style of a few KB."),
+]
 Cell = Annotated[CellName | None, _option(_MODEL, "Kind of the recurrent layers. Default: lstm.", shown=False)]
 WhichFront = Annotated[Front, _option(_MODEL, "conv: a convolution over the last events before the layers.", "--front")]
 Attention = Annotated[int, _option(_MODEL, "Attention to so many of the last events; 0 for none.", min=0, max=MOST_ATTENDED)]
@@ -72,6 +76,10 @@ LearningRate = Annotated[
 WeightDecay = Annotated[float | None, _option(_MODEL, "Of AdamW. Default: by the music.", min=0.0, shown=False)]
 BatchSize = Annotated[int, _option(_MODEL, "Pieces side by side.", min=1)]
 Window = Annotated[int, _option(_MODEL, "Most notes between two steps of the optimizer.", min=2)]
+Noise = Annotated[
+    float,
+    _option(_MODEL, "Share of the notes that it reads with a wrong pitch, and has to predict right.", min=0.0, max=1.0),
+]
 Seed = Annotated[
     int, _option(_MODEL, "Random number: the same one trains the same model, for the same epochs and precision.", min=0)
 ]
@@ -98,6 +106,7 @@ def train(
     plan: PlanOnly = False,
     resume: Resume = False,
     start: From = None,
+    only: Only = "all",
     cell: Cell = None,
     front: WhichFront = _DEFAULTS.front,
     attention: Attention = _DEFAULTS.attention,
@@ -109,6 +118,7 @@ def train(
     weight_decay: WeightDecay = None,
     batch_size: BatchSize = _DEFAULTS.batch.batch_size,
     window: Window = _DEFAULTS.batch.window,
+    noise: Noise = _DEFAULTS.batch.noise,
     seed: Seed = _DEFAULTS.seed,
     half: Half = False,
     samples: Samples = _DEFAULTS.samples,
@@ -125,11 +135,14 @@ def train(
 
     Example: **melody train data/fiddle --max-minutes 10**
 
-    With a few files only: **melody train my-twenty-songs --from fiddle**
+    With a few files only: **melody train my-twenty-songs --from fiddle**, or with five **--from fiddle --only state**
     """
     given = locals()  # the options, for the one place that makes settings of them
     with _in_options():
         settings = settings_from(given)
+        if only == "state":
+            _learn_style(folder, out, Taken(part, drums), settings, start, force)
+            return
         written = None if plan else target(folder, out, resume=resume, force=force)
         _train(folder, written, Taken(part, drums), settings, resume, start)
 
@@ -232,9 +245,41 @@ def _train(
         _fit(prepared, out, settings, resume, adapted, _Command(folder, taken, start))
 
 
+def _learn_style(
+    folder: Path, out: Path | None, taken: Taken, settings: TrainingSettings, start: str | None, force: bool
+) -> None:
+    """Learn nothing but the state that a model begins from, and write it."""
+    from melody.cli.make import find_model
+    from melody.cli.screen import Progress, say, show
+    from melody.cli.targets import named
+    from melody.corpus import PrepareSettings
+    from melody.extras import need
+    from melody.text import counted
+
+    check_style(settings, start)
+    need("training", "torch")  # before the folder is read
+    from melody.training.adapting.state_only import learn_state, style_path
+
+    path = named(style_path(folder, out), force)
+    file = find_model(str(start)).file
+    grid = file.vocabulary.ticks_per_quarter
+    prepared = read_folder(folder, PrepareSettings(part=taken.part, drums=taken.drums, workers=0, ticks_per_quarter=grid))
+    with Progress("learning a style") as update:
+        found = learn_state(file, prepared, seed=settings.seed, on_step=lambda share: update(share, 1.0))
+    found.style.save(path)
+    tunes = counted(found.tunes, "tune")
+    better = f"{found.before:.3f} nats a note, with the style at {found.after:.3f}"
+    say(f"{file.name} begins {found.measured_on} tunes at {better}")
+    say(f"learned from {tunes}; write with it: melody generate {path.stem if out is None else path}")
+    show(path)
+
+
 def _is_helper() -> bool:
-    """Whether this is one of the other processes that Lightning starts: only the first one shows anything."""
-    return int(os.environ.get("LOCAL_RANK", "0")) > 0
+    """Whether this is one of the other processes of a training: only the first one shows anything.
+
+    Lightning numbers those that it starts itself, torchrun and SLURM theirs on all machines.
+    """
+    return any(int(os.environ.get(name, "0")) > 0 for name in ("LOCAL_RANK", "RANK", "SLURM_PROCID"))
 
 
 def _show_plan(prepared: Corpus, settings: TrainingSettings, adapted: ModelFile | None) -> None:

@@ -56,6 +56,9 @@ def restored(file: ModelFile) -> MelodyNetwork:
         raise ModelFileError(f"{file.name}: its weights are not of the shape that its settings say; train it again")
     model = MelodyNetwork(file.vocabulary, settings)
     model.load_state_dict({name: torch.from_numpy(np.ascontiguousarray(w)) for name, w in file.weights.items()})
+    if file.initial:
+        shape = (settings.num_layers, 1, settings.hidden_size)
+        model.initial = {name: torch.from_numpy(array.copy()).view(shape) for name, array in file.initial.items()}
     return model.eval()
 
 

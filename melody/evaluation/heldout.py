@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from melody.corpus import SPLITS, Corpus, PrepareSettings
+from melody.corpus import SPLITS, Corpus, PrepareSettings, Split
 from melody.corpus.manifest import pieces_of
 from melody.errors import CorpusError, PieceError, VocabularyError
 from melody.modelfile import ModelFile
@@ -112,6 +112,13 @@ def choose(file: ModelFile, corpus: Corpus, which: Which = "test") -> Chosen:
     enough = len(own["train"]) >= ENOUGH * max(Counter(splits.values())["train"], 1)
     train, valid = (tuple(own["train"]), tuple(own["valid"])) if enough else ((), ())
     return Chosen(pieces, train, valid, trained, fitted, left_out, remarks)
+
+
+def fitted_rows(file: ModelFile, corpus: Corpus, split: Split) -> list[Rows]:
+    """The pieces of a split of a folder in a model's vocabulary, without those that it cannot read."""
+    reader = _Reader(corpus.vocabulary, file.vocabulary)
+    found = (reader.read(Known(path, "", rows)) for path, rows in zip(corpus.names(split), corpus.rows(split)))
+    return [rows for rows in found if rows is not None]
 
 
 def _splits(file: ModelFile) -> dict[str, str]:

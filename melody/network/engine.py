@@ -72,3 +72,23 @@ class Engine:
     def step(self, inputs: Ints, state: State) -> tuple[Floats, State]:
         """Take in one event a stream, see `AnyEngine.step`."""
         return self._step(inputs[:, : len(self._input_offsets)] + self._input_offsets, state)
+
+
+class Begun:
+    """An engine that begins every piece from a state of its own.
+
+    Parameters
+    ----------
+    engine
+        What computes.
+    initial
+        The arrays of the state by name, (height,) each.
+    """
+
+    def __init__(self, engine: AnyEngine, initial: Mapping[str, Floats]) -> None:
+        self._initial, self.predicted = initial, engine.predicted
+        self.step, self.head_layers, self.logits = engine.step, engine.head_layers, engine.logits
+
+    def begin(self, streams: int) -> State:
+        """The state before the first event."""
+        return State({name: np.tile(array[:, None], streams) for name, array in self._initial.items()})

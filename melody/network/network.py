@@ -45,6 +45,7 @@ class MelodyNetwork(nn.Module):
         self.dropout = _LockedDropout(settings.dropout)
         self.heads = nn.ModuleDict({FIELDS[k]: Head(k, vocabulary, settings) for k in self.predicted})
         self.cell.initialise(self.recurrent)
+        self.initial: State | None = None  # to begin from instead of zeros, one stream wide
 
     @property
     def recurrent(self) -> nn.Module:
@@ -56,6 +57,8 @@ class MelodyNetwork(nn.Module):
         inputs = events[..., : len(self.offsets)] + self.offsets
         embedded = self.dropout(self.embedding(inputs.flatten(0, 1)).unflatten(0, events.shape[:2]))
         weight_dropout = self.settings.weight_dropout if self.training else 0.0
+        if state is None and self.initial is not None:
+            state = {name: array.expand(-1, len(events), -1).contiguous() for name, array in self.initial.items()}
         hidden, state = self.cell.unroll(self.recurrent, embedded, state, weight_dropout)
         return torch.cat([self.dropout(hidden), embedded], dim=-1), state
 

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from hashlib import sha256
 
 
 def data_address(data: bytes, mime: str) -> str:
     """A file as an address that holds it (RFC 2397)."""
     return f"data:{mime};base64,{b64encode(data).decode()}"
+
+
+def content_policy(style: str, script: str) -> str:
+    """A content security policy of a page that may show its own style, run its own script and make no request."""
+    return (
+        "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; media-src data:; "
+        f"style-src {_hash(style)}; script-src {_hash(script)}"
+    )
+
+
+def _hash(code: str) -> str:
+    return f"'sha256-{b64encode(sha256(code.encode()).digest()).decode()}'"
 
 
 STYLE = """

@@ -13,10 +13,8 @@ from __future__ import annotations
 
 import json
 import os
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
 
@@ -25,7 +23,7 @@ import numpy as np
 from melody.errors import RenderError
 from melody.files import write_bytes
 from melody.piece import Piece
-from melody.report.browser import SCRIPT, STYLE, data_address
+from melody.report.browser import SCRIPT, STYLE, content_policy, data_address
 from melody.report.engraved import score_figure
 from melody.report.roll_layout import colours, facts, paint_of, part_label
 from melody.report.svg_roll import svg_roll
@@ -146,15 +144,11 @@ def framed(heading: str, top: str, main: str) -> str:
     top, main
         HTML to stand below the heading, and below that.
     """
-    policy = (
-        "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; media-src data:; "
-        f"style-src {_hash(STYLE)}; script-src {_hash(SCRIPT)}"
-    )
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta http-equiv="Content-Security-Policy" content="{content_policy(STYLE, SCRIPT)}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>{for_html(heading)}</title>
@@ -304,7 +298,3 @@ def _more(files: Sequence[tuple[str, str]]) -> str:
 def _settings(title: str, settings: Mapping[str, str]) -> str:
     rows = "".join(f"<dt>{for_html(str(k))}</dt><dd>{for_html(str(v))}</dd>" for k, v in settings.items())
     return f"<details><summary>{title}</summary><dl>{rows}</dl></details>" if rows else ""
-
-
-def _hash(code: str) -> str:
-    return f"'sha256-{b64encode(sha256(code.encode()).digest()).decode()}'"

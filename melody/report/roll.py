@@ -1,4 +1,4 @@
-"""The piano roll: a piece as a picture, and a folder of pieces as contact sheets.
+"""The piano roll: a piece as a picture.
 
 Conventions
 -----------
@@ -38,6 +38,7 @@ from melody.report.roll_layout import (
     part_label,
     widths,
 )
+from melody.report.tracks import Track
 from melody.score.names import pitch_name
 from melody.text import plain
 
@@ -45,12 +46,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MAX_PANELS = 120
-PANELS = 24  # on a page
 SUFFIXES = (".png", ".svg")
 
-_INK, _GREY, _RULE, _TINT, _FRESH = "#1f2937", "#6b7280", "#9ca3af", "#fdf0d5", "#1d4ed8"
-_WIDTH, _LEFT, _RIGHT, _DPI = 12.0, 0.62, 0.25, 110  # inches; dots an inch
+INK, GREY, RULE, _TINT, _FRESH = "#1f2937", "#6b7280", "#9ca3af", "#fdf0d5", "#1d4ed8"
+WIDTH, _LEFT, _RIGHT, DPI = 12.0, 0.62, 0.25, 110  # inches; dots an inch
+_TITLE = 0.16  # inches above each track
 _HIGHEST = 80  # inches, unless systems would be under 0.9
 
 
@@ -77,11 +77,19 @@ def _systems(piece: Piece, lines: Ints) -> list[tuple[int, int]]:
     return list(zip(firsts, [*firsts[1:], bars]))
 
 
-def _check_installed() -> None:
+def check_installed() -> None:
+    """Refuse to draw without Matplotlib."""
     need("a picture", "matplotlib", error=RenderError)
 
 
-def plot(piece: Piece, *, prompt_end: int = 0, title: str | None = None) -> Figure:
+def plot(
+    piece: Piece,
+    *,
+    prompt_end: int = 0,
+    title: str | None = None,
+    fill: NDArray[np.float64] | None = None,
+    tracks: Sequence[Track] = (),
+) -> Figure:
     """The piano roll of a piece.
 
     Parameters
@@ -92,13 +100,17 @@ def plot(piece: Piece, *, prompt_end: int = 0, title: str | None = None) -> Figu
         The tick at which the continuation begins; what stands before and after it is tinted and labelled. 0: none.
     title
         Written above; default the piece's own title. Key, metre, tempo and bars stand under it.
+    fill
+        The colour of each note, (notes, 3) of RGB in 0-1; default that of its part.
+    tracks
+        What stands under each system.
 
     Raises
     ------
     RenderError
         If the piece is empty or too long, or `prompt_end` is negative.
     """
-    _check_installed()
+    check_installed()
     from matplotlib.figure import Figure
 
     lines = bar_lines(piece)
@@ -110,31 +122,36 @@ def plot(piece: Piece, *, prompt_end: int = 0, title: str | None = None) -> Figu
     tall = float(np.clip(units * (0.105 if len(systems) == 1 else 0.062), 1.0, 4.6 if len(systems) == 1 else 3.4))
     head, gap = 0.8 + 0.24 * key_rows, 0.3
     tall = min(tall, max(_HIGHEST / len(systems) - gap, 0.9))
-    height = head + len(systems) * (tall + gap) + 0.02
-    figure = Figure(figsize=(_WIDTH, height), dpi=_DPI, facecolor="white")
+    below = sum(track.height + _TITLE for track in tracks)
+    height = head + len(systems) * (tall + below + gap) + 0.02
+    figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white")
     _write_head(figure, piece, title if title is not None else piece.title, height, legend if key_rows else [])
-    notes = _Notes.of(piece, rows)
+    notes = NoteBoxes.of(piece, rows, fill)
     longest = max(lines[last] - lines[first] for first, last in systems)
     for i, (first, last) in enumerate(systems):
-        wide = (_WIDTH - _LEFT - _RIGHT - 0.55 * bool(rows.drums)) * (lines[last] - lines[first]) / longest
-        left, bottom = _LEFT + 0.55 * bool(rows.drums), height - head - tall - i * (tall + gap)
-        axes = figure.add_axes((left / _WIDTH, bottom / height, wide / _WIDTH, tall / height))
+        wide = (WIDTH - _LEFT - _RIGHT - 0.55 * bool(rows.drums)) * (lines[last] - lines[first]) / longest
+        left, bottom = _LEFT + 0.55 * bool(rows.drums), height - head - tall - i * (tall + below + gap)
+        axes = figure.add_axes((left / WIDTH, bottom / height, wide / WIDTH, tall / height))
         _draw_row(axes, piece, rows, lines[first : last + 1], piece.first_bar + first, wide, tall)
         notes.draw(axes, int(lines[first]), int(lines[last]))
         _mark(axes, piece, rows, int(lines[first]), int(lines[last]), min(prompt_end, piece.length))
+        for track in tracks:
+            bottom -= track.height + _TITLE
+            under = figure.add_axes((left / WIDTH, bottom / height, wide / WIDTH, track.height / height))
+            track.draw(under, int(lines[first]), int(lines[last]))
     return figure
 
 
 def _write_head(figure: Figure, piece: Piece, title: str, height: float, legend: list[int]) -> None:
     from matplotlib.patches import Patch
 
-    left = 0.3 / _WIDTH
+    left = 0.3 / WIDTH
     text = drawable(title, 110, "bold")
     top = 0.3 if text else 0.12
     if text:
-        figure.text(left, 1 - 0.14 / height, text, size=14, weight="bold", color=_INK, va="top", parse_math=False)
+        figure.text(left, 1 - 0.14 / height, text, size=14, weight="bold", color=INK, va="top", parse_math=False)
     figure.text(
-        left, 1 - (top + 0.1) / height, drawable(facts(piece), 110), size=9.5, color=_GREY, va="top", parse_math=False
+        left, 1 - (top + 0.1) / height, drawable(facts(piece), 110), size=9.5, color=GREY, va="top", parse_math=False
     )
     if legend:
         paint = colours(piece)
@@ -143,7 +160,7 @@ def _write_head(figure: Figure, piece: Piece, title: str, height: float, legend:
         where = (left, 1 - (top + 0.36) / height)
         drawn = figure.legend(
             patches, names, loc="upper left", bbox_to_anchor=where, ncol=6, frameon=False, fontsize=8, borderpad=0,
-            borderaxespad=0, handlelength=1.1, handleheight=0.8, labelcolor=_INK,
+            borderaxespad=0, handlelength=1.1, handleheight=0.8, labelcolor=INK,
         )  # fmt: skip
         for label in drawn.get_texts():
             label.set_parse_math(False)
@@ -165,7 +182,7 @@ def _draw_row(axes: Axes, piece: Piece, rows: NoteRows, lines: Ints, first_bar: 
     axes.set(xlim=(start, stop), ylim=(rows.bottom, rows.top), xticks=[], facecolor="white")
     axes.tick_params(which="both", length=0, pad=3)
     for side in axes.spines.values():
-        side.set(color=_RULE, linewidth=0.7)
+        side.set(color=RULE, linewidth=0.7)
     _draw_pitches(axes, rows, tall / (rows.top - rows.bottom))
     per_tick = wide / (stop - start)
     _draw_bars(axes, piece, rows, lines, first_bar, per_tick)
@@ -178,18 +195,18 @@ def _draw_pitches(axes: Axes, rows: NoteRows, unit: float) -> None:
     black = pitches[np.isin(pitches % 12, BLACK_KEYS)]
     _boxes(axes, start, stop, black - 0.5, black + 0.5, facecolors="#f3f4f6", linewidths=0, zorder=0, gid="keys")
     octaves = pitches[pitches % 12 == 0]
-    axes.hlines(octaves - 0.5, start, stop, color=_RULE, linewidth=0.6, zorder=1)
+    axes.hlines(octaves - 0.5, start, stop, color=RULE, linewidth=0.6, zorder=1)
     drums = [rows.drum_y(p) for p in rows.drums]
     axes.hlines([y + rows.drum_height / 2 for y in drums], start, stop, color="#e5e7eb", linewidth=0.5, zorder=1)
     if drums and rows.high > rows.low:
-        axes.axhline(rows.low - 0.5, color=_RULE, linewidth=0.9, zorder=2)
+        axes.axhline(rows.low - 0.5, color=RULE, linewidth=0.9, zorder=2)
         axes.axhspan(rows.low - 0.5 - rows.drum_height / 2, rows.low - 0.5, color="#e5e7eb", linewidth=0)
     step = ceil(7 / (72 * unit * rows.drum_height))  # a name is seven points high
     names = [pitch_name(int(p)) for p in octaves] + [drum_name(p) for p in rows.drums[::step]]
-    axes.set_yticks([*octaves, *drums[::step]], names, fontsize=6.5, color=_INK)
+    axes.set_yticks([*octaves, *drums[::step]], names, fontsize=6.5, color=INK)
     others = (2, 4, 5, 7, 9, 11) if unit >= 0.095 else (4, 7) if unit >= 0.045 else ()
     naturals = [int(p) for p in pitches if p % 12 in others]
-    axes.set_yticks(naturals, [pitch_name(p)[0] for p in naturals], fontsize=6, color=_GREY, minor=True)
+    axes.set_yticks(naturals, [pitch_name(p)[0] for p in naturals], fontsize=6, color=GREY, minor=True)
 
 
 def _draw_bars(axes: Axes, piece: Piece, rows: NoteRows, lines: Ints, first_bar: int, per_tick: float) -> None:
@@ -200,15 +217,15 @@ def _draw_bars(axes: Axes, piece: Piece, rows: NoteRows, lines: Ints, first_bar:
         at = (tick - lines[0]) * per_tick
         if at >= shown:
             label = f"{first_bar + i}{metres.get(tick, '')}"
-            axes.annotate(label, (tick, rows.top), (1, 2), textcoords="offset points", fontsize=7, color=_GREY)
+            axes.annotate(label, (tick, rows.top), (1, 2), textcoords="offset points", fontsize=7, color=GREY)
             shown = at + 0.07 * len(label) + 0.12
     between = beats(piece, lines, 0.09 / per_tick)
     axes.vlines(between, rows.bottom, rows.top, color="#e2e5ea", linewidth=0.5, zorder=1, gid="beats")
     drawn = lines[1:-1] if np.diff(lines).min() * per_tick > 0.03 else lines[1:-1:16]
-    axes.vlines(drawn, rows.bottom, rows.top, color=_RULE, linewidth=0.8, zorder=1.5, gid="bars")
+    axes.vlines(drawn, rows.bottom, rows.top, color=RULE, linewidth=0.8, zorder=1.5, gid="bars")
 
 
-class _Notes(NamedTuple):
+class NoteBoxes(NamedTuple):
     """The boxes of all notes: ticks, units of pitch, and colours; each (notes,), `fill` (notes, 3)."""
 
     onset: Ints
@@ -218,9 +235,11 @@ class _Notes(NamedTuple):
     fill: NDArray[np.float64]
 
     @classmethod
-    def of(cls, piece: Piece, rows: NoteRows) -> _Notes:
+    def of(cls, piece: Piece, rows: NoteRows, fill: NDArray[np.float64] | None = None) -> NoteBoxes:
+        """Of a piece, in the colours of its parts or in those that are given, (notes, 3)."""
         middle, height = rows.boxes(piece)
-        return cls(piece.onset, piece.onset + widths(piece), middle - height / 2, height, shades(piece))
+        fill = shades(piece) if fill is None else fill
+        return cls(piece.onset, piece.onset + widths(piece), middle - height / 2, height, fill)
 
     def draw(self, axes: Axes, start: int, stop: int, edge: float = 0.7) -> None:
         """Each note in the row where it begins (gid 'notes'), and what is left of it in the next systems (gid 'held')."""
@@ -270,11 +289,11 @@ def _mark(axes: Axes, piece: Piece, rows: NoteRows, start: int, stop: int, promp
     if start == 0 and piece.has_pickup and silence < stop:
         axes.axvspan(0, silence, facecolor="none", edgecolor="#d1d5db", hatch="////", linewidth=0, zorder=1, gid="pick-up")
         axes.annotate(
-            "pick-up", (silence, rows.bottom), color=_GREY, **{**note, "xytext": (-3, 3), "va": "bottom", "ha": "right"}
+            "pick-up", (silence, rows.bottom), color=GREY, **{**note, "xytext": (-3, 3), "va": "bottom", "ha": "right"}
         )
 
 
-def write_plot(piece: Piece, path: str | os.PathLike[str], *, prompt_end: int = 0, title: str | None = None) -> None:
+def write_plot(piece: Piece, path: str | os.PathLike[str], **how: Any) -> None:
     """Write the piano roll to a .png or .svg file, whole or not at all; arguments as for `plot`.
 
     Raises
@@ -284,16 +303,18 @@ def write_plot(piece: Piece, path: str | os.PathLike[str], *, prompt_end: int = 
     FileError
         If the file cannot be written.
     """
-    _check_suffix(path)
-    write_bytes(path, _image(plot(piece, prompt_end=prompt_end, title=title), Path(path).suffix.lower()))
+    check_suffix(path)
+    write_bytes(path, image(plot(piece, **how), Path(path).suffix.lower()))
 
 
-def _check_suffix(path: str | os.PathLike[str]) -> None:
+def check_suffix(path: str | os.PathLike[str]) -> None:
+    """Refuse what is no picture file."""
     if Path(path).suffix.lower() not in SUFFIXES:
         raise RenderError(f"{Path(path).name!r} is no picture file; name it .png or .svg")
 
 
-def _image(figure: Figure, suffix: str) -> bytes:
+def image(figure: Figure, suffix: str) -> bytes:
+    """A figure as a file of that suffix, the same bytes each time."""
     import matplotlib
 
     out = io.BytesIO()
@@ -302,84 +323,3 @@ def _image(figure: Figure, suffix: str) -> bytes:
     with matplotlib.rc_context({"svg.hashsalt": "melody"}):
         figure.savefig(out, format=suffix[1:], metadata=nameless)
     return out.getvalue()
-
-
-def plot_sheets(pieces: Sequence[tuple[str, Piece]]) -> list[Figure]:
-    """Small rolls side by side, a page for every 24 of the first 120 pieces: each fits a screen with its names legible.
-
-    Raises
-    ------
-    RenderError
-        If there is no piece.
-    """
-    _check_installed()
-    if not pieces:
-        raise RenderError("there are no pieces; a contact sheet shows one or more, so name a folder with some")
-    shown = pieces[:MAX_PANELS]
-    columns = min(ceil(min(len(shown), PANELS) ** 0.5), 4)
-    more = f", the first {len(shown)} of them shown" if len(shown) < len(pieces) else ""
-    count = f"{len(pieces)} tune{'s' if len(pieces) != 1 else ''}{more}"
-    firsts = range(0, len(shown), PANELS)
-    heads = [f"{count} · {i + 1} to {min(i + PANELS, len(shown))}" if len(firsts) > 1 else count for i in firsts]
-    return [_plot_sheet(shown[i : i + PANELS], head, columns) for i, head in zip(firsts, heads)]
-
-
-def _plot_sheet(pieces: Sequence[tuple[str, Piece]], heading: str, columns: int) -> Figure:
-    from matplotlib.figure import Figure
-
-    systems = ceil(len(pieces) / columns)
-    height = 0.55 + systems * 1.65
-    figure = Figure(figsize=(_WIDTH, height), dpi=_DPI, facecolor="white")
-    figure.text(0.25 / _WIDTH, 1 - 0.16 / height, heading, size=11, weight="bold", color=_INK, va="top")
-    each = (_WIDTH - 0.25) / columns
-    for i, (name, piece) in enumerate(pieces):
-        left, bottom = 0.25 + i % columns * each, height - 0.45 - (i // columns + 1) * 1.65 + 0.2
-        axes = figure.add_axes((left / _WIDTH, bottom / height, (each - 0.25) / _WIDTH, 1.05 / height))
-        _draw_panel(axes, name, piece, longest=int(13 * (each - 0.25)))
-    return figure
-
-
-def _draw_panel(axes: Axes, name: str, piece: Piece, longest: int) -> None:
-    axes.set(xticks=[], yticks=[])
-    for side in axes.spines.values():
-        side.set(color=_RULE, linewidth=0.6)
-    _name(axes, drawable(name, longest, "bold"), 13, fontsize=8.5, weight="bold", color=_INK)
-    try:
-        lines = bar_lines(piece)
-    except RenderError:
-        note = "no notes" if piece.num_notes == 0 else "too long to draw"
-        axes.text(0.5, 0.5, note, transform=axes.transAxes, ha="center", va="center", fontsize=8, color=_GREY)
-        return
-    _name(axes, drawable(facts(piece), 60), 3, fontsize=7, color=_GREY)
-    rows = NoteRows.of(piece)
-    axes.set(xlim=(0, lines[-1]), ylim=(rows.bottom, rows.top))
-    axes.vlines(lines[1 : -1 : ceil(len(lines) / 40)], rows.bottom, rows.top, color="#e5e7eb", linewidth=0.6, zorder=1)
-    _Notes.of(piece, rows).draw(axes, 0, int(lines[-1]), edge=0)
-
-
-def _name(axes: Axes, text: str, points_up: int, **style: Any) -> None:
-    where: dict[str, Any] = dict(xycoords="axes fraction", textcoords="offset points", parse_math=False)
-    axes.annotate(text, (0, 1), (0, points_up), **where, **style)
-
-
-def contact_sheet(pieces: Sequence[tuple[str, Piece]], path: str | os.PathLike[str]) -> tuple[Path, ...]:
-    """Write `plot_sheets` as .png or .svg files, each whole or not at all: `path`, then NAME-2.png, NAME-3.png ...
-
-    Returns
-    -------
-    tuple
-        The files, one a page.
-
-    Raises
-    ------
-    RenderError
-        If there is no piece or the suffix is another.
-    FileError
-        If a file cannot be written.
-    """
-    _check_suffix(path)
-    path, figures = Path(path), plot_sheets(pieces)
-    paths = [path, *(path.with_name(f"{path.stem}-{i}{path.suffix}") for i in range(2, len(figures) + 1))]
-    for target, figure in zip(paths, figures):
-        write_bytes(target, _image(figure, path.suffix.lower()))
-    return tuple(paths)

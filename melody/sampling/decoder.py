@@ -151,11 +151,11 @@ class Decoder:
         found = np.zeros((len(rows), len(rows[0])))
         for at, events in enumerate(np.stack(rows, axis=1)):
             hidden, state = self.engine.step(inputs, state)
-            found[:, at] = self._nats(Step(self, contexts, self.engine.head_layers(hidden)), events)
+            found[:, at] = self.nats_of(Step(self, contexts, self.engine.head_layers(hidden)), events)
             inputs = np.concatenate([events, contexts.push(events)], axis=1)
         return found
 
-    def _nats(self, step: Step, events: Rows) -> NDArray[np.float64]:
+    def nats_of(self, step: Step, events: Rows) -> NDArray[np.float64]:
         """Of these events, whatever else might come there, (streams,)."""
         step.events[:], nats = events, np.zeros(len(events))
         encoded = self.vocabulary.field_mask(events)

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from melody import modelfile
 from melody.errors import SamplingError
 from melody.network import AnyEngine, Engine
+from melody.network.engine import Begun
+from melody.network.settings import settings_of
 from melody.sampling.constraints.constraint import Constraint
 from melody.sampling.constraints.counterpoint import Counterpoint
 from melody.sampling.decoder import Decoder
@@ -52,6 +54,11 @@ class Source:
         """Events of the longest piece in training, at most 20,000; 5,000 if the model file does not say."""
         return min(int(self.file.training.get("longest_piece", 0)) or 5_000, LONGEST)
 
+    @property
+    def layers(self) -> str:
+        """The recurrent layers in words, as 'LSTM 2 x 256'."""
+        return settings_of(self.file.settings).layers
+
     def most_events(self, settings: SamplingSettings, bars: int | None) -> int:
         """After how many events a tune is ended."""
         return settings.max_notes or (self.longest_piece if bars is None else LONGEST + _MOST_IN_BAR * bars)
@@ -69,10 +76,13 @@ class Source:
 
 
 def _engine(file: modelfile.ModelFile, name: EngineName) -> AnyEngine:
+    engine: AnyEngine
     if name == "numpy":
-        return Engine(file.vocabulary, file.weights)
-    if name not in ENGINES:
+        engine = Engine(file.vocabulary, file.weights)
+    elif name not in ENGINES:
         raise SamplingError(f"there is no engine '{name}'; take one of {', '.join(ENGINES)}")
-    from melody import export
+    else:
+        from melody import export
 
-    return export.engine(file, name)
+        engine = export.engine(file, name)
+    return Begun(engine, file.initial) if file.initial else engine

@@ -7,7 +7,7 @@ from dataclasses import replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from melody import modelfile
+from melody import models
 from melody.arguments import keywords
 from melody.errors import SamplingError
 from melody.limits import Limits
@@ -54,7 +54,7 @@ def load(path: str | PathLike[str], engine: EngineName = "numpy") -> Model:
     Parameters
     ----------
     path
-        The file.
+        The file; or that of a style, which stands for its model.
     engine
         What runs it: 'numpy'; or ONNX Runtime, which has to be installed: 'onnx', or 'int8' with weights of 8 bits.
 
@@ -63,7 +63,7 @@ def load(path: str | PathLike[str], engine: EngineName = "numpy") -> Model:
     melody.errors.ModelFileError
         If the file is missing, no model, of another version, cut short or edited, or the engine is not installed.
     """
-    return Model(modelfile.load(path), engine)
+    return Model(models.open_model(path), engine)
 
 
 class Model(Rewriter):

@@ -7,6 +7,7 @@ one in force, as the piece names it; where it names none, what needs it is NaN.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -179,15 +180,24 @@ def closes_on_the_tonic(piece: Piece) -> float:
 
 def phrases(piece: Piece) -> list[float]:
     """Lengths of the phrases in beats: the top voice's stretches, each up to the end of a note of two beats or a rest."""
+    return [(end - start) / beat for start, end, beat in _phrases(piece)]
+
+
+def phrase_ends(piece: Piece) -> list[int]:
+    """The ticks at which those phrases end."""
+    return [end for _, end, _ in _phrases(piece)]
+
+
+def _phrases(piece: Piece) -> Iterator[tuple[int, int, int]]:
+    """Beginning and end of each phrase, and a beat there, in ticks."""
     melody = piece.select(piece.part == piece.part.min()) if piece.num_notes else piece
-    found, start = [], None
+    start = None
     for onset, end, following in zip(melody.onset.tolist(), melody.end.tolist(), [*melody.onset[1:].tolist(), None]):
         start = onset if start is None else start
         beat = _beat(piece, onset)
         if following is None or following > end or end - onset >= 2 * beat:
-            found.append((end - start) / beat)
+            yield start, end, beat
             start = None
-    return found
 
 
 def _beat(piece: Piece, tick: int) -> int:

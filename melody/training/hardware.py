@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytorch_lightning as pl
@@ -31,6 +32,7 @@ def make_trainer(settings: TrainingSettings, plan: Plan, callback: pl.Callback, 
         return pl.Trainer(
             accelerator="gpu" if gpus else "cpu",
             devices=settings.devices,
+            num_nodes=machines(settings.devices),
             strategy=settings.strategy,
             precision=_PRECISION[plan.precision],
             max_epochs=plan.epochs,
@@ -46,6 +48,13 @@ def make_trainer(settings: TrainingSettings, plan: Plan, callback: pl.Callback, 
     except (ValueError, RuntimeError, ImportError) as error:  # Lightning's own words for settings that do not go together
         reason = str(error)[:300].replace("`", "'")
         raise TrainingError(f"Lightning refuses `strategy={settings.strategy}`: {reason}") from error
+
+
+def machines(devices: int) -> int:
+    """On how many machines torchrun or SLURM has started so many processes each; 1 where neither has."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        return max(int(os.environ.get("WORLD_SIZE", "1")) // devices, 1)
+    return int(os.environ.get("SLURM_NNODES", "1")) if "SLURM_PROCID" in os.environ else 1
 
 
 def _logger(paths: Paths) -> Any:

@@ -43,6 +43,7 @@ from melody.originality.index import Index
 from melody.sampling import Model, SamplingSettings, quality
 from melody.statistics.habits import Habits
 from melody.tokens.vocabulary import Rows, Vocabulary
+from melody.training.adapting.transfer import carried
 from melody.training.alarms import before, longest_run
 from melody.training.balance import balanced, can_be_balanced
 from melody.training.corpus_facts import first_keys, outlines, part_pitches
@@ -53,7 +54,6 @@ from melody.training.plan import make_plan
 from melody.training.records import REPLANNED, Alarm, Epoch, History, Plan, Result, late_gain, since_best
 from melody.training.settings import TrainingSettings
 from melody.training.temperatures import with_temperatures
-from melody.training.transfer import carried
 from melody.training.watch import Listener, Stop, Watcher, quiet
 
 Split = Literal["train", "valid", "test"]

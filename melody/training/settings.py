@@ -162,6 +162,24 @@ def settings_from(given: Mapping[str, Any]) -> TrainingSettings:
     return TrainingSettings(batch=batch, **{name: value for name, value in named.items() if name in known})
 
 
+def check_style(settings: TrainingSettings, start: object) -> None:
+    """That a style can be learned so: from a model, which stays as it is.
+
+    Raises
+    ------
+    TrainingError
+        If there is no model to begin from, or a setting is given that a style has no use for.
+    """
+    if start is None:
+        raise TrainingError("a style is learned with a trained model; name it: `from_='fiddle'`")
+    default = TrainingSettings()
+    for each in fields(TrainingSettings):
+        if each.name not in ("seed", "max_minutes") and getattr(settings, each.name) != getattr(default, each.name):
+            name = {stored: word for word, stored in _KEYWORDS.items()}.get(each.name, each.name)
+            given = "a setting of batches" if name == "batch" else f"`{name}`"
+            raise TrainingError(f"{given} has no meaning for a style, which leaves the model as it is; leave it out")
+
+
 _KEYWORDS = {"layers": "num_layers", "minutes": "max_minutes"}
 _STORED = {"match_dropout": "without_match"}  # the names of batch settings in model files, where they differ
 _MAY_CHANGE = {"max_minutes", "half", "samples", "logger"}
@@ -225,6 +243,7 @@ def _check_batch(batch: BatchSettings) -> None:
     _check_whole("window", batch.window, 1)
     _SHARE.check("match_dropout", batch.match_dropout)
     _SHARE.check("outline_dropout", batch.outline_dropout)
+    _SHARE.check("noise", batch.noise)
     moves = batch.transpositions
     is_pair = isinstance(moves, (tuple, list)) and [isinstance(each, Integral) for each in moves] == [True, True]
     if not is_pair or not -MAX_TRANSPOSITION <= moves[0] <= moves[1] <= MAX_TRANSPOSITION:

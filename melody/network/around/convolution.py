@@ -78,6 +78,14 @@ class Convolving(Surrounded):
         inner = self.inner.step(embedding, self.within(weights), num_times)
         return _Step(embedding, self.own(weights, "weight"), self.own(weights, "bias"), inner)
 
+    def taken(self, weights: Weights, inputs: Floats) -> Floats:
+        """See `Surrounded.taken`: with what the kernel makes of the last events."""
+        padded = np.concatenate([np.zeros((self.span - 1, inputs.shape[1]), np.float32), inputs])
+        events = np.lib.stride_tricks.sliding_window_view(padded, self.span, axis=0)  # (events, embedding, span)
+        flat = events.transpose(0, 2, 1).reshape(len(inputs), -1)
+        found: Floats = np.maximum(flat @ _flat(self.own(weights, "weight")).T + self.own(weights, "bias"), 0)
+        return inputs + found
+
     def onnx_inputs(self, weights: Weights) -> Floats:
         """The kernel of the latest event, and the embedding itself."""
         kernel = self.own(weights, "weight")

@@ -71,6 +71,18 @@ class Surrounded(Cell):
         self.inner.initialise(module)
         self.own_initialise(module.get_submodule(self.name))
 
+    def layered_arrays(self) -> tuple[str, ...]:
+        """See `Cell.layered_arrays`: those of the cell within."""
+        return self.inner.layered_arrays()
+
+    def gates(self, weights: Weights, inputs: Floats, states: Mapping[str, Floats]) -> dict[str, Floats]:
+        """See `Cell.gates`: those of the cell within."""
+        return self.inner.gates(self.within(weights), self.taken(weights, inputs), states)
+
+    def taken(self, weights: Weights, inputs: Floats) -> Floats:
+        """What the cell within takes in at each event of a piece, of sums of embeddings, (events, embedding) both."""
+        return inputs
+
     def within(self, weights: Weights) -> dict[str, Floats]:
         """The weights of the cell within."""
         return {key: array for key, array in weights.items() if not key.startswith(f"{self.name}.")}

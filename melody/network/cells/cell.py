@@ -150,6 +150,32 @@ class Cell(ABC):
             How many of the first tokens are times; each event has exactly one of them.
         """
 
+    def layered_arrays(self) -> tuple[str, ...]:
+        """Names of the state's arrays that hold a number for each cell of each layer, the lowest layer first."""
+        begun, shape = self.begin(1), (self.sizes.layers * self.sizes.hidden, 1)
+        return tuple(name for name in begun if begun[name].shape == shape)
+
+    def gates(self, weights: Weights, inputs: Floats, states: Mapping[str, Floats]) -> dict[str, Floats]:
+        """The gates while a piece is read, for who wants to look inside (`melody.inspection`); of a cell without any, none.
+
+        They are computed from the published equations, not taken from `step`, which folds its weights for speed.
+
+        Parameters
+        ----------
+        weights
+            Of this cell.
+        inputs
+            Sums of embeddings, as the cell takes them in, (events, embedding).
+        states
+            The arrays of the state before the first event and after each, (1 + events, layers x hidden).
+
+        Returns
+        -------
+        dict
+            Of each gate, by name, its values from 0, shut, to 1, open, (events, layers, hidden).
+        """
+        return {}
+
     @abstractmethod
     def onnx_inputs(self, weights: Weights) -> Floats:
         """With what an event's embedding is multiplied before `onnx_step`, (products, embedding)."""
@@ -171,3 +197,12 @@ class Cell(ABC):
         state
             Names of the arrays of the state as they come in, (streams, width), or (streams, width, steps) if it grows.
         """
+
+
+def sigmoid(sums: Floats) -> Floats:
+    """1 / (1 + exp(-x)) without overflow, for who looks at gates: steps fold it into their weights.
+
+    >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
+    array([0. , 0.5, 1. ])
+    """
+    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * sums))

@@ -9,7 +9,7 @@ torch keeps the three blocks in the order r, z, n.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ class GRU(Stacked):
     title = "GRU"
     blocks = 3
     arrays = ("h",)
+    gate_blocks: ClassVar[Mapping[str, int]] = {"reset": 0, "update": 1}
 
     @staticmethod
     def torch_class() -> type[nn.RNNBase]:

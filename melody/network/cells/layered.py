@@ -118,6 +118,36 @@ class Layered(Cell):
             Of each event, (streams, events, hidden); the state after the last one.
         """
 
+    def gates(self, weights: Weights, inputs: Floats, states: Mapping[str, Floats]) -> dict[str, Floats]:
+        """See `Cell.gates`."""
+        size, found = self.sizes.hidden, []
+        for i in range(self.sizes.layers):
+            own = self.of_layer(weights, i)
+            arrays = {name: states[name][:, i * size : (i + 1) * size] for name in self.arrays}
+            taken = inputs @ own["weight_ih"].T + own["bias"]
+            if "weight_hh" in own:
+                taken += arrays["h"][:-1] @ own["weight_hh"].T
+            before, after = ({name: array[span] for name, array in arrays.items()} for span in (slice(-1), slice(1, None)))
+            found.append(self.layer_gates(own, np.split(taken, self.blocks, axis=1), before, after))
+            inputs = after["h"]
+        return {name: np.stack([each[name] for each in found], axis=1) for name in found[0]}
+
+    @abstractmethod
+    def layer_gates(
+        self, weights: Weights, blocks: list[Floats], before: Mapping[str, Floats], after: Mapping[str, Floats]
+    ) -> dict[str, Floats]:
+        """The gates of one layer at each event, (events, hidden) each, see `Cell.gates`.
+
+        Parameters
+        ----------
+        weights
+            Of the layer, by their names without its number.
+        blocks
+            What is summed for each block, products with h among it, (events, hidden) each.
+        before, after
+            The layer's state around each event, (events, hidden) each.
+        """
+
     def onnx_inputs(self, weights: Weights) -> Floats:
         """See `Cell.onnx_inputs`."""
         return weights["weight_ih_l0"]

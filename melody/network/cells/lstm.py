@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ class LSTM(Stacked):
     title = "LSTM"
     blocks = 4
     arrays = ("h", "c")
+    gate_blocks: ClassVar[Mapping[str, int]] = {"input": 0, "forget": 1, "output": 3}
 
     @staticmethod
     def torch_class() -> type[nn.RNNBase]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from melody.network.cells.cell import Step, Weights
+from melody.network.cells.cell import Step, Weights, sigmoid
 from melody.network.cells.folded import FoldedStep
 from melody.network.cells.layered import Layered
 from melody.network.graph import Graph
@@ -40,6 +40,12 @@ class MinGRU(Layered):
         gate, new = taken.chunk(2, dim=2)
         h = scan((-gate).sigmoid(), gate.sigmoid() * new, state["h"])
         return h, {"h": h[:, -1]}
+
+    def layer_gates(
+        self, weights: Weights, blocks: list[Floats], before: Mapping[str, Floats], after: Mapping[str, Floats]
+    ) -> dict[str, Floats]:
+        """See `Layered.layer_gates`; the update gate renews h."""
+        return {"update": sigmoid(blocks[0])}
 
     def step(self, embedding: Floats, weights: Weights, num_times: int) -> Step:
         """See `Cell.step`."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from melody.network.cells.cell import Step, Weights
+from melody.network.cells.cell import Step, Weights, sigmoid
 from melody.network.cells.folded import FoldedStep
 from melody.network.cells.layered import Layered
 from melody.network.graph import Graph
@@ -44,6 +44,13 @@ class MinLSTM(Layered):
         gate = logsigmoid(into) - logsigmoid(forget)
         h = scan((-gate).sigmoid(), gate.sigmoid() * new, state["h"])
         return h, {"h": h[:, -1]}
+
+    def layer_gates(
+        self, weights: Weights, blocks: list[Floats], before: Mapping[str, Floats], after: Mapping[str, Floats]
+    ) -> dict[str, Floats]:
+        """See `Layered.layer_gates`; the two are of one whole, so that what is forgotten makes room for what comes in."""
+        forget, into = (sigmoid(each) for each in blocks[:2])
+        return {"input": into / (forget + into), "forget": forget / (forget + into)}
 
     def step(self, embedding: Floats, weights: Weights, num_times: int) -> Step:
         """See `Cell.step`."""

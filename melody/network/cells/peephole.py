@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from melody.network.cells.cell import Shapes, Step, Weights
+from melody.network.cells.cell import Shapes, Step, Weights, sigmoid
 from melody.network.cells.folded import FoldedStep, Matrix
 from melody.network.cells.layered import Layered
 from melody.network.graph import Graph
@@ -52,6 +52,14 @@ class Peephole(Layered):
         events = taken.transpose(0, 1).contiguous()
         h, c = peephole_window(events, weights["weight_hh"], weights["peephole"], state["h"], state["c"])
         return h.transpose(0, 1), {"h": h[-1], "c": c}
+
+    def layer_gates(
+        self, weights: Weights, blocks: list[Floats], before: Mapping[str, Floats], after: Mapping[str, Floats]
+    ) -> dict[str, Floats]:
+        """See `Layered.layer_gates`."""
+        peephole, seen = weights["peephole"], (before["c"], before["c"], after["c"])
+        sums = (blocks[k] + p * c for k, p, c in zip((0, 1, 3), peephole, seen))
+        return dict(zip(("input", "forget", "output"), map(sigmoid, sums)))
 
     def step(self, embedding: Floats, weights: Weights, num_times: int) -> Step:
         """See `Cell.step`."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from melody.network.cells.cell import Shapes, Step, Weights
+from melody.network.cells.cell import Shapes, Step, Weights, sigmoid
 from melody.network.cells.folded import FoldedStep, Matrix
 from melody.network.cells.layered import Layered
 from melody.network.graph import Graph
@@ -52,6 +52,15 @@ class SLSTM(Layered):
         events = taken.transpose(0, 1).contiguous()
         h, c, n, m = slstm_window(events, weights["weight_hh"], [state[name] for name in self.arrays], LEAST)
         return h.transpose(0, 1), {"h": h[-1], "c": c, "n": n, "m": m}
+
+    def layer_gates(
+        self, weights: Weights, blocks: list[Floats], before: Mapping[str, Floats], after: Mapping[str, Floats]
+    ) -> dict[str, Floats]:
+        """See `Layered.layer_gates`; the exponential gates as they apply, after the stabiliser."""
+        kept = before["m"] - np.logaddexp(np.float32(0), -blocks[1])
+        m = np.maximum(kept, blocks[0])
+        into, forget = np.exp(blocks[0] - m), np.exp(kept - m)
+        return {"input": into, "forget": forget, "output": sigmoid(blocks[3])}
 
     def step(self, embedding: Floats, weights: Weights, num_times: int) -> Step:
         """See `Cell.step`."""

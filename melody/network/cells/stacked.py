@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from melody.network.cells.cell import Cell, Shapes, Sizes, Weights
+from melody.network.cells.cell import Cell, Shapes, Sizes, Weights, sigmoid
 from melody.network.state import Floats, State
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ class Stacked(Cell):
 
     blocks: ClassVar[int]
     arrays: ClassVar[tuple[str, ...]]  # of the state, in torch's order; each holds all layers, the lowest first
+    gate_blocks: ClassVar[Mapping[str, int]] = {}  # which blocks are gates, sigmoids of the same sum of products
 
     @classmethod
     def sizes_of(cls, weights: Weights) -> Sizes:
@@ -72,6 +73,19 @@ class Stacked(Cell):
             else:
                 nn.init.zeros_(parameter)
         self._set_biases(module)
+
+    def gates(self, weights: Weights, inputs: Floats, states: Mapping[str, Floats]) -> dict[str, Floats]:
+        """See `Cell.gates`: sigmoids of the products of what comes in and of the layer's own h, block by block."""
+        found: dict[str, list[Floats]] = {name: [] for name in self.gate_blocks}
+        size = self.sizes.hidden
+        for i in range(self.sizes.layers if found else 0):
+            into, recurrent, of_inputs, of_state = layer(weights, i)
+            own = states["h"][:, i * size : (i + 1) * size]  # before the first event and after each
+            products = inputs @ into.T + own[:-1] @ recurrent.T + of_inputs + of_state
+            for name, block in self.gate_blocks.items():
+                found[name].append(sigmoid(products[:, block * size : (block + 1) * size]))
+            inputs = own[1:]
+        return {name: np.stack(layers, axis=1) for name, layers in found.items()}
 
     def _set_biases(self, module: nn.Module) -> None:
         """Change the biases that do not begin at 0."""

@@ -10,8 +10,9 @@ after the kind read those.
 A row has a name, a sentence on what it is, what each of its values stands for, what becomes of it when the music is
 transposed, and which heads read it. The rest follows from the rows: the order of the columns and their sizes, and so the
 shapes of the embedding and of the heads; transposition by table (`melody.dataset`); which weights a model keeps when it is
-adapted to another vocabulary (`melody.training.transfer`). `melody.tokens.inputs.features` computes the values of a whole
-piece, `one_piece` and `several_pieces` event by event. A new feature is a row here and its computation in those three.
+adapted to another vocabulary (`melody.training.adapting.transfer`). `melody.tokens.inputs.features` computes the values of
+a whole piece, `one_piece` and `several_pieces` event by event. A new feature is a row here and its computation in those
+three.
 
 Rows of `several` have a column in vocabularies of several parts with pitches alone.
 Rows with `each_part` have a column for each part, in vocabularies of up to `MAX_PARTS` parts; with more they have none.
