@@ -28,8 +28,8 @@ from melody.modelfile import ModelFile
 from melody.network.cells import CELLS, CellName
 from melody.network.network import MelodyNetwork
 from melody.piece import Piece
-from melody.report.inspected import tracks
-from melody.report.inspected_page import page
+from melody.report.inside.inspected import tracks
+from melody.report.inside.inspected_page import page
 from melody.sampling import Model
 from melody.tokens import Vocabulary
 from melody.tokens.vocabulary import TIME, VALUE

@@ -257,12 +257,12 @@ def inspect(
         files.write_bytes(json_file, json.dumps(data, indent=1, ensure_ascii=False).encode())
         show(json_file)
     if png is not None:
-        from melody.report.inspected import write_inspection
+        from melody.report.inside.inspected import write_inspection
 
         write_inspection(found, png, f"{tune.stem}, as {found.model} reads it")
         show(png)
     if html is not None:
-        from melody.report.inspected_page import write_inspection_page
+        from melody.report.inside.inspected_page import write_inspection_page
 
         write_inspection_page(found, html, tune.stem)
         show(html)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from melody.inspection.predicted import Reading
 from melody.piece import Ints, Piece
-from melody.score.keys import likeliest_keys
+from melody.statistics.keys import likeliest_keys
 from melody.statistics.part_writing import phrase_ends
 from melody.tokens.inputs import schema
 from melody.tokens.inputs.features import context

@@ -18,7 +18,7 @@ from melody.files import write_bytes
 from melody.inspection.inspecting import Inspection
 from melody.inspection.words import note_name, place
 from melody.report.browser import STYLE, content_policy
-from melody.report.inspected import surprise_colours
+from melody.report.inside.inspected import surprise_colours
 from melody.report.roll_layout import colours, facts
 from melody.report.svg_roll import svg_roll
 from melody.score.names import pitch_name
