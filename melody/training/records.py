@@ -142,7 +142,7 @@ class Alarm:
     Parameters
     ----------
     kind
-        'too little data', 'collapse', 'overfitting', 'learning rate too high', 'learning rate too low'; or one of
+        'too little data', 'collapse', 'overfitting', 'reciting', 'learning rate too high' or 'too low'; or one of
         `REPLANNED`, when the machine is 'slower' or 'faster' than planned.
     sentence
         For the user.
