@@ -61,7 +61,7 @@ class Studio {
 
   stop() {
     this.player.stop();
-    this.#follow();
+    this.refresh();
   }
 
   loop(on) {
@@ -84,7 +84,7 @@ class Studio {
   #stopped() {
     this.roll.following = false;
     this.transport.playing = false;
-    this.#follow();
+    this.refresh();
   }
 
   #follow() {

@@ -79,18 +79,20 @@ export class Player {
     this.#timer = setInterval(() => this.#lay(), EVERY);
   }
 
-  pause() {
-    if (!this.playing) return;
-    this.#from = this.seconds;
+  pause() { if (this.playing) this.#halt(this.seconds); }
+
+  stop() {
+    const start = this.loop && this.#tune ? secondsAt(this.#tune, this.loop[0]) : 0;
+    if (this.playing) this.#halt(start);
+    else this.#from = start;
+  }
+
+  #halt(seconds) {
     this.playing = false;
+    this.#from = seconds;
     clearInterval(this.#timer);
     this.#silence();
     this.onstop();
-  }
-
-  stop() {
-    this.pause();
-    this.#from = this.loop && this.#tune ? secondsAt(this.#tune, this.loop[0]) : 0;
   }
 
   set speed(rate) {
