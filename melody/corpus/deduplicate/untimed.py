@@ -7,6 +7,7 @@ rhythm. Without one a line says less: it takes longer runs, more of them (`SKETC
 
 Only folders of performances are looked at so: scores of one piece have their rhythm in common. Measured on 153 files of 40
 piano pieces, each with its score and up to three performances: the versions of each piece come together, and no two pieces.
+Performances of one piece have at least 16 of 256 hashes in common, those of two at most 5 (112 performances, 40 pieces).
 Of the 1,034 tunes of the Nottingham collection, which are not looked at so, it would connect six pairs more.
 """
 

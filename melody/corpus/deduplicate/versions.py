@@ -61,7 +61,7 @@ class Likeness(NamedTuple):
 
 
 TIMED = Likeness(RESEMBLANCE, CONTAINMENT, SHARED, CANDIDATES)
-UNTIMED = Likeness(resemblance=0.06, containment=0.12, shared=20, candidates=64)
+UNTIMED = Likeness(resemblance=0.025, containment=0.05, shared=12, candidates=64)
 
 
 def link_lines(

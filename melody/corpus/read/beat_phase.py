@@ -28,7 +28,7 @@ from melody.piece import Ints
 from melody.signatures import TICKS_PER_QUARTER
 
 MARGIN = 0.17
-FURTHER = 1.1  # times as strong must bar lines be that need a move by one beat more
+FURTHER = 1.2  # times as strong must bar lines be that need a move by one beat more
 SCATTERED = 0.5  # share of the onsets off the grid of scores, from which on a file is no plain score
 HEAPED, BY_CHANCE = 0.4, 1.5  # share of the onsets near heaps, from which on it is a score with jitter: see `Heaped`
 EXACT = 0.75  # share of those in the midst of a heap, from which on they do not scatter: they stand on a finer grid
