@@ -277,9 +277,9 @@ def test_limits_hold_for_the_new_notes_of_a_gap_and_for_no_others(name: str) -> 
     first, last = (bar, 2 * bar) if name == "tune" else (24, 72)
     free = np.arange(len(vocabulary.parts)) == 0
     observations = observe(vocabulary, made, free, first, last, to_the_end=True)
-    filled = [fill(vocabulary, observations, user_limits(vocabulary, limits), seed) for seed in range(40)]
+    filled = [fill(vocabulary, observations, user_limits(vocabulary, limits), seed) for seed in range(16)]
     pieces = [piece for piece in filled if piece is not None]
-    assert len(pieces) >= 8
+    assert len(pieces) >= 3
     for piece in pieces:
         new = (piece.part == 0) & (piece.onset >= first) & (piece.onset < last)
         old = (made.part == 0) & (made.onset >= first) & (made.onset < last)
