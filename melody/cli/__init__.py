@@ -86,6 +86,7 @@ COMMANDS = {
     "show": ("render", "plot", "score"),
     "learn": ("corpus", "prepare"),
     "measure": ("evaluate", "report", "inspect"),
+    "networks.comparing": ("compare",),
     "copies": ("originality",),
     "share": ("export",),
     "along.serving": ("mcp",),

@@ -1,0 +1,1 @@
+"""The commands that look at networks: side by side on somebody's music."""
