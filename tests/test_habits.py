@@ -158,7 +158,7 @@ def test_new_music_avoids_parallels_where_the_corpus_does_and_not_where_it_is_le
     let = strict.generate_many(8, settings=free)
     assert perfect(new) == 0 < perfect(let)
     assert [p.pitch.tolist() for p in let] == [p.pitch.tolist() for p in choir.generate_many(8, settings=settings)]
-    with_and_without = (strict.continue_many(prompt, 6, bars=4, only_new=True, settings=how) for how in (settings, free))
+    with_and_without = (strict.continue_many(prompt, 24, bars=4, only_new=True, settings=how) for how in (settings, free))
     kept, let = ([tune.piece for tune in made] for made in with_and_without)
     assert perfect(kept) == 0 < perfect(let)
     allowed = avoiding(choir, rates=(0.001, 0.02)).generate_many(8, settings=settings)

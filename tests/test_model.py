@@ -99,7 +99,8 @@ def test_each_dropout_leaves_out_in_training_alone(vocabulary: Vocabulary, what:
     def nats() -> float:
         return float(model.nats(model(events[:, :-1])[0], events[:, 1:], mask).sum().detach())
 
-    assert nats() != nats()
+    has_any = what != "weight_dropout" or any("weight_hh" in name for name in model.state_dict())  # some cells have none
+    assert (nats() != nats()) == has_any
     model.eval()
     assert nats() == nats()
 
