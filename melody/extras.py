@@ -14,6 +14,7 @@ from melody.errors import MelodyError, MissingError
 _PACKAGES = {
     "pytorch_lightning": "pytorch-lightning",
     "sklearn": "scikit-learn",
+    "rtmidi": "python-rtmidi",
 }  # where a package has another name than its module
 
 

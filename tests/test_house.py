@@ -49,6 +49,7 @@ HOMES = {
     "rich": {"cli"},
     "mcp": {"along"},
     "anyio": {"along"},
+    "mido": {"along"},
 }
 # Doors that open upwards: methods of Piece that stand for a function above, and the package's own short names.
 DOORS = {"piece", "__init__", "__main__"}

@@ -11,6 +11,7 @@ from music import folk_tune, random_piece
 from untrained import untrained
 
 from melody.errors import SamplingError
+from melody.limits import Limits
 from melody.piece import Piece
 from melody.sampling import Model, SamplingSettings, load
 from melody.sampling.tasks.live import Note, Stream, stream
@@ -162,6 +163,21 @@ def test_steering_takes_hold_from_the_next_note_on(mixed: Model) -> None:
     fresh = [note for note in islice(live, 60) if note.onset > standing]
     assert not {note.part for note in fresh} & drums
     assert {note.pitch % 12 for note in fresh} - {0, 4, 7}
+
+
+def test_limits_of_pitch_hold_from_the_first_note_on_also_if_they_are_given_as_a_whole(model: Model) -> None:
+    for prompt in (None, folk_tune(3).bars(1, 2)):
+        live = model.stream(prompt, limits=Limits.parse(scale="C major", range="C4:C5"), endless=True)
+        assert all(60 <= note.pitch <= 72 and note.pitch % 12 in (0, 2, 4, 5, 7, 9, 11) for note in islice(live, 12))
+
+
+def test_what_sounds_is_known_before_its_end_is(quartet: Model) -> None:
+    live, begun = stream(quartet, settings=SamplingSettings(max_notes=60)), set()
+    for note in live:
+        assert note[:3] in begun or not live.sounding or note.duration > 0
+        begun |= {each[:3] for each in live.sounding}
+        assert all(each.duration == 0 and each.onset <= live.tick for each in live.sounding)
+    assert begun and live.sounding == ()
 
 
 def test_temperature_can_be_turned_to_nothing(model: Model) -> None:

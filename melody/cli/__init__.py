@@ -89,6 +89,8 @@ COMMANDS = {
     "networks.comparing": ("compare",),
     "copies": ("originality",),
     "share": ("export",),
+    "along.jamming": ("jam",),
+    "along.bridging": ("bridge",),
     "along.serving": ("mcp",),
     "studio.open_studio": ("studio",),
 }

@@ -1,1 +1,1 @@
-"""Commands that stay beside somebody: `melody mcp`, for assistants."""
+"""Commands that stay beside somebody: `melody jam` for players, `melody bridge` for DAWs, `melody mcp` for assistants."""

@@ -14,10 +14,8 @@ The time for a note is bounded (`scripts/benchmark_live.py`): it does not grow w
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
@@ -40,24 +38,15 @@ from melody.sampling.prompt import Prompt
 from melody.sampling.settings import SamplingSettings
 from melody.sampling.tasks.continuation import limits_after, line_ups_after
 from melody.sampling.tasks.limited import refuse
+from melody.sampling.tasks.notes_to_be import Note, NotesToBe
 from melody.threads import one_thread
 from melody.tokens.grammar import Grammar, Mask
 from melody.tokens.inputs.outline import Outline
 from melody.tokens.usage import FIRST_PART
-from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows
+from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, VELOCITY, Rows
 
 _UNPROMISED = {"end_on_tonic": "music that is played as it is made cannot be taken back, so no final note can be promised"}
 _ENDLESS = _UNPROMISED | {"bars": "music without end has no number of bars"}
-
-
-class Note(NamedTuple):
-    """A note of a stream: number of its part in the vocabulary, pitch, onset and duration in ticks, velocity."""
-
-    part: int
-    pitch: int
-    onset: int
-    duration: int
-    velocity: int
 
 
 def stream(
@@ -80,7 +69,7 @@ def stream(
         As for `Model.generate`, which makes the same notes of the same seed, any ending taken, if nothing is fed or steered.
     limits
         What the music keeps to throughout; chords and bars are counted from the first full bar of the new music. What a
-        player feeds may break them. Key, scale and range are as `Stream.steer` takes them, and can be changed by it. Where
+        player feeds may break them. Key, scale and range can be changed by `Stream.steer`. Where
         they leave nothing the music ends, since nothing can be taken back; so no final tonic can be promised.
     endless
         Never end of itself.
@@ -117,11 +106,12 @@ class Stream(Iterator[Note]):
         self._steering = Steering.nothing(self._vocabulary)
         self._steering.endless, self._limits = endless, limits
         self._frontier = self._beginning()
+        if (limits.key, limits.scale, limits.range) != (None, None, None):
+            self._steering.pitches = self._allowed(limits)
         self._rows: list[list[int]] = []
         self._head_layers: Floats | None = None
         self._next: list[int] | None = None
-        self._certain: deque[Note] = deque()
-        self._sounding: dict[int, Note] = {}  # notes of parts of implied durations, by part
+        self._notes = NotesToBe(self._vocabulary, self._steering)
         self._ended = False
         self._most = (settings.max_notes or source.longest_piece) if not endless else 0
 
@@ -161,12 +151,18 @@ class Stream(Iterator[Note]):
         """Of all ticks."""
         return self._vocabulary.ticks_per_quarter
 
+    @property
+    def pitches(self) -> tuple[int, int]:
+        """The lowest and the highest pitch that a player may feed."""
+        low, high = self._vocabulary.pitches
+        return low + self._shift[1], high + self._shift[1]
+
     def __next__(self) -> Note:
-        while not self._certain:
+        while not self._notes.certain:
             if self._ended:
                 raise StopIteration
             self._append(self._next_event())
-        return self._certain.popleft()
+        return self._notes.certain.popleft()
 
     def until(self, tick: int) -> list[Note]:
         """All notes that become certain before anything happens at `tick` or later."""
@@ -176,9 +172,12 @@ class Stream(Iterator[Note]):
                 self._next = event
                 break
             self._append(event)
-        notes = list(self._certain)
-        self._certain.clear()
-        return notes
+        return self._notes.taken()
+
+    @property
+    def sounding(self) -> tuple[Note, ...]:
+        """The model's notes that have begun and whose ends are not certain yet: their durations are 0."""
+        return self._notes.begun
 
     @property
     def piece(self) -> Piece:
@@ -225,7 +224,7 @@ class Stream(Iterator[Note]):
         if not 0 <= part < len(self._vocabulary.parts):
             raise SamplingError(f"there is no part {part}; the model has parts 0 to {len(self._vocabulary.parts) - 1}")
         if not 0 <= value < self._vocabulary.num_pitches:
-            low, high = (p + self._shift[1] for p in self._vocabulary.pitches)
+            low, high = self.pitches
             raise SamplingError(f"pitch {pitch} is outside what the model knows, {low} to {high}")
         return self._take(part, self._vocabulary.first_pitch + value, onset, duration or self.ticks_per_quarter, velocity)
 
@@ -311,8 +310,7 @@ class Stream(Iterator[Note]):
         if (key, scale, range) != (None, None, None):
             limits = Limits.parse(key=key or None, scale=scale or None, range=range or None)
             check(limits, self._vocabulary)
-            drums = self._vocabulary.drums
-            allowed = self._own_pitches(limits) | drums[:, None]
+            allowed = self._allowed(limits)
         if silent is not None:
             quiet = np.isin(np.arange(len(quiet)), list(silent))
             if quiet.all():
@@ -320,12 +318,12 @@ class Stream(Iterator[Note]):
         self.settings, self._steering.pitches, self._steering.silent = settings, allowed, quiet
         self._next = None
 
-    def _own_pitches(self, limits: Limits) -> Mask:
-        """Which of the vocabulary's pitches the limits allow once they are where the prompt is, (pitches,)."""
+    def _allowed(self, limits: Limits) -> Mask:
+        """Which of the vocabulary's pitches each part may play once they are where the prompt is, (parts, pitches)."""
         low, high = self._vocabulary.pitches
         moved = np.arange(low, high + 1) + self._shift[1]
         allowed = allowed_pitches(limits, replace(self._vocabulary, pitches=(0, 127)))
-        return allowed[np.clip(moved, 0, 127)]
+        return np.asarray(allowed[np.clip(moved, 0, 127)] | self._vocabulary.drums[:, None])
 
     # Events
 
@@ -347,35 +345,10 @@ class Stream(Iterator[Note]):
             return
         self._head_layers = None
         if event[KIND] >= FIRST_PART:
-            self._sound(event, fed)
+            self._notes.push(event, self.tick, self._shift[1], fed)
         if len(self._rows) == self._most:
             self._ended = True
-            for part in sorted(self._sounding):
-                self._end(part, max(self._sounding[part].onset + self.ticks_per_quarter, self.tick))
-
-    def _sound(self, event: list[int], fed: bool) -> None:
-        """What an event of a part makes certain, and what begins with it."""
-        part, (_, semitones) = event[KIND] - FIRST_PART, self._shift
-        implied = self._vocabulary.implied_duration[part]
-        self._end(part, self.tick)
-        if implied and event[VALUE] == self._vocabulary.rest:
-            return
-        pitch = event[VALUE] - self._vocabulary.first_pitch + self._vocabulary.pitches[0]
-        moved = pitch if self._vocabulary.parts[part].is_drum else pitch + semitones
-        duration = 0 if implied else self._vocabulary.durations[event[DURATION]]
-        note = Note(part, moved, self.tick, duration, self._vocabulary.velocities[event[VELOCITY]])
-        self._steering.played[part] = fed and implied
-        if implied:
-            self._sounding[part] = note
-        elif not fed:
-            self._certain.append(note)
-
-    def _end(self, part: int, tick: int) -> None:
-        """What a part of implied durations held is certain, if it is the model's."""
-        note = self._sounding.pop(part, None)
-        if note is not None and not self._steering.played[part]:
-            self._certain.append(note._replace(duration=tick - note.onset))
-        self._steering.played[part] = False
+            self._notes.end_all(self.tick)
 
     def _listen(self) -> Floats:
         """What the heads make of all that has come."""

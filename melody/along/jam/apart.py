@@ -1,0 +1,109 @@
+"""What thinks, in a process of its own: however long a thought takes, what plays goes on in time."""
+
+from __future__ import annotations
+
+import multiprocessing
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from melody.along.jam.partner import Plan, Played, partner
+from melody.along.jam.settings import JamSettings
+from melody.errors import MelodyError, SamplingError
+
+_MOST_SECONDS = 120  # until a model is loaded
+
+
+class Apart:
+    """What thinks, in another process; `close` ends it.
+
+    Parameters
+    ----------
+    path
+        The file of the model.
+    settings
+        See there.
+
+    Raises
+    ------
+    SamplingError
+        If the partner refuses, with its sentence.
+    """
+
+    def __init__(self, path: Path, settings: JamSettings) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, other = context.Pipe()
+        self._process = context.Process(target=_think, args=(other, path, settings), daemon=True)
+        self._process.start()
+        other.close()
+        try:
+            refused = self._pipe.recv() if self._pipe.poll(_MOST_SECONDS) else "the model was not loaded in time"
+        except EOFError:
+            refused = "the process of the model ended; is there enough memory?"
+        if refused:
+            self.close()
+            raise SamplingError(refused)
+
+    def listen(self, played: Played) -> None:
+        """As `melody.along.jam.session.Thinking.listen`."""
+        self._send("listen", played)
+
+    def tick(self, tick: float) -> None:
+        """As `melody.along.jam.session.Thinking.tick`."""
+        self._send("think", tick)
+
+    def stop(self, tick: float) -> None:
+        """As `melody.along.jam.session.Thinking.stop`."""
+        self._send("stop", tick)
+
+    def plans(self) -> list[Plan]:
+        """As `melody.along.jam.session.Thinking.plans`.
+
+        Raises
+        ------
+        SamplingError
+            If the process has ended.
+        """
+        found = []
+        try:
+            while self._pipe.poll():
+                found.append(self._pipe.recv())
+        except (EOFError, OSError):
+            raise SamplingError("the process of the model has ended; begin again") from None
+        return found
+
+    def close(self) -> None:
+        """End the process."""
+        self._pipe.close()
+        self._process.terminate()
+        self._process.join(5)
+
+    def _send(self, *message: Any) -> None:
+        with suppress(OSError):  # `plans` says that it has ended
+            self._pipe.send(message)
+
+
+def _think(pipe: Connection, path: Path, settings: JamSettings) -> None:
+    """Think, as long as somebody listens. Of many ticks that have come meanwhile only the last one matters."""
+    from melody.sampling import load
+
+    with suppress(KeyboardInterrupt, EOFError, OSError):
+        try:
+            own = partner(load(path), settings)
+        except MelodyError as error:
+            pipe.send(str(error))
+            return
+        pipe.send("")
+        while True:
+            messages = [pipe.recv()]
+            while pipe.poll():
+                messages.append(pipe.recv())
+            for kind, value in messages:
+                if kind == "listen":
+                    own.listen(value)
+                elif kind == "stop":
+                    own.stop(value)
+            ticks = [value for kind, value in messages if kind == "think"]
+            for plan in own.think(ticks[-1]) if ticks else ():
+                pipe.send(plan)

@@ -1,0 +1,134 @@
+"""MIDI ports of this machine, by mido and python-rtmidi."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from threading import Event
+from typing import Any
+
+from melody.along.jam.playing import Message
+from melody.errors import MelodyError
+from melody.extras import need
+from melody.text import counted
+
+VIRTUAL = "melody"
+
+
+class MidiPorts:
+    """An input and an output; `close` closes both.
+
+    Parameters
+    ----------
+    source, target
+        Names of ports, or what they begin with; None for ports of our own that other programs connect to, called melody.
+
+    Raises
+    ------
+    MelodyError
+        If there is no such port, or ports cannot be opened here.
+    MissingError
+        If mido or python-rtmidi is not installed.
+    """
+
+    def __init__(self, source: str | None, target: str | None) -> None:
+        mido = _mido()
+        self._came: deque[tuple[float, Message]] = deque()
+        self._woken = Event()
+        self._make = mido.Message.from_bytes
+        self._output = _opened(mido.open_output, _named(target, "output"), target is None)
+        try:
+            self._input = _opened(mido.open_input, _named(source, "input"), source is None, callback=self._take)
+        except MelodyError:
+            self._output.close()
+            raise
+        rtmidi = getattr(self._input, "_rt", None)
+        if rtmidi is not None:
+            rtmidi.ignore_types(sysex=True, timing=False, active_sense=True)
+
+    def received(self) -> list[tuple[float, Message]]:
+        """As `melody.along.jam.session.Ports.received`."""
+        self._woken.clear()
+        return [self._came.popleft() for _ in range(len(self._came))]
+
+    def send(self, message: Message) -> None:
+        """As `melody.along.jam.session.Ports.send`."""
+        self._output.send(self._make(message))
+
+    def wait(self, until: float) -> None:
+        """Wait until that time, or until something comes."""
+        seconds = until - time.perf_counter()
+        if seconds > 0:
+            self._woken.wait(seconds)
+
+    def close(self) -> None:
+        """Close both."""
+        self._input.close()
+        self._output.close()
+
+    def _take(self, message: Any) -> None:
+        self._came.append((time.perf_counter(), tuple(message.bytes())))
+        self._woken.set()
+
+
+def play_first() -> bool:
+    """Let this process go before others, as sound servers do, where the system lets it; whether it does.
+
+    What it does between two waits is short. Processes that it starts from here on are as they would be.
+    """
+    if not hasattr(os, "sched_setscheduler"):
+        return False
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+    except OSError:
+        return False
+    return True
+
+
+def listed() -> tuple[list[str], list[str]]:
+    """The names of the inputs and the outputs of this machine.
+
+    Raises
+    ------
+    MelodyError
+        If this machine has no MIDI.
+    """
+    mido = _mido()
+    try:
+        return mido.get_input_names(), mido.get_output_names()
+    except Exception as error:
+        raise MelodyError(_no_midi(error)) from None
+
+
+def _mido() -> Any:
+    need("playing along", "mido", "rtmidi")
+    import mido
+
+    return mido
+
+
+def _named(name: str | None, kind: str) -> str:
+    """The whole name of a port."""
+    if name is None:
+        return VIRTUAL
+    inputs, outputs = listed()
+    known = inputs if kind == "input" else outputs
+    found = [each for each in known if each == name] or [each for each in known if each.lower().startswith(name.lower())]
+    if len(found) != 1:
+        there = f"there are {', '.join(known)}" if known else f"this machine has no MIDI {kind}"
+        many = f"{counted(len(found), 'MIDI ' + kind)} begin with" if found else f"there is no MIDI {kind}"
+        raise MelodyError(f"{many} '{name[:60]}'; {there}")
+    return found[0]
+
+
+def _opened(opening: Any, name: str, virtual: bool, **more: Any) -> Any:
+    try:
+        return opening(name, virtual=True, **more) if virtual else opening(name, **more)
+    except Exception as error:  # of several libraries below, none of which has a type of its own for it
+        raise MelodyError(_no_midi(error)) from None
+
+
+def _no_midi(error: Exception) -> str:
+    reason = " ".join(str(error).split())[:120] or type(error).__name__
+    return f"no MIDI port can be opened here ({reason}); connect an instrument or start JACK, or on Windows name both ports"
