@@ -10,9 +10,11 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-# The third model there, jsb, is for a benchmark of the source tree alone.
+# One model there, jsb, is for a benchmark of the source tree alone.
 SHIPPED = [
-    Path("checkpoints") / f"{name}{suffix}" for name in ("fiddle", "chorales") for suffix in (".safetensors", ".index")
+    Path("checkpoints") / f"{name}{suffix}"
+    for name in ("fiddle", "fiddle-small", "chorales")
+    for suffix in (".safetensors", ".index")
 ]
 
 

@@ -111,7 +111,7 @@ def test_the_wheel_holds_the_shipped_models_and_no_tests(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         sizes = {info.filename: info.file_size for info in archive.infolist()}
     models = {Path(name): size for name, size in sizes.items() if name.endswith((".safetensors", ".index"))}
-    names = [f"{name}{suffix}" for name in ("fiddle", "chorales") for suffix in (".safetensors", ".index")]
+    names = [f"{name}{suffix}" for name in ("fiddle", "fiddle-small", "chorales") for suffix in (".safetensors", ".index")]
     shipped = [Path("checkpoints") / name for name in names]
     assert models == {"melody" / path: (ROOT / path).stat().st_size for path in shipped}
     assert "melody/py.typed" in sizes and not any(name.startswith(("tests", "scripts", "checkpoints")) for name in sizes)
