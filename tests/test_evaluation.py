@@ -261,7 +261,7 @@ def test_micro_and_macro_by_hand() -> None:
     tokens = np.array([[2, 0, 0, 0, 0], [4, 4, 0, 0, 0]])
     measured = Measured(nats, tokens // 2, tokens, np.array([1, 1]))
     chosen = Chosen((), (), (), 0, {}, {}, ())
-    rates = Evaluation("m", "0", "test", chosen, np.array([1, 4]), np.array([1, 2]), measured, {}).rates(nats)
+    rates = Evaluation("m", "0", "test", chosen, np.array([1, 4]), np.array([1, 2]), measured, {}, {}).rates(nats)
     by_hand = {
         "note": (10 / 5, (6 / 1 + 4 / 4) / 2),
         "token": (10 / 10, (6 / 2 + 4 / 8) / 2),

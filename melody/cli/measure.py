@@ -87,9 +87,20 @@ def _show(found: Evaluation) -> None:
     answer(f"{found.model}: {', '.join(counted(int(number), thing) for thing, number in numbers.items())}; lower is better")
     rates = {name: found.rates(nats) for name, nats in found.systems.items()}
     columns = ("nats_per_note", "nats_per_token", "nats_per_bar", "bits_per_note", "macro_nats_per_note")
-    header = ("", "nats a note", "nats a token", "nats a bar", "bits a note", "macro nats a note")
+    header = (
+        "",
+        "nats a note",
+        "nats a token",
+        "nats a bar",
+        "bits a note",
+        "macro nats a note",
+        "nats a note, first 8 bars",
+    )
     number = partial("{:.3f}".format)
-    table(header, [(name, *(number(rate[column]) for column in columns)) for name, rate in rates.items()], answer)
+    lines = [
+        (name, *(number(rate[column]) for column in columns), number(found.openings[name])) for name, rate in rates.items()
+    ]
+    table(header, lines, answer)
     rows = [
         (name, f"{int(v['tokens']):,}", number(v["nats_per_note"]), f"{100 * v['accuracy']:.1f}")
         for name, v in found.fields.items()

@@ -5,7 +5,8 @@ Conventions
 Nats are natural logarithms, bits are nats / ln 2. Everything that a piece says counts, its END too, and nothing is given for
 free. *Micro* is the total over all pieces divided by their notes (tokens, bars); *macro* is the mean of the pieces' own
 numbers, so that a short piece counts as much as a long one. A token is *right* if it is the likeliest, given all events
-before it and the fields before it in its own event. Arrays are (pieces,) or (pieces, fields), see `melody.tokens`.
+before it and the fields before it in its own event. The *opening* of a piece is its first eight bars. Arrays are (pieces,)
+or (pieces, fields), see `melody.tokens`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from melody.dataset import Batches, BatchSettings, Transposer, with_features
 from melody.errors import ModelFileError
 from melody.evaluation.heldout import Chosen, Which, choose
 from melody.evaluation.ngram import NGram, best_ngram, flat_tokens
+from melody.evaluation.openings import openings
 from melody.modelfile import ModelFile
 from melody.network.cells import CELLS, CellName
 from melody.network.network import MelodyNetwork, first_streams
@@ -199,6 +201,8 @@ class Evaluation:
         What the model makes of them.
     baselines
         Name -> nats by field, (pieces, fields), of models counted on the model's own training pieces; none without these.
+    openings
+        Name -> nats a note of the openings of the pieces, of the model and of the baselines.
     cell
         Of the model.
     """
@@ -211,6 +215,7 @@ class Evaluation:
     bars: Ints
     measured: Measured
     baselines: Mapping[str, Floats]
+    openings: Mapping[str, float]
     cell: CellName = "lstm"
 
     @property
@@ -276,7 +281,10 @@ class Evaluation:
                 "bars": int(self.bars.sum()),
                 "seen_in_training": self.chosen.trained,
             },
-            "systems": {names[name]: {"name": name, **self.rates(nats)} for name, nats in self.systems.items()},
+            "systems": {
+                names[name]: {"name": name, **self.rates(nats), "opening_nats_per_note": self.openings.get(name)}
+                for name, nats in self.systems.items()
+            },
             "fields": self.fields,
             "accuracy": self.accuracy,
             "remarks": list(self.chosen.remarks),
@@ -313,11 +321,16 @@ def evaluate(
     model = restored(file)
     chosen = choose(file, corpus, which)
     pieces = [piece.rows for piece in chosen.pieces]
+    begun = openings(vocabulary, pieces)
+    notes_begun = max(sum(int(vocabulary.is_note(rows).sum()) for rows in begun), 1)
+    opened = {CELLS[model.settings.cell].title: nats_per_note(model, vocabulary, begun)}
     baselines: dict[str, Floats] = {}
     if chosen.train:
         ngram = best_ngram(vocabulary, chosen.train, chosen.valid or chosen.train, ORDERS)
-        baselines[f"n-gram of {ngram.order} tokens"] = ngram_nats(ngram, vocabulary, pieces)
-        baselines["unigram"] = ngram_nats(NGram(vocabulary, chosen.train, 1), vocabulary, pieces)
+        counted = {f"n-gram of {ngram.order} tokens": ngram, "unigram": NGram(vocabulary, chosen.train, 1)}
+        for name, counts in counted.items():
+            baselines[name] = ngram_nats(counts, vocabulary, pieces)
+            opened[name] = float(ngram_nats(counts, vocabulary, begun).sum()) / notes_begun
     return Evaluation(
         model=file.name,
         fingerprint=file.fingerprint,
@@ -328,4 +341,5 @@ def evaluate(
         measured=measure(model, vocabulary, pieces, on_progress),
         baselines=baselines,
         cell=model.settings.cell,
+        openings=opened,
     )

@@ -7,8 +7,9 @@ from its counts (Kneser and Ney 1995; Chen and Goodman 1999). Its order is chose
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,28 +61,8 @@ class NGram:
     def __init__(self, vocabulary: Vocabulary, pieces: Sequence[Rows], order: int) -> None:
         self._vocabulary = vocabulary
         self.order = order
-        tokens, _, contexts = self._contexts(pieces)
-        self._tables: list[_Counts] = []
-        distinct = np.arange(
-            len(tokens)
-        )  # the longest contexts count what occurred, each shorter one its distinct extensions
-        for n in reversed(range(order)):
-            self._tables.insert(0, _Counts(tokens[distinct], contexts[n][distinct]))
-            distinct = distinct[self._tables[0].first]
-
-    def _contexts(self, pieces: Sequence[Rows]) -> tuple[Ints, Hashes, list[Hashes]]:
-        """Tokens, fields and for each context length a hash of the tokens before, over all pieces."""
-        flat = [flat_tokens(self._vocabulary, np.asarray(rows)) for rows in pieces]
-        tokens = np.concatenate([t for t, _ in flat])
-        fields = np.concatenate([f for _, f in flat]).astype(np.uint64)
-        within = np.concatenate([np.arange(len(t)) for t, _ in flat])
-        contexts = [fields]
-        for n in range(1, self.order):
-            before = np.zeros(len(tokens), np.uint64)
-            before[n:] = tokens[:-n] + 1
-            before[within < n] = 0  # the beginning of the piece
-            contexts.append((contexts[-1] ^ (before + np.uint64(n) * np.uint64(7919))) * _MULTIPLIER)
-        return tokens, fields, contexts
+        levels = _levels(_Tokens.of(vocabulary, pieces), [order])
+        self._tables = [table for level in levels for table in reversed(level) if table]
 
     def score(self, pieces: Sequence[Rows]) -> Score:
         """Nats of `pieces`, END included."""
@@ -91,21 +72,70 @@ class NGram:
 
     def token_nats(self, pieces: Sequence[Rows]) -> Floats:
         """Nats of each token of `pieces`, one after the other, (tokens,)."""
-        tokens, fields, contexts = self._contexts(pieces)
-        probability: Floats = 1.0 / np.array(self._vocabulary.sizes, float)[fields.astype(int)]
-        for n, table in enumerate(self._tables):
-            probability = table.interpolate(tokens, contexts[n], probability)
+        tokens = _Tokens.of(self._vocabulary, pieces)
+        probability = tokens.evenly(self._vocabulary)
+        for table, contexts in zip(self._tables, tokens.contexts(self.order)):
+            probability = table.interpolate(tokens.tokens, contexts, probability)
         return -np.log(probability)
+
+
+class _Tokens(NamedTuple):
+    """The tokens of pieces, one after the other: each with its field and its number in its piece, (tokens,)."""
+
+    tokens: Ints
+    fields: Ints
+    within: Ints
+
+    @classmethod
+    def of(cls, vocabulary: Vocabulary, pieces: Sequence[Rows]) -> _Tokens:
+        """Of these pieces."""
+        flat = [flat_tokens(vocabulary, np.asarray(rows)) for rows in pieces]
+        tokens, fields = (np.concatenate(column) for column in zip(*flat))
+        return cls(tokens, fields, np.concatenate([np.arange(len(t)) for t, _ in flat]))
+
+    def contexts(self, order: int) -> Iterator[Hashes]:
+        """For each length of context, from none on, a hash of the field that comes and the tokens before, (tokens,)."""
+        found = self.fields.astype(np.uint64)
+        yield found
+        for n in range(1, order):
+            before = np.zeros(len(self.tokens), np.uint64)
+            before[n:] = self.tokens[:-n] + 1
+            before[self.within < n] = 0  # the beginning of the piece
+            found = (found ^ (before + np.uint64(n) * np.uint64(7919))) * _MULTIPLIER
+            yield found
+
+    def evenly(self, vocabulary: Vocabulary) -> Floats:
+        """The probability of each token if all of its field are equally likely, (tokens,)."""
+        found: Floats = 1.0 / np.array(vocabulary.sizes, float)[self.fields]
+        return found
+
+
+def _levels(tokens: _Tokens, orders: Collection[int]) -> Iterator[tuple[_Counts | None, _Counts | None]]:
+    """For each order up to the largest what occurred, of the `orders` alone, and what the contexts one shorter count.
+
+    The longest contexts count what occurred, each shorter one its distinct extensions.
+    """
+    shorter = None
+    for order, contexts in enumerate(tokens.contexts(max(orders)), 1):
+        whole = _Counts(tokens.tokens, contexts) if order in orders else None
+        yield whole, None if shorter is None else _Counts(*_distinct(tokens.tokens, contexts, shorter))
+        shorter = contexts
+
+
+def _distinct(tokens: Ints, contexts: Hashes, shorter: Hashes) -> tuple[Ints, Hashes]:
+    """Of each token that follows a context one, with the shorter context."""
+    first = np.unique(_pair(tokens, contexts), return_index=True)[1]
+    return tokens[first], shorter[first]
 
 
 class _Counts:
     """How often each token followed each context."""
 
     def __init__(self, tokens: Ints, contexts: Hashes) -> None:
-        pairs = _pair(tokens, contexts)
-        self._pairs, self.first, self._pair_counts = np.unique(pairs, return_index=True, return_counts=True)
+        self._pairs, first, counts = np.unique(_pair(tokens, contexts), return_index=True, return_counts=True)
         self._contexts, self._counts = np.unique(contexts, return_counts=True)
-        self._types = np.bincount(np.searchsorted(self._contexts, contexts[self.first]), minlength=len(self._contexts))
+        self._pair_counts = counts.astype(np.uint32)
+        self._types = np.bincount(np.searchsorted(self._contexts, contexts[first]), minlength=len(self._contexts))
         once, twice = np.sum(self._pair_counts == 1), np.sum(self._pair_counts == 2)
         self._discount = max(once / max(once + 2 * twice, 1), 0.1)
 
@@ -115,7 +145,7 @@ class _Counts:
         seen = self._contexts[at] == contexts
         pair = _pair(tokens, contexts)
         pair_at = np.minimum(np.searchsorted(self._pairs, pair), len(self._pairs) - 1)
-        count = np.where(self._pairs[pair_at] == pair, self._pair_counts[pair_at], 0)
+        count = np.where(self._pairs[pair_at] == pair, self._pair_counts[pair_at], 0).astype(np.float64)
         kept = np.maximum(count - self._discount, 0) + self._discount * self._types[at] * lower
         return np.where(seen, kept / self._counts[at], lower)
 
@@ -125,9 +155,22 @@ def _pair(tokens: Ints, contexts: Hashes) -> Hashes:
 
 
 def best_ngram(vocabulary: Vocabulary, train: Sequence[Rows], valid: Sequence[Rows], orders: Sequence[int]) -> NGram:
-    """The n-gram of the order that is best on `valid`."""
-    nats = [NGram(vocabulary, train, order).score(valid).nats for order in orders]  # one in memory at a time
-    return NGram(vocabulary, train, orders[int(np.argmin(nats))])
+    """The n-gram of the order that is best on `valid`.
+
+    All orders are tried in one pass, two lengths of context in memory at a time: of an order, all but the longest contexts
+    count the same as in any longer one.
+    """
+    tokens, most = _Tokens.of(vocabulary, valid), max(orders)
+    probability, shorter = tokens.evenly(vocabulary), tokens.fields.astype(np.uint64)
+    nats: dict[int, float] = {}
+    levels = zip(tokens.contexts(most), _levels(_Tokens.of(vocabulary, train), orders))
+    for order, (contexts, (whole, table)) in enumerate(levels, 1):
+        if table:
+            probability = table.interpolate(tokens.tokens, shorter, probability)
+        if whole:
+            nats[order] = -float(np.log(whole.interpolate(tokens.tokens, contexts, probability)).sum())
+        shorter = contexts
+    return NGram(vocabulary, train, min(orders, key=nats.__getitem__))
 
 
 def some_of(pieces: Sequence[Rows], most: int = MOST_EVENTS) -> Sequence[Rows]:

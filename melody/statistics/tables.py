@@ -3,6 +3,7 @@
 A measure gives of each piece a count and out of how many, so that its value over pieces is the sum of the counts over the
 sum of the others, in percent: a truth value counts once a piece, a share as itself, parallels by their changes of chord. The
 interval is that of the percentile bootstrap over pieces (Efron and Tibshirani 1993): pieces, not notes, are resampled.
+What is one number a piece, in units of its own, is shown by its quartiles (`spreads`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.piece import Piece
-from melody.statistics import form, part_writing
+from melody.statistics import form, part_writing, texture
 
 Count = Callable[[Piece], tuple[float, float]]
 RESAMPLES = 1_000
@@ -69,6 +70,66 @@ PART_WRITING: Mapping[str, Count] = {
     "last chord the tonic's triad on its root": _share(part_writing.closes_on_the_tonic),
     "phrases over 20 beats": _long_phrases,
 }
+
+TEXTURE: Mapping[str, Callable[[Piece], float]] = {
+    "parts": texture.tracks,
+    "notes of the part with fewest": texture.notes_of_the_least_part,
+    "notes a part begins at once, 99th percentile": texture.chord_size,
+    "tones sounding at once, 99th percentile": texture.polyphony,
+    "tones in the best scale of 16 quarters": texture.key_fit,
+    "consonant among pairs that sound together": texture.consonant_pairs,
+    "bars of a part heard before": texture.bars_heard_before,
+    "rhythms of a part heard before": texture.rhythms_heard_before,
+    "bars of drums heard before": texture.drum_bars_heard_before,
+    "length in quarters": texture.length_in_quarters,
+    "silence at the start, quarters": texture.silence_at_start,
+    "notes at the last onset": texture.notes_at_the_end,
+    "longest note, quarters": texture.longest_note,
+    "bars that one or two bars fill in a row": form.longest_loop,
+    "same top note in a row, at most": texture.same_top_notes,
+}
+
+
+class Spread(NamedTuple):
+    """The quartiles of a measure over pieces, NaN where none can be measured, and the median's 95 % interval.
+
+    `pieces` is how many could be measured.
+    """
+
+    low: float
+    median: float
+    high: float
+    interval: tuple[float, float]
+    pieces: int
+
+    def __str__(self) -> str:
+        if math.isnan(self.median):
+            return "-"
+        return f"{self.median:.3g} ({self.interval[0]:.3g} to {self.interval[1]:.3g})"
+
+    def holds(self, other: Spread) -> bool:
+        """Whether the median of another lies within these quartiles; where one of them has no value, neither must have."""
+        if math.isnan(self.median) or math.isnan(other.median):
+            return math.isnan(self.median) and math.isnan(other.median)
+        return self.low <= other.median <= self.high
+
+
+def spreads(pieces: Sequence[Piece], rows: Mapping[str, Callable[[Piece], float]], seed: int = 0) -> dict[str, Spread]:
+    """Each measure over the pieces: see `measured`."""
+    return {
+        name: _spread(np.array([measure(piece) for piece in pieces], np.float64), seed) for name, measure in rows.items()
+    }
+
+
+def _spread(values: NDArray[np.float64], seed: int) -> Spread:
+    """From (pieces,); NaN is left out."""
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return Spread(math.nan, math.nan, math.nan, (math.nan, math.nan), 0)
+    low, median, high = np.percentile(known, [25, 50, 75])
+    drawn = np.random.default_rng(seed).choice(known, (RESAMPLES, len(known)))
+    first, last = np.percentile(np.median(drawn, axis=1), [2.5, 97.5])
+    return Spread(float(low), float(median), float(high), (float(first), float(last)), len(known))
 
 
 def measured(pieces: Sequence[Piece], rows: Mapping[str, Count], seed: int = 0) -> dict[str, Estimate]:
