@@ -14,6 +14,7 @@ from melody.limits import Limits, verify
 from melody.piece import Part, Piece
 from melody.sampling.constraints.constraint import Constraint, Masks
 from melody.sampling.constraints.counterpoint import Counterpoint
+from melody.sampling.constraints.hands_full import HandsFull
 from melody.sampling.constraints.line_up import LineUp
 from melody.sampling.constraints.observations import Observations, decoded, observe, timed
 from melody.sampling.constraints.observed import Observed
@@ -75,7 +76,7 @@ def constraints(vocabulary: Vocabulary) -> list[Constraint]:
         found += [constraint for constraint in limits if type(constraint) is not Lookahead]
     steering = Steering.nothing(vocabulary)
     steering.pitches[:, ::3] = False
-    return [*found, Live(steering), line_up(vocabulary)]
+    return [*found, Live(steering), line_up(vocabulary), HandsFull([2] * len(vocabulary.parts))]
 
 
 def line_up(vocabulary: Vocabulary) -> LineUp:
@@ -165,7 +166,16 @@ def test_a_constraint_never_adds_and_streams_come_and_go(name: str) -> None:
     vocabulary, rng = vocabulary_of(name), np.random.default_rng(0)
     limits = user_limits(vocabulary, Limits.parse(scale="C major", max_leap=7, max_polyphony=2, density=5))
     steering = Steering.nothing(vocabulary)
-    masks = Masks(Grammar(vocabulary, 4), [Live(steering), Counterpoint(vocabulary), line_up(vocabulary), *limits])
+    masks = Masks(
+        Grammar(vocabulary, 4),
+        [
+            Live(steering),
+            Counterpoint(vocabulary),
+            line_up(vocabulary),
+            HandsFull([2, 1, 1][: len(vocabulary.parts)]),
+            *limits,
+        ],
+    )
     for _ in range(8):
         rows = np.zeros((4, 5), np.int64)
 

@@ -231,14 +231,22 @@ class Step:
         head_layers
             Of these streams, where they are not `self.head_layers`.
         """
+        return self.kept_to(field, self.of_the_network(field, streams, head_layers), mask, streams)
+
+    def of_the_network(self, field: int, streams: Ints | None = None, head_layers: Floats | None = None) -> Floats:
+        """What the network alone makes of a field, (streams, tokens); see `logits`."""
         of = slice(None) if streams is None else streams
         head_layers = self.head_layers[of] if head_layers is None else head_layers
-        events = self.events[of]
-        logits = self._decoder.engine.logits(field, head_layers, events, self.conditions.array[of])
+        return self._decoder.engine.logits(field, head_layers, self.events[of], self.conditions.array[of])
+
+    def kept_to(self, field: int, logits: Floats, mask: Mask | None, streams: Ints | None = None) -> Floats:
+        """The same with what the corpus does, and with the bars that the piece is to have; those given stay as they are."""
+        of = slice(None) if streams is None else streams
         if field == TIME and mask is not None and self._past_end is not None:
             return going_on(logits, mask[of], self._past_end[of])
         if field == VALUE:
-            self._decoder.prior.prefer(logits, events, self._at_beginning[of])
+            logits = logits.copy()
+            self._decoder.prior.prefer(logits, self.events[of], self._at_beginning[of])
         return logits
 
     def is_beginning(self, field: int) -> Mask:

@@ -15,6 +15,7 @@ from melody.network.engine import Begun
 from melody.network.settings import settings_of
 from melody.sampling.constraints.constraint import Constraint
 from melody.sampling.constraints.counterpoint import Counterpoint
+from melody.sampling.constraints.hands_full import HandsFull
 from melody.sampling.decoder import Decoder
 from melody.sampling.outlines.corpus_outlines import CorpusOutlines
 from melody.sampling.prior import CorpusPrior
@@ -26,6 +27,7 @@ from melody.tokens.vocabulary import Rows, Vocabulary
 EngineName = Literal["numpy", "onnx", "int8"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 LONGEST = 20_000  # events of a tune that a model never ends
+_MOST_AT_ONCE = 128  # notes of a part
 _MOST_IN_BAR = 1_000  # events, on average, before a model is taken for one that never comes to the next bar
 
 
@@ -64,10 +66,21 @@ class Source:
         return settings.max_notes or (self.longest_piece if bars is None else LONGEST + _MOST_IN_BAR * bars)
 
     def rules(self, settings: SamplingSettings) -> list[Constraint]:
-        """What new music keeps to because the corpus does: no parallels, unless the settings let them."""
-        if settings.parallels or not self.habits.avoids_parallels:
-            return []
-        return [Counterpoint(self.vocabulary)]
+        """What new music keeps to because the corpus does: no parts with more notes at once; no parallels, unless let."""
+        found: list[Constraint] = []
+        if self.notes_at_once:
+            found.append(HandsFull(self.notes_at_once))
+        if self.habits.avoids_parallels and not settings.parallels:
+            found.append(Counterpoint(self.vocabulary))
+        return found
+
+    @property
+    def notes_at_once(self) -> list[int]:
+        """How many notes each part has at once, as a rule at most; empty where durations say it, or nothing is known."""
+        known = self.file.training.get("part_notes_at_once")
+        is_so = isinstance(known, list) and len(known) == len(self.vocabulary.parts)
+        is_so = is_so and all(type(one) is int and 0 < one <= _MOST_AT_ONCE for one in known)
+        return known if is_so and not all(self.vocabulary.implied_duration) else []
 
     @one_thread()
     def nats(self, rows: Sequence[Rows]) -> NDArray[np.float64]:

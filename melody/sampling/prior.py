@@ -1,7 +1,8 @@
 """What the corpus usually does that its model cannot know: training transposes, so it has read every piece in all keys.
 
 In which keys pieces begin, and how low and high each part goes: a violin has nothing below its open G, a bass sings no B0.
-Written into the model file by training, and kept to where music is made from nothing or a part is added.
+Written into the model file by training, and kept to where music is made from nothing or a part is added. Of drums, which
+are not transposed, only those of the kit play, in any music.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ class CorpusPrior:
         Log of how often its pieces begin in each key, (keys,); None if it says nothing of keys.
     range_penalty
         Nats that a pitch costs which a part never has, (kinds, values); None if nothing is known.
+    kit_penalty
+        The same of drums alone.
     longest_run
         How often a part plays one pitch in a row, at most; infinity if nothing is known.
     """
@@ -41,6 +44,7 @@ class CorpusPrior:
     keys: slice
     first_keys: NDArray[np.float64] | None
     range_penalty: NDArray[np.float32] | None
+    kit_penalty: NDArray[np.float32] | None
     longest_run: float
 
     @classmethod
@@ -48,17 +52,19 @@ class CorpusPrior:
         """What a model file says of the pieces it was trained on; what it does not say, or not well, is not known."""
         counts = _numbers(training.get("first_keys"), (len(vocabulary.keys),))
         known = counts is not None and counts.min(initial=0) >= 0 and counts.sum() > 0
-        run = training.get("longest_run")
+        run, kit = training.get("longest_run"), _kit_penalty(vocabulary, training.get("kits"))
+        pitches = _range_penalty(vocabulary, _numbers(training.get("part_pitches"), (len(vocabulary.parts), 2)))
         return cls(
             slice(vocabulary.value_starts[KEY], vocabulary.value_starts[KEY + 1]),
             np.log(counts + 1e-9) if counts is not None and known else None,
-            _range_penalty(vocabulary, _numbers(training.get("part_pitches"), (len(vocabulary.parts), 2))),
+            pitches if kit is None else kit if pitches is None else np.maximum(pitches, kit),
+            kit,
             run if isinstance(run, int) and run > 0 else math.inf,
         )
 
     def at_any_pitch(self) -> CorpusPrior:
         """The same for music that has begun somewhere else, and stays there."""
-        return replace(self, range_penalty=None)
+        return replace(self, range_penalty=self.kit_penalty)
 
     def in_any_key(self) -> CorpusPrior:
         """The same for music whose key is given."""
@@ -91,6 +97,21 @@ def _numbers(stored: Any, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
     except (TypeError, ValueError):
         return None
     return numbers if numbers.shape == shape and np.isfinite(numbers).all() else None
+
+
+def _kit_penalty(vocabulary: Vocabulary, kits: Any) -> NDArray[np.float32] | None:
+    """For drums that are in no kit; None without drum parts, or if that is not known."""
+    if not isinstance(kits, list) or len(kits) != len(vocabulary.parts) or not any(kits):
+        return None
+    _, kinds, values, *_ = vocabulary.sizes
+    pitch, found = np.arange(vocabulary.pitches[0], vocabulary.pitches[1] + 1), np.zeros((kinds, values), np.float32)
+    if any(not isinstance(kit, list) or any(type(one) is not int for one in kit) for kit in kits):
+        return None
+    for number in np.flatnonzero(vocabulary.drums).tolist():
+        foreign = ~np.isin(pitch, kits[number])
+        if not foreign.all():
+            found[FIRST_PART + number, vocabulary.first_pitch :][: len(pitch)] = _RANGE_PENALTY * foreign
+    return found
 
 
 def _range_penalty(vocabulary: Vocabulary, ranges: NDArray[np.float64] | None) -> NDArray[np.float32] | None:

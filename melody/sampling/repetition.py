@@ -1,4 +1,4 @@
-"""A penalty for repetition that leaves musical repetition alone.
+"""Repetition: a penalty that leaves musical repetition alone, and how often a part plays one pitch in a row.
 
 Penalties made for words divide the odds of every token that has come lately; a tune would lose its scale and its motifs.
 Here only a loop is penalised, which is what a model falls into at low temperature: a passage of at most 64 events, the
@@ -66,3 +66,41 @@ class Loops:
                 times = rounds[row, loops[row] & (value[row] == number)].max() - ROUNDS + 1
                 logits[row, number] -= times * self._nats
         return logits
+
+
+class InARow:
+    """How often the last pitch of each part has come in a row, event by event.
+
+    Parameters
+    ----------
+    vocabulary
+        Of the events.
+    streams
+        How many.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, streams: int) -> None:
+        self._vocabulary = vocabulary
+        self._last, self._times = (
+            np.full((streams, len(vocabulary.parts)), -1),
+            np.zeros((streams, len(vocabulary.parts)), int),
+        )
+
+    def begin(self, streams: int) -> None:
+        """So many more streams begin, behind the others."""
+        more = InARow(self._vocabulary, streams)
+        self._last, self._times = np.concatenate([self._last, more._last]), np.concatenate([self._times, more._times])
+
+    def take(self, streams: NDArray[np.int64]) -> None:
+        """Go on with those streams alone."""
+        self._last, self._times = self._last[streams], self._times[streams]
+
+    def push(self, rows: Rows) -> NDArray[np.int64]:
+        """Take in one event a stream, (streams, 5); gives how often its pitch has come in a row, 0 of what is no tone."""
+        found = np.zeros(len(rows), np.int64)
+        streams = np.flatnonzero(self._vocabulary.is_note(rows))
+        part, pitch = rows[streams, KIND] - FIRST_PART, rows[streams, VALUE]
+        times = np.where(self._last[streams, part] == pitch, self._times[streams, part], 0) + 1
+        self._last[streams, part], self._times[streams, part] = pitch, times
+        found[streams] = np.where(self._vocabulary.drums[part], 0, times)
+        return found

@@ -1,17 +1,27 @@
-"""What a model file says of the pieces that it was trained on, for sampling to keep to."""
+"""What a model file says of the pieces that it was trained on, for sampling to keep to: see `facts`."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from melody.statistics.texture import sounding
 from melody.tokens.inputs.features import outline_of
+from melody.tokens.inputs.whole_piece import WholePiece
 from melody.tokens.usage import FIRST_PART, KEY
 from melody.tokens.vocabulary import END, KIND, TIME, VALUE, Rows, Vocabulary
 
 MOST_OUTLINES = 1_000
+AT_ONCE = 99  # percentile of the notes that a part has at once: what it does as a rule at most
+
+
+def facts(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> dict[str, Any]:
+    """All but the outlines, by their names in the file."""
+    found = {"first_keys": first_keys, "part_pitches": part_pitches, "part_notes_at_once": notes_at_once, "kits": kits}
+    return {name: fact(vocabulary, pieces) for name, fact in found.items()}
 
 
 def first_keys(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[int]:
@@ -33,6 +43,43 @@ def part_pitches(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[list[in
         plays[notes[:, KIND] - FIRST_PART, notes[:, VALUE] - vocabulary.first_pitch] = True
     found = [low + np.flatnonzero(played) for played in plays]
     return [[int(pitches[0]), int(pitches[-1])] if len(pitches) else list(vocabulary.pitches) for pitches in found]
+
+
+def kits(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[list[int]]:
+    """The drums that each drum part plays; of other parts none."""
+    heard: list[set[int]] = [set() for _ in vocabulary.parts]
+    drums = FIRST_PART + np.flatnonzero(vocabulary.drums)
+    for rows in map(np.asarray, pieces):
+        notes = rows[np.isin(rows[:, KIND], drums) & vocabulary.is_note(rows)]
+        for kind in np.unique(notes[:, KIND]).tolist():
+            pitches = np.unique(notes[notes[:, KIND] == kind, VALUE]) - vocabulary.first_pitch + vocabulary.pitches[0]
+            heard[kind - FIRST_PART].update(pitches.tolist())
+    return [sorted(own) for own in heard]
+
+
+def notes_at_once(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[int]:
+    """How many notes each part has at once, 99th percentile over its onsets; 1 where durations are implied."""
+    found = [np.zeros(0, np.int64) for _ in vocabulary.parts]
+    free = FIRST_PART + np.flatnonzero(~np.array(vocabulary.implied_duration, bool))
+    for rows in map(np.asarray, pieces):
+        events = WholePiece(vocabulary, rows[rows[:, TIME] != END])
+        for kind in np.intersect1d(free, events.kind).tolist():
+            own = events.kind == kind
+            counted = np.bincount(sounding(events.tick[own], events.tick[own] + events.ticks[own]))
+            found[kind - FIRST_PART] = _sum(found[kind - FIRST_PART], counted)
+    return [_percentile(counts) for counts in found]
+
+
+def _sum(one: Any, other: Any) -> Any:
+    """Of counts, of which one may have fewer."""
+    most = max(len(one), len(other))
+    return np.pad(one, (0, most - len(one))) + np.pad(other, (0, most - len(other)))
+
+
+def _percentile(counts: Any) -> int:
+    """The number that so many percent of those counted do not exceed, at least 1."""
+    total = int(counts.sum())
+    return max(int(np.searchsorted(np.cumsum(counts), math.ceil(total * AT_ONCE / 100))), 1) if total else 1
 
 
 def outlines(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[list[Any]]:

@@ -46,7 +46,7 @@ from melody.tokens.vocabulary import Rows, Vocabulary
 from melody.training.adapting.transfer import carried
 from melody.training.alarms import before, longest_run
 from melody.training.balance import balanced, can_be_balanced
-from melody.training.corpus_facts import first_keys, outlines, part_pitches
+from melody.training.corpus_facts import facts, outlines
 from melody.training.hardware import make_trainer
 from melody.training.module import Loader, Module
 from melody.training.paths import Paths
@@ -222,8 +222,7 @@ class Run:
             "settings": self.settings.to_dict(),
             "longest_piece": self.train.longest,
             "longest_run": self.longest_run,
-            "first_keys": first_keys(self.corpus.vocabulary, self._rows),
-            "part_pitches": part_pitches(self.corpus.vocabulary, self._rows),
+            **facts(self.corpus.vocabulary, self._rows),
             "habits": Habits.of(map(self.corpus.vocabulary.decode, some_of(self._rows, MOST_VALID))).to_dict(),
             "outlines": outlines(self.corpus.vocabulary, self._rows) if self.settings.batch.outline_dropout < 1 else [],
             "started_from": self._started_from,

@@ -8,6 +8,7 @@ choice hangs on them, the tune is read once more from its beginning, alone, and 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import reduce
@@ -20,7 +21,7 @@ from melody.network import Floats
 from melody.piece import Ints
 from melody.sampling.choose import choose, choose_surely
 from melody.sampling.decoder import Decoder, Frontier, Step, changes_nothing
-from melody.sampling.repetition import Loops
+from melody.sampling.repetition import InARow, Loops
 from melody.sampling.settings import SamplingSettings
 from melody.tokens.grammar import Mask
 from melody.tokens.vocabulary import END, FIELDS, TIME, VALUE, Rows
@@ -46,12 +47,19 @@ class Sample:
         The share of probability that constraints took away, the mean over all tokens; 0 without constraints.
     number
         Of the tune.
+    closing
+        Negative log likelihood of what comes after the last note, END included, under the network alone, whatever is
+        forbidden; NaN if it was not asked for.
+    tries
+        How many were drawn, this one the best of them.
     """
 
     rows: Rows
     nats: float
     removed: float
     number: int = 0
+    closing: float = float("nan")
+    tries: int = 1
 
 
 class Job(NamedTuple):
@@ -109,6 +117,10 @@ class Streams:
         Whether the likelihood is wanted.
     watch
         Called with the tune and its events so far, (events, 5), each time that it has one more.
+    weigh_closing
+        Whether that of what follows the last note is wanted.
+    most_in_a_row
+        A tune in which a part plays one pitch more often in a row is broken off: it would not come out of it.
     """
 
     def __init__(
@@ -120,6 +132,8 @@ class Streams:
         *,
         weigh: bool = False,
         watch: Callable[[Job, Rows], None] | None = None,
+        weigh_closing: bool = False,
+        most_in_a_row: float = math.inf,
     ) -> None:
         self._decoder, self._starts, self._settings, self._most = decoder, starts, settings, most
         self._watch = watch
@@ -127,10 +141,12 @@ class Streams:
         self._jobs: list[Job] = []
         self._frontier = start.take(np.zeros(0, np.int64))
         self._is_limited = start.masks.may_dead_end
-        self._weigh = weigh or self._is_limited
+        self._weigh, self._weigh_closing = weigh or self._is_limited, weigh_closing
         self._own = _Own(settings)
         penalty = settings.repetition_penalty
         self._loops = Loops(decoder.vocabulary, 0, penalty) if penalty > 1 else None
+        self._most_in_a_row = most_in_a_row
+        self._in_a_row = InARow(decoder.vocabulary, 0) if most_in_a_row < math.inf else None
         self._is_alone = True  # there has never been more than one stream
 
     def __len__(self) -> int:
@@ -142,8 +158,9 @@ class Streams:
         begun = reduce(Frontier.join, [self._starts(job.number) for job in jobs])  # first, so that long ones are copied once
         self._frontier = self._frontier.join(begun)
         self._own.begin(jobs)
-        if self._loops:
-            self._loops.begin(len(jobs))
+        for each in (self._loops, self._in_a_row):
+            if each:
+                each.begin(len(jobs))
         self._is_alone &= len(self._jobs) <= 1
 
     def drop(self, jobs: Collection[Job]) -> None:
@@ -164,6 +181,8 @@ class Streams:
         if self._is_limited:
             stuck |= late & (events[:, TIME] != END)
         ended = (events[:, TIME] == END) | late | stuck
+        if self._in_a_row:
+            ended |= self._in_a_row.push(events) > self._most_in_a_row
         found = [(self._jobs[i], None if stuck[i] else self._sample(i)) for i in np.flatnonzero(ended).tolist()]
         if found:
             going = np.flatnonzero(~ended)
@@ -175,15 +194,17 @@ class Streams:
     def _sample(self, stream: int) -> Sample:
         nats, removed, tokens = self._own.weights[stream].tolist()
         nats = nats if self._weigh else float("nan")
-        return Sample(self._own.events_of(stream), nats, removed / max(tokens, 1), self._jobs[stream].number)
+        closing = float(self._own.closing[stream]) if self._weigh_closing else float("nan")
+        return Sample(self._own.events_of(stream), nats, removed / max(tokens, 1), self._jobs[stream].number, closing)
 
     def _keep(self, going: Ints) -> None:
         """Go on with these streams alone."""
         self._jobs = [self._jobs[i] for i in going.tolist()]
         self._frontier = self._frontier.take(going)
         self._own.take(going)
-        if self._loops:
-            self._loops.take(going)
+        for each in (self._loops, self._in_a_row):
+            if each:
+                each.take(going)
 
     def _push(self, events: Rows) -> None:
         if self._loops:
@@ -195,9 +216,11 @@ class Streams:
         step = self._decoder.step(self._frontier, self._decoder.read(self._frontier))
         chance, alone = self._own.chance(self._frontier.masks.has_begun), _Alone(self)
         weighed: list[tuple[int, Floats, Mask, Mask]] = []  # field, logits, masks without and with constraints
+        free: list[tuple[int, Floats]] = []  # field, logits of the network alone
         for field, mask in step.fields():
             assert mask is not None
-            logits = step.logits(field, mask)
+            free.append((field, step.of_the_network(field)))
+            logits = step.kept_to(*free[-1], mask)
             if self._weigh:
                 weighed.append((field, logits, self._frontier.masks.unconstrained, mask))
             logits = self._without_loops(field, logits, step.events)
@@ -206,10 +229,23 @@ class Streams:
             if not (self._is_alone or sure.all()):
                 self._choose_alone(step, field, mask, np.flatnonzero(~sure), chance[:, field], alone)
         events = step.finished()
+        if self._weigh_closing:
+            self._own.closing = np.where(self._decoder.vocabulary.is_note(events), 0.0, self._own.closing)
+            self._own.closing += self._after_notes(free, events)
         encoded, counted = self._decoder.vocabulary.field_mask(events), changes_nothing(events)
         for of, logits, unconstrained, narrow in weighed:
             self._own.weights += _weights(logits, unconstrained | narrow, narrow, events[:, of], encoded[:, of], counted)
         return events, ~step.has_next
+
+    def _after_notes(self, free: list[tuple[int, Floats]], events: Rows) -> NDArray[np.float64]:
+        """Nats of events that are no notes, 0 of the others, (streams,)."""
+        nats, rows = np.zeros(len(events)), np.flatnonzero(~self._decoder.vocabulary.is_note(events))
+        encoded = self._decoder.vocabulary.field_mask(events)
+        for field, logits in free if len(rows) else ():
+            own = logits[rows].astype(np.float64)
+            chosen = own[np.arange(len(rows)), events[rows, field]]
+            nats[rows] += np.where(encoded[rows, field], np.logaddexp.reduce(own, axis=1) - chosen, 0.0)
+        return nats
 
     def _choose_alone(
         self, step: Step, field: int, mask: Mask, unsure: Ints, chance: NDArray[np.float64], alone: _Alone
@@ -248,6 +284,8 @@ class _Own:
         Events so far, (streams,).
     weights
         Nats, and of the share that constraints took the sum and the number of tokens, (streams, 3).
+    closing
+        Nats of the events since the last note, (streams,).
     """
 
     def __init__(self, settings: SamplingSettings) -> None:
@@ -256,7 +294,7 @@ class _Own:
         self._common: list[Common] = []
         self._chance = np.zeros((0, _BLOCK, len(FIELDS)))
         self._events = np.zeros((0, _BLOCK, len(FIELDS)), np.int64)
-        self.count, self.weights = np.zeros(0, np.int64), np.zeros((0, 3))
+        self.count, self.weights, self.closing = np.zeros(0, np.int64), np.zeros((0, 3)), np.zeros(0)
 
     def begin(self, jobs: Collection[Job]) -> None:
         """So many streams more."""
@@ -268,13 +306,14 @@ class _Own:
         self._events = np.concatenate([self._events, np.zeros((more, *self._events.shape[1:]), np.int64)])
         self.count = np.concatenate([self.count, np.zeros(more, np.int64)])
         self.weights = np.concatenate([self.weights, np.zeros((more, 3))])
+        self.closing = np.concatenate([self.closing, np.zeros(more)])
 
     def take(self, streams: Ints) -> None:
         """Go on with those streams alone."""
         self._random = [self._random[i] for i in streams.tolist()]
         self._common = [self._common[i] for i in streams.tolist()]
         self._chance, self._events = self._chance[streams], self._events[streams]
-        self.count, self.weights = self.count[streams], self.weights[streams]
+        self.count, self.weights, self.closing = self.count[streams], self.weights[streams], self.closing[streams]
 
     def chance(self, begun: Mask) -> NDArray[np.float64]:
         """Uniform random numbers for the next event of each stream, (streams, fields).

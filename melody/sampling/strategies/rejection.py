@@ -4,17 +4,20 @@ A tune whose ending is not as it should be is drawn again, but for its beginning
 is kept is drawn from all that the model writes after that and that ends well, as often as the model writes it. Which try is
 kept does not depend on when it is made: it is the first in their order that is worth 1, or the best of the first so many. So
 further attempts may be made before it is known whether they are needed, which costs little while there is room in the batch.
+Of a long tune fewer tries are made than of a short one: so many that they have some `EVENTS` in all.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from melody.errors import SamplingError
 from melody.sampling.strategies.ancestral import Job, Sample, Streams
 
 TRIES = 32  # of a tune, until one is worth 1 and no dead end
+EVENTS = 8_000  # of these in all, after which the best of a tune is taken: long ones would take minutes
 _AHEAD = 16  # streams, up to which attempts are made that may not be needed
 Worth = Callable[[Sample], float]
 
@@ -94,7 +97,7 @@ class Draws:
         tune.waiting[job.attempt] = sample
         tune.assess(self._worth)
         if tune.best and tune.is_done:
-            self._found[tune.number] = tune.best
+            self._found[tune.number] = replace(tune.best, tries=tune.assessed)
             del self._tunes[tune.number]
             self._streams.drop({Job(tune.number, attempt) for attempt in range(tune.assessed, tune.begun)})
         elif tune.begun == tune.assessed:
@@ -117,12 +120,12 @@ class _Tune:
         self.number, self.begun, self.assessed = number, 0, 0
         self.waiting: dict[int, Sample | None] = {}
         self.best: Sample | None = None
-        self._worth = -1.0
+        self._worth, self._events = -1.0, 0
 
     @property
     def is_done(self) -> bool:
         """Whether the best is taken, if there is one."""
-        return self._worth >= 1 or self.assessed >= TRIES
+        return self._worth >= 1 or self.assessed >= TRIES or self._events >= EVENTS
 
     def begin(self) -> Job:
         """One more attempt."""
@@ -134,6 +137,7 @@ class _Tune:
         while self.assessed in self.waiting and not (self.best and self.is_done):
             sample = self.waiting.pop(self.assessed)
             self.assessed += 1
+            self._events += 0 if sample is None else len(sample.rows)
             found = -1.0 if sample is None else worth(sample) if worth else 1.0
             if found > self._worth:
                 self.best, self._worth = sample, found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,16 +10,17 @@ import numpy as np
 
 from melody.limits import Limits
 from melody.piece import Piece
-from melody.sampling.loaded import LONGEST, Source
+from melody.sampling.loaded import Source
 from melody.sampling.quality import MOST_IN_A_ROW, faults, loops
 from melody.sampling.search import Search
 from melody.sampling.settings import SamplingSettings
 from melody.sampling.strategies.ancestral import Sample
-from melody.sampling.strategies.rejection import TRIES, Worth
+from melody.sampling.strategies.rejection import Worth
 from melody.tokens.inputs.outline import Outline
 from melody.tokens.vocabulary import END, TIME
 
 _LEAST = 0.2  # probability of an ending after an exact number of bars, for the model to be at one with it
+_FAULTY = 1e-9  # what a tune with one fault is worth: less than any without
 
 
 @dataclass(frozen=True)
@@ -58,48 +60,52 @@ class Acceptance:
             return None
         return self._without_loops if self.search.ranks else self._well_made
 
+    @property
+    def weighs_closing(self) -> bool:
+        """Whether a tune is worth the more, the likelier the model would have ended it where it ends."""
+        return self.as_new and self.limits.bars is not None and self.worth is not None and not self.search.ranks
+
+    @property
+    def most_in_a_row(self) -> float:
+        """How often a part may play one pitch in a row: as often as the corpus has it, and 8 times anyway."""
+        return max(self.source.prior.longest_run, MOST_IN_A_ROW)
+
+    @property
+    def endless_from(self) -> float:
+        """How often it may before the tune is broken off: where its length is given, it ends anyway."""
+        return math.inf if self.worth is None or self.limits.bars is not None else self.most_in_a_row
+
     def faults(self, sample: Sample) -> tuple[str, ...]:
-        """What is wrong with it; a part may play one pitch as often in a row as the corpus has it."""
+        """What is wrong with it."""
         piece, start = self.piece_of(sample)
-        most = max(self.source.prior.longest_run, MOST_IN_A_ROW)
         outline = self.outline_of(sample.number) if self.settings.form else None
         return faults(
             piece,
             ended=has_ended(sample),
             start=start,
-            most_in_a_row=most,
+            most_in_a_row=self.most_in_a_row,
             any_close=bool(self.limits.chords),
             letters=outline.letters if outline else (),
         )
 
     def left(self, sample: Sample) -> tuple[str, ...]:
         """What is wrong with one that is given though it is not well made, since none of those drawn was."""
-        if self.search.ranks or self.worth is None or not has_ended(sample) or _is_endless(sample):
+        if self.search.ranks or self.worth is None or (self.settings.max_notes and not has_ended(sample)):
             return ()
         found = self.faults(sample)
-        return (f"{' and '.join(found)}: none of {TRIES} drawn was better",) if found else ()
+        better = f"none of {sample.tries} drawn was better" if sample.tries > 1 else "it is too long to be drawn again"
+        return (f"{' and '.join(found)}: {better}",) if found else ()
 
     def _without_loops(self, sample: Sample) -> float:
         piece, start = self.piece_of(sample)
-        return float(_is_endless(sample) or not loops(piece.select(piece.onset >= start)))
+        return float(not loops(piece.select(piece.onset >= start)))
 
     def _well_made(self, sample: Sample) -> float:
-        if _is_endless(sample):
-            return 1.0
-        if self.faults(sample):
-            return 0.0
-        if not self.as_new or self.limits.bars is None:
-            return 1.0
-        last_note = int(np.flatnonzero(self.source.vocabulary.is_note(sample.rows))[-1])
-        ending = self.source.decoder.score([sample.rows], self.outline_of(sample.number))[0, last_note + 1 :]
-        return min(float(np.exp(-ending.sum())) / _LEAST, 1.0)
+        if found := self.faults(sample):
+            return _FAULTY / len(found)
+        return min(float(np.exp(-sample.closing)) / _LEAST, 1.0) if self.weighs_closing else 1.0
 
 
 def has_ended(sample: Sample) -> bool:
     """Whether the model ended it; it was broken off otherwise."""
     return bool(len(sample.rows)) and bool(sample.rows[-1, TIME] == END)
-
-
-def _is_endless(sample: Sample) -> bool:
-    """Whether it is so long that it is taken as it is: another would take as long again, and end no better."""
-    return len(sample.rows) >= LONGEST

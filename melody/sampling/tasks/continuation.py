@@ -103,8 +103,7 @@ def continuations(
     acceptance = Acceptance(source, search, settings, limits, piece_of, starts.outline)
     watched = watched_by(watch, lambda rows: prompt.joined(rows, False, "", limits.key).piece)
     made = []
-    decoder = source.decoder.at_any_pitch()
-    for number, tune in enumerate(sampled(decoder, starts, search, settings, most, acceptance.worth, watched)):
+    for number, tune in enumerate(sampled(source.decoder.at_any_pitch(), starts, acceptance, most, watched)):
         joined = prompt.joined(tune.rows, only_new, described(source, settings, number, limits, search), limits.key)
         remarks = (*joined.remarks, *broken_off(tune, most, settings, limits.bars))
         made.append(assessed(replace(joined, removed=tune.removed, remarks=remarks, seed=settings.seed), tune, acceptance))

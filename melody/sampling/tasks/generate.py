@@ -23,7 +23,7 @@ from melody.sampling.search import Search
 from melody.sampling.settings import SamplingSettings
 from melody.sampling.strategies.ancestral import Job, Sample, Streams
 from melody.sampling.strategies.beam import Beam, check_no_chance
-from melody.sampling.strategies.rejection import Draws, Worth
+from melody.sampling.strategies.rejection import Draws
 from melody.sampling.tasks.acceptance import Acceptance, has_ended
 from melody.tokens.grammar import Grammar
 from melody.tokens.inputs.outline import Outline
@@ -97,7 +97,7 @@ def _sampled(
     acceptance = Acceptance(source, search, settings, limits, piece_of, starts.outline, as_new=True)
     most = source.most_events(settings, limits.bars)
     watched = watched_by(watch, lambda rows: piece_of(Sample(rows, float("nan"), 0.0))[0])
-    return acceptance, sampled(source.decoder, starts, search, settings, most, acceptance.worth, watched)
+    return acceptance, sampled(source.decoder, starts, acceptance, most, watched)
 
 
 def _tune(source: Source, sample: Sample, number: int, acceptance: Acceptance) -> Result:
@@ -126,19 +126,27 @@ def settled(source: Source, search: Search, settings: SamplingSettings) -> Sampl
 def sampled(
     decoder: Decoder,
     starts: Starts,
-    search: Search,
-    settings: SamplingSettings,
+    acceptance: Acceptance,
     most: int,
-    worth: Worth | None = None,
     watch: Callable[[Job, Rows], None] | None = None,
 ) -> Iterable[Sample]:
-    """As many sequences of events as the search wants, with what is known of them.
+    """As many sequences of events as the search wants, with what is known of them, none of more than `most` events.
 
     One that is not worth 1 is drawn again, a few times, and the best one taken.
     """
+    search, worth = acceptance.search, acceptance.worth
     if search.beam is not None:
         return [Beam(decoder, starts(0), search.beam, most).run()]
-    streams = Streams(decoder, starts, settings, most, weigh=search.ranks, watch=watch)
+    streams = Streams(
+        decoder,
+        starts,
+        acceptance.settings,
+        most,
+        weigh=search.ranks,
+        weigh_closing=acceptance.weighs_closing,
+        most_in_a_row=acceptance.endless_from,
+        watch=watch,
+    )
     at_once = min(max(_MASK_BYTES // starts(0).masks.entries, 1), _STREAMS)  # as many as there is memory for their masks
     return Draws(streams, search.num_samples, at_once, worth).each()
 
