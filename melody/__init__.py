@@ -146,6 +146,7 @@ def train(
     Ctrl-C ends training and gives the best model so far. SIGTERM ends it and, when that model is written, the program.
     """
     given = locals()  # the keywords, for the one place that makes settings of them
+    import time
     from pathlib import Path
 
     from melody.threads import wait_shortly
@@ -156,6 +157,7 @@ def train(
     from melody.training.paths import target
     from melody.training.settings import check_style, settings_from
 
+    begun = time.monotonic()
     source = Path(path_of(folder, "folder"))
     named = None if out is None else Path(path_of(out, "out"))
     settings = settings_from(given)
@@ -177,7 +179,8 @@ def train(
         return load(learned_style(start, corpus, source, named, seed=seed, force=force))
     from melody.training.run import fit
 
-    return load(fit(corpus, written, settings, start=start, resume=resume, on_epoch=on_epoch, on_alarm=on_alarm).path)
+    watching: dict[str, Any] = {"on_epoch": on_epoch, "on_alarm": on_alarm}
+    return load(fit(corpus, written, settings, start=start, resume=resume, begun=begun, **watching).path)
 
 
 def _file(model: str | PathLike[str] | Model) -> ModelFile:

@@ -5,7 +5,7 @@
 If there is no model file yet, it is trained, on as many threads as torch takes. Then so many tunes are written as `melody
 generate --count` writes them, and held against the pieces that the model never saw (test and valid): each measure is one
 number a piece, said in `melody.statistics.texture`, shown by its median and the 95 % interval of that, beside the quartiles
-of the held-out pieces; a row is marked that has the median of the tunes outside of these. Programs and drums are unheard of
+of the held-out pieces; a row is marked that has the median of the tunes outside of these. Programs and drums are foreign
 that are in no training piece. Then what a note of held-out music costs the model, in nats, in the first eight bars and in
 whole pieces, by field, and how long the tunes took, by the processor.
 """
@@ -29,7 +29,7 @@ from melody.evaluation.openings import BARS, openings
 from melody.piece import Piece
 from melody.sampling import Model, load
 from melody.statistics.tables import TEXTURE, Spread, spreads
-from melody.statistics.texture import Unheard
+from melody.statistics.texture import Unplayed
 from melody.tokens.vocabulary import FIELDS, Rows
 
 
@@ -60,7 +60,7 @@ def main() -> None:
         files.make_folder(arguments.tunes)
         for number, tune in enumerate(tunes, 1):
             midi.write(tune, arguments.tunes / f"tune-{number:02d}.mid")
-    rows = {**TEXTURE, **unheard(model, corpus)}
+    rows = {**TEXTURE, **unplayed(model, corpus)}
     pieces = [model.vocabulary.decode(each) for each in held_out]
     wanted, found = spreads(pieces, rows), spreads(tunes, rows)
     show(wanted, found, len(pieces), len(tunes))
@@ -84,13 +84,13 @@ def trained(folder: Path, out: Path, minutes: float) -> None:
     print(f"{result.minutes:.1f} minutes. {result.sentence}")
 
 
-def unheard(model: Model, corpus: Corpus) -> Mapping[str, Callable[[Piece], float]]:
+def unplayed(model: Model, corpus: Corpus) -> Mapping[str, Callable[[Piece], float]]:
     """Measures of what none of the training pieces has; nothing if these are not at hand."""
     train = choose(model.file, corpus, "all").train
     if not train:
         return {}
-    heard = Unheard(model.vocabulary.decode(rows) for rows in train)
-    return {"programs never heard": heard.programs, "drums never heard": heard.drums}
+    heard = Unplayed(model.vocabulary.decode(rows) for rows in train)
+    return {"programs that no training piece has": heard.programs, "drums that no training piece has": heard.drums}
 
 
 def costs(model: Model, pieces: Sequence[Rows]) -> dict[str, float]:

@@ -32,8 +32,8 @@ def test_a_small_band_by_hand() -> None:
     assert (texture.tracks(piece), texture.notes_of_the_least_part(piece)) == (3, 3)
     assert texture.polyphony(piece) == pytest.approx(np.percentile([1, 1, 1, 4], 99))
     assert texture.chord_size(piece) == 3
-    assert texture.bars_heard_before(piece) == 3 / 5 and texture.drum_bars_heard_before(piece) == 3 / 4
-    assert texture.rhythms_heard_before(piece) == 3 / 5
+    assert texture.bars_played_before(piece) == 3 / 5 and texture.drum_bars_played_before(piece) == 3 / 4
+    assert texture.rhythms_played_before(piece) == 3 / 5
     assert (texture.silence_at_start(piece), texture.notes_at_the_end(piece), texture.longest_note(piece)) == (1, 4, 3)
     assert texture.length_in_quarters(piece) == 16
     assert texture.consonant_pairs(piece) == pytest.approx(6 / 6)  # E under a chord of C
@@ -58,7 +58,7 @@ def test_measures_keep_to_their_ranges(piece: Piece) -> None:
     for name, value in found.items():
         assert math.isnan(value) or not name.startswith(("bars of", "rhythms")) or 0 <= value < 1
     assert found["notes of the part with fewest"] * found["parts"] <= piece.num_notes or not piece.num_notes
-    bars, rhythms = (found[f"{what} of a part heard before"] for what in ("bars", "rhythms"))
+    bars, rhythms = (found[f"{what} of a part played before"] for what in ("bars", "rhythms"))
     assert math.isnan(bars) or bars <= rhythms  # equal bars have equal rhythms
 
 
@@ -66,15 +66,15 @@ def test_measures_keep_to_their_ranges(piece: Piece) -> None:
 def test_a_key_fits_as_well_in_every_key(piece: Piece, semitones: int) -> None:
     low = piece.select(piece.is_drum | (piece.pitch < 100))
     moved = low.transpose(semitones)
-    for measure in (texture.key_fit, texture.consonant_pairs, texture.polyphony, texture.bars_heard_before):
+    for measure in (texture.key_fit, texture.consonant_pairs, texture.polyphony, texture.bars_played_before):
         assert measure(moved) == pytest.approx(measure(low), nan_ok=True)
 
 
-def test_what_is_unheard_is_counted_by_program_and_by_drum() -> None:
-    unheard = texture.Unheard([band()])
-    assert unheard.programs(band()) == unheard.drums(band()) == 0
+def test_what_is_unplayed_is_counted_by_program_and_by_drum() -> None:
+    unplayed = texture.Unplayed([band()])
+    assert unplayed.programs(band()) == unplayed.drums(band()) == 0
     other = Piece([0, 24], [24, 24], [36, 38], [80, 80], [0, 1], (Part(36), Part(0, True)))
-    assert (unheard.programs(other), unheard.drums(other)) == (1, 1)
+    assert (unplayed.programs(other), unplayed.drums(other)) == (1, 1)
 
 
 def test_spreads_are_quartiles_and_say_whether_a_median_lies_within() -> None:

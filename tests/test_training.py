@@ -39,7 +39,7 @@ from melody.training.adapting import transfer
 from melody.training.paths import Paths
 from melody.training.plan import regularised
 from melody.training.records import Alarm, Epoch, Plan, Result, late_gain
-from melody.training.replanning import alarm_of, epochs_now
+from melody.training.replanning import Clock, alarm_of, epochs_now
 from melody.training.run import fit, plan
 from melody.training.settings import TrainingSettings, settings_from
 
@@ -242,6 +242,29 @@ def test_the_sentence_says_what_happened_and_what_to_try() -> None:
     assert "`resume=True`" in result(ending="interrupted").sentence
     assert "by itself" in result(ending="stopped early").sentence
     assert not np.isnan(result().valid)
+    assert "beats the unigram by 50 %" in result(unigram=2.0, ngram=9.0).sentence  # an n-gram may be the worse of the two
+    assert "no better than the unigram" in result(unigram=0.9, ngram=9.0).sentence
+    little = result(**learning, epochs_by="time", seen=0.09).sentence
+    assert "9 % of the music" in little and "planned" not in little and "`resume=True`" in little
+
+
+def test_the_clock_keeps_time_for_what_comes_after_training() -> None:
+    clock = Clock(time.monotonic() - 10, 120, testing=3_000, counted=100_000)
+    after = clock.after(per_event=0.001, relates=False)
+    assert after == pytest.approx(0.04 * 120 + 3_000 * 0.001 / 2 + 5)
+    assert clock.after(0.001, relates=True) == pytest.approx(after + 0.04 * 120)
+    assert clock.left(after) == pytest.approx(110 - after, abs=1)
+
+
+def test_a_run_that_its_time_ended_goes_on_with_more(tmp_path: Path) -> None:
+    out, corpus = tmp_path / "m.safetensors", small_corpus(20)
+    timed = replace(SETTINGS, epochs=None, max_minutes=0.05, samples=0, patience=1.0)
+    first = fit(corpus, out, timed)
+    assert first.epochs_by == "time" and first.ending in ("finished", "out of time")
+    second = fit(corpus, out, timed, resume=True)
+    assert second.epochs > first.epochs
+    history = modelfile.load(out).training["history"]
+    assert [entry["epoch"] for entry in history] == list(range(1, second.epochs + 1))
 
 
 # The same command trains the same model, or says why not

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -55,7 +56,7 @@ EpochShare = Annotated[
 ]
 Patience = Annotated[float, _option(_TIME, "Stop when so large a share of the epochs brought nothing.", min=0.0, max=1.0)]
 PlanOnly = Annotated[bool, _option(_TIME, "Show what would be done and how long it takes, and stop.", "--plan")]
-Resume = Annotated[bool, _option(_TIME, "Go on with a run that was interrupted.", "--resume")]
+Resume = Annotated[bool, _option(_TIME, "Go on with a run that was interrupted, or that its time ended.", "--resume")]
 From = Annotated[str | None, _option(_MODEL, "Adapt this trained model.", "--from", metavar="MODEL", shown=False)]
 Only = Annotated[
     Literal["all", "state"],
@@ -232,6 +233,7 @@ def _train(
     from melody.corpus import PrepareSettings
     from melody.extras import need
 
+    begun = time.monotonic()
     need("training", "torch", "pytorch_lightning")  # before the folder is read
     if _is_helper():
         silence()
@@ -242,7 +244,7 @@ def _train(
     if out is None:
         _show_plan(prepared, settings, adapted)
     else:
-        _fit(prepared, out, settings, resume, adapted, _Command(folder, taken, start))
+        _fit(prepared, out, settings, resume, adapted, _Command(folder, taken, start), begun)
 
 
 def _learn_style(
@@ -295,7 +297,13 @@ def _show_plan(prepared: Corpus, settings: TrainingSettings, adapted: ModelFile 
 
 
 def _fit(
-    prepared: Corpus, out: Path, settings: TrainingSettings, resume: bool, adapted: ModelFile | None, command: _Command
+    prepared: Corpus,
+    out: Path,
+    settings: TrainingSettings,
+    resume: bool,
+    adapted: ModelFile | None,
+    command: _Command,
+    begun: float,
 ) -> None:
     from melody.cli.screen import Progress, say, show
     from melody.training.run import fit
@@ -304,7 +312,7 @@ def _fit(
     result: Result | None = None
     with Progress("training") as update:
         try:
-            result = fit(prepared, out, settings, start=adapted, resume=resume, **_shown(update))
+            result = fit(prepared, out, settings, start=adapted, resume=resume, begun=begun, **_shown(update))
         finally:
             drawn = _draw(paths, result) if paths.csv.exists() and not _is_helper() else ""
     if _is_helper():
@@ -367,9 +375,9 @@ def _show_result(result: Result, pieces: int) -> None:
 
     counted = f", counted on {result.ngram_pieces:,} pieces" if result.ngram_pieces < pieces else ""
     rows = [
-        (CELLS[result.cell].title, f"{result.test:.3f}"),
-        (f"n-gram of {result.ngram_order} tokens{counted}", f"{result.ngram:.3f}"),
-        ("unigram", f"{result.unigram:.3f}"),
+        (CELLS[result.cell].title, f"{result.test:.3f}", f"{result.opening:.3f}"),
+        (f"n-gram of {result.ngram_order} tokens{counted}", f"{result.ngram:.3f}", f"{result.opening_ngram:.3f}"),
+        ("unigram", f"{result.unigram:.3f}", f"{result.opening_unigram:.3f}"),
     ]
-    table((f"nats per note on the {result.measured_on} pieces", "lower is better"), rows)
+    table((f"nats per note on the {result.measured_on} pieces, lower is better", "whole", "first 8 bars"), rows)
     _say(f"{result.minutes:.1f} minutes. {result.sentence}")

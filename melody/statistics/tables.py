@@ -78,9 +78,9 @@ TEXTURE: Mapping[str, Callable[[Piece], float]] = {
     "tones sounding at once, 99th percentile": texture.polyphony,
     "tones in the best scale of 16 quarters": texture.key_fit,
     "consonant among pairs that sound together": texture.consonant_pairs,
-    "bars of a part heard before": texture.bars_heard_before,
-    "rhythms of a part heard before": texture.rhythms_heard_before,
-    "bars of drums heard before": texture.drum_bars_heard_before,
+    "bars of a part played before": texture.bars_played_before,
+    "rhythms of a part played before": texture.rhythms_played_before,
+    "bars of drums played before": texture.drum_bars_played_before,
     "length in quarters": texture.length_in_quarters,
     "silence at the start, quarters": texture.silence_at_start,
     "notes at the last onset": texture.notes_at_the_end,
@@ -127,8 +127,8 @@ def _spread(values: NDArray[np.float64], seed: int) -> Spread:
     if not len(known):
         return Spread(math.nan, math.nan, math.nan, (math.nan, math.nan), 0)
     low, median, high = np.percentile(known, [25, 50, 75])
-    drawn = np.random.default_rng(seed).choice(known, (RESAMPLES, len(known)))
-    first, last = np.percentile(np.median(drawn, axis=1), [2.5, 97.5])
+    resampled = np.random.default_rng(seed).choice(known, (RESAMPLES, len(known)))
+    first, last = np.percentile(np.median(resampled, axis=1), [2.5, 97.5])
     return Spread(float(low), float(median), float(high), (float(first), float(last)), len(known))
 
 

@@ -98,22 +98,22 @@ def _held(piece: Piece) -> Iterable[tuple[Ints, Ints]]:
         sounds += now
 
 
-def bars_heard_before(piece: Piece) -> float:
+def bars_played_before(piece: Piece) -> float:
     """The share of the bars of its parts, drums aside, that the same part has played before."""
-    return _heard_before(piece.select(~piece.is_drum), with_pitch=True)
+    return _played_before(piece.select(~piece.is_drum), with_pitch=True)
 
 
-def rhythms_heard_before(piece: Piece) -> float:
+def rhythms_played_before(piece: Piece) -> float:
     """The share of the bars of its parts, drums aside, whose rhythm the same part has played before."""
-    return _heard_before(piece.select(~piece.is_drum), with_pitch=False)
+    return _played_before(piece.select(~piece.is_drum), with_pitch=False)
 
 
-def drum_bars_heard_before(piece: Piece) -> float:
+def drum_bars_played_before(piece: Piece) -> float:
     """The share of the bars of its drums that they have played before."""
-    return _heard_before(piece.select(piece.is_drum), with_pitch=True)
+    return _played_before(piece.select(piece.is_drum), with_pitch=True)
 
 
-def _heard_before(piece: Piece, *, with_pitch: bool) -> float:
+def _played_before(piece: Piece, *, with_pitch: bool) -> float:
     if not piece.num_notes:
         return float("nan")
     bar, place = piece.bar_and_position(piece.onset)
@@ -158,7 +158,7 @@ def same_top_notes(piece: Piece) -> float:
     return float(np.diff(borders).max()) if len(pitch) else float("nan")
 
 
-class Unheard:
+class Unplayed:
     """What plays in a piece and in none of others: programs, and drums of the kit.
 
     Parameters

@@ -47,14 +47,14 @@ def part_pitches(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[list[in
 
 def kits(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[list[int]]:
     """The drums that each drum part plays; of other parts none."""
-    heard: list[set[int]] = [set() for _ in vocabulary.parts]
+    played: list[set[int]] = [set() for _ in vocabulary.parts]
     drums = FIRST_PART + np.flatnonzero(vocabulary.drums)
     for rows in map(np.asarray, pieces):
         notes = rows[np.isin(rows[:, KIND], drums) & vocabulary.is_note(rows)]
         for kind in np.unique(notes[:, KIND]).tolist():
             pitches = np.unique(notes[notes[:, KIND] == kind, VALUE]) - vocabulary.first_pitch + vocabulary.pitches[0]
-            heard[kind - FIRST_PART].update(pitches.tolist())
-    return [sorted(own) for own in heard]
+            played[kind - FIRST_PART].update(pitches.tolist())
+    return [sorted(own) for own in played]
 
 
 def notes_at_once(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[int]:

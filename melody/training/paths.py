@@ -21,7 +21,7 @@ class Paths:
 
     @property
     def resume(self) -> Path:
-        """What a resumed run needs; gone when the run has ended."""
+        """What a resumed run needs; gone when the run has ended of itself."""
         return self.model.with_name(self.model.name + ".resume")
 
     @property

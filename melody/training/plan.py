@@ -22,6 +22,7 @@ from melody.network.settings import MAX_CELLS, MAX_LAYERS, ModelSettings, weight
 from melody.tokens.vocabulary import FIELDS, Rows, Vocabulary
 from melody.training.module import Loader, window_loss
 from melody.training.records import EpochsBy, Plan
+from melody.training.replanning import Clock
 from melody.training.settings import TrainingSettings
 
 LEARNING_RATE, ADAPTING_RATE = 2e-3, 2e-4
@@ -30,10 +31,11 @@ ADAPTING_EPOCHS = 20
 LEAST_EPOCHS = 8  # fewer validations than that cannot tell when to stop
 SEEN_LITTLE, SEEN_OFTEN = 10, 200  # epochs at which regularisation begins, and at which it is full
 LONGEST_EPOCH = 300  # seconds: what is lost at most when the machine goes down
-SHARE = 0.9  # of the minutes that are planned away; the rest is for reading, measuring, samples
+SHARE = 0.95  # of the time for epochs that is planned away; the rest is for keeping models, and for samples
 WINDOWS, AMONG, SECONDS = 10, 80, 4.0  # to measure the speed on, at most, spread over so many, in so long
 MOST_PARAMETERS = 400_000_000  # a model file holds 2 GB
 WORTH_IT = 1.15  # times faster that bf16 must be
+COUNTING_BYTES = 1_500  # an event, of n-grams
 SMALL = 128  # cells of a layer up to which bf16 is not even tried
 
 
@@ -120,6 +122,7 @@ def make_plan(
     valid_pieces: int,
     settings: TrainingSettings,
     start: ModelSettings | None = None,
+    clock: Clock | None = None,
 ) -> Plan:
     """Epochs by the corpus, fewer if the time does not allow them.
 
@@ -132,7 +135,10 @@ def make_plan(
         How.
     start
         Shape of the model that is adapted, if one is.
+    clock
+        What time there is, some of it gone; None for all that the settings say.
     """
+    clock = clock or Clock.of(settings, None, 0, 0)
     shape, reason = shape_for(settings, train.num_events, start)
     if not (settings.model or start):
         shape = replace(shape, relations=relates(vocabulary) and shape.features == "all")
@@ -140,7 +146,8 @@ def make_plan(
     model = MelodyNetwork(vocabulary, shape)
     per_event, precision = _fastest(model, train, settings)
     per_event /= settings.devices
-    length = _Length.of(train, valid, settings, per_event, adapts=start is not None)
+    seconds = clock.left(clock.after(per_event, shape.relations))
+    length = _Length.of(train, valid, settings, per_event, seconds, adapts=start is not None)
     shape, decay = _fitting(shape, settings, length.epochs * length.buckets / train.num_buckets, adapts=start is not None)
     return Plan(
         model=shape,
@@ -154,7 +161,7 @@ def make_plan(
         parameters=sum(p.numel() for p in model.parameters()),
         events_per_second=1 / per_event,
         threads=torch.get_num_threads(),
-        megabytes=_megabytes(),
+        megabytes=_megabytes(clock.counted),
     )
 
 
@@ -169,9 +176,11 @@ class _Length(NamedTuple):
     wanted: int
 
     @classmethod
-    def of(cls, train: Batches, valid: Batches, settings: TrainingSettings, per_event: float, adapts: bool) -> _Length:
+    def of(
+        cls, train: Batches, valid: Batches, settings: TrainingSettings, per_event: float, seconds: float, adapts: bool
+    ) -> _Length:
         """By the music, and shorter if an event takes too long; by the settings if they say how many epochs."""
-        budget, checking = settings.max_minutes * 60 * SHARE, valid.num_events / 3  # validation goes forward only
+        budget, checking = max(seconds, 0) * SHARE, valid.num_events / 3  # validation goes forward only
         asked = max(round(train.num_buckets * settings.epoch_share), 1)
         whole = per_event * (train.num_events + checking)
         buckets = asked if settings.epochs else _buckets_in(budget, asked, whole)
@@ -264,11 +273,14 @@ def seconds_per_event(model: MelodyNetwork, batches: Batches, precision: str) ->
     return float(by_clock), float(work)
 
 
-def _megabytes() -> int | None:
-    """The most memory that this process has taken, in a step of training among others; None on Windows."""
+def _megabytes(counted: int) -> int | None:
+    """The most memory that this process takes; None on Windows.
+
+    What it has taken, in a step of training among others, and what n-grams of so many events will take.
+    """
     if sys.platform == "win32":
         return None
     import resource
 
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(most / (1e6 if sys.platform == "darwin" else 1e3))
+    return round(most / (1e6 if sys.platform == "darwin" else 1e3) + counted * COUNTING_BYTES / 1e6)

@@ -164,6 +164,8 @@ class Result:
         Epochs trained, and the one whose model was kept (from 1).
     valid, test, unigram, ngram
         Nats per note: of the best model on valid, of it and the two baselines on `measured_on`.
+    opening, opening_unigram, opening_ngram
+        The same on the first eight bars of the pieces, where there is nothing to repeat yet.
     measured_on
         The split that stands in the table: 'test'; 'valid' or 'train' in a corpus too small for it.
     ngram_order
@@ -182,6 +184,8 @@ class Result:
         Whether the plan was kept to, so that `repeating` trains the same model again.
     cell
         Of the model.
+    seen
+        How often the music was gone through; below 1 if the time was not enough for all of it.
     late_gain
         By which share the best loss on valid in the last quarter of the epochs is below the best before it.
     repeating
@@ -204,14 +208,19 @@ class Result:
     max_minutes: float = 20.0
     is_as_planned: bool = True
     late_gain: float = 1.0
+    seen: float = 1.0
+    opening: float = 0.0
+    opening_unigram: float = 0.0
+    opening_ngram: float = 0.0
     cell: CellName = "lstm"
     repeating: TrainingSettings = field(default_factory=TrainingSettings)
 
     @property
     def sentence(self) -> str:
         """What happened and what to try, in plain words."""
+        planned = f"All {self.epochs} planned epochs are done" if self.epochs > 1 else "The one planned epoch is done"
         happened = {
-            "finished": f"All {self.epochs} planned epochs are done" if self.epochs > 1 else "The one planned epoch is done",
+            "finished": planned if self.seen >= 1 else f"There was time for {100 * self.seen:.2g} % of the music, once",
             "stopped early": f"Validation stopped improving after epoch {self.best_epoch}, so training ended by itself",
             "out of time": f"Time was up in epoch {self.epochs + 1}",
             "interrupted": f"It was stopped in epoch {self.epochs + 1}",
@@ -224,17 +233,19 @@ class Result:
     @property
     def _advice(self) -> str:
         """What it is worth, and what would make it better: something that works."""
-        gain = 100 * (1 - self.test / self.ngram) if self.ngram > 0 else 0.0
+        best, name = min((self.ngram, "n-gram"), (self.unigram, "unigram"))  # the one that is harder to beat
+        gain = 100 * (1 - self.test / best) if best > 0 else 0.0
         is_limited = self.ending == "finished" and self.epochs_by == "time"
-        longer = f"`max_minutes={2 * self.max_minutes:g}`" if is_limited else f"`epochs={2 * self.epochs}`"
+        more = f"go on with `resume=True` or train anew with `max_minutes={2 * self.max_minutes:g}`"
+        longer = more if is_limited else f"train anew with `epochs={2 * self.epochs}`"
         is_learning = self.ending == "finished" and self.best_epoch >= self.epochs - 1 and self.late_gain >= STILL_LEARNING
         if gain <= 0:
-            return (
-                "it is no better than an n-gram yet: more music helps most" + f", or train anew with {longer}" * is_learning
-            )
+            return f"it is no better than the {name} yet: more music helps most" + f", or {longer}" * is_learning
         if is_learning:
-            return f"it was still learning and beats the n-gram by {gain:.0f} %: train anew with {longer} for a better one"
-        return f"it beats the n-gram by {gain:.0f} %; more music would help more than more time"
+            return f"it was still learning and beats the {name} by {gain:.0f} %: {longer} for a better one"
+        if self.seen < 1:
+            return f"it beats the {name} by {gain:.0f} %; {longer} lets it hear more of the music"
+        return f"it beats the {name} by {gain:.0f} %; more music would help more than more time"
 
 
 def in_seconds(number: float) -> str:

@@ -33,7 +33,8 @@ from melody.dataset import Batches
 from melody.errors import TrainingError
 from melody.evaluation.evaluate import ORDERS, nats_per_note, restored
 from melody.evaluation.extraction import Recital
-from melody.evaluation.ngram import NGram, best_ngram, some_of
+from melody.evaluation.ngram import MOST_EVENTS, NGram, best_ngram, some_of
+from melody.evaluation.openings import openings
 from melody.modelfile import ModelFile
 from melody.network.network import MelodyNetwork
 from melody.network.settings import ModelSettings, settings_of
@@ -52,13 +53,14 @@ from melody.training.module import Loader, Module
 from melody.training.paths import Paths
 from melody.training.plan import make_plan
 from melody.training.records import REPLANNED, Alarm, Epoch, History, Plan, Result, late_gain, since_best
+from melody.training.replanning import COUNTED, Clock, going_on
 from melody.training.settings import TrainingSettings
 from melody.training.temperatures import with_temperatures
 from melody.training.watch import Listener, Stop, Watcher, quiet
 
 Split = Literal["train", "valid", "test"]
 MOST_VALID = 200_000  # events to choose the model on, a few seconds an epoch; of very large corpora every n-th piece
-TUNING, MOST_TUNING = 0.04, 300  # share of the time, and seconds at most, for temperatures, and for relations
+LEAST_COUNTED = 20_000  # events for the baselines, however short the time
 SAMPLE_EVENTS = 600  # of a sample tune, at most: an early model does not know how to end one
 
 
@@ -95,6 +97,7 @@ def fit(
     *,
     start: ModelFile | None = None,
     resume: bool = False,
+    begun: float | None = None,
     on_plan: Callable[[Plan, str], None] | None = None,
     on_step: Callable[[float], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
@@ -113,7 +116,9 @@ def fit(
     start
         A trained model that is adapted to the corpus.
     resume
-        Go on with an interrupted run.
+        Go on with a run that was interrupted, or that its time has ended.
+    begun
+        When the time began to run, by `time.monotonic`; None for now.
     on_plan, on_step, on_epoch, on_alarm
         Called with the plan and what was carried over from `start` (or nothing), with the share of the planned steps done,
         after each epoch, and with what goes wrong.
@@ -130,7 +135,7 @@ def fit(
     paths = Paths(Path(out))
     if paths.model.suffix != modelfile.SUFFIX:
         raise TrainingError(f"the model would be written to {out}; name a file ending in {modelfile.SUFFIX}")
-    run = Run(corpus, Path(out), settings, resume, start)
+    run = Run(corpus, Path(out), settings, resume, start, begun)
     if on_plan:
         on_plan(run.plan, run.carried)
     return run.go(Listener(on_step, on_epoch, on_alarm))
@@ -140,27 +145,36 @@ class Run:
     """One call of `fit`: its data, its plan, and where things are written."""
 
     def __init__(
-        self, corpus: Prepared, out: Path, settings: TrainingSettings, resume: bool, start: ModelFile | None = None
+        self,
+        corpus: Prepared,
+        out: Path,
+        settings: TrainingSettings,
+        resume: bool,
+        start: ModelFile | None = None,
+        begun: float | None = None,
     ) -> None:
         self.corpus, self.paths, self._start = corpus, Paths(out), start
-        self.started = time.monotonic()
+        begun = time.monotonic() if begun is None else begun
         saved = self._saved() if resume else None
         self.settings = settings = settings.resumed(saved["settings"]) if saved else settings
         self._started_from = saved["started_from"] if saved else f"{start.name} {start.fingerprint}" if start else ""
-        self._read()
+        self._read(begun)
         if saved and saved["music"] != self._music:
             raise TrainingError("the folder has changed since the run began; train without `resume=True`")
         pl.seed_everything(settings.seed, verbose=False)
         shape = settings_of(start.settings) if start else None
         self.plan = Plan.from_dict(saved["plan"]) if saved else self._planned(shape)
         self.history: History = saved["history"] if saved else []
+        self.epochs_before = len(self.history)  # those of the run that is gone on with
+        if self.history and len(self.history) >= self.plan.epochs and not settings.epochs:
+            self.plan = going_on(self.plan, self.history, self.left)
         self.alarms: dict[str, str] = saved["alarms"] if saved else {}
         torch.manual_seed(settings.seed)
         self.carried = ""
         self.module = Module(self._model(), corpus.vocabulary, lambda: self.plan, self.steps, self._kept, settings.averaging)
 
-    def _read(self) -> None:
-        """The pieces of both splits, and what a unigram makes of them."""
+    def _read(self, begun: float) -> None:
+        """The pieces of all splits, the time there is, and what a unigram makes of the pieces of valid."""
         vocabulary, settings = self.corpus.vocabulary, self.settings
         self._rows = self.corpus.rows("train")  # perhaps more than memory holds: never all at once
         if not self._rows:
@@ -170,18 +184,27 @@ class Run:
         self._valid_rows = valid or self._rows
         self.train = Batches(vocabulary, self._rows, settings.batch, settings.seed)
         self.valid = Batches(vocabulary, self._valid_rows, settings.batch, training=False)
-        self._counted = some_of(self._rows)
+        self._measured_on: Split = "test" if self.corpus.rows("test") else "valid" if self.has_valid else "train"
+        most = MOST_EVENTS if settings.epochs else min(MOST_EVENTS, max(int(COUNTED * settings.max_minutes), LEAST_COUNTED))
+        self._counted = some_of(self._rows, most)
+        testing = sum(len(rows) for rows in self.corpus.rows(self._measured_on))
+        self.clock = Clock.of(settings, begun, testing, sum(len(rows) for rows in self._counted))
         self.unigram = NGram(vocabulary, self._counted, 1).score(self._valid_rows).nats_per_note
 
     def _planned(self, shape: ModelSettings | None) -> Plan:
         vocabulary, valid_pieces = self.corpus.vocabulary, len(self._valid_rows) if self.has_valid else 0
-        return make_plan(vocabulary, self._rows, self.train, self.valid, valid_pieces, self.settings, shape)
+        return make_plan(vocabulary, self._rows, self.train, self.valid, valid_pieces, self.settings, shape, self.clock)
 
     def _model(self) -> MelodyNetwork:
         model = MelodyNetwork(self.corpus.vocabulary, self.plan.model)
         if self._start:
             self.carried = carried(restored(self._start), self._start.vocabulary, model, self.corpus.vocabulary)
         return model
+
+    @property
+    def left(self) -> float:
+        """Seconds until the last epoch has to be done, so that what comes after it is in time, too."""
+        return self.clock.left(self.clock.after(1 / self.plan.events_per_second, self.plan.model.relations))
 
     def steps(self) -> int:
         """Steps of the optimizer in all planned epochs."""
@@ -325,7 +348,7 @@ class Run:
         """The best model with temperatures of its own and its relations, if it has any, balanced, unless somebody waits."""
         if ending == "interrupted":
             return best
-        seconds = min(TUNING * 60 * self.settings.max_minutes, MOST_TUNING)
+        seconds = self.clock.tuning
         valid = [self.corpus.vocabulary.decode(rows) for rows in self._valid_rows] if self.has_valid else []
         made = with_temperatures(best, valid, seed=self.settings.seed, max_seconds=seconds)
         if can_be_balanced(made):
@@ -334,27 +357,31 @@ class Run:
 
     def _result(self, best: ModelFile, ending: str) -> Result:
         """Measure the best model beside the baselines."""
-        measured_on: Split = "test" if self.corpus.rows("test") else "valid" if self.has_valid else "train"
-        rows, vocabulary = self.corpus.rows(measured_on), self.corpus.vocabulary
+        rows, vocabulary = self.corpus.rows(self._measured_on), self.corpus.vocabulary
         ngram = best_ngram(vocabulary, self._counted, self._valid_rows, ORDERS)
+        unigram, network, begun = NGram(vocabulary, self._counted, 1), restored(best), openings(vocabulary, rows)
         best_epoch = min(self.history, key=lambda h: h["valid"])
         return Result(
             path=self.paths.model,
             epochs=len(self.history),
             best_epoch=best_epoch["epoch"],
             valid=best_epoch["valid"],
-            test=nats_per_note(restored(best), vocabulary, rows),
-            unigram=NGram(vocabulary, self._counted, 1).score(rows).nats_per_note,
+            test=nats_per_note(network, vocabulary, rows),
+            unigram=unigram.score(rows).nats_per_note,
             ngram=ngram.score(rows).nats_per_note,
+            opening=nats_per_note(network, vocabulary, begun),
+            opening_unigram=unigram.score(begun).nats_per_note if begun else 0.0,
+            opening_ngram=ngram.score(begun).nats_per_note if begun else 0.0,
             ngram_order=ngram.order,
             ngram_pieces=len(self._counted),
-            measured_on=measured_on,
-            minutes=(time.monotonic() - self.started) / 60,
+            measured_on=self._measured_on,
+            minutes=(time.monotonic() - self.clock.begun) / 60,
             ending=ending,
             epochs_by=self.plan.epochs_by,
             max_minutes=self.settings.max_minutes,
             is_as_planned=not self.alarms.keys() & set(REPLANNED),
             late_gain=late_gain(self.history),
+            seen=len(self.history) * self.plan.share,
             cell=self.plan.model.cell,
             repeating=replace(
                 self.settings, epochs=self.plan.epochs, epoch_share=self.plan.share, precision=self.plan.precision
@@ -370,5 +397,5 @@ class Run:
         if result.ending != "interrupted":  # nobody waits
             heldout = [*self.corpus.rows("valid"), *self.corpus.rows("test")]
             build(self.corpus.vocabulary, self._manifest, self._rows, heldout).save(self.paths.index)
-        if result.ending in ("finished", "stopped early"):
+        if result.ending == "stopped early" or (result.ending == "finished" and result.epochs_by != "time"):
             self.paths.resume.unlink(missing_ok=True)

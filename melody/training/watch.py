@@ -86,8 +86,8 @@ class Watcher(pl.Callback):
         self._done += 1
         if self._done % _LOOK == 0 and not module.is_going():
             raise self._no_number(trainer)
-        out_of_time = time.monotonic() - self._run.started > self._run.settings.max_minutes * 60
-        out_of_time &= self._run.settings.epochs is None and bool(self._run.history)
+        out_of_time = self._run.settings.epochs is None and self._run.left < 0
+        out_of_time &= len(self._run.history) > self._run.epochs_before  # one epoch is done whatever the time
         interrupted = bool(self.signals.received)
         if trainer.strategy.reduce_boolean_decision(interrupted or out_of_time, all=False):
             self.stopped_because = "out of time" if out_of_time and not interrupted else "interrupted"
@@ -131,8 +131,7 @@ class Watcher(pl.Callback):
     def _keep_to_the_time(self, trainer: pl.Trainer, module: Any) -> None:
         """Plan fewer epochs if the machine is slower than it was, more if it is faster and the music is worth them."""
         run = self._run
-        left = run.settings.max_minutes * 60 - (time.monotonic() - run.started)
-        epochs = run.plan.epochs if run.settings.epochs else epochs_now(run.plan, run.history, left)
+        epochs = run.plan.epochs if run.settings.epochs else epochs_now(run.plan, run.history, run.left)
         epochs = trainer.strategy.broadcast(epochs)
         if epochs == run.plan.epochs:
             return

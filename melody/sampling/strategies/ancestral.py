@@ -47,7 +47,7 @@ class Sample:
         The share of probability that constraints took away, the mean over all tokens; 0 without constraints.
     number
         Of the tune.
-    closing
+    ending_nats
         Negative log likelihood of what comes after the last note, END included, under the network alone, whatever is
         forbidden; NaN if it was not asked for.
     tries
@@ -58,7 +58,7 @@ class Sample:
     nats: float
     removed: float
     number: int = 0
-    closing: float = float("nan")
+    ending_nats: float = float("nan")
     tries: int = 1
 
 
@@ -117,7 +117,7 @@ class Streams:
         Whether the likelihood is wanted.
     watch
         Called with the tune and its events so far, (events, 5), each time that it has one more.
-    weigh_closing
+    weigh_ending
         Whether that of what follows the last note is wanted.
     most_in_a_row
         A tune in which a part plays one pitch more often in a row is broken off: it would not come out of it.
@@ -132,7 +132,7 @@ class Streams:
         *,
         weigh: bool = False,
         watch: Callable[[Job, Rows], None] | None = None,
-        weigh_closing: bool = False,
+        weigh_ending: bool = False,
         most_in_a_row: float = math.inf,
     ) -> None:
         self._decoder, self._starts, self._settings, self._most = decoder, starts, settings, most
@@ -141,7 +141,7 @@ class Streams:
         self._jobs: list[Job] = []
         self._frontier = start.take(np.zeros(0, np.int64))
         self._is_limited = start.masks.may_dead_end
-        self._weigh, self._weigh_closing = weigh or self._is_limited, weigh_closing
+        self._weigh, self._weigh_ending = weigh or self._is_limited, weigh_ending
         self._own = _Own(settings)
         penalty = settings.repetition_penalty
         self._loops = Loops(decoder.vocabulary, 0, penalty) if penalty > 1 else None
@@ -194,8 +194,8 @@ class Streams:
     def _sample(self, stream: int) -> Sample:
         nats, removed, tokens = self._own.weights[stream].tolist()
         nats = nats if self._weigh else float("nan")
-        closing = float(self._own.closing[stream]) if self._weigh_closing else float("nan")
-        return Sample(self._own.events_of(stream), nats, removed / max(tokens, 1), self._jobs[stream].number, closing)
+        ending_nats = float(self._own.ending_nats[stream]) if self._weigh_ending else float("nan")
+        return Sample(self._own.events_of(stream), nats, removed / max(tokens, 1), self._jobs[stream].number, ending_nats)
 
     def _keep(self, going: Ints) -> None:
         """Go on with these streams alone."""
@@ -229,9 +229,9 @@ class Streams:
             if not (self._is_alone or sure.all()):
                 self._choose_alone(step, field, mask, np.flatnonzero(~sure), chance[:, field], alone)
         events = step.finished()
-        if self._weigh_closing:
-            self._own.closing = np.where(self._decoder.vocabulary.is_note(events), 0.0, self._own.closing)
-            self._own.closing += self._after_notes(free, events)
+        if self._weigh_ending:
+            self._own.ending_nats = np.where(self._decoder.vocabulary.is_note(events), 0.0, self._own.ending_nats)
+            self._own.ending_nats += self._after_notes(free, events)
         encoded, counted = self._decoder.vocabulary.field_mask(events), changes_nothing(events)
         for of, logits, unconstrained, narrow in weighed:
             self._own.weights += _weights(logits, unconstrained | narrow, narrow, events[:, of], encoded[:, of], counted)
@@ -284,7 +284,7 @@ class _Own:
         Events so far, (streams,).
     weights
         Nats, and of the share that constraints took the sum and the number of tokens, (streams, 3).
-    closing
+    ending_nats
         Nats of the events since the last note, (streams,).
     """
 
@@ -294,7 +294,7 @@ class _Own:
         self._common: list[Common] = []
         self._chance = np.zeros((0, _BLOCK, len(FIELDS)))
         self._events = np.zeros((0, _BLOCK, len(FIELDS)), np.int64)
-        self.count, self.weights, self.closing = np.zeros(0, np.int64), np.zeros((0, 3)), np.zeros(0)
+        self.count, self.weights, self.ending_nats = np.zeros(0, np.int64), np.zeros((0, 3)), np.zeros(0)
 
     def begin(self, jobs: Collection[Job]) -> None:
         """So many streams more."""
@@ -306,14 +306,14 @@ class _Own:
         self._events = np.concatenate([self._events, np.zeros((more, *self._events.shape[1:]), np.int64)])
         self.count = np.concatenate([self.count, np.zeros(more, np.int64)])
         self.weights = np.concatenate([self.weights, np.zeros((more, 3))])
-        self.closing = np.concatenate([self.closing, np.zeros(more)])
+        self.ending_nats = np.concatenate([self.ending_nats, np.zeros(more)])
 
     def take(self, streams: Ints) -> None:
         """Go on with those streams alone."""
         self._random = [self._random[i] for i in streams.tolist()]
         self._common = [self._common[i] for i in streams.tolist()]
         self._chance, self._events = self._chance[streams], self._events[streams]
-        self.count, self.weights, self.closing = self.count[streams], self.weights[streams], self.closing[streams]
+        self.count, self.weights, self.ending_nats = self.count[streams], self.weights[streams], self.ending_nats[streams]
 
     def chance(self, begun: Mask) -> NDArray[np.float64]:
         """Uniform random numbers for the next event of each stream, (streams, fields).

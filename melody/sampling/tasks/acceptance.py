@@ -61,7 +61,7 @@ class Acceptance:
         return self._without_loops if self.search.ranks else self._well_made
 
     @property
-    def weighs_closing(self) -> bool:
+    def weighs_ending(self) -> bool:
         """Whether a tune is worth the more, the likelier the model would have ended it where it ends."""
         return self.as_new and self.limits.bars is not None and self.worth is not None and not self.search.ranks
 
@@ -103,7 +103,7 @@ class Acceptance:
     def _well_made(self, sample: Sample) -> float:
         if found := self.faults(sample):
             return _FAULTY / len(found)
-        return min(float(np.exp(-sample.closing)) / _LEAST, 1.0) if self.weighs_closing else 1.0
+        return min(float(np.exp(-sample.ending_nats)) / _LEAST, 1.0) if self.weighs_ending else 1.0
 
 
 def has_ended(sample: Sample) -> bool:

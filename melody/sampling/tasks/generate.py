@@ -143,7 +143,7 @@ def sampled(
         acceptance.settings,
         most,
         weigh=search.ranks,
-        weigh_closing=acceptance.weighs_closing,
+        weigh_ending=acceptance.weighs_ending,
         most_in_a_row=acceptance.endless_from,
         watch=watch,
     )
