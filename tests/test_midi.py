@@ -141,6 +141,24 @@ def test_forty_parts_keep_their_instruments() -> None:
             ports[port, channel] = i
 
 
+@pytest.mark.parametrize("programs", [1, 4, 15])
+def test_many_parts_of_few_programs_share_channels_on_one_port(programs: int) -> None:
+    """A channel has one program, each program a channel, no channel is left while some are shared; nothing is lost."""
+    count = 24
+    parts = tuple(Part(7 * (i % programs), is_drum=i == 9, name=f"part {i}") for i in range(count))
+    piece = Piece([24 * i for i in range(count)], [60] * count, [60] * count, part=range(count), parts=parts)
+    data = midi.to_bytes(piece)
+    assert midi.parse(data).piece == piece
+    of_channel: dict[int, set[int]] = {}
+    for part, messages in zip(parts, mido.MidiFile(file=BytesIO(data)).tracks[1:]):
+        assert not any(m.type == "midi_port" for m in messages)
+        change = next(m for m in messages if m.type == "program_change")
+        if not part.is_drum:
+            of_channel.setdefault(change.channel, set()).add(change.program)
+    assert set(of_channel) == {channel for channel in range(16) if channel != 9}
+    assert all(len(own) == 1 for own in of_channel.values())
+
+
 def test_long_texts_are_kept_whole() -> None:
     piece = Piece([0], [24], [60], texts=("x" * 3000,), title="t" * 300)
     assert midi.parse(midi.to_bytes(piece)).piece == piece

@@ -12,12 +12,16 @@ from hypothesis import strategies as st
 from music import random_piece
 from untrained import untrained
 
+from melody.limits import Limits
 from melody.modelfile import ModelFile
 from melody.piece import Part, Piece
 from melody.sampling import Model, SamplingSettings
 from melody.sampling.constraints.constraint import Masks
 from melody.sampling.constraints.hands_full import HandsFull
 from melody.sampling.prior import CorpusPrior
+from melody.sampling.search import Search
+from melody.sampling.strategies.ancestral import Sample
+from melody.sampling.tasks.acceptance import Acceptance
 from melody.statistics import texture
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Grammar
@@ -30,9 +34,9 @@ PLAYERS = (Part(0), Part(33), Part(0, is_drum=True))
 def song(seed: int) -> Piece:
     """A piano with chords of three, a bass with one note at a time, a kit of two drums; lengths are never implied."""
     rng = np.random.default_rng(seed)
-    notes: set[tuple[int, int, int]] = {(24 * beat, pitch, 0) for beat in range(16) for pitch in (60, 64, 67 + seed % 3)}
-    notes |= {(24 * beat, int(rng.integers(36, 48)), 1) for beat in range(0, 16, 2)}
-    notes |= {(24 * beat, (36, 42)[beat % 2], 2) for beat in range(16)}
+    notes: set[tuple[int, int, int]] = {(24 * beat, pitch, 0) for beat in range(32) for pitch in (60, 64, 67 + seed % 3)}
+    notes |= {(24 * beat, int(rng.integers(36, 48)), 1) for beat in range(0, 32, 2)}
+    notes |= {(24 * beat, (36, 42)[beat % 2], 2) for beat in range(32)}
     onset, pitch, part = (np.array(column) for column in zip(*sorted(notes, key=lambda n: (n[0], n[2], n[1]))))
     return Piece(onset, np.where(part == 1, 12, 18), pitch, np.full(len(onset), 80), part, PLAYERS)
 
@@ -120,6 +124,18 @@ def test_a_model_keeps_to_what_its_file_says() -> None:
     for nonsense in (None, [3, 1], [3, 1, 0], [3, 1, "1"], [3, 1, 10**9]):
         file = replace(model().file, training={**model().file.training, "part_notes_at_once": nonsense})
         assert Model(file).rules(SamplingSettings()) == []
+
+
+def test_what_most_of_the_corpus_does_is_no_fault() -> None:
+    """Here all repeat their bars; in a tune that would be a fault."""
+    vocabulary, training = model().vocabulary, model().file.training
+    assert "one or two bars over and over" in training["usual_faults"]
+    rows = vocabulary.encode(song(2))
+    for known in (training, {**training, "usual_faults": 7}):
+        source = Model(replace(model().file, training=known))
+        acceptance = Acceptance(source, Search(1), SamplingSettings(), Limits(), lambda _: (song(2), 0))
+        found = acceptance.faults(Sample(rows, 0.0, 0.0))
+        assert ("one or two bars over and over" in found) == (known is not training)
 
 
 def test_a_kit_is_kept_where_music_may_stand_at_any_pitch() -> None:

@@ -3,15 +3,17 @@
 Written by ourselves rather than by pretty_midi, which has no place for the title and for keys of more than six
 accidentals, counts time in seconds, and needs memory for every tick.
 
-Notes end by a note-on of velocity 0, under running status. Melodic parts take the channels but the tenth in turn. From
-the sixteenth part on they take them again, on the next port (meta event 21, which most sequencers know): a player that
-knows no ports plays two such parts with one program, though every reader of the file still tells them apart by track.
+Notes end by a note-on of velocity 0, under running status. Pitched parts take the channels but the tenth in turn. Of
+more than fifteen those of one program share a channel, as far as they must, so that no channel has two programs. Where
+there are more programs than channels, parts from the sixteenth on take the channels again, on the next port (meta event
+21, which most sequencers know): a player that knows no ports plays two such parts with one program, though every reader
+of the file still tells them apart by track.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from os import PathLike
 
 import numpy as np
@@ -19,7 +21,7 @@ import numpy as np
 from melody import files
 from melody.errors import MidiError
 from melody.midi.chunks import END_OF_TRACK, MAX_NUMBER, to_varlen
-from melody.piece import Piece
+from melody.piece import Part, Piece
 
 WRITTEN_RESOLUTION = 480  # at the least: it holds triplets and thirty-seconds, and every program reads it
 _CHANNELS = [channel for channel in range(16) if channel != 9]
@@ -43,15 +45,29 @@ def to_bytes(piece: Piece) -> bytes:
     """The bytes of a MIDI file of format 1, in UTF-8; reading them gives the same piece, less parts without notes."""
     factor = written_factor(piece.ticks_per_quarter)
     tracks = [_track(_frame(piece), factor)]
-    melodic = 0
-    for number, part in enumerate(piece.parts):
-        port, channel = (0, _DRUMS) if part.is_drum else (melodic // 15, _CHANNELS[melodic % 15])
-        melodic += not part.is_drum
+    for number, (part, (port, channel)) in enumerate(zip(piece.parts, _places(piece.parts))):
         head = [_meta(0x03, part.name.encode("utf-8", "replace"))] if part.name else []
         head += [_meta(0x21, bytes([port % 128]))] if port else []
         head += [bytes([0xC0 | channel, part.program])]
         tracks.append(_track([(0, event) for event in head] + _notes(piece, number, channel), factor))
     return struct.pack(">4sIHHH", b"MThd", 6, 1, len(tracks), piece.ticks_per_quarter * factor) + b"".join(tracks)
+
+
+def _places(parts: Sequence[Part]) -> list[tuple[int, int]]:
+    """The port and the channel of each part."""
+    pitched = [number for number, part in enumerate(parts) if not part.is_drum]
+    programs = list(dict.fromkeys(parts[number].program for number in pitched))
+    most, found = len(_CHANNELS), [(0, _DRUMS)] * len(parts)
+    shares = len(programs) <= most < len(pitched)
+    free = list(range(len(programs), most)) if shares else []  # for parts that are not the first of their program
+    seen: set[int] = set()
+    for turn, number in enumerate(pitched):
+        program = parts[number].program
+        if shares:
+            turn = free.pop(0) if program in seen and free else programs.index(program)
+            seen.add(program)
+        found[number] = turn // most, _CHANNELS[turn % most]
+    return found
 
 
 def written_factor(ticks_per_quarter: int) -> int:

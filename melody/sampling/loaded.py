@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Literal, get_args
 
 import numpy as np
@@ -73,6 +73,12 @@ class Source:
         if self.habits.avoids_parallels and not settings.parallels:
             found.append(Counterpoint(self.vocabulary))
         return found
+
+    @property
+    def usual_faults(self) -> Container[str]:
+        """What would be wrong with a tune (`melody.sampling.quality`), and most pieces of the corpus have."""
+        known = self.file.training.get("usual_faults")
+        return known if isinstance(known, list) else ()
 
     @property
     def notes_at_once(self) -> list[int]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from melody.sampling.quality import faults
 from melody.statistics.texture import sounding
 from melody.tokens.inputs.features import outline_of
 from melody.tokens.inputs.whole_piece import WholePiece
@@ -15,13 +17,22 @@ from melody.tokens.usage import FIRST_PART, KEY
 from melody.tokens.vocabulary import END, KIND, TIME, VALUE, Rows, Vocabulary
 
 MOST_OUTLINES = 1_000
+MOST_ASSESSED = 100  # pieces whose faults are counted
 AT_ONCE = 99  # percentile of the notes that a part has at once: what it does as a rule at most
 
 
 def facts(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> dict[str, Any]:
     """All but the outlines, by their names in the file."""
     found = {"first_keys": first_keys, "part_pitches": part_pitches, "part_notes_at_once": notes_at_once, "kits": kits}
+    found |= {"usual_faults": usual_faults}
     return {name: fact(vocabulary, pieces) for name, fact in found.items()}
+
+
+def usual_faults(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[str]:
+    """What would be a fault of a tune, and more than half of the pieces have: that drums repeat a bar, for one."""
+    some = pieces[:: -(-len(pieces) // MOST_ASSESSED)] if len(pieces) else []
+    found = Counter(fault for rows in some for fault in faults(vocabulary.decode(np.asarray(rows)), ended=True))
+    return sorted(fault for fault, count in found.items() if 2 * count > len(some))
 
 
 def first_keys(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[int]:

@@ -76,10 +76,10 @@ class Acceptance:
         return math.inf if self.worth is None or self.limits.bars is not None else self.most_in_a_row
 
     def faults(self, sample: Sample) -> tuple[str, ...]:
-        """What is wrong with it."""
+        """What is wrong with it, but for what most of the corpus does."""
         piece, start = self.piece_of(sample)
         outline = self.outline_of(sample.number) if self.settings.form else None
-        return faults(
+        found = faults(
             piece,
             ended=has_ended(sample),
             start=start,
@@ -87,6 +87,7 @@ class Acceptance:
             any_close=bool(self.limits.chords),
             letters=outline.letters if outline else (),
         )
+        return tuple(fault for fault in found if fault not in self.source.usual_faults)
 
     def left(self, sample: Sample) -> tuple[str, ...]:
         """What is wrong with one that is given though it is not well made, since none of those drawn was."""
