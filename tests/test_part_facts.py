@@ -129,9 +129,9 @@ def test_a_model_keeps_to_what_its_file_says() -> None:
 def test_what_most_of_the_corpus_does_is_no_fault() -> None:
     """Here all repeat their bars; in a tune that would be a fault."""
     vocabulary, training = model().vocabulary, model().file.training
-    assert "one or two bars over and over" in training["usual_faults"]
+    assert "one or two bars over and over" in training["corpus_faults"]
     rows = vocabulary.encode(song(2))
-    for known in (training, {**training, "usual_faults": 7}):
+    for known in (training, {**training, "corpus_faults": 7}):
         source = Model(replace(model().file, training=known))
         acceptance = Acceptance(source, Search(1), SamplingSettings(), Limits(), lambda _: (song(2), 0))
         found = acceptance.faults(Sample(rows, 0.0, 0.0))

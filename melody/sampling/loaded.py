@@ -75,9 +75,9 @@ class Source:
         return found
 
     @property
-    def usual_faults(self) -> Container[str]:
+    def corpus_faults(self) -> Container[str]:
         """What would be wrong with a tune (`melody.sampling.quality`), and most pieces of the corpus have."""
-        known = self.file.training.get("usual_faults")
+        known = self.file.training.get("corpus_faults")
         return known if isinstance(known, list) else ()
 
     @property
@@ -86,7 +86,7 @@ class Source:
         known = self.file.training.get("part_notes_at_once")
         is_so = isinstance(known, list) and len(known) == len(self.vocabulary.parts)
         is_so = is_so and all(type(one) is int and 0 < one <= _MOST_AT_ONCE for one in known)
-        return known if is_so and not all(self.vocabulary.implied_duration) else []
+        return list(map(int, known)) if is_so and not all(self.vocabulary.implied_duration) else []
 
     @one_thread()
     def nats(self, rows: Sequence[Rows]) -> NDArray[np.float64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,12 +23,17 @@ AT_ONCE = 99  # percentile of the notes that a part has at once: what it does as
 
 def facts(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> dict[str, Any]:
     """All but the outlines, by their names in the file."""
-    found = {"first_keys": first_keys, "part_pitches": part_pitches, "part_notes_at_once": notes_at_once, "kits": kits}
-    found |= {"usual_faults": usual_faults}
+    found: dict[str, Callable[[Vocabulary, Sequence[Rows]], list[Any]]] = {
+        "first_keys": first_keys,
+        "part_pitches": part_pitches,
+        "part_notes_at_once": notes_at_once,
+        "kits": kits,
+        "corpus_faults": corpus_faults,
+    }
     return {name: fact(vocabulary, pieces) for name, fact in found.items()}
 
 
-def usual_faults(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[str]:
+def corpus_faults(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[str]:
     """What would be a fault of a tune, and more than half of the pieces have: that drums repeat a bar, for one."""
     some = pieces[:: -(-len(pieces) // MOST_ASSESSED)] if len(pieces) else []
     found = Counter(fault for rows in some for fault in faults(vocabulary.decode(np.asarray(rows)), ended=True))

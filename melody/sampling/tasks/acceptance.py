@@ -87,7 +87,7 @@ class Acceptance:
             any_close=bool(self.limits.chords),
             letters=outline.letters if outline else (),
         )
-        return tuple(fault for fault in found if fault not in self.source.usual_faults)
+        return tuple(fault for fault in found if fault not in self.source.corpus_faults)
 
     def left(self, sample: Sample) -> tuple[str, ...]:
         """What is wrong with one that is given though it is not well made, since none of those drawn was."""
