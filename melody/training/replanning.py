@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass, replace
 from statistics import median
 
+from melody.evaluation.ngram import MOST_EVENTS
 from melody.text import counted
 from melody.training.records import Alarm, History, Plan, in_seconds
 from melody.training.settings import TrainingSettings
@@ -24,6 +25,7 @@ LATEST = 0.5  # share of the run up to which more epochs are planned
 
 TUNING, MOST_TUNING = 0.04, 300  # share of the time, and seconds at most, for temperatures, and for relations
 COUNTING = 5e-5  # seconds that n-grams of all orders take for an event
+LEAST_COUNTED = 20_000  # events for the baselines, however short the time
 COUNTED = 50_000  # events a minute on which they are counted, so that this takes a twentieth of the time at most
 
 
@@ -63,6 +65,11 @@ class Clock:
     def left(self, after: float) -> float:
         """Seconds until the last epoch has to be done."""
         return self.begun + self.seconds - after - time.monotonic()
+
+
+def most_counted(settings: TrainingSettings) -> int:
+    """Events that the baselines are counted on, so that they fit the time."""
+    return min(MOST_EVENTS, max(int(COUNTED * settings.max_minutes), LEAST_COUNTED))
 
 
 def going_on(plan: Plan, history: History, seconds_left: float) -> Plan:

@@ -53,14 +53,13 @@ from melody.training.module import Loader, Module
 from melody.training.paths import Paths
 from melody.training.plan import make_plan
 from melody.training.records import REPLANNED, Alarm, Epoch, History, Plan, Result, late_gain, since_best
-from melody.training.replanning import COUNTED, Clock, going_on
+from melody.training.replanning import Clock, going_on, most_counted
 from melody.training.settings import TrainingSettings
 from melody.training.temperatures import with_temperatures
 from melody.training.watch import Listener, Stop, Watcher, quiet
 
 Split = Literal["train", "valid", "test"]
 MOST_VALID = 200_000  # events to choose the model on, a few seconds an epoch; of very large corpora every n-th piece
-LEAST_COUNTED = 20_000  # events for the baselines, however short the time
 SAMPLE_EVENTS = 600  # of a sample tune, at most: an early model does not know how to end one
 
 
@@ -185,8 +184,7 @@ class Run:
         self.train = Batches(vocabulary, self._rows, settings.batch, settings.seed)
         self.valid = Batches(vocabulary, self._valid_rows, settings.batch, training=False)
         self._measured_on: Split = "test" if self.corpus.rows("test") else "valid" if self.has_valid else "train"
-        most = MOST_EVENTS if settings.epochs else min(MOST_EVENTS, max(int(COUNTED * settings.max_minutes), LEAST_COUNTED))
-        self._counted = some_of(self._rows, most)
+        self._counted = some_of(self._rows, MOST_EVENTS if settings.epochs else most_counted(settings))
         testing = sum(len(rows) for rows in self.corpus.rows(self._measured_on))
         self.clock = Clock.of(settings, begun, testing, sum(len(rows) for rows in self._counted))
         self.unigram = NGram(vocabulary, self._counted, 1).score(self._valid_rows).nats_per_note
