@@ -84,9 +84,9 @@ class Source:
     def notes_at_once(self) -> list[int]:
         """How many notes each part has at once, as a rule at most; empty where durations say it, or nothing is known."""
         known = self.file.training.get("part_notes_at_once")
-        is_so = isinstance(known, list) and len(known) == len(self.vocabulary.parts)
-        is_so = is_so and all(type(one) is int and 0 < one <= _MOST_AT_ONCE for one in known)
-        return list(map(int, known)) if is_so and not all(self.vocabulary.implied_duration) else []
+        if not isinstance(known, list) or len(known) != len(self.vocabulary.parts) or all(self.vocabulary.implied_duration):
+            return []
+        return list(known) if all(type(one) is int and 0 < one <= _MOST_AT_ONCE for one in known) else []
 
     @one_thread()
     def nats(self, rows: Sequence[Rows]) -> NDArray[np.float64]:
