@@ -55,7 +55,7 @@ def degrees(piece: Piece) -> Shares:
 def intervals(piece: Piece) -> Shares:
     """Semitones from each note to the next, upwards positive, those over an octave together, (27,) (Yang and Lerch 2020).
 
-    >>> dict(zip(INTERVALS, intervals(Piece([0, 24, 48], [24] * 3, [60, 67, 65]))))["+7"]
+    >>> float(intervals(Piece([0, 24, 48], [24] * 3, [60, 67, 65]))[INTERVALS.index("+7")])
     0.5
     """
     steps = np.clip(np.diff(melody_of(piece).pitch), -OCTAVE - 1, OCTAVE + 1) + OCTAVE + 1

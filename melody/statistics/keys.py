@@ -33,7 +33,7 @@ def clarity(piece: Piece) -> float:
     maximum key-profile correlation of Krumhansl and Schmuckler (Krumhansl 1990).
 
     >>> round(clarity(Piece([0, 24, 48, 72], [24, 24, 24, 48], [62, 66, 69, 62])), 2)
-    0.82
+    0.7
     """
     return max(_fits(piece).values()) if (~piece.is_drum).any() else float("nan")
 
