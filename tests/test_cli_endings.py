@@ -180,7 +180,7 @@ def test_a_command_has_a_help_with_an_example_and_refuses_what_it_does_not_take(
     ("words", "offered"),
     [
         (["melody", "ge"], ["generate"]),
-        (["melody", "generate", "fi"], ["fiddle"]),
+        (["melody", "generate", "fi"], ["fiddle", "fiddle-small"]),
         (["melody", "vary", "c"], ["chorales"]),
         (["melody", "generate", "fiddle", "--tem"], ["--tempo", "--temperature"]),
     ],
