@@ -196,7 +196,7 @@ def _loaded(tree: ast.AST) -> set[str]:
 
 
 def test_each_module_that_loads_such_a_library_asks_whether_it_is_there() -> None:
-    """But for torch and Lightning in what is loaded by doors alone, `melody.train` and three commands, and what they load."""
+    """But for torch and Lightning in what is loaded by doors alone, `melody.train`, three commands and what they load."""
     doors = (
         "network/network.py",
         "network/heads.py",
