@@ -428,7 +428,7 @@ def test_the_command_line_trains_lists_measures_and_adapts_another_cell(
         midi.write(folk_tune(n), Path("songs") / f"{n}.mid")
     assert main(["train", "songs", "--cell", "gru", "--hidden-size", "16", "--layers", "1", "--epochs", "1"]) == 0
     shown = capsys.readouterr().err
-    assert "plan: GRU 1 x 16, " in shown and re.search(r"^ *GRU +[0-9.]+$", shown, re.MULTILINE)
+    assert "plan: GRU 1 x 16, " in shown and re.search(r"^ *GRU +[0-9.]+ +[0-9.]+$", shown, re.MULTILINE)
     assert main(["models"]) == 0 and "GRU 1 x 16" in capsys.readouterr().out
     assert main(["evaluate", "songs", "songs", "--split", "all"]) == 0
     assert re.search(r"^ *GRU +[0-9.]+ ", capsys.readouterr().out, re.MULTILINE)
