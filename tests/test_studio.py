@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 from base64 import b64decode, b64encode
@@ -17,12 +18,30 @@ from melody import midi
 from melody.errors import MelodyError, StudioError
 from melody.piece import Part, Piece
 from melody.render import RenderSettings, render
+from melody.studio.bench import work
 from melody.studio.learning.school import School
+from melody.studio.pool import STOP
 from melody.studio.sheets import piece_of, sheet_of
 from melody.studio.shelf import Shelf
 from melody.studio.steering_fields import fields
 
 studios = pytest.importorskip("studios", reason="needs starlette, uvicorn and httpx")
+
+
+def test_a_stop_that_comes_when_a_job_is_over_harms_no_other_job(tmp_path: Path) -> None:
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=work, args=(theirs, (tmp_path, ())))
+    process.start()
+    theirs.close()
+    found = []
+    for _ in range(2):
+        ours.send(STOP)
+        ours.send(("card", {"model": "fiddle"}))
+        while (message := ours.recv()) is not None:
+            found.append(message)
+    ours.close()
+    process.join(10)
+    assert len(found) == 2 and found[0] == found[1] and "error" not in found[0] and process.exitcode == 0
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from melody.errors import MelodyError, StudioError
+from melody.studio.pool import STOP
 
 if TYPE_CHECKING:
     from melody.originality.index import Index
@@ -129,7 +130,7 @@ def work(connection: Connection, given: tuple[Path, tuple[str, ...]]) -> None:
     Parameters
     ----------
     connection
-        Whence [kind, order] come, and whither messages go, None after the last of each job.
+        Whence [kind, order] and `STOP` come, and whither messages go, None after the last of each job.
     given
         The studio's folder, and the names of modules and models that are made ready at once.
     """
@@ -140,9 +141,12 @@ def work(connection: Connection, given: tuple[Path, tuple[str, ...]]) -> None:
     _make_ready(bench, ready)
     while True:
         try:
-            kind, order = connection.recv()
+            message = connection.recv()
         except (EOFError, OSError):
             return
+        if message == STOP:  # of a job that was over when it came
+            continue
+        kind, order = message
         if isinstance(kind, str) and kind in KINDS:
             _do(bench, connection, kind, order)
 
