@@ -212,6 +212,13 @@ def test_generating_loads_no_heavy_library() -> None:
     assert not heavy & set(loaded)
 
 
+def test_what_generate_loads_reads_no_folders() -> None:
+    """The index of the training pieces knows the manifest; the stages that make a corpus stay away."""
+    code = "import sys, melody.originality.index, melody.sampling; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "melody.corpus.manifest" in loaded and "melody.corpus.preparing" not in loaded
+
+
 def test_the_package_alone_loads_no_numpy() -> None:
     """The command line sets the number of NumPy's threads, which must be done before NumPy is loaded."""
     code = "import sys, melody; assert 'numpy' not in sys.modules; assert melody.Piece"

@@ -43,7 +43,7 @@ class Verdict:
     content
         Hash of the notes (onset, duration, pitch, velocity, instrument), 32 hexadecimal digits.
     versions
-        Paths of the other files of its group; only where one file is explained (`melody.corpus.explain`).
+        Paths of the other files of its group; only where one file is explained (`melody.corpus.explaining`).
     """
 
     path: str

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from melody.corpus.discover.listing import Chunk, alone, listed
-from melody.corpus.prepare import prepare
+from melody.corpus.preparing import prepare
 from melody.corpus.read import grid_choice
 from melody.corpus.settings import PrepareSettings
 from melody.corpus.validate.chunk import Task, validate
