@@ -17,7 +17,7 @@ from melody.tokens.inputs import schema
 from melody.tokens.inputs.harmony import planned_of
 from melody.tokens.inputs.matches import matches
 from melody.tokens.inputs.meanings import Meaning
-from melody.tokens.inputs.outline import HARMONY, SOURCES, Outline, Outlines, outline_in
+from melody.tokens.inputs.outline import HARMONY, SOURCES, Outline, outline_in
 from melody.tokens.inputs.schema import (
     CONDITIONS,
     FEATURES,
@@ -205,19 +205,19 @@ def _harmony(events: WholePiece) -> Computed:
 
 def _planned(events: WholePiece) -> Computed:
     """What the outline says of the harmony at each event."""
-    return dict(zip(PLANNED, _planned_at(events, events.bar, events.metre.bar_ticks, events.tonic[1:])))
+    return dict(zip(PLANNED, _planned_at(events, events.of_outline, events.metre.bar_ticks, events.tonic[1:])))
 
 
 def _planned_there(events: WholePiece) -> Computed:
     """The same as it is known before each event comes, but for the key of the next bar."""
     bar_ticks = np.append(events.first_bar_ticks, events.metre.bar_ticks[:-1])
-    return dict(zip(PLANNED[:THERE], _planned_at(events, events.bar_there, bar_ticks, events.tonic[:-1])))
+    there = events.outline_in(events.bar_there)
+    return dict(zip(PLANNED[:THERE], _planned_at(events, there, bar_ticks, events.tonic[:-1])))
 
 
-def _planned_at(events: WholePiece, bar: Ints, bar_ticks: Ints, tonic: Ints) -> Ints:
-    """What it says in those bars, so long, and keys, (4, events)."""
+def _planned_at(events: WholePiece, in_bars: Ints, bar_ticks: Ints, tonic: Ints) -> Ints:
+    """What it says, (13, events), as the model reads it in bars of that length and those keys, (4, events)."""
     place = (events.tick - events.metre.start) % events.metre.bar_ticks
-    in_bars = Outlines([events.outline]).take(np.zeros(len(bar), np.int64)).in_bars(bar).T
     return planned_of(in_bars[HARMONY], place, bar_ticks, events.vocabulary.ticks_per_quarter, tonic)
 
 

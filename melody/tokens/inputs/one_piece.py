@@ -107,17 +107,20 @@ class OnePiece:
         status = [_status_of(onset, end, tick) for onset, end, _ in last]
         age = [self._as_time(tick - onset) if end > tick else 0 for onset, end, _ in last]
         pitch = [pitch for _, _, pitch in last]
-        return [*self._place(tick), self.key, *self._planned(tick)[:THERE], *status, *age, *pitch]
+        return [*self._place(tick), self.key, *self._planned(tick, self._outlined_at(tick))[:THERE], *status, *age, *pitch]
 
-    def _planned(self, tick: int) -> list[int]:
-        """What the outline says of the harmony at a tick, the key of the next bar last; nothing where no outline can."""
+    def _outlined_at(self, tick: int) -> Sequence[int]:
+        """What the outline says of the bar there."""
+        return outline_in(self.outline, self._bar_at(tick))
+
+    def _planned(self, tick: int, outlined: Sequence[int]) -> list[int]:
+        """What that says of the harmony at a tick, the key of the next bar last; nothing where no outline can."""
         if not self._has_harmony:
             return []
-        outline, tonic = self.outline, self._tonics[self.key]
-        if tonic == UNKNOWN and self.has_pickup is not None and outline is not None:
-            tonic = outline.frame.tonic
-        bar, place = divmod(tick - self.bar_start, self.bar_ticks)
-        ahead = outline_in(outline, self.bars_before + bar - self._is_after_pickup)[HARMONY]
+        tonic, ahead = self._tonics[self.key], outlined[HARMONY]
+        if tonic == UNKNOWN and self.has_pickup is not None and self.outline is not None:
+            tonic = self.outline.frame.tonic
+        place = (tick - self.bar_start) % self.bar_ticks
         found = planned(ahead, place, self.bar_ticks, self._vocabulary.ticks_per_quarter, tonic)
         return [*found, absolute(ahead[1], tonic)]
 
@@ -184,7 +187,7 @@ class OnePiece:
             if kind >= FIRST_PART:
                 onset, _, before = self.last[kind - FIRST_PART]
                 self.last[kind - FIRST_PART] = (onset, tick, before)
-        features += [*outlined[READ], *self._planned(tick)]
+        features += [*outlined[READ], *self._planned(tick, outlined)]
         for bars in LOOKBACKS:
             if tick < bars * bar:
                 features += [0] * len(LOOKED_AT)
@@ -198,7 +201,10 @@ class OnePiece:
     @property
     def bar(self) -> int:
         """Number of the bar of the last event, from the first full one."""
-        return self.bars_before + (self.tick - self.bar_start) // self.bar_ticks - self._is_after_pickup
+        return self._bar_at(self.tick)
+
+    def _bar_at(self, tick: int) -> int:
+        return self.bars_before + (tick - self.bar_start) // self.bar_ticks - self._is_after_pickup
 
     @property
     def _is_after_pickup(self) -> bool:

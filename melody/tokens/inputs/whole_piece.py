@@ -72,7 +72,11 @@ class WholePiece:
     @cached_property
     def of_outline(self) -> Ints:
         """What the outline says of each bar, in the order of `melody.tokens.inputs.outline.outline_in`, (13, events)."""
-        found: Ints = Outlines([self.outline]).take(np.zeros(len(self.rows), np.int64)).in_bars(self.bar).T
+        return self.outline_in(self.bar)
+
+    def outline_in(self, bar: Ints) -> Ints:
+        """The same of those bars, one for each event."""
+        found: Ints = Outlines([self.outline]).take(np.zeros(len(bar), np.int64)).in_bars(bar).T
         return found
 
     @cached_property
