@@ -13,7 +13,7 @@ from melody import modelfile
 from melody.dataset import with_features
 from melody.errors import ModelFileError, TrainingError
 from melody.modelfile import ModelFile
-from melody.network.cells import CELLS, Sizes, transformer
+from melody.network.cells import transformer
 from melody.network.network import MelodyNetwork
 from melody.network.settings import ModelSettings, cell_of
 from melody.tokens import FIELDS, Vocabulary
@@ -112,12 +112,12 @@ def test_a_transformer_is_its_equations(monkeypatch: pytest.MonkeyPatch) -> None
         assert np.allclose(output[stream], expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("span", [4, 256])
-def test_a_transformer_remembers_as_much_as_it_sees(span: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("span", "around"), [(4, {}), (256, {}), (4, {"front": "conv", "attention": 3})], ids=str)
+def test_a_transformer_remembers_as_much_as_it_sees(span: int, around: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     """The step in NumPy, over more events than the context, gives what a whole window gives; its state stops growing."""
     monkeypatch.setattr(transformer, "CONTEXT", span)
     torch.manual_seed(1)
-    cell = CELLS["transformer"](Sizes(16, 24, 2))
+    cell = cell_of(replace(SHAPE, cell="transformer", **around))
     module = cell.module(0.0)
     cell.initialise(module)
     inputs = torch.randn(3, 11, 16)

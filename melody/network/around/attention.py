@@ -34,11 +34,6 @@ class Attending(Surrounded):
 
     name = "attention"
 
-    @property
-    def title(self) -> str:  # type: ignore[override]
-        """As people write it."""
-        return f"{self.inner.title} with attention"
-
     def own_shapes(self) -> Shapes:
         """See `Surrounded.own_shapes`."""
         size = self.sizes.hidden
@@ -47,14 +42,7 @@ class Attending(Surrounded):
     def own_state(self, streams: int) -> State:
         """See `Surrounded.own_state`."""
         outputs = np.zeros(((self.span - 1) * self.sizes.hidden, streams), np.float32)
-        return State({"outputs": outputs, "count": np.zeros((1, streams), np.float32)})
-
-    def own_initialise(self, own: nn.Module) -> None:
-        """See `Surrounded.own_initialise`."""
-        from torch import nn
-
-        for name, parameter in own.named_parameters():
-            (nn.init.xavier_uniform_ if parameter.ndim > 1 else nn.init.zeros_)(own.get_parameter(name))
+        return State({"outputs": outputs, "attended": np.zeros((1, streams), np.float32)})
 
     def unroll(
         self, module: nn.Module, inputs: Tensor, state: Mapping[str, Tensor] | None, weight_dropout: float
@@ -68,7 +56,7 @@ class Attending(Surrounded):
         if state is None:
             before, count = hidden.new_zeros(streams, self.span - 1, size), hidden.new_zeros(streams, 1)
         else:
-            before, count = state["outputs"][0].view(streams, self.span - 1, size), state["count"][0]
+            before, count = state["outputs"][0].view(streams, self.span - 1, size), state["attended"][0]
         past = torch.cat([before, hidden], dim=1)
         now, then = torch.arange(events)[:, None] + self.span - 1, torch.arange(past.shape[1])
         distance = (now - then).to(hidden.device)
@@ -79,7 +67,7 @@ class Attending(Surrounded):
         context = scores.softmax(dim=2) @ past
         output = torch.tanh(torch.cat([context, hidden], dim=2) @ weights["combine"].t() + weights["bias"])
         kept = past[:, events:].reshape(1, streams, -1)
-        return output, after | {"outputs": kept, "count": (count + events).clamp(max=self.span - 1)[None]}
+        return output, after | {"outputs": kept, "attended": (count + events).clamp(max=self.span - 1)[None]}
 
     def step(self, embedding: Floats, weights: Weights, num_times: int) -> Step:
         """See `Cell.step`."""
@@ -100,12 +88,12 @@ class Attending(Surrounded):
         scores = graph.add("Squeeze", graph.add("MatMul", steps, graph.add("Unsqueeze", asked, last)), last)
         scores = graph.add("Add", scores, graph.constant(np.ascontiguousarray(self.own(weights, "position")[::-1])[None]))
         age = graph.constant(np.arange(span - 1, -1, -1, dtype=np.float32)[None])  # of each step; those above count were not
-        scores = graph.add("Where", graph.add("Greater", age, state["count"]), graph.constant(np.float32(_NEVER)), scores)
+        scores = graph.add("Where", graph.add("Greater", age, state["attended"]), graph.constant(np.float32(_NEVER)), scores)
         shares = graph.add("Unsqueeze", graph.add("Softmax", scores, axis=1), graph.constant(np.array([1])))
         context = graph.add("Squeeze", graph.add("MatMul", shares, steps), graph.constant(np.array([1])))
         most = graph.constant(np.float32(span - 1))
-        one_more = graph.add("Add", state["count"], graph.constant(np.float32(1)))
-        graph.add("Min", one_more, most, outputs=["count_next"])
+        one_more = graph.add("Add", state["attended"], graph.constant(np.float32(1)))
+        graph.add("Min", one_more, most, outputs=["attended_next"])
         _, kept = graph.split(past, [size, (span - 1) * size])
         graph.add("Identity", kept, outputs=["outputs_next"])
         seen = graph.joined(context, hidden)
@@ -132,7 +120,7 @@ class _Step(Step):
 
     def _attended(self, hidden: Floats, state: State, after: State) -> tuple[Floats, State]:
         span, (size, streams) = len(self._position), hidden.shape
-        past, count = np.concatenate([state["outputs"], hidden]), state["count"]
+        past, count = np.concatenate([state["outputs"], hidden]), state["attended"]
         steps = past.reshape(span, size, streams)
         scores = np.einsum("hs,nhs->ns", self._score @ hidden, steps) + self._position
         scores[np.arange(span - 1, -1, -1)[:, None] > count] = _NEVER
@@ -140,10 +128,10 @@ class _Step(Step):
         shares /= shares.sum(axis=0)
         context = np.einsum("ns,nhs->hs", shares, steps)
         output = np.tanh(self._combine @ np.concatenate([context, hidden]) + self._bias)
-        own = {"outputs": past[size:], "count": np.minimum(count + np.float32(1), np.float32(span - 1))}
+        own = {"outputs": past[size:], "attended": np.minimum(count + np.float32(1), np.float32(span - 1))}
         return output, State({**{name: after[name] for name in after}, **own})
 
 
 def _without(state: State) -> State:
     """The state of the cell within."""
-    return State({name: state[name] for name in state if name not in ("outputs", "count")})
+    return State({name: state[name] for name in state if name not in ("outputs", "attended")})

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.network.around.surrounded import Surrounded
-from melody.network.cells.cell import Shapes, Step, Weights
+from melody.network.cells.cell import Cell, Shapes, Step, Weights
 from melody.network.embedding_sums import sums
 from melody.network.graph import Graph
 from melody.network.state import Floats, State
@@ -29,15 +29,9 @@ class Convolving(Surrounded):
 
     name = "front"
 
-    @property
-    def title(self) -> str:  # type: ignore[override]
-        """As people write it."""
-        return f"convolution and {self.inner.title}"
-
-    @property
-    def is_bounded(self) -> bool:  # type: ignore[override]
-        """As the cell within."""
-        return self.inner.is_bounded
+    def __init__(self, inner: Cell, span: int) -> None:
+        super().__init__(inner, span)
+        self.is_bounded = inner.is_bounded
 
     def own_shapes(self) -> Shapes:
         """See `Surrounded.own_shapes`."""
@@ -47,13 +41,6 @@ class Convolving(Surrounded):
     def own_state(self, streams: int) -> State:
         """The embeddings of the events before, the earliest first, one below the other."""
         return State({"events": np.zeros(((self.span - 1) * self.sizes.inputs, streams), np.float32)})
-
-    def own_initialise(self, own: nn.Module) -> None:
-        """See `Surrounded.own_initialise`."""
-        from torch import nn
-
-        nn.init.xavier_uniform_(own.get_parameter("weight"))
-        nn.init.zeros_(own.get_parameter("bias"))
 
     def unroll(
         self, module: nn.Module, inputs: Tensor, state: Mapping[str, Tensor] | None, weight_dropout: float

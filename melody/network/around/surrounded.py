@@ -29,6 +29,7 @@ class Surrounded(Cell):
     def __init__(self, inner: Cell, span: int) -> None:
         super().__init__(inner.sizes)
         self.inner, self.span = inner, span
+        self.title = inner.title  # `ModelSettings.layers` says what stands around it
 
     @classmethod
     def sizes_of(cls, weights: Weights) -> Sizes:
@@ -42,10 +43,6 @@ class Surrounded(Cell):
     @abstractmethod
     def own_state(self, streams: int) -> State:
         """What is carried besides the state of the cell within, before the first event."""
-
-    @abstractmethod
-    def own_initialise(self, own: nn.Module) -> None:
-        """Give the weights of `own_shapes` the values with which training begins."""
 
     def shapes(self) -> Shapes:
         """See `Cell.shapes`."""
@@ -67,9 +64,15 @@ class Surrounded(Cell):
         return module
 
     def initialise(self, module: nn.Module) -> None:
-        """See `Cell.initialise`."""
+        """See `Cell.initialise`: own matrices as Glorot and Bengio (2010) have it, vectors at 0."""
+        from torch import nn
+
         self.inner.initialise(module)
-        self.own_initialise(module.get_submodule(self.name))
+        for parameter in module.get_submodule(self.name).parameters():
+            if parameter.ndim > 1:
+                nn.init.xavier_uniform_(parameter)
+            else:
+                nn.init.zeros_(parameter)
 
     def layered_arrays(self) -> tuple[str, ...]:
         """See `Cell.layered_arrays`: those of the cell within."""

@@ -86,8 +86,8 @@ class Cell(ABC):
         How large.
     """
 
-    title: ClassVar[str]  # as people write it
-    is_bounded: ClassVar[bool] = True  # whether its output is within -1 and 1, as products of 8 bits want it
+    title: str  # as people write it
+    is_bounded: bool = True  # whether its output is within -1 and 1, as products of 8 bits want it
 
     def __init__(self, sizes: Sizes) -> None:
         self.sizes = sizes
@@ -197,6 +197,45 @@ class Cell(ABC):
         state
             Names of the arrays of the state as they come in, (streams, width), or (streams, width, steps) if it grows.
         """
+
+
+class Blocks(Cell):
+    """Layers on top of each other, each with `blocks` blocks of `hidden` rows in its weights.
+
+    The weights of what a layer takes in have the names weight_ih, those of its own state weight_hh, each with the number of
+    the layer. The first begin as Glorot and Bengio (2010) have it, the second orthogonal, block by block (Saxe et al. 2014),
+    all else at 0. So does the state, whose arrays hold all layers, the lowest first.
+    """
+
+    blocks: ClassVar[int]
+    arrays: ClassVar[tuple[str, ...]]
+
+    def begin(self, streams: int) -> State:
+        """See `Cell.begin`."""
+        height = self.sizes.layers * self.sizes.hidden
+        return State({name: np.zeros((height, streams), np.float32) for name in self.arrays})
+
+    def initialise(self, module: nn.Module) -> None:
+        """See `Cell.initialise`."""
+        from torch import nn
+
+        for name, parameter in module.named_parameters():
+            if name.startswith("weight_hh"):
+                for block in parameter.data.chunk(self.blocks):
+                    nn.init.orthogonal_(block)
+            elif name.startswith("weight_ih"):
+                nn.init.xavier_uniform_(parameter)
+            else:
+                nn.init.zeros_(parameter)
+                if name.startswith("bias") and not name.startswith("bias_hh"):
+                    self.set_bias(parameter.data.view(self.blocks, -1))
+
+    def set_bias(self, blocks: Tensor) -> None:
+        """Change what does not begin at 0 in a layer's bias, or in that of what it takes in, (blocks, hidden)."""
+
+    def onnx_inputs(self, weights: Weights) -> Floats:
+        """See `Cell.onnx_inputs`."""
+        return weights["weight_ih_l0"]
 
 
 def sigmoid(sums: Floats) -> Floats:

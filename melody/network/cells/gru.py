@@ -12,13 +12,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from melody.network.cells.cell import Step, Weights
-from melody.network.cells.folded import Inputs, Matrix
+from melody.network.cells.folded import FoldedStep, Matrix
 from melody.network.cells.stacked import Stacked, layer
 from melody.network.graph import Graph
-from melody.network.state import Floats, State
+from melody.network.state import Floats
 
 if TYPE_CHECKING:
     from torch import nn
@@ -42,10 +41,6 @@ class GRU(Stacked):
     def step(self, embedding: Floats, weights: Weights, num_times: int) -> Step:
         """See `Cell.step`."""
         return _Step(embedding, [layer(weights, i) for i in range(self.sizes.layers)], num_times)
-
-    def onnx_inputs(self, weights: Weights) -> Floats:
-        """See `Cell.onnx_inputs`."""
-        return weights["weight_ih_l0"]
 
     def onnx_step(self, graph: Graph, weights: Weights, inputs: str, state: Mapping[str, str]) -> str:
         """See `Cell.onnx_step`."""
@@ -71,46 +66,24 @@ class GRU(Stacked):
         return graph.add("Add", new, graph.add("Mul", keep, graph.add("Sub", h, new)))
 
 
-class _Step(Step):
+class _Step(FoldedStep):
     """The sigmoid is (1 + tanh(x / 2)) / 2, the halves folded into the weights."""
 
     def __init__(self, embedding: Floats, layers: list[tuple[Floats, Floats, Floats, Floats]], num_times: int) -> None:
         size = layers[0][1].shape[1]
-        half = np.repeat(np.array([0.5, 0.5, 1.0], np.float32), size)[:, None]
+        half = np.repeat(np.array([0.5, 0.5, 1.0], np.float32), size)
         biases = [_split_bias(*each[2:]) for each in layers]
-        self._bias = [of_inputs[:, None] * half for of_inputs, _ in biases]
+        into = [(each[0] * half[:, None], of_inputs * half) for each, (of_inputs, _) in zip(layers, biases)]
+        super().__init__(embedding, into, num_times)
         # half of the product with h: what it is multiplied with is twice the reset gate
         self._own_bias = [np.float32(0.5) * of_state[2 * size :, None] for _, of_state in biases]
-        self._into = [Matrix(each[0] * half) for each in layers]
         self._recurrent = [Matrix(each[1] * np.float32(0.5)) for each in layers]
-        self._inputs = Inputs(embedding, layers[0][0] * half, self._bias[0], num_times)
-        self._size = size
 
-    def __call__(self, rows: NDArray[np.int64], state: State) -> tuple[Floats, State]:
-        if self._inputs.are_multiplied(len(rows)):
-            embedded = self._inputs.embedded(rows)
-            output, after = self.of_inputs(embedded, state)
-        else:
-            taken, embedded = self._inputs.products(rows)
-            output, after = self._through(taken, state)
-        return np.concatenate([output, embedded]).T, after
-
-    def of_inputs(self, inputs: Floats, state: State) -> tuple[Floats, State]:
-        """See `Step.of_inputs`."""
-        taken = self._into[0].times(inputs)
-        taken += self._bias[0]
-        return self._through(taken, state)
-
-    def _through(self, taken: Floats, state: State) -> tuple[Floats, State]:
-        """All layers, from the products of the first one's inputs."""
-        size, h = self._size, state["h"].copy()
-        for i, (recurrent, bias) in enumerate(zip(self._recurrent, self._own_bias)):
-            own = h[i * size : (i + 1) * size]
-            if i:
-                taken = self._into[i].times(h[(i - 1) * size : i * size])
-                taken += self._bias[i]
-            _advance(taken, recurrent.times(own), bias, own)
-        return h[-size:], State({"h": h})
+    def advance(self, number: int, taken: Floats, state: Mapping[str, Floats]) -> Floats:
+        """See `FoldedStep.advance`."""
+        h = state["h"]
+        _advance(taken, self._recurrent[number].times(h), self._own_bias[number], h)
+        return h
 
 
 def _advance(taken: Floats, own: Floats, bias: Floats, h: Floats) -> None:

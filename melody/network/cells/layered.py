@@ -4,27 +4,23 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from melody.network.cells.cell import Cell, Shapes, Sizes, Weights
+from melody.network.cells.cell import Blocks, Shapes, Sizes, Weights
 from melody.network.graph import Graph
-from melody.network.state import Floats, State
+from melody.network.state import Floats
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-class Layered(Cell):
-    """Layers on top of each other; the arrays of the state hold all layers, the lowest first, zeros before the first event.
+class Layered(Blocks):
+    """Layers on top of each other that a cell unrolls itself.
 
-    Layer i has weight_ih_l{i} of what it takes in, (blocks x hidden, inputs), a bias_l{i}, and what a cell has besides. The
-    matrices of what it takes in begin as Glorot and Bengio (2010) have it, weight_hh orthogonal, all else at 0.
+    Layer i has weight_ih_l{i} of what it takes in, (blocks x hidden, inputs), a bias_l{i}, and what a cell has besides.
     """
-
-    blocks: ClassVar[int]
-    arrays: ClassVar[tuple[str, ...]]
 
     @classmethod
     def sizes_of(cls, weights: Weights) -> Sizes:
@@ -45,11 +41,6 @@ class Layered(Cell):
         """Name and shape of what each layer has besides the weights of what it takes in, and its bias."""
         return {}
 
-    def begin(self, streams: int) -> State:
-        """See `Cell.begin`."""
-        height = self.sizes.layers * self.sizes.hidden
-        return State({name: np.zeros((height, streams), np.float32) for name in self.arrays})
-
     def module(self, dropout: float) -> nn.Module:
         """See `Cell.module`."""
         import torch
@@ -58,24 +49,6 @@ class Layered(Cell):
         module = nn.ParameterDict({name: nn.Parameter(torch.empty(shape)) for name, shape in self.shapes().items()})
         module.add_module("between", nn.Dropout(dropout))
         return module
-
-    def initialise(self, module: nn.Module) -> None:
-        """See `Cell.initialise`."""
-        from torch import nn
-
-        for name, parameter in module.named_parameters():
-            if name.startswith("weight_hh"):
-                for block in parameter.data.chunk(self.blocks):
-                    nn.init.orthogonal_(block)
-            elif name.startswith("weight_ih"):
-                nn.init.xavier_uniform_(parameter)
-            else:
-                nn.init.zeros_(parameter)
-                if name.startswith("bias"):
-                    self.set_bias(parameter.data.view(self.blocks, -1))
-
-    def set_bias(self, blocks: Tensor) -> None:
-        """Change what does not begin at 0 in a layer's bias, (blocks, hidden)."""
 
     def unroll(
         self, module: nn.Module, inputs: Tensor, state: Mapping[str, Tensor] | None, weight_dropout: float
@@ -147,10 +120,6 @@ class Layered(Cell):
         before, after
             The layer's state around each event, (events, hidden) each.
         """
-
-    def onnx_inputs(self, weights: Weights) -> Floats:
-        """See `Cell.onnx_inputs`."""
-        return weights["weight_ih_l0"]
 
     def onnx_step(self, graph: Graph, weights: Weights, inputs: str, state: Mapping[str, str]) -> str:
         """See `Cell.onnx_step`."""

@@ -22,7 +22,7 @@ from melody.network.graph import Graph
 from melody.network.state import Floats, State
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 class LSTM(Stacked):
@@ -40,10 +40,9 @@ class LSTM(Stacked):
 
         return nn.LSTM
 
-    def _set_biases(self, module: nn.Module) -> None:
-        for name, bias in module.named_parameters():
-            if name.startswith("bias_ih"):
-                bias.data[self.sizes.hidden : 2 * self.sizes.hidden] = 1.0
+    def set_bias(self, blocks: Tensor) -> None:
+        """The forget gates begin open."""
+        blocks[1] = 1.0
 
     def step(self, embedding: Floats, weights: Weights, num_times: int) -> Step:
         """See `Cell.step`."""

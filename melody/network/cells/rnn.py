@@ -38,10 +38,6 @@ class RNN(Stacked):
         """See `Cell.step`."""
         return _Step(embedding, [layer(weights, i) for i in range(self.sizes.layers)], num_times)
 
-    def onnx_inputs(self, weights: Weights) -> Floats:
-        """See `Cell.onnx_inputs`."""
-        return weights["weight_ih_l0"]
-
     def onnx_step(self, graph: Graph, weights: Weights, inputs: str, state: Mapping[str, str]) -> str:
         """See `Cell.onnx_step`."""
         h = graph.split(state["h"], [self.sizes.hidden] * self.sizes.layers)

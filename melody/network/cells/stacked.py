@@ -8,22 +8,20 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from melody.network.cells.cell import Cell, Shapes, Sizes, Weights, sigmoid
-from melody.network.state import Floats, State
+from melody.network.cells.cell import Blocks, Shapes, Sizes, Weights, sigmoid
+from melody.network.state import Floats
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-class Stacked(Cell):
+class Stacked(Blocks):
     """Layers as in `torch.nn.RNNBase`, each with as many blocks of `hidden` rows as it has gates.
 
-    Layer i has the weights weight_ih_l{i} of what it takes in, weight_hh_l{i} of its own state, and a bias of each.
-    Recurrent weights begin orthogonal, block by block (Saxe et al. 2014).
+    Layer i has the weights weight_ih_l{i} of what it takes in, weight_hh_l{i} of its own state, and a bias of each; `arrays`
+    are in torch's order.
     """
 
-    blocks: ClassVar[int]
-    arrays: ClassVar[tuple[str, ...]]  # of the state, in torch's order; each holds all layers, the lowest first
     gate_blocks: ClassVar[Mapping[str, int]] = {}  # which blocks are gates, sigmoids of the same sum of products
 
     @classmethod
@@ -42,11 +40,6 @@ class Stacked(Cell):
             width = self.sizes.hidden
         return shapes
 
-    def begin(self, streams: int) -> State:
-        """See `Cell.begin`."""
-        height = self.sizes.layers * self.sizes.hidden
-        return State({name: np.zeros((height, streams), np.float32) for name in self.arrays})
-
     @staticmethod
     @abstractmethod
     def torch_class() -> type[nn.RNNBase]:
@@ -60,20 +53,6 @@ class Stacked(Cell):
         module: nn.RNNBase = kind(sizes.inputs, sizes.hidden, sizes.layers, dropout=between, batch_first=True)
         return module
 
-    def initialise(self, module: nn.Module) -> None:
-        """See `Cell.initialise`."""
-        from torch import nn
-
-        for name, parameter in module.named_parameters():
-            if name.startswith("weight_hh"):
-                for block in parameter.data.chunk(self.blocks):
-                    nn.init.orthogonal_(block)
-            elif name.startswith("weight_ih"):
-                nn.init.xavier_uniform_(parameter)
-            else:
-                nn.init.zeros_(parameter)
-        self._set_biases(module)
-
     def gates(self, weights: Weights, inputs: Floats, states: Mapping[str, Floats]) -> dict[str, Floats]:
         """See `Cell.gates`: sigmoids of the products of what comes in and of the layer's own h, block by block."""
         found: dict[str, list[Floats]] = {name: [] for name in self.gate_blocks}
@@ -86,9 +65,6 @@ class Stacked(Cell):
                 found[name].append(sigmoid(products[:, block * size : (block + 1) * size]))
             inputs = own[1:]
         return {name: np.stack(layers, axis=1) for name, layers in found.items()}
-
-    def _set_biases(self, module: nn.Module) -> None:
-        """Change the biases that do not begin at 0."""
 
     def unroll(
         self, module: nn.Module, inputs: Tensor, state: Mapping[str, Tensor] | None, weight_dropout: float
