@@ -37,7 +37,15 @@ Array = np.ndarray
 Arrays = dict[str, Array]
 SMALL = ModelSettings(hidden_size=24, num_layers=2, embedding_size=16, head_size=20, dropout=0.0)
 each_cell = pytest.mark.parametrize("name", list(CELLS))
-AROUND = ["lstm+conv", "mingru+conv", "lstm+attention", "mingru+attention", "gru+conv+attention", "lstm+plain", "transformer+attention"]
+AROUND = [
+    "lstm+conv",
+    "mingru+conv",
+    "lstm+attention",
+    "mingru+attention",
+    "gru+conv+attention",
+    "lstm+plain",
+    "transformer+attention",
+]
 each_kind = pytest.mark.parametrize("name", [*CELLS, *AROUND])
 
 

@@ -22,12 +22,12 @@ from melody.comparison.copying import Copying, repeats
 from melody.comparison.intervals import difference, rate
 from melody.comparison.learning import Learnt, Music, Run, begin, learn
 from melody.comparison.trials import NAME, CompareSettings, Comparison, compare
-from melody.comparison.variants import VARIANTS, Learning, num_weights, sized
+from melody.comparison.variants import VARIANTS, Learning, sized
 from melody.dataset import BatchSettings
 from melody.errors import TrainingError
 from melody.evaluation.evaluate import encoded_tokens, token_nats
 from melody.network.network import MelodyNetwork
-from melody.network.settings import ModelSettings
+from melody.network.settings import ModelSettings, num_weights
 
 SHAPE = ModelSettings(hidden_size=32, embedding_size=16, head_size=16, num_layers=1, dropout=0.0)
 

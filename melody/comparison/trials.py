@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,13 +17,13 @@ from melody.comparison import measuring
 from melody.comparison.copying import Copying
 from melody.comparison.intervals import difference, rate
 from melody.comparison.learning import RATES, Music, Run, learn
-from melody.comparison.variants import DEFAULT, Variant, batch_of, chosen, num_weights, sized
+from melody.comparison.variants import DEFAULT, Variant, batch_of, chosen, sized
 from melody.dataset import BatchSettings
 from melody.errors import TrainingError
-from melody.evaluation.evaluate import ORDERS, ngram_nats
+from melody.evaluation.evaluate import ORDERS, ngram_nats, token_nats
 from melody.evaluation.ngram import NGram, best_ngram, some_of
 from melody.network.relations import relates
-from melody.network.settings import Features, ModelSettings
+from melody.network.settings import Features, ModelSettings, num_weights
 from melody.tokens.vocabulary import Rows, Vocabulary
 from melody.training.plan import model_size, regularised
 
@@ -133,11 +133,9 @@ class Comparison:
         events = sum(map(len, self.music.train))
         shape, _ = model_size(events, self.settings.minutes)
         shape, _ = regularised(shape, 30)
-        shape = ModelSettings(**{**asdict(shape), "relations": relates(self.music.vocabulary)})
-        if self.settings.hidden_size:
-            size = self.settings.hidden_size
-            shape = ModelSettings(**{**asdict(shape), "hidden_size": size, "embedding_size": size, "head_size": size})
-        return shape
+        shape = replace(shape, relations=relates(self.music.vocabulary))
+        size = self.settings.hidden_size
+        return replace(shape, hidden_size=size, embedding_size=size, head_size=size) if size else shape
 
     def restore(self) -> None:
         """Take up what is on disk.
@@ -223,13 +221,13 @@ def compare(
 def _jobs(comparison: Comparison) -> Iterator[tuple[str, Callable[[], Facts]]]:
     """All that is to be done, in order, each by a name of its own."""
     settings = comparison.settings
-    yield "baselines", lambda: _baselines(comparison)
+    yield "baselines", partial(_baselines, comparison)
     for variant in chosen(settings.variants):
         if len(settings.rates) > 1:
             for rate_ in settings.rates:
-                yield f"{variant.name}, rate {rate_:g}", lambda v=variant, r=rate_: _probe(comparison, v, r)  # type: ignore[misc]
+                yield f"{variant.name}, rate {rate_:g}", partial(_probe, comparison, variant, rate_)
         for seed in range(settings.seeds):
-            yield f"{variant.name}, seed {seed}", lambda v=variant, s=seed: _run(comparison, v, s)  # type: ignore[misc]
+            yield f"{variant.name}, seed {seed}", partial(_run, comparison, variant, seed)
 
 
 def _settings_of(comparison: Comparison, variant: Variant, rate_: float, seconds: float, seed: int) -> Run:
@@ -244,9 +242,9 @@ def _probe(comparison: Comparison, variant: Variant, rate_: float) -> Facts:
 
 
 def _valid(comparison: Comparison, model: Any) -> float:
-    pieces = comparison.music.valid
-    nats, _ = measuring.nats_of(model, comparison.music, pieces)
-    value = rate(nats, comparison.music.notes(pieces)).value
+    music = comparison.music
+    nats = np.array([each.sum() for each in token_nats(model, music.vocabulary, music.valid)])
+    value = float(nats.sum() / max(sum(music.notes(music.valid)), 1))
     return value if np.isfinite(value) else 1e9  # a rate at which it falls apart
 
 

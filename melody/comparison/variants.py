@@ -9,7 +9,7 @@ from typing import Any
 from melody.dataset import BatchSettings
 from melody.errors import TrainingError
 from melody.network.cells import CELLS
-from melody.network.settings import ModelSettings, weight_shapes
+from melody.network.settings import ModelSettings, num_weights
 from melody.tokens.vocabulary import Vocabulary
 
 STEP = 8  # by which widths differ
@@ -127,17 +127,6 @@ def sized(vocabulary: Vocabulary, variant: Variant, reference: ModelSettings, is
             high = middle
     near = [replace(shape, hidden_size=STEP * width) for width in (max(low - 1, 1), low)]
     return min(near, key=lambda one: abs(num_weights(vocabulary, one) - wanted))
-
-
-def num_weights(vocabulary: Vocabulary, shape: ModelSettings) -> int:
-    """How many numbers a model has."""
-    total = 0
-    for size in weight_shapes(vocabulary, shape).values():
-        product = 1
-        for axis in size:
-            product *= axis
-        total += product
-    return total
 
 
 def batch_of(variant: Variant, default: BatchSettings) -> BatchSettings:

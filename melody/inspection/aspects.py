@@ -51,11 +51,11 @@ def aspects(reading: Reading) -> list[Aspect]:
     piece = reading.piece
     onsets = piece.onset
     bars = piece.bar_starts(piece.length + 1)
-    bar = np.searchsorted(bars, onsets, side="right") - 1
+    bar, place = piece.bar_and_position(onsets)
     ends, how = _phrase_ends(piece, bars)
     left = ends[np.searchsorted(ends, onsets, side="right").clip(max=len(ends) - 1)] - onsets
     return [
-        Aspect("place in the bar", "where in its bar the note begins", (onsets - bars[bar]).astype(float), True),
+        Aspect("place in the bar", "where in its bar the note begins", place.astype(float), True),
         Aspect("distance to the phrase's end", f"ticks up to where {how}", left.astype(float)),
         Aspect("key", f"sharps of the likeliest key of the notes up to {AROUND} bars away", _sharps(piece, bars, bar)),
         Aspect("register", "the pitch of the note", piece.pitch.astype(float)),

@@ -155,11 +155,6 @@ def _level(units: Doubles) -> Doubles:
     return np.asarray(units - np.outer(place, place @ units / max(float(place @ place), 1.0)))
 
 
-def _bars(reading: Reading) -> Ints:
-    """The bar of each note."""
-    return np.searchsorted(reading.piece.bar_starts(reading.piece.length + 1), reading.piece.onset, side="right") - 1
-
-
 def explained(units: Doubles, values: Doubles, are_classes: bool) -> Doubles:
     """Share of each unit's variance that values explain.
 
@@ -206,7 +201,8 @@ def _out_of_step(readings: Sequence[Reading], are_classes: bool, rng: np.random.
     for reading in readings:
         count = len(reading.notes)
         if are_classes:
-            order = np.lexsort((rng.random(count), _bars(reading)))
+            bar, _ = reading.piece.bar_and_position(reading.piece.onset)
+            order = np.lexsort((rng.random(count), bar))
         else:
             least = max(count // 20, 1)
             order = np.roll(np.arange(count), int(rng.integers(least, max(count - least, least) + 1)))

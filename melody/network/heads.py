@@ -85,9 +85,7 @@ class Head(nn.Module):
         self.register_buffer("offsets", torch.from_numpy(starts(sizes)), persistent=False)
         self.trunk = nn.Parameter(torch.empty(self.voices, seen, width).uniform_(-1, 1) / seen**0.5)
         self.trunk_bias = nn.Parameter(torch.zeros(self.voices, width))
-        always = range(
-            1, len(sizes) if field == TIME else min(1 + field + 2, len(sizes))
-        )  # the fields before, position and beat
+        always = range(1, len(sizes) if field == TIME else min(1 + field + 2, len(sizes)))  # fields before, position, beat
         self.known = EmbeddingSum(self.voices * self.num_known, width, settings.feature_dropout, always)
         self.dropout = nn.Dropout(settings.head_dropout)
         self.inner = nn.Linear(width, width)

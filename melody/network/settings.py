@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
@@ -176,6 +177,11 @@ def weight_shapes(vocabulary: Vocabulary, settings: ModelSettings) -> Shapes:
             head = _head_shapes(vocabulary, settings, field)
             shapes |= {f"heads.{FIELDS[field]}.{name}": shape for name, shape in head.items()}
     return shapes
+
+
+def num_weights(vocabulary: Vocabulary, settings: ModelSettings) -> int:
+    """How many numbers such a model has."""
+    return sum(math.prod(shape) for shape in weight_shapes(vocabulary, settings).values())
 
 
 def _head_shapes(vocabulary: Vocabulary, settings: ModelSettings, field: int) -> Shapes:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.piece import Piece
-from melody.statistics import form, histograms, keys, line, part_writing
+from melody.statistics import form, histograms, keys, line, part_writing, texture
 
 Floats = NDArray[np.float64]
 Table = Mapping[str, Floats]  # of each measure (pieces, classes), NaN rows where it makes no sense
@@ -55,11 +55,6 @@ def _with_voices(measure: Callable[[Piece], float]) -> Callable[[Piece], float]:
     return lambda piece: measure(piece) if len(part_writing.voices_of(piece)) > 1 else float("nan")
 
 
-def _parts(piece: Piece) -> float:
-    """How many parts play."""
-    return float(len(np.unique(piece.part)))
-
-
 def _drums(piece: Piece) -> float:
     """The share of the notes that are a drum's."""
     return float(piece.is_drum.mean()) if piece.num_notes else float("nan")
@@ -97,7 +92,7 @@ VOICES = (
     Measure("close on the tonic's triad", _with_voices(part_writing.closes_on_the_tonic)),
     Measure("length of phrases", _phrase_length, unit="beats"),
 )
-BAND = (Measure("parts", _parts, unit="parts"), Measure("notes of drums", _drums))
+BAND = (Measure("parts", texture.tracks, unit="parts"), Measure("notes of drums", _drums))
 MEASURES = (*MELODY, *VOICES, *BAND)
 
 

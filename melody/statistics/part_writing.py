@@ -201,10 +201,8 @@ def _phrases(piece: Piece) -> Iterator[tuple[int, int, int]]:
 
 
 def _beat(piece: Piece, tick: int) -> int:
-    """Ticks of a beat there: a dotted quarter in 6/8, 9/8 and 12/8, else the metre's denominator."""
-    metre = piece.time_signature_at(tick)
-    unit = 4 * piece.ticks_per_quarter // metre.denominator
-    return 3 * unit if metre.numerator % 3 == 0 and metre.numerator > 3 and metre.denominator >= 8 else unit
+    """Ticks of a beat there."""
+    return piece.time_signature_at(tick).beat_ticks(piece.ticks_per_quarter)
 
 
 def _beats(piece: Piece) -> Ints:

@@ -55,10 +55,9 @@ class Paths:
         return self.model, self.index, self.csv, self.png, self.samples
 
 
-def default_out(folder: Path) -> Path:
+def default_out(folder: Path, nameless: str = "model", suffix: str = SUFFIX) -> Path:
     """Where the model of a folder or store goes if nobody says: checkpoints/NAME.safetensors, found by its name."""
-    name = folder.resolve().name.removesuffix(".store") or "model"
-    return Path("checkpoints") / f"{name}.safetensors"
+    return Path("checkpoints") / f"{folder.resolve().name.removesuffix('.store') or nameless}{suffix}"
 
 
 def target(folder: Path, out: Path | None, *, resume: bool = False, force: bool = False) -> Path:

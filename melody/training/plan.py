@@ -18,7 +18,7 @@ from melody.errors import TrainingError
 from melody.evaluation.evaluate import encoded_tokens
 from melody.network.network import MelodyNetwork
 from melody.network.relations import relates
-from melody.network.settings import MAX_CELLS, MAX_LAYERS, ModelSettings, weight_shapes
+from melody.network.settings import MAX_CELLS, MAX_LAYERS, ModelSettings, num_weights
 from melody.tokens.vocabulary import FIELDS, Rows, Vocabulary
 from melody.training.module import Loader, window_loss
 from melody.training.records import EpochsBy, Plan
@@ -106,7 +106,7 @@ def shape_for(settings: TrainingSettings, events: int, start: ModelSettings | No
 
 def _check_size(vocabulary: Vocabulary, shape: ModelSettings) -> None:
     """That the weights fit a model file, before they are made."""
-    parameters = sum(math.prod(weights) for weights in weight_shapes(vocabulary, shape).values())
+    parameters = num_weights(vocabulary, shape)
     if shape.num_layers > MAX_LAYERS or shape.hidden_size > MAX_CELLS or parameters > MOST_PARAMETERS:
         raise TrainingError(
             f"{shape.num_layers:,} layers of {shape.hidden_size:,} have {parameters / 1e6:,.0f} million parameters; at most "

@@ -26,6 +26,7 @@ from melody.modelfile import ModelFile
 from melody.models import STYLE, Style
 from melody.network.network import MelodyNetwork
 from melody.tokens.vocabulary import Rows, Vocabulary
+from melody.training.paths import default_out
 
 if TYPE_CHECKING:
     from melody.corpus import Corpus
@@ -170,7 +171,7 @@ def learned_style(
 
 def style_path(folder: Path, out: Path | None) -> Path:
     """Where a style is written: what was named, or checkpoints/FOLDER.style."""
-    path = Path("checkpoints") / f"{folder.resolve().name.removesuffix('.store') or 'style'}{STYLE}" if out is None else out
+    path = default_out(folder, "style", STYLE) if out is None else out
     if path.suffix != STYLE:
         raise TrainingError(f"the style would be written to {path}; name a file ending in {STYLE}")
     return path
