@@ -199,6 +199,14 @@ def test_a_tune_whose_first_try_does_not_close_keeps_its_beginning(running: Any)
     assert any("drawn again" in remark for remark in last["remarks"])
 
 
+@pytest.mark.parametrize(("seed", "does_end"), [(0, False), (5, True)])
+def test_a_tune_is_not_said_to_end_well_where_a_fault_is_left(running: Any, seed: int, does_end: bool) -> None:
+    asked = {"model": "fiddle", "bars": 2, "seed": seed, "steer": {"key": "D", "density": 1}}
+    said = running.job("write", **asked)[-1]["remarks"]
+    assert any("drawn again" in remark for remark in said)
+    assert any("ends well" in remark for remark in said) == does_end == (not any("does not" in remark for remark in said))
+
+
 def test_going_on_leaves_what_stands_before_as_it_is(running: Any) -> None:
     piece = melody.load("fiddle").generate(bars=4, seed=5, metre="4/4")
     last = running.job("go_on", model="fiddle", bars=4, seed=1, sheet=sheet_of(piece), after=piece.first_bar + 1)[-1]

@@ -12,11 +12,11 @@ def data_address(data: bytes, mime: str) -> str:
 
 
 def content_policy(style: str, script: str) -> str:
-    """A content security policy of a page that may show its own style, run its own script and make no request."""
-    return (
-        "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; media-src data:; "
-        f"style-src {_hash(style)}; script-src {_hash(script)}"
+    """A content security policy of a page that may show its own style, run its own script, if any, and make no request."""
+    policy = (
+        f"default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; media-src data:; style-src {_hash(style)}"
     )
+    return f"{policy}; script-src {_hash(script)}" if script else policy
 
 
 def _hash(code: str) -> str:

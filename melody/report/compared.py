@@ -1,37 +1,30 @@
-"""A comparison of networks as one picture, and as a page that needs nothing but itself.
+"""A comparison of networks as one picture (SVG), and as a page that needs nothing but itself.
 
 The page has no script, and its content security policy allows none.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from melody.errors import RenderError
 from melody.extras import need
 from melody.report.browser import data_address
+from melody.report.page import framed, table
+from melody.report.roll import image
 from melody.text import for_html
 
 _INK, _GREY, _RULE, _BAR = "#1f2937", "#6b7280", "#e5e7eb", "#2563eb"
-_STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;color:#1f2937;max-width:70rem;margin:2rem auto;padding:0 1rem}"
-    "table{border-collapse:collapse;font-variant-numeric:tabular-nums}td,th{padding:.25rem .6rem;text-align:right}"
-    "td:first-child,th:first-child{text-align:left}thead{border-bottom:2px solid #1f2937}tr{border-bottom:1px solid #e5e7eb}"
-    "img{max-width:100%}.wide{overflow-x:auto}"
-)
 
 
-def picture(result: Mapping[str, Any], suffix: str = "svg") -> bytes:
+def picture(result: Mapping[str, Any]) -> bytes:
     """Nats a note of each row with their intervals, and how they fall with the past that is read.
 
     Parameters
     ----------
     result
         What `melody.comparison.trials.compare` gives.
-    suffix
-        'svg' or 'png'.
 
     Raises
     ------
@@ -63,21 +56,12 @@ def picture(result: Mapping[str, Any], suffix: str = "svg") -> bytes:
     for axes in (bars, curves):
         axes.grid(color=_RULE, linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=suffix, metadata={"Date": None} if suffix == "svg" else {})
-    return buffer.getvalue()
+    return image(figure, ".svg")
 
 
 def page(title: str, sentences: Sequence[str], header: Sequence[str], cells: Sequence[Sequence[str]], drawn: bytes) -> bytes:
     """The page: what was done, the table, the picture (SVG)."""
-    head = "".join(f"<th>{for_html(each)}</th>" for each in header)
-    body = "".join("<tr>" + "".join(f"<td>{for_html(each)}</td>" for each in row) + "</tr>" for row in cells)
-    remarks = "".join(f"<p>{for_html(each)}</p>" for each in sentences)
-    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        f"<title>{for_html(title)}</title><style>{_STYLE}</style></head><body><h1>{for_html(title)}</h1>{remarks}"
-        f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-        f'<p><img alt="The same as a picture" src="{data_address(drawn, "image/svg+xml")}"></p></body></html>'
-    ).encode()
+    remarks = "".join(f"<p>{for_html(each)}</p>\n" for each in sentences)
+    shown = f'<img alt="The same as a picture" src="{data_address(drawn, "image/svg+xml")}">\n'
+    main = f'<section class="part">\n{table(header, cells)}{shown}</section>\n'
+    return framed(title, remarks, main, script="").encode()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 from melody import files
 from melody.errors import RenderError
 from melody.extras import need
-from melody.report.roll import drawable
+from melody.report.roll import check_suffix, drawable, image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,15 +29,12 @@ def write_curves(
     Raises
     ------
     RenderError
-        If matplotlib is not installed, or the table is none of ours.
+        If matplotlib is not installed, the table is none of ours, or the suffix is another.
     melody.files.FileError
         If it cannot be written.
     """
-    figure = plot_curves(table, baselines=baselines)
-    suffix = Path(out).suffix.lower().lstrip(".") or "png"
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=suffix, metadata={"Date": None} if suffix == "svg" else {})
-    files.write_bytes(out, buffer.getvalue())
+    check_suffix(out)
+    files.write_bytes(out, image(plot_curves(table, baselines=baselines), Path(out).suffix.lower()))
 
 
 def plot_curves(table: str | os.PathLike[str], *, baselines: Mapping[str, float] | None = None) -> Figure:

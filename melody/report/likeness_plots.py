@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from melody.errors import RenderError
 from melody.extras import need
+from melody.report.roll import image
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,12 +45,7 @@ def _figure(width: float, height: float, **grid: Any) -> tuple[Figure, Any]:
 
 def svg(figure: Figure) -> bytes:
     """A figure as SVG, its text as text; the same figure gives the same bytes."""
-    import matplotlib
-
-    buffer = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "melody", "svg.fonttype": "none"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()
+    return image(figure, ".svg", {"svg.fonttype": "none"})
 
 
 def distances(found: Likeness) -> Figure:

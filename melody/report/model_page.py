@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from melody.errors import RenderError
 from melody.files import write_bytes
 from melody.originality.runs import CONTINUED
 from melody.report import likeness_plots
 from melody.report.browser import data_address
-from melody.report.page import PageTune, articles, framed
+from melody.report.page import PageTune, articles, check_page, framed, table
 from melody.text import for_html
 
 if TYPE_CHECKING:
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
     from melody.statistics.distances import Comparison
 
 _REACHED, _MARKS = {True: "reached", False: "missed"}, {True: "✓", False: "✗"}
-_WORDS, _MISSED = ' class="words"', ' class="missed"'
 
 
 def write_model_page(path: str | os.PathLike[str], report: ModelReport, tunes: Sequence[PageTune]) -> None:
@@ -35,8 +32,7 @@ def write_model_page(path: str | os.PathLike[str], report: ModelReport, tunes: S
     FileError
         If the file cannot be written.
     """
-    if Path(path).suffix.lower() not in (".html", ".htm"):
-        raise RenderError(f"{Path(path).name!r} is no page; name it .html")
+    check_page(path)
     write_bytes(path, model_page(report, tunes).encode())
 
 
@@ -80,17 +76,6 @@ def _picture(figure: Figure, text: str) -> str:
     return f'<img alt="{for_html(text)}" src="{data_address(likeness_plots.svg(figure), "image/svg+xml")}">\n'
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], missed: Sequence[bool] = ()) -> str:
-    """A table; in the columns whose heading begins with a space stand words."""
-    is_words = [name.startswith(" ") for name in header]
-    head = "".join(f"<th>{for_html(name.strip())}</th>" for name in header)
-    body = ""
-    for number, row in enumerate(rows):
-        cells = "".join(f"<td{_WORDS * words}>{for_html(cell)}</td>" for cell, words in zip(row, is_words))
-        body += f"<tr{_MISSED if missed and missed[number] else ''}>{cells}</tr>\n"
-    return f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table>\n"
-
-
 def _measures(report: ModelReport) -> str:
     text = (
         "The distance of each measure from held-out pieces with its 95 % interval; the floor is what two halves of the "
@@ -101,9 +86,9 @@ def _measures(report: ModelReport) -> str:
     header = ("", "distance", "95 %", "floor", "times floor", "from training", "overlap", "halves", "KL", "halves", " most")
     training = {each.name: each for each in report.own.to_train}
     rows = sorted(report.own.to_heldout, key=lambda each: -each.times_floor)
-    table = _table(header, [_row(each, training.get(each.name)) for each in rows], [each.times_floor > 2 for each in rows])
+    shown = table(header, [_row(each, training.get(each.name)) for each in rows], [each.times_floor > 2 for each in rows])
     picture = _picture(likeness_plots.distances(report.own), "Distances in floors, a row a measure")
-    return _part("Measure by measure", f"<p>{for_html(text)}</p>\n{picture}{table}")
+    return _part("Measure by measure", f"<p>{for_html(text)}</p>\n{picture}{shown}")
 
 
 def _row(each: Comparison, training: Comparison | None) -> tuple[str, ...]:
@@ -134,8 +119,8 @@ def _tests(report: ModelReport) -> str:
         f"(p = {floors.p:.3f}).",
     )
     rows = [(name, f"{100 * lost:.1f}") for name, lost in apart.features[:10] if lost > 0]
-    table = _table(("what gives the tunes away", "% right that are lost without it"), rows) if rows else ""
-    return _part("All measures together", "".join(f"<p>{for_html(each)}</p>\n" for each in sentences) + table)
+    shown = table(("what gives the tunes away", "% right that are lost without it"), rows) if rows else ""
+    return _part("All measures together", "".join(f"<p>{for_html(each)}</p>\n" for each in sentences) + shown)
 
 
 def _originality(report: ModelReport) -> str:
@@ -146,8 +131,8 @@ def _originality(report: ModelReport) -> str:
         run = plain["longest_run"]
         copies = f"{found.share:.1%} ({found.interval[0]:.1%} to {found.interval[1]:.1%})" if found.is_known else "not known"
         rows.append((name, f"{run['median']:.0f}", f"{run['99 %']:.0f}", f"{run['most']:.0f}", copies))
-    table = _table(("", "longest run: median", "99 %", "most", "copies"), rows)
-    return _part("Originality", _picture(likeness_plots.runs(tunes, heldout), "Longest shared runs") + table)
+    shown = table(("", "longest run: median", "99 %", "most", "copies"), rows)
+    return _part("Originality", _picture(likeness_plots.runs(tunes, heldout), "Longest shared runs") + shown)
 
 
 def _extraction(report: ModelReport) -> str:
@@ -162,9 +147,9 @@ def _extraction(report: ModelReport) -> str:
         (curve.name, curve.decoding, *(f"{share:.1%} of {pieces:,}" if pieces else "-" for _, share, pieces in curve.points))
         for curve in report.curves
     ]
-    table = _table((" pieces", "", *(f"{prompt} notes" for prompt in prompts)), rows)
+    shown = table((" pieces", "", *(f"{prompt} notes" for prompt in prompts)), rows)
     picture = _picture(likeness_plots.extraction(report), "Extraction curves")
-    return _part("Extraction", f"<p>{for_html(text)}</p>\n{picture}{table}")
+    return _part("Extraction", f"<p>{for_html(text)}</p>\n{picture}{shown}")
 
 
 def _temperatures(report: ModelReport) -> str:
@@ -185,6 +170,4 @@ def _temperatures(report: ModelReport) -> str:
         "The rule: of the temperatures at which no more is copied than held-out pieces copy, the one whose measures lie "
         "nearest to held-out pieces on average."
     )
-    return _part(
-        "By temperature", f"<p>{rule}</p><p>{for_html(report.on_temperature)}.</p>\n{picture}{_table(header, rows)}"
-    )
+    return _part("By temperature", f"<p>{rule}</p><p>{for_html(report.on_temperature)}.</p>\n{picture}{table(header, rows)}")

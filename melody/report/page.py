@@ -33,6 +33,7 @@ from melody.text import for_html
 MAX_SOUND = 24_000_000
 MAX_NOTEBOOK_SECONDS = 180
 MXL = "application/vnd.recordare.musicxml"
+_WORDS, _MISSED = ' class="words"', ' class="missed"'
 SOUNDS = {"audio/wav": ".wav", "audio/mpeg": ".mp3", "audio/ogg": ".ogg", "audio/flac": ".flac"}
 
 
@@ -92,9 +93,14 @@ def write_page(
     FileError
         If the file cannot be written.
     """
+    check_page(path)
+    write_bytes(path, page(tunes, heading=heading, settings=settings, more=more).encode())
+
+
+def check_page(path: str | os.PathLike[str]) -> None:
+    """Refuse what is no page."""
     if Path(path).suffix.lower() not in (".html", ".htm"):
         raise RenderError(f"{Path(path).name!r} is no page; name it .html")
-    write_bytes(path, page(tunes, heading=heading, settings=settings, more=more).encode())
 
 
 def page(
@@ -134,7 +140,28 @@ def articles(tunes: Sequence[PageTune]) -> str:
     return "".join(_tune(tune, i) for i, tune in enumerate(tunes, 1))
 
 
-def framed(heading: str, top: str, main: str) -> str:
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], missed: Sequence[bool] = ()) -> str:
+    """A table, for `framed`.
+
+    Parameters
+    ----------
+    header
+        A heading a column; in a column whose heading begins with a space stand words.
+    rows
+        The cells, as plain text.
+    missed
+        Which rows stand out.
+    """
+    is_words = [name.startswith(" ") for name in header]
+    head = "".join(f"<th>{for_html(name.strip())}</th>" for name in header)
+    body = ""
+    for number, row in enumerate(rows):
+        cells = "".join(f"<td{_WORDS * words}>{for_html(cell)}</td>" for cell, words in zip(row, is_words))
+        body += f"<tr{_MISSED if missed and missed[number] else ''}>{cells}</tr>\n"
+    return f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table>\n"
+
+
+def framed(heading: str, top: str, main: str, *, style: str = STYLE, script: str = SCRIPT) -> str:
     """A page of ours, as HTML.
 
     Parameters
@@ -143,17 +170,20 @@ def framed(heading: str, top: str, main: str) -> str:
         What stands at the top, as plain text.
     top, main
         HTML to stand below the heading, and below that.
+    style, script
+        All that it has, if these are not those of every page; an empty script for none.
     """
+    own = f"<script>{script}</script>\n" if script else ""
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{content_policy(STYLE, SCRIPT)}">
+<meta http-equiv="Content-Security-Policy" content="{content_policy(style, script)}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>{for_html(heading)}</title>
 <link rel="icon" href="data:,">
-<style>{STYLE}</style>
+<style>{style}</style>
 </head>
 <body>
 <header class="top">
@@ -163,8 +193,7 @@ def framed(heading: str, top: str, main: str) -> str:
 <main>
 {main}</main>
 <footer>Made with melody. Everything on this page is inside this one file.</footer>
-<script>{SCRIPT}</script>
-</body>
+{own}</body>
 </html>
 """
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -313,13 +313,13 @@ def check_suffix(path: str | os.PathLike[str]) -> None:
         raise RenderError(f"{Path(path).name!r} is no picture file; name it .png or .svg")
 
 
-def image(figure: Figure, suffix: str) -> bytes:
-    """A figure as a file of that suffix, the same bytes each time."""
+def image(figure: Figure, suffix: str, settings: Mapping[str, Any] | None = None) -> bytes:
+    """A figure as a file of that suffix, the same bytes each time; `settings` are Matplotlib's own that are to differ."""
     import matplotlib
 
     out = io.BytesIO()
     nameless = {"Software": None} if suffix == ".png" else {"Date": None, "Creator": None}
     # The ids in an SVG are random unless salted, and the salt can only be given as a setting.
-    with matplotlib.rc_context({"svg.hashsalt": "melody"}):
+    with matplotlib.rc_context({"svg.hashsalt": "melody", **(settings or {})}):
         figure.savefig(out, format=suffix[1:], metadata=nameless)
     return out.getvalue()

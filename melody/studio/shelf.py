@@ -19,7 +19,7 @@ from melody.studio.sheets import Sheet, piece_of
 MAX_TUNES = 5_000
 MAX_FACTS = 20_000  # characters of what else the page keeps of a tune
 DRAFT = 0  # the number of the tune that is worked on
-COUNTS = ("written", "kept", "taken", "dropped", "undone")
+COUNTS = ("written", "kept", "taken", "dropped")
 _LARGEST = 2**63 - 1  # number that SQLite knows
 _TABLES = """
 create table if not exists tunes (

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from melody.errors import RenderError
 from melody.files import write_bytes
 from melody.inspection.inspecting import Inspection
 from melody.inspection.words import note_name, place
-from melody.report.browser import STYLE, content_policy
+from melody.report.browser import STYLE
 from melody.report.inside.inspected import surprise_colours
+from melody.report.page import check_page, framed, table
 from melody.report.roll_layout import colours, facts
 from melody.report.svg_roll import svg_roll
 from melody.score.names import pitch_name
@@ -109,8 +108,7 @@ def write_inspection_page(found: Inspection, path: str | os.PathLike[str], title
     melody.errors.FileError
         If the file cannot be written.
     """
-    if Path(path).suffix.lower() not in (".html", ".htm"):
-        raise RenderError(f"{Path(path).name!r} is no page; name it .html")
+    check_page(path)
     write_bytes(path, page(found, title).encode())
 
 
@@ -121,36 +119,20 @@ def page(found: Inspection, title: str) -> str:
     order = [int(i) for part in range(len(colours(reading.piece))) for i in np.flatnonzero(reading.piece.part == part)]
     kept = {name: data[name] for name in ("notes", "gates")} | {"order": order, "first": found.anomalies[0].note}
     picture = svg_roll(reading.piece)
-    style, heading = STYLE + _STYLE + _fills(found), f"{title}, as {found.model} reads it"
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{content_policy(style, _SCRIPT)}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{for_html(heading)}</title>
-<link rel="icon" href="data:,">
-<style>{style}</style>
-</head>
-<body>
-<header class="top"><h1>{for_html(heading)}</h1>
-<p class="facts">{for_html(facts(reading.piece))} · {for_html(found.cell)} · {data["nats_per_note"]:.3f} nats a note</p>
-</header>
-<main>
-<article class="tune">
+    top = (
+        f'<p class="facts">{for_html(facts(reading.piece))} · {for_html(found.cell)} · '
+        f"{data['nats_per_note']:.3f} nats a note</p>"
+    )
+    main = f"""<article class="tune">
 <p>The redder a note, the less it was expected. Click one: the notes that it was predicted from turn blue, as far as another
 pitch there would have made it less likely.</p>
 <figure class="roll"><div class="keyed">{picture.keys}<div class="scroll">{picture.roll}</div></div></figure>
 <div id="note" aria-live="polite"></div>
 </article>
-{_anomalies(found)}{_units(found)}</main>
-<footer>Made with melody. Everything on this page is inside this one file.</footer>
-<script type="application/json" id="data">{_json(kept)}</script>
-<script>{_SCRIPT}</script>
-</body>
-</html>
+{_anomalies(found)}{_units(found)}<script type="application/json" id="data">{_json(kept)}</script>
 """
+    heading = f"{title}, as {found.model} reads it"
+    return framed(heading, top, main, style=STYLE + _STYLE + _fills(found), script=_SCRIPT)
 
 
 def _json(data: dict[str, Any]) -> str:
@@ -182,17 +164,19 @@ def _anomalies(found: Inspection) -> str:
 
 
 def _units(found: Inspection) -> str:
-    rows = "".join(
-        f"<tr><td>{each.aspect.name}</td><td>{', '.join(f'{u.name} {u.explained:.0%}' for u in each.units)}</td>"
-        f"<td>{each.chance:.0%}</td><td>{each.share:.0%} of {each.num_units:,}</td><td>{each.share_by_chance:.0%}</td></tr>"
+    rows = [
+        (
+            each.aspect.name,
+            ", ".join(f"{unit.name} {unit.explained:.0%}" for unit in each.units),
+            f"{each.chance:.0%}",
+            f"{each.share:.0%} of {each.num_units:,}",
+            f"{each.share_by_chance:.0%}",
+        )
         for each in found.followers
-    )
+    ]
     if not rows:
         return ""
-    head = (
-        "<tr><th>what</th><th>units, and how much of each it explains</th><th>the best by chance</th>"
-        "<th>units that follow</th><th>by chance</th></tr>"
-    )
+    header = ("what", " units, and how much of each it explains", "the best by chance", "units that follow", "by chance")
     tunes = f"{found.tunes} tunes" if found.tunes > 1 else "this tune alone"
     title = f"Units that follow something musical, on {tunes}"
-    return f'<article class="tune"><h2>{title}</h2><table>{head}{rows}</table></article>\n'
+    return f'<article class="tune"><h2>{title}</h2>{table(header, rows)}</article>\n'

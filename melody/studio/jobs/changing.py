@@ -75,10 +75,6 @@ def voices(bench: Bench, order: Message, send: Send) -> None:
     send({"sheet": sheet_of(made.piece), "remarks": list(made.remarks), "seed": settings.seed})
 
 
-def get_ready(bench: Bench) -> None:
-    """Nothing: these are asked for later."""
-
-
 def _bars_of(order: Message, piece: Piece) -> tuple[int, int]:
     bars = order.get("between")
     if not (isinstance(bars, list) and len(bars) == 2):

@@ -120,7 +120,7 @@ def _finish(model: Model, order: Message, asked: Asked, made: Result, start: int
         again = _with_another_close(model, piece, asked, start)
         if again is not None:
             piece, wrong = again, _faults(model, again, asked, start)
-            remarks.append("the last bars were drawn again, so that it ends well")
+            remarks.append("the last bars were drawn again" + ("" if wrong else ", so that it ends well"))
     remarks += [f"it {words}" if words.startswith("does") else f"it has {words}" for words in wrong]
     facts: dict[str, Any] = {"seed": asked.settings.seed, "removed": made.removed, "remarks": remarks, "start": start}
     send({"sheet": sheet_of(piece), **facts})

@@ -105,7 +105,3 @@ def card(bench: Bench, order: Message, send: Send) -> None:
     if isinstance(test, float) and isinstance(ngram, float):
         lines.append(f"{test:.2f} nats a note on pieces that it has not seen; an n-gram, {ngram:.2f}.")
     send({"lines": [line for line in lines if line], "parts": len(players)})
-
-
-def get_ready(bench: Bench) -> None:
-    """Nothing: these are asked for later."""

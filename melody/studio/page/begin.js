@@ -32,20 +32,18 @@ export class Beginning {
       keyboard.controls);
     this.group = element("details", { class: "group" }, element("summary", {}, "Begin with"), box);
     const { frame } = studio.roll;
-    for (const place of [document.body]) {
-      place.addEventListener("dragover", event => {
-        if (![...event.dataTransfer.types].includes("Files")) return;
-        event.preventDefault();
-        frame.classList.add("over");
-      });
-      place.addEventListener("dragleave", event => { if (!event.relatedTarget) frame.classList.remove("over"); });
-      place.addEventListener("drop", event => {
-        frame.classList.remove("over");
-        if (event.defaultPrevented || !event.dataTransfer.files.length) return;
-        event.preventDefault();
-        this.open(event.dataTransfer.files[0]);
-      });
-    }
+    document.body.addEventListener("dragover", event => {
+      if (![...event.dataTransfer.types].includes("Files")) return;
+      event.preventDefault();
+      frame.classList.add("over");
+    });
+    document.body.addEventListener("dragleave", event => { if (!event.relatedTarget) frame.classList.remove("over"); });
+    document.body.addEventListener("drop", event => {
+      frame.classList.remove("over");
+      if (event.defaultPrevented || !event.dataTransfer.files.length) return;
+      event.preventDefault();
+      this.open(event.dataTransfer.files[0]);
+    });
   }
 
   /** A file becomes the tune, its notes the user's own. */

@@ -3,7 +3,7 @@
 import { element } from "./element.js";
 import { Choices } from "./choices.js";
 import { job } from "./server.js";
-import { MINE, ONSET, barAt, lastBar, sheetOf, spanOf, tuneOf } from "./tune.js";
+import { MINE, ONSET, barAt, barsName, lastBar, sheetOf, spanOf, tuneOf } from "./tune.js";
 
 export class ChangePanel {
   #stop = null;
@@ -37,7 +37,7 @@ export class ChangePanel {
       element("div", { class: "buttons" }, button("Quantise", () => pencil().quantise(), "Q"), button("Lock", () => pencil().lock(), "K"), button("Delete", () => pencil().remove(), "Del")),
       element("p", { class: "words" }, "What is chosen, else the chosen bars, else all. Double-click the roll for a new note; drag notes and their ends."));
     studio.barsChosen = bars => {
-      this.which.textContent = bars ? `Chosen: ${bars[0] === bars[1] ? `bar ${bars[0]}` : `bars ${bars[0]} to ${bars[1]}`}.` : "Drag over the bar numbers to choose bars.";
+      this.which.textContent = bars ? `Chosen: ${barsName(bars)}.` : "Drag over the bar numbers to choose bars.";
     };
   }
 
@@ -59,7 +59,7 @@ export class ChangePanel {
       return studio.say("some notes of these bars are yours and locked; unlock them first (K)", true);
     this.stop();
     const stop = this.#stop = new AbortController(), order = studio.panels.get("Write").order;
-    studio.say(`writing ${bars[0] === bars[1] ? `bar ${bars[0]}` : `bars ${bars[0]} to ${bars[1]}`} again …`);
+    studio.say(`writing ${barsName(bars)} again …`);
     this.choices.begin(tune, bars);
     await studio.attempt(async () => {
       const asked = { ...order, sheet: sheetOf(tune), between: bars, likeness: +this.likeness.value, bars: null };

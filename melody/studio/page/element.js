@@ -12,6 +12,10 @@ export const element = (name, facts = {}, ...inside) => {
   return made;
 };
 
+/** A field under its name, with a hint below it: a text, or an element of its own. */
+export const named = (name, field, hint = null) => element("div", { class: "field" }, element("label", { for: field.id }, name), field,
+  typeof hint === "string" ? element("span", { class: "hint" }, hint) : hint);
+
 const SHAPES = {
   play: "M5 3.500v13l11-6.500z", pause: "M5 3.500h3.500v13H5zM11.500 3.500H15v13h-3.500z", stop: "M4.500 4.500h11v11h-11z",
 };

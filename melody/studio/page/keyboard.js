@@ -116,7 +116,7 @@ export class Keyboard {
 
   /** Begin to put what is played into the tune, or end it. */
   record() {
-    const { player, studio } = { player: this.studio.player, studio: this.studio }, on = this.#begun === null;
+    const { studio } = this, { player } = studio, on = this.#begun === null;
     player.context.resume();
     this.#begun = on ? player.context.currentTime : null;
     this.#from = player.tick;

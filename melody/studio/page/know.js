@@ -2,7 +2,7 @@
 
 import { element } from "./element.js";
 import { ask } from "./server.js";
-import { sheetOf } from "./tune.js";
+import { barsName, sheetOf } from "./tune.js";
 
 const MOST = 6;       // nats that are as dark as it gets
 
@@ -70,8 +70,8 @@ export class KnowPanel {
         element("thead", {}, element("tr", {}, ...["", "this", "unseen: half", "limit"].map(name => element("th", { scope: "col" }, name)))),
         element("tbody", {}, rows.map(([name, own, others]) => element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, `${own}`), ...[0, 1].map(i => element("td", {}, `${others?.[i] ?? ""}`)))))));
     if (found.excerpt) {
-      const { excerpt } = found, bars = excerpt.bars[0] === excerpt.bars[1] ? `bar ${excerpt.bars[0]}` : `bars ${excerpt.bars.join(" to ")}`;
-      this.found.append(element("p", { class: "words" }, "Nearest: ", element("b", {}, excerpt.piece), `, ${excerpt.notes} notes from its note ${excerpt.first} on, as in your ${bars}.`),
+      const { excerpt } = found;
+      this.found.append(element("p", { class: "words" }, "Nearest: ", element("b", {}, excerpt.piece), `, ${excerpt.notes} notes from its note ${excerpt.first} on, as in your ${barsName(excerpt.bars)}.`),
         element("div", { class: "buttons" }, element("button", { onclick: () => studio.pencil.bars(excerpt.bars) }, "Show the bars"), element("button", { onclick: () => this.#hear(excerpt.sheet) }, "Hear the excerpt")));
     }
   }

@@ -1,6 +1,6 @@
 // Editing by hand: with the mouse, a finger or the keys. Every edit is a step that can be undone; edited notes are the user's.
 
-import { LENGTH, MINE, ONSET, PART, PITCH, VELOCITY, barAt, barStarts, lastBar, sorted, spanOf, withNotes } from "./tune.js";
+import { LENGTH, MINE, ONSET, PART, PITCH, VELOCITY, barAt, barStarts, barsName, lastBar, sorted, spanOf, withNotes } from "./tune.js";
 
 const STEP = 4;                    // pixels, before a press is a drag
 
@@ -16,7 +16,7 @@ export class Pencil {
     });
   }
 
-  /** The shortest step in time: a sixteenth, or the shortest note's, if that is shorter. */
+  /** The shortest step in time: a sixteenth. */
   get step() { return Math.max(Math.round(this.studio.tune.ticks / 4), 1); }
 
   #place(event) {
@@ -45,8 +45,8 @@ export class Pencil {
 
   #press(event) {
     if (event.button) return;
-    const { roll, player, tune } = this.studio, { x, y } = this.#place(event), found = roll.at(x, y);
-        const drag = { ruler: () => this.#ruler(found.tick), keys: () => this.#keys(found.pitch), note: () => this.#move(event, found.note),
+    const { roll } = this.studio, { x, y } = this.#place(event), found = roll.at(x, y);
+    const drag = { ruler: () => this.#ruler(found.tick), keys: () => this.#keys(found.pitch), note: () => this.#move(event, found.note),
       end: () => this.#stretch(found.note), empty: () => this.#sweep(event, x, y) }[found.kind]();
     if (!drag) return;
     roll.frame.setPointerCapture(event.pointerId);
@@ -206,7 +206,7 @@ export class Pencil {
     if (bars) bars = [Math.max(Math.min(...bars), tune.first_bar), Math.min(Math.max(...bars), lastBar(tune))];
     roll.bars = bars;
     roll.draw();
-    if (bars) voice.say(bars[0] === bars[1] ? `bar ${bars[0]}` : `bars ${bars[0]} to ${bars[1]}`);
+    if (bars) voice.say(barsName(bars));
     this.studio.barsChosen?.(bars);
   }
 

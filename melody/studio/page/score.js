@@ -1,6 +1,6 @@
 // The engraved score beside the roll: verovio's picture, whose notes are known by their number in the tune.
 
-import { LENGTH, MINE, ONSET } from "./tune.js";
+import { LENGTH, MINE, ONSET, sheetOf } from "./tune.js";
 import { ask } from "./server.js";
 
 const MOST_NOTES = 3000;   // of a tune that is engraved
@@ -59,8 +59,7 @@ export class Score {
   async #engrave(tune) {
     const asked = this.#asked = new AbortController();
     try {
-      const sheet = { ...tune, notes: tune.notes.map(note => note.slice(0, 5)) };
-      const answer = await ask("engrave", { sheet, width: this.frame.clientWidth || 800 }, asked.signal);
+      const answer = await ask("engrave", { sheet: sheetOf(tune), width: this.frame.clientWidth || 800 }, asked.signal);
       const pages = answer.pages.map(page => parsed(page));
       for (const page of pages) {
         page.removeAttribute("width");

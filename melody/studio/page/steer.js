@@ -9,8 +9,8 @@ const BARS = 8;                                // boxes for chords
 /** The fields as groups that fold, and what they say. */
 export class Steer {
   #fields = new Map();                         // name: { read, write }
-  constructor(fields, changed) {
-    this.changed = changed;
+
+  constructor(fields) {
     this.groups = Object.entries(TITLES).map(([group, title]) => {
       const own = fields.filter(field => field.group === group);
       const set = element("span", { class: "set" });
@@ -19,7 +19,6 @@ export class Steer {
       box.addEventListener("input", () => {
         const many = own.filter(field => this.#fields.get(field.name).read() !== "").length;
         set.textContent = many ? `${many} set` : "";
-        this.changed();
       });
       return details;
     });

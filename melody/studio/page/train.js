@@ -1,6 +1,6 @@
 // The panel that trains: drop a folder or an archive, watch it learn, hear it on the way, and use it.
 
-import { element } from "./element.js";
+import { element, named } from "./element.js";
 import { get, send } from "./server.js";
 import { tuneOf } from "./tune.js";
 
@@ -56,7 +56,6 @@ export class TrainPanel {
     this.words = element("div", { class: "panel", "aria-live": "polite" });
     this.tunes = element("div", { class: "buttons" });
     this.verdicts = element("details", { class: "group", hidden: true });
-    const named = (name, field, hint) => element("div", { class: "field" }, element("label", { for: field.id }, name), field, hint && element("span", { class: "hint" }, hint));
     this.frame = element("section", { class: "panel" }, drop, this.files, named("Name of the model", this.name),
       element("div", { class: "two" }, named("Minutes", this.minutes, "It plans to end within them."), named("Begin from", this.base, "A model to adapt, for small folders.")),
       element("div", { class: "buttons" }, this.startButton, this.stopButton, this.resumeButton, this.useButton),

@@ -51,6 +51,9 @@ export const spanOf = (tune, first, last) => {
   return [starts[Math.max(low, 0)] ?? 0, starts[Math.min(high, starts.length - 1)]];
 };
 
+/** Bars in words, both numbers included. */
+export const barsName = ([first, last]) => first === last ? `bar ${first}` : `bars ${first} to ${last}`;
+
 export const lastBar = tune => tune.first_bar + barStarts(tune).length - 2;
 
 export const secondsAt = (tune, tick) => {

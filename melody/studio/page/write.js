@@ -1,6 +1,6 @@
 // The panel that writes: model, length, one button; steering and beginnings below it.
 
-import { element } from "./element.js";
+import { element, named } from "./element.js";
 import { Beginning } from "./begin.js";
 import { count } from "./keep.js";
 import { ask, job } from "./server.js";
@@ -24,11 +24,10 @@ export class WritePanel {
     this.button = element("button", { id: "write", class: "main big", title: "Write a tune (W)", onclick: () => this.write() }, "Write a tune");
     this.onButton = element("button", { id: "goon", title: "Go on after the chosen bars, or after the end (G)", onclick: () => this.goOn() }, "Go on from here");
     this.asItEnds = element("input", { type: "checkbox", id: "asitends" });
-    this.steer = new Steer(fields, () => {});
+    this.steer = new Steer(fields);
     this.beginning = new Beginning(studio, studio.keyboard);
-    const named = (name, field, hint) => element("div", { class: "field" }, element("label", { for: field.id }, name), field, hint && element("span", { class: "hint" }, hint));
     this.frame = element("section", { class: "panel" },
-      element("div", { class: "field" }, element("label", { for: "model" }, "Model"), this.model, this.card),
+      named("Model", this.model, this.card),
       element("div", { class: "two" }, named("Bars", this.bars, "Empty: as many as it likes."), named("Seed", this.seed, "The same one, the same tune.")),
       element("div", { class: "buttons column" }, this.button, this.onButton),
       element("div", { class: "field check" }, this.asItEnds, element("label", { for: "asitends" }, "As it ends"), element("span", { class: "hint" }, "Otherwise its last bars are drawn again where it does not close.")),
