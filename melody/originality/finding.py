@@ -157,8 +157,9 @@ def aligned_notes(index: Index, runs: Shared, piece: int, lines: Sequence[Symbol
     for line, theirs, offset in places:
         symbols, first, end = lines[line], int(index.line_starts[theirs]), int(index.line_starts[theirs + 1])
         begin, stop = max(first - offset, 0), min(end - offset, len(symbols))
-        equal = symbols[begin:stop] == index.rhythmic.symbols[begin + offset : stop + offset]
-        edges = np.flatnonzero(np.diff(equal, prepend=False, append=False))
+        equal = np.zeros(max(stop - begin, 0) + 2, bool)  # with a symbol that differs at either end
+        equal[1:-1] = symbols[begin:stop] == index.rhythmic.symbols[begin + offset : stop + offset]
+        edges = np.flatnonzero(equal[1:] != equal[:-1])
         for start, past in zip(edges[::2].tolist(), edges[1::2].tolist()):
             if past - start >= _STRETCH - 1:
                 marked[line][begin + start : begin + past + 1] = True
