@@ -3,9 +3,9 @@
     python scripts/measure_best_of.py MODEL FOLDER [--groups 40] [--of 16] [--json FILE]
 
 So many groups of tunes are drawn as `melody generate --best-of` draws them, and of each group one is kept: the first (by
-chance); the likeliest; the one whose form is nearest to the corpus (`Habits.strangeness`); the one that `--best-of` keeps
-(of those without a fault the half that is nearest in form, of these the likeliest); the one that shares the shortest run
-with the training pieces. What is kept is held against held-out pieces: floors on average (`melody.evaluation.likeness`),
+chance); the likeliest; the one whose share of bars that occur twice is nearest to the mean of the held-out pieces; the one
+that `--best-of` keeps (of those without a fault the most typical); the one that shares the shortest run with the training
+pieces. What is kept is held against held-out pieces: floors on average (`melody.evaluation.likeness`),
 bars that occur twice, longest shared runs and copies.
 """
 
@@ -54,15 +54,16 @@ def main() -> None:
         list(new_tunes(model, Search(arguments.of, arguments.of), Limits(), SamplingSettings(seed=arguments.seed + number)))
         for number in range(arguments.groups)
     ]
+    heldout = [bars_occurring_twice(piece) for piece in reference.heldout.pieces]
+    usual = float(np.nanmean(heldout))
     ways: dict[str, Callable[[Sequence[Result]], Result]] = {
         "by chance": lambda group: group[0],
         "likeliest": lambda group: min(group, key=lambda tune: tune.nats),
-        "nearest in form": lambda group: min(group, key=lambda tune: model.habits.strangeness(tune.piece)),
-        "as --best-of keeps": lambda group: best(model, group, 1)[0],
+        "nearest in form": lambda group: min(group, key=lambda tune: _off(tune.piece, usual)),
+        "as --best-of keeps": lambda group: best(group, 1)[0],
         "most original": lambda group: min(group, key=lambda tune: longest_shared(index, tune.piece)),
     }
-    heldout = [bars_occurring_twice(piece) for piece in reference.heldout.pieces]
-    print(f"held-out: bars that occur twice {np.nanmean(heldout):.1%}, longest run {np.mean(reference.copying.runs):.1f}")
+    print(f"held-out: bars that occur twice {usual:.1%}, longest run {np.mean(reference.copying.runs):.1f}")
     print(f"{'one of ' + str(arguments.of):24}{'floors':>8}{'twice':>8}{'run':>8}{'copies':>8}")
     found = {}
     for name, choose in ways.items():
@@ -74,6 +75,11 @@ def main() -> None:
         )
     if arguments.json:
         files.write_bytes(arguments.json, json.dumps(found, indent=1).encode())
+
+
+def _off(piece: Piece, usual: float) -> float:
+    share = bars_occurring_twice(piece)
+    return abs(share - usual) if share == share else 1.0
 
 
 def measured(reference: Reference, name: str, tunes: Sequence[Piece]) -> dict[str, float]:

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from music import folk_tune
 from test_harmonize import hymn
-from tunes import fill
 from untrained import SMALL, untrained
 
+from melody import midi
 from melody.corpus import PrepareSettings, prepare
 from melody.limits import Limits
 from melody.piece import Part, Piece
@@ -23,7 +23,6 @@ from melody.sampling import Model, SamplingSettings, load
 from melody.sampling.constraints.user import user_limits
 from melody.sampling.prompt import Prompt
 from melody.sampling.tasks.generate import best
-from melody.statistics.form import bars_occurring_twice, length_in_bars
 from melody.statistics.habits import Habits
 from melody.statistics.part_writing import FIFTH, OCTAVE, parallels
 from melody.tokens import Vocabulary
@@ -63,11 +62,9 @@ def perfect(pieces: list[Piece]) -> int:
 def test_habits_are_the_statistics_of_the_pieces() -> None:
     pieces = [wandering(seed) for seed in range(12)]
     found = Habits.of(pieces)
-    shares = [bars_occurring_twice(piece) for piece in pieces]
-    assert found.returning == pytest.approx((np.mean(shares), np.std(shares)))
     counts = [np.sum([parallels(piece, interval) for piece in pieces], axis=0) for interval in (FIFTH, OCTAVE)]
     assert found.parallels == pytest.approx([count / changes for count, changes in counts])
-    assert found.lengths == (1.0, 0.0, 0.0) and not found.avoids_parallels
+    assert not found.avoids_parallels
     assert Habits.of([hymn(seed) for seed in range(2)]).parallels is None  # too few to tell
     assert Habits.of([folk_tune(seed) for seed in range(30)]).parallels is None  # one voice
     assert Habits.of([]) == Habits()
@@ -75,7 +72,7 @@ def test_habits_are_the_statistics_of_the_pieces() -> None:
 
 @given(st.one_of(st.none(), st.integers(), st.text(), st.lists(st.floats()), st.dictionaries(st.text(), st.floats())))
 def test_what_makes_no_sense_in_a_file_is_not_known(value: Any) -> None:
-    assert Habits.from_dict(value) == Habits.from_dict({"returning": value, "lengths": "abc"}) == Habits()
+    assert Habits.from_dict(value) == Habits.from_dict({"parallels": value}) == Habits()
 
 
 def test_habits_come_back_from_the_file_as_they_were() -> None:
@@ -84,19 +81,12 @@ def test_habits_come_back_from_the_file_as_they_were() -> None:
     assert Habits.from_dict({"parallels": [0.001, 2.0]}).parallels is None
 
 
-def test_a_trained_model_knows_the_habits_of_its_corpus(trained: Path) -> None:
-    model = load(trained)
-    mean, deviation = model.habits.returning or (0, 0)
-    assert 0 < mean < 1 and 0 < deviation < 1 and model.habits.parallels is None
-    drawn = [model.habits.strangeness(folk_tune(seed)) for seed in range(40)]
-    assert np.median(drawn) < 2 and model.habits.strangeness(folk_tune(0).bars(1, 1)) > np.median(drawn)
-
-
 @pytest.mark.parametrize("halved", [True, False])
 def test_habits_are_added_to_a_model_that_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, halved: bool) -> None:
     """By the script, from the training pieces alone; all else in the file stays."""
     (tmp_path / "songs").mkdir()
-    fill(tmp_path / "songs")
+    for seed in range(12):
+        midi.write(wandering(seed), tmp_path / "songs" / f"{seed}.mid")
     corpus = prepare(tmp_path / "songs", PrepareSettings(min_notes=10, workers=1))
     file = replace(untrained(corpus.vocabulary).file, settings=asdict(SMALL), training={"longest_run": 3})
     file = replace(file, manifest=corpus.manifest)
@@ -106,7 +96,7 @@ def test_habits_are_added_to_a_model_that_has_none(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(sys, "argv", ["add_habits.py", str(path), str(tmp_path / "songs")])
     script("add_habits").main()
     told = load(path)
-    assert told.habits == Habits.of(map(corpus.vocabulary.decode, corpus.rows("train")))
+    assert told.habits.parallels and told.habits == Habits.of(map(corpus.vocabulary.decode, corpus.rows("train")))
     assert told.file.training["longest_run"] == 3 and abs(path.stat().st_size - before) < 1_000
     assert all(np.array_equal(array, told.file.weights[name]) for name, array in file.weights.items())
 
@@ -114,37 +104,14 @@ def test_habits_are_added_to_a_model_that_has_none(tmp_path: Path, monkeypatch: 
 # The best of many
 
 
-def test_the_best_have_no_faults_then_the_form_of_the_corpus_then_the_likelihood(trained: Path) -> None:
-    model = load(trained)
-    made = model.tunes(24, best_of=24, temperature=1.3)
-    strangeness = [model.habits.strangeness(tune.piece) for tune in made]
+def test_the_best_have_no_faults_and_are_as_likely_as_most(trained: Path) -> None:
+    made = load(trained).tunes(24, best_of=24, temperature=1.3)
     counts = [len(tune.faults) for tune in made]
-    assert counts == sorted(counts) and counts[0] == 0
-    clean = counts.count(0)
-    half = -(-clean // 2)
-    usual = sorted(strangeness[:clean])[half - 1]
-    near = [one <= usual for one in strangeness[:clean]]
-    assert near == sorted(near, reverse=True) and sum(near) >= half
-    for group in (made[: sum(near)], made[sum(near) : clean]):
-        assert [tune.nats for tune in group] == sorted(tune.nats for tune in group)
-    assert best(model, made[::-1], 24) == made
-
-
-def test_without_habits_the_likeliest_are_the_best(trained: Path) -> None:
-    file = load(trained).file
-    model = Model(replace(file, training={**file.training, "habits": "none"}))
-    ranks = [(len(tune.faults), tune.nats) for tune in model.tunes(8, best_of=8)]
-    assert ranks == sorted(ranks)
-
-
-def test_strangeness_by_hand() -> None:
-    piece = folk_tune(3)
-    share, length = bars_occurring_twice(piece), length_in_bars(piece)
-    assert length % 8 == 0
-    assert Habits(returning=(share, 0.2), lengths=(0.8, 0.1, 0.1)).strangeness(piece) == 0
-    assert Habits(returning=(share - 0.3, 0.2)).strangeness(piece) == pytest.approx(1.5)
-    assert Habits(lengths=(0.1, 0.1, 0.8)).strangeness(piece) == pytest.approx(np.log(8))
-    assert Habits().strangeness(piece) == 0
+    assert counts == sorted(counts) and 0 == counts[0] < counts[-1]
+    off = np.abs([tune.nats for tune in made] - np.median([tune.nats for tune in made]))
+    for number in set(counts):
+        assert (np.diff(off[np.array(counts) == number]) >= 0).all()
+    assert best(made[::-1], 24) == made and best(made, 3) == made[:3]
 
 
 # Parallels

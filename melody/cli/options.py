@@ -164,9 +164,7 @@ class Choosing(Drawing):
     ] = None
     best_of: Annotated[
         str | None,
-        _option(
-            ADVANCED, "Draw so many and write the best: no faults, a form as the corpus has, then the likeliest.", "NUMBER"
-        ),
+        _option(ADVANCED, "Draw so many and write the best: no faults, then as likely as most of its tunes.", "NUMBER"),
     ] = None
     beam: Annotated[
         str | None,

@@ -73,7 +73,7 @@ class Choosing(Drawing, total=False):
     max_notes
         A tune that has not ended by then is ended; None for as many as the longest piece in training had events.
     best_of
-        Draw so many and keep the best: the fewest faults, of these the form nearest to the corpus, then the likeliest.
+        Draw so many and keep the best: the fewest faults, of these the most typical, as likely as most are.
     beam
         Search for the likeliest, so many side by side, by no chance at all.
     """

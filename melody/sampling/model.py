@@ -154,7 +154,7 @@ class Model(Rewriter):
         chosen, kept = settings_of(given, settings), _with_bars(limits_of(given, None, limits), whole("bars", bars))
         search = Search(whole("count", count) or 0, **search_of(given))
         made = list(new_tunes(self, search, kept, chosen))
-        return best(self, made, search.count) if search.ranks else made
+        return best(made, search.count) if search.ranks else made
 
     @keywords(Formed, Drawing, Choosing, Ending, Pitched, Keeping, **DEFAULTS)
     def each_tune(

@@ -107,7 +107,7 @@ def continuations(
         joined = prompt.joined(tune.rows, only_new, described(source, settings, number, limits, search), limits.key)
         remarks = (*joined.remarks, *broken_off(tune, most, settings, limits.bars))
         made.append(assessed(replace(joined, removed=tune.removed, remarks=remarks, seed=settings.seed), tune, acceptance))
-    return best(source, made, search.count) if search.ranks else made
+    return best(made, search.count) if search.ranks else made
 
 
 def _with_advice(error: VocabularyError, music: Piece) -> VocabularyError:

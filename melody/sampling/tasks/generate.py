@@ -188,18 +188,14 @@ def assessed(made: Result, sample: Sample, acceptance: Acceptance) -> Result:
     return replace(made, nats=sample.nats / notes, faults=acceptance.faults(sample))
 
 
-def best(source: Source, made: Sequence[Result], count: int) -> list[Result]:
-    """The fewest faults first, of these the half whose form is nearest to the corpus's, of these the likeliest.
+def best(made: Sequence[Result], count: int) -> list[Result]:
+    """The fewest faults first, of these the most typical: those as likely, by the note, as tunes of the model mostly are.
 
-    Likelihood alone would choose those that repeat themselves most, or do not come back to anything.
+    Likelihood alone would choose those that repeat themselves most, and what is nearest in form to the corpus's mean has not
+    the corpus's variety (`scripts/measure_best_of.py`).
     """
-    ordered: list[Result] = []
-    for number in sorted({len(tune.faults) for tune in made}):
-        equal = sorted((tune for tune in made if len(tune.faults) == number), key=lambda tune: tune.nats)
-        strangeness = {id(tune): source.habits.strangeness(tune.piece) for tune in equal}
-        median = sorted(strangeness.values())[(len(equal) - 1) // 2]
-        ordered += sorted(equal, key=lambda tune: strangeness[id(tune)] > median)
-    return ordered[:count]
+    typical = float(np.median([tune.nats for tune in made]))
+    return sorted(made, key=lambda tune: (len(tune.faults), abs(tune.nats - typical), tune.nats))[:count]
 
 
 def described(source: Source, settings: SamplingSettings, number: int, limits: Limits, search: Search) -> str:
