@@ -48,6 +48,7 @@ def train(
     front: Literal["none", "conv"] = "none",
     attention: int = 0,
     features: Literal["all", "none"] = "all",
+    bidirectional: bool = False,
     hidden_size: int | None = None,
     layers: int | None = None,
     dropout: float | None = None,
@@ -108,6 +109,8 @@ def train(
     features
         'none' leaves the bare network of a textbook: the tokens of the events in, those of the next one out; no look-back,
         no match, no place in the bar, no outline.
+    bidirectional
+        Read music backwards, too, from its end to a gap, so that `vary` writes what leads to what follows.
     hidden_size, layers, dropout
         Of the LSTM; None goes by the music.
     learning_rate

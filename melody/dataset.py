@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from melody.piece import Ints
 from melody.tokens.inputs.features import before_first, context, outline_of
+from melody.tokens.inputs.gaps import Bars, Filled
 from melody.tokens.inputs.harmony import raised
 from melody.tokens.inputs.outline import Outline
 from melody.tokens.inputs.schema import Moves, all_columns, condition_sizes, feature_sizes
@@ -32,6 +33,7 @@ from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, VALUE, Rows, Vocab
 
 CACHE_BYTES = 128_000_000
 FURTHEST_SLIP = 4  # semitones
+WITH_GAPS = 0.4  # share of the training pieces from which a bidirectional model learns to fill gaps
 
 
 @dataclass(frozen=True)
@@ -64,17 +66,69 @@ class BatchSettings:
     noise: float = 0.0
 
 
+class GapArrays(NamedTuple):
+    """The gaps that reach into a window.
+
+    Parameters
+    ----------
+    future, length
+        What is read behind each gap, the last event first, padded behind, (gaps, events, columns); how many events, (gaps,).
+    gap, places
+        Of each target that stands in one: which one, (places,), and where in it, see `Future.places`.
+    row, time
+        Which target of the window that is, (places,).
+    is_last
+        Whether it is the event behind the gap, (places,).
+    """
+
+    future: NDArray[np.int64]
+    length: NDArray[np.int64]
+    gap: NDArray[np.int64]
+    places: NDArray[np.int64]
+    row: NDArray[np.int64]
+    time: NDArray[np.int64]
+    is_last: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, rows: Sequence[Sequence[Filled]], start: int, stop: int) -> GapArrays | None:
+        """Of the events from `start` to `stop` of pieces side by side, each with its gaps; None if none reaches there."""
+        found = [
+            (row, gap, (gap.index >= start) & (gap.index < stop))
+            for row, gaps in enumerate(rows)
+            for gap in gaps
+            if gap.index[0] < stop and gap.index[-1] >= start
+        ]
+        if not found:
+            return None
+        length = np.array([len(gap.future.read) for _, gap, _ in found])
+        future = np.zeros((len(found), int(length.max()), found[0][1].future.read.shape[1]), np.int64)
+        for number, (_, gap, _) in enumerate(found):
+            future[number, : length[number]] = gap.future.read
+        counts = [int(here.sum()) for _, _, here in found]
+        return cls(
+            future,
+            length,
+            np.repeat(np.arange(len(found)), counts),
+            np.concatenate([gap.places[here] for _, gap, here in found]),
+            np.repeat([row for row, _, _ in found], counts),
+            np.concatenate([gap.index[here] - start for _, gap, here in found]),
+            np.concatenate([(gap.index == gap.index[-1])[here] for _, gap, here in found]),
+        )
+
+
 class Batch(NamedTuple):
     """One window.
 
     inputs: (batch, time, fields + features + conditions), the events before; targets: the events to predict, one later;
-    mask: (batch, time), which of them are real; first: whether the pieces begin here and the state must be reset.
+    mask: (batch, time), which of them are real; first: whether the pieces begin here and the state must be reset; gaps:
+    for a bidirectional model.
     """
 
     inputs: NDArray[np.int64]
     targets: NDArray[np.int64]
     mask: NDArray[np.bool_]
     first: bool
+    gaps: GapArrays | None = None
 
 
 def with_features(vocabulary: Vocabulary, rows: Rows, outline: Outline | None = None) -> NDArray[np.int64]:
@@ -149,6 +203,13 @@ class Transposer:
         return moves
 
 
+class _Taken(NamedTuple):
+    """A piece as it is read, (1 + events, columns), and its gaps."""
+
+    events: NDArray[np.integer]
+    gaps: Sequence[Filled] = ()
+
+
 class Batches:
     """The batches of one split; iterate `epoch(number)`.
 
@@ -164,16 +225,24 @@ class Batches:
         Of order and transposition.
     training
         Whether to shuffle and transpose.
+    with_gaps
+        Share of the training pieces that have gaps; none of these has an outline, which would say what stands in them.
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, pieces: Sequence[Rows], settings: BatchSettings, seed: int = 0, training: bool = True
+        self,
+        vocabulary: Vocabulary,
+        pieces: Sequence[Rows],
+        settings: BatchSettings,
+        seed: int = 0,
+        training: bool = True,
+        with_gaps: float = 0.0,
     ) -> None:
         self._vocabulary, self._pieces = vocabulary, pieces
         self._transposer = Transposer(vocabulary, *settings.transpositions)
         self._settings = settings
         self._seed = seed
-        self._training = training
+        self._training, self._with_gaps = training, with_gaps
         columns = all_columns(vocabulary)
         self._match = [number for number, column in enumerate(columns, len(FIELDS)) if column.row.is_match]
         sizes = (*vocabulary.sizes, *feature_sizes(vocabulary), *condition_sizes(vocabulary))
@@ -216,17 +285,25 @@ class Batches:
         buckets = [order[i : i + self._settings.batch_size] for i in range(0, len(order), self._settings.batch_size)]
         return [buckets[i] for i in rng.permutation(len(buckets))] if self._training else buckets
 
-    def _piece(self, index: int, rng: np.random.Generator) -> NDArray[np.integer]:
+    def _piece(self, index: int, rng: np.random.Generator) -> _Taken:
         if not self._training:
-            return self._featured(index, has_outline=False)
+            return _Taken(self._featured(index, has_outline=False))
         semitones = int(rng.choice(self._transposer.chosen(self._keeping[index])))
         has_outline = bool(rng.random() >= self._settings.outline_dropout)
+        has_gaps = bool(self._with_gaps) and bool(rng.random() < self._with_gaps)
+        has_outline &= not has_gaps
         piece = self._featured(index, has_outline)
         if semitones:
             piece = self._transposer(piece.astype(np.int64), semitones).astype(self._kind)
         if self._settings.noise:
             piece = self._with_slips(piece.astype(np.int64), index, has_outline, rng)
-        return self._with_match_left_out(piece) if rng.random() < self._settings.match_dropout else piece
+        piece = self._with_match_left_out(piece) if rng.random() < self._settings.match_dropout else piece
+        return _Taken(piece, self._gaps(piece, rng) if has_gaps else ())
+
+    def _gaps(self, piece: NDArray[np.integer], rng: np.random.Generator) -> Sequence[Filled]:
+        """Gaps of a piece that is read so."""
+        bars = Bars(self._vocabulary, piece[1:, : len(FIELDS)].astype(np.int64))
+        return [bars.filled(gap) for gap in bars.drawn(rng)]
 
     def _featured(self, index: int, has_outline: bool) -> NDArray[np.integer]:
         """A piece with its features, (1 + events, fields + features + conditions)."""
@@ -259,9 +336,9 @@ class Batches:
         piece[:, self._match] = 0
         return piece
 
-    def _windows(self, pieces: list[NDArray[np.integer]]) -> Iterator[Batch]:
-        longest = max(len(p) for p in pieces)
-        pieces = sorted(pieces, key=len, reverse=True)
+    def _windows(self, taken: list[_Taken]) -> Iterator[Batch]:
+        taken = sorted(taken, key=lambda one: len(one.events), reverse=True)
+        pieces, longest = [one.events for one in taken], len(taken[0].events)
         padded = np.zeros((len(pieces), longest, pieces[0].shape[1]), self._kind)
         mask = np.zeros((len(pieces), longest - 1), bool)
         for i, piece in enumerate(pieces):
@@ -275,4 +352,5 @@ class Batches:
             if self._training and self._settings.noise:
                 inputs, targets, true = inputs[..., :-1], targets[..., :-1].copy(), targets[..., -1]
                 targets[..., VALUE] = true
-            yield Batch(inputs, targets, mask[:going, start:stop], bool(start == 0))
+            gaps = GapArrays.of([one.gaps for one in taken[:going]], int(start), int(stop)) if self._with_gaps else None
+            yield Batch(inputs, targets, mask[:going, start:stop], bool(start == 0), gaps)

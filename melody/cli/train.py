@@ -68,6 +68,9 @@ Attention = Annotated[int, _option(_MODEL, "Attention to so many of the last eve
 WhichFeatures = Annotated[
     Features, _option(_MODEL, "none: the bare network, which reads notes and nothing of their context.", "--features")
 ]
+Bidirectional = Annotated[
+    bool, _option(_MODEL, "Read music backwards, too, from its end to a gap: for melody vary.", "--bidirectional")
+]
 HiddenSize = Annotated[int | None, _option(_MODEL, "Cells a layer. Default: by the music.", min=8, max=4096, shown=False)]
 Layers = Annotated[int | None, _option(_MODEL, "Recurrent layers. Default: by the music.", min=1, max=8, shown=False)]
 Dropout = Annotated[float | None, _option(_MODEL, "Share left out. Default: by the music.", min=0.0, max=0.95, shown=False)]
@@ -112,6 +115,7 @@ def train(
     front: WhichFront = _DEFAULTS.front,
     attention: Attention = _DEFAULTS.attention,
     features: WhichFeatures = _DEFAULTS.features,
+    bidirectional: Bidirectional = False,
     hidden_size: HiddenSize = None,
     layers: Layers = None,
     dropout: Dropout = None,

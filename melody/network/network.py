@@ -9,13 +9,18 @@ A plain `nn.Module`: no Lightning here, and none is needed to use it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from melody.network.bidirectional import NAME
 from melody.network.embedding_sums import starts
+from melody.network.gap_reading import GapReading, Gaps, pointed
 from melody.network.heads import EmbeddingSum, Head
 from melody.network.settings import ModelSettings, cell_of, input_sizes
+from melody.tokens.inputs.future import later
 from melody.tokens.inputs.schema import BEAT, METRE_IN_FORCE, POSITION
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, VALUE, Vocabulary
@@ -45,6 +50,8 @@ class MelodyNetwork(nn.Module):
         self.dropout = _LockedDropout(settings.dropout)
         self.heads = nn.ModuleDict({FIELDS[k]: Head(k, vocabulary, settings) for k in self.predicted})
         self.cell.initialise(self.recurrent)
+        if settings.bidirectional:
+            self.add_module(NAME, GapReading(vocabulary, settings))
         self.initial: State | None = None  # to begin from instead of zeros, one stream wide
 
     @property
@@ -76,12 +83,29 @@ class MelodyNetwork(nn.Module):
 
         Fields that an event does not have (`Vocabulary.field_mask`) count 0. Of 32 bits, whatever the logits are of.
         """
-        result = torch.zeros(*targets.shape[:2], len(FIELDS), device=hidden.device)
+        return self._nats_of(self.logits(hidden, targets), targets, mask)
+
+    def _nats_of(self, found: Mapping[int, Tensor], targets: Tensor, mask: Tensor) -> Tensor:
+        """The same of the logits of each predicted field."""
+        result = torch.zeros(*targets.shape[:2], len(FIELDS), device=mask.device)
         real = self._field_mask(targets) & mask.unsqueeze(-1)
-        for k, logits in self.logits(hidden, targets).items():
+        for k, logits in found.items():
             loss = functional.cross_entropy(logits.flatten(0, 1).float(), targets[..., k].flatten(), reduction="none")
             result[..., k] = loss.view_as(mask) * real[..., k]
         return result
+
+    def nats_in_gaps(self, hidden: Tensor, targets: Tensor, gaps: Gaps) -> Tensor:
+        """The same of the events in gaps when what follows is known, (places, fields); of a bidirectional network.
+
+        Of the event behind a gap the time alone counts: with it the gap is over, and all else of it is known.
+        """
+        seen, gates = self.get_submodule(NAME)(hidden[gaps.row, gaps.time].float(), gaps)
+        events, tokens = targets[gaps.row, gaps.time], later(gaps.places)
+        plain = self.logits(seen[None], events[None])
+        found = {k: pointed(logits[0].float(), k, gates, tokens, events)[None] for k, logits in plain.items()}
+        nats = self._nats_of(found, events[None], torch.ones_like(gaps.is_last)[None])[0]
+        is_counted = ~gaps.is_last[:, None] | (torch.arange(len(FIELDS), device=nats.device) == TIME)
+        return nats * is_counted
 
     def _field_mask(self, events: Tensor) -> Tensor:
         """Which fields each event has, (..., fields), as `Vocabulary.field_mask` has it."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from melody.errors import ModelFileError
+from melody.network import bidirectional
 from melody.network.around import Attending, Convolving
 from melody.network.cells import CELLS, Cell, CellName, Sizes
 from melody.network.cells.cell import Shapes
@@ -58,6 +59,8 @@ class ModelSettings:
         Over how many of its last outputs it has attention; 0 for none, otherwise 2 to `MOST_ATTENDED`.
     features
         'all', or 'none': the plain network. It reads the tokens of events alone, its heads the state and the fields before.
+    bidirectional
+        Whether it also reads music backwards, from its end to a gap that is to be filled (`melody.network.bidirectional`).
     relations
         Whether the head of the value has weights for what a pitch would make with the lines that sound, such as a parallel
         fifth (`melody.network.relations`); of no effect without two lines.
@@ -77,6 +80,7 @@ class ModelSettings:
     front: Front = "none"
     attention: int = 0
     features: Features = "all"
+    bidirectional: bool = False
 
     @property
     def layers(self) -> str:
@@ -88,7 +92,8 @@ class ModelSettings:
         layers = f"{CELLS[self.cell].title} {self.num_layers} x {self.hidden_size}"
         front = "convolution + " if self.front == "conv" else ""
         attention = f" + attention to {self.attention} events" if self.attention else ""
-        return f"{front}{layers}{attention}{', no features' if self.features == 'none' else ''}"
+        more = (", bidirectional" * self.bidirectional) + (", no features" * (self.features == "none"))
+        return f"{front}{layers}{attention}{more}"
 
 
 def cell_of(settings: ModelSettings) -> Cell:
@@ -134,7 +139,7 @@ def _legal(name: str, value: Any) -> tuple[str, bool]:
     if name in choices:
         names = choices[name]
         return f"one of {', '.join(names)}", isinstance(value, str) and value in names
-    if name == "relations":
+    if name in ("relations", "bidirectional"):
         return "true or false", isinstance(value, bool)
     if name == "attention":
         return f"0, or a whole number from 2 to {MOST_ATTENDED:,}", type(value) is int and is_attention(value)
@@ -172,6 +177,9 @@ def weight_shapes(vocabulary: Vocabulary, settings: ModelSettings) -> Shapes:
     inputs = sum(input_sizes(vocabulary, settings.features))
     shapes: Shapes = {"embedding.weight": (inputs, settings.embedding_size)}
     shapes |= {f"{settings.cell}.{name}": shape for name, shape in cell_of(settings).shapes().items()}
+    if settings.bidirectional:
+        own = bidirectional.shapes(vocabulary, settings.hidden_size, settings.embedding_size)
+        shapes |= {f"{bidirectional.NAME}.{name}": shape for name, shape in own.items()}
     for field, size in enumerate(vocabulary.sizes):
         if size > 1:
             head = _head_shapes(vocabulary, settings, field)

@@ -13,20 +13,23 @@ for everybody: sampling, search, particles, live music and scoring differ only i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 
 import numpy as np
 from numpy.typing import NDArray
 
 from melody.network import AnyEngine, Floats, State
+from melody.network.bidirectional import NUM_POINTERS, Joining, no_pointers, pointed
 from melody.piece import Ints
 from melody.sampling.constraints.constraint import Masks
 from melody.sampling.constraints.cutoff import going_on
+from melody.sampling.constraints.music import NEVER
 from melody.sampling.prior import CorpusPrior
 from melody.tokens.grammar import Mask
 from melody.tokens.inputs.context import Conditions, Contexts
 from melody.tokens.inputs.features import before_first
+from melody.tokens.inputs.future import Future
 from melody.tokens.inputs.outline import Outline
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, Rows, Vocabulary
@@ -82,10 +85,21 @@ class Decoder:
         What runs the network.
     prior
         In which keys pieces begin and how far their parts go.
+    joining
+        Of a bidirectional network, what joins the music behind a gap to what its heads see.
     """
 
-    def __init__(self, vocabulary: Vocabulary, engine: AnyEngine, prior: CorpusPrior) -> None:
-        self.vocabulary, self.engine, self.prior = vocabulary, engine, prior
+    def __init__(
+        self, vocabulary: Vocabulary, engine: AnyEngine, prior: CorpusPrior, joining: Joining | None = None
+    ) -> None:
+        self.vocabulary, self.engine, self.prior, self._joining = vocabulary, engine, prior, joining
+        self._ahead: _Ahead | None = None
+
+    def before(self, future: Callable[[], Future]) -> Decoder:
+        """The same for a gap behind which music is known; a network that only looks back does not ask for it."""
+        made = copy(self)
+        made._ahead = None if self._joining is None else _Ahead(self._joining, future())
+        return made
 
     def at_any_pitch(self) -> Decoder:
         """The same for music that has begun somewhere else than the corpus does, and stays there."""
@@ -126,7 +140,18 @@ class Decoder:
     def read(self, frontier: Frontier) -> Floats:
         """Let the network read the last events; gives the first hidden layers of its heads, (streams, heads x size)."""
         hidden, frontier.state = self.engine.step(frontier.inputs, frontier.state)
-        return self.engine.head_layers(hidden)
+        if self._ahead is None:
+            return self.engine.head_layers(hidden)
+        seen, pointers = self._ahead.joined(hidden, frontier)
+        return np.concatenate([self.engine.head_layers(seen), pointers], axis=1)
+
+    def pointed(self, logits: Floats, field: int, head_layers: Floats, events: Rows) -> Floats:
+        """What the network makes of a field if it knows what follows, of what the heads alone make of it."""
+        return logits if self._ahead is None else pointed(logits, field, head_layers[:, -NUM_POINTERS:], events)
+
+    def is_news(self, frontier: Frontier, events: Rows) -> Mask:
+        """Which fields of the next events the network has not read already, behind a gap, (streams, fields)."""
+        return np.ones(events.shape, bool) if self._ahead is None else self._ahead.is_news(frontier, events)
 
     def step(self, frontier: Frontier, head_layers: Floats) -> Step:
         """The next events, of which nothing has been chosen yet."""
@@ -164,6 +189,33 @@ class Decoder:
             chosen = logits[np.arange(len(events)), events[:, field]]
             nats += np.where(encoded[:, field], np.logaddexp.reduce(logits, axis=1) - chosen, 0.0)
         return nats
+
+
+class _Ahead:
+    """What a bidirectional network has read of the music behind a gap."""
+
+    def __init__(self, joining: Joining, future: Future) -> None:
+        self._joining, self._future, self._following = joining, future, joining.following(future)
+        is_whole = len(future.rows) > 0 and int(future.rows[-1, TIME]) == END
+        self._until = NEVER if is_whole or not len(future.tick) else int(future.tick[-1])  # the last tick that was read
+
+    def joined(self, seen: Floats, frontier: Frontier) -> tuple[Floats, Floats]:
+        """What the heads see, and pointers: in the gap with what follows, elsewhere as it is, and to nothing."""
+        inside = np.flatnonzero(frontier.contexts.tick < self._future.last)
+        last, joined, pointers = frontier.inputs[inside], seen.copy(), no_pointers(len(seen))
+        places = self._future.places(frontier.contexts.tick[inside], last[:, KIND], last[:, VALUE])
+        joined[inside], pointers[inside] = self._joining.joined(seen[inside], self._following, places)
+        return joined, pointers
+
+    def is_news(self, frontier: Frontier, events: Rows) -> Mask:
+        """See `Decoder.is_news`; of the event with which the gap is over that is the time."""
+        before, is_end = frontier.contexts.tick, events[:, TIME] == END
+        shifts = np.array(frontier.contexts.vocabulary.shifts)
+        tick = np.where(is_end, before, before + shifts[np.maximum(events[:, TIME] - 1, 0)])
+        is_read = (is_end | (tick >= self._future.last)) & (tick <= self._until)
+        news = np.repeat(~is_read[:, None], events.shape[1], axis=1)
+        news[:, TIME] |= before < self._future.last
+        return news
 
 
 class Step:
@@ -237,7 +289,8 @@ class Step:
         """What the network alone makes of a field, (streams, tokens); see `logits`."""
         of = slice(None) if streams is None else streams
         head_layers = self.head_layers[of] if head_layers is None else head_layers
-        return self._decoder.engine.logits(field, head_layers, self.events[of], self.conditions.array[of])
+        logits = self._decoder.engine.logits(field, head_layers, self.events[of], self.conditions.array[of])
+        return self._decoder.pointed(logits, field, head_layers, self.events[of])
 
     def kept_to(self, field: int, logits: Floats, mask: Mask | None, streams: Ints | None = None) -> Floats:
         """The same with what the corpus does, and with the bars that the piece is to have; those given stay as they are."""

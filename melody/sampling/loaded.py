@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from melody import modelfile
 from melody.errors import SamplingError
 from melody.network import AnyEngine, Engine
+from melody.network.bidirectional import Joining
 from melody.network.engine import Begun
 from melody.network.settings import settings_of
 from melody.sampling.constraints.constraint import Constraint
@@ -49,7 +50,8 @@ class Source:
         self.prior = CorpusPrior.of(file.vocabulary, file.training)
         self.habits = Habits.from_dict(file.training.get("habits"))
         self.outlines = CorpusOutlines.of(file.training)
-        self.decoder = Decoder(file.vocabulary, _engine(file, engine), self.prior)
+        joining = Joining(file.vocabulary, file.weights) if Joining.is_in(file.weights) else None
+        self.decoder = Decoder(file.vocabulary, _engine(file, engine), self.prior, joining)
 
     @property
     def longest_piece(self) -> int:

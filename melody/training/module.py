@@ -17,12 +17,13 @@ import torch
 from torch import Tensor
 
 from melody.dataset import Batch
+from melody.network.gap_reading import Gaps
 from melody.network.network import MelodyNetwork, State, first_streams
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import KIND, VALUE, Vocabulary
 from melody.training.records import Plan
 
-Tensors = tuple[Tensor, Tensor, Tensor, bool]
+Tensors = tuple[Tensor, Tensor, Tensor, bool, Gaps | None]
 _EVERY = 4  # steps from which one goes into the average
 
 
@@ -33,8 +34,9 @@ class Loader:
         self._batches = batches
 
     def __iter__(self) -> Iterator[Tensors]:
-        for inputs, targets, mask, first in self._batches():
-            yield torch.from_numpy(inputs), torch.from_numpy(targets), torch.from_numpy(mask), first
+        for inputs, targets, mask, first, gaps in self._batches():
+            tensors = None if gaps is None else Gaps(*map(torch.from_numpy, gaps))
+            yield torch.from_numpy(inputs), torch.from_numpy(targets), torch.from_numpy(mask), first, tensors
 
 
 def window_loss(
@@ -123,7 +125,7 @@ class Module(pl.LightningModule):
 
     def _window(self, model: MelodyNetwork, batch: Tensors) -> tuple[Tensor, Tensor]:
         """Loss and hidden states of our share of a window."""
-        inputs, targets, mask, first = batch
+        inputs, targets, mask, first, gaps = batch
         ours = self._share(inputs)
         state = None
         if self._state is not None and not first:
@@ -131,6 +133,9 @@ class Module(pl.LightningModule):
         nats, (hidden, state) = window_loss(model, ours, self._share(targets), self._share(mask), state)
         self._state = {name: array.detach() for name, array in state.items()}
         self._nats.append(nats.detach())
+        if gaps is not None:
+            own = gaps.of_rows(self.global_rank, self.trainer.world_size)
+            nats = nats + model.nats_in_gaps(hidden, self._share(targets), own).sum()
         return nats * self.trainer.world_size / mask.sum(), hidden
 
     def _share(self, tensor: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ import torch
 from melody.dataset import Batches
 from melody.errors import TrainingError
 from melody.evaluation.evaluate import encoded_tokens
+from melody.network.gap_reading import Gaps
 from melody.network.network import MelodyNetwork
 from melody.network.relations import relates
 from melody.network.settings import MAX_CELLS, MAX_LAYERS, ModelSettings, num_weights
@@ -84,10 +85,11 @@ def shape_for(settings: TrainingSettings, events: int, start: ModelSettings | No
     shape, reason = (settings.model, "as you wish") if settings.model else model_size(events, settings.max_minutes)
     if start:
         given = (settings.cell, settings.hidden_size, settings.num_layers, settings.model, settings.attention)
+        given = (*given, settings.bidirectional)
         if any(given) or settings.front != "none" or settings.features != "all":
             raise TrainingError(
                 "a trained model that is adapted keeps its shape; leave out `cell`, `front`, `attention`, `features`, "
-                "`hidden_size` and `layers`"
+                "`bidirectional`, `hidden_size` and `layers`"
             )
         shape, reason = start, "that of the model it starts from"
     if settings.cell:
@@ -96,6 +98,8 @@ def shape_for(settings: TrainingSettings, events: int, start: ModelSettings | No
         shape = replace(shape, front=settings.front, attention=settings.attention)
     if settings.features == "none":
         shape = replace(shape, features="none", intervals="none")
+    if settings.bidirectional:
+        shape = replace(shape, bidirectional=True)
     if settings.hidden_size:
         size = settings.hidden_size
         shape, reason = replace(shape, hidden_size=size, embedding_size=size, head_size=size), "as you wish"
@@ -259,7 +263,10 @@ def seconds_per_event(model: MelodyNetwork, batches: Batches, precision: str) ->
         begun, work_begun = time.perf_counter(), time.process_time()
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
             inputs, targets, mask = (t.to(device) for t in window[:3])
-            nats, _ = window_loss(model, inputs, targets, mask, None)
+            nats, (hidden, _) = window_loss(model, inputs, targets, mask, None)
+            if window[4] is not None:
+                gaps = Gaps(*(each.to(device) for each in window[4]))
+                nats = nats + model.nats_in_gaps(hidden, targets, gaps).sum()
         torch.autograd.backward(nats / mask.sum())
         optimizer.step()
         optimizer.zero_grad()

@@ -29,7 +29,7 @@ import torch
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from melody import __version__, files, midi, modelfile
-from melody.dataset import Batches
+from melody.dataset import WITH_GAPS, Batches
 from melody.errors import TrainingError
 from melody.evaluation.evaluate import ORDERS, nats_per_note, restored
 from melody.evaluation.extraction import Recital
@@ -157,11 +157,11 @@ class Run:
         saved = self._saved() if resume else None
         self.settings = settings = settings.resumed(saved["settings"]) if saved else settings
         self._started_from = saved["started_from"] if saved else f"{start.name} {start.fingerprint}" if start else ""
-        self._read(begun)
+        shape = settings_of(start.settings) if start else None
+        self._read(begun, shape)
         if saved and saved["music"] != self._music:
             raise TrainingError("the folder has changed since the run began; train without `resume=True`")
         pl.seed_everything(settings.seed, verbose=False)
-        shape = settings_of(start.settings) if start else None
         self.plan = Plan.from_dict(saved["plan"]) if saved else self._planned(shape)
         self.history: History = saved["history"] if saved else []
         self.epochs_before = len(self.history)  # those of the run that is gone on with
@@ -172,7 +172,7 @@ class Run:
         self.carried = ""
         self.module = Module(self._model(), corpus.vocabulary, lambda: self.plan, self.steps, self._kept, settings.averaging)
 
-    def _read(self, begun: float) -> None:
+    def _read(self, begun: float, shape: ModelSettings | None) -> None:
         """The pieces of all splits, the time there is, and what a unigram makes of the pieces of valid."""
         vocabulary, settings = self.corpus.vocabulary, self.settings
         self._rows = self.corpus.rows("train")  # perhaps more than memory holds: never all at once
@@ -181,7 +181,8 @@ class Run:
         valid = some_of(self.corpus.rows("valid"), MOST_VALID)
         self.has_valid = bool(valid)
         self._valid_rows = valid or self._rows
-        self.train = Batches(vocabulary, self._rows, settings.batch, settings.seed)
+        with_gaps = WITH_GAPS * any(each.bidirectional for each in (settings, settings.model, shape) if each)
+        self.train = Batches(vocabulary, self._rows, settings.batch, settings.seed, with_gaps=with_gaps)
         self.valid = Batches(vocabulary, self._valid_rows, settings.batch, training=False)
         self._measured_on: Split = "test" if self.corpus.rows("test") else "valid" if self.has_valid else "train"
         self._counted = some_of(self._rows, MOST_EVENTS if settings.epochs else most_counted(settings))
@@ -190,8 +191,8 @@ class Run:
         self.unigram = NGram(vocabulary, self._counted, 1).score(self._valid_rows).nats_per_note
 
     def _planned(self, shape: ModelSettings | None) -> Plan:
-        vocabulary, valid_pieces = self.corpus.vocabulary, len(self._valid_rows) if self.has_valid else 0
-        return make_plan(vocabulary, self._rows, self.train, self.valid, valid_pieces, self.settings, shape, self.clock)
+        counted, music = len(self._valid_rows) if self.has_valid else 0, self.corpus.vocabulary
+        return make_plan(music, self._rows, self.train, self.valid, counted, self.settings, shape, self.clock)
 
     def _model(self) -> MelodyNetwork:
         model = MelodyNetwork(self.corpus.vocabulary, self.plan.model)
@@ -256,8 +257,8 @@ class Run:
     def _kept(self) -> dict[str, Any]:
         """What `resume` needs besides the weights."""
         kept = {"plan": self.plan.to_dict(), "history": self.history, "alarms": self.alarms, "music": self._music}
-        kept |= {"settings": self.settings.to_dict(), "started_from": self._started_from}
-        return kept | {"vocabulary": self.corpus.vocabulary.to_dict()}
+        facts = {"settings": self.settings.to_dict(), "started_from": self._started_from}
+        return kept | facts | {"vocabulary": self.corpus.vocabulary.to_dict()}
 
     @cached_property
     def _music(self) -> str:

@@ -52,7 +52,7 @@ class TrainingSettings:
     cell, hidden_size, num_layers, dropout
         Change these of that shape; None leaves them. The cell is one of `melody.network.cells.CELLS`. `melody.train`
         and the command line call the number of layers `layers`.
-    front, attention, features
+    front, attention, features, bidirectional
         What stands around the cell, and what the network reads, as `melody.network.settings.ModelSettings` has it.
     seed
         Of weights, order, transposition and dropout.
@@ -85,6 +85,7 @@ class TrainingSettings:
     front: Front = "none"
     attention: int = 0
     features: Features = "all"
+    bidirectional: bool = False
     seed: int = 0
     half: bool = False
     samples: int = 5
@@ -223,6 +224,7 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "logger": get_args(Logger),
     "precision": get_args(Precision),
     "half": (False, True),
+    "bidirectional": (False, True),
     "cell": (None, *get_args(CellName)),
     "front": get_args(Front),
     "features": get_args(Features),

@@ -6,6 +6,9 @@ share that leads nowhere is missing. So particles that make the observed events 
 Doucet and Johansen 2009, "A tutorial on particle filtering and smoothing"). Where the weights have become uneven and there
 is still something free, particles are drawn again by weight, and go on from there independently (systematic resampling).
 
+A bidirectional network has read what is observed behind a gap, and what it fills the gap with leads there: of what it has
+read only that it remains possible is asked (`melody.sampling.decoder.Decoder.is_news`).
+
 The weights are the model's own, at temperature 1 and without top-k and top-p, whatever the free events are drawn with; they
 contain the decoder's corpus prior.
 """
@@ -151,7 +154,7 @@ class Particles:
                 tokens[0] = reference[field]
             costs.take(field, tokens, logits, mask)
             step.events[:, field] = tokens
-        gained, chosen = costs.of(step.events)
+        gained, chosen = costs.of(step.events, self._decoder.is_news(frontier, step.events))
         return gained, chosen, step.finished()
 
     def _keep_living(self, particles: Ints) -> None:
@@ -199,9 +202,13 @@ class _Costs:
         self._possible[:, field] = np.logaddexp.reduce(np.where(mask, shares, -np.inf), axis=1)
         self._chosen[:, field] = shares[np.arange(len(tokens)), tokens]
 
-    def of(self, events: Rows) -> tuple[Floats64, Floats64]:
-        """Log probability of all that was possible, and of what was chosen, (particles,) each; of encoded fields alone."""
+    def of(self, events: Rows, is_news: Mask) -> tuple[Floats64, Floats64]:
+        """Log probability of all that was possible, and of what was chosen, (particles,) each; of encoded fields alone.
+
+        What the network has read already costs nothing, as long as it is possible.
+        """
         encoded = self._vocabulary.field_mask(events)
-        possible: Floats64 = np.minimum(np.where(encoded, self._possible, 0.0), 0.0).sum(axis=1)
-        chosen: Floats64 = np.where(encoded, self._chosen, 0.0).sum(axis=1)
+        costs = np.where(is_news | np.isneginf(self._possible), self._possible, 0.0)
+        possible: Floats64 = np.minimum(np.where(encoded, costs, 0.0), 0.0).sum(axis=1)
+        chosen: Floats64 = np.where(encoded & is_news, self._chosen, 0.0).sum(axis=1)
         return possible, chosen

@@ -10,6 +10,9 @@ Candidates are sampled from the state before the gap, keeping to its length, and
 follows them (importance sampling). Then bar by bar is sampled again, given the other bars, what follows being weighed in
 the same way with the bar as it was among the candidates. That is Gibbs sampling by conditional importance sampling (Andrieu
 et al. 2010): it leaves the distribution as it is, and finds likely bars with far fewer candidates than the gap as a whole.
+
+A bidirectional model (`melody.network.bidirectional`) has read what follows. Its candidates lead there, and are weighed by
+what is further away than it reads alone.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ from melody.sampling.settings import SamplingSettings
 from melody.sampling.tasks.limited import Reading, refuse
 from melody.sampling.tasks.observing import filling
 from melody.sampling.tasks.part_choice import New, model_input
+from melody.tokens.inputs.future import Future
 from melody.tokens.usage import METRE
 from melody.tokens.vocabulary import END, TIME, Rows, Vocabulary
 
@@ -195,12 +199,13 @@ class _Gap:
         observed = self._observations(self._music.piece, self._lines[0], self._lines[-1])
         if not observed.free.any():
             return self._variation(None)
-        piece = self._filled(aligned(self._vocabulary, observed, self._lines[[0, -1]].tolist()), how, settings, random)
+        lines = self._lines[[0, -1]].tolist()
+        piece = self._filled(aligned(self._vocabulary, observed, lines), lines[0], how, settings, random)
         for _ in range(how.rounds if len(self._lines) > 2 and how.candidates > 1 else 0):
             for first, last in zip(self._lines.tolist(), self._lines[1:].tolist()):
                 observed = self._observations(piece, first, last)
                 if observed.free.any():
-                    piece = self._filled(observed, how, settings, random, self._events(piece)[observed.prefix :])
+                    piece = self._filled(observed, first, how, settings, random, self._events(piece)[observed.prefix :])
         return self._variation(piece)
 
     def _observations(self, piece: Piece, first: int, last: int) -> Observations:
@@ -217,15 +222,15 @@ class _Gap:
     def _filled(
         self,
         observed: Observations,
+        first: int,
         how: VarySettings,
         settings: SamplingSettings,
         random: np.random.Generator,
         reference: Rows | None = None,
     ) -> Piece:
-        """The piece with the gap filled."""
-        particles = filling(
-            self._source.decoder.without_prior(), observed, self._constraints, how.candidates, settings, random, reference
-        )
+        """The piece with the gap filled that begins at that bar line."""
+        decoder = self._source.decoder.without_prior().before(lambda: self._future(observed, first))
+        particles = filling(decoder, observed, self._constraints, how.candidates, settings, random, reference)
         particles.run()
         before = timed(self._vocabulary, observed.rows[: observed.prefix], observed.tick[: observed.prefix])
 
@@ -236,6 +241,12 @@ class _Gap:
             return how.likeness * len(self._notes_in_the_gap(piece_of(rows)) & self._old)
 
         return piece_of(particles.draw(bonus=bonus if how.likeness else None))
+
+    def _future(self, observed: Observations, first: int) -> Future:
+        """What is known behind the gap that begins at that bar line."""
+        metre = self._music.piece.time_signature_at(observed.until - 1)[1:]
+        number = self._vocabulary.time_signatures.index(metre)
+        return Future.of(self._vocabulary, observed.rows, observed.tick, first, observed.until, number)
 
     def _notes_in_the_gap(self, piece: Piece) -> set[tuple[int, ...]]:
         """Onset, pitch and part of each."""

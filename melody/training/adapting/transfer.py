@@ -22,8 +22,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from melody.network.bidirectional import NAME
 from melody.network.network import MelodyNetwork
 from melody.network.settings import Features
+from melody.tokens.inputs.future import PLACE, READ
 from melody.tokens.inputs.meanings import NONE, TOKENS, Meaning, part_names
 from melody.tokens.inputs.schema import (
     CONDITIONS,
@@ -39,6 +41,7 @@ from melody.tokens.inputs.schema import (
 from melody.tokens.vocabulary import FIELDS, VALUE, Vocabulary
 
 Table = dict[Meaning, list[Meaning]]
+_BEHIND = {f"{NAME}.future.weight": READ, f"{NAME}.place.weight": PLACE}
 _RARER = 3.0  # nats by which a new token begins less likely than the nearest known one
 
 
@@ -56,6 +59,8 @@ class Tables:
     ----------
     fields, features, conditions
         Tokens by field; the columns of the schema, in their order.
+    behind
+        What a bidirectional network reads of the music behind a gap, by the name of the layer.
     """
 
     def __init__(self, vocabulary: Vocabulary, features: Features = "all") -> None:
@@ -63,6 +68,9 @@ class Tables:
         self.fields: Table = {(name,): TOKENS[field].meanings(vocabulary) for field, name in enumerate(FIELDS)}
         self.features = {} if self._is_plain else _table(columns(FEATURES, vocabulary), vocabulary)
         self.conditions = _table(columns(CONDITIONS, vocabulary), vocabulary)
+        self.behind: dict[str, Table] = {
+            layer: {name: values.meanings(vocabulary) for name, values in read.items()} for layer, read in _BEHIND.items()
+        }
 
     def head(self, field: int) -> Table:
         """What the head of a field reads, as `melody.tokens.inputs.schema.head_sizes` has it."""
@@ -177,6 +185,8 @@ def _axes(name: str, old: Tensor, weights: Tensor, before: Tables, after: Tables
     """Of the axes of a layer's weights that have a meaning, where their rows come from."""
     if name == "embedding.weight":
         return {0: _matched(before.fields | before.features, after.fields | after.features)}
+    if name in _BEHIND:
+        return {0: _matched(before.behind[name], after.behind[name])}
     if not name.startswith("heads."):
         return {}
     _, field, layer = name.split(".", 2)
@@ -197,7 +207,7 @@ def _carry(name: str, old: Tensor, new: Tensor, axes: dict[int, Rows]) -> None:
     others = [axis for axis in range(new.ndim) if axis not in axes]
     if old.ndim != new.ndim or any(old.shape[axis] != new.shape[axis] for axis in others):
         return
-    if name.endswith(("embedding.weight", "known.weight")) and axes:
+    if name.endswith(("embedding.weight", "known.weight", *_BEHIND)) and axes:
         new.zero_()
     everything = [list(range(size)) for size in new.shape]
     to = [axes[axis].to if axis in axes else everything[axis] for axis in range(new.ndim)]
