@@ -93,10 +93,10 @@ class GapArrays(NamedTuple):
     def of(cls, rows: Sequence[Sequence[Filled]], start: int, stop: int) -> GapArrays | None:
         """Of the events from `start` to `stop` of pieces side by side, each with its gaps; None if none reaches there."""
         found = [
-            (row, gap, (gap.index >= start) & (gap.index < stop))
+            (row, gap, (gap.numbers >= start) & (gap.numbers < stop))
             for row, gaps in enumerate(rows)
             for gap in gaps
-            if gap.index[0] < stop and gap.index[-1] >= start
+            if gap.numbers[0] < stop and gap.numbers[-1] >= start
         ]
         if not found:
             return None
@@ -111,8 +111,8 @@ class GapArrays(NamedTuple):
             np.repeat(np.arange(len(found)), counts),
             np.concatenate([gap.places[here] for _, gap, here in found]),
             np.repeat([row for row, _, _ in found], counts),
-            np.concatenate([gap.index[here] - start for _, gap, here in found]),
-            np.concatenate([(gap.index == gap.index[-1])[here] for _, gap, here in found]),
+            np.concatenate([gap.numbers[here] - start for _, gap, here in found]),
+            np.concatenate([(gap.numbers == gap.numbers[-1])[here] for _, gap, here in found]),
         )
 
 
@@ -303,7 +303,7 @@ class Batches:
     def _gaps(self, piece: NDArray[np.integer], rng: np.random.Generator) -> Sequence[Filled]:
         """Gaps of a piece that is read so."""
         bars = Bars(self._vocabulary, piece[1:, : len(FIELDS)].astype(np.int64))
-        return [bars.filled(gap) for gap in bars.drawn(rng)]
+        return [bars.filled(gap) for gap in bars.chosen(rng)]
 
     def _featured(self, index: int, has_outline: bool) -> NDArray[np.integer]:
         """A piece with its features, (1 + events, fields + features + conditions)."""

@@ -69,7 +69,7 @@ class Task(NamedTuple):
         """The piece without the gap, as far as it is weighed."""
         free = np.ones(len(self.vocabulary.parts), bool)
         found = observe(self.vocabulary, self.piece, free, self.gap.first, self.gap.last, to_the_end=True)
-        closing = int(self.filled.index[-1])
+        closing = int(self.filled.numbers[-1])
         if len(self.rows) - closing <= MOST_KNOWN:
             return found
         kept = (found.tick <= self.tick[closing + MOST_KNOWN]) & (found.rows[:, TIME] != END)
@@ -81,7 +81,7 @@ class Task(NamedTuple):
 def nats_of(model: MelodyNetwork, task: Task) -> tuple[float, float]:
     """Nats of the true gap without what follows and, of a bidirectional network, with it; NaN of another."""
     events = torch.from_numpy(with_features(task.vocabulary, task.rows)[None])
-    index = torch.from_numpy(task.filled.index)
+    index = torch.from_numpy(task.filled.numbers)
     hidden, _ = model(events[:, :-1])
     nats = model.nats(hidden, events[:, 1:], torch.ones(events.shape[0], events.shape[1] - 1, dtype=torch.bool))[0, index]
     alone = float(nats[:-1].sum() + nats[-1, TIME])
@@ -98,7 +98,7 @@ def weighed(decoder: Decoder, task: Task, count: int, random: np.random.Generato
     """The true gap among so many candidates in all, weighed by what follows."""
     observed = task.observed()
     after = int(observed.tick.max())
-    behind = task.rows[(np.arange(len(task.rows)) >= task.filled.index[0]) & (task.tick <= after)]
+    behind = task.rows[(np.arange(len(task.rows)) >= task.filled.numbers[0]) & (task.tick <= after)]
     reference = behind if observed.rows[-1, TIME] == END else behind[behind[:, TIME] != END]
     masks = Masks(Grammar(task.vocabulary, 1), [Observed(task.vocabulary, observed)])
     start = decoder.prime(masks, before_gap(task, observed))

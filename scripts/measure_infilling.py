@@ -78,7 +78,7 @@ def tasks_of(vocabulary: Vocabulary, pieces: Sequence[Rows], bars: int, seed: in
     for number, rows in enumerate(pieces):
         of_piece = Bars(vocabulary, rows)
         tasks = [Task(vocabulary, rows, gap, of_piece.filled(gap)) for gap in of_piece.gaps(bars) if gap.first > 0]
-        tasks = [t for t in tasks if (t.filled.future.rows[:, TIME] != END).any() and len(t.filled.index) > 1]
+        tasks = [t for t in tasks if (t.filled.future.rows[:, TIME] != END).any() and len(t.filled.numbers) > 1]
         tasks = [t for t in tasks if t.notes(t.piece)]
         if tasks:
             found.append(tasks[int(np.random.default_rng([seed, bars, number]).integers(len(tasks)))])

@@ -76,9 +76,9 @@ def test_the_engine_predicts_a_gap_as_torch_does(seed: int) -> None:
     rows, model = vocabulary.encode(piece), network(vocabulary)
     filled = Bars(vocabulary, rows).filled(a_gap(vocabulary, rows, seed))
     decoder = model_of(model, vocabulary).decoder.without_prior().before(lambda: filled.future)
-    frontier = decoder.prime(Masks(Grammar(vocabulary, 1), []), rows[: filled.index[0]])
+    frontier = decoder.prime(Masks(Grammar(vocabulary, 1), []), rows[: filled.numbers[0]])
     found = []
-    for event in rows[filled.index]:
+    for event in rows[filled.numbers]:
         step = decoder.step(frontier, decoder.read(frontier))
         for field, _ in step.fields():
             logits = step.of_the_network(field)[0].astype(np.float64)
@@ -104,7 +104,7 @@ def test_what_is_read_of_the_future_does_not_depend_on_what_is_in_the_gap(seed: 
         empty = Bars(vocabulary, vocabulary.encode(emptied)).filled(gap)
         assert np.array_equal(empty.future.read, filled.future.read) and len(filled.future.read)
     changed = rows.copy()
-    of_gap = filled.index[:-1]
+    of_gap = filled.numbers[:-1]
     changed[of_gap, VALUE] = np.where(vocabulary.is_note(rows[of_gap]), vocabulary.first_pitch, rows[of_gap, VALUE])
     assert np.array_equal(Bars(vocabulary, changed).filled(gap).future.read, filled.future.read)
 
@@ -113,7 +113,7 @@ def test_what_follows_changes_predictions_in_the_gap_alone() -> None:
     vocabulary, piece = some_music(0)
     rows, model = vocabulary.encode(piece), network(vocabulary)
     gap = Bars(vocabulary, rows).gaps(2)[1]
-    behind = Bars(vocabulary, rows).filled(gap).index[-1] + 3
+    behind = Bars(vocabulary, rows).filled(gap).numbers[-1] + 3
     changed = rows.copy()
     changed[behind, VALUE] = vocabulary.first_pitch
     events = [torch.from_numpy(with_features(vocabulary, each)[None]) for each in (rows, changed)]
@@ -152,12 +152,12 @@ def test_the_bars_are_filled_and_nothing_else_changes(seed: int) -> None:
     assert_only_the_bars_changed(made, piece)
 
 
-def test_drawn_gaps_do_not_overlap_and_hold_no_change() -> None:
+def test_chosen_gaps_do_not_overlap_and_hold_no_change() -> None:
     for seed in range(12):
         vocabulary, piece = some_music(seed)
         rows = vocabulary.encode(piece)
         bars = Bars(vocabulary, rows)
-        gaps = bars.drawn(np.random.default_rng(seed))
+        gaps = bars.chosen(np.random.default_rng(seed))
         assert all(one.last <= other.first for one, other in pairwise(gaps))
         tick = np.cumsum(np.array(vocabulary.shifts)[rows[:-1, TIME] - 1])
         changes = tick[rows[:-1, KIND] < FIRST_PART]
@@ -166,9 +166,9 @@ def test_drawn_gaps_do_not_overlap_and_hold_no_change() -> None:
             filled = bars.filled(gap)
             assert (filled.places < sizes(PLACE, vocabulary)).all() and (filled.places >= 0).all()
             assert (filled.future.read < sizes(READ, vocabulary)).all() and (filled.future.read >= 0).all()
-            inside = filled.index[:-1]
+            inside = filled.numbers[:-1]
             assert (tick[inside] >= gap.first).all() and (tick[inside] < gap.last).all()
-            assert rows[filled.index[-1], TIME] == END or tick[filled.index[-1]] >= gap.last
+            assert rows[filled.numbers[-1], TIME] == END or tick[filled.numbers[-1]] >= gap.last
 
 
 def said_twice(seed: int) -> Piece:

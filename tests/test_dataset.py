@@ -131,7 +131,10 @@ def test_small_integers_go_in_and_stand_in_memory(training: bool) -> None:
     for one, other in zip(small.epoch(1), whole.epoch(1), strict=True):
         assert np.array_equal(one.inputs, other.inputs) and np.array_equal(one.targets, other.targets)
     rng = np.random.default_rng(0)
-    assert {whole._piece(number, rng).dtype.name for number in range(len(ROWS)) for _ in range(3)} <= {"uint8", "uint16"}
+    assert {whole._piece(number, rng).events.dtype.name for number in range(len(ROWS)) for _ in range(3)} <= {
+        "uint8",
+        "uint16",
+    }
     assert whole._featured(0, has_outline=True).dtype.itemsize <= 2
 
 

@@ -78,7 +78,7 @@ class GapReading(nn.Module):
         """
         gaps, events, _ = known.future.shape
         if events:
-            read = self.future((known.future + self.future_starts).flatten(0, 1)).unflatten(0, (gaps, events))
+            read = self.future((known.future + self.future_starts).flatten(0, 1)).view(gaps, events, -1)
             output, _ = self.cell.unroll(self.reader, self.dropout(read), None, 0.0)
             last = output[torch.arange(gaps, device=seen.device), (known.length - 1).clamp(min=0)].float()
             following = self.dropout(last * (known.length > 0)[:, None])
@@ -87,7 +87,7 @@ class GapReading(nn.Module):
         placed = self.place(known.places + self.place_starts)
         inner = torch.tanh(seen @ self.seen + (following @ self.following)[known.gap] + placed + self.bias)
         gates = inner @ self.pointer + self.pointer_bias
-        return seen + inner @ self.output, gates.unflatten(1, (len(LOOKBACKS), len(LOOKED_AT)))
+        return seen + inner @ self.output, gates.view(-1, len(LOOKBACKS), len(LOOKED_AT))
 
 
 def pointed(logits: Tensor, field: int, gates: Tensor, tokens: Tensor, events: Tensor) -> Tensor:

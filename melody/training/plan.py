@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import torch
 
-from melody.dataset import Batches
+from melody.dataset import WITH_GAPS, Batches
 from melody.errors import TrainingError
 from melody.evaluation.evaluate import encoded_tokens
 from melody.network.gap_reading import Gaps
@@ -85,8 +85,7 @@ def shape_for(settings: TrainingSettings, events: int, start: ModelSettings | No
     shape, reason = (settings.model, "as you wish") if settings.model else model_size(events, settings.max_minutes)
     if start:
         given = (settings.cell, settings.hidden_size, settings.num_layers, settings.model, settings.attention)
-        given = (*given, settings.bidirectional)
-        if any(given) or settings.front != "none" or settings.features != "all":
+        if any(given) or settings.bidirectional or settings.front != "none" or settings.features != "all":
             raise TrainingError(
                 "a trained model that is adapted keeps its shape; leave out `cell`, `front`, `attention`, `features`, "
                 "`bidirectional`, `hidden_size` and `layers`"
@@ -106,6 +105,11 @@ def shape_for(settings: TrainingSettings, events: int, start: ModelSettings | No
     if settings.num_layers:
         shape, reason = replace(shape, num_layers=settings.num_layers), "as you wish"
     return shape, reason
+
+
+def gapped(settings: TrainingSettings, start: ModelSettings | None) -> float:
+    """The share of the pieces from which the model learns to fill gaps: of one that is bidirectional, adapted or not."""
+    return WITH_GAPS * any(each.bidirectional for each in (settings, settings.model, start) if each)
 
 
 def _check_size(vocabulary: Vocabulary, shape: ModelSettings) -> None:

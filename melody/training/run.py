@@ -29,7 +29,7 @@ import torch
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from melody import __version__, files, midi, modelfile
-from melody.dataset import WITH_GAPS, Batches
+from melody.dataset import Batches
 from melody.errors import TrainingError
 from melody.evaluation.evaluate import ORDERS, nats_per_note, restored
 from melody.evaluation.extraction import Recital
@@ -51,7 +51,7 @@ from melody.training.corpus_facts import facts, outlines
 from melody.training.hardware import make_trainer
 from melody.training.module import Loader, Module
 from melody.training.paths import Paths
-from melody.training.plan import make_plan
+from melody.training.plan import gapped, make_plan
 from melody.training.records import REPLANNED, Alarm, Epoch, History, Plan, Result, late_gain, since_best
 from melody.training.replanning import Clock, going_on, most_counted
 from melody.training.settings import TrainingSettings
@@ -181,8 +181,7 @@ class Run:
         valid = some_of(self.corpus.rows("valid"), MOST_VALID)
         self.has_valid = bool(valid)
         self._valid_rows = valid or self._rows
-        with_gaps = WITH_GAPS * any(each.bidirectional for each in (settings, settings.model, shape) if each)
-        self.train = Batches(vocabulary, self._rows, settings.batch, settings.seed, with_gaps=with_gaps)
+        self.train = Batches(vocabulary, self._rows, settings.batch, settings.seed, with_gaps=gapped(settings, shape))
         self.valid = Batches(vocabulary, self._valid_rows, settings.batch, training=False)
         self._measured_on: Split = "test" if self.corpus.rows("test") else "valid" if self.has_valid else "train"
         self._counted = some_of(self._rows, MOST_EVENTS if settings.epochs else most_counted(settings))
@@ -191,8 +190,8 @@ class Run:
         self.unigram = NGram(vocabulary, self._counted, 1).score(self._valid_rows).nats_per_note
 
     def _planned(self, shape: ModelSettings | None) -> Plan:
-        counted, music = len(self._valid_rows) if self.has_valid else 0, self.corpus.vocabulary
-        return make_plan(music, self._rows, self.train, self.valid, counted, self.settings, shape, self.clock)
+        vocabulary, valid_pieces = self.corpus.vocabulary, len(self._valid_rows) if self.has_valid else 0
+        return make_plan(vocabulary, self._rows, self.train, self.valid, valid_pieces, self.settings, shape, self.clock)
 
     def _model(self) -> MelodyNetwork:
         model = MelodyNetwork(self.corpus.vocabulary, self.plan.model)
@@ -257,8 +256,8 @@ class Run:
     def _kept(self) -> dict[str, Any]:
         """What `resume` needs besides the weights."""
         kept = {"plan": self.plan.to_dict(), "history": self.history, "alarms": self.alarms, "music": self._music}
-        facts = {"settings": self.settings.to_dict(), "started_from": self._started_from}
-        return kept | facts | {"vocabulary": self.corpus.vocabulary.to_dict()}
+        kept |= {"settings": self.settings.to_dict(), "started_from": self._started_from}
+        return kept | {"vocabulary": self.corpus.vocabulary.to_dict()}
 
     @cached_property
     def _music(self) -> str:

@@ -96,7 +96,7 @@ class Future:
     def of(cls, vocabulary: Vocabulary, rows: Rows, tick: Ints, first: int, last: int, metre: int) -> Future:
         """Of the events of a piece in order, those from the gap's end on are taken; END stands where the last note does."""
         behind = (tick >= last) | (rows[:, TIME] == END)
-        behind &= ~_closing_rests(vocabulary, rows, behind)
+        behind &= ~_ending_rests(vocabulary, rows, behind)
         return cls(vocabulary, rows[behind][:MOST_KNOWN], tick[behind][:MOST_KNOWN], first, last, metre)
 
     @cached_property
@@ -197,7 +197,7 @@ class Future:
         return found
 
 
-def _closing_rests(vocabulary: Vocabulary, rows: Rows, behind: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _ending_rests(vocabulary: Vocabulary, rows: Rows, behind: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Which events behind a gap are rests of a part that has not played there yet, (events,)."""
     rests: NDArray[np.bool_] = vocabulary.is_rest(rows) & behind
     for kind in np.unique(rows[rests, KIND]).tolist():

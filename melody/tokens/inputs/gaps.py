@@ -1,4 +1,4 @@
-"""Gaps in whole pieces, for a bidirectional model to learn from and to be measured on: bars whose events are written anew.
+"""Gaps in whole pieces, for a bidirectional model to learn from and to be measured on: bars whose events are written again.
 
 What is predicted of a gap is each event in it and, of the first one behind it, the time: with it the gap is over. All else
 behind it is known. Changes of metre, tempo and key on the bar line where a gap begins stand before it.
@@ -36,14 +36,14 @@ class Filled(NamedTuple):
     ----------
     future
         What is known behind it.
-    index
-        The numbers of the events that are predicted, the last of them for its time alone.
+    numbers
+        Of the events that are predicted, the last of them for its time alone.
     places
         Where each of them stands, see `Future.places`.
     """
 
     future: Future
-    index: Ints
+    numbers: Ints
     places: Ints
 
 
@@ -82,7 +82,7 @@ class Bars:
         """All gaps of so many bars, the first one first."""
         return [gap for start in range(len(self._lines)) if (gap := self._gap(start, bars)) is not None]
 
-    def drawn(self, rng: np.random.Generator) -> list[Gap]:
+    def chosen(self, rng: np.random.Generator) -> list[Gap]:
         """Gaps of 1 to 8 bars with as many between them."""
         found, at = [], int(rng.integers(0, MOST_BARS + 1))
         while at < len(self._lines):
@@ -106,8 +106,8 @@ class Bars:
         rows, tick, vocabulary = self._rows, self._tick, self._vocabulary
         is_end: NDArray[np.bool_] = rows[:, TIME] == END
         first = int(np.argmax(((tick >= gap.first) & (rows[:, KIND] >= FIRST_PART)) | is_end))
-        closing = int(np.argmax((tick >= gap.last) | is_end))
+        behind = int(np.argmax((tick >= gap.last) | is_end))
         future = Future.of(vocabulary, rows, tick, *gap)
-        index = np.arange(min(first, closing), closing + 1)
+        index = np.arange(min(first, behind), behind + 1)
         before = np.concatenate([np.zeros((1, 3), np.int64), np.column_stack([tick, rows[:, KIND], rows[:, VALUE]])])[index]
         return Filled(future, index, future.places(*before.T))
