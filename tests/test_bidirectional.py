@@ -175,7 +175,7 @@ def said_twice(seed: int) -> Piece:
     """Two bars at random, and again."""
     pitch = np.random.default_rng(seed).integers(60, 72, 12)
     return Piece(
-        np.arange(24) * 12, [12] * 24, np.tile(pitch, 2), parts=(Part(40),), time_signatures=(TimeSignature(0, 6, 8),)
+        np.arange(24) * 12, np.full(24, 12), np.tile(pitch, 2), parts=(Part(40),), time_signatures=(TimeSignature(0, 6, 8),)
     )
 
 
