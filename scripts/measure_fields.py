@@ -40,7 +40,7 @@ def trained(corpus: Corpus, hidden: int, events: int) -> tuple[MelodyNetwork, fl
     batches = Batches(corpus.vocabulary, list(corpus.rows("train")), BatchSettings(), 0)
     started = time.process_time()
     while seen < events:
-        for inputs, targets, mask, _ in Loader(lambda number=number: batches.epoch(number)):  # type: ignore[misc]
+        for inputs, targets, mask, *_ in Loader(lambda number=number: batches.epoch(number)):  # type: ignore[misc]
             loss, _ = window_loss(model, inputs, targets, mask, None)
             (loss / mask.sum()).backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)

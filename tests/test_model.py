@@ -127,7 +127,7 @@ def test_what_follows_the_end_of_a_piece_does_not_count(model: MelodyNetwork, vo
     def total(pieces: list[np.ndarray], window: int) -> float:
         batches = Batches(vocabulary, pieces, BatchSettings(window=window), training=False)
         nats, state = 0.0, None
-        for inputs, targets, mask, first in batches.epoch(0):
+        for inputs, targets, mask, first, _ in batches.epoch(0):
             before = None if first or state is None else first_streams(state, len(inputs))
             hidden, state = model(torch.from_numpy(inputs), before)
             nats += model.nats(hidden, torch.from_numpy(targets), torch.from_numpy(mask)).sum().item()
