@@ -21,6 +21,7 @@ at least         a bound of what any number of candidates could reach: -log p(ga
                  weight of the N - 1 others, is an unbiased estimate of p(future | past). Its logarithm is on average below
                  log Z, so this figure is on average below the true one, by much where N candidates are few
 bidirectional    log p(gap | past, future) of the bidirectional model, exact
+in melody vary   the same as vary draws it: nothing is drawn from which there is no way to what follows
 its forward      log p(gap | past) of the same model: what the learning of gaps costs where there is none
 
 Accuracy: the share of the true notes that one filling, drawn at temperature 1, has at the same place with the same pitch.
@@ -102,7 +103,8 @@ def measure(forward: Model, both: Model, pieces: Sequence[Rows], candidates: int
             made |= {"bidirectional": drawn(ahead, task, 1, random)}
             column.notes.append(len(true))
             nats = {"forward": alone, f"{candidates} candidates": among.nats, "at least": among.at_least}
-            for name, value in (nats | {"bidirectional": known, "its forward": its_own}).items():
+            nats |= {"bidirectional": known, "in melody vary": weighed(ahead, task, candidates, random).nats}
+            for name, value in (nats | {"its forward": its_own}).items():
                 column.nats.setdefault(name, []).append(value)
             for name, piece in made.items():
                 right = {note[:3] for note in true} & {note[:3] for note in task.notes(piece)}
