@@ -104,6 +104,98 @@ def test_the_last_note_before_the_answer_counts() -> None:
     assert len(first) >= 2
 
 
+class Slow(Here):
+    """What thinks so slowly that a plan comes some seconds after it was thought of."""
+
+    def __init__(self, own: Partner, wires: Wires, seconds: float) -> None:
+        super().__init__(own)
+        self._wires, self._seconds = wires, seconds
+        self._made: list[tuple[float, Plan]] = []
+        self.late: list[int] = []
+
+    def plans(self) -> list[Plan]:
+        self._made += [(self._wires.now + self._seconds, plan) for plan in super().plans()]
+        ready = [plan for at, plan in self._made if at <= self._wires.now]
+        self._made = [each for each in self._made if each[0] > self._wires.now]
+        return ready
+
+    def refused(self, number: int) -> None:
+        super().refused(number)
+        self.late.append(number)
+
+
+@pytest.mark.parametrize(("seconds", "begins"), [(0.3, 6.0), (0.8, 6.5), (5.0, None)])
+def test_a_late_plan_makes_no_note_late(seconds: float, begins: float | None) -> None:
+    """What sounds, sounds at its time or enters on a beat; the plan that is there goes on until another takes its place."""
+    wires = Wires(line(REEL[:14], 2.0, 0.25) + line([69, 71], 5.55, 0.2))
+    thinking, shown = Slow(partner(model_of("fiddle"), JamSettings(bars=2)), wires, seconds), list[Plan]()
+    jam = jam_of(wires, thinking, model_of("fiddle").vocabulary.parts, show=shown.append)
+    run(jam, wires, 11.0)
+    jam.close()
+    assert stuck(wires.sent) == [] and bool(wires.notes) == bool(begins)
+    if begins is None:
+        return
+    assert wires.notes[0][0] == pytest.approx(begins, abs=0.005) and max(map(abs, jam.lateness)) < 0.005
+    number = shown[-1].number
+    notes = [note for plan in shown for note in plan.notes if plan.number == number]
+    planned = [(2 + note.onset / 48, note.pitch) for note in notes]
+    played = [(at, message[1]) for at, message in wires.notes]
+    assert thinking.late and number not in thinking.late
+    if begins == 6:
+        assert [pitch for _, pitch in played] == [pitch for _, pitch in planned]
+        assert all(abs(one[0] - other[0]) < 0.005 for one, other in zip(played, planned))
+    else:
+        assert jam.playing.missed > 0 and played[-8:] == [
+            (pytest.approx(at, abs=0.005), pitch) for at, pitch in planned[-8:]
+        ]
+
+
+def test_the_plan_before_is_remembered_when_another_was_refused() -> None:
+    own = partner(model_of("fiddle"), JamSettings(bars=1))
+    heard = [Played(12.0 * number, pitch, 80) for number, pitch in enumerate(REEL[:7])]
+    for each in heard:
+        own.listen(each)
+    first = [note for plan in own.think(80.0) for note in plan.notes]
+    own.listen(Played(88.0, 73, 80))
+    second = list(own.think(89.0))
+    assert first and [note for plan in second for note in plan.notes] != first
+    own.refused(second[0].number)
+    memory, _ = own.memory.music(192) or (None, 0)
+    assert memory is not None and memory.pitch[memory.onset >= 96].tolist() == [note.pitch for note in first]
+
+
+def test_what_is_played_the_same_is_answered_the_same_however_often_it_was_planned() -> None:
+    answers = []
+    for ticks in ((95.0,), (20.0, 50.0, 73.0, 76.0, 80.0, 95.0)):
+        own, plans = partner(model_of("fiddle"), JamSettings(bars=1, limits=LIMITS)), list[Plan]()
+        heard = [
+            Played(12.0 * number + gone, pitch, 80 * (gone == 0))
+            for number, pitch in enumerate(REEL[:8])
+            for gone in (0, 11)
+        ]
+        for tick in ticks:
+            for each in [each for each in heard if each.tick <= tick]:
+                own.listen(each)
+                heard.remove(each)
+            plans += own.think(tick)
+        own.listen(Played(95.5, REEL[7], 0))  # the same notes: nothing to plan again
+        assert list(own.think(95.9)) == []
+        answers.append([plan.notes for plan in plans if plan.number == plans[-1].number])
+    assert answers[0] == answers[1]
+
+
+def test_a_sound_that_comes_late_enters_on_the_next_beat_or_not_at_all() -> None:
+    sent: list[tuple[float, tuple[int, ...]]] = []
+    playing = Playing(lambda message: sent.append((0.0, message)), beat=24, tolerance=1, latest=6)
+    long, short, open_ended = Sound(40, 90, 0, 60, 90), Sound(40, 48, 0, 62, 90), Sound(40, None, 0, 64, 90)
+    playing.add([long, short, open_ended, Sound(44.5, 60, 0, 65, 90)], 45)
+    assert playing.due(47) == [44.5] and playing.missed == 1
+    playing.add([Sound(40, 47, 0, 64, 90)], 47)  # it has ended before it could enter
+    assert playing.due(48.1) == [48] and (playing.moved, playing.missed) == (1, 2)
+    playing.due(90)
+    assert stuck(sent) == [] and [m[1] for _, m in sent if m[0] == NOTE_ON] == [65, 60]
+
+
 def test_voices_join_in_beside_the_player_and_rest_with_the_player() -> None:
     coming = line([67, 69, 71, 72, 74, 72, 71, 69], 2.0, 0.5) + line([67, 69, 71, 67, 72, 71, 69, 67] * 2, 6.0, 0.5)
     wires, jam, shown = played("chorales", JamSettings(mode="accompany", bars=2), coming, 24.0)
@@ -124,6 +216,9 @@ class Whims(Partner):
         """It does not."""
 
     def stop(self, tick: float) -> None:
+        """It does not."""
+
+    def refused(self, number: int) -> None:
         """It does not."""
 
     def think(self, tick: float) -> Iterator[Plan]:
@@ -180,15 +275,15 @@ def test_panic_silences_at_once_until_the_next_turn() -> None:
 
 def test_a_sound_is_ended_whatever_comes() -> None:
     sent: list[tuple[float, tuple[int, ...]]] = []
-    playing = Playing(lambda message: sent.append((0.0, message)), latest=6)
-    playing.add([Sound(0, None, 0, 60, 90), Sound(4, 8, 0, 60, 90), Sound(5, 9, 1, 60, 90)])
+    playing = Playing(lambda message: sent.append((0.0, message)), beat=24, tolerance=1, latest=6)
+    playing.add([Sound(0, None, 0, 60, 90), Sound(4, 8, 0, 60, 90), Sound(5, 9, 1, 60, 90)], 0)
     playing.due(5)
-    playing.add([Sound(4, 20, 0, 60, 90)])  # its end is another now, and the first that comes counts
+    playing.add([Sound(4, 20, 0, 60, 90)], 5)  # its end is another now, and the first that comes counts
     playing.due(8)
     assert [sound.channel for sound in playing.sounding] == [1]
     playing.silence()
     assert stuck(sent) == [] and playing.next_tick is None
-    playing.add([Sound(0, 3, 0, 60, 90)])
+    playing.add([Sound(0, 3, 0, 60, 90)], 0)
     assert playing.due(30) == [] and playing.missed == 1
 
 

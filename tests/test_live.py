@@ -14,6 +14,7 @@ from melody.errors import SamplingError
 from melody.limits import Limits
 from melody.piece import Piece
 from melody.sampling import Model, SamplingSettings, load
+from melody.sampling.decoder import PrefixCache
 from melody.sampling.tasks.live import Note, Stream, stream
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Grammar
@@ -65,6 +66,19 @@ def test_after_a_prompt_it_is_continue(model: Model) -> None:
         new = made.piece.select(made.piece.onset >= made.first_tick)
         played = sorted(stream(model, prompt), key=lambda note: note.onset)
         assert [note[1:4] for note in played] == list(zip(new.pitch.tolist(), new.onset.tolist(), new.duration.tolist()))
+
+
+@pytest.mark.parametrize("name", ["model", "mixed"])
+def test_a_prompt_that_grows_is_read_on_and_followed_by_the_same(name: str, request: pytest.FixtureRequest) -> None:
+    """Whatever was read before: more of it, less of it, its last notes otherwise, another tune."""
+    model = request.getfixturevalue(name)
+    tunes = [folk_tune(100), folk_tune(101)] if name == "model" else [PIECES[0], PIECES[1]]
+    cache = PrefixCache(most=20)
+    for tune, notes in ((0, 12), (0, 20), (0, 20), (0, 14), (0, 9), (1, 12), (0, 20), (0, 60)):
+        prompt = tunes[tune].select(np.arange(tunes[tune].num_notes) < notes)
+        own = stream(model, prompt, limits=Limits.parse(max_leap=12), endless=True, cache=cache)
+        whole = stream(model, prompt, limits=Limits.parse(max_leap=12), endless=True)
+        assert list(islice(own, 8)) == list(islice(whole, 8))
 
 
 def test_notes_come_when_they_are_certain_and_the_piece_is_all_of_them(quartet: Model) -> None:

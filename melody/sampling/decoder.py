@@ -34,6 +34,8 @@ from melody.tokens.inputs.outline import Outline
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, Rows, Vocabulary
 
+_ONE = np.zeros(1, np.int64)  # the only stream
+
 
 class Frontier:
     """Where streams of events stand, side by side.
@@ -129,12 +131,19 @@ class Decoder:
         features = before_first(self.vocabulary, outline)
         return np.tile(np.concatenate([np.zeros(len(FIELDS), np.int64), features]), (streams, 1))
 
-    def prime(self, masks: Masks, rows: Rows, outline: Outline | None = None) -> Frontier:
-        """Where one stream stands after these events, END not among them."""
+    def prime(
+        self, masks: Masks, rows: Rows, outline: Outline | None = None, *, cache: PrefixCache | None = None
+    ) -> Frontier:
+        """Where one stream stands after these events, END not among them; what a cache knows of them is not read again."""
         frontier = self.begin(masks, outline)
-        for row in rows:
+        known = 0 if cache is None else cache.recall(frontier, rows, (self.engine, outline))
+        for row in rows[:known]:
+            masks.push(row[None])
+        for number, row in enumerate(rows[known:], known + 1):
             self.read(frontier)
             self.push(frontier, row[None])
+            if cache is not None:
+                cache.keep(number, frontier)
         return frontier
 
     def read(self, frontier: Frontier) -> Floats:
@@ -216,6 +225,53 @@ class _Ahead:
         news = np.repeat(~is_read[:, None], events.shape[1], axis=1)
         news[:, TIME] |= before < self._future.last
         return news
+
+
+class PrefixCache:
+    """What the network made of the events that were read last: whoever reads events that begin the same reads only the rest.
+
+    It is for music that grows, as a player's does: `Decoder.prime` gives the same with it as without it, but sooner.
+
+    Parameters
+    ----------
+    most
+        Behind how many of the last events the state is kept. Events that differ before these are read from the beginning.
+    """
+
+    def __init__(self, most: int = 64) -> None:
+        self._of: object = None  # the engine and the outline
+        self._rows = np.zeros((0, len(FIELDS)), np.int64)
+        self._kept: dict[int, tuple[Contexts, State, Ints]] = {}  # by the number of events read, the oldest first
+        self._most = most
+
+    def recall(self, frontier: Frontier, rows: Rows, of: object) -> int:
+        """Let a frontier that has read nothing be behind as many of these events as are known; gives how many.
+
+        Parameters
+        ----------
+        frontier
+            One stream at its beginning; its masks are left as they are.
+        rows
+            That are to be read, (events, 5).
+        of
+            What else the state depends on; anything that can be compared.
+        """
+        shared = min(len(self._rows), len(rows)) if of == self._of else 0
+        same = int(np.logical_and.accumulate((self._rows[:shared] == rows[:shared]).all(axis=1)).sum())
+        self._of, self._rows = of, rows.copy()
+        self._kept = {number: kept for number, kept in self._kept.items() if number <= same}
+        if not self._kept:
+            return 0
+        number = max(self._kept)
+        contexts, state, inputs = self._kept[number]
+        frontier.contexts, frontier.state, frontier.inputs = contexts.take(_ONE), state.take(_ONE), inputs
+        return number
+
+    def keep(self, number: int, frontier: Frontier) -> None:
+        """Keep what a frontier is behind that many of the events that were recalled last."""
+        self._kept[number] = frontier.contexts.take(_ONE), frontier.state.take(_ONE), frontier.inputs
+        if len(self._kept) > self._most:
+            del self._kept[next(iter(self._kept))]
 
 
 class Step:

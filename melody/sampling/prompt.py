@@ -15,7 +15,7 @@ from melody.note_columns import on_grid, overlaps
 from melody.piece import Key, Part, Piece
 from melody.sampling.constraints.constraint import Constraint, Masks
 from melody.sampling.constraints.observations import any_rhythm
-from melody.sampling.decoder import Frontier
+from melody.sampling.decoder import Frontier, PrefixCache
 from melody.sampling.loaded import Source
 from melody.sampling.outlines.corpus_outlines import CorpusOutlines
 from melody.sampling.result import Result
@@ -116,10 +116,20 @@ def _octave_remarks(octaves: int) -> tuple[str, ...]:
 
 
 class Prompt:
-    """A prompt as the model understands it, and how what follows goes back to the prompt's own world."""
+    """A prompt as the model understands it, and how what follows goes back to the prompt's own world.
 
-    def __init__(self, source: Source, prompt: Piece) -> None:
-        self._source, self._vocabulary = source, source.vocabulary
+    Parameters
+    ----------
+    source
+        Whose model understands it.
+    prompt
+        The music, with at least one note.
+    cache
+        Of what was read before, if it was much the same; None to read all of it.
+    """
+
+    def __init__(self, source: Source, prompt: Piece, cache: PrefixCache | None = None) -> None:
+        self._source, self._vocabulary, self._cache = source, source.vocabulary, cache
         self._prompt = prompt
         if prompt.ticks_per_quarter != self._vocabulary.ticks_per_quarter:
             self._prompt = prompt.resolution(self._vocabulary.ticks_per_quarter)
@@ -176,7 +186,7 @@ class Prompt:
         total = None if bars is None else self._context_bars + bars
         begin = self.context_end if self._ends_elsewhere else self._context.length
         grammar = Grammar(self._vocabulary, 1, bars=total, start=begin, steady=True)
-        return self._source.decoder.prime(Masks(grammar, constraints), self._primed, outline)
+        return self._source.decoder.prime(Masks(grammar, constraints), self._primed, outline, cache=self._cache)
 
     @property
     def own(self) -> Piece:

@@ -8,9 +8,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from melody.along.jam.partner import Plan, Played, partner
+from melody.along.jam.partner import Partner, Plan, Played, partner
+from melody.along.jam.priority import THINKS, go_first
 from melody.along.jam.settings import JamSettings
 from melody.errors import MelodyError, SamplingError
+from melody.threads import one_thread
 
 _MOST_SECONDS = 120  # until a model is loaded
 
@@ -24,6 +26,8 @@ class Apart:
         The file of the model.
     settings
         See there.
+    goes_first
+        Whether it goes before other processes, where the system lets it.
 
     Raises
     ------
@@ -31,10 +35,10 @@ class Apart:
         If the partner refuses, with its sentence.
     """
 
-    def __init__(self, path: Path, settings: JamSettings) -> None:
+    def __init__(self, path: Path, settings: JamSettings, *, goes_first: bool = True) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, other = context.Pipe()
-        self._process = context.Process(target=_think, args=(other, path, settings), daemon=True)
+        self._process = context.Process(target=_think, args=(other, path, settings, goes_first), daemon=True)
         self._process.start()
         other.close()
         try:
@@ -73,6 +77,15 @@ class Apart:
             raise SamplingError("the process of the model has ended; begin again") from None
         return found
 
+    def refused(self, number: int) -> None:
+        """As `melody.along.jam.session.Thinking.refused`."""
+        self._send("refused", number)
+
+    @property
+    def connection(self) -> Connection:
+        """What can be waited for: it is ready when a plan has come."""
+        return self._pipe
+
     def close(self) -> None:
         """End the process."""
         self._pipe.close()
@@ -84,26 +97,43 @@ class Apart:
             self._pipe.send(message)
 
 
-def _think(pipe: Connection, path: Path, settings: JamSettings) -> None:
-    """Think, as long as somebody listens. Of many ticks that have come meanwhile only the last one matters."""
+def _think(pipe: Connection, path: Path, settings: JamSettings, goes_first: bool) -> None:
+    """Think, as long as somebody listens."""
     from melody.sampling import load
 
-    with suppress(KeyboardInterrupt, EOFError, OSError):
+    with suppress(KeyboardInterrupt, EOFError, OSError), one_thread():
         try:
             own = partner(load(path), settings)
         except MelodyError as error:
             pipe.send(str(error))
             return
         pipe.send("")
+        if goes_first:
+            go_first(THINKS)
+        tick: float | None = None
         while True:
-            messages = [pipe.recv()]
-            while pipe.poll():
-                messages.append(pipe.recv())
-            for kind, value in messages:
-                if kind == "listen":
-                    own.listen(value)
-                elif kind == "stop":
-                    own.stop(value)
-            ticks = [value for kind, value in messages if kind == "think"]
-            for plan in own.think(ticks[-1]) if ticks else ():
+            while tick is None:
+                tick = _told(own, pipe)
+            thoughts, tick = own.think(tick), None
+            for plan in thoughts:
                 pipe.send(plan)
+                if pipe.poll():
+                    newer = _told(own, pipe)
+                    tick = tick if newer is None else newer
+
+
+def _told(own: Partner, pipe: Connection) -> float | None:
+    """Let the partner know all that has come, and wait for it if nothing has; of the ticks only the last one matters."""
+    tick: float | None = None
+    while True:
+        kind, value = pipe.recv()
+        if kind == "think":
+            tick = value
+        elif kind == "listen":
+            own.listen(value)
+        elif kind == "stop":
+            own.stop(value)
+        else:
+            own.refused(value)
+        if not pipe.poll():
+            return tick

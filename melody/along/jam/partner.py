@@ -1,23 +1,30 @@
 """What thinks: it listens to the player, and says what the model plays, before it plays it.
 
-In turns (`Answerer`) a plan is made a beat before the model's bars begin, again whenever the player goes on after that, and
-holds from their first beat on. Beside the player (`Accompanist`) live music runs a little ahead of the player: what lies
-within `ahead` is settled, nothing after it.
+In turns (`Answerer`) the model reads what the player plays beat by beat. A plan is made a beat before the model's bars
+begin, again whenever the player goes on after that, and holds from their first beat on. Such a plan costs only the notes
+that the model has not read yet and its own. Beside the player (`Accompanist`) live music runs a little ahead of the player:
+what lies within `ahead` is settled, nothing after it.
+
+What thinks is never in a hurry: what comes of a plan that is late is decided where it is played (`session`).
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from melody.along.jam.remembered import Memory
 from melody.along.jam.settings import JamSettings
 from melody.errors import MelodyError, SamplingError
+from melody.piece import Piece
 from melody.sampling import Model
+from melody.sampling.decoder import PrefixCache
+from melody.sampling.prompt import Prompt
 from melody.sampling.settings import SamplingSettings
-from melody.sampling.tasks.live import Stream
+from melody.sampling.tasks.live import Stream, stream
 from melody.sampling.tasks.notes_to_be import Note
 from melody.signatures import TimeSignature
 
@@ -46,6 +53,9 @@ class Plan:
         Whether these are all the notes of these bars; more come otherwise.
     remark
         Why there is nothing, if there is a reason.
+    number
+        Of the plan, from 1, which may come in several pieces; 0 of what stands for itself. Another plan of the same bars
+        takes its place as a whole or, if it is late, not at all.
     """
 
     notes: tuple[Note, ...]
@@ -53,6 +63,7 @@ class Plan:
     bars: tuple[int, int] = (1, 1)
     is_whole: bool = True
     remark: str = ""
+    number: int = 0
 
 
 class Partner(ABC):
@@ -87,7 +98,6 @@ class Partner(ABC):
         self.memory = Memory(*parts, metre, grid, settings.memory, settings.grid, settings.limits.key)
         self.bar_ticks, self.beat_ticks = self.memory.bar_ticks, metre.beat_ticks(grid)
         self.ahead = max(round(settings.ahead * grid), 1)
-        self._turn = 0
 
     def listen(self, played: Played) -> None:
         """Take in what the player does."""
@@ -104,20 +114,13 @@ class Partner(ABC):
     def stop(self, tick: float) -> None:
         """Play nothing more until the player's next turn."""
 
-    def _stream(self, until: int) -> tuple[Stream, int] | None:
-        """Music that goes on after the last bars before a bar line, and what its ticks are to be moved by; or None."""
-        found = self.memory.music(until)
-        if found is None:
-            return None
-        piece, _ = found
-        ends = -(-piece.length // self.bar_ticks) * self.bar_ticks
-        limits = replace(self.settings.limits, metre=None, tempo=None, bars=None)
-        return self.model.stream(piece, endless=True, limits=limits, settings=self._sampling()), until - ends
+    @abstractmethod
+    def refused(self, number: int) -> None:
+        """Learn that a plan came too late, so that the one before it is played."""
 
-    def _sampling(self) -> SamplingSettings:
-        """With a seed of its own for each turn."""
-        self._turn += 1
-        return replace(self.settings.sampling, seed=self.settings.sampling.seed + self._turn - 1)
+    def _sampling(self, turn: int) -> SamplingSettings:
+        """With a seed of its own for each turn, from 0, so that an answer does not depend on how often it was planned."""
+        return replace(self.settings.sampling, seed=self.settings.sampling.seed + turn)
 
     def _loud(self, note: Note) -> Note:
         """As loud as the player, if the model does not know loud and soft."""
@@ -133,9 +136,14 @@ class Answerer(Partner):
     def __init__(self, model: Model, settings: JamSettings) -> None:
         super().__init__(model, settings)
         self._span = settings.bars * self.bar_ticks
+        self._cache = PrefixCache()
+        self._read_at = -1  # the beat at which the player's music was read last
         self._planned = -1  # the turn that was planned last
         self._changed = False  # whether the player has gone on since
         self._stopped = -1  # the turn that is left out
+        self._number = 0  # of the last plan
+        self._heard: Piece | None = None  # the music that it goes on from
+        self._notes: tuple[list[Note], list[Note]] = [], []  # of the plan before of the same turn, and of the last one
 
     def _begins(self, turn: int) -> int:
         """The tick at which the model's turn begins."""
@@ -158,43 +166,76 @@ class Answerer(Partner):
         self._stopped = self._turn_at(tick)
         self.memory.forget(round(tick))
 
+    def refused(self, number: int) -> None:
+        """As `Partner.refused`."""
+        if number == self._number and self._stopped != self._planned:
+            self.memory.answer(self._notes[0])
+
     def think(self, tick: float) -> Iterator[Plan]:
-        """As `Partner.think`."""
+        """As `Partner.think`; between two plans it may be told more."""
         turn = self._turn_at(tick)
         begins = self._begins(turn)
-        if not begins - self.beat_ticks <= tick < begins or turn == self._stopped:
-            return
-        if turn == self._planned and not self._changed:
-            return
-        if not self.memory.played_since(begins - self._span - self.beat_ticks):
-            return
-        self._planned, self._changed = turn, False
-        yield from self._plan(begins)
+        if tick < begins - self.beat_ticks:
+            self._read(tick, begins)
+        elif turn != self._stopped and self._is_wanted(turn, tick, begins):
+            yield from self._plan(turn, begins)
 
-    def _plan(self, begins: int) -> Iterator[Plan]:
+    def _is_wanted(self, turn: int, tick: float, begins: int) -> bool:
+        """Whether a plan is to be made: the first one of a turn even if it has begun, another one only before that."""
+        if turn == self._planned:
+            return self._changed and tick < begins
+        return tick < begins + self.beat_ticks and self.memory.played_since(begins - self._span - self.beat_ticks)
+
+    def _read(self, tick: float, begins: int) -> None:
+        """Let the model read what the player has played so far, once a beat."""
+        beat = int(tick // self.beat_ticks)
+        if not self._changed or beat == self._read_at:
+            return
+        self._read_at = beat
+        found = self.memory.music(begins)
+        if found is not None:
+            with suppress(MelodyError):  # a plan says why
+                Prompt(self.model, found[0], self._cache).start(None)
+
+    def _plan(self, turn: int, begins: int) -> Iterator[Plan]:
         """The model's bars, beat by beat as they are made."""
+        self._changed = False
+        again = turn == self._planned
+        if not again:
+            self.memory.forget(begins)
+        found = self.memory.music(begins, self._heard.keys[0] if again and self._heard else None)
+        if found is None or (again and found[0] == self._heard):
+            return
+        self._planned, self._heard = turn, found[0]
+        self._number += 1
+        self._notes = self._notes[1] if again else [], []
         first = begins // self.bar_ticks + 1
-        bars = first, first + self.settings.bars - 1
-        self.memory.forget(begins)
+        plan = Plan((), begins, (first, first + self.settings.bars - 1), number=self._number)
         try:
-            found = self._stream(begins)
+            live, moved = self._stream(turn, found[0], begins)
         except MelodyError as error:
-            yield Plan((), begins, bars, remark=str(error))
+            yield replace(plan, remark=str(error))
             return
-        if found is None:
-            return
-        stream, moved = found
-        ends, sent = begins + self._span, begins
+        ends = begins + self._span
         for line in range(begins + self.beat_ticks, ends + 1, self.beat_ticks):
-            certain = [*stream.until(line - moved)]
+            certain = [*live.until(line - moved)]
             if line == ends:
-                certain += [note._replace(duration=ends - moved - note.onset) for note in stream.sounding]
+                certain += [note._replace(duration=ends - moved - note.onset) for note in live.sounding]
             own = [self._loud(note._replace(onset=note.onset + moved)) for note in certain]
             own = [n._replace(duration=min(n.duration, ends - n.onset)) for n in own if begins <= n.onset < ends]
-            for note in own:
-                self.memory.add(note)
-            yield Plan(tuple(own), begins if sent == begins else None, bars, line == ends)
-            sent = line
+            self._notes[1].extend(own)
+            self.memory.answer(self._notes[1])
+            yield replace(plan, notes=tuple(own), is_whole=line == ends)
+            if self._stopped == turn:
+                return
+            plan = replace(plan, replaces_from=None)
+
+    def _stream(self, turn: int, piece: Piece, begins: int) -> tuple[Stream, int]:
+        """Music that goes on after a piece, and what its ticks are to be moved by."""
+        ends = -(-piece.length // self.bar_ticks) * self.bar_ticks
+        limits = replace(self.settings.limits, metre=None, tempo=None, bars=None)
+        sampling, cache = self._sampling(turn), self._cache
+        return stream(self.model, piece, settings=sampling, limits=limits, endless=True, cache=cache), begins - ends
 
 
 class Accompanist(Partner):
@@ -214,6 +255,7 @@ class Accompanist(Partner):
         self._waiting: list[Played] = []  # that the stream has not read yet
         self._begun: list[Note] = []  # notes that have been planned without their ends
         self._joins: int | None = None  # the bar line where it is to join in
+        self._joined = 0  # how often it has
         self._rest: float | None = None  # since when the player's part is silent, while the stream does not know it
 
     def listen(self, played: Played) -> None:
@@ -231,6 +273,9 @@ class Accompanist(Partner):
         self._waiting.clear()
         self._begun.clear()
         self.memory.forget(round(tick))
+
+    def refused(self, number: int) -> None:
+        """As `Partner.refused`: never, since its plans stand for themselves."""
 
     def think(self, tick: float) -> Iterator[Plan]:
         """As `Partner.think`."""
@@ -256,18 +301,18 @@ class Accompanist(Partner):
         if limits.key is None and limits.scale is None and known:
             own = replace(own, key=found[0].keys[0])
         try:
-            stream = self.model.stream(endless=True, limits=own, settings=self._sampling())
-            stream.steer(silent=[self.settings.part])
-            self._live = stream, joins
+            live = stream(self.model, settings=self._sampling(self._joined), limits=own, endless=True)
+            live.steer(silent=[self.settings.part])
+            self._live, self._joined = (live, joins), self._joined + 1
         except MelodyError as error:
             yield Plan((), joins, remark=str(error))
 
     def _go_on(self, tick: float) -> Iterator[Plan]:
         assert self._live is not None
-        stream, moved = self._live
-        self._feed(stream, moved, tick)
-        certain = [note._replace(onset=note.onset + moved) for note in stream.until(round(tick) + self.ahead - moved)]
-        begun = [note._replace(onset=note.onset + moved) for note in stream.sounding]
+        live, moved = self._live
+        self._feed(live, moved, tick)
+        certain = [note._replace(onset=note.onset + moved) for note in live.until(round(tick) + self.ahead - moved)]
+        begun = [note._replace(onset=note.onset + moved) for note in live.sounding]
         begun = [note for note in begun if note not in self._begun]
         self._begun += begun
         for note in certain:
@@ -278,7 +323,7 @@ class Accompanist(Partner):
             bar = int((tick + self.ahead) // self.bar_ticks) + 1
             yield Plan(notes, None, (bar, bar), is_whole=False)
 
-    def _feed(self, stream: Stream, moved: int, tick: float) -> None:
+    def _feed(self, live: Stream, moved: int, tick: float) -> None:
         """Let the stream read what the player has done; what it cannot take, it goes on without."""
         part, eighth = self.settings.part, self.model.vocabulary.ticks_per_quarter / 2
         for played in self._waiting:
@@ -287,23 +332,23 @@ class Accompanist(Partner):
                     self._rest = played.tick
                     continue
                 if self._rest is not None and played.tick - self._rest >= eighth:
-                    stream.rest(part=part, onset=round(self._rest) - moved)
+                    live.rest(part=part, onset=round(self._rest) - moved)
                 self._rest = None
                 at = self.memory.on_grid(played.tick) - moved
-                stream.feed(self._folded(played.pitch, stream), part=part, onset=at, velocity=played.velocity)
+                live.feed(self._folded(played.pitch, live), part=part, onset=at, velocity=played.velocity)
             except SamplingError:
                 continue
         self._waiting.clear()
         if self._rest is not None and tick - self._rest >= eighth:
             rest, self._rest = self._rest, None
             try:
-                stream.rest(part=part, onset=round(rest) - moved)
+                live.rest(part=part, onset=round(rest) - moved)
             except SamplingError:
                 return
 
-    def _folded(self, pitch: int, stream: Stream) -> int:
+    def _folded(self, pitch: int, live: Stream) -> int:
         """The pitch, by octaves within what the model knows."""
-        low, high = stream.pitches
+        low, high = live.pitches
         while pitch < low:
             pitch += 12
         while pitch > high:

@@ -41,23 +41,33 @@ class Sound:
 class Playing:
     """Sounds that wait and sounds that have begun.
 
-    Whatever comes, each note that was begun is ended: by its end, by the next note of its key, or by `silence`.
+    Whatever comes, each note that was begun is ended: by its end, by the next note of its key, or by `silence`. None begins
+    out of time: one that comes too late begins on the next beat, if it lasts beyond that, and else is not played.
 
     Parameters
     ----------
     send
         Takes the messages.
+    beat
+        Ticks from one beat to the next, the first at 0.
+    tolerance
+        Ticks by which a sound may come after its onset and is still in time.
     latest
-        A sound that comes so many ticks after its onset is not begun any more.
+        A sound that waited is not begun any more so many ticks after it was due, as when time has jumped.
+
+    Attributes
+    ----------
+    missed, moved
+        How many sounds came too late to be played, and how many began on the beat after.
     """
 
-    def __init__(self, send: Callable[[Message], None], latest: float) -> None:
-        self._send, self._latest = send, latest
+    def __init__(self, send: Callable[[Message], None], *, beat: float, tolerance: float, latest: float) -> None:
+        self._send, self._beat, self._tolerance, self._latest = send, beat, tolerance, latest
         self._number = count()
         self._waiting: list[tuple[float, int, Sound]] = []
         self._ends: list[tuple[float, int, tuple[int, int]]] = []
         self._begun: dict[tuple[int, int], tuple[int, Sound]] = {}  # by key, with its number
-        self.missed = 0  # sounds that came too late
+        self.missed, self.moved = 0, 0
 
     @property
     def sounding(self) -> tuple[Sound, ...]:
@@ -70,28 +80,39 @@ class Playing:
         ticks = [queue[0][0] for queue in (self._waiting, self._ends) if queue]
         return min(ticks) if ticks else None
 
-    def add(self, sounds: Iterable[Sound]) -> None:
-        """Let these be played; one of the key and onset of a sound that has begun says only when that ends."""
+    def add(self, sounds: Iterable[Sound], tick: float) -> None:
+        """Let these be played, now that it is that tick.
+
+        One of the key and onset of a sound that has begun says only when that ends.
+        """
         for sound in sounds:
             number, begun = self._begun.get(sound.key, (0, None))
             if begun is not None and begun.onset == sound.onset:
                 if sound.end is not None:
                     heapq.heappush(self._ends, (sound.end, number, sound.key))
                 continue
-            same = [each for each in self._waiting if each[2].key == sound.key and each[2].onset == sound.onset]
-            for each in same:
-                self._waiting.remove(each)
-            if same:
-                heapq.heapify(self._waiting)
-            heapq.heappush(self._waiting, (sound.onset, next(self._number), sound))
+            self._waiting = [each for each in self._waiting if (each[2].key, each[2].onset) != (sound.key, sound.onset)]
+            heapq.heapify(self._waiting)
+            begins = self._begins(sound, tick)
+            if begins is None:
+                self.missed += 1
+            else:
+                heapq.heappush(self._waiting, (begins, next(self._number), sound))
+
+    def _begins(self, sound: Sound, tick: float) -> float | None:
+        """When a sound that comes at a tick is begun; None if it is not."""
+        if sound.onset >= tick - self._tolerance:
+            return sound.onset
+        begins = (tick // self._beat + 1) * self._beat
+        return begins if sound.end is None or sound.end > begins else None
 
     def drop(self, tick: float, channels: Collection[int]) -> None:
         """Forget what was to begin on these channels at a tick or later."""
         self._waiting = [each for each in self._waiting if each[0] < tick or each[2].channel not in channels]
         heapq.heapify(self._waiting)
 
-    def due(self, tick: float) -> list[Sound]:
-        """Send all that is due by a tick, ends before beginnings; the sounds that were begun."""
+    def due(self, tick: float) -> list[float]:
+        """Send all that is due by a tick, ends before beginnings; the ticks at which what was begun was due."""
         started = []
         while (at := self.next_tick) is not None and at <= tick:
             if self._ends and self._ends[0][0] <= at:
@@ -99,14 +120,15 @@ class Playing:
                 if self._begun.get(key, (-1, None))[0] == number:
                     self._off(key)
                 continue
-            onset, number, sound = heapq.heappop(self._waiting)
-            if tick - onset > self._latest:
+            begins, number, sound = heapq.heappop(self._waiting)
+            if tick - begins > self._latest:
                 self.missed += 1
                 continue
             self._off(sound.key)
             self._begun[sound.key] = number, sound
             self._send((NOTE_ON | sound.channel, sound.pitch, sound.velocity))
-            started.append(sound)
+            started.append(begins)
+            self.moved += begins > sound.onset
             if sound.end is not None:
                 heapq.heappush(self._ends, (sound.end, number, sound.key))
         return started

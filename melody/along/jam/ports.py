@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
-from threading import Event
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from melody.along.jam.playing import Message
@@ -14,6 +14,7 @@ from melody.extras import need
 from melody.text import counted
 
 VIRTUAL = "melody"
+_MOST_WAITING = 1_000  # messages, beyond which nobody has to be woken any more
 
 
 class MidiPorts:
@@ -35,7 +36,7 @@ class MidiPorts:
     def __init__(self, source: str | None, target: str | None) -> None:
         mido = _mido()
         self._came: deque[tuple[float, Message]] = deque()
-        self._woken = Event()
+        self._woken, self._waker = Pipe(duplex=False)  # holds something while anything has come
         self._make = mido.Message.from_bytes
         self._output = _opened(mido.open_output, _named(target, "output"), target is None)
         try:
@@ -49,18 +50,19 @@ class MidiPorts:
 
     def received(self) -> list[tuple[float, Message]]:
         """As `melody.along.jam.session.Ports.received`."""
-        self._woken.clear()
+        while self._woken.poll():
+            self._woken.recv_bytes()
         return [self._came.popleft() for _ in range(len(self._came))]
 
     def send(self, message: Message) -> None:
         """As `melody.along.jam.session.Ports.send`."""
         self._output.send(self._make(message))
 
-    def wait(self, until: float) -> None:
-        """Wait until that time, or until something comes."""
+    def wait(self, until: float, *others: Connection) -> None:
+        """Wait until that time, or until something comes, from here or from one of the others."""
         seconds = until - time.perf_counter()
         if seconds > 0:
-            self._woken.wait(seconds)
+            wait([self._woken, *others], seconds)
 
     def close(self) -> None:
         """Close both."""
@@ -69,21 +71,8 @@ class MidiPorts:
 
     def _take(self, message: Any) -> None:
         self._came.append((time.perf_counter(), tuple(message.bytes())))
-        self._woken.set()
-
-
-def play_first() -> bool:
-    """Let this process go before others, as sound servers do, where the system lets it; whether it does.
-
-    What it does between two waits is short. Processes that it starts from here on are as they would be.
-    """
-    if not hasattr(os, "sched_setscheduler"):
-        return False
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
-    except OSError:
-        return False
-    return True
+        if len(self._came) < _MOST_WAITING:
+            self._waker.send_bytes(b"")
 
 
 def listed() -> tuple[list[str], list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -44,6 +45,7 @@ class Memory:
     key: Key | None = None
     last_played: float = float("-inf")  # tick at which the player did something last
     _notes: list[Note] = field(default_factory=list)
+    _answer: list[Note] = field(default_factory=list)  # of the model, which may be planned anew
     _held: dict[int, Note] = field(default_factory=dict)  # of the player, by pitch
     _loudness: list[int] = field(default_factory=list)
 
@@ -91,23 +93,29 @@ class Memory:
         """A note of the model's."""
         self._notes.append(note)
 
+    def answer(self, notes: Iterable[Note]) -> None:
+        """What the model plays in its turn, in place of what was said of that before."""
+        self._answer = list(notes)
+
     def forget(self, tick: int) -> None:
-        """Forget what the model was to play from a tick on, and what is too long ago."""
+        """Forget what the model was to play from a tick on, and what is too long ago; all else has been played."""
         first = tick - 2 * self.bars * self.bar_ticks
-        self._notes = [note for note in self._notes if first <= note.onset < tick]
+        self._notes = [note for note in (*self._notes, *self._answer) if first <= note.onset < tick]
+        self._answer = []
 
     def played_since(self, tick: int) -> bool:
         """Whether the player has begun or ended a note at a tick or later, or holds one."""
         return bool(self._held) or self.last_played >= tick
 
-    def music(self, until: int) -> tuple[Piece, int] | None:
+    def music(self, until: int, key: Key | None = None) -> tuple[Piece, int] | None:
         """The last bars before a bar line, and the tick at which they begin; None if they hold no note.
 
+        They are in that key; None for the key of the jam, or the likeliest.
         Bars without a note at the beginning and the end are left out. Of a part no two notes overlap.
         """
         first = max(until - self.bars * self.bar_ticks, 0)
         held = [note._replace(duration=max(until - note.onset, 1)) for note in self._held.values()]
-        notes = [note for note in (*self._notes, *held) if first <= note.onset < until]
+        notes = [note for note in (*self._notes, *self._answer, *held) if first <= note.onset < until]
         if not notes:
             return None
         first = min(note.onset for note in notes) // self.bar_ticks * self.bar_ticks
@@ -128,7 +136,7 @@ class Memory:
             time_signatures=(self.metre,),
             ticks_per_quarter=self.ticks_per_quarter,
         )
-        return replace(piece, keys=(self.key or likeliest_keys(piece)[0],)), first
+        return replace(piece, keys=(key or self.key or likeliest_keys(piece)[0],)), first
 
 
 def _one_at_a_time(notes: list[Note], until: int) -> list[Note]:

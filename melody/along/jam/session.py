@@ -52,6 +52,9 @@ class Thinking(Protocol):
     def stop(self, tick: float) -> None:
         """Play nothing more until the player's next turn."""
 
+    def refused(self, number: int) -> None:
+        """Learn that a plan came too late, so that the one before it is played."""
+
 
 class Jam:
     """A jam; `step` is to be called again and again.
@@ -93,10 +96,14 @@ class Jam:
         self._channels = channels_of(parts)
         self._beat, self._bar = (ticks(clock.ticks_per_quarter) for ticks in (metre.beat_ticks, metre.bar_ticks))
         self._pulse = clock.ticks_per_quarter / 8  # how often what thinks learns where the music is
-        self._playing = Playing(ports.send, latest=clock.ticks_per_quarter / 4)
+        quarter = clock.ticks_per_quarter
+        self._playing = Playing(ports.send, beat=self._beat, tolerance=quarter / 96, latest=quarter / 4)
+        self._answered: tuple[int, int] | None = None  # the bars that were planned last
+        self._refused = 0  # the plan that was late
+        self._thought: list[Plan] = []  # plans that have come and are not taken yet
         self._click, self._next_click, self._next_pulse = click, float("-inf"), float("-inf")
         self._ran = False
-        self.lateness: deque[float] = deque(maxlen=_MOST_KEPT)  # seconds between the time of a note and its being sent
+        self.lateness: deque[float] = deque(maxlen=_MOST_KEPT)  # seconds from when a note was due until it was sent
         for part, channel in zip(parts, self._channels):
             if not part.is_drum:
                 ports.send((PROGRAM | channel, part.program))
@@ -109,6 +116,7 @@ class Jam:
     def step(self, now: float) -> float:
         """Do all that is due now; gives the time at which there is something to do again, if nothing comes before it."""
         self._receive(now)
+        self._thought += self._thinking.plans()
         if not self._clock.is_running(now):
             if self._ran:
                 self._playing.silence()
@@ -120,8 +128,9 @@ class Jam:
         if tick >= self._next_pulse or self._next_pulse - tick > 2 * self._pulse:
             self._next_pulse = (tick // self._pulse + 1) * self._pulse
             self._thinking.tick(tick)
-        for plan in self._thinking.plans():
-            self._take(plan)
+        for plan in (*self._thought, *self._thinking.plans()):
+            self._take(plan, tick)
+        self._thought.clear()
         self._play(tick, now)
         waits = [self._next_pulse] + ([] if self._playing.next_tick is None else [self._playing.next_tick])
         return min(max(self._clock.time_of(min(waits)), now), now + 0.05)
@@ -137,6 +146,7 @@ class Jam:
 
     def _receive(self, now: float) -> None:
         for time, message in self._ports.received():
+            self._next_pulse = float("-inf")  # what thinks learns at once where the music is
             kind, data = message[0] & 0xF0, message[1:]
             if message[0] >= 0xF0:
                 self._clock.take(message, time)
@@ -155,8 +165,7 @@ class Jam:
     def _play(self, tick: float, now: float) -> None:
         if self._click:
             self._add_click(tick)
-        for sound in self._playing.due(tick):
-            self.lateness.append(now - self._clock.time_of(sound.onset))
+        self.lateness += [now - self._clock.time_of(due) for due in self._playing.due(tick)]
 
     def _add_click(self, tick: float) -> None:
         """The beats until one beyond now wait to be played."""
@@ -166,10 +175,18 @@ class Jam:
             is_first = self._next_click % self._bar == 0
             pitch, velocity = (_ACCENT, 100) if is_first else (_CLICK, 70)
             end = self._next_click + self._beat / 4
-            self._playing.add([Sound(self._next_click, end, DRUMS, pitch, velocity)])
+            self._playing.add([Sound(self._next_click, end, DRUMS, pitch, velocity)], tick)
             self._next_click += self._beat
 
-    def _take(self, plan: Plan) -> None:
+    def _take(self, plan: Plan, tick: float) -> None:
+        """Let a plan be played; one that is late and would take the place of another as a whole is not, and that goes on."""
+        if plan.number and plan.replaces_from is not None:
+            if plan.replaces_from < tick and plan.bars == self._answered:
+                self._refused = plan.number
+                self._thinking.refused(plan.number)
+            self._answered = plan.bars
+        if plan.number and plan.number == self._refused:
+            return
         self._show(plan)
         if plan.replaces_from is not None:
             self._playing.drop(plan.replaces_from, self._channels)
@@ -178,7 +195,7 @@ class Jam:
             Sound(n.onset, n.onset + n.duration if n.duration else None, self._channels[n.part], n.pitch, n.velocity)
             for n in plan.notes
         ]
-        self._playing.add(sounds)
+        self._playing.add(sounds, tick)
 
 
 def channels_of(parts: tuple[Part, ...]) -> list[int]:
@@ -212,3 +229,7 @@ class Here:
         """As `Thinking.stop`."""
         self._plans.clear()
         self._partner.stop(tick)
+
+    def refused(self, number: int) -> None:
+        """As `Thinking.refused`."""
+        self._partner.refused(number)

@@ -15,6 +15,8 @@ from melody.cli.make import ModelName
 from melody.cli.options import ADVANCED, Drawing, Keeping, grouped, whole
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from melody.along.jam.partner import Plan
     from melody.along.jam.ports import MidiPorts
     from melody.along.jam.session import Jam
@@ -69,7 +71,7 @@ def jam(
     from melody import models
     from melody.along.jam.apart import Apart
     from melody.along.jam.clock import FollowedClock, OwnClock
-    from melody.along.jam.ports import MidiPorts, listed, play_first
+    from melody.along.jam.ports import MidiPorts, listed
     from melody.along.jam.session import Jam
     from melody.along.jam.settings import JamSettings
     from melody.cli.make import find_model
@@ -116,9 +118,8 @@ def jam(
         )
         begun = "waiting for the start of the MIDI clock" if follow else "one bar is counted in"
         say(f"seed {drawing.number}; Enter is panic, Ctrl-C ends it; {begun}")
-        play_first()
         try:
-            _play(session, ports)
+            _play(session, ports, thinking.connection)
         finally:
             session.close()
             thinking.close()
@@ -135,8 +136,10 @@ def _check_limits(model: Model, settings: JamSettings) -> None:
     model.stream(endless=True, limits=replace(settings.limits, metre=settings.metre, tempo=None))
 
 
-def _play(session: Jam, ports: MidiPorts) -> None:
+def _play(session: Jam, ports: MidiPorts, plans: Connection) -> None:
     """Go on until somebody ends it."""
+    from melody.along.jam.priority import PLAYS, go_first
+
     pressed = threading.Event()
 
     def listen() -> None:
@@ -144,12 +147,13 @@ def _play(session: Jam, ports: MidiPorts) -> None:
             pressed.set()
 
     threading.Thread(target=listen, daemon=True).start()
+    go_first(PLAYS)
     while True:
         now = time.perf_counter()
         if pressed.is_set():
             pressed.clear()
             session.panic(now)
-        ports.wait(session.step(now))
+        ports.wait(session.step(now), plans)
 
 
 class _Shown:

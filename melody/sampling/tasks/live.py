@@ -31,7 +31,7 @@ from melody.sampling.constraints.observations import decoded
 from melody.sampling.constraints.steering import Live, Steering
 from melody.sampling.constraints.user import user_limits
 from melody.sampling.constraints.user.headers import with_headers
-from melody.sampling.decoder import Frontier
+from melody.sampling.decoder import Frontier, PrefixCache
 from melody.sampling.loaded import Source
 from melody.sampling.outlines.starts import Starts
 from melody.sampling.prompt import Prompt
@@ -56,6 +56,7 @@ def stream(
     settings: SamplingSettings | None = None,
     limits: Limits | None = None,
     endless: bool = False,
+    cache: PrefixCache | None = None,
 ) -> Stream:
     """New music, or what follows a prompt, note by note.
 
@@ -73,6 +74,8 @@ def stream(
         they leave nothing the music ends, since nothing can be taken back; so no final tonic can be promised.
     endless
         Never end of itself.
+    cache
+        Of the prompts of streams before, where each goes on from that before it; None to read the prompt as a whole.
 
     Raises
     ------
@@ -87,14 +90,20 @@ def stream(
     """
     limits = limits or Limits()
     refuse(limits, _ENDLESS if endless else _UNPROMISED)
-    return Stream(source, prompt, settings or SamplingSettings(), endless, limits)
+    return Stream(source, prompt, settings or SamplingSettings(), endless, limits, cache)
 
 
 class Stream(Iterator[Note]):
     """Music as it is made; see the conventions of the module and `stream`."""
 
     def __init__(
-        self, source: Source, prompt: Piece | None, settings: SamplingSettings, endless: bool, limits: Limits
+        self,
+        source: Source,
+        prompt: Piece | None,
+        settings: SamplingSettings,
+        endless: bool,
+        limits: Limits,
+        cache: PrefixCache | None = None,
     ) -> None:
         if prompt is not None and prompt.num_notes == 0:
             raise SamplingError("the prompt holds no notes; give one with at least one note, or none at all")
@@ -102,7 +111,7 @@ class Stream(Iterator[Note]):
         self._decoder = source.decoder if prompt is None else source.decoder.at_any_pitch()
         self._asked, self.settings = settings, settings.settled(source.file.training)
         self._random = np.random.default_rng([settings.seed, 0])
-        self._prompt = None if prompt is None else Prompt(source, prompt)
+        self._prompt = None if prompt is None else Prompt(source, prompt, cache)
         self._steering = Steering.nothing(self._vocabulary)
         self._steering.endless, self._limits = endless, limits
         self._frontier = self._beginning()
