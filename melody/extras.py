@@ -15,6 +15,7 @@ _PACKAGES = {
     "pytorch_lightning": "pytorch-lightning",
     "sklearn": "scikit-learn",
     "rtmidi": "python-rtmidi",
+    "pythonosc": "python-osc",
 }  # where a package has another name than its module
 
 

@@ -50,6 +50,7 @@ HOMES = {
     "mcp": {"along"},
     "anyio": {"along"},
     "mido": {"along"},
+    "pythonosc": {"along"},
 }
 # Doors that open upwards: methods of Piece that stand for a function above, and the package's own short names.
 DOORS = {"piece", "__init__", "__main__"}

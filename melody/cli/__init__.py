@@ -90,6 +90,7 @@ COMMANDS = {
     "copies": ("originality",),
     "share": ("export",),
     "along.jamming": ("jam",),
+    "along.osc_door": ("osc",),
     "along.bridging": ("bridge",),
     "along.serving": ("mcp",),
     "studio.open_studio": ("studio",),

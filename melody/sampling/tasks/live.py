@@ -183,6 +183,19 @@ class Stream(Iterator[Note]):
             self._append(event)
         return self._notes.taken()
 
+    def query(self) -> Note | None:
+        """What the model has in mind next, no music yet: it gives way to what is fed or steered; None at the end.
+
+        Its duration is 0 if a later event says it. Of velocity 0 it is the end of what its part holds.
+        """
+        while not self._ended:
+            event = self._next_event()
+            if event[TIME] != END and event[KIND] >= FIRST_PART:
+                self._next = event
+                return self._notes.meant(event, self._tick_of(event[TIME]), self._shift[1])
+            self._append(event)
+        return None
+
     @property
     def sounding(self) -> tuple[Note, ...]:
         """The model's notes that have begun and whose ends are not certain yet: their durations are 0."""

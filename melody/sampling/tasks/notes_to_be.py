@@ -68,20 +68,28 @@ class NotesToBe:
         fed
             Whether it is a player's.
         """
+        note = self.meant(event, tick, semitones)
+        implied = self._vocabulary.implied_duration[note.part]
+        self.end(note.part, tick)
+        if note.velocity == 0:
+            return
+        self._steering.played[note.part] = fed and implied
+        if implied:
+            self._sounding[note.part] = note
+        elif not fed:
+            self.certain.append(note)
+
+    def meant(self, event: Sequence[int], tick: int, semitones: int) -> Note:
+        """What an event of a part says, as `push` takes it: a note, or of velocity 0 the end of what the part holds."""
         part = event[KIND] - FIRST_PART
         implied = self._vocabulary.implied_duration[part]
-        self.end(part, tick)
         if implied and event[VALUE] == self._vocabulary.rest:
-            return
+            held = self._sounding.get(part)
+            return Note(part, 0 if held is None else held.pitch, tick, 0, 0)
         pitch = event[VALUE] - self._vocabulary.first_pitch + self._vocabulary.pitches[0]
         moved = pitch if self._vocabulary.parts[part].is_drum else pitch + semitones
         duration = 0 if implied else self._vocabulary.durations[event[DURATION]]
-        note = Note(part, moved, tick, duration, self._vocabulary.velocities[event[VELOCITY]])
-        self._steering.played[part] = fed and implied
-        if implied:
-            self._sounding[part] = note
-        elif not fed:
-            self.certain.append(note)
+        return Note(part, moved, tick, duration, self._vocabulary.velocities[event[VELOCITY]])
 
     def end(self, part: int, tick: int) -> None:
         """What a part of implied durations held is certain, if it is the model's."""
