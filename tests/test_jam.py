@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from jams import Timed, Wires, line, run, stuck
 
 import melody
 from melody import models
+from melody.along.jam.announcing import Announcer, as_data
 from melody.along.jam.apart import Apart
 from melody.along.jam.clock import CLOCK, CONTINUE, POSITION, START, STOP, FollowedClock, OwnClock
 from melody.along.jam.partner import Partner, Plan, Played, partner
@@ -80,6 +82,27 @@ def test_what_is_played_was_shown_before() -> None:
     for at, message in wires.notes:
         assert ticks[round((at - 2) * 48), message[1]] < at
     assert all(plan.notes or plan.remark for _, plan in shown if plan.replaces_from is None and plan.is_whole)
+
+
+def test_a_plan_is_one_line_and_as_data_has_the_times_at_which_it_sounds() -> None:
+    wires, _, shown = answered()
+    clock, announcer = OwnClock(24, 120, 2.0), Announcer()
+    lines = list(filter(None, (announcer.line(plan) for _, plan in shown)))
+    assert [line.split(":")[0] for line in lines if "instead" not in line] == ["bars 3-4", "bars 7-8"]
+    assert all(line.endswith(" (instead)") for line in lines[1:] if line.startswith("bars 3"))
+    coming: dict[tuple[float, int], dict[str, Any]] = {}
+    for at, plan in shown:
+        data = json.loads(json.dumps(as_data(plan, clock, at)))
+        if data["replaces_from"] is not None:
+            coming = {key: note for key, note in coming.items() if key[0] < at + data["replaces_from"] - 0.001}
+        for note in data["notes"]:
+            assert note["begins"] > 0 and note["lasts"] > 0 and note["part"] == 1
+            coming[round(at + note["begins"], 3), note["pitch"]] = note
+    sounded = [(round(at, 3), message[1], message[2]) for at, message in wires.notes]
+    assert len(sounded) == len(coming)
+    for (at, pitch), note in sorted(coming.items()):
+        when, high, loud = sounded.pop(0)
+        assert abs(when - at) < 0.002 and (high, loud) == (pitch, note["velocity"])
 
 
 def test_limits_hold_in_an_answer() -> None:

@@ -113,16 +113,16 @@ def _think(pipe: Connection, path: Path, settings: JamSettings, goes_first: bool
         tick: float | None = None
         while True:
             while tick is None:
-                tick = _told(own, pipe)
+                tick = _passed_on(own, pipe)
             thoughts, tick = own.think(tick), None
             for plan in thoughts:
                 pipe.send(plan)
                 if pipe.poll():
-                    newer = _told(own, pipe)
+                    newer = _passed_on(own, pipe)
                     tick = tick if newer is None else newer
 
 
-def _told(own: Partner, pipe: Connection) -> float | None:
+def _passed_on(own: Partner, pipe: Connection) -> float | None:
     """Let the partner know all that has come, and wait for it if nothing has; of the ticks only the last one matters."""
     tick: float | None = None
     while True:

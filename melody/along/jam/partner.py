@@ -142,7 +142,7 @@ class Answerer(Partner):
         self._changed = False  # whether the player has gone on since
         self._stopped = -1  # the turn that is left out
         self._number = 0  # of the last plan
-        self._heard: Piece | None = None  # the music that it goes on from
+        self._music: Piece | None = None  # the music that it goes on from
         self._notes: tuple[list[Note], list[Note]] = [], []  # of the plan before of the same turn, and of the last one
 
     def _begins(self, turn: int) -> int:
@@ -172,7 +172,7 @@ class Answerer(Partner):
             self.memory.answer(self._notes[0])
 
     def think(self, tick: float) -> Iterator[Plan]:
-        """As `Partner.think`; between two plans it may be told more."""
+        """As `Partner.think`; between two plans it may learn more."""
         turn = self._turn_at(tick)
         begins = self._begins(turn)
         if tick < begins - self.beat_ticks:
@@ -203,10 +203,10 @@ class Answerer(Partner):
         again = turn == self._planned
         if not again:
             self.memory.forget(begins)
-        found = self.memory.music(begins, self._heard.keys[0] if again and self._heard else None)
-        if found is None or (again and found[0] == self._heard):
+        found = self.memory.music(begins, self._music.keys[0] if again and self._music else None)
+        if found is None or (again and found[0] == self._music):
             return
-        self._planned, self._heard = turn, found[0]
+        self._planned, self._music = turn, found[0]
         self._number += 1
         self._notes = self._notes[1] if again else [], []
         first = begins // self.bar_ticks + 1

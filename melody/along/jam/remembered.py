@@ -94,7 +94,7 @@ class Memory:
         self._notes.append(note)
 
     def answer(self, notes: Iterable[Note]) -> None:
-        """What the model plays in its turn, in place of what was said of that before."""
+        """What the model plays in its turn, in place of what it was to play."""
         self._answer = list(notes)
 
     def forget(self, tick: int) -> None:

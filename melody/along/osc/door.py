@@ -103,7 +103,7 @@ class Door:
     def _query(self) -> list[Message]:
         """What the model would play next, which is no music yet."""
         note = self._live.query()
-        return [Message("end") if note is None else self._said("note", note)]
+        return [Message("end") if note is None else self._note("note", note)]
 
     def _take(self, until: Any) -> list[Message]:
         """Let what the model has in mind be music up to a time: its notes."""
@@ -114,7 +114,7 @@ class Door:
                 f"{end:g} is too far ahead; the music stands at {now:g}, take {MOST_QUARTERS} quarters at most"
             )
         notes = self._live.until(round(end * self._live.ticks_per_quarter))
-        return [*(self._said("note", note) for note in notes), Message("taken", (end, len(notes)))]
+        return [*(self._note("note", note) for note in notes), Message("taken", (end, len(notes)))]
 
     def _steer(self, *given: Any) -> list[Message]:
         """From the next note on: pairs of a name and a value."""
@@ -134,18 +134,18 @@ class Door:
         return [Message("ok")]
 
     def _reset(self, seed: Any = None) -> list[Message]:
-        """Begin anew, with that seed or the next one."""
+        """Begin again, with that seed or the next one."""
         number = self._settings.seed + 1 if seed is None else _whole("seed", seed, 0, 2**31 - 1)
         self._settings = replace(self._settings, seed=number)
         self._live = self._begun()
         return [self.ready]
 
     def _panic(self) -> list[Message]:
-        """The ends of all that the model holds; then begin anew."""
-        ends = [self._said("note", note._replace(onset=self._live.tick, velocity=0)) for note in self._live.sounding]
+        """The ends of all that the model holds; then begin again."""
+        ends = [self._note("note", note._replace(onset=self._live.tick, velocity=0)) for note in self._live.sounding]
         return [*ends, *self._reset()]
 
-    def _said(self, address: str, note: Note) -> Message:
+    def _note(self, address: str, note: Note) -> Message:
         when, lasts = self._quarters(note.onset), self._quarters(note.duration)
         return Message(address, (note.pitch, when, note.velocity, note.part + 1, lasts))
 

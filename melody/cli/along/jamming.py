@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import queue
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +18,7 @@ from melody.cli.options import ADVANCED, Drawing, Keeping, grouped, whole
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
+    from melody.along.jam.clock import Clock
     from melody.along.jam.partner import Plan
     from melody.along.jam.ports import MidiPorts
     from melody.along.jam.session import Jam
@@ -56,6 +58,12 @@ def jam(
     memory: Annotated[
         str, typer.Option(metavar="BARS", help="How far back the model reads, 1 to 64.", rich_help_panel=ADVANCED)
     ] = "16",
+    plans: Annotated[
+        bool,
+        typer.Option(
+            "--plans", help="Show plans as lines of JSON, for a program that draws them.", rich_help_panel=ADVANCED
+        ),
+    ] = False,
     panic: Annotated[
         str | None,
         typer.Option(metavar="PITCH", help="A key that silences everything, as A0 or 21.", rich_help_panel=ADVANCED),
@@ -105,7 +113,7 @@ def jam(
     bar = TimeSignature(0, *settings.metre).bar_ticks(grid)
     begins = time.perf_counter() + 0.5 + bar / grid * 60 / tempo
     clock = FollowedClock(grid, tempo) if follow else OwnClock(grid, tempo, begins)
-    with _Shown() as shown:
+    with _Shown(clock, plans) as shown:
         session = Jam(
             ports,
             clock,
@@ -159,13 +167,16 @@ def _play(session: Jam, ports: MidiPorts, plans: Connection) -> None:
 class _Shown:
     """What the model is about to play, on the screen, by a thread of its own: a slow terminal holds up nothing."""
 
-    def __init__(self) -> None:
-        self._plans: queue.SimpleQueue[Plan | None] = queue.SimpleQueue()
+    def __init__(self, clock: Clock, as_json: bool) -> None:
+        self._clock, self._as_json = clock, as_json
+        self._plans: queue.SimpleQueue[tuple[Plan, dict[str, Any] | None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._show, daemon=True)
 
     def put(self, plan: Plan) -> None:
         """Show it soon."""
-        self._plans.put(plan)
+        from melody.along.jam.announcing import as_data
+
+        self._plans.put((plan, as_data(plan, self._clock, time.perf_counter()) if self._as_json else None))
 
     def __enter__(self) -> _Shown:
         self._thread.start()
@@ -176,13 +187,17 @@ class _Shown:
         self._thread.join(1)
 
     def _show(self) -> None:
+        from melody.along.jam.announcing import Announcer
         from melody.cli.screen import answer, say
-        from melody.score.names import pitch_name
 
-        while (plan := self._plans.get()) is not None:
+        announcer = Announcer()
+        while (shown := self._plans.get()) is not None:
+            plan, data = shown
+            if data is not None:
+                answer(json.dumps(data))
+                continue
             if plan.remark:
                 say(plan.remark)
-            if plan.notes:
-                first, last = plan.bars
-                where = f"bar {first}" if first == last else f"bars {first}-{last}"
-                answer(f"{where}: {' '.join(pitch_name(note.pitch) for note in plan.notes)}")
+            line = announcer.line(plan)
+            if line:
+                answer(line)
