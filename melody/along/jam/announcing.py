@@ -16,7 +16,7 @@ class Announcer:
 
     def __init__(self) -> None:
         self._plan = Plan(())
-        self._last: tuple[int, int] | None = None  # the bars of the last whole plan
+        self._last: str | None = None  # the line of the last whole plan
         self._shown: set[tuple[int, int, int]] = set()  # beginnings of notes whose ends were not known then
 
     def line(self, plan: Plan) -> str | None:
@@ -27,9 +27,9 @@ class Announcer:
         self._plan = replace(plan, notes=(*begun, *plan.notes))
         if not plan.is_whole:
             return None
-        again, self._last = self._last == plan.bars, plan.bars
-        line = self._of_bars(plan, self._plan.notes)
-        return f"{line} (instead)" if line and again else line
+        before, self._last = self._last, self._of_bars(plan, self._plan.notes)
+        again = before is not None and self._last is not None and before.split(":")[0] == self._last.split(":")[0]
+        return None if self._last == before else f"{self._last} (instead)" if again else self._last
 
     def _new(self, plan: Plan) -> tuple[Note, ...]:
         if plan.replaces_from is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from multiprocessing import Pipe
@@ -34,13 +35,13 @@ class MidiPorts:
     """
 
     def __init__(self, source: str | None, target: str | None) -> None:
-        mido = _mido()
+        midi = _midi()
         self._came: deque[tuple[float, Message]] = deque()
         self._woken, self._waker = Pipe(duplex=False)  # holds something while anything has come
-        self._make = mido.Message.from_bytes
-        self._output = _opened(mido.open_output, _named(target, "output"), target is None)
+        self._make = _mido().Message.from_bytes
+        self._output = _opened(midi.open_output, _named(target, "output"), target is None)
         try:
-            self._input = _opened(mido.open_input, _named(source, "input"), source is None, callback=self._take)
+            self._input = _opened(midi.open_input, _named(source, "input"), source is None, callback=self._take)
         except MelodyError:
             self._output.close()
             raise
@@ -83,11 +84,8 @@ def listed() -> tuple[list[str], list[str]]:
     MelodyError
         If this machine has no MIDI.
     """
-    mido = _mido()
-    try:
-        return mido.get_input_names(), mido.get_output_names()
-    except Exception as error:
-        raise MelodyError(_no_midi(error)) from None
+    midi = _midi()
+    return midi.get_input_names(), midi.get_output_names()
 
 
 def _mido() -> Any:
@@ -95,6 +93,20 @@ def _mido() -> Any:
     import mido
 
     return mido
+
+
+def _midi() -> Any:
+    """The MIDI of this system, as mido has it: on Linux ALSA's, or JACK's where there is none; MIDO_BACKEND sets another."""
+    mido, reason = _mido(), Exception()
+    os.environ.setdefault("JACK_NO_START_SERVER", "1")
+    for backend in (None, "mido.backends.rtmidi/UNIX_JACK"):
+        try:
+            midi = mido.Backend(backend)
+            midi.get_output_names()
+            return midi
+        except Exception as error:  # of several libraries below, none of which has a type of its own for it
+            reason = error if backend is None else reason
+    raise MelodyError(_no_midi(reason))
 
 
 def _named(name: str | None, kind: str) -> str:
