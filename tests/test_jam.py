@@ -23,6 +23,7 @@ from melody.along.jam.playing import CONTROL, NOTE_OFF, NOTE_ON, Playing, Sound
 from melody.along.jam.session import Here, Jam, channels_of
 from melody.along.jam.settings import JamSettings
 from melody.cli import main
+from melody.cli.along.jamming import Shown
 from melody.errors import SamplingError
 from melody.limits import Limits
 from melody.piece import Part
@@ -103,6 +104,16 @@ def test_a_plan_is_one_line_and_as_data_has_the_times_at_which_it_sounds() -> No
     for (at, pitch), note in sorted(coming.items()):
         when, high, loud = sounded.pop(0)
         assert abs(when - at) < 0.002 and (high, loud) == (pitch, note["velocity"])
+
+
+def test_plans_are_shown_by_a_thread_in_words_or_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    plan = Plan((Note(0, 62, 192, 12, 80), Note(0, 66, 204, 12, 80)), 192, (3, 4), number=1)
+    for as_json in (False, True):
+        with Shown(OwnClock(24, 120, time.perf_counter()), as_json) as shown:
+            shown.put(plan)
+    words, data = capsys.readouterr().out.splitlines()
+    assert words == "bars 3-4: D4 F#4"
+    assert json.loads(data)["bars"] == [3, 4] and 3.9 < json.loads(data)["notes"][0]["begins"] <= 4
 
 
 def test_limits_hold_in_an_answer() -> None:

@@ -113,7 +113,7 @@ def jam(
     bar = TimeSignature(0, *settings.metre).bar_ticks(grid)
     begins = time.perf_counter() + 0.5 + bar / grid * 60 / tempo
     clock = FollowedClock(grid, tempo) if follow else OwnClock(grid, tempo, begins)
-    with _Shown(clock, plans) as shown:
+    with Shown(clock, plans) as shown:
         session = Jam(
             ports,
             clock,
@@ -164,8 +164,16 @@ def _play(session: Jam, ports: MidiPorts, plans: Connection) -> None:
         ports.wait(session.step(now), plans)
 
 
-class _Shown:
-    """What the model is about to play, on the screen, by a thread of its own: a slow terminal holds up nothing."""
+class Shown:
+    """What the model is about to play, on the screen, by a thread of its own: a slow terminal holds up nothing.
+
+    Parameters
+    ----------
+    clock
+        Of the jam.
+    as_json
+        As lines of JSON (`melody.along.jam.announcing.as_data`) instead of words.
+    """
 
     def __init__(self, clock: Clock, as_json: bool) -> None:
         self._clock, self._as_json = clock, as_json
@@ -178,7 +186,7 @@ class _Shown:
 
         self._plans.put((plan, as_data(plan, self._clock, time.perf_counter()) if self._as_json else None))
 
-    def __enter__(self) -> _Shown:
+    def __enter__(self) -> Shown:
         self._thread.start()
         return self
 
