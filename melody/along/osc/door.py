@@ -72,11 +72,11 @@ class Door:
 
     def answers(self, message: Message) -> list[Message]:
         """What is answered to a message that is heeded; to one that cannot be, one sentence, and nothing has changed."""
-        does, least, most = self._does.get(message.address, (self._query, 0, 0))
         try:
             if message.address not in self._does:
                 known = ", ".join(PREFIX + each for each in self._does)
                 raise SamplingError(f"there is no {(PREFIX + message.address)[:60]}; there are {known}")
+            does, least, most = self._does[message.address]
             if not least <= len(message.values) <= most:
                 count = f"{least}" if least == most else f"{least} to {most}"
                 raise SamplingError(f"{PREFIX}{message.address} has {len(message.values)} values; it takes {count}")
