@@ -8,7 +8,7 @@ import shlex
 import signal
 import socket
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -95,11 +95,36 @@ def _weights(path: Path) -> dict[str, bytes]:
     return {name: weights.tobytes() for name, weights in modelfile.load(path).weights.items()}
 
 
+@dataclass(frozen=True)
+class Training:
+    """A run that nothing disturbed, and what it reported."""
+
+    result: Result
+    plans: list[Plan]
+    epochs: list[Epoch]
+    shares: list[float]
+
+
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("undisturbed") / "model.safetensors"
-    assert "finished" in _run_to_its_end(out)
-    return out
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Training:
+    """A run that several tests look at."""
+    plans: list[Plan] = []
+    epochs: list[Epoch] = []
+    shares: list[float] = []
+    result = fit(
+        small_corpus(40),
+        tmp_path_factory.mktemp("whole") / "model.safetensors",
+        SETTINGS,
+        on_plan=lambda plan, _: plans.append(plan),
+        on_epoch=epochs.append,
+        on_step=shares.append,
+    )
+    return Training(result, plans, epochs, shares)
+
+
+@pytest.fixture
+def undisturbed(whole: Training) -> Path:
+    return whole.result.path
 
 
 def test_a_killed_run_goes_on_to_the_same_weights(undisturbed: Path, tmp_path: Path) -> None:
@@ -132,11 +157,9 @@ def test_ctrl_c_and_sigterm_keep_the_best_and_say_how_to_go_on(undisturbed: Path
     assert _weights(out) == _weights(undisturbed)
 
 
-def test_the_same_seed_trains_the_same_model(tmp_path: Path) -> None:
-    corpus = small_corpus(40)
-    for name in "ab":
-        fit(corpus, tmp_path / f"{name}.safetensors", SETTINGS)
-    assert _weights(tmp_path / "a.safetensors") == _weights(tmp_path / "b.safetensors")
+def test_the_same_seed_trains_the_same_model(undisturbed: Path, tmp_path: Path) -> None:
+    fit(small_corpus(40), tmp_path / "again.safetensors", SETTINGS)
+    assert _weights(tmp_path / "again.safetensors") == _weights(undisturbed)
 
 
 def test_16_bits_learn_what_32_learn_and_keep_weights_of_32(tmp_path: Path) -> None:
@@ -144,7 +167,7 @@ def test_16_bits_learn_what_32_learn_and_keep_weights_of_32(tmp_path: Path) -> N
     loss = {}
     for precision in ("32", "bf16"):
         out = tmp_path / f"{precision}.safetensors"
-        loss[precision] = fit(corpus, out, replace(SETTINGS, precision=precision, samples=0)).valid
+        loss[precision] = fit(corpus, out, replace(SETTINGS, epochs=2, precision=precision, samples=0)).valid
         assert {w.dtype.name for w in modelfile.load(out).weights.values()} == {"float32"}
     assert loss["bf16"] == pytest.approx(loss["32"], rel=0.01)
 
@@ -157,24 +180,13 @@ def test_music_that_is_seen_more_often_is_regularised_more() -> None:
     assert (np.diff(rates, axis=0) > 0).all() and (rates < 0.5).all()
 
 
-def test_training_learns_reports_and_records(tmp_path: Path) -> None:
-    epochs: list[Epoch] = []
-    plans: list[Plan] = []
-    shares: list[float] = []
-    out = tmp_path / "model.safetensors"
-    result = fit(
-        small_corpus(40),
-        out,
-        SETTINGS,
-        on_plan=lambda plan, _: plans.append(plan),
-        on_epoch=epochs.append,
-        on_step=shares.append,
-    )
-    assert plans[0].epochs == 4 and [e.number for e in epochs] == [1, 2, 3, 4]
+def test_training_learns_reports_and_records(whole: Training) -> None:
+    result, epochs, shares = whole.result, whole.epochs, whole.shares
+    assert whole.plans[0].epochs == 4 and [e.number for e in epochs] == [1, 2, 3, 4]
     assert shares == sorted(shares) and shares[-1] == pytest.approx(1)
     assert epochs[-1].valid < epochs[0].valid
-    assert result.valid == min(e.valid for e in epochs)
-    file = modelfile.load(out)
+    assert result.valid == min(e.valid for e in epochs) and result.ending == "finished"
+    file = modelfile.load(result.path)
     assert file.training["result"]["test"] == result.test
     assert [h["valid"] for h in file.training["history"]] == [e.valid for e in epochs]
     assert file.manifest == {"name": "rules"}
@@ -361,7 +373,7 @@ def test_a_machine_that_was_busy_when_it_was_measured_gets_its_epochs_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The learning rate is that of a run of the new length, and it ends as low as that of any run."""
-    events = plan(small_corpus(40), replace(SETTINGS, epochs=1)).events
+    events = plan(small_corpus(16), replace(SETTINGS, epochs=1)).events
     monkeypatch.setattr(planning, "seconds_per_event", lambda model, batches, precision: (240 / events,) * 2)
     monkeypatch.setattr(planning, "LEAST_EPOCHS", 1)
     monkeypatch.setattr(planning, "LONGEST_EPOCH", 1000)
@@ -370,13 +382,13 @@ def test_a_machine_that_was_busy_when_it_was_measured_gets_its_epochs_back(
     shares: list[float] = []
     settings = TrainingSettings(max_minutes=15, model=TINY, batch=SETTINGS.batch, samples=0, patience=1.0)
     out = tmp_path / "m.safetensors"
-    result = fit(small_corpus(40), out, settings, on_alarm=raised.append, on_step=shares.append)
+    result = fit(small_corpus(16), out, settings, on_alarm=raised.append, on_step=shares.append)
     file = modelfile.load(out)
     assert [alarm.kind for alarm in raised if alarm.kind in ("slower", "faster")] == ["faster"]
     assert (result.epochs, result.ending, result.epochs_by, result.is_as_planned) == (7, "finished", "music", False)
     assert file.training["plan"]["epochs"] == 7 and shares[-1] == pytest.approx(1)
     rates = [entry["learning_rate"] for entry in file.training["history"]]
-    again = fit(small_corpus(40), tmp_path / "n.safetensors", replace(result.repeating, patience=1.0))
+    again = fit(small_corpus(16), tmp_path / "n.safetensors", replace(result.repeating, patience=1.0))
     expected = [entry["learning_rate"] for entry in modelfile.load(again.path).training["history"]]
     assert rates[1:] == pytest.approx(expected[1:])  # all but the first epoch's, which followed the first plan
 
@@ -425,7 +437,7 @@ def _crashed(out: Path, corpus: SmallCorpus, settings: TrainingSettings, after: 
 
 
 def test_a_run_goes_on_with_the_settings_that_it_began_with(tmp_path: Path) -> None:
-    corpus, begun = small_corpus(40), replace(SETTINGS, seed=3, learning_rate=0.01, samples=0)
+    corpus, begun = small_corpus(16), replace(SETTINGS, seed=3, learning_rate=0.01, samples=0)
     fit(corpus, tmp_path / "whole.safetensors", begun)
     out = tmp_path / "m.safetensors"
     _crashed(out, corpus, begun, after=2)
@@ -434,7 +446,7 @@ def test_a_run_goes_on_with_the_settings_that_it_began_with(tmp_path: Path) -> N
     with pytest.raises(TrainingError, match="begun with batch"):
         fit(corpus, out, replace(begun, batch=BatchSettings(batch_size=9)), resume=True)
     with pytest.raises(TrainingError, match=r"other parts of it|folder has changed"):
-        fit(small_corpus(41), out, begun, resume=True)
+        fit(small_corpus(17), out, begun, resume=True)
     fit(corpus, out, TrainingSettings(max_minutes=7), resume=True)  # all else is left out
     assert _weights(out) == _weights(tmp_path / "whole.safetensors")
     with pytest.raises(TrainingError, match=r"no interrupted run to resume .* has ended: train anew, with more"):
@@ -444,26 +456,23 @@ def test_a_run_goes_on_with_the_settings_that_it_began_with(tmp_path: Path) -> N
 # What stands beside the model
 
 
-def test_the_losses_are_a_table_and_a_picture(tmp_path: Path) -> None:
-    out = tmp_path / "model.safetensors"
-    epochs: list[Epoch] = []
-    fit(small_corpus(40), out, SETTINGS, on_epoch=epochs.append)
-    rows = list(csv.DictReader(Paths(out).csv.read_text().splitlines()))
-    assert [float(row["valid"]) for row in rows] == [epoch.valid for epoch in epochs]
+def test_the_losses_are_a_table_and_a_picture(whole: Training, tmp_path: Path) -> None:
+    paths = Paths(whole.result.path)
+    rows = list(csv.DictReader(paths.csv.read_text().splitlines()))
+    assert [float(row["valid"]) for row in rows] == [epoch.valid for epoch in whole.epochs]
     assert [bool(row["sample_run"]) for row in rows] == [False, True, False, True]
     rates = [float(row["learning_rate"]) for row in rows]
     assert 0 < rates[-1] < rates[0] <= 2e-3 * 1.01
-    write_curves(Paths(out).csv, Paths(out).png)
-    assert Paths(out).png.read_bytes().startswith(b"\x89PNG")
+    write_curves(paths.csv, tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_sample_tunes_are_music_of_the_model_at_that_time(tmp_path: Path) -> None:
-    out = tmp_path / "model.safetensors"
-    fit(small_corpus(40), out, SETTINGS)
-    first, last = (midi.read(Paths(out).samples / f"epoch-{n:03d}.mid") for n in (2, 4))
+def test_sample_tunes_are_music_of_the_model_at_that_time(undisturbed: Path, tmp_path: Path) -> None:
+    first, last = (midi.read(Paths(undisturbed).samples / f"epoch-{n:03d}.mid") for n in (2, 4))
     assert first.num_notes and last.num_notes and first != last
-    fit(small_corpus(40), tmp_path / "without.safetensors", replace(SETTINGS, samples=0))
-    assert not Paths(tmp_path / "without.safetensors").samples.exists()
+    without = tmp_path / "without.safetensors"
+    fit(small_corpus(16), without, replace(SETTINGS, samples=0, epochs=1))
+    assert not Paths(without).samples.exists()
 
 
 def test_the_plan_is_reported_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
