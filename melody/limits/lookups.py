@@ -56,6 +56,8 @@ def allowed_metres(limits: Limits, vocabulary: Vocabulary) -> Mask:
 
 def _has_rhythm(limits: Limits, vocabulary: Vocabulary, metre: tuple[int, int]) -> bool:
     """Whether from each place on the grid the model knows a way on, and a length of note, that end on the grid."""
+    if not limits.grid:  # all places are
+        return True
     bar = TimeSignature(0, *metre).bar_ticks(vocabulary.ticks_per_quarter)
     places = np.flatnonzero(on_grid(limits, np.arange(bar), vocabulary.ticks_per_quarter))
     for lengths in (vocabulary.shifts, vocabulary.durations):

@@ -38,9 +38,9 @@ class LineUps:
         self._needs_tones = bool(limits.notes or limits.range or limits.chords or limits.end_on_tonic)
         known = _line_ups(outlines, len(self._drums))
         self._pieces: NDArray[np.int64] = known.sum(axis=0)  # in how many each part plays
-        self._known = [begun] if begun is not None else [mask for mask in known if self._has_tones(mask)]
+        self._known = [begun] if begun is not None else list(known[self._have_tones(known)])
         self._known = self._known if outlines else []
-        self._keeps_any = any(not mask.all() for mask in self._known)
+        self._keeps_any = not np.all(self._known)
 
     def __bool__(self) -> bool:
         """Whether anybody is ever kept from playing."""
@@ -58,7 +58,7 @@ class LineUps:
         """
         own = np.isin(np.arange(len(self._drums)), list(parts))
         best = max((self._instruments(mask) for mask in self._known), default=0)
-        if len(self._known) == 1 or not self._has_tones(own) or self._instruments(own) < best:
+        if len(self._known) == 1 or not self._have_tones(own) or self._instruments(own) < best:
             fit = [mask for mask in self._known if self._instruments(mask) == best]
             own = fit[int(random.integers(len(fit)))] if fit else np.ones_like(self._drums)
         if not self._asked:
@@ -72,16 +72,17 @@ class LineUps:
         """How many of the instruments that are asked for play there."""
         return sum(bool((mask & asked).any()) for asked in self._asked)
 
-    def _has_tones(self, mask: Mask) -> bool:
-        """Whether somebody plays whom the limits need."""
+    def _have_tones(self, masks: Mask) -> Mask:
+        """Whether in each line-up, (..., parts), somebody plays whom the limits need, (...)."""
         needed = ~self._drums if self._needs_tones else np.ones_like(self._drums)
-        return bool((mask & needed).any())
+        return np.asarray((masks & needed).any(axis=-1))
 
 
 def _line_ups(outlines: CorpusOutlines, parts: int) -> Mask:
     """Who plays in each piece of the corpus, (pieces, parts); all do in one of which that is not known."""
     known = np.zeros((len(outlines.outlines), parts), bool)
-    for line_up, outline in zip(known, outlines.outlines):
-        line_up[[part for part in outline.parts if part < parts]] = True
+    plays = [(piece, part) for piece, outline in enumerate(outlines.outlines) for part in outline.parts if part < parts]
+    if plays:
+        known[tuple(np.array(plays).T)] = True
     known[~known.any(axis=1)] = True
     return known
