@@ -37,8 +37,20 @@ class Running:
     def job(self, kind: str, **order: Any) -> list[dict[str, Any]]:
         """All messages of a job."""
         with self.client() as client:
-            answer = client.post(f"/api/jobs/{kind}", json=order)
-            return [json.loads(line) for line in answer.text.splitlines()]
+            return messages(client.post(f"/api/jobs/{kind}", json=order).content)
+
+
+def messages(answer: bytes) -> list[dict[str, Any]]:
+    """The messages of an answer: lines of JSON, each followed by as many bytes as it says."""
+    found = []
+    while answer:
+        line, _, answer = answer.partition(b"\n")
+        message = json.loads(line)
+        if size := message.get("bytes"):
+            assert len(answer) >= size
+            message["bytes"], answer = answer[:size], answer[size:]
+        found.append(message)
+    return found
 
 
 @contextmanager

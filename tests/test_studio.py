@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -219,9 +219,7 @@ def test_going_on_leaves_what_stands_before_as_it_is(running: Any) -> None:
 def test_the_sounds_of_the_notes_add_up_to_our_rendering_of_the_piece(running: Any) -> None:
     seconds = PIECE.seconds(PIECE.end) - PIECE.seconds(PIECE.onset)
     notes = [[40, 0, int(p), int(v), round(1000 * s)] for p, v, s in zip(PIECE.pitch, PIECE.velocity, seconds)]
-    sounds = {
-        m["number"]: np.frombuffer(b64decode(m["samples"]), "<i2").reshape(-1, 2) for m in running.job("sound", notes=notes)
-    }
+    sounds = {m["number"]: np.frombuffer(m["bytes"], "<i2").reshape(-1, 2) for m in running.job("sound", notes=notes)}
     wanted = render(PIECE, RenderSettings())
     mixed = np.zeros((len(wanted) + 44_100, 2))
     for number, onset in enumerate(PIECE.seconds(PIECE.onset)):
@@ -234,11 +232,11 @@ def test_the_sounds_of_the_notes_add_up_to_our_rendering_of_the_piece(running: A
 @pytest.mark.parametrize("form", ["mid", "musicxml", "abc"])
 def test_what_is_downloaded_reads_back_as_the_tune(running: Any, form: str) -> None:
     tune = melody.load("fiddle").generate(bars=4, seed=2)
-    answer = running.job("export", form=form, sheet=sheet_of(tune))[-1]
-    back = running.job("read", name=f"tune.{form}", content=answer["content"])[-1]["sheet"]
+    file = running.job("export", form=form, sheet=sheet_of(tune))[-1]["bytes"]
+    back = running.job("read", name=f"tune.{form}", content=b64encode(file).decode())[-1]["sheet"]
     assert [note[:3] for note in back["notes"]] == [note[:3] for note in sheet_of(tune)["notes"]]
     if form == "mid":
-        assert midi.parse(b64decode(answer["content"])).piece.num_notes == tune.num_notes
+        assert midi.parse(file).piece.num_notes == tune.num_notes
 
 
 def test_the_shelf_and_what_is_counted_survive_a_restart(tmp_path: Path) -> None:
@@ -272,11 +270,10 @@ def test_uploads_stay_in_their_folder_whatever_they_are_called(tmp_path: Path) -
 
 def test_a_process_that_dies_takes_its_own_job_along_and_no_other(running: Any) -> None:
     pool = running.studio.sounding
-    with running.client() as client:
-        for process in pool.processes:
-            os.kill(process, signal.SIGKILL)
-        client.post("/api/jobs/sound", json={"notes": [[0, 0, 60, 90, 100]]})
-        assert "samples" in client.post("/api/jobs/sound", json={"notes": [[0, 0, 60, 90, 100]]}).text
+    for process in pool.processes:
+        os.kill(process, signal.SIGKILL)
+    running.job("sound", notes=[[0, 0, 60, 90, 100]])
+    assert running.job("sound", notes=[[0, 0, 60, 90, 100]])[-1]["bytes"]
 
 
 def test_a_job_that_nobody_waits_for_any_more_makes_way(running: Any) -> None:

@@ -28,6 +28,7 @@ from melody.studio.replies import Handler, answered, order_of
 PAGE = Path(__file__).parent / "page"
 MOST_WAITING = 128  # jobs
 # What is soon done does not wait behind what takes long, and sound waits for nothing.
+MEDIA_TYPE = "application/octet-stream"
 SOON = {"engrave", "read", "export", "card"}
 
 
@@ -125,15 +126,18 @@ async def _state(studio: Studio) -> dict[str, Any]:
 
 
 def _begun(studio: Studio) -> Handler:
-    """A job, whose messages are sent as they come, a line of JSON each."""
+    """A job, whose messages are sent as they come, as `_written` has them."""
 
     async def begun(request: Request) -> Response:
         job = studio.submit(request.path_params["kind"], await order_of(request))
 
-        async def lines() -> AsyncIterator[bytes]:
-            async for message in job.messages():
-                yield json.dumps(message, separators=(",", ":")).encode() + b"\n"
-
-        return StreamingResponse(lines(), media_type="application/x-ndjson")
+        return StreamingResponse((_written(message) async for message in job.messages()), media_type=MEDIA_TYPE)
 
     return answered(begun)
+
+
+def _written(message: dict[str, Any]) -> bytes:
+    """A message as a line of JSON. If it has `bytes`, the line says how many they are and they follow it, as they are."""
+    raw: bytes = message.get("bytes", b"")
+    known = message | {"bytes": len(raw)} if raw else message
+    return json.dumps(known, separators=(",", ":")).encode() + b"\n" + raw

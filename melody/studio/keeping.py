@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,5 +87,5 @@ async def _file(shelf: Shelf, submit: Submit, number: int, form: str) -> Respons
         if "error" in message:
             raise StudioError(message["error"])
         disposition = f"attachment; filename*=UTF-8''{quote(f'{safe}.{form}')}"
-        return Response(b64decode(message["content"]), media_type=FORMS[form], headers={"content-disposition": disposition})
+        return Response(message["bytes"], media_type=FORMS[form], headers={"content-disposition": disposition})
     raise StudioError("the file could not be written", 503)

@@ -12,6 +12,8 @@ from melody.errors import StudioError
 from melody.extras import need
 from melody.files import make_folder
 
+_KEPT_OPEN = 300  # seconds that a connection waits for the next request: a page that is used needs no new one
+
 
 def default_folder() -> Path:
     """The platform's folder for data of this program."""
@@ -53,7 +55,12 @@ def serve(folder: Path | None, port: int, opened: Callable[[str], None]) -> None
         studio = Studio(folder, listening.getsockname()[1], secrets.token_urlsafe(24))
         address = f"http://127.0.0.1:{studio.port}/?token={studio.token}"
         config = uvicorn.Config(
-            application(studio), log_level="error", access_log=False, server_header=False, timeout_graceful_shutdown=1
+            application(studio),
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=1,
+            timeout_keep_alive=_KEPT_OPEN,
         )
         server = uvicorn.Server(config)
         opened(address)  # the socket listens already

@@ -58,7 +58,7 @@ class Shown:
             return
         if not self._has_begun:
             self._has_begun = True
-            self._send({"begun": sheet_of(piece.select(piece.onset < self._since))})
+            self._send({"begun": sheet_of(piece.select(piece.onset < self._since)), "since": self._since})
         self._send({"since": self._since, "notes": sheet_of(new)["notes"]})
         certain = new.end < new.length  # what ends last may become longer
         self._since = int(new.onset[~certain].min(initial=new.length))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
@@ -90,13 +90,13 @@ def engrave(bench: Bench, order: Message, send: Send) -> None:
 
 
 def export(bench: Bench, order: Message, send: Send) -> None:
-    """A `sheet` as a file of the `form` mid, musicxml, abc, pdf, png (the score) or wav, in base64."""
+    """A `sheet` as a file of the `form` mid, musicxml, abc, pdf, png (the score) or wav: its `bytes`."""
     form, piece = order.get("form"), piece_of(order.get("sheet"))
     if form not in FORMS:
         raise StudioError(f"the studio writes {', '.join(FORMS)}")
     if not piece.num_notes:
         raise StudioError("the tune has no notes yet; write or open one first")
-    send({"content": b64encode(_written(str(form), piece)).decode(), "mime": FORMS[str(form)]})
+    send({"bytes": _written(str(form), piece)})
 
 
 def _written(form: str, piece: Piece) -> bytes:

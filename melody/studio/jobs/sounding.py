@@ -6,7 +6,6 @@ our renderer plays it, and adds them up: tempo, loops, edits and muted parts the
 
 from __future__ import annotations
 
-from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,14 +26,13 @@ _SECOND = (Tempo(0, 1_000_000),)  # a quarter lasts a second, of 1,000 ticks
 def sound(bench: Bench, order: Message, send: Send) -> None:
     """The sound of `notes`, each [program, whether it is a drum, pitch, velocity, milliseconds].
 
-    Each comes as a message of its number and 16-bit samples, left and right in turn, at 44,100 a second: base64.
+    Each comes as a message of its `number` and the `bytes` of 16-bit samples, left and right in turn, at 44,100 a second.
     """
     rows = order.get("notes")
     if not isinstance(rows, list) or not 0 < len(rows) <= MAX_NOTES:
         raise StudioError(f"ask for the sound of 1 to {MAX_NOTES} notes")
     for number, row in enumerate(rows):
-        audio = _rendered(bench, _note_of(row))
-        send({"number": number, "samples": b64encode(audio).decode()})
+        send({"number": number, "bytes": _rendered(bench, _note_of(row))})
 
 
 def get_ready(bench: Bench) -> None:

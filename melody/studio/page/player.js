@@ -6,6 +6,7 @@ import { Sounds } from "./sounds.js";
 const AHEAD = 0.35;          // seconds that are laid on the clock
 const AHEAD_HIDDEN = 3;      // in a hidden tab, whose timers come once a second
 const EVERY = 100;           // milliseconds
+const SAME = 1e-4;           // seconds: times so near are one
 export const LEVEL = 1.6;    // of a single note at the soundfont's own level
 
 export class Player {
@@ -13,11 +14,12 @@ export class Player {
   #notes = [];               // [seconds, seconds that it lasts, note], by onset
   #from = 0;                 // seconds of the tune at the clock's `#since`
   #since = 0;
+  #known = 0;                // seconds: what is there up to here will not change, while the tune grows
   #next = 0;                 // the first note that is not laid on the clock
   #laps = 0;                 // seconds of the loops that are over
   #sources = new Set();
   #timer = 0;
-  #clicked = 0;
+  #laid = 0;                 // the clock's time up to which all is laid
   playing = false;
   rate = 1;
   loop = null;               // [tick, tick]
@@ -32,14 +34,17 @@ export class Player {
     this.out.connect(this.context.destination);
     this.sounds = new Sounds(this.context);
     this.parts = [];
+    for (const touch of ["pointerdown", "keydown"]) document.addEventListener(touch, () => this.context.resume(), true);
     document.addEventListener("visibilitychange", () => this.playing && this.#lay());
   }
 
-  /** The tune that is played, from now on; what sounds goes on. */
+  /** The tune that is played, from now on; what sounds goes on. A note that may still become longer is not there yet. */
   set tune(tune) {
     const at = this.tick, sameTime = JSON.stringify(this.#tune?.tempi) === JSON.stringify(tune.tempi);
+    const end = endOf(tune), open = note => this.growing && note[ONSET] + note[LENGTH] >= end;
     this.#tune = tune;
-    this.#notes = tune.notes.map(note => {
+    this.#known = secondsAt(tune, Math.min(end, ...tune.notes.filter(open).map(note => note[ONSET])));
+    this.#notes = tune.notes.filter(note => !open(note)).map(note => {
       const begin = secondsAt(tune, note[ONSET]);
       return [begin, secondsAt(tune, note[ONSET] + note[LENGTH]) - begin, note];
     });
@@ -56,6 +61,9 @@ export class Player {
     return this.#inLoop(Math.max(this.#from + (heard - this.#since) * this.rate, this.#from));
   }
 
+  /** Whether a note from there on can be played. */
+  hasFrom(tick) { return this.#notes.some(([, , note]) => note[ONSET] >= tick); }
+
   get tick() { return this.#tune ? tickAt(this.#tune, this.seconds) : 0; }
 
   seek(tick) {
@@ -65,7 +73,7 @@ export class Player {
   }
 
   async play() {
-    if (!this.#tune?.notes.length || this.playing) return;
+    if (!this.#notes.length || this.playing) return;
     this.context.resume();
     let from = this.#from;
     const end = this.#end();
@@ -149,14 +157,13 @@ export class Player {
     if (!going) this.#silence();
     const now = this.context.currentTime;
     if (going) {
-      const laid = this.#clicked;
-      this.#next = this.#notes.findIndex(([begin]) => this.#time(begin) >= laid);
+      this.#next = this.#notes.findIndex(([begin]) => this.#time(begin) >= this.#laid - SAME);
       if (this.#next < 0) this.#next = this.#notes.length;
     } else {
       this.#from = seconds;
-      this.#since = now + 0.03;
+      this.#since = now + 0.01;
       this.#laps = 0;
-      this.#clicked = this.#since;
+      this.#laid = this.#since;
       this.#next = this.#notes.findIndex(([begin]) => begin >= seconds - 1e-4);
       if (this.#next < 0) this.#next = this.#notes.length;
     }
@@ -176,7 +183,8 @@ export class Player {
 
   /** Lay what comes next on the clock. */
   #lay() {
-    const now = this.context.currentTime, until = now + (document.hidden ? AHEAD_HIDDEN : AHEAD), end = this.#end();
+    const now = this.context.currentTime, known = this.growing ? this.#time(this.#known) : Infinity, end = this.#end();
+    const until = Math.min(now + (document.hidden ? AHEAD_HIDDEN : AHEAD), known);
     for (;;) {
       const note = this.#notes[this.#next], over = !note || note[0] >= end - 1e-6;
       if (over) {
@@ -188,14 +196,16 @@ export class Player {
         this.#next = Math.max(this.#notes.findIndex(each => each[0] >= begin - 1e-4), 0);
         continue;
       }
-      if (this.#time(note[0]) > until) break;
+      if (this.#time(note[0]) >= until - SAME) break;
       this.#sound(note, this.#time(note[0]));
       this.#next++;
     }
     this.#clicks(until);
     if (this.loop || this.#next < this.#notes.length) return;
-    if (this.growing) {
-      if (now > this.#time(end) - 0.05) this.#since += now - (this.#time(end) - 0.05);
+    if (this.growing) {                              // the clock waits for what is not known yet
+      const wait = Math.max(now - (known - 0.05), 0);
+      this.#since += wait;
+      this.#laid += wait;
     } else if (now > this.#time(end) + 0.2) this.stop();
   }
 
@@ -232,11 +242,11 @@ export class Player {
       for (let bar = 0; bar < starts.length - 1; bar++) {
         for (let tick = starts[bar]; tick < Math.min(starts[bar + 1], last); tick += beatTicks(this.#tune, tick)) {
           const time = this.#time(secondsAt(this.#tune, tick));
-          if (time >= this.#clicked - 1e-6 && time < until) this.#click(time, tick === starts[bar]);
+          if (time >= this.#laid - SAME && time < until - SAME) this.#click(time, tick === starts[bar]);
         }
       }
     }
-    this.#clicked = Math.max(this.#clicked, until);
+    this.#laid = Math.max(this.#laid, until);
   }
 
   #click(time, strong) {

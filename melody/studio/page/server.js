@@ -25,27 +25,71 @@ export const send = async (path, body, type = "application/json", method = "POST
   return (await reach(path, { method, body: content, headers: { "content-type": type } })).json();
 };
 
-/** The messages of a job, one by one. Ending the loop, or aborting the signal, cancels the job. */
-export async function* job(kind, order, signal) {
-  const answer = await reach(`/api/jobs/${kind}`, {
+/** What comes of an answer, piece by piece. */
+class Incoming {
+  #reader;
+  #rest = new Uint8Array();
+
+  constructor(body) { this.#reader = body.getReader(); }
+
+  /** The bytes up to the next end of a line, without it; null if there are no more. */
+  async line() {
+    for (let looked = 0; ;) {
+      const end = this.#rest.indexOf(10, looked);
+      if (end >= 0) return this.#taken(end, 1);
+      looked = this.#rest.length;
+      if (!await this.#more()) return null;
+    }
+  }
+
+  /** So many bytes. */
+  async bytes(size) {
+    while (this.#rest.length < size) if (!await this.#more()) throw new Refusal("the studio's answer broke off; try again");
+    return this.#taken(size, 0);
+  }
+
+  end() { this.#reader.cancel().catch(() => {}); }
+
+  async #more() {
+    const { value, done } = await this.#reader.read();
+    if (done) return false;
+    const joined = new Uint8Array(this.#rest.length + value.length);
+    joined.set(this.#rest);
+    joined.set(value, this.#rest.length);
+    this.#rest = joined;
+    return true;
+  }
+
+  #taken(size, over) {
+    const taken = this.#rest.slice(0, size);
+    this.#rest = this.#rest.subarray(size + over);
+    return taken;
+  }
+}
+
+/**
+ * The messages of a job, one by one, which is asked for at once. Ending the loop, or aborting the signal, cancels it.
+ * A message is a line of JSON; what it has as `bytes` follows it, as many as the line says.
+ */
+export const job = (kind, order, signal) => {
+  const answer = reach(`/api/jobs/${kind}`, {
     method: "POST", body: JSON.stringify(order), headers: { "content-type": "application/json" }, signal,
   });
-  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
+  answer.catch(() => {});            // whoever takes the messages hears of it
+  return messages(answer);
+};
+
+async function* messages(answer) {
+  const incoming = new Incoming((await answer).body), words = new TextDecoder();
   try {
-    for (;;) {
-      const { value, done } = await reader.read();
-      if (done) return;
-      const lines = (rest + value).split("\n");
-      rest = lines.pop();
-      for (const line of lines) {
-        const message = JSON.parse(line);
-        if (message.error) throw new Refusal(message.error);
-        yield message;
-      }
+    for (let line; (line = await incoming.line()) !== null;) {
+      const message = JSON.parse(words.decode(line));
+      if (message.error) throw new Refusal(message.error);
+      if (message.bytes) message.bytes = await incoming.bytes(message.bytes);
+      yield message;
     }
   } finally {
-    reader.cancel().catch(() => {});
+    incoming.end();
   }
 }
 

@@ -27,7 +27,7 @@ export class Sounds {
     const found = this.#kept.get(address);
     if (found) {
       const waits = first ? this.#wanted.findIndex(each => each.address === address) : -1;
-      if (waits > 0) this.#wanted.unshift({ ...this.#wanted.splice(waits, 1)[0], first });
+      if (waits >= 0) this.#wanted.unshift({ ...this.#wanted.splice(waits, 1)[0], first });
       return Promise.resolve(found);
     }
     let settle;
@@ -55,8 +55,8 @@ export class Sounds {
       const asked = this.#wanted.splice(0, AT_ONCE);
       try {
         const notes = asked.map(({ address }) => address.split(",").map(Number));
-        for await (const { number, samples } of job("sound", { notes })) {
-          const { address, resolve } = asked[number], buffer = this.#decoded(samples);
+        for await (const { number, bytes } of job("sound", { notes })) {
+          const { address, resolve } = asked[number], buffer = this.#decoded(bytes);
           this.#kept.set(address, buffer);
           asked[number] = null;
           resolve(buffer);
@@ -72,9 +72,8 @@ export class Sounds {
     this.#asking = false;
   }
 
-  #decoded(text) {
-    const bytes = Uint8Array.from(atob(text), c => c.charCodeAt(0)), words = new Int16Array(bytes.buffer);
-    const buffer = this.context.createBuffer(2, Math.max(words.length >> 1, 1), 44100);
+  #decoded(bytes) {
+    const words = new Int16Array(bytes.buffer), buffer = this.context.createBuffer(2, Math.max(words.length >> 1, 1), 44100);
     for (const side of [0, 1]) {
       const samples = buffer.getChannelData(side);
       for (let i = 0; i < samples.length; i++) samples[i] = words[2 * i + side] / 32767;

@@ -70,21 +70,22 @@ export class WritePanel {
   async #run(kind, order, base, what) {
     this.stop();
     const { studio } = this, stop = this.#stop = new AbortController(), before = studio.tune;
+    const messages = job(kind, order, stop.signal);   // first of all: the rest is done while the server thinks
     studio.stop();
     studio.say(`${what} …`);
     studio.player.growing = true;
     this.button.disabled = true;
     const result = await studio.attempt(async () => {
-      let draft = null, plays = false;
-      for await (const message of job(kind, order, stop.signal)) {
-        if (message.begun) draft = tuneOf(message.begun, base);
+      let draft = null, plays = false, start = 0;
+      for await (const message of messages) {
+        if (message.begun) [draft, start] = [tuneOf(message.begun, base), message.since];
         else if (message.notes) {
           const kept = draft.notes.filter(note => note[0] < message.since);
           draft = { ...draft, notes: [...kept, ...message.notes.map(note => [...note, 0])] };
           studio.history.show(draft, what);
-          if (!plays) {
+          if (!plays && studio.player.hasFrom(start)) {
             plays = true;
-            if (kind === "go_on") studio.player.seek(message.since);
+            if (kind === "go_on") studio.player.seek(start);
             studio.play();
           }
         } else if (message.sheet) return { ...message, plays };
