@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import signal
 from base64 import b64encode
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,11 @@ import pytest
 import melody
 from melody import midi
 from melody.errors import MelodyError, StudioError
+from melody.limits.kinds import KINDS
 from melody.piece import Part, Piece
 from melody.render import RenderSettings, render
 from melody.studio.bench import work
+from melody.studio.jobs.asking import Asked
 from melody.studio.learning.school import School
 from melody.studio.pool import STOP
 from melody.studio.sheets import piece_of, sheet_of
@@ -42,12 +43,6 @@ def test_a_stop_that_comes_when_a_job_is_over_harms_no_other_job(tmp_path: Path)
     ours.close()
     process.join(10)
     assert len(found) == 2 and found[0] == found[1] and "error" not in found[0] and process.exitcode == 0
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with studios.running(tmp_path_factory.mktemp("studio")) as found:
-        yield found
 
 
 PIECE = Piece([0, 24, 48, 48], [24, 24, 48, 48], [62, 66, 69, 57], parts=(Part(40, False, "Fiddle"),))
@@ -98,6 +93,18 @@ def test_every_keyword_of_a_new_tune_is_a_field_that_explains_itself() -> None:
     }
     assert {field["name"] for field in shown} == wanted
     assert all(len(field["help"]) > 15 and "`" not in field["help"] and "None" not in field["help"] for field in shown)
+
+
+def test_a_field_of_a_limit_says_what_the_limit_may_be() -> None:
+    shown = {field["name"]: field for field in fields()}
+    for name, kind in KINDS.items():
+        if name == "bars":  # a field of its own
+            continue
+        field = shown[name]
+        assert (field["kind"] == "yes") == (kind.read is None)
+        assert (field["least"], field["most"]) == (kind.bounds or (None, None))
+        for example in filter(None, [field["example"], field["least"], field["most"]]):
+            assert Asked.of({"steer": {name: example}}).limits.more_than_bars
 
 
 def test_who_has_no_token_or_comes_from_elsewhere_is_not_let_in(running: Any) -> None:

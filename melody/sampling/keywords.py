@@ -33,8 +33,10 @@ class Drawing(TypedDict, total=False):
         Random number, from 0: the same one gives the same music. None draws a new one; `Piece.texts` says which it was.
     temperature
         1 is as learned, lower is safer, 0 always takes the likeliest; up to 100. None for what suits the model best.
-    rhythm_temperature, pitch_temperature
-        The same for when notes begin and how long they last, and for their pitches; None for `temperature`.
+    rhythm_temperature
+        The same for when notes begin and how long they last. None for `temperature`.
+    pitch_temperature
+        The same for their pitches. None for `temperature`.
     top_k
         Choose among the so many likeliest only, from 1.
     top_p

@@ -1,55 +1,49 @@
-"""The fields with which a user steers, made from the keywords themselves: their names, kinds and explanations stand once."""
+"""The fields with which a user steers: the schema of what `Model.generate` takes, in the words and groups of a page."""
 
 from __future__ import annotations
 
 import re
-from inspect import cleandoc
 from typing import Any, get_type_hints
 
-from melody.sampling.keywords import Drawing, Formed, Keeping, Pitched
+from melody.along.assistants.tool_schema import schema_of
+from melody.sampling import Model
+from melody.sampling.keywords import Drawing, Formed, Keeping
 
 GROUPS = {"how": Drawing, "form": Formed, "keep": Keeping}
-_ENTRY = re.compile(r"^(\w+(?:, \w+)*)\n((?:    .*\n?)+)", re.MULTILINE)
+_KINDS = {"number": "number", "integer": "whole", "boolean": "yes", "string": "text"}
 
 
 def fields() -> list[dict[str, Any]]:
-    """One field a keyword: `name`, `label`, `help`, `kind` ('number', 'whole', 'yes', 'text'), `example`, `group`."""
-    return [_field(name, group) for group, kind in GROUPS.items() for name in _names(kind) if name != "seed"]
+    """One field a keyword.
+
+    Each has a `name`, a `label`, a `help`, a `kind` ('number', 'whole', 'yes', 'text'), the `least` and the `most` that it
+    may be (None for no number, or for one that `help` speaks of), an `example` (may be empty) and a `group`.
+    """
+    known = schema_of(Model.generate, own={}, required=())["properties"]
+    return [_field(name, group, known[name]) for group, kind in GROUPS.items() for name in _names(kind)]
 
 
 def _names(kind: type) -> list[str]:
-    return list(get_type_hints(kind))
+    """Its keywords but the seed, which has a place of its own on the page."""
+    return [name for name in get_type_hints(kind) if name != "seed"]
 
 
-def _field(name: str, group: str) -> dict[str, Any]:
-    kind, words = GROUPS[group], _explained()[name]
-    hint = get_type_hints(kind)[name]
-    types = {str(one) for one in getattr(hint, "__args__", (hint,))}
-    shape = "yes" if hint is bool else "number" if str(float) in types else "whole" if str(int) in types else "text"
-    if name in ("range", "instruments", "scale", "velocity", "metre"):  # several numbers, written as a text
-        shape = "text"
-    example = re.search(r"'([^']+)'", words)
+def _field(name: str, group: str, schema: dict[str, Any]) -> dict[str, Any]:
+    words = _for_a_page(schema["description"])
+    written = re.search(r"'([^']+)'", words)
     return {
         "name": name,
         "label": name.replace("_", " ").capitalize(),
         "help": words,
-        "kind": shape,
-        "example": example[1] if example else "",
+        "kind": _KINDS[schema["type"]],
+        "least": schema.get("minimum"),
+        "most": schema.get("maximum"),
+        "example": schema["examples"][0] if "examples" in schema else written[1] if written else "",
         "group": group,
     }
 
 
-def _explained() -> dict[str, str]:
-    """What each keyword means, from the docstrings of their classes."""
-    found: dict[str, str] = {}
-    for kind in (*GROUPS.values(), Pitched):
-        for names, text in _ENTRY.findall(cleandoc(kind.__doc__ or "") + "\n"):
-            for name in names.split(", "):
-                found[name] = _for_a_page(" ".join(text.split()))
-    return found
-
-
 def _for_a_page(text: str) -> str:
-    """A sentence for who writes Python, for who fills in a form: what is None there is empty here."""
+    """A sentence for who writes Python, for who fills in a form: what is None there is left alone here."""
     text = re.sub(r",? or a `\w+`|,?( or)? \((?:'[^)]*|\d[^)]*)\)", "", text)
-    return text.replace("None for", "Empty for").replace("`", "")
+    return text.replace("None for", "Left alone:").replace("`", "")

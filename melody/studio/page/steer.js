@@ -44,12 +44,15 @@ export class Steer {
       return element("div", { class: "field check" }, box, element("label", { for: id }, field.label), hint);
     }
     const input = element("input", {
-      id, placeholder: field.example, "aria-describedby": hint.id, autocomplete: "off", spellcheck: "false",
+      id, placeholder: field.example || Steer.#between(field), "aria-describedby": hint.id, autocomplete: "off", spellcheck: "false",
       inputmode: field.kind === "text" ? "text" : field.kind === "whole" ? "numeric" : "decimal",
     });
     this.#fields.set(field.name, { read: () => input.value.trim(), write: value => { input.value = value; } });
     return element("div", { class: "field" }, element("label", { for: id }, field.label), input, hint);
   }
+
+  /** Between which numbers a field lies, if it says so. */
+  static #between({ least, most }) { return least === null || most === null ? "" : `${least.toLocaleString()} to ${most.toLocaleString()}`; }
 
   /** A slider that says nothing until it is moved: then the model's own temperature holds. */
   #slider(field) {
