@@ -123,3 +123,31 @@ def browser() -> Iterator[Any]:
         running = play.chromium.launch(executable_path=chromium, args=quiet)
         yield running
         running.close()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A studio that listens."""
+    studios = pytest.importorskip("studios", reason="needs starlette, uvicorn and httpx")
+    with studios.running(tmp_path_factory.mktemp("studio")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def page(browser: Any, running: Any) -> Iterator[Any]:
+    """Its page, in which nothing may go wrong."""
+    studios = pytest.importorskip("studios", reason="needs starlette, uvicorn and httpx")
+    faults: list[str] = []
+    opened = browser.new_page(viewport={"width": 1280, "height": 860})
+    opened.set_default_timeout(120_000)  # of a machine with much else to do
+    opened.on("pageerror", lambda error: faults.append(str(error)))
+    opened.on(
+        "console", lambda line: faults.append(line.text) if line.type == "error" and "status of" not in line.text else None
+    )
+    opened.add_init_script(studios.WITNESS)
+    opened.goto(running.address)
+    opened.wait_for_selector("html[data-ready=yes]")
+    assert "token" not in opened.url
+    yield opened
+    opened.close()
+    assert faults == []

@@ -17,6 +17,32 @@ import uvicorn
 
 from melody.studio.application import Studio, application
 
+IMPORT = "const { studio } = await import('/page/main.js');"
+# What a page is given before its own scripts: it writes down what is laid on the clock, which can be set and moved by hand;
+# there is a MIDI keyboard.
+WITNESS = """
+window.clock = null;
+const time = Object.getOwnPropertyDescriptor(BaseAudioContext.prototype, "currentTime").get;
+Object.defineProperty(BaseAudioContext.prototype, "currentTime", { get() { return window.clock ?? time.call(this); } });
+window.pass = seconds => {
+  for (const end = clock + seconds; clock < end - 1e-9;) {
+    clock += 0.05;
+    document.dispatchEvent(new Event("visibilitychange"));
+  }
+};
+window.laid = [];
+for (const kind of [AudioBufferSourceNode, OscillatorNode]) {
+  const start = kind.prototype.start;
+  kind.prototype.start = function (when, ...more) {
+    laid.push({ when, beat: kind === OscillatorNode });
+    return start.call(this, when, ...more);
+  };
+}
+window.keys = { name: "Keys", onmidimessage: null, send(...data) { this.onmidimessage({ data: new Uint8Array(data) }); } };
+navigator.requestMIDIAccess = async () => ({ inputs: new Map([["1", keys]]), onstatechange: null });
+document.addEventListener("dragstart", event => { window.dragged = event.dataTransfer.getData("DownloadURL"); });
+"""
+
 
 @dataclass
 class Running:
@@ -72,3 +98,34 @@ def running(folder: Path, makers: int = 1) -> Iterator[Running]:
         server.should_exit = True
         thread.join()
         listening.close()
+
+
+def in_page(page: Any, script: str) -> Any:
+    """What a script gives that has the studio of the page."""
+    return page.evaluate(f"async () => {{ {IMPORT} {script} }}")
+
+
+def sheet(page: Any) -> dict[str, Any]:
+    """The tune on the page."""
+    found: dict[str, Any] = in_page(page, "return studio.tune;")
+    return found
+
+
+def until(page: Any, expression: str) -> None:
+    """Wait until it holds on the page, whose own policy lets nobody evaluate texts in it."""
+    for _ in range(4_000):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(30)
+    raise AssertionError(f"it never came to {expression}")
+
+
+def says(page: Any, words: str) -> None:
+    """Wait until the page says so."""
+    until(page, f"/{words}/.test(document.getElementById('status').textContent)")
+
+
+def settled(page: Any) -> None:
+    """Wait until nothing is being written."""
+    says(page, "^seed")
+    page.wait_for_selector("#write:enabled")

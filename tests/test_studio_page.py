@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,61 +13,7 @@ from melody.render import RenderSettings, render
 from melody.studio.sheets import piece_of
 
 studios = pytest.importorskip("studios", reason="needs starlette, uvicorn and httpx")
-IMPORT = "const { studio } = await import('/page/main.js');"
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with studios.running(tmp_path_factory.mktemp("studio")) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def page(browser: Any, running: Any) -> Iterator[Any]:
-    faults: list[str] = []
-    opened = browser.new_page(viewport={"width": 1280, "height": 860})
-    opened.set_default_timeout(120_000)  # of a machine with much else to do
-    opened.on("pageerror", lambda error: faults.append(str(error)))
-    opened.on(
-        "console", lambda line: faults.append(line.text) if line.type == "error" and "status of" not in line.text else None
-    )
-    opened.goto(running.address)
-    opened.wait_for_selector("html[data-ready=yes]")
-    assert "token" not in opened.url
-    yield opened
-    opened.close()
-    assert faults == []
-
-
-def in_page(page: Any, script: str) -> Any:
-    """What a script gives that has the studio of the page."""
-    return page.evaluate(f"async () => {{ {IMPORT} {script} }}")
-
-
-def sheet(page: Any) -> dict[str, Any]:
-    """The tune on the page."""
-    found: dict[str, Any] = in_page(page, "return studio.tune;")
-    return found
-
-
-def until(page: Any, expression: str) -> None:
-    """Wait until it holds on the page, whose own policy lets nobody evaluate texts in it."""
-    for _ in range(4_000):
-        if page.evaluate(expression):
-            return
-        page.wait_for_timeout(30)
-    raise AssertionError(f"it never came to {expression}")
-
-
-def says(page: Any, words: str) -> None:
-    """Wait until the page says so."""
-    until(page, f"/{words}/.test(document.getElementById('status').textContent)")
-
-
-def settled(page: Any) -> None:
-    """Wait until nothing is being written."""
-    says(page, "^seed")
-    page.wait_for_selector("#write:enabled")
+in_page, sheet, until, says, settled = studios.in_page, studios.sheet, studios.until, studios.says, studios.settled
 
 
 def test_one_press_writes_a_tune_that_appears_and_sounds(page: Any) -> None:

@@ -61,7 +61,7 @@ export class Choices {
   /** Take the one that plays. */
   take() {
     if (this.#at < 0) return;
-    this.studio.history.settle(this.#old, { ...this.#tunes[this.#at], made: this.#old.made }, "bars written again");
+    this.studio.history.change({ ...this.#tunes[this.#at], made: this.#old.made }, "bars written again");
     this.studio.say(`alternative ${this.#at + 1} is taken`);
     count("taken");
     this.#end();
@@ -69,7 +69,7 @@ export class Choices {
 
   /** Keep the old bars. */
   leave() {
-    if (this.#at >= 0) this.studio.history.show(this.#old, "the old bars");
+    if (this.#at >= 0) this.studio.history.back("the old bars");
     if (this.#tunes.length) count("dropped");
     this.#end();
   }

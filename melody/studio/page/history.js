@@ -5,35 +5,42 @@ const MOST = 300;
 export class History {
   #past = [];
   #future = [];
-  #now;
+  #own;                    // the tune as it is
+  #shown;                  // what is looked at: the tune, or another for a while
   #followers = [];
 
-  constructor(tune) { this.#now = tune; }
+  constructor(tune) { this.#own = this.#shown = tune; }
 
-  get tune() { return this.#now; }
+  /** What is looked at: the tune, or what is shown in its place. */
+  get tune() { return this.#shown; }
+  /** The tune as it is, whatever is shown. */
+  get own() { return this.#own; }
   get undoable() { return this.#past.at(-1)?.what; }
   get redoable() { return this.#future.at(-1)?.what; }
 
-  /** Call `follower(tune, what)` after every change. */
+  /** Call `follower(tune, what)` after every change of what is looked at. */
   follow(follower) { this.#followers.push(follower); }
 
   /** The tune becomes another; `what` names the change. */
   change(tune, what) {
-    if (tune === this.#now) return;
-    this.#past.push({ tune: this.#now, what });
+    if (tune === this.#own) return this.back(what);
+    this.#past.push({ tune: this.#own, what });
     if (this.#past.length > MOST) this.#past.shift();
     this.#future = [];
     this.#become(tune, what);
   }
 
-  /** Show a tune that is not there yet, such as one that is being written: it is no step of its own. */
-  show(tune, what) { this.#become(tune, what); }
+  /** Begin with a tune: what was there before is no step. */
+  begin(tune, what) { this.#become(tune, what); }
 
-  /** A tune shown by `show` becomes a step, from `before`. */
-  settle(before, tune, what) {
-    this.#now = before;
-    this.change(tune, what);
+  /** Look at a tune that is not taken (yet), such as one that is being written: it is no step. */
+  show(tune, what) {
+    this.#shown = tune;
+    this.#tell(what);
   }
+
+  /** Look at the tune again. */
+  back(what) { if (this.#shown !== this.#own) this.show(this.#own, what); }
 
   undo() { return this.#step(this.#past, this.#future, "undone"); }
   redo() { return this.#step(this.#future, this.#past, "done again"); }
@@ -41,13 +48,15 @@ export class History {
   #step(from, to, word) {
     const step = from.pop();
     if (!step) return null;
-    to.push({ tune: this.#now, what: step.what });
+    to.push({ tune: this.#own, what: step.what });
     this.#become(step.tune, `${step.what} ${word}`);
     return `${step.what} ${word}`;
   }
 
   #become(tune, what) {
-    this.#now = tune;
-    for (const follower of this.#followers) follower(tune, what);
+    this.#own = this.#shown = tune;
+    this.#tell(what);
   }
+
+  #tell(what) { for (const follower of this.#followers) follower(this.#shown, what); }
 }

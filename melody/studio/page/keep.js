@@ -6,6 +6,7 @@ import { sheetOf, tuneOf } from "./tune.js";
 
 const FORMS = [["mid", "MIDI"], ["musicxml", "MusicXML"], ["pdf", "PDF"], ["wav", "WAV"], ["png", "PNG"], ["abc", "ABC"]];
 const WAIT = 600;     // milliseconds after a change, before the draft is kept
+const COMPARED = "compared";
 
 export const count = what => send("/api/counts", { what }).catch(() => {});
 
@@ -19,15 +20,16 @@ export class KeepPanel {
       const link = element("a", { href: `/api/files/0.${form}`, download: "", draggable: true, title: `Save as ${name}${form === "mid" ? ", or drag it into another program" : ""}` }, name);
       link.addEventListener("click", async event => {
         event.preventDefault();
-        if (!studio.tune.notes.length) return studio.say("write or open a tune first", true);
+        if (!studio.history.own.notes.length) return studio.say("write or open a tune first", true);
         await this.draft();
         const save = element("a", { href: link.href, download: "" });
         save.click();
       });
       link.addEventListener("dragstart", event => {
-        const title = (studio.tune.title || "tune").replace(/[^\p{L}\p{N} _-]/gu, "-");
+        const title = (studio.history.own.title || "tune").replace(/[^\p{L}\p{N} _-]/gu, "-");
         event.dataTransfer.setData("DownloadURL", `application/octet-stream:${title}.${form}:${link.href}`);
         event.dataTransfer.effectAllowed = "copy";
+        this.draft().catch(() => {});        // which is fetched when it is dropped
       });
       return link;
     }));
@@ -39,9 +41,10 @@ export class KeepPanel {
       element("h2", {}, "Save or drag away"), this.files,
       element("div", { class: "buttons" }, element("button", { id: "link", onclick: () => this.link() }, "Copy a link that makes it again")),
       element("h2", {}, "The shelf"), this.list, this.counts);
-    studio.history.follow(() => {
+    studio.history.follow((_, what) => {
       clearTimeout(this.#timer);
-      if (!studio.player.growing && !this.#other) this.#timer = setTimeout(() => this.draft().catch(() => {}), WAIT);
+      if (this.#other && what !== COMPARED) this.#compared(null);   // it was taken, or another
+      this.#timer = setTimeout(() => this.draft().catch(() => {}), WAIT);
     });
   }
 
@@ -50,14 +53,14 @@ export class KeepPanel {
   /** Keep what is worked on, so that it is there again after a restart. */
   async draft() {
     clearTimeout(this.#timer);
-    const { tune } = this.studio;
+    const { own: tune } = this.studio.history;
     await send("/api/draft", { sheet: sheetOf(tune), facts: this.#facts(tune) });
   }
 
   /** What was worked on when the page was left. */
   async restore() {
     const kept = await get("/api/draft").catch(() => null);
-    if (kept?.sheet?.notes.length && !this.studio.tune.notes.length) this.studio.history.show(this.#opened(kept), "the draft");
+    if (kept?.sheet?.notes.length && !this.studio.tune.notes.length) this.studio.history.begin(this.#opened(kept), "the draft");
   }
 
   #facts(tune) { return { made: tune.made ?? null, mine: tune.notes.map(note => note[5] ? 1 : 0).join("").slice(0, 15_000) }; }
@@ -69,7 +72,7 @@ export class KeepPanel {
   }
 
   async keep() {
-    const { studio } = this, { tune } = studio;
+    const { studio } = this, { own: tune } = studio.history;
     if (!tune.notes.length) return studio.say("write or open a tune first", true);
     await studio.attempt(async () => {
       await send("/api/shelf", { sheet: sheetOf(tune), facts: this.#facts(tune) });
@@ -100,26 +103,21 @@ export class KeepPanel {
   /** Play and see another tune in the place of this one, which stands faintly behind; null to come back. */
   compare(other) {
     const { studio } = this;
-    this.#own ??= studio.tune;
-    if (other) {
-      this.#other = other;
-      studio.roll.ghost = this.#own.notes;
-      studio.history.show(other, "compared");
-    } else if (this.#other) {
-      studio.roll.ghost = [];
-      studio.history.show(this.#own, "compared");
-      this.#other = this.#own = null;
-    }
-    if (!other) this.#own = null;
-    this.back.hidden = !this.#other;
-    studio.say(this.#other ? "the other tune; yours stands faintly behind it" : "your tune");
+    this.#compared(other);
+    other ? studio.history.show(other, COMPARED) : studio.history.back(COMPARED);
+    studio.say(other ? "the other tune; yours stands faintly behind it" : "your tune");
   }
 
-  #own = null;
+  #compared(other) {
+    const { roll, history } = this.studio;
+    this.#other = other;
+    roll.ghost = other ? history.own.notes : [];
+    this.back.hidden = !other;
+  }
 
   /** Copy an address that makes the tune again: model, seed, settings. */
   async link() {
-    const { made } = this.studio.tune;
+    const { made } = this.studio.history.own;
     if (!made) return this.studio.say("only a tune that was written here as a whole can be made again by a link", true);
     const words = new URLSearchParams({ write: JSON.stringify({ model: made.model, bars: made.bars, seed: made.seed, steer: made.steer, as_it_ends: made.as_it_ends }) });
     const address = `${location.origin}/#${words}`;

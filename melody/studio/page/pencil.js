@@ -1,10 +1,12 @@
 // Editing by hand: with the mouse, a finger or the keys. Every edit is a step that can be undone; edited notes are the user's.
 
-import { LENGTH, MINE, ONSET, PART, PITCH, VELOCITY, barAt, barStarts, barsName, lastBar, sorted, spanOf, withNotes } from "./tune.js";
+import { LENGTH, MINE, ONSET, PART, PITCH, VELOCITY, barAt, barStarts, barsName, endOf, lastBar, sorted, spanOf, withNotes } from "./tune.js";
 
 const STEP = 4;                    // pixels, before a press is a drag
 
 export class Pencil {
+  #copied = null;                  // { notes, from 0 on; length, in ticks; whole: they are bars }
+
   constructor(studio) {
     this.studio = studio;
     const { frame } = studio.roll;
@@ -242,6 +244,29 @@ export class Pencil {
     const { tune, history, voice } = this.studio, chosen = new Set(this.chosen), mine = [...chosen].some(note => !note[MINE]) ? 1 : 0;
     history.change(withNotes(tune, tune.notes.map(note => chosen.has(note) ? [...note.slice(0, 5), mine] : note)), mine ? "locked" : "unlocked");
     voice.say(`${chosen.size} notes ${mine ? "locked" : "unlocked"}`);
+  }
+
+  /** Keep the chosen notes, or else the chosen bars, to put them in elsewhere. */
+  copy() {
+    const { roll, tune } = this.studio, whole = !roll.selected.size && !!roll.bars, notes = roll.selected.size ? [...roll.selected] : whole ? this.inBars() : [];
+    if (!notes.length) return this.studio.say("choose notes or bars to copy", true);
+    const [from, to] = whole ? spanOf(tune, ...roll.bars) : [Math.min(...notes.map(note => note[ONSET])), endOf({ notes })];
+    this.#copied = { notes: notes.map(note => [note[ONSET] - from, ...note.slice(1)]), length: to - from, whole };
+    this.studio.say(whole ? `copied ${barsName(roll.bars)}` : `copied ${notes.length} notes`);
+  }
+
+  /** Put in what was copied where the playing is; bars take the place of what is there. */
+  paste() {
+    const { tune, history, player } = this.studio, copied = this.#copied;
+    if (!copied) return this.studio.say("nothing is copied yet", true);
+    const from = this.#snap(player.tick), to = from + copied.length;
+    const there = !copied.whole ? tune.notes : tune.notes.filter(note => note[ONSET] < from || note[ONSET] >= to)
+      .map(note => note[ONSET] < from && note[ONSET] + note[LENGTH] > from ? [note[ONSET], from - note[ONSET], ...note.slice(2)] : note);
+    const put = copied.notes.map(note => [from + note[ONSET], ...note.slice(1, 5), 1]);
+    history.change(withNotes(tune, this.#apart([...there, ...put], new Set(put))), "put in");
+    player.seek(to);
+    this.studio.refresh();
+    this.studio.say(`${put.length} notes put in at ${barsName([barAt(tune, from), barAt(tune, Math.max(to - 1, from))])}`);
   }
 
   #shift(tune, notes, ticks, semitones, withKeys = false) {

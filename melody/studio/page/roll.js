@@ -60,7 +60,7 @@ export class Roll {
   get #wide() { return Math.max(this.frame.clientWidth - KEYS, 50); }
   get #length() { return barStarts(this.tune).at(-1); }
   get #scale() {
-    const fit = this.#wide / Math.max(this.#length, this.tune.ticks * 16), least = 15 / this.tune.ticks;
+    const fit = this.#wide / Math.max(this.#length, this.tune.ticks * 16), least = 12.5 / this.tune.ticks;
     return this.#zoom ?? Math.max(fit, least);
   }
   get #view() { return this.#wide / this.#scale; }

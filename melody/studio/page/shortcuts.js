@@ -48,6 +48,8 @@ export const KEYS = [
 export const WITH_CONTROL = [
   ["z", "Ctrl-Z", "undo", studio => document.getElementById("undo").click()],
   ["y", "Ctrl-Y, Ctrl-Shift-Z", "do again", studio => document.getElementById("redo").click()],
+  ["c", "Ctrl-C", "copy the chosen notes or bars", studio => studio.pencil.copy()],
+  ["v", "Ctrl-V", "put them in where the playing is", studio => studio.pencil.paste()],
   ["a", "Ctrl-A", "choose all notes, or those of the chosen bars", studio => studio.pencil.chooseAll()],
 ];
 
@@ -65,6 +67,7 @@ export const listen = studio => {
     const control = event.ctrlKey || event.metaKey;
     let key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     if (control && key === "z" && event.shiftKey) key = "y";
+    if (control && key === "c" && String(getSelection())) return;      // words of the page
     const found = (control ? WITH_CONTROL : KEYS).find(([name]) => name === key);
     if (!found) return;
     event.preventDefault();

@@ -69,7 +69,7 @@ export class WritePanel {
 
   async #run(kind, order, base, what) {
     this.stop();
-    const { studio } = this, stop = this.#stop = new AbortController(), before = studio.tune;
+    const { studio } = this, stop = this.#stop = new AbortController();
     const messages = job(kind, order, stop.signal);   // first of all: the rest is done while the server thinks
     studio.stop();
     studio.say(`${what} …`);
@@ -92,15 +92,16 @@ export class WritePanel {
       }
       return null;
     });
+    if (this.#stop !== stop) return;                  // another is being written in its place
     studio.player.growing = false;
     this.button.disabled = false;
     if (!result) {
-      studio.history.show(before, "given up");
+      studio.history.back("given up");
       return;
     }
     const tune = { ...tuneOf(result.sheet, base), made: { ...order, sheet: undefined, seed: result.seed, removed: result.removed } };
     if (kind === "write") count("written");
-    studio.history.settle(before, tune, kind === "write" ? "a new tune" : what);
+    studio.history.change(tune, kind === "write" ? "a new tune" : what);
     studio.say([`seed ${result.seed}`, ...result.remarks].join("; "));
     if (!result.plays) studio.play();
     return endOf(tune);
