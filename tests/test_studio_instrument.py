@@ -138,6 +138,19 @@ def test_notes_of_a_tune_that_grows_are_laid_once_and_the_clock_waits_for_them(p
     assert len(gaps) == 7 and np.allclose(np.delete(gaps, 2), FAST, atol=0.1) and gaps[2] > 1000
 
 
+def test_bars_that_are_copied_take_the_place_of_others(page: Any) -> None:
+    begin_with(page, TWO)
+    in_page(page, "studio.pencil.bars([1, 1]);")
+    page.focus("#roll")
+    page.keyboard.press("Control+c")
+    page.keyboard.press("d")
+    page.keyboard.press("Control+v")
+    notes = sheet(page)["notes"]
+    first, second = ([note for note in notes if start <= note[0] < start + 96] for start in (0, 96))
+    assert [[note[0] - 96, *note[1:5]] for note in second] == [note[:5] for note in first] and len(second) == 6
+    assert all(note[5] for note in second)
+
+
 def test_a_midi_keyboard_is_heard_and_written_down(page: Any) -> None:
     begin_with(page, TWO)
     page.click("#tab-write")

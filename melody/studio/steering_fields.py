@@ -17,7 +17,7 @@ def fields() -> list[dict[str, Any]]:
     """One field a keyword.
 
     Each has a `name`, a `label`, a `help`, a `kind` ('number', 'whole', 'yes', 'text'), the `least` and the `most` that it
-    may be (None for no number, or for one that `help` speaks of), an `example` (may be empty) and a `group`.
+    may be (None where there is none, or `help` says it), an `example` (may be empty) and a `group`.
     """
     known = schema_of(Model.generate, own={}, required=())["properties"]
     return [_field(name, group, known[name]) for group, kind in GROUPS.items() for name in _names(kind)]

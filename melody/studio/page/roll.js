@@ -59,10 +59,8 @@ export class Roll {
 
   get #wide() { return Math.max(this.frame.clientWidth - KEYS, 50); }
   get #length() { return barStarts(this.tune).at(-1); }
-  get #scale() {
-    const fit = this.#wide / Math.max(this.#length, this.tune.ticks * 16), least = 12.5 / this.tune.ticks;
-    return this.#zoom ?? Math.max(fit, least);
-  }
+  get #fit() { return this.#wide / Math.max(this.#length, this.tune.ticks * 16); }
+  get #scale() { return this.#zoom ?? Math.max(this.#fit, 12.5 / this.tune.ticks); }
   get #view() { return this.#wide / this.#scale; }
   get #rows() {
     const pitches = this.tune.notes.concat(this.ghost).map(note => note[PITCH]);
@@ -111,9 +109,9 @@ export class Roll {
 
   zoom(factor, x = KEYS) {
     const tick = this.tickAt(x);
-    this.#zoom = Math.max(Math.min(this.#scale * factor, 12), 0.05);
-    this.#scroll = Math.max(tick - (x - KEYS) / this.#zoom, 0);
-    this.draw();
+    this.#zoom = Math.max(Math.min(this.#scale * factor, 12), this.#fit);      // the whole tune, and no smaller
+    this.#scroll = tick - (x - KEYS) / this.#zoom;
+    this.scroll(0);
   }
 
   // Drawing, once a frame
