@@ -23,7 +23,7 @@ from melody.sampling.constraints.constraint import Masks
 from melody.sampling.tasks.infill import VarySettings, vary
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Grammar
-from melody.tokens.inputs.future import PLACE, READ, sizes
+from melody.tokens.inputs.future import MOST_KNOWN, PLACE, READ, sizes
 from melody.tokens.inputs.gaps import Bars, Gap
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, VALUE, Rows
@@ -107,6 +107,36 @@ def test_what_is_read_of_the_future_does_not_depend_on_what_is_in_the_gap(seed: 
     of_gap = filled.numbers[:-1]
     changed[of_gap, VALUE] = np.where(vocabulary.is_note(rows[of_gap]), vocabulary.first_pitch, rows[of_gap, VALUE])
     assert np.array_equal(Bars(vocabulary, changed).filled(gap).future.read, filled.future.read)
+
+
+def test_a_rest_that_only_ends_what_sounded_in_the_gap_is_not_read() -> None:
+    """The last note of the gap sounds into the bar behind it, or not; what is played there begins late in the bar."""
+    onset, pitch = np.array([0, 72, 84, 192]), np.array([60, 62, 64, 65])
+    pieces = [
+        Piece(onset, np.array([72, 12, last, 24]), pitch, parts=(Part(40),), time_signatures=(TimeSignature(0, 6, 8),))
+        for last in (60, 84)
+    ]
+    vocabulary = Vocabulary.build([*pieces, *map(folk_tune, range(3))])
+    assert all(vocabulary.implied_duration)
+    rows = [vocabulary.encode(piece) for piece in pieces]
+    futures = [Bars(vocabulary, each).filled(Gap(72, 144, 0)).future for each in rows]
+    assert np.array_equal(futures[0].read, futures[1].read) and len(futures[0].rows) == 3
+    assert len(rows[0]) == len(rows[1]) and not np.array_equal(rows[0], rows[1])
+
+
+def test_what_has_been_read_is_not_weighed_but_what_lies_further_away_is() -> None:
+    vocabulary = Vocabulary.build(pieces := [folk_tune(0, bars=80)])
+    rows = vocabulary.encode(pieces[0])
+    filled = Bars(vocabulary, rows).filled(Gap(72, 144, 0))
+    decoder = model_of(network(vocabulary), vocabulary).decoder.without_prior().before(lambda: filled.future)
+    behind = int(filled.numbers[-1])
+    at = {"in the gap": behind - 1, "the first behind": behind, "read": behind + 1, "further away": behind + MOST_KNOWN}
+    news = {}
+    for name, number in at.items():
+        frontier = decoder.prime(Masks(Grammar(vocabulary, 1), []), rows[:number])
+        news[name] = decoder.is_news(frontier, rows[number][None])[0].tolist()
+    assert news["in the gap"] == news["further away"] == [True] * len(FIELDS) and news["read"] == [False] * len(FIELDS)
+    assert news["the first behind"] == [field == TIME for field in range(len(FIELDS))]
 
 
 def test_what_follows_changes_predictions_in_the_gap_alone() -> None:
