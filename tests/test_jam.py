@@ -20,6 +20,7 @@ from melody.along.jam.apart import Apart
 from melody.along.jam.clock import CLOCK, CONTINUE, POSITION, START, STOP, FollowedClock, OwnClock
 from melody.along.jam.partner import Partner, Plan, Played, partner
 from melody.along.jam.playing import CONTROL, NOTE_OFF, NOTE_ON, Playing, Sound
+from melody.along.jam.priority import PLAYS, go_first
 from melody.along.jam.session import Here, Jam, channels_of
 from melody.along.jam.settings import JamSettings
 from melody.cli import main
@@ -370,6 +371,14 @@ def test_what_thinks_in_another_process_thinks_the_same(tmp_path: Any) -> None:
         apart.close()
     with pytest.raises(SamplingError, match="ended"):
         apart.plans()
+
+
+def test_where_the_system_does_not_let_it_go_first_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("os.sched_setscheduler", refuse, raising=False)
+    assert go_first(PLAYS) is False
 
 
 def test_what_cannot_be_is_refused_in_words(capsys: pytest.CaptureFixture[str]) -> None:

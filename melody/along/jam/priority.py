@@ -19,7 +19,7 @@ def go_first(priority: int) -> bool:
     Threads and processes that begin from here on are as they would be. All threads have to be the same, or one that is put
     off while it holds Python's lock would hold up the others.
     """
-    if not hasattr(os, "sched_setscheduler"):
+    if not hasattr(os, "SCHED_RESET_ON_FORK"):
         return False
     threads = [0]
     with suppress(OSError):
