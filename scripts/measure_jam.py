@@ -104,11 +104,11 @@ def real_time(path: Path, settings: JamSettings, asked: argparse.Namespace) -> N
     model = load(path)
     grid, metre = model.vocabulary.ticks_per_quarter, TimeSignature(0, 4, 4)
     thinking = Watched(path, settings, not asked.plain)
+    arrived: list[float] = []
+    server, ports, outside = _jack(arrived) if asked.jack else (None, None, None)
     start = time.perf_counter() + 1
     clock = OwnClock(grid, asked.tempo, start)
     coming = deque(sorted(player(start, asked.seconds, asked.tempo, asked.accompany)))
-    arrived: list[float] = []
-    server, ports, outside = _jack(arrived) if asked.jack else (None, None, None)
     wires = Wires(list(coming))
     jam = Jam(ports or wires, clock, thinking, model.vocabulary.parts, metre, click=True)
     first = not asked.plain and go_first(PLAYS)
@@ -223,13 +223,15 @@ def _jack(arrived: list[float]) -> tuple[Any, Any, Any]:
         names = [name for name in mido.get_output_names() if "melody" in name.lower()]
         sources = [name for name in mido.get_input_names() if "melody" in name.lower()]
         player_out = mido.open_output(names[0])
-        mido.open_input(sources[0], callback=lambda message: arrived.append(time.perf_counter()))
+        heard = mido.open_input(sources[0], callback=lambda message: arrived.append(time.perf_counter()))
     except Exception:
         server.terminate()
         raise
 
     class Outside:
-        """The player's output."""
+        """The player's output, and the input that hears what the jam plays."""
+
+        ports = player_out, heard
 
         def send(self, message: Message) -> None:
             """Let it out."""
