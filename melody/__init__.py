@@ -196,7 +196,7 @@ def _file(model: str | PathLike[str] | Model) -> ModelFile:
 
 
 @checked
-def load(model: str | PathLike[str], engine: EngineName = "numpy") -> Model:
+def load(model: str | PathLike[str], engine: EngineName = "numpy", memory: int | str | None = None) -> Model:
     """The model of a name, such as 'fiddle', or in a file.
 
     Parameters
@@ -205,15 +205,20 @@ def load(model: str | PathLike[str], engine: EngineName = "numpy") -> Model:
         A file, or the name of one in checkpoints/, or of a model that comes with melody: see `melody models`.
     engine
         What runs it: 'numpy'; or ONNX Runtime, which has to be installed: 'onnx', or 'int8' with weights of 8 bits.
+    memory
+        Of how many past events the model remembers its states beside what it has learnt, as 512; or with the memory's share
+        and flatness, as '512:0.05:0.3' (`melody.network.memory`). None or 0: none.
 
     Raises
     ------
+    melody.errors.SamplingError
+        If the memory makes no sense.
     melody.errors.ModelFileError
         If there is none, or it is damaged or of another version; the message lists the models there are.
     """
     from melody import models, sampling
 
-    return sampling.load(models.find(path_of(model, "the model")), engine)
+    return sampling.load(models.find(path_of(model, "the model")), engine, memory)
 
 
 @checked

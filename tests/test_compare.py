@@ -19,7 +19,6 @@ from melody.cli import main
 from melody.comparison import learning, measuring
 from melody.comparison.as_text import HEADER, cells, to_csv, to_latex
 from melody.comparison.copying import Copying, repeats
-from melody.comparison.intervals import difference, rate
 from melody.comparison.learning import Learnt, Music, Run, begin, learn
 from melody.comparison.trials import NAME, CompareSettings, Comparison, compare
 from melody.comparison.variants import VARIANTS, Learning, sized
@@ -28,6 +27,7 @@ from melody.errors import TrainingError
 from melody.evaluation.evaluate import encoded_tokens, token_nats
 from melody.network.network import MelodyNetwork
 from melody.network.settings import ModelSettings, num_weights
+from melody.statistics.intervals import difference, rate
 
 SHAPE = ModelSettings(hidden_size=32, embedding_size=16, head_size=16, num_layers=1, dropout=0.0)
 

@@ -13,7 +13,7 @@ from melody.cli.make import ModelName, Part, find_model
 from melody.cli.options import (
     ADVANCED,
     RANGE_OF,
-    Drawing,
+    DrawingWithMemory,
     Keeping,
     Writing,
     grouped,
@@ -88,7 +88,7 @@ class Voices:
 
 
 @dataclass(frozen=True)
-class VoiceDrawing(Drawing):
+class VoiceDrawing(DrawingWithMemory):
     """How the notes of harmonizing voices are drawn."""
 
     temperature: Annotated[str, temperature_option(f"{VOICES_TEMPERATURE:g}")] = str(VOICES_TEMPERATURE)
@@ -101,7 +101,7 @@ def vary(
     tune: Tune,
     writing: Writing,
     keeping: Keeping,
-    drawing: Drawing,
+    drawing: DrawingWithMemory,
     bars: Annotated[
         str, typer.Option(metavar="FIRST-LAST", help="The bars to rewrite, as 5-8; a pick-up is bar 0.", show_default=False)
     ],
@@ -123,7 +123,7 @@ def vary(
 
     settings, span, limits = drawing.settings, span_of("bars", bars), keeping.limits(None)
     how = VarySettings(whole("candidates", candidates) or 0, whole("rounds", rounds) or 0)
-    loaded = find_model(model, drawing.runner)
+    loaded = find_model(model, drawing.runner, drawing.memory)
     targets = targets_of(writing, tune.stem, "varied", str(settings.seed), source=tune)
     with Progress(f"rewriting bars {bars}"):
         varied = _varied(loaded, tune, span, part=part, count=writing.number, how=how, limits=limits, settings=settings)
@@ -161,7 +161,7 @@ def harmonize(
     from melody.sampling.tasks.harmonize import harmonize
 
     settings, particles = drawing.settings, whole("candidates", candidates) or 0
-    loaded = find_model(model, drawing.runner)
+    loaded = find_model(model, drawing.runner, drawing.memory)
     targets = targets_of(writing, melody.stem, "harmonized", str(settings.seed), source=melody)
     how: dict[str, Any] = {"key": key, "strict": not parallels, "candidates": particles}
     how |= {"limits": voices.limits, "range_of": voices.ranges}

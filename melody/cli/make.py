@@ -77,7 +77,7 @@ def generate(
     Example: **melody generate fiddle --count 5 --bars 16 --key Dm --end-on-tonic --out tunes**
     """
     settings, limits, count = choosing.settings, keeping.limits(bars), writing.number
-    loaded = find_model(model, choosing.runner)
+    loaded = find_model(model, choosing.runner, choosing.memory)
     targets = targets_of(writing, loaded.file.name, str(settings.seed))
     index = index_for(loaded.file, model)
 
@@ -181,7 +181,7 @@ def continue_(
     if (prompt is None) == (notes is None):
         raise SamplingError("give the tune to go on with: a file, or --notes 'D4/8 E F# A', and only one of the two")
     settings, limits = choosing.settings, keeping.limits(bars)
-    loaded = find_model(model, choosing.runner)
+    loaded = find_model(model, choosing.runner, choosing.memory)
     stem = prompt.stem if prompt else "notes"
     targets = targets_of(writing, stem, loaded.file.name, str(settings.seed), source=prompt)
     index = index_for(loaded.file, model)
@@ -244,9 +244,9 @@ def _read(path: Path) -> Piece:
     return read_tune(path)
 
 
-def find_model(name: str, engine: EngineName = "numpy") -> Model:
+def find_model(name: str, engine: EngineName = "numpy", memory: str | None = None) -> Model:
     """The model of that path or name, see `melody.models.find`."""
     from melody import models
     from melody.sampling import load
 
-    return load(models.find(name), engine)
+    return load(models.find(name), engine, memory)

@@ -11,13 +11,14 @@ import typer
 
 from melody.cli import app
 from melody.cli.make import ModelName
-from melody.cli.options import Force
+from melody.cli.options import MEMORY, Force
 from melody.cli.show import Bars, Tune
 from melody.text import counted
 
 if TYPE_CHECKING:
     from melody.evaluation.evaluate import Evaluation
     from melody.evaluation.model_report import ModelReport
+    from melody.evaluation.remembered import Remembered
     from melody.inspection.inspecting import Inspection
     from melody.piece import Piece
 
@@ -38,6 +39,15 @@ def evaluate(
             "to the model is measured with test and all."
         ),
     ] = "test",
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="Measure it with a memory of the states of so many past events as well, as 512; share and flatness are "
+            "chosen on the model's validation pieces, or given, as 512:0.05:0.3.",
+            show_default=False,
+        ),
+    ] = None,
     json_file: Annotated[
         Path | None,
         typer.Option("--json", metavar="FILE", help="Write all numbers, and those of each piece.", show_default=False),
@@ -58,8 +68,11 @@ def evaluate(
     from melody.cli.targets import named
     from melody.evaluation.heldout import settings_for
     from melody.extras import need
+    from melody.network.memory import Memory
 
     need("measuring a model", "torch")  # before the folder is read
+    asked = Memory.parse(memory)
+    remembering = 0 if asked is None else asked if memory and ":" in memory else asked.size
 
     if json_file is not None:
         named(json_file, force)
@@ -69,7 +82,7 @@ def evaluate(
     from melody.evaluation.evaluate import evaluate as evaluate_model
 
     with Progress(f"measuring {file.name}") as update:
-        found = evaluate_model(file, corpus, split, on_progress=lambda share: update(share, 1.0))
+        found = evaluate_model(file, corpus, split, remembering, on_progress=lambda share: update(share, 1.0))
     _show(found)
     if json_file is not None:
         data = {"folder": folder.name, **found.to_dict()}
@@ -107,8 +120,22 @@ def _show(found: Evaluation) -> None:
     ]
     table(("field", "tokens", "nats a note", "% right"), rows, answer)
     answer("right: " + ", ".join(f"{name} {100 * share:.1f} %" for name, share in hits.items()))
+    if found.remembered:
+        _show_memory(found.remembered)
     if not found.baselines:
         say("no n-gram beside it: the model's own training pieces are not in this folder")
+
+
+def _show_memory(found: Remembered) -> None:
+    """Which memory it was, and what it changes."""
+    from melody.cli.screen import answer
+
+    how = f"chosen on {counted(found.chosen_on, 'validation piece')}" if found.chosen_on else "as given, or the defaults"
+    if not found.memory.share:
+        answer(f"a memory of {found.memory.size:,} events: none made the validation pieces likelier")
+        return
+    value, low, high = found.more
+    answer(f"--memory {found.memory} ({how}): {value:+.4f} nats a note, 95 % over pieces {low:+.4f} to {high:+.4f}")
 
 
 @app.command()
@@ -215,6 +242,7 @@ def inspect(
         bool, typer.Option("--anomalies", help="List the notes that are most likely wrong, and nothing else.")
     ] = False,
     most: Annotated[int, typer.Option(min=1, help="How many notes are listed.")] = 10,
+    memory: Annotated[str | None, MEMORY] = None,
     others: Annotated[
         Path | None,
         typer.Option(
@@ -254,7 +282,7 @@ def inspect(
     for out, suffixes in ((png, (".png", ".svg")), (html, (".html", ".htm")), (json_file, ())):
         if out is not None:
             named(out, force, source=tune, suffixes=suffixes)
-    source = find_model(model)
+    source = find_model(model, memory=memory)
     piece = bars_of(read_tune(tune), bars)
     try:
         found = look(source, piece, _others(others), most)

@@ -60,6 +60,14 @@ def temperature_option(default: str) -> Any:
     return _option(None, f"1 as learned, lower is safer, 0 always the likeliest. Default: {default}.", "NUMBER")
 
 
+MEMORY = _option(
+    ADVANCED,
+    "Remember the states of so many past events beside what was learnt, as 512; or with the memory's share and flatness, as "
+    "512:0.05:0.3 (melody evaluate finds them). Default: 0.",
+    "NUMBER",
+)
+
+
 @dataclass(frozen=True)
 class Drawing:
     """How tokens are drawn, and what runs the model."""
@@ -148,7 +156,14 @@ class Drawing:
 
 
 @dataclass(frozen=True)
-class Choosing(Drawing):
+class DrawingWithMemory(Drawing):
+    """The same with a memory of past states; `melody jam` calls something else a memory, the bars that it reads."""
+
+    memory: Annotated[str | None, MEMORY] = None
+
+
+@dataclass(frozen=True)
+class Choosing(DrawingWithMemory):
     """How tokens are chosen, and which of the tunes are kept."""
 
     form: Annotated[

@@ -15,7 +15,6 @@ import numpy as np
 from melody import files
 from melody.comparison import measuring
 from melody.comparison.copying import Copying
-from melody.comparison.intervals import difference, rate
 from melody.comparison.learning import RATES, Music, Run, learn
 from melody.comparison.variants import DEFAULT, Variant, batch_of, chosen, sized
 from melody.dataset import BatchSettings
@@ -24,6 +23,7 @@ from melody.evaluation.evaluate import ORDERS, ngram_nats, token_nats
 from melody.evaluation.ngram import NGram, best_ngram, some_of
 from melody.network.relations import relates
 from melody.network.settings import Features, ModelSettings, num_weights
+from melody.statistics.intervals import difference, rate
 from melody.tokens.vocabulary import Rows, Vocabulary
 from melody.training.plan import model_size, regularised
 

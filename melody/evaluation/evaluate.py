@@ -26,13 +26,16 @@ from melody.errors import ModelFileError
 from melody.evaluation.heldout import Chosen, Which, choose
 from melody.evaluation.ngram import NGram, best_ngram, flat_tokens
 from melody.evaluation.openings import openings
+from melody.evaluation.remembered import Remembered, remembered
 from melody.modelfile import ModelFile
 from melody.network.cells import CELLS, CellName
+from melody.network.memory import Memory
 from melody.network.network import MelodyNetwork, first_streams
 from melody.network.settings import ModelSettings
 from melody.tokens.vocabulary import FIELDS, VALUE, Rows, Vocabulary
 
 ORDERS = (4, 6, 8, 10, 12)  # of the n-gram, in tokens; the best on valid is taken
+_WITH_MEMORY = "with a memory"
 _BATCH, _WINDOW = 64, 256  # pieces side by side, events at once
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -205,6 +208,8 @@ class Evaluation:
         Name -> nats a note of the openings of the pieces, of the model and of the baselines.
     cell
         Of the model.
+    remembered
+        What a memory of past states makes of them; None without one.
     """
 
     model: str
@@ -217,11 +222,13 @@ class Evaluation:
     baselines: Mapping[str, Floats]
     openings: Mapping[str, float]
     cell: CellName = "lstm"
+    remembered: Remembered | None = None
 
     @property
     def systems(self) -> dict[str, Floats]:
-        """Name -> nats by field, (pieces, fields): the model, then the baselines."""
-        return {CELLS[self.cell].title: self.measured.nats, **self.baselines}
+        """Name -> nats by field, (pieces, fields): the model, the same with a memory, then the baselines."""
+        memory = {_WITH_MEMORY: self.remembered.nats} if self.remembered else {}
+        return {CELLS[self.cell].title: self.measured.nats, **memory, **self.baselines}
 
     def rates(self, nats: Floats) -> dict[str, float]:
         """Nats (pieces, fields) -> nats and bits a note, token and bar, micro; and the macro of each."""
@@ -260,7 +267,7 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """All numbers, plain JSON; `by_piece` has those of each piece."""
-        names: dict[str, str] = {CELLS[self.cell].title: self.cell} | {
+        names: dict[str, str] = {CELLS[self.cell].title: self.cell, _WITH_MEMORY: "memory"} | {
             name: name.split(" ")[0].replace("-", "") for name in self.baselines
         }
         tokens = self.measured.tokens.sum(axis=1)
@@ -287,6 +294,7 @@ class Evaluation:
             },
             "fields": self.fields,
             "accuracy": self.accuracy,
+            "memory": self.remembered.to_dict() if self.remembered else None,
             "remarks": list(self.chosen.remarks),
             "left_out": dict(self.chosen.left_out),
             "by_piece": by_piece,
@@ -294,7 +302,12 @@ class Evaluation:
 
 
 def evaluate(
-    file: ModelFile, corpus: Corpus, which: Which = "test", *, on_progress: Callable[[float], None] | None = None
+    file: ModelFile,
+    corpus: Corpus,
+    which: Which = "test",
+    memory: int | Memory = 0,
+    *,
+    on_progress: Callable[[float], None] | None = None,
 ) -> Evaluation:
     """Measure a model on the pieces of a folder, beside the n-gram and the unigram where its training pieces are at hand.
 
@@ -307,6 +320,9 @@ def evaluate(
         fitted, and the remarks say so.
     which
         See `melody.evaluation.heldout.choose`.
+    memory
+        Measure it with a memory of past states as well; 0 for none. Where only the size is given, share and flatness are
+        chosen on the model's validation pieces, if they are at hand.
     on_progress
         Called with the share done.
 
@@ -331,6 +347,9 @@ def evaluate(
         for name, counts in counted.items():
             baselines[name] = ngram_nats(counts, vocabulary, pieces)
             opened[name] = float(ngram_nats(counts, vocabulary, begun).sum()) / notes_begun
+    found = remembered(model, vocabulary, pieces, begun, chosen.valid, memory) if memory else None
+    if found:
+        opened[_WITH_MEMORY] = found.opening
     return Evaluation(
         model=file.name,
         fingerprint=file.fingerprint,
@@ -342,4 +361,5 @@ def evaluate(
         baselines=baselines,
         cell=model.settings.cell,
         openings=opened,
+        remembered=found,
     )

@@ -142,7 +142,7 @@ def read(source: Source, piece: Piece) -> Reading:
     taken, states = [], [{name: state[name][:, 0] for name in cell.layered_arrays()}]
     for number, row in enumerate(rows):
         hidden, state = engine.step(inputs, state)
-        taken.append(hidden[0])
+        taken.append(hidden[0, -cell.sizes.inputs :])  # the sum of embeddings stands behind the cell's output
         states.append({name: state[name][:, 0] for name in states[0]})
         step = Step(source.decoder, contexts, engine.head_layers(hidden))
         step.events[:] = row
@@ -154,7 +154,7 @@ def read(source: Source, piece: Piece) -> Reading:
                 tops[field].append(_top(logits))
         inputs = np.concatenate([row[None], contexts.push(row[None])], axis=1)
     whole = {name: np.stack([each[name] for each in states]) for name in states[0]}
-    embedded = np.stack(taken)[:, -cell.sizes.inputs :]  # the sum of embeddings stands behind the cell's output
+    embedded = np.stack(taken)
     return Reading(
         vocabulary,
         rows,

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from melody import modelfile
 from melody.errors import SamplingError
 from melody.network import AnyEngine, Engine
+from melody.network.around import recognised
 from melody.network.bidirectional import Joining
 from melody.network.engine import Begun
+from melody.network.memory import Memory, Remembering
 from melody.network.settings import settings_of
 from melody.sampling.constraints.constraint import Constraint
 from melody.sampling.constraints.counterpoint import Counterpoint
@@ -41,17 +43,26 @@ class Source:
         The model file.
     engine
         What runs it: 'numpy'; or ONNX Runtime, which has to be installed: 'onnx', or 'int8' with weights of 8 bits.
+    memory
+        Of past states, see `melody.network.memory`; None for none.
     """
 
-    def __init__(self, file: modelfile.ModelFile, engine: EngineName = "numpy") -> None:
+    def __init__(self, file: modelfile.ModelFile, engine: EngineName = "numpy", memory: Memory | None = None) -> None:
         self.file = file
         self.vocabulary: Vocabulary = file.vocabulary
         self.runs_by: EngineName = engine
+        self.memory = memory
         self.prior = CorpusPrior.of(file.vocabulary, file.training)
         self.habits = Habits.from_dict(file.training.get("habits"))
         self.outlines = CorpusOutlines.of(file.training)
         joining = Joining(file.vocabulary, file.weights) if Joining.is_in(file.weights) else None
-        self.decoder = Decoder(file.vocabulary, _engine(file, engine), self.prior, joining)
+        self.decoder = Decoder(file.vocabulary, _engine(file, engine, memory), self.prior, joining)
+
+    @property
+    def ways(self) -> dict[str, str | None]:
+        """What computes and what it remembers, as a description of music names them; None for what is usual."""
+        engine = self.runs_by if self.runs_by != "numpy" else None
+        return {"engine": engine, "memory": None if self.memory is None else str(self.memory)}
 
     @property
     def longest_piece(self) -> int:
@@ -96,7 +107,7 @@ class Source:
         return np.asarray(self.decoder.score(rows).sum(axis=1))
 
 
-def _engine(file: modelfile.ModelFile, name: EngineName) -> AnyEngine:
+def _engine(file: modelfile.ModelFile, name: EngineName, memory: Memory | None) -> AnyEngine:
     engine: AnyEngine
     if name == "numpy":
         engine = Engine(file.vocabulary, file.weights)
@@ -106,4 +117,5 @@ def _engine(file: modelfile.ModelFile, name: EngineName) -> AnyEngine:
         from melody import export
 
         engine = export.engine(file, name)
-    return Begun(engine, file.initial) if file.initial else engine
+    engine = Begun(engine, file.initial) if file.initial else engine
+    return engine if memory is None else Remembering(engine, memory, recognised(file.weights)[0].sizes)

@@ -13,6 +13,7 @@ from melody.errors import SamplingError
 from melody.limits import Limits
 from melody.limits.limits import written
 from melody.limits.numbers import MAX_BARS
+from melody.network.memory import Memory
 from melody.piece import Piece
 from melody.sampling.keywords import (
     DEFAULTS,
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 __all__ = ["ENGINES", "EngineName", "Model", "load"]
 
 
-def load(path: str | PathLike[str], engine: EngineName = "numpy") -> Model:
+def load(path: str | PathLike[str], engine: EngineName = "numpy", memory: int | str | Memory | None = None) -> Model:
     """The model in a file.
 
     Parameters
@@ -57,17 +58,22 @@ def load(path: str | PathLike[str], engine: EngineName = "numpy") -> Model:
         The file; or that of a style, which stands for its model.
     engine
         What runs it: 'numpy'; or ONNX Runtime, which has to be installed: 'onnx', or 'int8' with weights of 8 bits.
+    memory
+        Of how many past events the model remembers its states, see `melody.network.memory`, as 512; or with the memory's
+        share and flatness, as '512:0.05:0.3'. None or 0: none.
 
     Raises
     ------
     melody.errors.ModelFileError
         If the file is missing, no model, of another version, cut short or edited, or the engine is not installed.
+    SamplingError
+        If the memory makes no sense.
     """
-    return Model(models.open_model(path), engine)
+    return Model(models.open_model(path), engine, Memory.parse(memory))
 
 
 class Model(Rewriter):
-    """A trained model, ready to write music; `engine` as in `load`."""
+    """A trained model, ready to write music; `engine` and `memory` as in `load`."""
 
     @keywords(Formed, Drawing, Choosing, Ending, Pitched, Keeping, **DEFAULTS)
     def generate(

@@ -200,6 +200,5 @@ def best(made: Sequence[Result], count: int) -> list[Result]:
 
 def described(source: Source, settings: SamplingSettings, number: int, limits: Limits, search: Search) -> str:
     """Where one of several tunes comes from, with its limits."""
-    engine = source.runs_by if source.runs_by != "numpy" else None
-    searched = {"engine": engine, "beam": search.beam, "best_of": search.best_of}
-    return provenance(source.file, settings, number, limits.summary, **searched)
+    searched = {"beam": search.beam, "best_of": search.best_of}
+    return provenance(source.file, settings, number, limits.summary, **source.ways, **searched)

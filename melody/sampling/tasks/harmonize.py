@@ -110,7 +110,10 @@ def harmonize(
     ]
     parallels = "" if strict else " parallels=allowed"
     description = f"candidates={candidates}{parallels}, voices under the melody{_limits_text(limits, ranges)}"
-    return [harmony.with_text(provenance(source.file, settings, n, description)) for n, harmony in enumerate(harmonized)]
+    return [
+        harmony.with_text(provenance(source.file, settings, n, description, **source.ways))
+        for n, harmony in enumerate(harmonized)
+    ]
 
 
 class _Setting:

@@ -127,7 +127,9 @@ def vary(
         description += "" if limits == Limits() else f", {limits.summary.removeprefix('bars=None ')}"
         variation = gap.other_than_it_was(how, settings, number)
         made.append(
-            variation.with_text(provenance(source.file, settings, number, description)) if variation.parts else variation
+            variation.with_text(provenance(source.file, settings, number, description, **source.ways))
+            if variation.parts
+            else variation
         )
     return made
 
