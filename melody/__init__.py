@@ -207,7 +207,7 @@ def load(model: str | PathLike[str], engine: EngineName = "numpy", memory: int |
         What runs it: 'numpy'; or ONNX Runtime, which has to be installed: 'onnx', or 'int8' with weights of 8 bits.
     memory
         Of how many past events the model remembers its states beside what it has learnt, as 512; or with the memory's share
-        and flatness, as '512:0.05:0.3' (`melody.network.memory`). None or 0: none.
+        and flatness, as '512:0.02:1' (`melody.network.memory`). None or 0: none.
 
     Raises
     ------

@@ -15,7 +15,7 @@ from melody import export, modelfile
 from melody.cli import main
 from melody.errors import SamplingError
 from melody.evaluation.evaluate import restored
-from melody.evaluation.remembered import SHARES, Recalled, remembered
+from melody.evaluation.recalled import SHARES, Recalled, remembered
 from melody.modelfile import ModelFile
 from melody.network import AnyEngine, Engine
 from melody.network.around import recognised
@@ -146,7 +146,7 @@ def test_what_is_measured_is_what_the_engine_plays(file: ModelFile) -> None:
 def test_blocks_make_no_difference(file: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
     model, pieces, memory = restored(file), _pieces(1, 2), Memory(20, 0.2, 0.3)
     whole = Recalled(model, file.vocabulary, pieces, 20, [0.3]).nats(memory)
-    monkeypatch.setattr("melody.evaluation.remembered._BLOCK", 7)
+    monkeypatch.setattr("melody.evaluation.recalled._BLOCK", 7)
     assert np.allclose(Recalled(model, file.vocabulary, pieces, 20, [0.3]).nats(memory), whole)
 
 
@@ -189,6 +189,6 @@ def test_the_commands_take_it(trained: Path, tmp_path: Path, monkeypatch: pytest
         main(["vary", name, "tune.mid", "--bars", "2", "--candidates", "2", "--memory", "64:0.2:1", "--out", "v.mid"]) == 0
     )
     assert main(["inspect", name, "tune.mid", "--memory", "64"]) == 0
-    for path, memory in (("g.mid", "64:0.05:0.3"), ("v.mid", "64:0.2:1")):
+    for path, memory in (("g.mid", "64:0.02:1"), ("v.mid", "64:0.2:1")):
         assert f"memory={memory}".encode() in Path(path).read_bytes()
     assert main(["generate", name, "--memory", "no"]) == 2

@@ -18,7 +18,7 @@ from melody.text import counted
 if TYPE_CHECKING:
     from melody.evaluation.evaluate import Evaluation
     from melody.evaluation.model_report import ModelReport
-    from melody.evaluation.remembered import Remembered
+    from melody.evaluation.recalled import Remembered
     from melody.inspection.inspecting import Inspection
     from melody.piece import Piece
 
@@ -44,7 +44,7 @@ def evaluate(
         typer.Option(
             metavar="NUMBER",
             help="Measure it with a memory of the states of so many past events as well, as 512; share and flatness are "
-            "chosen on the model's validation pieces, or given, as 512:0.05:0.3.",
+            "chosen on the model's validation pieces, or given, as 512:0.02:1.",
             show_default=False,
         ),
     ] = None,

@@ -63,7 +63,7 @@ def temperature_option(default: str) -> Any:
 MEMORY = _option(
     ADVANCED,
     "Remember the states of so many past events beside what was learnt, as 512; or with the memory's share and flatness, as "
-    "512:0.05:0.3 (melody evaluate finds them). Default: 0.",
+    "512:0.02:1 (melody evaluate finds them). Default: 0.",
     "NUMBER",
 )
 

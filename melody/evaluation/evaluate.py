@@ -26,7 +26,7 @@ from melody.errors import ModelFileError
 from melody.evaluation.heldout import Chosen, Which, choose
 from melody.evaluation.ngram import NGram, best_ngram, flat_tokens
 from melody.evaluation.openings import openings
-from melody.evaluation.remembered import Remembered, remembered
+from melody.evaluation.recalled import Remembered, remembered
 from melody.modelfile import ModelFile
 from melody.network.cells import CELLS, CellName
 from melody.network.memory import Memory

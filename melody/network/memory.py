@@ -52,8 +52,8 @@ class Memory:
     """
 
     size: int
-    share: float = 0.05
-    flatness: float = 0.3
+    share: float = 0.02
+    flatness: float = 1.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.size <= MOST_SIZE:
@@ -68,7 +68,7 @@ class Memory:
 
     @classmethod
     def parse(cls, text: str | int | Memory | None) -> Memory | None:
-        """From what a user writes: '512', or with share and flatness '512:0.05:0.3'; 0 and None are no memory.
+        """From what a user writes: '512', or with share and flatness '512:0.02:1'; 0 and None are no memory.
 
         Raises
         ------
@@ -84,7 +84,7 @@ class Memory:
             size, numbers = int(first), [float(each) for each in others]
         except ValueError:
             raise SamplingError(
-                f"the memory is '{str(text)[:40]}'; write how many events, as 512, or with share and flatness 512:0.05:0.3"
+                f"the memory is '{str(text)[:40]}'; write how many events, as 512, or with share and flatness 512:0.02:1"
             ) from None
         return None if size == 0 and not numbers else cls(size, *numbers)
 

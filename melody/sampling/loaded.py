@@ -59,7 +59,7 @@ class Source:
         self.decoder = Decoder(file.vocabulary, _engine(file, engine, memory), self.prior, joining)
 
     @property
-    def ways(self) -> dict[str, str | None]:
+    def running(self) -> dict[str, str | None]:
         """What computes and what it remembers, as a description of music names them; None for what is usual."""
         engine = self.runs_by if self.runs_by != "numpy" else None
         return {"engine": engine, "memory": None if self.memory is None else str(self.memory)}

@@ -60,7 +60,7 @@ def load(path: str | PathLike[str], engine: EngineName = "numpy", memory: int | 
         What runs it: 'numpy'; or ONNX Runtime, which has to be installed: 'onnx', or 'int8' with weights of 8 bits.
     memory
         Of how many past events the model remembers its states, see `melody.network.memory`, as 512; or with the memory's
-        share and flatness, as '512:0.05:0.3'. None or 0: none.
+        share and flatness, as '512:0.02:1'. None or 0: none.
 
     Raises
     ------

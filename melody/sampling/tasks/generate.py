@@ -201,4 +201,4 @@ def best(made: Sequence[Result], count: int) -> list[Result]:
 def described(source: Source, settings: SamplingSettings, number: int, limits: Limits, search: Search) -> str:
     """Where one of several tunes comes from, with its limits."""
     searched = {"beam": search.beam, "best_of": search.best_of}
-    return provenance(source.file, settings, number, limits.summary, **source.ways, **searched)
+    return provenance(source.file, settings, number, limits.summary, **source.running, **searched)

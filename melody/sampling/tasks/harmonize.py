@@ -111,7 +111,7 @@ def harmonize(
     parallels = "" if strict else " parallels=allowed"
     description = f"candidates={candidates}{parallels}, voices under the melody{_limits_text(limits, ranges)}"
     return [
-        harmony.with_text(provenance(source.file, settings, n, description, **source.ways))
+        harmony.with_text(provenance(source.file, settings, n, description, **source.running))
         for n, harmony in enumerate(harmonized)
     ]
 

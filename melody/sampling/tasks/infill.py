@@ -127,7 +127,7 @@ def vary(
         description += "" if limits == Limits() else f", {limits.summary.removeprefix('bars=None ')}"
         variation = gap.other_than_it_was(how, settings, number)
         made.append(
-            variation.with_text(provenance(source.file, settings, number, description, **source.ways))
+            variation.with_text(provenance(source.file, settings, number, description, **source.running))
             if variation.parts
             else variation
         )
