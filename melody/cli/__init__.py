@@ -87,6 +87,7 @@ COMMANDS = {
     "learn": ("corpus", "prepare"),
     "measure": ("evaluate", "report", "inspect"),
     "networks.comparing": ("compare",),
+    "networks.tuning": ("tune",),
     "copies": ("originality",),
     "share": ("export",),
     "along.jamming": ("jam",),

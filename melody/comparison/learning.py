@@ -74,7 +74,55 @@ class Learnt(NamedTuple):
     notes_per_second: float
 
 
-def learn(music: Music, run: Run, on_share: Callable[[float], None] | None = None) -> Learnt:
+class Learner:
+    """A network while it learns, window after window.
+
+    Parameters
+    ----------
+    music
+        Whose training pieces are learnt.
+    run
+        How.
+    """
+
+    def __init__(self, music: Music, run: Run) -> None:
+        torch.manual_seed(run.seed)
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.model = MelodyNetwork(music.vocabulary, run.shape)
+        begin(self.model, run.learning)
+        self.model.to(self.device).train()
+        matrices, others = ([p for p in self.model.parameters() if (p.ndim > 1) is is_matrix] for is_matrix in (True, False))
+        groups = [{"params": matrices, "weight_decay": run.weight_decay}, {"params": others, "weight_decay": 0.0}]
+        self._optimizer = torch.optim.AdamW(groups, lr=run.rate, betas=(0.9, 0.99))
+        self._batches = Batches(music.vocabulary, music.train, run.batch, run.seed)
+        self._learning = run.learning
+        self._state: State | None = None
+
+    def windows(self) -> Iterator[Batch]:
+        """The windows to learn from, without end."""
+        for epoch in count():
+            yield from self._batches.epoch(epoch)
+
+    def step(self, window: Batch, rate: float) -> tuple[torch.Tensor, int]:
+        """Learn from a window with a learning rate; gives its nats, all together, as they were before, and its events."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        inputs, targets, mask = (torch.from_numpy(array).to(self.device) for array in window[:3])
+        before = self._state
+        is_new = window.first or before is None or not self._learning.carries_state
+        state = None if is_new or before is None else first_streams(before, len(inputs))
+        nats, (_, after) = window_loss(self.model, inputs, targets, mask, state)
+        self._state = {name: array.detach() for name, array in after.items()}
+        self._optimizer.zero_grad()
+        events = int(mask.sum())
+        torch.autograd.backward(nats / events)
+        if self._learning.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self._learning.clip_norm)
+        self._optimizer.step()
+        return nats.detach(), events
+
+
+def learn(music: Music, run: Run, on_step: Callable[[float, MelodyNetwork], None] | None = None) -> Learnt:
     """Let a network learn.
 
     Parameters
@@ -83,41 +131,23 @@ def learn(music: Music, run: Run, on_share: Callable[[float], None] | None = Non
         Whose training pieces are learnt.
     run
         How.
-    on_share
-        Called with the share of the time that is gone.
+    on_step
+        Called with the share of the time that is gone, and the network as it is; its own time is not counted.
     """
-    torch.manual_seed(run.seed)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = MelodyNetwork(music.vocabulary, run.shape)
-    begin(model, run.learning)
-    model.to(device).train()
-    matrices, others = [p for p in model.parameters() if p.ndim > 1], [p for p in model.parameters() if p.ndim <= 1]
-    groups = [{"params": matrices, "weight_decay": run.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=run.rate, betas=(0.9, 0.99))
-    batches = Batches(music.vocabulary, music.train, run.batch, run.seed)
-    state: State | None = None
-    notes, begun = 0, _work(device)
-    for window in _endless(batches):
-        share = (_work(device) - begun) / run.seconds
+    learner = Learner(music, run)
+    notes, begun = 0, _work(learner.device)
+    for window in learner.windows():
+        share = (_work(learner.device) - begun) / run.seconds
         if share >= 1:
             break
-        for group in optimizer.param_groups:
-            group["lr"] = run.rate * min((share + 1e-3) / WARM_UP, 0.5 * (1 + math.cos(math.pi * share)) + 1e-3)
-        inputs, targets, mask = (torch.from_numpy(array).to(device) for array in window[:3])
-        state = (
-            None if window.first or state is None or not run.learning.carries_state else first_streams(state, len(inputs))
-        )
-        nats, (_, after) = window_loss(model, inputs, targets, mask, state)
-        state = {name: array.detach() for name, array in after.items()}
-        optimizer.zero_grad()
-        torch.autograd.backward(nats / mask.sum())
-        if run.learning.clip_norm is not None:
-            nn.utils.clip_grad_norm_(model.parameters(), run.learning.clip_norm)
-        optimizer.step()
-        notes += int(mask.sum())
-        if on_share:
-            on_share(share)
-    return Learnt(model.to("cpu").eval(), notes / max(_work(device) - begun, 1e-9))
+        rate = run.rate * min((share + 1e-3) / WARM_UP, 0.5 * (1 + math.cos(math.pi * share)) + 1e-3)
+        notes += learner.step(window, rate)[1]
+        if on_step:
+            before = _work(learner.device)
+            on_step(share, learner.model)
+            learner.model.train()
+            begun += _work(learner.device) - before
+    return Learnt(learner.model.to("cpu").eval(), notes / max(_work(learner.device) - begun, 1e-9))
 
 
 def begin(model: MelodyNetwork, learning: Learning) -> None:
@@ -127,11 +157,6 @@ def begin(model: MelodyNetwork, learning: Learning) -> None:
             nn.init.zeros_(parameter)
         if not learning.begins_orthogonal and name.startswith("weight"):
             nn.init.uniform_(parameter, -(model.settings.hidden_size**-0.5), model.settings.hidden_size**-0.5)
-
-
-def _endless(batches: Batches) -> Iterator[Batch]:
-    for epoch in count():
-        yield from batches.epoch(epoch)
 
 
 def _work(device: torch.device) -> float:

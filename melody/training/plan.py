@@ -156,7 +156,7 @@ def make_plan(
     per_event /= settings.devices
     seconds = clock.left(clock.after(per_event, shape.relations))
     length = _Length.of(train, valid, settings, per_event, seconds, adapts=start is not None)
-    shape, decay = _fitting(shape, settings, length.epochs * length.buckets / train.num_buckets, adapts=start is not None)
+    shape, decay = fitting(shape, settings, length.epochs * length.buckets / train.num_buckets, adapts=start is not None)
     return Plan(
         model=shape,
         reason=reason,
@@ -213,7 +213,7 @@ def _epochs_wanted(train: Batches, share: float, adapts: bool) -> int:
     return int(min(wanted, ADAPTING_EPOCHS) if adapts else wanted)
 
 
-def _fitting(shape: ModelSettings, settings: TrainingSettings, passes: float, adapts: bool) -> tuple[ModelSettings, float]:
+def fitting(shape: ModelSettings, settings: TrainingSettings, passes: float, adapts: bool) -> tuple[ModelSettings, float]:
     """The shape with its dropouts, and the weight decay, for so many passes through the music."""
     decay = WEIGHT_DECAY
     if not (adapts or settings.model):

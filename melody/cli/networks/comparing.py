@@ -111,7 +111,7 @@ def _drawn(title: str, remarks: list[str], header: Any, found: Any, result: dict
     """The picture and the page, if matplotlib is there."""
     from melody.cli.screen import say
     from melody.errors import RenderError
-    from melody.report.compared import page, picture
+    from melody.report.networks.compared import page, picture
 
     try:
         drawn = picture(result)
