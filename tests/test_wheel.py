@@ -33,7 +33,7 @@ EXTRAS = {
     "distributed",
 }
 EXTRAS |= {"scipy", "scikit_learn", "tensorboard", "onnx", "onnxruntime", "starlette", "uvicorn", "platformdirs", "mcp"}
-EXTRAS |= {"nbclient", "nbformat", "ipykernel", "mido", "python_rtmidi", "python_osc"}
+EXTRAS |= {"nbclient", "nbformat", "ipykernel", "mido", "python_rtmidi", "python_osc", "optuna"}
 BROUGHT = {"platformdirs"}  # by symusic, which needs it too
 linked = pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
 
