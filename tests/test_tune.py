@@ -63,7 +63,7 @@ def test_the_best_is_found_bad_ones_are_stopped_and_the_usual_comes_first(quick:
     assert quick[0].rate == 2e-3 and quick[0].batch.window == 64 and quick[0].shape.hidden_size == 128
     assert quick[0].seconds == 2 * 60 / study.PLANNED
     whole = [each for each in found.trials if each.is_whole]
-    assert found.valid == min(each.nats[4] for each in whole) < found.usual == pytest.approx(_nats(quick[0]))
+    assert found.valid == min(each.nats[4] for each in whole) < found.default == pytest.approx(_nats(quick[0]))
     assert found.best["learning_rate"] == pytest.approx(0.01, rel=0.6)
     stopped = [each.nats[max(each.nats)] for each in found.trials if not each.is_whole]
     assert stopped and np.mean(stopped) > np.mean([each.nats[4] for each in whole])
@@ -122,9 +122,9 @@ def test_too_little_music_is_refused(tmp_path: Path) -> None:
 
 def test_a_cell_is_a_setting_where_several_are_named() -> None:
     one, two = (Space(small_corpus().vocabulary, 10_000, 20, cells) for cells in (("gru",), ("rnn", "lstm")))
-    assert "cell" not in one.usual and one.run(one.usual, 1, 0).shape.cell == "gru"
-    assert two.run({**two.usual, "cell": "lstm"}, 1, 0).shape.cell == "lstm"
-    run = one.run({**one.usual, "dropout": 0.1, "layers": 3, "hidden_size": 48, "window": 32, "noise": 0.1}, 1, 0)
+    assert "cell" not in one.default and one.run(one.default, 1, 0).shape.cell == "gru"
+    assert two.run({**two.default, "cell": "lstm"}, 1, 0).shape.cell == "lstm"
+    run = one.run({**one.default, "dropout": 0.1, "layers": 3, "hidden_size": 48, "window": 32, "noise": 0.1}, 1, 0)
     assert (run.shape.dropout, run.shape.num_layers, run.shape.embedding_size) == (0.1, 3, 48)
     assert (run.batch.window, run.batch.noise) == (32, 0.1)
 

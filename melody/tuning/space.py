@@ -45,9 +45,9 @@ class Space:
         self._vocabulary, self._events, self._cells = vocabulary, events, list(cells)
         planned, _ = model_size(events, minutes)
         self._minutes, self._widest = minutes, max(2 * planned.hidden_size, 64)
-        self.usual: Chosen = {"learning_rate": 2e-3, "hidden_size": planned.hidden_size, "layers": planned.num_layers}
-        self.usual |= {"dropout": 0.2, "weight_decay": WEIGHT_DECAY, "batch_size": 16, "window": 64, "noise": 0.0}
-        self.usual |= {"cell": self._cells[0]} if self._cells[1:] else {}
+        self.default: Chosen = {"learning_rate": 2e-3, "hidden_size": planned.hidden_size, "layers": planned.num_layers}
+        self.default |= {"dropout": 0.2, "weight_decay": WEIGHT_DECAY, "batch_size": 16, "window": 64, "noise": 0.0}
+        self.default |= {"cell": self._cells[0]} if self._cells[1:] else {}
 
     def suggested(self, trial: Trial) -> Chosen:
         """Settings that a trial is to have."""

@@ -90,7 +90,7 @@ class Tuned(NamedTuple):
     ----------
     best
         The settings of the best trial, by the keywords of `melody.train`.
-    valid, usual
+    valid, default
         Nats a note of the best and of what `melody train` takes by itself.
     trials
         All that are over, in order.
@@ -102,7 +102,7 @@ class Tuned(NamedTuple):
 
     best: Chosen
     valid: float
-    usual: float
+    default: float
     trials: tuple[Tried, ...]
     importances: dict[str, float]
     seconds: float
@@ -174,7 +174,7 @@ class _Search:
         self._space = Space(music.vocabulary, events, minutes, settings.cells)
         self.forget_begun()  # those of a process that was killed
         if not self._study.trials:
-            self._study.enqueue_trial(self._space.usual)
+            self._study.enqueue_trial(self._space.default)
 
     def _key(self) -> str:
         """What names the music and what is searched."""
@@ -249,9 +249,9 @@ class _Search:
         """What came of it."""
         trials, whole = self._over(), self._whole()
         best = min(whole, key=lambda each: each.nats[max(RUNGS)])
-        usual = next((each for each in whole if each.chosen == rounded(self._space.usual)), whole[0])
-        valid, of_usual = (each.nats[max(RUNGS)] for each in (best, usual))
-        return Tuned(best.chosen, valid, of_usual, tuple(trials), importances(trials), self.seconds)
+        default = next((each for each in whole if each.chosen == rounded(self._space.default)), whole[0])
+        valid, of_default = (each.nats[max(RUNGS)] for each in (best, default))
+        return Tuned(best.chosen, valid, of_default, tuple(trials), importances(trials), self.seconds)
 
 
 class _Behind(Exception):

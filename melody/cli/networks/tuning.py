@@ -99,7 +99,7 @@ def _search(prepared: Corpus, kept: Path, settings: Any, command: list[str]) -> 
         found = tune(prepared, kept, settings, on_trial)
     whole = sum(trial.is_whole for trial in found.trials)
     trials = f"{counted(len(found.trials), 'trial')} of {found.seconds:.3g} seconds of work, {whole} to their end"
-    answer(f"{trials}: the best {found.valid:.3f} nats a note on valid, what melody train takes {found.usual:.3f}")
+    answer(f"{trials}: the best {found.valid:.3f} nats a note on valid, what melody train takes {found.default:.3f}")
     rows = [
         (name.replace("_", " "), str(found.best[name]), f"{found.importances[name]:.0%}" if found.importances else "")
         for name in found.importances or found.best
@@ -144,7 +144,7 @@ def _find(prepared: Corpus, path: Path, minutes: float, cells: tuple[str, ...], 
     if not train:
         raise TrainingError("there is not one piece to learn from; give a folder with more music")
     space = Space(prepared.vocabulary, sum(map(len, train)), minutes, settings.cells)
-    run = space.run(space.usual, seconds=1, seed=seed)
+    run = space.run(space.default, seconds=1, seed=seed)
     with Progress("a rising learning rate", "steps") as update:
         found = find_rate(Music(prepared.vocabulary, train, [], []), run, on_step=lambda share: update(share, 1.0))
     answer(
