@@ -163,7 +163,7 @@ class _Search:
         settings: TuneSettings,
         on_trial: Callable[[Tried | None, float], None] | None,
     ) -> None:
-        self._music = music._replace(valid=some_of(music.valid, MOST_VALID))
+        self._music = music._replace(valid=list(some_of(music.valid, MOST_VALID)))
         self._settings, self._on_trial = settings, on_trial
         self._begun = time.monotonic()
         with _quiet():

@@ -68,11 +68,12 @@ def _panel(axes: Axes, trials: Sequence[Mapping[str, Any]], best: Mapping[str, A
     """The trials by one setting: dots to the end, rings stopped early, a cross the best."""
     places = sorted({each[name] for each in trials}) if isinstance(best[name], str) else []
     x = {each: places.index(each) for each in places}
-    for is_whole, style in ((False, {"facecolors": "none", "edgecolors": _GREY}), (True, {"color": _BAR})):
+    for is_whole, face, edge in ((False, "none", _GREY), (True, _BAR, _BAR)):
         own = [each for each in trials if each["whole"] is is_whole]
-        axes.scatter([x.get(each[name], each[name]) for each in own], [each["nats"] for each in own], s=18, **style)
-    nats = min(each["nats"] for each in trials if each["whole"])
-    axes.plot(x.get(best[name], best[name]), nats, "x", color=_BEST, markersize=10, markeredgewidth=2)
+        values, nats = [x.get(each[name], each[name]) for each in own], [each["nats"] for each in own]
+        axes.scatter(values, nats, s=18, facecolors=face, edgecolors=edge)
+    lowest = min(each["nats"] for each in trials if each["whole"])
+    axes.plot(x.get(best[name], best[name]), lowest, "x", color=_BEST, markersize=10, markeredgewidth=2)
     if places:
         axes.set_xticks(range(len(places)), places)
     elif name in _BY_FACTORS:
