@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from melody.modelfile import ModelFile
 from melody.network import AnyEngine, Engine
 from melody.network.around import recognised
 from melody.network.memory import Memory, Remembering
+from melody.network.network import MelodyNetwork
+from melody.network.settings import ModelSettings
 from melody.sampling import Model
 from melody.tokens.inputs.features import context
 from melody.tokens.inputs.schema import feature_sizes
@@ -192,3 +195,13 @@ def test_the_commands_take_it(trained: Path, tmp_path: Path, monkeypatch: pytest
     for path, memory in (("g.mid", "64:0.02:1"), ("v.mid", "64:0.2:1")):
         assert f"memory={memory}".encode() in Path(path).read_bytes()
     assert main(["generate", name, "--memory", "no"]) == 2
+
+
+def test_a_bidirectional_model_refuses_a_memory_in_a_gap(file: ModelFile) -> None:
+    network = MelodyNetwork(file.vocabulary, replace(ModelSettings(**file.settings), bidirectional=True))
+    weights = {name: value.detach().numpy() for name, value in network.state_dict().items()}
+    both = replace(file, weights=weights, settings=asdict(network.settings))
+    model = Model(both, memory=MEMORY)
+    assert model.generate(seed=1, bars=1, any_ending=True).num_notes
+    with pytest.raises(SamplingError, match="a bidirectional model has no memory in a gap"):
+        model.vary(folk_tune(3), bars="2-3", seed=1)

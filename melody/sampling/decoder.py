@@ -19,8 +19,10 @@ from copy import copy
 import numpy as np
 from numpy.typing import NDArray
 
+from melody.errors import SamplingError
 from melody.network import AnyEngine, Floats, State
 from melody.network.bidirectional import NUM_POINTERS, Joining, no_pointers, pointed
+from melody.network.memory import Remembering
 from melody.piece import Ints
 from melody.sampling.constraints.constraint import Masks
 from melody.sampling.constraints.cutoff import going_on
@@ -98,7 +100,17 @@ class Decoder:
         self._ahead: _Ahead | None = None
 
     def before(self, future: Callable[[], Future]) -> Decoder:
-        """The same for a gap behind which music is known; a network that only looks back does not ask for it."""
+        """The same for a gap behind which music is known; a network that only looks back does not ask for it.
+
+        Raises
+        ------
+        SamplingError
+            If a bidirectional network is to have a memory there: what it knows of the gap is no state that it remembers.
+        """
+        if self._joining is not None and isinstance(self.engine, Remembering):
+            raise SamplingError(
+                "a bidirectional model has no memory in a gap, where what follows counts; leave --memory out"
+            )
         made = copy(self)
         made._ahead = None if self._joining is None else _Ahead(self._joining, future())
         return made
