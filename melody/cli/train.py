@@ -16,7 +16,7 @@ import typer
 
 from melody.cli import app
 from melody.cli.learn import Drums, Part, read_folder
-from melody.cli.networks.settings_file import taken_from
+from melody.cli.networks.settings_file import SettingsFile
 from melody.cli.options import Force
 from melody.errors import TrainingError
 from melody.files import FileError
@@ -89,18 +89,6 @@ Seed = Annotated[
     int, _option(_MODEL, "Random number: the same one trains the same model, for the same epochs and precision.", min=0)
 ]
 Half = Annotated[bool, _option(_MODEL, "Weights of 16 bits: half the file, hardly another model.", "--half")]
-SettingsFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--settings",
-        metavar="FILE",
-        help="Take settings from it, as melody tune writes it; options come first.",
-        rich_help_panel=_MODEL,
-        show_default=False,
-        is_eager=True,
-        callback=taken_from,
-    ),
-]
 Samples = Annotated[int, _option(_MACHINE, "Sample tunes along the way.", min=0)]
 WhichLogger = Annotated[Logger, _option(_MACHINE, "Write the losses for TensorBoard, too.", "--logger")]
 Devices = Annotated[int, _option(_MACHINE, "GPUs, or processes where there is none.", min=1)]

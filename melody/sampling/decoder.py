@@ -109,7 +109,7 @@ class Decoder:
         """
         if self._joining is not None and isinstance(self.engine, Remembering):
             raise SamplingError(
-                "a bidirectional model has no memory in a gap, where what follows counts; leave --memory out"
+                "a bidirectional model has no memory in a gap, where what follows counts; leave `memory` out"
             )
         made = copy(self)
         made._ahead = None if self._joining is None else _Ahead(self._joining, future())

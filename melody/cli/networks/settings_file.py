@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -40,3 +40,17 @@ def taken_from(context: typer.Context, path: Path | None) -> Path | None:
             raise TrainingError(f"--settings {path}: '{name[:40]}' is no setting of melody train")
     context.default_map = {**(context.default_map or {}), **found}
     return path
+
+
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--settings",
+        metavar="FILE",
+        help="Take settings from it, as melody tune writes it; options come first.",
+        rich_help_panel="Model and learning",
+        show_default=False,
+        is_eager=True,
+        callback=taken_from,
+    ),
+]
