@@ -206,6 +206,7 @@ def test_each_module_that_loads_such_a_library_asks_whether_it_is_there() -> Non
         "evaluation/evaluate.py",
         "evaluation/extraction.py",
         "evaluation/occasions.py",
+        "evaluation/recalled.py",
         "training/",
     )
     for path in (ROOT / "melody").rglob("*.py"):
