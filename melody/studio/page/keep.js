@@ -46,6 +46,9 @@ export class KeepPanel {
       if (this.#other && what !== COMPARED) this.#compared(null);   // it was taken, or another
       this.#timer = setTimeout(() => this.draft().catch(() => {}), WAIT);
     });
+    window.addEventListener("pagehide", () => {             // what was done in the last moment is kept, too
+      if (this.#timer) navigator.sendBeacon("/api/draft", new Blob([JSON.stringify(this.#drafted())], { type: "application/json" }));
+    });
   }
 
   opened() { this.studio.attempt(() => this.#list()); }
@@ -53,8 +56,13 @@ export class KeepPanel {
   /** Keep what is worked on, so that it is there again after a restart. */
   async draft() {
     clearTimeout(this.#timer);
+    this.#timer = 0;
+    await send("/api/draft", this.#drafted());
+  }
+
+  #drafted() {
     const { own: tune } = this.studio.history;
-    await send("/api/draft", { sheet: sheetOf(tune), facts: this.#facts(tune) });
+    return { sheet: sheetOf(tune), facts: this.#facts(tune) };
   }
 
   /** What was worked on when the page was left. */
