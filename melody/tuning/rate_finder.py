@@ -62,9 +62,10 @@ class FoundRate(NamedTuple):
     rates, losses, smoothed
         Of each step that was made, in nats an event, (steps,).
     steepest
-        The rate at which the smoothed loss falls fastest with the logarithm of the rate: the one that is suggested.
+        The rate at which the smoothed loss falls fastest with the logarithm of the rate: with Adam a low one, as the loss of
+        a network that has learnt nothing falls fast whatever the rate.
     lowest
-        That of the lowest smoothed loss: beyond it a training falls apart.
+        That of the lowest smoothed loss: beyond it a training falls apart, so that a tenth of it is the rule of thumb.
     """
 
     rates: Floats

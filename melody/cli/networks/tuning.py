@@ -148,14 +148,17 @@ def _find(prepared: Corpus, path: Path, minutes: float, cells: tuple[str, ...], 
     with Progress("a rising learning rate", "steps") as update:
         found = find_rate(Music(prepared.vocabulary, train, [], []), run, on_step=lambda share: update(share, 1.0))
     answer(
-        f"the loss falls fastest at a learning rate of {found.steepest:.2g}, and no more from {found.lowest:.2g} on; "
-        f"melody train takes 0.002, and with this one: --learning-rate {found.steepest:.2g}"
+        f"the loss falls fastest at a learning rate of {found.steepest:.2g}, and no more from {found.lowest:.2g} on: good "
+        f"rates lie between; a tenth of the latter is the rule of thumb (--learning-rate {found.lowest / 10:.2g}; without "
+        "it melody train takes 0.002)"
     )
 
     def drawn() -> bytes:
         from melody.report.networks.tuned import rate_picture
 
-        return rate_picture(found.rates.tolist(), found.losses.tolist(), found.smoothed.tolist(), found.steepest)
+        return rate_picture(
+            found.rates.tolist(), found.losses.tolist(), found.smoothed.tolist(), found.steepest, found.lowest
+        )
 
     _draw(path, drawn)
 
