@@ -47,11 +47,11 @@ from filled_gaps import Task, completed, drawn, nats_of, weighed
 from filled_sopranos import Sopranos, sopranos
 
 from melody import files, models
-from melody.comparison.intervals import difference, rate
 from melody.corpus import Corpus, PrepareSettings, prepare
 from melody.evaluation.evaluate import restored
 from melody.evaluation.heldout import choose
 from melody.sampling import Model, load
+from melody.statistics.intervals import difference, rate
 from melody.tokens import Vocabulary
 from melody.tokens.inputs.gaps import Bars
 from melody.tokens.vocabulary import END, TIME, Rows
