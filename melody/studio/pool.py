@@ -13,16 +13,20 @@ import queue
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from melody.errors import StudioError
 
 Message = dict[str, Any]
 Work = Callable[[Connection, Any], None]
+_Worker = tuple[BaseProcess, Connection]
 STOP = "stop"  # sent to a process whose job is no longer wanted
 _TO_STOP = 1.0  # seconds for it
 _MOST_SECONDS = 300.0  # of a job
+NO_PROCESS = "the studio can start no process: memory or processes have run out; close other programs and try again"
 _FAULT = "something went wrong in the studio, and the job was given up; the tune on the page is as it was"
 
 
@@ -109,24 +113,32 @@ class Pool:
             thread.join(timeout=3)
 
     def _serve(self) -> None:
-        process, connection = self._begun()
+        worker = self._begun()
         while self._is_open and (job := self._waiting.get()) is not None:
             if job.is_cancelled.is_set():
                 continue
-            if not process.is_alive():
-                self._end(process, connection)
-                process, connection = self._begun()
-            try:
-                connection.send((job.kind, job.order))
-                is_over = self._passed_on(job, connection)
-            except (EOFError, OSError):
-                is_over = False
-                job.put({"error": _FAULT})
+            if worker is None or not worker[0].is_alive():
+                self._end(worker)
+                worker = self._begun()
+            is_over = True
+            if worker is None:
+                job.put({"error": NO_PROCESS})
+            else:
+                is_over = self._done(job, worker[1])
             job.put(None)
             if not is_over:
-                self._end(process, connection)
-                process, connection = self._begun()
-        self._end(process, connection)
+                self._end(worker)
+                worker = self._begun()
+        self._end(worker)
+
+    def _done(self, job: Job, connection: Connection) -> bool:
+        """Do a job; gives whether its process can do another."""
+        try:
+            connection.send((job.kind, job.order))
+            return self._passed_on(job, connection)
+        except (EOFError, OSError):
+            job.put({"error": _FAULT})
+            return False
 
     def _passed_on(self, job: Job, connection: Connection) -> bool:
         """Hand the messages of a job on; gives whether its process has come to the end of it."""
@@ -145,16 +157,22 @@ class Pool:
                     job.put({"error": f"the job took over {_MOST_SECONDS:.0f} seconds and was given up; ask for less"})
                 return False
 
-    def _begun(self) -> tuple[multiprocessing.process.BaseProcess, Connection]:
+    def _begun(self) -> _Worker | None:
+        """A process and the way to it; None if the system has none to give, and the next job asks again."""
         context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(target=self._work, args=(theirs, self._given), daemon=True)
-        process.start()
-        theirs.close()
-        self.processes.add(process.pid or 0)
-        return process, ours
+        with suppress(OSError, MemoryError):
+            ours, theirs = context.Pipe()
+            with theirs:
+                process = context.Process(target=self._work, args=(theirs, self._given), daemon=True)
+                process.start()
+            self.processes.add(process.pid or 0)
+            return process, ours
+        return None
 
-    def _end(self, process: multiprocessing.process.BaseProcess, connection: Connection) -> None:
+    def _end(self, worker: _Worker | None) -> None:
+        if worker is None:
+            return
+        process, connection = worker
         connection.close()
         process.kill()
         process.join()

@@ -1,11 +1,11 @@
-"""What a model file says of the pieces that it was trained on, for sampling to keep to: see `facts`."""
+"""What training needs of a corpus, and what a model file says of its pieces, for sampling to keep to: see `facts`."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -16,9 +16,25 @@ from melody.tokens.inputs.whole_piece import WholePiece
 from melody.tokens.usage import FIRST_PART, KEY
 from melody.tokens.vocabulary import END, KIND, TIME, VALUE, Rows, Vocabulary
 
+Split = Literal["train", "valid", "test"]
 MOST_OUTLINES = 1_000
 MOST_ASSESSED = 100  # pieces whose faults are counted
 AT_ONCE = 99  # percentile of the notes that a part has at once: what it does as a rule at most
+
+
+class Prepared(Protocol):
+    """What training needs of a corpus (`melody.corpus.Corpus` is one)."""
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Of all the pieces."""
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """What was read, and how."""
+
+    def rows(self, split: Split) -> Sequence[Rows]:
+        """The events of each piece of a split."""
 
 
 def facts(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> dict[str, Any]:

@@ -223,7 +223,7 @@ class Result:
             "finished": planned if self.seen >= 1 else f"There was time for {100 * self.seen:.2g} % of the music, once",
             "stopped early": f"Validation stopped improving after epoch {self.best_epoch}, so training ended by itself",
             "out of time": f"Time was up in epoch {self.epochs + 1}",
-            "interrupted": f"It was stopped in epoch {self.epochs + 1}",
+            "interrupted": f"It was stopped after {counted(self.epochs, 'epoch')}",
         }[self.ending]
         kept = f"; the model of epoch {self.best_epoch} is kept"
         if self.ending in ("out of time", "interrupted"):

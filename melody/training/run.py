@@ -15,14 +15,15 @@ import hashlib
 import json
 import math
 import signal
+import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -43,39 +44,22 @@ from melody.originality.finding import longest_shared
 from melody.originality.index import Index
 from melody.sampling import Model, SamplingSettings, quality
 from melody.statistics.habits import Habits
-from melody.tokens.vocabulary import Rows, Vocabulary
 from melody.training.adapting.transfer import carried
 from melody.training.alarms import before, longest_run
 from melody.training.balance import balanced, can_be_balanced
-from melody.training.corpus_facts import facts, outlines
+from melody.training.corpus_facts import Prepared, Split, facts, outlines
 from melody.training.hardware import make_trainer
 from melody.training.module import Loader, Module
 from melody.training.paths import Paths
 from melody.training.plan import gapped, make_plan
 from melody.training.records import REPLANNED, Alarm, Epoch, History, Plan, Result, late_gain, since_best
-from melody.training.replanning import Clock, going_on, most_counted
+from melody.training.replanning import LEAST_COUNTED, Clock, going_on, most_counted
 from melody.training.settings import TrainingSettings
 from melody.training.temperatures import with_temperatures
 from melody.training.watch import Listener, Stop, Watcher, quiet
 
-Split = Literal["train", "valid", "test"]
 MOST_VALID = 200_000  # events to choose the model on, a few seconds an epoch; of very large corpora every n-th piece
 SAMPLE_EVENTS = 600  # of a sample tune, at most: an early model does not know how to end one
-
-
-class Prepared(Protocol):
-    """What training needs of a corpus (`melody.corpus.Corpus` is one)."""
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """Of all the pieces."""
-
-    @property
-    def manifest(self) -> Mapping[str, Any]:
-        """What was read, and how."""
-
-    def rows(self, split: Split) -> Sequence[Rows]:
-        """The events of each piece of a split."""
 
 
 def plan(corpus: Prepared, settings: TrainingSettings | None = None, start: ModelFile | None = None) -> Plan:
@@ -165,7 +149,7 @@ class Run:
         self.plan = Plan.from_dict(saved["plan"]) if saved else self._planned(shape)
         self.history: History = saved["history"] if saved else []
         self.epochs_before = len(self.history)  # those of the run that is gone on with
-        if self.history and len(self.history) >= self.plan.epochs and not settings.epochs:
+        if len(self.history) >= self.plan.epochs and self.plan.epochs_by == "time" and not settings.epochs:
             self.plan = going_on(self.plan, self.history, self.left)
         self.alarms: dict[str, str] = saved["alarms"] if saved else {}
         torch.manual_seed(settings.seed)
@@ -306,8 +290,7 @@ class Run:
             raise TrainingError("interrupted before the first epoch was finished, so there is no model yet")
         if not self.history:
             raise TrainingError("not even one epoch was finished, so there is no model yet; give it more `max_minutes`")
-        best = self._tuned(modelfile.load(self.paths.model), ending)
-        result = self._result(best, ending)
+        best, result = self._done(ending, trainer.is_global_zero)
         if trainer.is_global_zero:
             self._write(best, result)
         return result
@@ -322,6 +305,21 @@ class Run:
             except SIGTERMException:  # the machine is shut down, or somebody said `kill`; Lightning would leave in silence
                 watcher.stopped_because = "interrupted"
                 watcher.signals.note(signal.SIGTERM)
+        if watcher.signals.received:  # perhaps after the last window
+            watcher.stopped_because = "interrupted"
+
+    def _done(self, ending: str, is_first: bool) -> tuple[ModelFile, Result]:
+        """The best model ready for use, its index beside it; if somebody waits, as it is, and measured in short."""
+        best = modelfile.load(self.paths.model)
+        with suppress(KeyboardInterrupt):  # then all of it is left for `resume`
+            if ending != "interrupted":
+                made = self._tuned(best)
+                result = self._result(made, ending)
+                if is_first:
+                    heldout = [*self.corpus.rows("valid"), *self.corpus.rows("test")]
+                    build(self.corpus.vocabulary, self._manifest, self._rows, heldout).save(self.paths.index)
+                return made, result
+        return best, self._result(best, "interrupted", LEAST_COUNTED)
 
     def model_file(self, **facts: Any) -> ModelFile:
         """The model as it is now."""
@@ -342,10 +340,8 @@ class Run:
         midi.write(tune, self.paths.samples / f"epoch-{number:03d}.mid")
         return {"sample_run": quality.longest_run(tune), "sample_shared": longest_shared(self._some_index, tune)}
 
-    def _tuned(self, best: ModelFile, ending: str) -> ModelFile:
-        """The best model with temperatures of its own and its relations, if it has any, balanced, unless somebody waits."""
-        if ending == "interrupted":
-            return best
+    def _tuned(self, best: ModelFile) -> ModelFile:
+        """The best model with temperatures of its own and its relations, if it has any, balanced."""
         seconds = self.clock.tuning
         valid = [self.corpus.vocabulary.decode(rows) for rows in self._valid_rows] if self.has_valid else []
         made = with_temperatures(best, valid, seed=self.settings.seed, max_seconds=seconds)
@@ -353,11 +349,12 @@ class Run:
             made = balanced(made, self._counted, seed=self.settings.seed, max_seconds=seconds)
         return made.halved() if self.settings.half else made
 
-    def _result(self, best: ModelFile, ending: str) -> Result:
-        """Measure the best model beside the baselines."""
-        rows, vocabulary = self.corpus.rows(self._measured_on), self.corpus.vocabulary
-        ngram = best_ngram(vocabulary, self._counted, self._valid_rows, ORDERS)
-        unigram, network, begun = NGram(vocabulary, self._counted, 1), restored(best), openings(vocabulary, rows)
+    def _result(self, best: ModelFile, ending: str, most: int = sys.maxsize) -> Result:
+        """Measure the best model beside the baselines, each on so many events at most."""
+        vocabulary, rows = self.corpus.vocabulary, some_of(self.corpus.rows(self._measured_on), most)
+        counted = some_of(self._counted, most)
+        ngram = best_ngram(vocabulary, counted, some_of(self._valid_rows, most), ORDERS)
+        unigram, network, begun = NGram(vocabulary, counted, 1), restored(best), openings(vocabulary, rows)
         best_epoch = min(self.history, key=lambda h: h["valid"])
         return Result(
             path=self.paths.model,
@@ -371,7 +368,7 @@ class Run:
             opening_unigram=unigram.score(begun).nats_per_note if begun else 0.0,
             opening_ngram=ngram.score(begun).nats_per_note if begun else 0.0,
             ngram_order=ngram.order,
-            ngram_pieces=len(self._counted),
+            ngram_pieces=len(counted),
             measured_on=self._measured_on,
             minutes=(time.monotonic() - self.clock.begun) / 60,
             ending=ending,
@@ -392,8 +389,5 @@ class Run:
         del facts["path"]
         file = replace(best, training={**best.training, "history": self.history, "alarms": self.alarms, "result": facts})
         (file.halved() if self.settings.half else file).save(self.paths.model)
-        if result.ending != "interrupted":  # nobody waits
-            heldout = [*self.corpus.rows("valid"), *self.corpus.rows("test")]
-            build(self.corpus.vocabulary, self._manifest, self._rows, heldout).save(self.paths.index)
         if result.ending == "stopped early" or (result.ending == "finished" and result.epochs_by != "time"):
             self.paths.resume.unlink(missing_ok=True)

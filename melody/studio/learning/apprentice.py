@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
+import re
 import signal
+import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -44,25 +48,61 @@ class Lesson:
 
 
 def train(connection: Connection, lesson: Lesson) -> None:
-    """Train, and send records; an interrupt (SIGINT) ends it with the best model so far."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Train, and send records; a word that comes, or the end of whoever listens, is as Ctrl-C to `melody train`."""
+    asked = threading.Event()
+
+    def interrupt(number: int, frame: object) -> None:
+        asked.set()
+        raise KeyboardInterrupt
 
     def send(kind: str, **facts: Any) -> None:
-        connection.send({"kind": kind, **facts})
+        with suppress(OSError):  # nobody listens
+            connection.send({"kind": kind, **facts})
 
+    def report(kind: str, **facts: Any) -> None:
+        send(kind, **facts)
+        if asked.is_set():  # and the interrupt was lost, as in what Python calls when it clears away
+            signal.raise_signal(signal.SIGINT)
+
+    signal.signal(signal.SIGINT, interrupt)
+    threading.Thread(target=_heed, args=(connection,), daemon=True).start()
     try:
-        _run(lesson, send)
+        send("done", **_run(lesson, report))
     except MelodyError as error:
-        send("refused", sentence=str(error))
+        send("refused", sentence=in_the_pages_words(str(error)))
     except KeyboardInterrupt:
-        send("refused", sentence="stopped before there was a model")
+        if lesson.out.exists():
+            send("done", sentence="It was stopped; the best model so far is kept.", model=lesson.out.stem)
+        else:
+            send("refused", sentence="stopped before there was a model")
     except Exception:
         send("refused", sentence="this is a fault of the program; what it says stands where melody studio runs")
         traceback.print_exc()
-    connection.close()
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # there is nothing left to stop
 
 
-def _run(lesson: Lesson, send: Callable[..., None]) -> None:
+def _heed(connection: Connection) -> None:
+    """Interrupt the training as soon as somebody says so, or nobody is there any more."""
+    with suppress(EOFError, OSError):
+        connection.recv()
+    if os.name == "nt":
+        signal.raise_signal(signal.SIGINT)
+    else:
+        os.kill(os.getpid(), signal.SIGINT)  # wakes the main thread as well, where it waits
+
+
+def in_the_pages_words(text: str) -> str:
+    """A message of the library, with keywords between backticks, as somebody reads it who has the page before him.
+
+    >>> in_the_pages_words("go on with `resume=True` or train anew with `max_minutes=40`")
+    'press Go on or train anew with 40 minutes'
+    """
+    return re.sub(r"`(?:max_)?(minutes|epochs)=(\d+)`", r"\2 \1", text.replace("go on with `resume=True`", "press Go on"))
+
+
+def _run(lesson: Lesson, send: Callable[..., None]) -> Record:
+    """Train, and report on the way; gives how it ended."""
     from melody import modelfile
     from melody.corpus import PrepareSettings, prepare
     from melody.evaluation.ngram import best_ngram, some_of
@@ -101,7 +141,7 @@ def _run(lesson: Lesson, send: Callable[..., None]) -> None:
         on_alarm=lambda alarm: send("alarm", sentence=alarm.sentence),
     )
     facts = {"test": _finite(result.test), "ngram": _finite(result.ngram), "unigram": _finite(result.unigram)}
-    send("done", sentence=result.sentence, model=lesson.out.stem, **facts)
+    return {"sentence": in_the_pages_words(result.sentence), "model": lesson.out.stem, **facts}
 
 
 def _finite(nats: float) -> float | None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import re
 import shutil
-import signal
 import threading
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,6 +16,7 @@ from melody.files import make_folder, write_bytes
 from melody.modelfile import SUFFIX
 from melody.studio.bench import models_here
 from melody.studio.learning.apprentice import Lesson, Record, train
+from melody.studio.pool import NO_PROCESS, STOP
 from melody.studio.sheets import Sheet, sheet_of
 
 MAX_FILES, MAX_BYTES = 20_000, 2**30  # of uploads
@@ -41,6 +41,8 @@ class School:
         self._records: list[Record] = []
         self._lesson: Lesson | None = None
         self._process: multiprocessing.process.BaseProcess | None = None
+        self._connection: Connection | None = None  # to it
+        self._is_stopping = False
 
     @property
     def is_running(self) -> bool:
@@ -52,6 +54,7 @@ class School:
         lesson = self._lesson
         return {
             "running": self.is_running,
+            "stopping": self.is_running and self._is_stopping,
             "files": self._files,
             "name": lesson.out.stem if lesson else None,
             "records": self._records[since:],
@@ -135,9 +138,11 @@ class School:
         self._begin(Lesson(lesson.folder, lesson.out, lesson.minutes, True, lesson.base))
 
     def stop(self) -> None:
-        """End the training; the best model so far is kept."""
-        if self._process is not None and self.is_running and self._process.pid:
-            os.kill(self._process.pid, signal.SIGINT)
+        """End the training; the best model so far is kept. A second word would change nothing."""
+        if self._connection is not None and self.is_running and not self._is_stopping:
+            self._is_stopping = True
+            with suppress(OSError):  # it ends by itself
+                self._connection.send(STOP)
 
     def close(self) -> None:
         """End it for good, and wait a little for its best model."""
@@ -170,19 +175,24 @@ class School:
 
     def _begin(self, lesson: Lesson) -> None:
         make_folder(lesson.out.parent)
-        self._lesson, self._records = lesson, []
         context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe(duplex=False)
-        self._process = context.Process(target=train, args=(theirs, lesson))
-        self._process.start()
-        theirs.close()
+        try:
+            ours, theirs = context.Pipe()
+            with theirs:
+                process = context.Process(target=train, args=(theirs, lesson))
+                process.start()
+        except (OSError, MemoryError) as error:
+            raise StudioError(NO_PROCESS, 503) from error
+        self._lesson, self._records, self._is_stopping = lesson, [], False
+        self._process, self._connection = process, ours
         threading.Thread(target=self._take, args=(ours, self._records), daemon=True).start()
 
     def _take(self, connection: Connection, records: list[Record]) -> None:
         try:
-            while len(records) < MAX_RECORDS:
+            while True:  # whoever is not listened to does not go on
                 record = connection.recv()
-                if record["kind"] == "reading" and records and records[-1]["kind"] == "reading":
+                is_next = record["kind"] == "reading" and records and records[-1]["kind"] == "reading"
+                if is_next or len(records) >= MAX_RECORDS:
                     records[-1] = record
                 else:
                     records.append(record)

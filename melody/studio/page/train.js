@@ -24,6 +24,10 @@ const filesOf = async items => {
   return found;
 };
 
+/** What there is still to wait for, once nothing is learnt any more. */
+const finishing = (state, epoch) => state.stopping ? "Finishing: the best model so far is measured and kept …"
+  : state.running && epoch?.number === epoch?.epochs && epoch ? "Finishing: temperatures that suit the model are chosen, and it is measured; Stop keeps it as it is …" : "";
+
 export class TrainPanel {
   #records = [];
   #timer = 0;
@@ -95,6 +99,7 @@ export class TrainPanel {
     this.#records = state.records;
     this.startButton.hidden = state.running;
     this.stopButton.hidden = !state.running;
+    this.stopButton.disabled = state.stopping;
     this.resumeButton.hidden = !state.resumable;
     const last = kind => this.#records.findLast(record => record.kind === kind), done = last("done");
     this.useButton.hidden = !done;
@@ -102,7 +107,8 @@ export class TrainPanel {
     const reading = last("reading"), epochs = this.#records.filter(record => record.kind === "epoch"), epoch = epochs.at(-1);
     this.bar.hidden = !state.running;
     this.bar.value = epoch ? epoch.number / epoch.epochs : reading ? 0.1 * reading.done / Math.max(reading.files, 1) : 0;
-    this.#say(last("verdicts"), last("plan"), epoch, done, last("refused"), this.#records.filter(record => record.kind === "alarm"));
+    const alarms = this.#records.filter(record => record.kind === "alarm");
+    this.#say(last("verdicts"), [...(last("plan")?.lines ?? []), ...alarms.map(alarm => alarm.sentence), done?.sentence ?? last("refused")?.sentence ?? finishing(state, epoch)]);
     this.#draw(epochs, last("ngram"));
     if (state.samples.join() !== this.#samples.join()) {
       this.#samples = state.samples;
@@ -110,8 +116,8 @@ export class TrainPanel {
     }
   }
 
-  #say(verdicts, plan, epoch, done, refused, alarms) {
-    const lines = [...(verdicts?.lines ?? []), ...(plan?.lines ?? []), ...alarms.map(alarm => alarm.sentence), refused?.sentence, done?.sentence].filter(Boolean);
+  #say(verdicts, sentences) {
+    const lines = [...(verdicts?.lines ?? []), ...sentences].filter(Boolean);
     const text = lines.join("\n");
     if (this.words.dataset.text === text) return;
     this.words.dataset.text = text;
