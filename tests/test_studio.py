@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import os
 import signal
@@ -21,7 +22,7 @@ from melody.render import RenderSettings, render
 from melody.studio.bench import work
 from melody.studio.jobs.asking import Asked
 from melody.studio.learning.school import School
-from melody.studio.pool import STOP
+from melody.studio.pool import NO_PROCESS, STOP, Message, Pool
 from melody.studio.sheets import piece_of, sheet_of
 from melody.studio.shelf import Shelf
 from melody.studio.steering_fields import fields
@@ -281,6 +282,30 @@ def test_a_process_that_dies_takes_its_own_job_along_and_no_other(running: Any) 
         os.kill(process, signal.SIGKILL)
     running.job("sound", notes=[[0, 0, 60, 90, 100]])
     assert running.job("sound", notes=[[0, 0, 60, 90, 100]])[-1]["bytes"]
+
+
+def test_a_process_that_cannot_be_started_is_a_sentence_and_the_next_job_tries_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    async def said() -> tuple[list[Message], list[Message]]:
+        pool = Pool(work, (tmp_path, ()), 1, 1)
+        first = [message async for message in pool.submit("card", {"model": "fiddle"}).messages()]
+        monkeypatch.undo()
+        second = [message async for message in pool.submit("card", {"model": "fiddle"}).messages()]
+        pool.close()
+        return first, second
+
+    school = School(tmp_path)
+    school.upload("a.mid", b"MThd")
+    monkeypatch.setattr("multiprocessing.context.SpawnProcess.start", refused)
+    with pytest.raises(StudioError, match="no process"):
+        school.start("mine", 1.0)
+    first, second = asyncio.run(said())
+    assert first == [{"error": NO_PROCESS}] and "lines" in second[-1]
+    assert school.state()["running"] is False
 
 
 def test_a_job_that_nobody_waits_for_any_more_makes_way(running: Any) -> None:

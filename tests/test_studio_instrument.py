@@ -18,10 +18,10 @@ studios = pytest.importorskip("studios", reason="needs starlette, uvicorn and ht
 in_page, sheet, until, says = studios.in_page, studios.sheet, studios.until, studios.says
 FAST = 150  # milliseconds of a quarter
 TWO = Piece(
-    [*range(0, 192, 24), *range(0, 192, 48)],
-    [24] * 8 + [48] * 4,
-    [72, 74, 76, 77, 79, 77, 76, 74, 48, 52, 55, 52],
-    part=[0] * 8 + [1] * 4,
+    np.array([*range(0, 192, 24), *range(0, 192, 48)]),
+    np.repeat([24, 48], [8, 4]),
+    np.array([72, 74, 76, 77, 79, 77, 76, 74, 48, 52, 55, 52]),
+    part=np.repeat([0, 1], [8, 4]),
     parts=(Part(40, False, "Violin"), Part(42, False, "Cello")),
     tempi=(Tempo(0, 1000 * FAST),),
 )

@@ -106,6 +106,19 @@ def test_a_file_that_is_dropped_is_the_users_own_and_stays_as_the_model_goes_on(
     page.keyboard.press("Escape")
 
 
+def test_what_the_hand_does_ends_what_is_being_written(page: Any) -> None:
+    page.click("#tab-write")
+    page.fill("#bars", "512")
+    page.click("#write")
+    until(page, "document.getElementById('roll').dataset.notes > 60")
+    mine = {"name": "meanwhile.mid", "mimeType": "audio/midi", "buffer": midi.to_bytes(folk_tune(4))}
+    page.set_input_files("#file", mine)
+    says(page, "meanwhile.mid: the notes are yours and locked")
+    page.wait_for_selector("#write:enabled")
+    assert len(sheet(page)["notes"]) == folk_tune(4).num_notes and page.inner_text("#status").startswith("meanwhile")
+    in_page(page, "studio.stop();")
+
+
 def test_notes_that_are_typed_become_the_tune(page: Any) -> None:
     page.click("#tab-write")
     page.click("summary:has-text('Begin with')")
@@ -204,6 +217,30 @@ def test_a_model_is_trained_from_the_page_and_writes(page: Any) -> None:
     settled(page)
     assert page.input_value("#model") == "rules" and sheet(page)["notes"]
     page.keyboard.press("Enter")
+
+
+def test_a_training_is_stopped_gone_on_with_and_used(page: Any) -> None:
+    pytest.importorskip("pytorch_lightning", reason="needs the extra train")
+    words = "document.getElementById('panel-train').textContent"
+    page.click("#tab-train")
+    page.fill("#trainname", "in-two-goes")
+    page.fill("#trainminutes", "20")
+    page.click("#train")
+    page.wait_for_selector("#stoptrain:visible")  # nothing of the training before stands there any more
+    until(page, f"/Epoch [0-9]+ of/.test({words})")
+    page.click("#stoptrain")
+    page.wait_for_selector("#resume:visible, #status.wrong")
+    assert "It was stopped after" in page.text_content("#panel-train") and page.is_visible("#use")
+    page.fill("#trainminutes", "0.05")
+    page.click("#resume")
+    until(page, f"/the model of epoch [0-9]+ is kept/.test({words}) && !/It was stopped/.test({words})")
+    page.wait_for_selector("#train:visible")
+    assert "`" not in page.text_content("#panel-train")
+    page.click("#use")
+    page.click("#write")
+    settled(page)
+    assert page.input_value("#model") == "in-two-goes" and sheet(page)["notes"]
+    page.keyboard.press("Enter")
     page.select_option("#model", "fiddle")
 
 
@@ -213,10 +250,12 @@ def test_no_rule_of_accessibility_is_broken(page: Any, theme: str) -> None:
     page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
     page.evaluate("for (const each of document.querySelectorAll('[role=tabpanel]')) each.hidden = false;")
     page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true;")
-    page.evaluate("() => Promise.all(document.getAnimations().map(each => each.finished))")  # colours that still change
+    still = "() => Promise.all(document.getAnimations().map(each => each.finished))"  # colours that change
+    page.evaluate(still)
     found = axe.Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
     page.keyboard.press("?")
+    page.evaluate(still)
     found = axe.Axe().run(page, context="dialog")
     assert found.violations_count == 0, found.generate_report()
     page.keyboard.press("Escape")

@@ -37,7 +37,7 @@ from melody.training import alarms, replanning
 from melody.training import plan as planning
 from melody.training.adapting import transfer
 from melody.training.paths import Paths
-from melody.training.plan import regularised
+from melody.training.plan import make_plan, regularised
 from melody.training.records import Alarm, Epoch, Plan, Result, late_gain
 from melody.training.replanning import Clock, alarm_of, epochs_now
 from melody.training.run import fit, plan
@@ -155,6 +155,43 @@ def test_ctrl_c_and_sigterm_keep_the_best_and_say_how_to_go_on(undisturbed: Path
     assert modelfile.load(out).training["result"]["ending"] == "interrupted"  # when all was written
     _run_to_its_end(out, resume=True)
     assert _weights(out) == _weights(undisturbed)
+
+
+@pytest.mark.parametrize("comes", ["after the last window", "when temperatures are chosen"])
+def test_an_interrupt_after_the_last_step_costs_nothing_that_going_on_does_not_bring(
+    undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, comes: str
+) -> None:
+    def strike(*_: object, **__: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("somebody waits")
+
+    out = tmp_path / "model.safetensors"
+    monkeypatch.setattr("melody.training.run.with_temperatures", strike)
+    signals = [signal.SIGINT] if comes == "after the last window" else []
+    result = fit(
+        small_corpus(40), out, SETTINGS, on_epoch=lambda e: [signal.raise_signal(s) for s in signals if e.number == e.epochs]
+    )
+    assert result.ending == "interrupted" and "after 4 epochs" in result.sentence
+    assert modelfile.load(out).training["result"]["ending"] == "interrupted" and Paths(out).resume.exists()
+    monkeypatch.undo()
+    assert fit(small_corpus(40), out, SETTINGS, resume=True).ending == "finished"
+    assert _weights(out) == _weights(undisturbed) and Paths(out).index.exists() and not Paths(out).resume.exists()
+
+
+def test_a_run_whose_music_was_enough_goes_on_with_what_comes_after_it_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def strike(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    out, settings = tmp_path / "model.safetensors", TrainingSettings(max_minutes=60, model=TINY)
+    monkeypatch.setattr("melody.training.run.make_plan", lambda *given: replace(make_plan(*given), epochs=2))
+    monkeypatch.setattr("melody.training.watch.epochs_now", lambda plan, *_: plan.epochs)
+    monkeypatch.setattr("melody.training.run.with_temperatures", strike)
+    assert fit(small_corpus(12), out, settings).ending == "interrupted"
+    monkeypatch.undo()
+    again = fit(small_corpus(12), out, settings, resume=True)
+    assert again.ending == "finished" and again.epochs == 2 and again.epochs_by == "music"
 
 
 def test_the_same_seed_trains_the_same_model(undisturbed: Path, tmp_path: Path) -> None:

@@ -95,10 +95,11 @@ def _heed(connection: Connection) -> None:
 def in_the_pages_words(text: str) -> str:
     """A message of the library, with keywords between backticks, as somebody reads it who has the page before him.
 
-    >>> in_the_pages_words("go on with `resume=True` or train anew with `max_minutes=40`")
-    'press Go on or train anew with 40 minutes'
+    >>> in_the_pages_words("go on with `resume=True` or train anew with `max_minutes=40`, `from_='fiddle'`")
+    'press Go on or train anew with 40 minutes, Begin from fiddle'
     """
-    return re.sub(r"`(?:max_)?(minutes|epochs)=(\d+)`", r"\2 \1", text.replace("go on with `resume=True`", "press Go on"))
+    text = re.sub(r"`(?:max_)?(minutes|epochs)=([\d.]+)`", r"\2 \1", text.replace("go on with `resume=True`", "press Go on"))
+    return re.sub(r"`from_='(\w+)'`", r"Begin from \1", text)
 
 
 def _run(lesson: Lesson, send: Callable[..., None]) -> Record:
@@ -138,7 +139,7 @@ def _run(lesson: Lesson, send: Callable[..., None]) -> Record:
             valid=_finite(epoch.valid),
             best=epoch.is_best,
         ),
-        on_alarm=lambda alarm: send("alarm", sentence=alarm.sentence),
+        on_alarm=lambda alarm: send("alarm", sentence=in_the_pages_words(alarm.sentence)),
     )
     facts = {"test": _finite(result.test), "ngram": _finite(result.ngram), "unigram": _finite(result.unigram)}
     return {"sentence": in_the_pages_words(result.sentence), "model": lesson.out.stem, **facts}

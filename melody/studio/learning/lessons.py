@@ -37,10 +37,9 @@ def routes(school: School) -> list[Route]:
         order = await order_of(request)
         what = request.path_params["what"]
         if what == "start":
-            minutes = number("minutes", order.get("minutes")) or 0.0
-            await run_in_threadpool(school.start, order.get("name"), minutes, order.get("base"))
+            await run_in_threadpool(school.start, order.get("name"), _minutes(order), order.get("base"))
         elif what == "resume":
-            await run_in_threadpool(school.go_on)
+            await run_in_threadpool(school.go_on, _minutes(order))
         elif what == "stop":
             school.stop()
         else:
@@ -57,3 +56,8 @@ def routes(school: School) -> list[Route]:
         Route("/api/training/samples/{name}", answered(sample)),
         Route("/api/training/{what}", answered(act), methods=["POST"]),
     ]
+
+
+def _minutes(order: dict[str, Any]) -> float:
+    """How long a training may take; 0, which is refused, where nothing is said."""
+    return number("minutes", order.get("minutes")) or 0.0

@@ -18,6 +18,7 @@ from melody.studio.bench import models_here
 from melody.studio.learning.apprentice import Lesson, Record, train
 from melody.studio.pool import NO_PROCESS, STOP
 from melody.studio.sheets import Sheet, sheet_of
+from melody.training.paths import Paths
 
 MAX_FILES, MAX_BYTES = 20_000, 2**30  # of uploads
 MAX_RECORDS = 5_000
@@ -59,7 +60,7 @@ class School:
             "name": lesson.out.stem if lesson else None,
             "records": self._records[since:],
             "since": len(self._records),
-            "resumable": bool(lesson and not self.is_running and lesson.out.with_suffix(".resume").exists()),
+            "resumable": bool(lesson and not self.is_running and Paths(lesson.out).resume.exists()),
             "samples": [path.stem for path in self._samples()],
         }
 
@@ -116,15 +117,14 @@ class School:
             raise StudioError(f"there is a model {name} already; give this one another name")
         if not self._files:
             raise StudioError("drop a folder or files of music first")
-        if not 0 < minutes <= MAX_MINUTES:
-            raise StudioError(f"a training takes more than 0 and at most {MAX_MINUTES:,.0f} minutes")
+        _check_minutes(minutes)
         if base and str(base) not in known:
             raise StudioError(f"there is no model '{str(base)[:40]}' to begin from", 404)
         out = self._folder / "models" / f"{name}{SUFFIX}"
         self._begin(Lesson(self._uploads, out, minutes, base=known[str(base)] if base else None))
 
-    def go_on(self) -> None:
-        """Go on with the training that was stopped.
+    def go_on(self, minutes: float) -> None:
+        """Go on with the training that was stopped, for so long at most.
 
         Raises
         ------
@@ -133,9 +133,10 @@ class School:
         """
         self._check_free()
         lesson = self._lesson
-        if lesson is None or not lesson.out.with_suffix(".resume").exists():
+        if lesson is None or not Paths(lesson.out).resume.exists():
             raise StudioError("there is no training to go on with; start one")
-        self._begin(Lesson(lesson.folder, lesson.out, lesson.minutes, True, lesson.base))
+        _check_minutes(minutes)
+        self._begin(Lesson(lesson.folder, lesson.out, minutes, True, lesson.base))
 
     def stop(self) -> None:
         """End the training; the best model so far is kept. A second word would change nothing."""
@@ -167,7 +168,7 @@ class School:
         return sheet_of(midi.read(found[0]))
 
     def _samples(self) -> list[Path]:
-        return sorted(self._lesson.out.with_suffix(".samples").glob("*.mid")) if self._lesson else []
+        return sorted(Paths(self._lesson.out).samples.glob("*.mid")) if self._lesson else []
 
     def _check_free(self) -> None:
         if self.is_running:
@@ -202,3 +203,8 @@ class School:
             records.append(
                 {"kind": "refused", "sentence": "the training has ended without a word; it may have run out of memory"}
             )
+
+
+def _check_minutes(minutes: float) -> None:
+    if not 0 < minutes <= MAX_MINUTES:
+        raise StudioError(f"a training takes more than 0 and at most {MAX_MINUTES:,.0f} minutes")

@@ -2,14 +2,16 @@
 
 import { element } from "./element.js";
 import { Choices } from "./choices.js";
-import { job } from "./server.js";
+import { ask, job } from "./server.js";
 import { MINE, ONSET, barAt, barsName, lastBar, sheetOf, spanOf, tuneOf } from "./tune.js";
 
 export class ChangePanel {
   #stop = null;
+  #step = 0;               // of the tune, when it was asked for
 
   constructor(studio) {
     this.studio = studio;
+    studio.history.follow(() => studio.history.steps === this.#step || this.stop());   // of a tune that is no more
     this.choices = studio.choices = new Choices(document.getElementById("choices"), studio);
     this.which = element("p", { class: "words", id: "which" }, "Drag over the bar numbers to choose bars.");
     const shown = element("output", { for: "likeness" }, "free");
@@ -59,6 +61,7 @@ export class ChangePanel {
       return studio.say("some notes of these bars are yours and locked; unlock them first (K)", true);
     this.stop();
     const stop = this.#stop = new AbortController(), order = studio.panels.get("Write").order;
+    this.#step = studio.history.steps;
     studio.say(`writing ${barsName(bars)} again …`);
     this.choices.begin(tune, bars);
     await studio.attempt(async () => {
@@ -77,13 +80,13 @@ export class ChangePanel {
     if (!tune.notes.length) return studio.say("write or open a tune first", true);
     this.stop();
     const stop = this.#stop = new AbortController();
+    this.#step = studio.history.steps;
     this.voicesButton.disabled = true;
     studio.say("setting voices under the melody …");
     await studio.attempt(async () => {
-      for await (const message of job("voices", { ...order, sheet: sheetOf(tune) }, stop.signal)) {
-        studio.history.change({ ...tuneOf(message.sheet, tune), made: tune.made }, "voices");
-        studio.say(message.remarks.join("; ") || "the voices are set");
-      }
+      const { sheet, remarks } = await ask("voices", { ...order, sheet: sheetOf(tune) }, stop.signal);
+      studio.history.change({ ...tuneOf(sheet, tune), made: tune.made }, "voices");
+      studio.say(remarks.join("; ") || "the voices are set");
     });
     this.voicesButton.disabled = false;
   }

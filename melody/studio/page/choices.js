@@ -61,10 +61,11 @@ export class Choices {
   /** Take the one that plays. */
   take() {
     if (this.#at < 0) return;
-    this.studio.history.change({ ...this.#tunes[this.#at], made: this.#old.made }, "bars written again");
-    this.studio.say(`alternative ${this.#at + 1} is taken`);
+    const number = this.#at, tune = { ...this.#tunes[number], made: this.#old.made };
     count("taken");
     this.#end();
+    this.studio.history.change(tune, "bars written again");
+    this.studio.say(`alternative ${number + 1} is taken`);
   }
 
   /** Keep the old bars. */

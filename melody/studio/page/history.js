@@ -8,6 +8,7 @@ export class History {
   #own;                    // the tune as it is
   #shown;                  // what is looked at: the tune, or another for a while
   #followers = [];
+  #steps = 0;
 
   constructor(tune) { this.#own = this.#shown = tune; }
 
@@ -15,6 +16,8 @@ export class History {
   get tune() { return this.#shown; }
   /** The tune as it is, whatever is shown. */
   get own() { return this.#own; }
+  /** How often the tune has become another: by a change, undone or done again. */
+  get steps() { return this.#steps; }
   get undoable() { return this.#past.at(-1)?.what; }
   get redoable() { return this.#future.at(-1)?.what; }
 
@@ -27,6 +30,7 @@ export class History {
     this.#past.push({ tune: this.#own, what });
     if (this.#past.length > MOST) this.#past.shift();
     this.#future = [];
+    this.#steps++;
     this.#become(tune, what);
   }
 
@@ -49,6 +53,7 @@ export class History {
     const step = from.pop();
     if (!step) return null;
     to.push({ tune: this.#own, what: step.what });
+    this.#steps++;
     this.#become(step.tune, `${step.what} ${word}`);
     return `${step.what} ${word}`;
   }

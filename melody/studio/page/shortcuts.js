@@ -75,7 +75,7 @@ export const listen = studio => {
   });
   // A button that was clicked with the mouse gives the keys back to the tune.
   document.addEventListener("click", event => {
-    if (event.detail && event.target.closest(".stage button, .top button")) studio.roll.frame.focus({ preventScroll: true });
+    if (event.detail && event.target.closest(".stage button, .top button, #write, #goon, #again")) studio.roll.frame.focus({ preventScroll: true });
   });
   const close = element("button", { class: "main", onclick: () => document.getElementById("keys").close() }, "Close");
   document.getElementById("keys").append(

@@ -11,9 +11,11 @@ const MAX_SEED = 1_000_000;
 
 export class WritePanel {
   #stop = null;                    // ends what is being written
+  #step = 0;                       // of the tune, when it was begun
 
   constructor(studio) {
     this.studio = studio;
+    studio.history.follow(() => studio.history.steps === this.#step || this.stop());   // the hand has the last word
     const { models, fields } = studio.state;
     this.model = element("select", { id: "model" }, models.map(name => element("option", { value: name }, name)));
     this.model.value = models.includes("fiddle") ? "fiddle" : models[0] ?? "";
@@ -74,6 +76,7 @@ export class WritePanel {
     studio.stop();
     studio.say(`${what} …`);
     studio.player.growing = true;
+    this.#step = studio.history.steps;
     this.button.disabled = true;
     const result = await studio.attempt(async () => {
       let draft = null, plays = false, start = 0;
@@ -96,9 +99,10 @@ export class WritePanel {
     studio.player.growing = false;
     this.button.disabled = false;
     if (!result) {
-      studio.history.back("given up");
+      studio.history.show(studio.history.own, "given up");   // whole: of a draft there is no score
       return;
     }
+    this.#stop = null;
     const tune = { ...tuneOf(result.sheet, base), made: { ...order, sheet: undefined, seed: result.seed, removed: result.removed } };
     if (kind === "write") count("written");
     studio.history.change(tune, kind === "write" ? "a new tune" : what);
