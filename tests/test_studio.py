@@ -46,7 +46,9 @@ def test_a_stop_that_comes_when_a_job_is_over_harms_no_other_job(tmp_path: Path)
     assert len(found) == 2 and found[0] == found[1] and "error" not in found[0] and process.exitcode == 0
 
 
-PIECE = Piece([0, 24, 48, 48], [24, 24, 48, 48], [62, 66, 69, 57], parts=(Part(40, False, "Fiddle"),))
+PIECE = Piece(
+    np.array([0, 24, 48, 48]), np.array([24, 24, 48, 48]), np.array([62, 66, 69, 57]), parts=(Part(40, False, "Fiddle"),)
+)
 
 
 def test_a_sheet_gives_its_piece_back() -> None:
@@ -282,6 +284,20 @@ def test_a_process_that_dies_takes_its_own_job_along_and_no_other(running: Any) 
         os.kill(process, signal.SIGKILL)
     running.job("sound", notes=[[0, 0, 60, 90, 100]])
     assert running.job("sound", notes=[[0, 0, 60, 90, 100]])[-1]["bytes"]
+
+
+def test_a_training_that_is_stopped_at_once_says_so(tmp_path: Path) -> None:
+    school, others = School(tmp_path), multiprocessing.active_children()
+    school.upload("a.mid", b"MThd")
+    school.start("mine", 1.0)
+    (process,) = [each for each in multiprocessing.active_children() if each not in others]
+    school.stop()
+    school.stop()  # as somebody does who is in a hurry
+    assert process.pid is not None
+    process.join()
+    until_told = (record for _ in iter(int, 1) for record in school.state()["records"])
+    assert next(until_told) == {"kind": "refused", "sentence": "stopped before there was a model"}
+    assert not school.state()["running"] and not school.state()["resumable"] and process.exitcode == 0
 
 
 def test_a_process_that_cannot_be_started_is_a_sentence_and_the_next_job_tries_again(

@@ -195,8 +195,9 @@ def test_a_link_writes_the_same_tune_again(page: Any, running: Any) -> None:
     page.keyboard.press("Enter")
 
 
-def test_a_model_is_trained_from_the_page_and_writes(page: Any) -> None:
+def test_a_training_from_the_page_is_stopped_gone_on_with_to_its_end_and_used(page: Any) -> None:
     pytest.importorskip("pytorch_lightning", reason="needs the extra train")
+    words = "document.getElementById('panel-train').textContent"
     page.click("#tab-train")
     music = [
         {"name": f"{number}.mid", "mimeType": "audio/midi", "buffer": midi.to_bytes(folk_tune(number))}
@@ -205,28 +206,8 @@ def test_a_model_is_trained_from_the_page_and_writes(page: Any) -> None:
     page.set_input_files("#music", [*music, {"name": "page.mid", "mimeType": "audio/midi", "buffer": b"<!DOCTYPE html>"}])
     until(page, "document.querySelector('#panel-train [role=status]').textContent.startsWith('13 of 13')")
     page.fill("#trainname", "rules")
-    page.fill("#trainminutes", "0.05")
-    page.click("#train")
-    page.wait_for_selector("#use:visible, #status.wrong")
-    words = page.text_content("#panel-train")
-    assert "kept 12" in words and "page.mid" in words and "nats a note" in words and "n-gram's line" in words
-    page.click("#use")
-    page.fill("#bars", "2")
-    page.fill("#seed", "1")
-    page.click("#write")
-    settled(page)
-    assert page.input_value("#model") == "rules" and sheet(page)["notes"]
-    page.keyboard.press("Enter")
-
-
-def test_a_training_is_stopped_gone_on_with_and_used(page: Any) -> None:
-    pytest.importorskip("pytorch_lightning", reason="needs the extra train")
-    words = "document.getElementById('panel-train').textContent"
-    page.click("#tab-train")
-    page.fill("#trainname", "in-two-goes")
     page.fill("#trainminutes", "20")
     page.click("#train")
-    page.wait_for_selector("#stoptrain:visible")  # nothing of the training before stands there any more
     until(page, f"/Epoch [0-9]+ of/.test({words})")
     page.click("#stoptrain")
     page.wait_for_selector("#resume:visible, #status.wrong")
@@ -235,11 +216,15 @@ def test_a_training_is_stopped_gone_on_with_and_used(page: Any) -> None:
     page.click("#resume")
     until(page, f"/the model of epoch [0-9]+ is kept/.test({words}) && !/It was stopped/.test({words})")
     page.wait_for_selector("#train:visible")
-    assert "`" not in page.text_content("#panel-train")
+    found = page.text_content("#panel-train")
+    assert "kept 12" in found and "page.mid" in found and "nats a note" in found and "n-gram's line" in found
+    assert "`" not in found
     page.click("#use")
+    page.fill("#bars", "2")
+    page.fill("#seed", "1")
     page.click("#write")
     settled(page)
-    assert page.input_value("#model") == "in-two-goes" and sheet(page)["notes"]
+    assert page.input_value("#model") == "rules" and sheet(page)["notes"]
     page.keyboard.press("Enter")
     page.select_option("#model", "fiddle")
 

@@ -167,10 +167,12 @@ def test_an_interrupt_after_the_last_step_costs_nothing_that_going_on_does_not_b
 
     out = tmp_path / "model.safetensors"
     monkeypatch.setattr("melody.training.run.with_temperatures", strike)
-    signals = [signal.SIGINT] if comes == "after the last window" else []
-    result = fit(
-        small_corpus(40), out, SETTINGS, on_epoch=lambda e: [signal.raise_signal(s) for s in signals if e.number == e.epochs]
-    )
+
+    def ended(epoch: Epoch) -> None:
+        if comes == "after the last window" and epoch.number == epoch.epochs:
+            signal.raise_signal(signal.SIGINT)
+
+    result = fit(small_corpus(40), out, SETTINGS, on_epoch=ended)
     assert result.ending == "interrupted" and "after 4 epochs" in result.sentence
     assert modelfile.load(out).training["result"]["ending"] == "interrupted" and Paths(out).resume.exists()
     monkeypatch.undo()
