@@ -95,8 +95,8 @@ def _heed(connection: Connection) -> None:
 def in_the_pages_words(text: str) -> str:
     """A message of the library, with keywords between backticks, as somebody reads it who has the page before him.
 
-    >>> in_the_pages_words("go on with `resume=True` or train anew with `max_minutes=40`, `from_='fiddle'`")
-    'press Go on or train anew with 40 minutes, Begin from fiddle'
+    >>> in_the_pages_words("go on with `resume=True` or train with `max_minutes=40`, `from_='fiddle'`")
+    'press Go on or train with 40 minutes, Begin from fiddle'
     """
     text = re.sub(r"`(?:max_)?(minutes|epochs)=([\d.]+)`", r"\2 \1", text.replace("go on with `resume=True`", "press Go on"))
     return re.sub(r"`from_='(\w+)'`", r"Begin from \1", text)

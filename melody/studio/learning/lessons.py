@@ -59,5 +59,5 @@ def routes(school: School) -> list[Route]:
 
 
 def _minutes(order: dict[str, Any]) -> float:
-    """How long a training may take; 0, which is refused, where nothing is said."""
+    """How long a training may take; 0, which is refused, where none are given."""
     return number("minutes", order.get("minutes")) or 0.0
