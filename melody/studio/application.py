@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
@@ -23,12 +22,13 @@ from melody.studio.guard import Guard
 from melody.studio.learning import lessons
 from melody.studio.learning.school import School
 from melody.studio.pool import Job, Pool
-from melody.studio.replies import Handler, answered, order_of
+from melody.studio.replies import Handler, answered, order_of, streamed
+from melody.studio.together import turns
+from melody.studio.together.company import Company
 
 PAGE = Path(__file__).parent / "page"
 MOST_WAITING = 128  # jobs
 # What is soon done does not wait behind what takes long, and sound waits for nothing.
-MEDIA_TYPE = "application/octet-stream"
 SOON = {"engrave", "read", "export", "card"}
 
 
@@ -53,6 +53,7 @@ class Studio:
 
     def __post_init__(self) -> None:
         self.school = School(self.folder)
+        self.company = Company(self.folder)
 
     def open(self) -> None:
         """Begin the processes."""
@@ -66,6 +67,7 @@ class Studio:
         self.soon.close()
         self.sounding.close()
         self.school.close()
+        self.company.close()
 
     def submit(self, kind: str, order: dict[str, Any]) -> Job:
         """Line a job up.
@@ -98,6 +100,7 @@ def application(studio: Studio) -> Guard:
         Route("/api/jobs/{kind}", _begun(studio), methods=["POST"]),
         *keeping.routes(studio.folder, studio.submit),
         *lessons.routes(studio.school),
+        *turns.routes(studio.company),
     ]
     app = Starlette(routes=routes, lifespan=life)
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
@@ -126,18 +129,9 @@ async def _state(studio: Studio) -> dict[str, Any]:
 
 
 def _begun(studio: Studio) -> Handler:
-    """A job, whose messages are sent as they come, as `_written` has them."""
+    """A job, whose messages are sent as they come."""
 
     async def begun(request: Request) -> Response:
-        job = studio.submit(request.path_params["kind"], await order_of(request))
-
-        return StreamingResponse((_written(message) async for message in job.messages()), media_type=MEDIA_TYPE)
+        return streamed(studio.submit(request.path_params["kind"], await order_of(request)))
 
     return answered(begun)
-
-
-def _written(message: dict[str, Any]) -> bytes:
-    """A message as a line of JSON. If it has `bytes`, the line says how many they are and they follow it, as they are."""
-    raw: bytes = message.get("bytes", b"")
-    known = message | {"bytes": len(raw)} if raw else message
-    return json.dumps(known, separators=(",", ":")).encode() + b"\n" + raw

@@ -7,11 +7,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from melody.errors import MelodyError, StudioError
 from melody.studio.guard import MAX_BODY
+from melody.studio.pool import Job
 
+MEDIA_TYPE = "application/octet-stream"
 MAX_JSON = 8 * 2**20  # bytes of an order: the largest tune takes 2 MB
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -68,3 +70,17 @@ async def body_of(request: Request, most: int = MAX_BODY) -> bytes:
     except ClientDisconnect:
         raise StudioError("the request broke off") from None
     return b"".join(parts)
+
+
+def streamed(job: Job) -> Response:
+    """The messages of a job, sent as they come.
+
+    Each is a line of JSON. If it has `bytes`, the line says how many they are and they follow it, as they are.
+    """
+    return StreamingResponse((_written(message) async for message in job.messages()), media_type=MEDIA_TYPE)
+
+
+def _written(message: dict[str, Any]) -> bytes:
+    raw: bytes = message.get("bytes", b"")
+    known = message | {"bytes": len(raw)} if raw else message
+    return json.dumps(known, separators=(",", ":")).encode() + b"\n" + raw

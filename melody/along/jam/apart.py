@@ -12,6 +12,7 @@ from melody.along.jam.partner import Partner, Plan, Played, partner
 from melody.along.jam.priority import THINKS, go_first
 from melody.along.jam.settings import JamSettings
 from melody.errors import MelodyError, SamplingError
+from melody.piece import Part
 from melody.threads import one_thread
 
 _MOST_SECONDS = 120  # until a model is loaded
@@ -29,11 +30,21 @@ class Apart:
     goes_first
         Whether it goes before other processes, where the system lets it.
 
+    Attributes
+    ----------
+    parts
+        The model's.
+    ticks_per_quarter
+        Of its grid.
+
     Raises
     ------
     SamplingError
         If the partner refuses, with its sentence.
     """
+
+    parts: tuple[Part, ...]
+    ticks_per_quarter: int
 
     def __init__(self, path: Path, settings: JamSettings, *, goes_first: bool = True) -> None:
         context = multiprocessing.get_context("spawn")
@@ -42,12 +53,13 @@ class Apart:
         self._process.start()
         other.close()
         try:
-            refused = self._pipe.recv() if self._pipe.poll(_MOST_SECONDS) else "the model was not loaded in time"
+            found = self._pipe.recv() if self._pipe.poll(_MOST_SECONDS) else "the model was not loaded in time"
         except EOFError:
-            refused = "the process of the model ended; is there enough memory?"
-        if refused:
+            found = "the process of the model ended; is there enough memory?"
+        if isinstance(found, str):
             self.close()
-            raise SamplingError(refused)
+            raise SamplingError(found)
+        self.parts, self.ticks_per_quarter = found
 
     def listen(self, played: Played) -> None:
         """As `melody.along.jam.session.Thinking.listen`."""
@@ -82,6 +94,11 @@ class Apart:
         self._send("refused", number)
 
     @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid or 0
+
+    @property
     def connection(self) -> Connection:
         """What can be waited for: it is ready when a plan has come."""
         return self._pipe
@@ -107,7 +124,7 @@ def _think(pipe: Connection, path: Path, settings: JamSettings, goes_first: bool
         except MelodyError as error:
             pipe.send(str(error))
             return
-        pipe.send("")
+        pipe.send((own.model.vocabulary.parts, own.model.vocabulary.ticks_per_quarter))
         if goes_first:
             go_first(THINKS)
         tick: float | None = None

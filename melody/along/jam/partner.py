@@ -91,6 +91,7 @@ class Partner(ABC):
             )
         if not 0 <= settings.part < len(vocabulary.parts):
             raise SamplingError(f"there is no part {settings.part + 1}; the model has {len(vocabulary.parts)}")
+        model.stream(endless=True, limits=replace(settings.limits, metre=settings.metre, tempo=None))  # refuses at once
         self.model, self.settings = model, settings
         metre = TimeSignature(0, *settings.metre)
         parts = vocabulary.parts, tuple(vocabulary.monophonic)

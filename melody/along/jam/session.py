@@ -99,7 +99,8 @@ class Jam:
         quarter = clock.ticks_per_quarter
         self._playing = Playing(ports.send, beat=self._beat, tolerance=quarter / 96, latest=quarter / 4)
         self._answered: tuple[int, int] | None = None  # the bars that were planned last
-        self._refused = 0  # the plan that was late
+        self._number = 0  # of the last plan that came
+        self._refused = 0  # the plan that was late, or was silenced
         self._thought: list[Plan] = []  # plans that have come and are not taken yet
         self._click, self._next_click, self._next_pulse = click, float("-inf"), float("-inf")
         self._ran = False
@@ -138,6 +139,7 @@ class Jam:
     def panic(self, now: float) -> None:
         """Silence everything, and let nothing more be played until the player's next turn."""
         self._playing.silence(everything=True)
+        self._refused = self._number  # pieces of it may be on their way
         self._thinking.stop(self._clock.tick(now))
 
     def close(self) -> None:
@@ -185,6 +187,7 @@ class Jam:
                 self._refused = plan.number
                 self._thinking.refused(plan.number)
             self._answered = plan.bars
+        self._number = max(self._number, plan.number)
         if plan.number and plan.number == self._refused:
             return
         self._show(plan)

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from melody.along.jam.ports import MidiPorts
     from melody.along.jam.session import Jam
     from melody.along.jam.settings import JamSettings
-    from melody.sampling import Model
 
 _Port = Annotated[
     str | None,
@@ -79,6 +78,7 @@ def jam(
     from melody import models
     from melody.along.jam.apart import Apart
     from melody.along.jam.clock import FollowedClock, OwnClock
+    from melody.along.jam.partner import partner
     from melody.along.jam.ports import MidiPorts, listed
     from melody.along.jam.session import Jam
     from melody.along.jam.settings import JamSettings
@@ -107,7 +107,7 @@ def jam(
     )
     loaded, tempo = find_model(model), limits.tempo or 120.0
     grid = loaded.vocabulary.ticks_per_quarter
-    _check_limits(loaded, settings)
+    partner(loaded, settings)  # refuses what the other process would refuse, before ports are opened
     ports = MidiPorts(input, output)
     thinking = Apart(models.find(model), settings)
     bar = TimeSignature(0, *settings.metre).bar_ticks(grid)
@@ -132,16 +132,6 @@ def jam(
             session.close()
             thinking.close()
             ports.close()
-
-
-def _check_limits(model: Model, settings: JamSettings) -> None:
-    """Refuse here, in one line, what the other process would refuse only when the first turn comes."""
-    from dataclasses import replace
-
-    from melody.along.jam.partner import partner
-
-    partner(model, settings)
-    model.stream(endless=True, limits=replace(settings.limits, metre=settings.metre, tempo=None))
 
 
 def _play(session: Jam, ports: MidiPorts, plans: Connection) -> None:
