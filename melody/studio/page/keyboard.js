@@ -9,6 +9,7 @@ const LOW = 48, HIGH = 84;
 
 export class Keyboard {
   on = false;                  // the letters play
+  onkey = () => {};            // (pitch, velocity) of a key that goes down, 0 of one that comes up
   #octave = 60;
   #down = new Map();           // pitch: [tick, velocity] of notes that are held
   #keys = new Map();
@@ -102,6 +103,7 @@ export class Keyboard {
     const { player, tune } = this.studio;
     player.touch(tune.parts[0], pitch, velocity, 0.8);
     this.#keys.get(pitch)?.classList.add("on");
+    this.onkey(pitch, velocity);
     this.#down.set(pitch, [this.#begun === null ? 0 : this.#tick(), velocity]);
   }
 
@@ -109,6 +111,7 @@ export class Keyboard {
     this.#keys.get(pitch)?.classList.remove("on");
     const held = this.#down.get(pitch);
     this.#down.delete(pitch);
+    if (held) this.onkey(pitch, 0);
     if (!held || this.#begun === null) return;
     const step = this.studio.pencil.step, from = Math.round(held[0] / step) * step, length = Math.max(Math.round((this.#tick() - held[0]) / step) * step, step);
     this.studio.pencil.add(from, pitch, length, 0, held[1], false);

@@ -9,6 +9,7 @@ import { ChangePanel } from "./change.js";
 import { KeepPanel } from "./keep.js";
 import { Keyboard } from "./keyboard.js";
 import { KnowPanel } from "./know.js";
+import { JamPanel } from "./jam.js";
 import { TrainPanel } from "./train.js";
 import { WritePanel } from "./write.js";
 import { listen } from "./shortcuts.js";
@@ -36,7 +37,7 @@ class Studio {
     this.#bindTop();
     this.keyboard = new Keyboard(of("piano"), this);
     this.#panels([["Write", new WritePanel(this)], ["Change", new ChangePanel(this)], ["Know", new KnowPanel(this)],
-      ["Keep", new KeepPanel(this)], ["Train", new TrainPanel(this)]]);
+      ["Jam", new JamPanel(this)], ["Keep", new KeepPanel(this)], ["Train", new TrainPanel(this)]]);
     listen(this);
     this.#show(this.tune);
   }
@@ -48,6 +49,7 @@ class Studio {
   async toggle() { this.player.playing ? this.player.pause() : await this.play(); }
 
   async play() {
+    if (this.panels.get("Jam").on) return this.say("you are playing together; Enter ends it");
     await this.player.play();
     if (!this.player.playing) return;
     this.roll.following = true;
@@ -60,6 +62,7 @@ class Studio {
   }
 
   stop() {
+    this.panels.get("Jam").stop();
     this.player.stop();
     this.refresh();
   }
@@ -77,6 +80,7 @@ class Studio {
   }
 
   escape() {
+    this.panels.get("Jam").panic();
     for (const name of ["Write", "Change"]) this.panels.get(name).stop();
     this.pencil.letGo();
   }

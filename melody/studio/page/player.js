@@ -7,6 +7,8 @@ const AHEAD = 0.35;          // seconds that are laid on the clock
 const AHEAD_HIDDEN = 3;      // in a hidden tab, whose timers come once a second
 const EVERY = 100;           // milliseconds
 const SAME = 1e-4;           // seconds: times so near are one
+const LATE = 0.02;           // seconds that nobody hears
+export const ahead = () => document.hidden ? AHEAD_HIDDEN : AHEAD;
 export const LEVEL = 1.6;    // of a single note at the soundfont's own level
 
 export class Player {
@@ -117,6 +119,15 @@ export class Player {
     if (sound) this.#start(sound, this.context.currentTime, this.out);
   }
 
+  /** A note at a time of the clock; if its sound comes after that, it is not played. Its `stop` ends it, or leaves it out. */
+  lay(time, part, pitch, velocity, seconds) {
+    const laid = { source: null, over: false, stop() { this.over = true; this.source?.stop(); } };
+    this.sounds.want(Sounds.address(part, pitch, velocity, seconds), true).then(sound => {
+      if (!laid.over && this.context.currentTime <= time + LATE) laid.source = this.#start(sound, time, this.out);
+    }).catch(() => {});
+    return laid;
+  }
+
   /** The level of a part, 0 or 1: muted, or beside one that plays solo. */
   level(part, gain) {
     while (this.parts.length <= part) this.parts.push(this.#part());
@@ -184,7 +195,7 @@ export class Player {
   /** Lay what comes next on the clock. */
   #lay() {
     const now = this.context.currentTime, known = this.growing ? this.#time(this.#known) : Infinity, end = this.#end();
-    const until = Math.min(now + (document.hidden ? AHEAD_HIDDEN : AHEAD), known);
+    const until = Math.min(now + ahead(), known);
     for (;;) {
       const note = this.#notes[this.#next], over = !note || note[0] >= end - 1e-6;
       if (over) {
@@ -228,6 +239,7 @@ export class Player {
     source.onended = () => this.#sources.delete(source);
     source.start(Math.max(time, this.context.currentTime), skipped);
     this.#sources.add(source);
+    return source;
   }
 
   #silence() {
@@ -242,14 +254,15 @@ export class Player {
       for (let bar = 0; bar < starts.length - 1; bar++) {
         for (let tick = starts[bar]; tick < Math.min(starts[bar + 1], last); tick += beatTicks(this.#tune, tick)) {
           const time = this.#time(secondsAt(this.#tune, tick));
-          if (time >= this.#laid - SAME && time < until - SAME) this.#click(time, tick === starts[bar]);
+          if (time >= this.#laid - SAME && time < until - SAME) this.click(time, tick === starts[bar]);
         }
       }
     }
     this.#laid = Math.max(this.#laid, until);
   }
 
-  #click(time, strong) {
+  /** A click of the metronome at a time of the clock. */
+  click(time, strong) {
     const tone = this.context.createOscillator(), gain = this.context.createGain();
     tone.frequency.value = strong ? 1568 : 1047;
     gain.gain.setValueAtTime(strong ? 0.16 : 0.09, time);
@@ -259,5 +272,6 @@ export class Player {
     tone.stop(time + 0.07);
     tone.onended = () => this.#sources.delete(tone);
     this.#sources.add(tone);
+    return tone;
   }
 }

@@ -58,7 +58,8 @@ export class Roll {
   // Where things stand
 
   get #wide() { return Math.max(this.frame.clientWidth - KEYS, 50); }
-  get #length() { return barStarts(this.tune).at(-1); }
+  get #starts() { return barStarts(this.tune, Math.max(endOf(this.tune), endOf({ notes: this.ghost }))); }
+  get #length() { return this.#starts.at(-1); }
   get #fit() { return this.#wide / Math.max(this.#length, this.tune.ticks * 16); }
   get #scale() { return this.#zoom ?? Math.max(this.#fit, 12.5 / this.tune.ticks); }
   get #view() { return this.#wide / this.#scale; }
@@ -147,7 +148,7 @@ export class Roll {
   }
 
   #paintPaper(colour, wide, tall) {
-    const { pen, tune } = this, [low, high] = this.#rows, row = this.#row, starts = barStarts(tune);
+    const { pen, tune } = this, [low, high] = this.#rows, row = this.#row, starts = this.#starts;
     pen.fillStyle = colour("black");
     for (let pitch = low; pitch <= high; pitch++) if (isBlack(pitch)) pen.fillRect(KEYS, this.y(pitch), wide, row);
     const tint = (from, to, name) => {

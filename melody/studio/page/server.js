@@ -71,8 +71,11 @@ class Incoming {
  * The messages of a job, one by one, which is asked for at once. Ending the loop, or aborting the signal, cancels it.
  * A message is a line of JSON; what it has as `bytes` follows it, as many as the line says.
  */
-export const job = (kind, order, signal) => {
-  const answer = reach(`/api/jobs/${kind}`, {
+export const job = (kind, order, signal) => streamed(`/api/jobs/${kind}`, order, signal);
+
+/** The same of another address than a job's. */
+export const streamed = (path, order, signal) => {
+  const answer = reach(path, {
     method: "POST", body: JSON.stringify(order), headers: { "content-type": "application/json" }, signal,
   });
   answer.catch(() => {});            // whoever takes the messages hears of it

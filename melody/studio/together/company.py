@@ -1,16 +1,16 @@
 """The one jam that is played at a time: the page plays, the model answers.
 
-The model thinks in a process of its own (`melody.along.jam.apart`). A thread leads the jam between that process and the page,
-as `melody jam` does between it and MIDI ports. What sounds, sounds on the page's own clock: it is told each plan before, with
-the seconds until each note. The time of a jam is in seconds, 0 at the first beat of bar 1.
+The model thinks in a process of its own (`melody.along.jam.apart`). A thread leads the jam between that process and the
+page, as `melody jam` does between it and MIDI ports. What sounds, sounds on the page's own clock: it is told each plan
+before, with the seconds until each note. The time of a jam is in seconds, 0 at the first beat of bar 1.
 """
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from melody.along.jam.partner import Plan
 from melody.along.jam.playing import NOTE_OFF, NOTE_ON, Message
 from melody.along.jam.session import Jam
 from melody.along.jam.settings import JamSettings
-from melody.errors import MelodyError, SamplingError, StudioError
+from melody.errors import SamplingError, StudioError
 from melody.sampling.keywords import whole
 from melody.signatures import TimeSignature
 from melody.studio.bench import models_here
@@ -35,6 +35,7 @@ SILENT = 3600.0  # seconds without a key
 _READY = 0.7  # seconds until the count-in
 _LOOK = 0.02  # seconds between two looks at what the page has sent
 _MOST_BACK = 5.0  # seconds that a key may be old
+_MOST_TIME = 1e7  # seconds
 _UNKNOWN = {"form", "parallels"}  # settings of tunes that are written whole
 
 
@@ -118,7 +119,7 @@ class Turns:
         If the model cannot do what is asked.
     """
 
-    def __init__(self, number: int, path: Path, settings: JamSettings, tempo: float, job: Job, ended: Any) -> None:
+    def __init__(self, number: int, path: Path, settings: JamSettings, tempo: float, job: Job, ended: Callable[[], None]) -> None:
         self.number, self._settings, self._job, self._ended = number, settings, job, ended
         self._thinking = Apart(path, settings, goes_first=False)
         self.process = self._thinking.pid
@@ -211,7 +212,7 @@ class Turns:
         finally:
             self._thinking.close()
             self._ended()
-            self._job.put({"over": over})
+            self._job.put({"over": over or "the jam broke off, by a fault of the program"})
             self._job.put(None)
 
     def _over(self) -> str:
@@ -244,13 +245,8 @@ def asked(folder: Path, order: dict[str, Any]) -> tuple[Path, JamSettings, float
     wanted = Asked.of({name: order.get(name) for name in ("steer", "seed")})
     for name in _UNKNOWN & wanted.given.keys():
         raise StudioError(f"{name} is for tunes that are written whole; leave it empty to play along")
-    try:
-        bars = whole("the number of bars", order.get("bars") or 4) or 0
-        settings = JamSettings(
-            bars=bars, metre=wanted.limits.metre or (4, 4), limits=wanted.limits, sampling=wanted.settings
-        )
-    except MelodyError as error:
-        raise StudioError(str(error)) from None
+    bars = whole("the number of bars", order.get("bars") or 4) or 0
+    settings = JamSettings(bars=bars, metre=wanted.limits.metre or (4, 4), limits=wanted.limits, sampling=wanted.settings)
     return known[str(order.get("model"))], settings, float(wanted.limits.tempo or 120)
 
 
@@ -258,7 +254,7 @@ def _message(row: object, now: float) -> tuple[float, Message]:
     """A key of the page as MIDI, with its time, which is neither yet to come nor long ago."""
     if isinstance(row, list) and len(row) == 3 and not any(isinstance(value, bool) for value in row):
         at, pitch, velocity = row
-        is_time = isinstance(at, (int, float)) and math.isfinite(at)
+        is_time = isinstance(at, (int, float)) and abs(at) < _MOST_TIME
         if is_time and all(isinstance(value, int) and 0 <= value <= 127 for value in (pitch, velocity)):
             return min(max(at, now - _MOST_BACK), now), (NOTE_ON if velocity else NOTE_OFF, pitch, velocity)
     raise StudioError("a key that is played is a time, a pitch and a velocity from 0 to 127")
