@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from melody.along.jam.partner import Plan
     from melody.along.jam.ports import MidiPorts
     from melody.along.jam.session import Jam
-    from melody.along.jam.settings import JamSettings
 
 _Port = Annotated[
     str | None,

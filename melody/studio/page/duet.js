@@ -43,10 +43,10 @@ export class Duet {
   #ticks(seconds) { return seconds * this.#given.tempo / 60 * this.#given.ticks; }
   get tick() { return Math.max(this.#ticks(this.now ?? 0), 0); }
 
-  /** Whose bars these are, and where in them: [whose, bar, beat], counted from 1; 'count-in' before. */
+  /** Whose bars these are, bar and beat, counted from 1: [whose, bar, beat]; before them 'ready', then 'count-in' in bar 0. */
   get turn() {
     const now = this.now ?? -this.#given.bar, { bar, beat, bars } = this.#given, at = Math.floor(now / bar);
-    const whose = now < 0 ? "count-in" : Math.floor(at / bars) % 2 ? "model" : "you";
+    const whose = at < -1 ? "ready" : at < 0 ? "count-in" : Math.floor(at / bars) % 2 ? "model" : "you";
     return [whose, Math.max(at + 1, 0), Math.floor((now - at * bar) / beat) + 1];
   }
 

@@ -6,7 +6,7 @@ import { streamed } from "./server.js";
 import { pitchName } from "./tune.js";
 
 const SAID = 8;                // notes of a plan that are named
-const WHOSE = { "count-in": "Count-in", you: "Your bars", model: "The model's bars" };
+const WHOSE = { ready: "Ready", "count-in": "Count-in", you: "Your bars", model: "The model's bars" };
 const MOST_NOTES = 5000;       // of a jam
 
 export class JamPanel {
@@ -35,6 +35,8 @@ export class JamPanel {
   }
 
   get on() { return this.#duet !== null; }
+  /** Where a jam is, in ticks. */
+  get tick() { return this.#duet?.tick ?? 0; }
 
   /** The panel is turned to: it says what the model keeps to. */
   opened() {
@@ -123,12 +125,12 @@ export class JamPanel {
     }
     roll.head = duet.tick;
     transport.at(tune, duet.tick);
-    const [whose, bar, beat] = duet.turn, words = `${WHOSE[whose]} · ${bar}.${beat}`;
+    const [whose, bar, beat] = duet.turn, words = `${WHOSE[whose]} · ${bar > 0 ? `${bar}.` : ""}${beat}`;
     if (words !== this.turn.textContent) this.turn.textContent = words;
     this.turn.dataset.whose = whose;
     if (whose !== this.#whose) {
       this.#whose = whose;
-      voice.say(whose === "you" ? "your bars" : whose === "model" ? "the model's bars" : "count-in");
+      voice.say(WHOSE[whose].toLowerCase());
     }
     if (tune.notes.length > MOST_NOTES) this.stop();
   }

@@ -119,7 +119,9 @@ class Turns:
         If the model cannot do what is asked.
     """
 
-    def __init__(self, number: int, path: Path, settings: JamSettings, tempo: float, job: Job, ended: Callable[[], None]) -> None:
+    def __init__(
+        self, number: int, path: Path, settings: JamSettings, tempo: float, job: Job, ended: Callable[[], None]
+    ) -> None:
         self.number, self._settings, self._job, self._ended = number, settings, job, ended
         self._thinking = Apart(path, settings, goes_first=False)
         self.process = self._thinking.pid
