@@ -308,6 +308,32 @@ def test_panic_silences_at_once_until_the_next_turn() -> None:
         assert stuck([each for each in wires.sent if each[0] < 7.15]) == []
 
 
+class Piecewise:
+    """What thinks, a piece of one plan each time that it is asked."""
+
+    def __init__(self) -> None:
+        self.pieces = [Plan((Note(0, 60 + n, 24 * n, 12, 90),), 0 if n == 0 else None, number=1) for n in range(8)]
+
+    def plans(self) -> list[Plan]:
+        return [self.pieces.pop(0)]
+
+    def listen(self, played: Played) -> None: ...
+    def tick(self, tick: float) -> None: ...
+    def stop(self, tick: float) -> None: ...
+    def refused(self, number: int) -> None: ...
+
+
+def test_pieces_of_a_plan_that_come_after_panic_are_not_played() -> None:
+    wires, shown = Wires(), list[Plan]()
+    jam = jam_of(wires, Piecewise(), (Part(40),), clock=OwnClock(24, 120, 0.0), show=shown.append)
+    jam.step(0.0)
+    jam.panic(0.1)
+    many = len(shown)
+    jam.step(0.6)
+    jam.step(0.7)
+    assert many and len(shown) == many and [m[1] for _, m in wires.notes] == [60] and stuck(wires.sent) == []
+
+
 def test_a_sound_is_ended_whatever_comes() -> None:
     sent: list[tuple[float, tuple[int, ...]]] = []
     playing = Playing(lambda message: sent.append((0.0, message)), beat=24, tolerance=1, latest=6)

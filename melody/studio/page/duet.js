@@ -21,6 +21,7 @@ export class Duet {
   #held = new Map();       // pitch: your note that sounds
   #mine = [];              // your notes: { begins, ends, pitch, velocity }
   #planned = [];           // the model's: { begins, ends, pitch, velocity, part, sound }
+  #silenced = null;        // the round in which the model is to be silent
   onlost = () => {};       // the server does not answer: (error)
 
   constructor(player, given) {
@@ -50,6 +51,9 @@ export class Duet {
     return [whose, Math.max(at + 1, 0), Math.floor((now - at * bar) / beat) + 1];
   }
 
+  /** Your bars and those of the model after them are a round, the first one 0. */
+  #round(time) { return Math.max(Math.floor((time + 1e-3) / (2 * this.#given.bars * this.#given.bar)), 0); }
+
   /** A key of yours goes down, or with velocity 0 up. */
   key(pitch, velocity) {
     if (this.now === null) return;
@@ -66,7 +70,8 @@ export class Duet {
   }
 
   /** A plan, or a piece of one: what it replaces does not sound, its own notes are laid on the clock. */
-  plan({ now, notes, replaces_from: from }) {
+  plan({ now, notes, bars, replaces_from: from }) {
+    if (this.#round((bars[0] - 1) * this.#given.bar) === this.#silenced) return;     // it was on its way
     if (from !== null) this.#drop(now + from - 1e-3);
     const laid = notes.map(note => ({ ...note, part: note.part - 1, begins: now + note.begins, ends: now + note.begins + note.lasts }));
     for (const note of [...laid].reverse())               // what is wanted last comes first
@@ -76,6 +81,7 @@ export class Duet {
 
   /** Silence, until your next turn. */
   panic() {
+    this.#silenced = this.#round(this.now);
     this.#silence();
     return this.#post("panic", {});
   }

@@ -7,6 +7,7 @@ import { pitchName } from "./tune.js";
 
 const SAID = 8;                // notes of a plan that are named
 const WHOSE = { ready: "Ready", "count-in": "Count-in", you: "Your bars", model: "The model's bars" };
+const MAX_SEED = 1_000_000;
 const MOST_NOTES = 5000;       // of a jam
 
 export class JamPanel {
@@ -24,7 +25,7 @@ export class JamPanel {
     this.tempo = element("input", { id: "jamtempo", inputmode: "decimal", value: "100", autocomplete: "off" });
     this.limits = element("p", { class: "hint", id: "jamlimits" });
     this.button = element("button", { id: "jam", class: "main big", title: "Start, stop (J)", onclick: () => this.toggle() }, "Start");
-    this.panicButton = element("button", { id: "panic", class: "big", title: "Silence until your next bars (Esc)", disabled: true, onclick: () => this.panic() }, "Panic");
+    this.panicButton = element("button", { id: "panic", class: "big", title: "Silence until your next bars (Esc)", disabled: true, onclick: event => this.#pressed(event) }, "Panic");
     this.turn = element("p", { class: "turn", id: "turn", "aria-hidden": "true" }, "");
     this.frame = element("section", { class: "panel" },
       element("p", { class: "words" }, "One bar is counted in. Then you play some bars, and the model answers with as many. What it is about to play stands dashed in the roll."),
@@ -60,7 +61,7 @@ export class JamPanel {
     studio.say(`${this.model.value} is getting ready …`);
     const over = await studio.attempt(async () => {
       await studio.player.context.resume();
-      const order = { model: this.model.value, bars: this.bars.value.trim(), steer: { ...this.#steer, tempo: this.tempo.value.trim() } };
+      const seed = Math.floor(Math.random() * MAX_SEED), order = { model: this.model.value, seed, bars: this.bars.value.trim(), steer: { ...this.#steer, tempo: this.tempo.value.trim() } };
       for await (const message of streamed("/api/jam", order, stop.signal)) {
         if (this.#stop !== stop) return null;
         if (message.jam) await this.#begin(message);
@@ -108,9 +109,9 @@ export class JamPanel {
     duet.plan(message);
     if (message.remark) studio.say(message.remark, true);
     this.#show();
-    if (!message.is_whole) return;
+    if (!message.is_whole || !duet.ghosts.length) return;
     const names = duet.ghosts.map(note => pitchName(note[2])), [first, last] = message.bars;
-    if (names.length) studio.say(`bars ${first} to ${last}, about to be played: ${names.slice(0, SAID).join(" ")}${names.length > SAID ? " …" : ""}`);
+    studio.say(`bars ${first} to ${last}, about to be played: ${names.slice(0, SAID).join(" ")}${names.length > SAID ? " …" : ""}`);
   }
 
   /** The roll as it is now: what has been played, and dashed what is about to be. */
@@ -133,6 +134,12 @@ export class JamPanel {
       voice.say(WHOSE[whose].toLowerCase());
     }
     if (tune.notes.length > MOST_NOTES) this.stop();
+  }
+
+  /** With the mouse: the keys are the jam's again. */
+  #pressed(event) {
+    this.panic();
+    if (event.detail) this.studio.roll.frame.focus({ preventScroll: true });
   }
 
   /** Silence until your next bars. */
