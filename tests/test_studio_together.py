@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -58,6 +59,8 @@ def jam(running: Any, **order: Any) -> Iterator[Player]:
     with running.client() as client, client.stream("POST", "/api/jam", json=ORDER | order) as answer:
         assert answer.status_code == 200
         yield Player(client, answer)
+        with suppress(OSError):  # as a page that is closed: its reader would hold the connection otherwise
+            answer.extensions["network_stream"].get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 
 
 def gone(process: int) -> bool:
