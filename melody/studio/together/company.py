@@ -131,7 +131,7 @@ class Turns:
         self._clock = OwnClock(ticks, tempo, self._begins)
         self._came: deque[tuple[float, Message]] = deque()
         self._stopped, self._panicked = threading.Event(), threading.Event()
-        self._heard = self._played = time.perf_counter()
+        self._last_word = self._played = time.perf_counter()
         self._jam = Jam(self, self._clock, self._thinking, self._thinking.parts, metre, show=self._show)
         job.put(
             {
@@ -173,12 +173,12 @@ class Turns:
         StudioError
             If it is something else.
         """
-        self._heard = time.perf_counter()
+        self._last_word = time.perf_counter()
         if not isinstance(rows, list) or len(rows) > MAX_PLAYED:
             raise StudioError(f"what is played comes as a list of at most {MAX_PLAYED} keys at a time")
         messages = [_message(row, self.now) for row in rows]
         if messages:
-            self._played = self._heard
+            self._played = self._last_word
         self._came.extend((self._begins + at, message) for at, message in messages)
 
     def panic(self) -> None:
@@ -220,7 +220,7 @@ class Turns:
     def _over(self) -> str:
         """Why it is over; '' while it is not."""
         now = time.perf_counter()
-        if self._job.is_cancelled.is_set() or now - self._heard > GONE:
+        if self._job.is_cancelled.is_set() or now - self._last_word > GONE:
             return "the page has gone"
         if now - self._played > SILENT:
             return "nothing was played for an hour, so the jam has ended"
