@@ -1,7 +1,7 @@
 """The one jam that is played at a time: the page plays, the model answers.
 
 The model thinks in a process of its own (`melody.along.jam.apart`). A thread leads the jam between that process and the
-page, as `melody jam` does between it and MIDI ports. What sounds, sounds on the page's own clock: it is told each plan
+page, as `melody jam` does between it and MIDI ports. What sounds, sounds on the page's own clock: it is sent each plan
 before, with the seconds until each note. The time of a jam is in seconds, 0 at the first beat of bar 1.
 """
 
@@ -198,7 +198,7 @@ class Turns:
         return [self._came.popleft() for _ in range(len(self._came))]
 
     def send(self, message: Message) -> None:
-        """As `melody.along.jam.session.Ports.send`: the page has been told already, and plays it by its own clock."""
+        """As `melody.along.jam.session.Ports.send`: the page has the plan already, and plays it by its own clock."""
 
     def _play(self) -> None:
         over = ""
