@@ -14,7 +14,7 @@ from melody.piece import Key, Piece
 from melody.sampling import Model, SamplingSettings
 from melody.statistics import line
 from melody.statistics.tables import measured
-from melody.training.temperatures import LEAST_PIECES, ROWS, TRIED, distance, with_temperatures
+from melody.training.temperatures import LEAST_PIECES, LEAST_TUNES, ROWS, TRIED, distance, with_temperatures
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +50,17 @@ def test_what_is_no_temperature_in_a_file_is_passed_over(damaged: object) -> Non
 
 def test_few_pieces_choose_nothing(file: ModelFile) -> None:
     assert with_temperatures(file, [folk_tune(number) for number in range(LEAST_PIECES - 1)], tunes=2) is file
+
+
+def test_no_more_is_drawn_than_there_is_time_for(file: ModelFile) -> None:
+    """Long pieces take longer: a hundred tunes of them may take more time than the training."""
+    pieces = [folk_tune(number) for number in range(300, 310)]
+    assert with_temperatures(file, pieces, max_seconds=0.01) is file
+    in_time = with_temperatures(file, pieces, tunes=LEAST_TUNES, max_seconds=1e6)
+    assert (
+        in_time.training["temperatures_tried"]
+        == with_temperatures(file, pieces, tunes=LEAST_TUNES).training["temperatures_tried"]
+    )
 
 
 def test_music_is_at_no_distance_from_itself_and_further_from_what_it_is_not() -> None:

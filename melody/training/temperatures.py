@@ -29,6 +29,8 @@ from melody.threads import one_thread
 
 TUNES = 100  # at each
 LEAST_PIECES = 8  # to compare with
+LEAST_TUNES = 20  # at each: fewer say nothing
+_PROBED, _PROBED_NOTES = 8, 32  # tunes and notes of each, by which it is measured how long a note takes
 NOISE = 0.1  # standard errors that are no difference
 SEED = 2_000
 ROWS: Mapping[str, Count] = {
@@ -67,7 +69,8 @@ def with_temperatures(
     tunes
         How many at each.
     max_seconds
-        After which no more are tried: what is chosen then depends on how fast the machine is.
+        After which no more are tried: what is chosen then depends on how fast the machine is. At each only as
+        many are drawn as fit into half of it; where fewer than 20 would, nothing is chosen.
 
     Returns
     -------
@@ -78,6 +81,10 @@ def with_temperatures(
     if len(pieces) < LEAST_PIECES:
         return file
     started, wanted = time.monotonic(), measured(pieces, ROWS)
+    if math.isfinite(max_seconds):
+        tunes = min(tunes, _fitting(file, pieces, max_seconds / 2))
+        if tunes < LEAST_TUNES:
+            return file
     found: dict[Degrees, float] = {}
     for number, degrees in enumerate(TRIED):
         if number and time.monotonic() - started > max_seconds * (number / len(TRIED)):
@@ -95,6 +102,16 @@ def with_temperatures(
         "temperatures_tried": [[*degrees, round(far, 3)] for degrees, far in found.items()],
     }
     return replace(file, training={**file.training, **facts})
+
+
+def _fitting(file: ModelFile, pieces: Sequence[Piece], seconds: float) -> int:
+    """How many tunes as long as the pieces a model writes in this time, by a few beginnings."""
+    started = time.monotonic()
+    settings = SamplingSettings(seed=SEED, any_ending=True, max_notes=_PROBED_NOTES)
+    with one_thread():
+        made = list(new_tunes(Model(file), Search(_PROBED), Limits(), settings))
+    per_note = (time.monotonic() - started) / max(sum(tune.piece.num_notes for tune in made), 1)
+    return int(seconds / (per_note * float(np.mean([piece.num_notes for piece in pieces]))))
 
 
 def distance(found: Mapping[str, Estimate], wanted: Mapping[str, Estimate]) -> float:
