@@ -187,6 +187,7 @@ def test_what_the_model_is_about_to_play_is_seen_before_it_sounds(page: Any, run
     page.click("#jam")
 
     says(page, "counted in")
+    page.evaluate("keys.send(0x90, 59, 90); keys.send(0x80, 59, 0);")  # what is tried in the count-in is no music
     page.evaluate(
         """() => {
           const whose = () => document.getElementById("turn").dataset.whose;
@@ -218,6 +219,7 @@ def test_what_the_model_is_about_to_play_is_seen_before_it_sounds(page: Any, run
     until(page, "document.getElementById('turn').textContent === ''")
     ended = sheet(page)
     assert not in_page(page, "return studio.roll.ghost;") and ended["title"] == "Played with fiddle"
+    assert 59 not in [note[2] for note in ended["notes"]]
     assert in_page(page, "return studio.history.own === studio.tune && !studio.panels.get('Jam').on;")
     while running.studio.company.process:
         page.wait_for_timeout(20)

@@ -101,9 +101,9 @@ export class Duet {
   tune(title) {
     const { ticks, metre, tempo, parts } = this.#given, step = ticks / GRID, now = this.now ?? 0;
     const mine = this.#mine.map(({ begins, ends, pitch, velocity }) => {
-      const from = Math.max(Math.round(this.#ticks(begins) / step) * step, 0);
+      const from = Math.round(this.#ticks(begins) / step) * step;
       return [from, Math.max(Math.round(this.#ticks(ends ?? now) / step) * step - from, step), pitch, velocity, 0, 1];
-    });
+    }).filter(([from]) => from >= 0);  // what is tried while it is counted in is no music
     const notes = sorted([...mine, ...this.#planned.filter(note => note.begins <= now).map(note => this.#row(note))]);
     return { title, ticks, notes, parts, metres: [[0, ...metre]], tempi: [[0, Math.round(60e6 / tempo)]], keys: [], texts: [], first_bar: 1 };
   }
