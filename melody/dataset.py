@@ -66,6 +66,16 @@ class BatchSettings:
     noise: float = 0.0
 
 
+def padded(pieces: Sequence[NDArray[np.integer]]) -> tuple[NDArray[np.integer], NDArray[np.bool_]]:
+    """Pieces with their features as one array, padded behind, (pieces, events, columns); which events come next in each.
+
+    The latter is (pieces, events - 1): of an event that is read the one after it is to be predicted.
+    """
+    longest = max(map(len, pieces))
+    events = np.stack([np.pad(one, ((0, longest - len(one)), (0, 0))) for one in pieces])
+    return events, np.arange(longest - 1) < np.array([[len(one) - 1] for one in pieces])
+
+
 class GapArrays(NamedTuple):
     """The gaps that reach into a window.
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 
+from melody import midi
 from melody.piece import Key, Part, Piece, Tempo, TimeSignature
 from melody.tokens.usage import part_keys
 
@@ -135,3 +137,10 @@ def folk_tune(seed: int, bars: int = 8) -> Piece:
         time_signatures=(TimeSignature(0, 6, 8),),
         keys=(Key(0, 0, "major").transpose(tonic - 60),),
     )
+
+
+def folk_songs(folder: Path, count: int) -> None:
+    """A folder of so many folk tunes."""
+    folder.mkdir()
+    for number in range(count):
+        midi.write(folk_tune(number), folder / f"{number:02}.mid")

@@ -14,9 +14,9 @@ import pytest
 import torch
 from averaging import Averaging
 from conftest import small_corpus
-from music import folk_tune, random_piece
+from music import folk_songs, folk_tune, random_piece
 
-from melody import export, midi, modelfile
+from melody import export, modelfile
 from melody.cli import main
 from melody.dataset import BatchSettings, with_features
 from melody.errors import ModelFileError
@@ -431,9 +431,7 @@ def test_the_command_line_trains_lists_measures_and_adapts_another_cell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("songs").mkdir()
-    for n in range(12):
-        midi.write(folk_tune(n), Path("songs") / f"{n}.mid")
+    folk_songs(Path("songs"), 12)
     assert main(["train", "songs", "--cell", "gru", "--hidden-size", "16", "--layers", "1", "--epochs", "1"]) == 0
     shown = capsys.readouterr().err
     assert "plan: GRU 1 x 16, " in shown and re.search(r"^ *GRU +[0-9.]+ +[0-9.]+$", shown, re.MULTILINE)

@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 import torch
 from conftest import small_corpus
-from music import folk_tune
+from music import folk_songs
 from scipy import stats
 
-from melody import midi
 from melody.cli import main
 from melody.comparison import learning, measuring
 from melody.comparison.as_text import HEADER, cells, to_csv, to_latex
@@ -165,9 +164,7 @@ def test_the_command_writes_a_table_and_a_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("songs").mkdir()
-    for n in range(40):
-        midi.write(folk_tune(n), Path("songs") / f"{n}.mid")
+    folk_songs(Path("songs"), 40)
     few = ["compare", "songs", "--variants", "lstm,mingru", "--minutes", "0.1", "--seeds", "1", "--hidden-size", "16"]
     assert main([*few, "--rate", "0.003"]) == 0
     shown = capsys.readouterr()

@@ -17,7 +17,7 @@ import pytest
 import torch
 from commands import Begun, begun, ran
 from conftest import SmallCorpus, small_corpus
-from music import folk_tune
+from music import folk_songs, folk_tune
 
 from melody import midi, modelfile
 from melody.cli import main
@@ -358,9 +358,7 @@ def test_the_command_that_trains_the_same_model_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("my songs").mkdir()
-    for number in range(24):
-        midi.write(folk_tune(number), Path("my songs") / f"{number:02}.mid")
+    folk_songs(Path("my songs"), 24)
     words = ["train", "my songs", "--max-minutes", "2", "--samples", "0", "--batch-size", "8", "--part", "melodic"]
     with monkeypatch.context() as slow:
         slow.setattr(planning, "seconds_per_event", lambda model, batches, precision: (0.025, 0.025))

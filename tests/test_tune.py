@@ -13,9 +13,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from conftest import SmallCorpus, small_corpus
-from music import folk_tune
+from music import folk_songs
 
-from melody import midi
 from melody.cli import main
 from melody.comparison.learning import Learnt, Music, Run
 from melody.comparison.variants import Learning
@@ -47,12 +46,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
             on_step(share, run)
         return Learnt(run, 1000.0)  # type: ignore[arg-type]
 
-    def token_nats(run: Run, vocabulary: object, pieces: list) -> list[np.ndarray]:
-        notes = [int(small_corpus().vocabulary.is_note(rows).sum()) for rows in pieces]
-        return [np.array([_nats(run) * each]) for each in notes]
-
     monkeypatch.setattr(study, "learn", learn)
-    monkeypatch.setattr(study, "token_nats", token_nats)
+    monkeypatch.setattr(study, "nats_on_valid", lambda run, music: _nats(run))
     monkeypatch.setattr(study, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
     return runs
 
@@ -163,9 +158,7 @@ def test_the_command_says_what_train_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("songs").mkdir()
-    for n in range(40):
-        midi.write(folk_tune(n), Path("songs") / f"{n}.mid")
+    folk_songs(Path("songs"), 40)
     assert main(["tune", "songs", "--minutes", "0.05"]) == 0
     said = capsys.readouterr().out
     assert {each.name for each in Path("songs-tuned").iterdir()} == {NAME, "best.json", "importances.png"}

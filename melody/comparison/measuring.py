@@ -30,6 +30,13 @@ def nats_of(model: MelodyNetwork, music: Music, pieces: list[Rows]) -> tuple[Flo
     return np.array([nats.sum() for nats in tokens]), by_repeat(music, pieces, tokens)
 
 
+def nats_on_valid(model: MelodyNetwork, music: Music) -> float:
+    """Nats a note on the validation pieces, by which learning rates and settings are chosen; infinite if it fell apart."""
+    nats = sum(float(each.sum()) for each in token_nats(model, music.vocabulary, music.valid))
+    value = nats / max(sum(music.notes(music.valid)), 1)
+    return value if np.isfinite(value) else float("inf")
+
+
 def by_repeat(music: Music, pieces: Sequence[Rows], tokens: Sequence[Floats]) -> dict[str, float]:
     """Nats an event where the piece goes on repeating what it has had, and where it does something else."""
     nats = np.concatenate([each.sum(axis=1) for each in tokens])

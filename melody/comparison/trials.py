@@ -19,7 +19,7 @@ from melody.comparison.learning import RATES, Music, Run, learn
 from melody.comparison.variants import DEFAULT, Variant, batch_of, chosen, sized
 from melody.dataset import BatchSettings
 from melody.errors import TrainingError
-from melody.evaluation.evaluate import ORDERS, ngram_nats, token_nats
+from melody.evaluation.evaluate import ORDERS, ngram_nats
 from melody.evaluation.ngram import NGram, best_ngram, some_of
 from melody.network.relations import relates
 from melody.network.settings import Features, ModelSettings, num_weights
@@ -242,9 +242,7 @@ def _probe(comparison: Comparison, variant: Variant, rate_: float) -> Facts:
 
 
 def _valid(comparison: Comparison, model: Any) -> float:
-    music = comparison.music
-    nats = np.array([each.sum() for each in token_nats(model, music.vocabulary, music.valid)])
-    value = float(nats.sum() / max(sum(music.notes(music.valid)), 1))
+    value = measuring.nats_on_valid(model, comparison.music)
     return value if np.isfinite(value) else 1e9  # a rate at which it falls apart
 
 

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from melody.corpus import Corpus
-from melody.dataset import Batches, BatchSettings, Transposer, with_features
+from melody.dataset import Batches, BatchSettings, Transposer, padded, with_features
 from melody.errors import ModelFileError
 from melody.evaluation.heldout import Chosen, Which, choose
 from melody.evaluation.ngram import NGram, best_ngram, flat_tokens
@@ -152,9 +152,7 @@ def token_nats(model: MelodyNetwork, vocabulary: Vocabulary, pieces: Sequence[Ro
     for start in range(0, len(possible), _BATCH):
         numbers = possible[start : start + _BATCH]
         batch = [transposer(with_features(vocabulary, np.asarray(pieces[i])), semitones) for i in numbers]
-        width = max(map(len, batch))
-        events = torch.from_numpy(np.stack([np.pad(one, ((0, width - len(one)), (0, 0))) for one in batch]))
-        mask = torch.from_numpy(np.arange(width - 1) < np.array([[len(one) - 1] for one in batch]))
+        events, mask = map(torch.from_numpy, padded(batch))
         with torch.inference_mode():
             nats = model.eval().nats(model(events[:, :-1])[0], events[:, 1:], mask).double().numpy()
         for i, own in zip(numbers, nats):

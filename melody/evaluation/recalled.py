@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from melody.dataset import with_features
+from melody.dataset import padded, with_features
 from melody.network.memory import Memory, weighed
 from melody.network.network import MelodyNetwork
 from melody.statistics.intervals import Interval, difference
@@ -132,10 +132,7 @@ def remembered(
 
 def _read(model: MelodyNetwork, vocabulary: Vocabulary, group: Sequence[Rows]) -> list[tuple[Floats, NDArray[np.float32]]]:
     """Nats by event and field, and what the cell gave before each event, (events, hidden), of each piece."""
-    batch = [with_features(vocabulary, rows) for rows in group]
-    width = max(map(len, batch))
-    events = torch.from_numpy(np.stack([np.pad(one, ((0, width - len(one)), (0, 0))) for one in batch]))
-    mask = torch.from_numpy(np.arange(width - 1) < np.array([[len(one) - 1] for one in batch]))
+    events, mask = map(torch.from_numpy, padded([with_features(vocabulary, rows) for rows in group]))
     with torch.inference_mode():
         hidden = model.eval()(events[:, :-1])[0]
         nats = model.nats(hidden, events[:, 1:], mask).double().numpy()

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from melody.comparison.learning import Run
 from melody.comparison.variants import Learning
-from melody.network.cells import CellName
 from melody.network.relations import relates
 from melody.tokens.vocabulary import Vocabulary
 from melody.training.plan import WEIGHT_DECAY, fitting, model_size, shape_for
@@ -41,7 +40,7 @@ class Space:
         Kinds of cells, of which one is taken; one alone is no setting that is searched.
     """
 
-    def __init__(self, vocabulary: Vocabulary, events: int, minutes: float, cells: Sequence[CellName]) -> None:
+    def __init__(self, vocabulary: Vocabulary, events: int, minutes: float, cells: Sequence[str]) -> None:
         self._vocabulary, self._events, self._cells = vocabulary, events, list(cells)
         planned, _ = model_size(events, minutes)
         self._minutes, self._widest = minutes, max(2 * planned.hidden_size, 64)

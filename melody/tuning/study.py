@@ -23,12 +23,12 @@ import numpy as np
 
 from melody import files
 from melody.comparison.learning import Music, learn
+from melody.comparison.measuring import nats_on_valid
 from melody.comparison.trials import FEWEST, Prepared
 from melody.errors import TrainingError
-from melody.evaluation.evaluate import token_nats
 from melody.evaluation.ngram import some_of
 from melody.extras import need
-from melody.network.cells import CELLS, CellName
+from melody.network.cells import CELLS
 from melody.network.network import MelodyNetwork
 from melody.tuning.space import Chosen, Space, rounded
 
@@ -61,7 +61,7 @@ class TuneSettings:
     """
 
     minutes: float = 20.0
-    cells: tuple[CellName, ...] = ("lstm",)
+    cells: tuple[str, ...] = ("lstm",)
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -227,8 +227,7 @@ class _Search:
         return value
 
     def _valid(self, model: MelodyNetwork) -> float:
-        nats = sum(float(each.sum()) for each in token_nats(model, self._music.vocabulary, self._music.valid))
-        value = nats / max(sum(self._music.notes(self._music.valid)), 1)
+        value = nats_on_valid(model, self._music)
         return value if np.isfinite(value) else _WORST
 
     def _whole(self) -> list[Tried]:

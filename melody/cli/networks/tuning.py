@@ -66,7 +66,7 @@ def tune(
         else:
             from melody.tuning.study import NAME, TuneSettings
 
-            settings = TuneSettings(minutes, chosen, seed)  # type: ignore[arg-type]
+            settings = TuneSettings(minutes, chosen, seed)
             prepared = read_folder(folder, PrepareSettings(part=part, drums=drums, workers=0))
             if force:
                 (kept / NAME).unlink(missing_ok=True)
@@ -136,7 +136,7 @@ def _find(prepared: Corpus, path: Path, minutes: float, cells: tuple[str, ...], 
     from melody.tuning.space import Space
     from melody.tuning.study import TuneSettings
 
-    settings = TuneSettings(minutes, cells, seed)  # type: ignore[arg-type]
+    settings = TuneSettings(minutes, cells, seed)
     if len(cells) > 1:
         raise TrainingError("the learning rate of one cell is found at a time; name one with `cells`")
     named(path, force)
