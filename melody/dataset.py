@@ -349,15 +349,11 @@ class Batches:
     def _windows(self, taken: list[_Taken]) -> Iterator[Batch]:
         taken = sorted(taken, key=lambda one: len(one.events), reverse=True)
         pieces, longest = [one.events for one in taken], len(taken[0].events)
-        padded = np.zeros((len(pieces), longest, pieces[0].shape[1]), self._kind)
-        mask = np.zeros((len(pieces), longest - 1), bool)
-        for i, piece in enumerate(pieces):
-            padded[i, : len(piece)] = piece
-            mask[i, : len(piece) - 1] = True
+        table, mask = padded(pieces)
         borders = np.linspace(0, longest - 1, -(-(longest - 1) // self._settings.window) + 1).astype(int)
         for start, stop in pairwise(borders):
             going = int(mask[:, start].sum())
-            events = padded[:going, start : stop + 1].astype(np.int64)
+            events = table[:going, start : stop + 1].astype(np.int64)
             inputs, targets = events[:, :-1], events[:, 1:]
             if self._training and self._settings.noise:
                 inputs, targets, true = inputs[..., :-1], targets[..., :-1].copy(), targets[..., -1]
