@@ -96,7 +96,7 @@ def empty(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("empty")
     venv.create(folder, with_pip=False)
     python = folder / "bin" / "python"
-    site = Path(_said([str(python), "-c", "import site; print(site.getsitepackages()[-1])"], folder).strip())
+    site = Path(_said([str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], folder).strip())
     for name in _with_requirements(set(CORE)):
         found = distribution(name)
         inside = {Path(str(path)).parts[0] for path in found.files or [] if not str(path).startswith("..")}
