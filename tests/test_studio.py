@@ -6,6 +6,8 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
@@ -298,6 +300,24 @@ def test_a_training_that_is_stopped_at_once_says_so(tmp_path: Path) -> None:
     until_told = (record for _ in iter(int, 1) for record in school.state()["records"])
     assert next(until_told) == {"kind": "refused", "sentence": "stopped before there was a model"}
     assert not school.state()["running"] and not school.state()["resumable"] and process.exitcode == 0
+
+
+STOPPED = """
+import sys
+from multiprocessing import Pipe
+from pathlib import Path
+from melody.studio.learning.apprentice import Lesson, train
+ours, theirs = Pipe()
+ours.send("stop")  # so that the interrupt comes while the thread that listens is still being started, or soon after
+train(theirs, Lesson(Path(sys.argv[1]), Path(sys.argv[1]) / "mine.safetensors", 1.0))
+assert ours.recv() == {"kind": "refused", "sentence": "stopped before there was a model"}
+"""
+
+
+def test_a_training_that_was_stopped_before_it_began_says_so(tmp_path: Path) -> None:
+    for _ in range(8):
+        subprocess.run([sys.executable, "-c", STOPPED, str(tmp_path)], check=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_process_that_cannot_be_started_is_a_sentence_and_the_next_job_tries_again(

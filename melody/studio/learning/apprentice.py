@@ -64,22 +64,30 @@ def train(connection: Connection, lesson: Lesson) -> None:
         if asked.is_set():  # and the interrupt was lost, as in what Python calls when it clears away
             signal.raise_signal(signal.SIGINT)
 
-    signal.signal(signal.SIGINT, interrupt)
-    threading.Thread(target=_heed, args=(connection,), daemon=True).start()
     try:
-        send("done", **_run(lesson, report))
-    except MelodyError as error:
-        send("refused", sentence=in_the_pages_words(str(error)))
+        signal.signal(signal.SIGINT, interrupt)
+        threading.Thread(target=_heed, args=(connection,), daemon=True).start()
+        kind, facts = _outcome(lesson, report, asked)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # there is nothing left to stop
     except KeyboardInterrupt:
         if lesson.out.exists():
-            send("done", sentence="It was stopped; the best model so far is kept.", model=lesson.out.stem)
+            kind, facts = "done", {"sentence": "It was stopped; the best model so far is kept.", "model": lesson.out.stem}
         else:
-            send("refused", sentence="stopped before there was a model")
-    except Exception:
-        send("refused", sentence="this is a fault of the program; what it says stands where melody studio runs")
+            kind, facts = "refused", {"sentence": "stopped before there was a model"}
+    send(kind, **facts)
+
+
+def _outcome(lesson: Lesson, report: Callable[..., None], asked: threading.Event) -> tuple[str, Record]:
+    """Train to the end; gives the kind of the last record and what it says."""
+    try:
+        return "done", _run(lesson, report)
+    except MelodyError as error:
+        return "refused", {"sentence": in_the_pages_words(str(error))}
+    except Exception as error:
+        if asked.is_set():  # what became of the interrupt, as in the middle of an import
+            raise KeyboardInterrupt from error
         traceback.print_exc()
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # there is nothing left to stop
+        return "refused", {"sentence": "this is a fault of the program; what it says stands where melody studio runs"}
 
 
 def _heed(connection: Connection) -> None:
