@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from melody.note_columns import Ints
 
-KEYBOARDS = 8  # programs of General MIDI, from 0 on
 AROUND = 0.5  # quarters
 OCTAVE = 12
 STRETCH = 4 / 3  # for each semitone that a chord spans beyond an octave

@@ -1,4 +1,4 @@
-"""The notes of a piece as columns: what is legal, their order, and the same notes on another grid.
+"""The notes of a piece as columns: what is legal, their order, how long the pedal holds them, the same on another grid.
 
 Conventions
 -----------
@@ -8,17 +8,40 @@ A table holds the columns `NAMES` as rows, (5, notes) of int64. Times are in tic
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from melody.errors import PieceError
-from melody.signatures import check_range, tick_on_grid
+from melody.signatures import MAX_TICK, Pedal, check_range, tick_on_grid
 
-MAX_TICK = 2**31 - 1
 NAMES = ("onset", "duration", "pitch", "velocity", "part")
 Ints = NDArray[np.int64]
 _DEFAULTS = {"velocity": 90, "part": 0}
+_KEYBOARDS = 8  # programs of General MIDI, from 0 on
+
+
+@dataclass(frozen=True)
+class Part:
+    """One player: a General MIDI `program` (0-127), or a drum kit, and the name written on the track."""
+
+    program: int = 0
+    is_drum: bool = False
+    name: str = ""
+
+    @property
+    def is_keyboard(self) -> bool:
+        """Whether it is a piano or the like, of the first family of General MIDI."""
+        return self.program < _KEYBOARDS and not self.is_drum
+
+
+def check_part(part: Part) -> None:
+    """Raise `PieceError` unless the program and the name are ones that a file can hold."""
+    if not isinstance(part.program, Integral) or not isinstance(part.name, str):
+        raise PieceError(f"{str(part)[:80]} is no part; its program is a number from 0 to 127, its name a text")
+    check_range("program", part.program, 0, 127)
 
 
 def table_of(given: Sequence[ArrayLike], parts: int) -> Ints:
@@ -112,3 +135,35 @@ def on_grid(onset: Ints, end: Ints, voice: Ints, old: int, new: int) -> tuple[In
     duration[order[:-1]] = np.minimum(duration[order[:-1]], gap)
     kept = np.sort(order)
     return onset[kept], duration[kept], kept
+
+
+def sounding_end(onset: Ints, end: Ints, voice: Ints, pedals: Sequence[Pedal]) -> Ints:
+    """Where notes that the pedal holds cease to sound.
+
+    A note that ends while the pedal is down sounds until it goes up, or until its part strikes the same pitch again; one
+    that ends as the pedal goes down is not held.
+
+    Parameters
+    ----------
+    onset, end
+        Of each note, ticks, (notes,).
+    voice
+        Part << 7 | pitch of each, (notes,).
+    pedals
+        The presses.
+    """
+    if not pedals:
+        return end
+    down, up = np.array(pedals, np.int64).T
+    press = np.searchsorted(down, end, side="left") - 1  # the last that began before the note ended
+    held = (press >= 0) & (up[press] > end)
+    return np.minimum(np.where(held, up[press], end), struck_again(onset, voice))
+
+
+def struck_again(onset: Ints, voice: Ints) -> Ints:
+    """Where the next note of each note's voice begins; far away if there is none."""
+    order = np.lexsort((onset, voice))
+    following = np.full(len(onset), np.iinfo(np.int64).max)
+    same = np.diff(voice[order]) == 0
+    following[order[:-1][same]] = onset[order[1:][same]]
+    return following

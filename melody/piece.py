@@ -10,6 +10,7 @@ stay where the music has them. Notes are sorted by onset, part, pitch. Nothing h
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from numbers import Integral
 from os import PathLike
@@ -20,8 +21,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from melody import note_columns, signatures
 from melody.errors import PieceError
-from melody.note_columns import MAX_TICK, Ints, overlaps
-from melody.signatures import TICKS_PER_QUARTER, Key, Tempo, TimeSignature, check_range
+from melody.note_columns import Ints, Part, check_part, overlaps
+from melody.signatures import MAX_TICK, TICKS_PER_QUARTER, Key, Pedal, Tempo, TimeSignature, check_range
 from melody.text import counted
 
 if TYPE_CHECKING:
@@ -30,23 +31,10 @@ if TYPE_CHECKING:
 
     from melody.render import Sound
 
-__all__ = ["MAX_TICK", "TICKS_PER_QUARTER", "Ints", "Key", "Part", "Piece", "Tempo", "TimeSignature", "overlaps"]
-_SETTING = ("parts", "time_signatures", "tempi", "keys", "title", "texts", "ticks_per_quarter")
-
-
-@dataclass(frozen=True)
-class Part:
-    """One player: a General MIDI `program` (0-127), or a drum kit, and the name written on the track."""
-
-    program: int = 0
-    is_drum: bool = False
-    name: str = ""
-
-
-def _check_part(part: Part) -> None:
-    if not isinstance(part.program, Integral) or not isinstance(part.name, str):
-        raise PieceError(f"{str(part)[:80]} is no part; its program is a number from 0 to 127, its name a text")
-    check_range("program", part.program, 0, 127)
+__all__ = ["MAX_TICK", "TICKS_PER_QUARTER", "Ints", "Key", "Part", "Pedal", "Piece", "Tempo", "TimeSignature", "overlaps"]
+_SETTING = ("parts", "time_signatures", "tempi", "keys", "pedals", "title", "texts", "ticks_per_quarter")
+_NO_MIDI = (".wav", ".mp3", ".png", ".svg", ".pdf", ".xml", ".musicxml", ".mxl", ".abc", ".krn", ".html")
+_CHANGES = ("time_signatures", "tempi", "keys")
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +62,8 @@ class Piece:
         Free remarks kept in the MIDI file, such as where a generated tune comes from.
     ticks_per_quarter
         The grid, 1 to 32,767.
+    pedals
+        When the sustain pedal of the keyboards is down (`melody.signatures`).
 
     Raises
     ------
@@ -99,12 +89,13 @@ class Piece:
     title: str = ""
     texts: tuple[str, ...] = ()
     ticks_per_quarter: int = TICKS_PER_QUARTER
+    pedals: tuple[Pedal, ...] = ()
 
     def __post_init__(self) -> None:
         for name, kind in (("parts", Part), ("texts", str)):
             signatures.check_tuple(name, getattr(self, name), kind)
         for part in self.parts:
-            _check_part(part)
+            check_part(part)
         if not isinstance(self.title, str) or not isinstance(self.ticks_per_quarter, Integral):
             raise PieceError(
                 f"title is {self.title!r}, ticks_per_quarter {self.ticks_per_quarter!r}; a text and a number are wanted"
@@ -116,6 +107,7 @@ class Piece:
             object.__setattr__(self, name, column)
         for name, kind in (("time_signatures", TimeSignature), ("tempi", Tempo), ("keys", Key)):
             object.__setattr__(self, name, signatures.events_of(name, getattr(self, name), kind))
+        object.__setattr__(self, "pedals", signatures.presses_of(self.pedals))
         object.__setattr__(self, "parts", tuple(self.parts))
         object.__setattr__(self, "texts", tuple(self.texts))
         note_columns.check_overlaps(table)
@@ -125,7 +117,7 @@ class Piece:
         if not isinstance(other, Piece):
             return NotImplemented
         same_notes = all(np.array_equal(a, b) for a, b in zip(self._columns(), other._columns()))
-        return same_notes and self._setting() == other._setting()
+        return same_notes and all(getattr(self, name) == getattr(other, name) for name in _SETTING)
 
     def __repr__(self) -> str:
         title = f"{self.title!r}, " if self.title else ""
@@ -139,8 +131,8 @@ class Piece:
     def _columns(self) -> tuple[Ints, ...]:
         return self.onset, self.duration, self.pitch, self.velocity, self.part
 
-    def _setting(self) -> tuple[object, ...]:
-        return tuple(getattr(self, name) for name in _SETTING)
+    def _changed(self, change: Callable[[Any], Any]) -> dict[str, Any]:
+        return {name: change(getattr(self, name)) for name in _CHANGES}
 
     # What it is
 
@@ -153,6 +145,13 @@ class Piece:
     def end(self) -> Ints:
         """The tick at which each note ends, (notes,)."""
         return self.onset + self.duration
+
+    @property
+    def sounding_end(self) -> Ints:
+        """The tick at which each note ceases to sound, (notes,): its end, or later where the pedal holds it."""
+        voice = self.part << 7 | self.pitch
+        held = np.array([part.is_keyboard for part in self.parts], bool)[self.part]
+        return np.where(held, note_columns.sounding_end(self.onset, self.end, voice, self.pedals), self.end)
 
     @property
     def length(self) -> int:
@@ -263,9 +262,8 @@ class Piece:
             cut,
             onset=cut.onset - start,
             duration=np.minimum(cut.end, stop) - cut.onset,
-            time_signatures=signatures.slice_events(self.time_signatures, start, stop),
-            tempi=signatures.slice_events(self.tempi, start, stop),
-            keys=signatures.slice_events(self.keys, start, stop),
+            pedals=signatures.slice_pedals(self.pedals, start, stop),
+            **self._changed(lambda events: signatures.slice_events(events, start, stop)),
         )
 
     def bars(self, first: int, last: int) -> Piece:
@@ -298,8 +296,9 @@ class Piece:
             for name in note_columns.NAMES
         }
         events: dict[str, Any] = {
-            n: signatures.join_events(getattr(head, n), getattr(other, n), at) for n in ("time_signatures", "tempi", "keys")
+            name: signatures.join_events(getattr(head, name), getattr(other, name), at) for name in _CHANGES
         }
+        events["pedals"] = signatures.join_pedals(self.pedals, other.pedals, at)
         parts = self.parts + other.parts[len(self.parts) :]
         return replace(self, **notes, **events, parts=parts)
 
@@ -318,9 +317,8 @@ class Piece:
             pitch=self.pitch[kept],
             velocity=self.velocity[kept],
             part=self.part[kept],
-            time_signatures=signatures.events_on_grid(self.time_signatures, *grids),
-            tempi=signatures.events_on_grid(self.tempi, *grids),
-            keys=signatures.events_on_grid(self.keys, *grids),
+            pedals=signatures.pedals_on_grid(self.pedals, *grids),
+            **self._changed(lambda events: signatures.events_on_grid(events, *grids)),
             ticks_per_quarter=ticks_per_quarter,
         )
 
@@ -372,9 +370,7 @@ class Piece:
         from melody.arguments import path_of
 
         name = path_of(path, "the file")
-        if name.lower().endswith(
-            (".wav", ".mp3", ".png", ".svg", ".pdf", ".xml", ".musicxml", ".mxl", ".abc", ".krn", ".html")
-        ):
+        if name.lower().endswith(_NO_MIDI):
             raise PieceError(
                 f"{name}: a piece is written as MIDI; name a file ending in .mid (melody.render makes sound, "
                 "melody.score.engraving scores, melody.report pictures)"

@@ -1,6 +1,10 @@
-"""Time signatures, tempi and keys, each from a tick on.
+"""What stands beside the notes: time signatures, tempi and keys, each from a tick on, and when the pedal is down.
 
 Times are in ticks of a piece's grid, 24 to the quarter note by default.
+
+A piece has one sustain pedal, under the foot of whoever plays its keyboards (programs 0 to 7 of General MIDI): two staves
+that are two hands share it, and no other player of a band is held by it. It is a tuple of presses by time. A press holds in
+[onset, end) ticks; the next one may begin where it ends, when the foot goes up and down again at once.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from melody.errors import PieceError
 
 TICKS_PER_QUARTER = 24
+MAX_TICK = 2**31 - 1
 KEY_PROFILES = {  # how often each pitch class sounds, from the tonic up: Temperley's, in music21 from humdrum's keycor
     "major": (0.748, 0.060, 0.488, 0.082, 0.670, 0.460, 0.096, 0.715, 0.104, 0.366, 0.057, 0.400),
     "minor": (0.712, 0.084, 0.474, 0.618, 0.049, 0.460, 0.105, 0.747, 0.404, 0.067, 0.133, 0.330),
@@ -126,6 +131,13 @@ def check_tuple(name: str, value: object, kind: type) -> None:
         raise PieceError(f"{name} is {str(value)[:60]!r}; it must be a tuple of {kind.__name__}")
 
 
+class Pedal(NamedTuple):
+    """A press of the sustain pedal: down at tick `onset`, up again at tick `end`."""
+
+    onset: int
+    end: int
+
+
 # Sequences of events: time signatures, tempi or keys
 
 _Event = TypeVar("_Event", TimeSignature, Tempo, Key)
@@ -222,3 +234,46 @@ def join_events(head: Sequence[_Event], tail: Sequence[_Event], at: int) -> tupl
             continue
         kept = [e for e in kept if e.onset < moved.onset] + [moved]
     return tuple(kept)
+
+
+# Presses of the pedal
+
+
+def presses_of(pedals: object) -> tuple[Pedal, ...]:
+    """Presses from presses or plain tuples.
+
+    Raises
+    ------
+    PieceError
+        If the value is none, or a press has no length or begins before the one before it ends.
+    """
+    if not isinstance(pedals, (tuple, list)) or not all(isinstance(press, tuple) and len(press) == 2 for press in pedals):
+        raise PieceError(f"pedals is {str(pedals)[:60]!r}; it must be a tuple of Pedal")
+    presses = tuple(Pedal(*press) for press in pedals)
+    before = 0
+    for press in presses:
+        check_range("the tick where the pedal goes up", press.end, 0, MAX_TICK)
+        if not before <= press.onset < press.end:
+            raise PieceError(
+                f"the pedal goes down at tick {press.onset} and up at {press.end}, after going up at {before}; presses must "
+                "follow one another, each of a tick or more"
+            )
+        before = press.end
+    return presses
+
+
+def pedals_on_grid(pedals: Sequence[Pedal], old: int, new: int) -> tuple[Pedal, ...]:
+    """The presses on another grid, each end at the nearest tick; those that have no length there are left out."""
+    moved = [Pedal(int(tick_on_grid(press.onset, old, new)), int(tick_on_grid(press.end, old, new))) for press in pedals]
+    return tuple(press for press in moved if press.onset < press.end)
+
+
+def slice_pedals(pedals: Sequence[Pedal], start: int, stop: int) -> tuple[Pedal, ...]:
+    """What is pressed in ticks [start, stop), from tick 0 on."""
+    inside = [press for press in pedals if press.onset < stop and press.end > start]
+    return tuple(Pedal(max(press.onset, start) - start, min(press.end, stop) - start) for press in inside)
+
+
+def join_pedals(head: Sequence[Pedal], tail: Sequence[Pedal], at: int) -> tuple[Pedal, ...]:
+    """The presses of `head` up to tick `at`, then those of `tail` from there on."""
+    return slice_pedals(head, 0, at) + tuple(Pedal(press.onset + at, press.end + at) for press in tail)

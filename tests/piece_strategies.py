@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from melody.piece import Key, Part, Piece, Tempo, TimeSignature
+from melody.piece import Key, Part, Pedal, Piece, Tempo, TimeSignature
 
 GRIDS = (1, 4, 12, 24, 96, 220, 480, 1000)
 printable = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FFF).filter(str.isprintable), max_size=40)
-parts = st.builds(Part, st.integers(0, 127), st.booleans(), printable)
+parts = st.builds(Part, st.one_of(st.integers(0, 127), st.just(0)), st.booleans(), printable)
 
 
 def changes(kind: type, *fields: st.SearchStrategy) -> st.SearchStrategy:
@@ -23,6 +23,15 @@ def changes(kind: type, *fields: st.SearchStrategy) -> st.SearchStrategy:
         return tuple(kept)
 
     return st.lists(st.tuples(st.integers(1, 500), st.tuples(*fields)), max_size=4).map(built)
+
+
+def pressed(rows: list[tuple[int, int]]) -> tuple[Pedal, ...]:
+    """Presses of the pedal, from how long after the one before each begins and how long it lasts."""
+    turns = np.cumsum(np.array(rows, np.int64).reshape(-1)).reshape(-1, 2)
+    return tuple(Pedal(*press) for press in turns.tolist())
+
+
+presses = st.lists(st.tuples(st.integers(0, 500), st.integers(1, 500)), max_size=4).map(pressed)
 
 
 @st.composite
@@ -66,4 +75,5 @@ def pieces(draw: st.DrawFn, max_notes: int = 30, max_parts: int = 20) -> Piece:
         title=draw(printable),
         texts=tuple(draw(st.lists(printable, max_size=3))),
         ticks_per_quarter=ticks_per_quarter,
+        pedals=draw(presses) if any(part.is_keyboard for part in players) else (),
     )

@@ -11,11 +11,13 @@ import numpy as np
 
 from melody.errors import MidiError, PieceError
 from melody.midi.read_limits import ReadLimits
+from melody.midi.sustain import curves_of, pedals_of
 from melody.piece import (
     MAX_TICK,
     Ints,
     Key,
     Part,
+    Pedal,
     Piece,
     Tempo,
     TimeSignature,
@@ -26,6 +28,7 @@ from melody.text import counted
 START, END, PITCH, VELOCITY, PART = range(5)  # rows of `Source.notes`
 MAX_TEXT = 4096
 _Change = TypeVar("_Change", TimeSignature, Tempo, Key)
+_Tick = TypeVar("_Tick", int, Ints)
 _Timed = TypeVar("_Timed", tuple[int, int], tuple[int, int, int])
 
 
@@ -45,6 +48,8 @@ class Source:
         (tick, numerator, denominator), (tick, microseconds) and (tick, fifths, 1 for minor), in the order of the file.
     title, texts
         As in `Piece`.
+    sustain
+        What the channels of keyboards say of the pedal, a curve each (`melody.midi.sustain`).
     """
 
     ticks_per_quarter: int
@@ -55,6 +60,7 @@ class Source:
     keys: Sequence[tuple[int, int, int]] = ()
     title: str = ""
     texts: tuple[str, ...] = ()
+    sustain: Sequence[Ints] = ()
 
 
 def source_of(piece: Piece) -> Source:
@@ -62,8 +68,9 @@ def source_of(piece: Piece) -> Source:
     notes = np.array([piece.onset, piece.end, piece.pitch, piece.velocity, piece.part], np.int64)
     keys = [(key.onset, key.fifths, int(key.mode == "minor")) for key in piece.keys]
     return Source(
-        piece.ticks_per_quarter, notes, piece.parts, piece.time_signatures, piece.tempi, keys, piece.title, piece.texts
-    )
+        piece.ticks_per_quarter, notes, piece.parts, piece.time_signatures, piece.tempi, keys, piece.title, piece.texts,
+        curves_of(piece),
+    )  # fmt: skip
 
 
 def clean_text(text: str) -> str:
@@ -99,11 +106,13 @@ def to_piece(source: Source, ticks_per_quarter: int, repairs: list[str]) -> tupl
     MidiError
         If no piece can hold it.
     """
-    grid = _Grid(source.ticks_per_quarter, ticks_per_quarter)
+    grids = source.ticks_per_quarter, ticks_per_quarter
+    grid = _Grid(*grids)
     notes, grid_error = _snapped(source.notes, grid, repairs)
     frame: dict[str, Any] = {
         "parts": tuple(source.parts) or (Part(),),
         **_changes(source, grid, repairs),
+        "pedals": pedals_on_grid(source.sustain, int(source.notes[END].max(initial=0)), grids, repairs),
         "title": source.title,
         "texts": source.texts,
         "ticks_per_quarter": ticks_per_quarter,
@@ -142,6 +151,17 @@ def without_notes(source: Source, ticks_per_quarter: int, repairs: list[str]) ->
         raise MidiError(f"holds what no piece can hold: {error}") from error
 
 
+def pedals_on_grid(sustain: Sequence[Ints], last: int, grids: tuple[int, int], repairs: list[str]) -> tuple[Pedal, ...]:
+    """The pedal of the piece that `to_piece` makes of a source whose last note ends at tick `last`.
+
+    Parameters
+    ----------
+    grids
+        Ticks a quarter of the source, and of the piece.
+    """
+    return pedals_of(sustain, last, _Grid(*grids).snap, repairs)
+
+
 def _changes(source: Source, grid: _Grid, repairs: list[str]) -> dict[str, Any]:
     return {
         "time_signatures": _time_signatures(source, grid, repairs),
@@ -157,7 +177,7 @@ class _Grid:
         common = gcd(source, target)
         self.target, self.up, self.down = target, target // common, source // common
 
-    def snap(self, tick: int) -> int:
+    def snap(self, tick: _Tick) -> _Tick:
         """The nearest tick of the piece's grid."""
         return (tick * self.up + self.down // 2) // self.down
 

@@ -33,6 +33,7 @@ from melody.midi.file_events import Source, check_limits, to_piece
 from melody.midi.read_limits import ReadLimits
 from melody.midi.reading import Reading, bytes_of
 from melody.midi.salvage import Played, played
+from melody.note_columns import struck_again
 from melody.piece import Ints, Piece
 
 MAX_GRID = 32767
@@ -121,7 +122,8 @@ class Performance:
         for channel in set(self.channels):
             own = np.flatnonzero(np.array(self.channels)[piece.part] == channel)
             end[own] = self._ended(channel, piece.onset[own], end[own], last)
-        return replace(piece, duration=np.minimum(end, _struck_again(piece)) - piece.onset)
+        end = np.minimum(end, struck_again(piece.onset, piece.part << 7 | piece.pitch))
+        return replace(piece, duration=end - piece.onset)
 
     def _ended(self, channel: int, onset: Ints, end: Ints, last: float) -> Ints:
         """Where notes end on a channel."""
@@ -135,15 +137,6 @@ class Performance:
         found[held] = ups[np.searchsorted(ups, found[held], side="left").clip(max=len(ups) - 1)]
         ends: Ints = np.maximum(np.round(found).astype(np.int64), onset + 1)
         return ends
-
-
-def _struck_again(piece: Piece) -> Ints:
-    """Where the next note of each note's part and pitch begins; far away if there is none."""
-    order = np.lexsort((piece.onset, piece.pitch, piece.part))
-    following = np.full(piece.num_notes, np.iinfo(np.int64).max)
-    same = (np.diff(piece.part[order]) == 0) & (np.diff(piece.pitch[order]) == 0)
-    following[order[:-1][same]] = piece.onset[order[1:][same]]
-    return following
 
 
 class Performed(NamedTuple):

@@ -9,8 +9,9 @@ import numpy as np
 from melody.errors import MidiError
 from melody.extras import need
 from melody.midi.file_events import Source, to_piece
+from melody.midi.sustain import SUSTAIN, curve_of, curves_of, holds
 from melody.midi.writing import written_factor
-from melody.piece import TICKS_PER_QUARTER, Part, Piece
+from melody.piece import TICKS_PER_QUARTER, Ints, Part, Piece
 
 if TYPE_CHECKING:
     import pretty_midi
@@ -29,7 +30,8 @@ def to_pretty_midi(piece: Piece) -> pretty_midi.PrettyMIDI:
     pm = pretty_midi.PrettyMIDI(resolution=resolution, charset="utf-8")
     # pretty_midi truncates to whole microseconds when it writes: a thousandth more keeps the tempo what it is.
     pm._tick_scales = [(t.onset * factor, (t.microseconds + 1e-3) / 1e6 / resolution) for t in piece.tempi]
-    last = max([piece.length, *(e.onset for e in piece.tempi + piece.time_signatures + piece.keys)])
+    changes = [piece.length, *(e.onset for e in piece.tempi + piece.time_signatures + piece.keys)]
+    last = max([*changes, *(press.end for press in piece.pedals)])
     pm._update_tick_to_time(last * factor)
 
     def seconds(tick: int) -> float:
@@ -46,13 +48,16 @@ def to_pretty_midi(piece: Piece) -> pretty_midi.PrettyMIDI:
     for onset, end, pitch, velocity, part in zip(piece.onset, piece.end, piece.pitch, piece.velocity, piece.part):
         note = pretty_midi.Note(int(velocity), int(pitch), seconds(onset), seconds(end))
         pm.instruments[part].notes.append(note)
+    for part, instrument in enumerate(pm.instruments):
+        turns = curves_of(piece)[0].T.tolist() if holds(piece, part) else []
+        instrument.control_changes = [pretty_midi.ControlChange(SUSTAIN, value, seconds(tick)) for tick, value in turns]
     return pm
 
 
 def from_pretty_midi(pm: pretty_midi.PrettyMIDI, ticks_per_quarter: int = TICKS_PER_QUARTER) -> Piece:
     """The piece in a `PrettyMIDI`, snapped to the grid and made legal as when reading a file.
 
-    Pitch bends, controllers and lyrics are left out: a piece is notes.
+    Pitch bends, controllers but the pedal, and lyrics are left out: a piece is notes.
     """
     rows = [
         (pm.time_to_tick(note.start), pm.time_to_tick(note.end), note.pitch, note.velocity, part)
@@ -67,8 +72,14 @@ def from_pretty_midi(pm: pretty_midi.PrettyMIDI, ticks_per_quarter: int = TICKS_
         tempi=[(tick, round((scale * pm.resolution) * 1e6 - 1e-3)) for tick, scale in pm._tick_scales],
         keys=[(pm.time_to_tick(k.time), *_fifths(k.key_number)) for k in pm.key_signature_changes],
         texts=tuple(t.text for t in pm.text_events),
+        sustain=[_curve(pm, i) for i in pm.instruments if Part(i.program, i.is_drum).is_keyboard],
     )
     return to_piece(source, ticks_per_quarter, [])[0]
+
+
+def _curve(pm: pretty_midi.PrettyMIDI, instrument: pretty_midi.Instrument) -> Ints:
+    changes = [(pm.time_to_tick(change.time), change.number, change.value) for change in instrument.control_changes]
+    return curve_of(*np.array(changes, np.int64).reshape(-1, 3).T)
 
 
 def _fifths(key_number: int) -> tuple[int, int]:

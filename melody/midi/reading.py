@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from os import PathLike
@@ -27,6 +27,7 @@ from melody.midi.chunks import LENGTHS, LIKELY, NAME, TEXT, TRACK_END
 from melody.midi.file_events import Source, check_limits, clean_text, to_piece
 from melody.midi.read_limits import ReadLimits
 from melody.midi.salvage import salvage
+from melody.midi.sustain import curve_of
 from melody.piece import TICKS_PER_QUARTER, Ints, Part, Piece
 
 SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
@@ -190,7 +191,18 @@ def _source(score: Any, metas: Metas) -> Source:
         tuple((change.time, change.key, change.tonality) for change in score.key_signatures),
         title,
         texts,
+        _sustain(tracks),
     )
+
+
+def _sustain(tracks: Sequence[Any]) -> tuple[Ints, ...]:
+    """The curves of the tracks of keyboards."""
+    curves = []
+    for track in tracks:
+        if Part(track.program, track.is_drum).is_keyboard:
+            columns = track.controls.numpy()
+            curves.append(curve_of(columns["time"], columns["number"], columns["value"]))
+    return tuple(curves)
 
 
 def _notes(track: Any, part: int) -> Ints:

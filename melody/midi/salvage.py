@@ -30,12 +30,13 @@ from melody.errors import MidiError
 from melody.midi import chunks, encodings
 from melody.midi.file_events import END, PART, PITCH, START, Source
 from melody.midi.read_limits import Deadline, ReadLimits
+from melody.midi.sustain import Curves
 from melody.piece import Ints, Part
 from melody.text import counted
 
 _DATA_BYTES = {0x8: 2, 0x9: 2, 0xA: 2, 0xB: 2, 0xC: 1, 0xD: 1, 0xE: 2}  # of a channel message, by its high four bits
 _SYSTEM_DATA_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1}
-_NOTE_OFF, _NOTE_ON, _PROGRAM, _EXCLUSIVES, _META = 0x8, 0x9, 0xC, (0xF0, 0xF7), 0xFF
+_NOTE_OFF, _NOTE_ON, _CONTROL, _PROGRAM, _EXCLUSIVES, _META = 0x8, 0x9, 0xB, 0xC, (0xF0, 0xF7), 0xFF
 _TEXT, _NAME, _PORT, _END, _TEMPO, _TIME, _KEY = 0x01, 0x03, 0x21, 0x2F, 0x51, 0x58, 0x59
 _DRUMS = 9  # the channel of drum kits, counted from 0
 _NEVER = -1
@@ -73,6 +74,7 @@ class _Music:
     faults: Counter[int] = field(default_factory=Counter)
     channels: list[int] = field(default_factory=list)  # of each part
     controls: array[int] | None = None  # see `Played`
+    sustain: list[Ints] = field(default_factory=list)  # curves of keyboards, as in `Source`
 
 
 class Played(NamedTuple):
@@ -127,7 +129,7 @@ def _salvaged(data: bytes, music: _Music, repairs: list[str]) -> Source:
     repairs += [f"{counted(music.faults[f], _REPAIRS[f][0])} {_REPAIRS[f][1]}" for f in _REPAIRS if music.faults[f]]
     parts, title, texts = encodings.readable(music.parts, music.title, music.texts, repairs)
     tempi = music.tempi if head.division > 0 else []
-    frame = (music.time_signatures, tempi, music.keys, title, tuple(texts))
+    frame = (music.time_signatures, tempi, music.keys, title, tuple(texts), tuple(music.sustain))
     return Source(per_quarter, notes, parts, *frame)
 
 
@@ -217,6 +219,7 @@ def _gather(music: _Music, events: Iterator[_Event], is_first: bool) -> int:
     """Add a track's events to the music; the tick of its last event."""
     sounding: dict[tuple[int, int], deque[list[int]]] = defaultdict(deque)
     programs, name, tick, before, port = [0] * 16, "", 0, len(music.notes), 0
+    curves = Curves()
     at_head = is_first
     for tick, status, kind, body in events:
         if status == _META:
@@ -235,6 +238,7 @@ def _gather(music: _Music, events: Iterator[_Event], is_first: bool) -> int:
             message, channel = status >> 4, status & 15
             if message == _NOTE_ON and body[1]:
                 note = [tick, _NEVER, body[0], body[1], channel << 7 | programs[channel]]
+                curves.play(channel, programs[channel])
                 music.notes.append(note)
                 sounding[channel, body[0]].append(note)
                 if len(music.notes) > music.limits.max_notes:
@@ -247,21 +251,27 @@ def _gather(music: _Music, events: Iterator[_Event], is_first: bool) -> int:
                     music.faults[_ORPHAN] += 1
             elif message == _PROGRAM:
                 programs[channel] = body[0]
-            elif music.controls is not None:
+            else:
+                if message == _CONTROL:
+                    curves.control(channel, programs[channel], tick, *body)
+                if music.controls is None:
+                    continue
                 music.controls.extend((tick, port << 4 | channel, message, body[0] | body[-1] << 7))
     music.faults[_STUCK] += sum(map(len, sounding.values()))
-    _number_parts(music, music.notes[before:], name, port)
+    _number_parts(music, music.notes[before:], name, port, curves)
     return tick
 
 
-def _number_parts(music: _Music, notes: list[list[int]], name: str, port: int) -> None:
-    """Give the notes of one track their parts: one for each channel and program."""
+def _number_parts(music: _Music, notes: list[list[int]], name: str, port: int, curves: Curves) -> None:
+    """Give the notes of one track their parts, one for each channel and program, and keyboards their curves."""
     players = sorted({note[PART] for note in notes})
     index = {player: len(music.parts) + i for i, player in enumerate(players)}
     for note in notes:
         note[PART] = index[note[PART]]
     music.parts += [Part(player & 127, player >> 7 == _DRUMS, name) for player in players]
     music.channels += [port << 4 | player >> 7 for player in players]
+    own = zip(players, music.parts[-len(players) :])
+    music.sustain += [curves.of(player >> 7, part.program) for player, part in own if part.is_keyboard]
     music.limits.check("tracks with notes", len(music.parts), music.limits.max_tracks)
 
 

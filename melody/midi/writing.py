@@ -3,11 +3,11 @@
 Written by ourselves rather than by pretty_midi, which has no place for the title and for keys of more than six
 accidentals, counts time in seconds, and needs memory for every tick.
 
-Notes end by a note-on of velocity 0, under running status. Pitched parts take the channels but the tenth in turn. Of
-more than fifteen those of one program share a channel, as far as they must, so that no channel has two programs. Where
-there are more programs than channels, parts from the sixteenth on take the channels again, on the next port (meta event
-21, which most sequencers know): a player that knows no ports plays two such parts with one program, though every reader
-of the file still tells them apart by track.
+The pedal of the keyboards is controller 64 of each of their tracks. Notes end by a note-on of velocity 0, under running
+status. Pitched parts take the channels but the tenth in turn. Of more than fifteen those of one program share a channel, as
+far as they must, so that no channel has two programs. Where there are more programs than channels, parts from the sixteenth
+on take the channels again, on the next port (meta event 21, which most sequencers know): a player that knows no ports plays
+two such parts with one program, though every reader of the file still tells them apart by track.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ import numpy as np
 from melody import files
 from melody.errors import MidiError
 from melody.midi.chunks import END_OF_TRACK, MAX_NUMBER, to_varlen
+from melody.midi.sustain import SUSTAIN, curves_of, holds
 from melody.piece import Part, Piece
 
 WRITTEN_RESOLUTION = 480  # at the least: it holds triplets and thirty-seconds, and every program reads it
 _CHANNELS = [channel for channel in range(16) if channel != 9]
-_DRUMS = 9
+_DRUMS, _NOTE, _CONTROL = 9, 0x90, 0xB0
 
 
 def write(piece: Piece, path: str | PathLike[str]) -> None:
@@ -49,7 +50,8 @@ def to_bytes(piece: Piece) -> bytes:
         head = [_meta(0x03, part.name.encode("utf-8", "replace"))] if part.name else []
         head += [_meta(0x21, bytes([port % 128]))] if port else []
         head += [bytes([0xC0 | channel, part.program])]
-        tracks.append(_track([(0, event) for event in head] + _notes(piece, number, channel), factor))
+        played = _messages(piece, number, channel)
+        tracks.append(_track([(0, event) for event in head] + played, factor))
     return struct.pack(">4sIHHH", b"MThd", 6, 1, len(tracks), piece.ticks_per_quarter * factor) + b"".join(tracks)
 
 
@@ -92,16 +94,21 @@ def _meta(kind: int, body: bytes) -> bytes:
     return bytes([0xFF, kind]) + to_varlen(len(body)) + body
 
 
-def _notes(piece: Piece, part: int, channel: int) -> list[tuple[int, bytes]]:
-    """Starts and ends, ends first where they meet, the status byte on the first alone."""
+def _messages(piece: Piece, part: int, channel: int) -> list[tuple[int, bytes]]:
+    """Ends, the pedal and starts, in that order where they meet; a status byte only where it is another than before."""
     own = piece.part == part
     onset, end, pitch, velocity = piece.onset[own], piece.end[own], piece.pitch[own], piece.velocity[own]
-    tick, both = np.concatenate([onset, end]), np.concatenate([pitch, pitch])
-    loudness = np.concatenate([velocity, np.zeros_like(velocity)])
-    order = np.lexsort((both, loudness > 0, tick))
-    rows = zip(tick[order].tolist(), both[order].tolist(), loudness[order].tolist())
-    events = [(at, bytes((key, loud))) for at, key, loud in rows]
-    return [(at, bytes([0x90 | channel]) + body) for at, body in events[:1]] + events[1:]
+    pedal = curves_of(piece) if holds(piece, part) else ()
+    turn, down = pedal[0] if pedal else np.zeros((2, 0), np.int64)
+    kinds, sizes = (_NOTE, _CONTROL, _NOTE), (len(end), len(turn), len(onset))
+    status, tick = np.repeat(kinds, sizes) | channel, np.concatenate([end, turn, onset])
+    key = np.concatenate([pitch, np.full_like(turn, SUSTAIN), pitch])
+    strength = np.concatenate([np.zeros_like(velocity), down, velocity])
+    # Turns of the pedal stay in their order: it may go up and down again at one tick.
+    order = np.lexsort((np.where(status >> 4 == _NOTE >> 4, key, 0), np.repeat(range(3), sizes), tick))
+    rows = np.stack([tick, status, key, strength])[:, order]
+    same = np.diff(rows[1], prepend=0) == 0
+    return [(at, bytes(message[short:])) for short, (at, *message) in zip(same.tolist(), rows.T.tolist())]
 
 
 def _track(events: Iterable[tuple[int, bytes]], factor: int) -> bytes:

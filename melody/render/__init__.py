@@ -22,7 +22,7 @@ from __future__ import annotations
 import os
 from base64 import b64encode
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -92,8 +92,9 @@ def render(piece: Piece, settings: RenderSettings = RenderSettings(), performanc
     """The sound of a piece.
 
     Each part plays its General MIDI program, drum parts their kit (the standard kit if the soundfont lacks it). A note
-    sounds for its duration, then dies away as its instrument does; none sounds longer than five minutes. A note beyond the
-    range of an instrument is played from its nearest sample; a drum the kit lacks is silent.
+    sounds for its duration, and on while the pedal of the piece holds it, then dies away as its instrument does; none
+    sounds longer than five minutes. A note beyond the range of an instrument is played from its nearest sample; a drum the
+    kit lacks is silent.
 
     Parameters
     ----------
@@ -193,7 +194,8 @@ def _blocks(piece: Piece, settings: RenderSettings, performance: Performance | N
     font = SoundFont(path)
     if settings.synthesizer == "fluidsynth":
         return fluidsynth_blocks(piece, path, settings.sample_rate, performance)
-    return blocks(performance.held(piece) if performance else piece, font, settings.sample_rate, performance)
+    held = performance.held(piece) if performance else replace(piece, duration=piece.sounding_end - piece.onset)
+    return blocks(held, font, settings.sample_rate, performance)
 
 
 def _check_length(piece: Piece, most_seconds: int, advice: str) -> None:

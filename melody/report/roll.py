@@ -3,7 +3,8 @@
 Conventions
 -----------
 Time runs to the right in ticks, wrapped into systems at bar lines, all of one scale. Pitches, drums and
-colours are those of `melody.report.roll_layout`; velocity is the strength of the colour. Bars are numbered from
+colours are those of `melody.report.roll_layout`; velocity is the strength of the colour. What the pedal holds sounds on as
+a pale bar of half the height. Bars are numbered from
 `Piece.first_bar` on.
 
 Only `Figure` objects are made, never pyplot's, so nothing opens a window or stays behind. The same piece gives the same
@@ -50,6 +51,7 @@ SUFFIXES = (".png", ".svg")
 
 INK, GREY, RULE, _TINT, _FRESH = "#1f2937", "#6b7280", "#9ca3af", "#fdf0d5", "#1d4ed8"
 WIDTH, _LEFT, _RIGHT, DPI = 12.0, 0.62, 0.25, 110  # inches; dots an inch
+_PALE = 0.4  # of the colour of a note, how much is left of it while the pedal holds it
 _TITLE = 0.16  # inches above each track
 _HIGHEST = 80  # inches, unless systems would be under 0.9
 
@@ -134,6 +136,7 @@ def plot(
         axes = figure.add_axes((left / WIDTH, bottom / height, wide / WIDTH, tall / height))
         _draw_row(axes, piece, rows, lines[first : last + 1], piece.first_bar + first, wide, tall)
         notes.draw(axes, int(lines[first]), int(lines[last]))
+        notes.draw_pedal(axes, int(lines[first]), int(lines[last]), piece.sounding_end)
         _mark(axes, piece, rows, int(lines[first]), int(lines[last]), min(prompt_end, piece.length))
         for track in tracks:
             bottom -= track.height + _TITLE
@@ -253,6 +256,14 @@ class NoteBoxes(NamedTuple):
             edges = np.where(self.height[inside] > 0.8, edge, 0)
             fill = self.fill[inside]
             _boxes(axes, left, right, bottom, top, facecolors=fill, edgecolors="white", linewidths=edges, gid=gid)
+
+    def draw_pedal(self, axes: Axes, start: int, stop: int, sounding_end: Ints) -> None:
+        """How far the pedal holds each note, as a pale bar behind it (gid 'pedal')."""
+        inside = (sounding_end > self.end) & (self.end < stop) & (sounding_end > start)
+        left, right = np.maximum(self.end[inside], start), np.minimum(sounding_end[inside], stop)
+        middle, half = (self.bottom + self.height / 2)[inside], self.height[inside] / 4
+        fill = 1 - _PALE * (1 - self.fill[inside])
+        _boxes(axes, left, right, middle - half, middle + half, facecolors=fill, linewidths=0, zorder=2.5, gid="pedal")
 
 
 def shades(piece: Piece) -> NDArray[np.float64]:

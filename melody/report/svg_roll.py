@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from melody.general_midi import drum_name
 from melody.piece import Ints, Piece
@@ -137,4 +138,16 @@ def _notes(piece: Piece, rows: NoteRows, scale: float, unit: float) -> str:
         f"<g {paint_of(paint)}>{''.join(boxes[i] for i in np.flatnonzero(piece.part == part))}</g>"
         for part, paint in enumerate(colours(piece))
     ]
-    return f'<g class="notes" stroke="#fff" stroke-opacity=".6" stroke-width=".6">{"".join(parts)}</g>'
+    return _pedal(piece, scale, top, height * unit) + (
+        f'<g class="notes" stroke="#fff" stroke-opacity=".6" stroke-width=".6">{"".join(parts)}</g>'
+    )
+
+
+def _pedal(piece: Piece, scale: float, top: NDArray[np.float64], height: NDArray[np.float64]) -> str:
+    """How far the pedal holds each note, as a pale bar behind it; nothing where it holds none."""
+    left, wide = piece.end * scale, (piece.sounding_end - piece.end) * scale
+    bars = [
+        f'<rect x="{left[i]:.1f}" y="{top[i] + height[i] / 4:.1f}" width="{wide[i]:.1f}" height="{height[i] / 2:.1f}"/>'
+        for i in np.flatnonzero(wide).tolist()
+    ]
+    return f'<g class="pedal" fill="#6b7280" opacity=".25">{"".join(bars)}</g>' if bars else ""

@@ -274,7 +274,7 @@ class Prompt:
 
 def in_hands(vocabulary: Vocabulary, piece: Piece) -> tuple[Piece, tuple[str, ...]]:
     """A prompt for one keyboard as a model of two hands reads it, and what was changed."""
-    keyboards = [not part.is_drum and part.program < hands.KEYBOARDS for part in (*vocabulary.parts, *piece.parts)]
+    keyboards = [part.is_keyboard for part in (*vocabulary.parts, *piece.parts)]
     one_part = len(np.unique(piece.part)) == 1
     if not (all(keyboards) and one_part and len(vocabulary.parts) == 2):
         return piece, ()

@@ -2,7 +2,7 @@
 
 A sheet has `ticks` to the quarter; `notes`, each [onset, duration, pitch, velocity, part] and perhaps more that is the
 page's own; `parts` with `program`, `drum` and `name`; `metres` [tick, numerator, denominator]; `tempi` [tick, microseconds a
-quarter]; `keys` [tick, fifths, mode]; `title` and `texts`.
+quarter]; `keys` [tick, fifths, mode]; `pedals` [tick where it goes down, tick where it goes up]; `title` and `texts`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from melody.errors import StudioError
-from melody.piece import Ints, Key, Part, Piece, Tempo, TimeSignature
+from melody.piece import Ints, Key, Part, Pedal, Piece, Tempo, TimeSignature
 
 MAX_NOTES = 50_000
 Sheet = dict[str, Any]
@@ -28,6 +28,7 @@ def sheet_of(piece: Piece) -> Sheet:
         "parts": [{"program": part.program, "drum": part.is_drum, "name": part.name} for part in piece.parts],
         "metres": [[metre.onset, metre.numerator, metre.denominator] for metre in piece.time_signatures],
         "tempi": [[tempo.onset, tempo.microseconds] for tempo in piece.tempi],
+        "pedals": [list(press) for press in piece.pedals],
         "keys": [[key.onset, key.fifths, key.mode] for key in piece.keys],
         "texts": list(piece.texts),
         "first_bar": piece.first_bar,
@@ -58,12 +59,13 @@ def piece_of(sheet: object) -> Piece:
         metres = tuple(TimeSignature(*map(_whole, row)) for row in sheet["metres"])
         tempi = tuple(Tempo(*map(_whole, row)) for row in sheet["tempi"])
         keys = tuple(Key(_whole(tick), _whole(fifths), mode) for tick, fifths, mode in sheet.get("keys", ()))
+        pedals = tuple(Pedal(*map(_whole, row)) for row in sheet.get("pedals", ()))
         title = sheet.get("title") or ""
         if not isinstance(title, str) or len(title) > 500:
             raise TypeError
         onset, duration, pitch, velocity, part = _apart(table).T
         setting: Any = {"parts": parts, "time_signatures": metres, "tempi": tempi, "keys": keys, "title": title}
-        setting |= {"texts": tuple(sheet.get("texts", ())), "ticks_per_quarter": _whole(sheet["ticks"])}
+        setting |= {"texts": tuple(sheet.get("texts", ())), "ticks_per_quarter": _whole(sheet["ticks"]), "pedals": pedals}
         return Piece(onset, duration, pitch, velocity, part, **setting)
     except (TypeError, KeyError, IndexError, ValueError, OverflowError, AttributeError) as error:
         if isinstance(error, StudioError) or type(error).__module__ == "melody.errors":

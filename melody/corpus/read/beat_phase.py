@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from melody.corpus.read.doubts import FEW_NOTES, beat_of, is_metre
 from melody.midi.file_events import END, START, Source
+from melody.midi.sustain import later
 from melody.piece import Ints
 from melody.signatures import TICKS_PER_QUARTER
 
@@ -84,7 +85,8 @@ def without_offset(source: Source) -> tuple[Source, int]:
     quarter = source.ticks_per_quarter
     metres = _moved(source.time_signatures, ticks, quarter)
     tempi, keys = _moved(source.tempi, ticks, quarter), _moved(source.keys, ticks, quarter)
-    return replace(source, notes=notes, time_signatures=metres, tempi=tempi, keys=keys), ticks
+    sustain = later(source.sustain, ticks)
+    return replace(source, notes=notes, time_signatures=metres, tempi=tempi, keys=keys, sustain=sustain), ticks
 
 
 def _moved(changes: Sequence[Change], ticks: int, quarter: int) -> tuple[Change, ...]:

@@ -23,6 +23,7 @@ from melody.corpus.read.bar_length import bars_of
 from melody.corpus.read.beat_phase import at, is_jittered, without_jitter, without_offset
 from melody.corpus.read.doubts import LONGEST, MOST_TEMPI, is_metre, is_one_beat
 from melody.midi.file_events import END, PART, START, Source
+from melody.midi.sustain import later
 from melody.text import counted
 
 FACTOR = 4
@@ -86,7 +87,8 @@ def _in_beats(source: Source, repairs: list[str]) -> Source:
     tempi = tuple(at(tempo, tempo[0] + late if tempo[0] else 0) for tempo in source.tempi)
     keys = tuple(at(key, key[0] + late if key[0] else 0) for key in source.keys)
     metres = [(0, bars.numerator, bars.denominator)]
-    return replace(source, notes=notes, time_signatures=tuple(metres), tempi=tempi, keys=keys)
+    sustain = later(source.sustain, late)
+    return replace(source, notes=notes, time_signatures=tuple(metres), tempi=tempi, keys=keys, sustain=sustain)
 
 
 def _without_ends(source: Source, repairs: list[str]) -> Source:

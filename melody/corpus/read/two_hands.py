@@ -70,7 +70,7 @@ def unclear(
 
 def are_keyboards(parts: Sequence[Part]) -> bool:
     """Whether nothing but keyboards plays."""
-    return all(part.program < hands.KEYBOARDS and not part.is_drum for part in parts)
+    return all(part.is_keyboard for part in parts)
 
 
 def in_two_hands(source: Source, repairs: list[str]) -> Source:

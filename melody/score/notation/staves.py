@@ -8,7 +8,7 @@ import numpy as np
 
 from melody.errors import ScoreError
 from melody.extras import need
-from melody.hands import KEYBOARDS, right_hand
+from melody.hands import right_hand
 from melody.piece import Ints, Part
 from melody.score.notation.metre import GRID
 from melody.score.notation.sheet import Sheet
@@ -70,7 +70,7 @@ def _staves(sheet: Sheet, index: int) -> list[tuple[str, list[Ints]]]:
         return [("percussion", voices)]
     low, high = pitch[notes].min(), pitch[notes].max()
     chords = bool(np.any(sheet.end[notes][:-1] > sheet.start[notes][1:]))
-    if part.program < KEYBOARDS and low < 55 and high > 64 and chords:
+    if part.is_keyboard and low < 55 and high > 64 and chords:
         right = right_hand(sheet.start[notes], sheet.end[notes], pitch[notes], GRID)
         return [("treble", _voices(sheet, notes[right])), ("bass", _voices(sheet, notes[~right]))]
     return [(_clef(part, pitch[notes]), _voices(sheet, notes))]

@@ -1,0 +1,172 @@
+"""The pedal of a piece: read, repaired, written, heard and drawn."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import replace
+
+import mido
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from midi_hex import END, file, track
+from piece_strategies import pieces, presses
+
+from melody import midi
+from melody.errors import PieceError
+from melody.midi.read_limits import ReadLimits
+from melody.midi.reading import scan
+from melody.midi.salvage import salvage
+from melody.piece import Part, Pedal, Piece
+from melody.render import RenderSettings, render
+from melody.report.roll import plot
+from melody.report.svg_roll import svg_roll
+from melody.studio.sheets import piece_of, sheet_of
+
+PIANO, VIOLIN, KIT = Part(0), Part(40), Part(0, is_drum=True)
+NOTE = "00 90 3C 40 18 80 3C 40"  # a quarter at 24 ticks a quarter
+
+
+def read(*tracks: str) -> midi.Reading:
+    """A file of 24 ticks a quarter."""
+    return midi.parse(file(*(track(events, END) for events in tracks), division=24))
+
+
+messages = st.one_of(
+    st.tuples(st.just("note_on"), st.integers(0, 2), st.integers(60, 62), st.just(64)),
+    st.tuples(st.just("note_off"), st.integers(0, 2), st.integers(60, 62), st.just(0)),
+    st.tuples(st.just("control_change"), st.integers(0, 2), st.sampled_from([64, 64, 121, 7]), st.sampled_from([0, 30, 90])),
+    st.tuples(st.just("program_change"), st.integers(0, 1), st.sampled_from([0, 4, 40]), st.just(0)),
+)  # fmt: skip
+
+
+def written(tracks: list[list[tuple[int, tuple[str, int, int, int]]]]) -> bytes:
+    """A whole file by mido: every note ends, and every channel plays and ends with a note."""
+    out = mido.MidiFile(ticks_per_beat=24)
+    for events in tracks:
+        rows, sounding = mido.MidiTrack(), set()
+        for wait, (kind, channel, number, value) in [*events, *[(1, ("note_on", c, 70, 64)) for c in range(3)]]:
+            if (kind == "note_on") == ((channel, number) in sounding) and kind.startswith("note"):
+                continue
+            if kind == "program_change":
+                rows.append(mido.Message(kind, channel=channel, program=number, time=wait))
+            elif kind == "control_change":
+                rows.append(mido.Message(kind, channel=channel, control=number, value=value, time=wait))
+            else:
+                (sounding.add if kind == "note_on" else sounding.discard)((channel, number))
+                rows.append(mido.Message(kind, channel=channel, note=number, velocity=value, time=wait))
+        rows.extend(mido.Message("note_off", channel=c, note=n, time=1) for c, n in sorted(sounding))
+        out.tracks.append(rows)
+    held = io.BytesIO()
+    out.save(file=held)
+    return held.getvalue()
+
+
+@given(st.lists(st.lists(st.tuples(st.integers(0, 9), messages), max_size=30), min_size=1, max_size=2))
+def test_the_fast_and_the_careful_reader_find_the_same_pedal(tracks: list) -> None:
+    data = written(tracks)
+    quick, careful = scan(data)[0], salvage(data, ReadLimits(), [])
+    assert [curve.tolist() for curve in quick.sustain] == [curve.tolist() for curve in careful.sustain]
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), messages), max_size=40))
+def test_a_piece_sounds_as_the_file_that_it_was_read_from(events: list) -> None:
+    on_one = [(wait, (kind, 0, *rest)) for wait, (kind, _, *rest) in events if kind != "program_change"]
+    data = written([[*on_one, (1, ("control_change", 0, 64, 0))]])
+    found = midi.parse_performed(data)
+    piece = found.reading.piece.select(found.reading.piece.pitch < 70)
+    assert piece.sounding_end.tolist() == found.performance.held(piece).end.tolist()
+
+
+@given(pieces(max_parts=3))
+def test_what_is_written_and_read_again_has_the_same_pedal_and_legal_controllers(piece: Piece) -> None:
+    data = midi.to_bytes(piece)
+    again = midi.parse(data, ticks_per_quarter=piece.ticks_per_quarter)
+    assert again.piece.pedals == piece.pedals and not again.repairs
+    for number, rows in enumerate(mido.MidiFile(file=io.BytesIO(data)).tracks[1:]):
+        turns = [row.value for row in rows if row.type == "control_change" and row.control == 64]
+        assert turns == [127, 0] * (len(turns) // 2)
+        assert bool(turns) == (bool(piece.pedals) and piece.parts[number].is_keyboard)
+
+
+@given(pieces(max_parts=3))
+def test_pretty_midi_has_the_pedal_too(piece: Piece) -> None:
+    piece = replace(piece, tempi=piece.tempi[:1], title="")
+    turns = [c.value for i in piece.to_pretty_midi().instruments for c in i.control_changes]
+    assert len(turns) == 2 * len(piece.pedals) * sum(part.is_keyboard for part in piece.parts)
+
+
+REPAIRS = {
+    "half-pedalling": ("00 B0 40 7F 04 B0 40 50 04 B0 40 20 04 B0 40 00" + NOTE, [(0, 8)], "half-pedalling .* 2 values"),
+    "pressed twice": ("00 B0 40 7F 04 B0 40 7F 04 B0 40 00" + NOTE, [(0, 8)], "1 press of a pedal that was down left out"),
+    "never let go": ("00 B0 40 7F" + NOTE, [(0, 24)], "never let go"),
+    "lifted by a reset": ("00 B0 40 7F 06 B0 79 00" + NOTE, [(0, 6)], ""),
+    "let go at first": ("00 B0 40 00" + NOTE, [], ""),
+    "let go and pressed again at once": ("00 B0 40 7F 06 B0 40 00 00 B0 40 7F 06 B0 40 00" + NOTE, [(0, 6), (6, 12)], ""),
+}
+
+
+@pytest.mark.parametrize("which", REPAIRS)
+def test_what_is_made_of_a_pedal_is_told(which: str) -> None:
+    events, pedals, words = REPAIRS[which]
+    found = read(events)
+    assert found.piece.pedals == tuple(Pedal(*press) for press in pedals)
+    assert len(found.repairs) == bool(words)
+    assert not words or re.search(words, found.repairs[0])
+
+
+def test_a_press_too_short_for_the_grid_is_left_out_and_told() -> None:
+    data = file(track("00 B0 40 7F 01 B0 40 00" + NOTE, END), division=480)
+    found = midi.parse(data)
+    assert not found.piece.pedals and "1 short press of the pedal" in found.repairs[0]
+
+
+def test_two_hands_share_a_pedal_and_of_two_pianists_one_is_taken() -> None:
+    pressed = "00 B0 40 7F 06 B0 40 00 06 B0 40 7F 06 B0 40 00"
+    other = "00 B1 40 7F 12 B1 40 00 00 91 40 40 18 81 40 40"
+    assert read(pressed + NOTE, pressed + NOTE).repairs == ()
+    found = read(pressed + NOTE, other)
+    assert len(found.piece.pedals) == 2 and "pedals of 2 tracks" in found.repairs[0]
+    assert read(NOTE, other).piece.pedals == (Pedal(0, 18),)
+
+
+def test_only_keyboards_are_held() -> None:
+    piece = Piece([0, 0, 0], [12] * 3, [60, 62, 36], part=[0, 1, 2], parts=(PIANO, VIOLIN, KIT), pedals=[(0, 48)])
+    assert piece.sounding_end.tolist() == [48, 12, 12]
+    assert not read("00 C0 28 00 B0 40 7F 06 B0 40 00" + NOTE).piece.pedals
+
+
+@given(pieces(max_parts=2), presses, st.integers(1, 400), st.integers(1, 400))
+def test_cutting_and_joining_keep_the_pedal_where_it_is(piece: Piece, pedals: tuple, start: int, length: int) -> None:
+    piece = replace(piece, time_signatures=piece.time_signatures[:1], pedals=pedals)
+    down = np.array([any(p.onset <= t < p.end for p in pedals) for t in range(start + length)], bool)
+    cut = piece.slice(start, start + length)
+    assert [any(p.onset <= t < p.end for p in cut.pedals) for t in range(length)] == down[start:].tolist()
+    joined = piece.slice(0, start).join(cut, start)
+    assert [any(p.onset <= t < p.end for p in joined.pedals) for t in range(start + length)] == down.tolist()
+    assert piece.transpose(0).pedals == piece.pedals
+
+
+@pytest.mark.parametrize("pedals", [[(4, 4)], [(0, 8), (6, 12)], [(-1, 4)], [(1, 2, 3)], "down"])
+def test_impossible_presses_are_refused(pedals: object) -> None:
+    with pytest.raises(PieceError, match="pedal"):
+        Piece([0], [24], [60], pedals=pedals)
+
+
+def test_the_pedal_is_heard_and_drawn() -> None:
+    dry = Piece([0, 96], [6, 96], [60, 67], parts=(PIANO,))
+    held = replace(dry, pedals=(Pedal(0, 72),))
+    settings = RenderSettings(sample_rate=8000)
+    at = slice(8000 // 2, 8000)  # from half a second to a second: the first note is over after an eighth of one
+    short, long = (np.abs(render(piece, settings)[at]).mean() for piece in (dry, held))
+    assert long > 10 * short
+    gids = [[c.get_gid() for c in plot(piece).axes[0].collections] for piece in (dry, held)]
+    assert ["pedal" in row for row in gids] == [False, True]
+    assert ['class="pedal"' in svg_roll(piece).roll for piece in (dry, held)] == [False, True]
+
+
+@given(pieces(max_parts=2))
+def test_a_sheet_of_the_studio_has_the_pedal(piece: Piece) -> None:
+    assert piece_of(sheet_of(piece)).pedals == piece.pedals
