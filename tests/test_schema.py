@@ -30,7 +30,8 @@ from melody.tokens.inputs.schema import (
     related,
     spans,
 )
-from melody.tokens.vocabulary import FIELDS, KIND, TIME, VALUE
+from melody.tokens.usage import FIRST_PART
+from melody.tokens.vocabulary import DURATION, FIELDS, KIND, TIME, VALUE
 from melody.training.adapting.transfer import Tables, carried
 
 SMALL = ModelSettings(hidden_size=12, num_layers=1, embedding_size=10, head_size=8, dropout=0.0, intervals="parts")
@@ -227,3 +228,22 @@ def test_more_than_eight_parts_have_no_columns_of_their_own() -> None:
     counts = {len(vocabulary.parts): parts_described(vocabulary) for vocabulary in VOCABULARIES.values()}
     assert max(counts) > 8
     assert all(described == (parts if parts <= 8 else 0) for parts, described in counts.items())
+
+
+def test_a_part_is_read_with_what_it_played_bars_ago_whatever_the_others_do() -> None:
+    drum, tune = Part(is_drum=True), Part(0)
+    beat = [tick for bar in range(3) for tick in (96 * bar, 96 * bar, 96 * bar + 48)]
+    pitches = [36, 42, 38] * 3
+    onset, pitch = [*beat, 0, 96, 204, 216], [*pitches, 60, 67, 64, 65]
+    piece = Piece(onset, [12] * 13, pitch, part=[0] * 9 + [1] * 4, parts=(drum, tune))
+    vocabulary = Vocabulary.build([piece])
+    rows = vocabulary.encode(piece)
+    where = spans(CONDITIONS, vocabulary)[("own lookback", "pitch", 1)].start + len(feature_sizes(vocabulary))
+    read = context(vocabulary, rows)[: len(piece.onset), where : where + 2]
+    of_drums = (vocabulary.part_numbers(piece)[0] == rows[: len(piece.onset), KIND] - FIRST_PART).nonzero()[0]
+    known, duration = of_drums[3:], rows[0, DURATION] + 1
+    lowest = vocabulary.pitches[0]
+    assert read[of_drums[:3]].tolist() == [[0, 0]] * 3
+    assert read[known].tolist() == [[pitch - lowest + 1, duration] for pitch in pitches[3:]]
+    others = np.setdiff1d(np.arange(len(piece.onset)), of_drums)
+    assert read[others].tolist() == [[0, 0], [60 - lowest + 1, duration], [0, 0], [0, 0]]

@@ -106,6 +106,11 @@ class Numbering:
         return found
 
     @cached_property
+    def is_chordal(self) -> bool:
+        """Whether there are several parts and not all of them are lines: the hands of a pianist, the players of a band."""
+        return len(self.parts) > 1 and not bool(self.lines.all())
+
+    @cached_property
     def implied_kinds(self) -> NDArray[np.bool_]:
         """Which kinds are parts whose durations are implied, (kinds,)."""
         return np.array([False] * FIRST_PART + list(self.implied_duration), bool)

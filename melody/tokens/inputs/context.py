@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from melody.piece import Ints
 from melody.tokens.inputs.one_piece import OnePiece
 from melody.tokens.inputs.outline import Outline
-from melody.tokens.inputs.schema import FIRST_PLACE, condition_sizes, feature_sizes, parts_described
+from melody.tokens.inputs.schema import CONDITIONS, FIRST_PLACE, condition_sizes, feature_sizes, spans
 from melody.tokens.inputs.several_pieces import Pieces
 from melody.tokens.vocabulary import END, KIND, TIME, Rows, Vocabulary
 
@@ -124,7 +124,7 @@ class Conditions:
 
     def __init__(self, contexts: Contexts) -> None:
         self._vocabulary, self._pieces = contexts.vocabulary, contexts._pieces
-        self._of_part = 1 + 2 * parts_described(contexts.vocabulary)
+        self._of_part = contexts.num_conditions - spans(CONDITIONS, contexts.vocabulary)[("own",)].start
         self.array = np.zeros((len(contexts), contexts.num_conditions), np.int64)
         self.array[:, :FIRST_PLACE] = self._pieces.match
 

@@ -34,7 +34,7 @@ from melody.tokens.inputs.schema import (
 )
 from melody.tokens.inputs.whole_piece import LastNotes, WholePiece, with_harmony
 from melody.tokens.usage import FIRST_PART
-from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
+from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
 
 OUTLINE: tuple[Meaning, ...] = (("bars left",), ("bar",), ("next bar",), ("pick-up",))  # as they stand in `InBar`
 PLANNED: tuple[Meaning, ...] = (("local key",), ("phrase end",), ("phrase bass",), ("next local key",))  # as `planned_of`
@@ -93,8 +93,8 @@ def _without_end(rows: Rows) -> Rows:
 def _fill(table: Ints, spans: Mapping[Meaning, slice], computed: Computed) -> None:
     """Write what was computed into its columns."""
     for name, span in spans.items():
-        values = computed[name]
-        table[span, : values.shape[-1]] = values
+        if span.stop > span.start:
+            table[span, : computed[name].shape[-1]] = computed[name]
 
 
 def _features(events: WholePiece) -> Computed:
@@ -132,9 +132,47 @@ def _conditions(events: WholePiece, features: Computed, count: int) -> Computed:
         ("age",): _stacked(events, [part.age(events) for part in described]),
         ("pitch",): pitches,
         ("own",): own,
+        **_chordal(events),
         ("distance",): _distances(events, own, pitches),
         ("against",): _against(events, described),
     }
+
+
+def _chordal(events: WholePiece) -> Computed:
+    """What came just some bars before each event, of any kind and of its own part, and its part's last note."""
+    if not events.vocabulary.is_chordal:
+        return {}
+    tick, kind, value = events.tick, events.kind, events.rows[:, VALUE]
+    order, is_part = sort_key(events.vocabulary, tick, kind, value), kind >= FIRST_PART
+    before = np.where(np.append(False, np.diff(tick) == 0), np.append(0, order[:-1]) - tick * stride(events.vocabulary), -1)
+    goes_on = np.append(False, (np.diff(tick) == 0) & (np.diff(kind) == 0))
+    above = np.where(goes_on, np.append(0, value[:-1]), -1)
+    last = _last_notes(events)
+    found: dict[Meaning, Ints] = {
+        ("own", FIELDS[field]): np.where(last >= 0, events.rows[last, field] + 1, 0) for field in (DURATION, VELOCITY)
+    }
+    bar_ticks = np.append(events.first_bar_ticks, events.metre.bar_ticks[:-1])
+    for bars in LOOKBACKS:
+        there = tick - bars * bar_ticks
+        place = np.searchsorted(order, there * stride(events.vocabulary) + before, side="right")
+        place = np.minimum(place, events.number)
+        found["kind lookback", bars] = np.where(tick[place] == there, kind[place] + 1, 0)
+        place = np.searchsorted(order, sort_key(events.vocabulary, there, kind, above), side="right")
+        place = np.minimum(place, events.number)
+        known = is_part & (tick[place] == there) & (kind[place] == kind)
+        found["own lookback", "pitch", bars] = np.where(known, events.pitch[place], 0)
+        for field in (DURATION, VELOCITY):
+            found["own lookback", FIELDS[field], bars] = np.where(known, events.rows[place, field] + 1, 0)
+    return found
+
+
+def _last_notes(events: WholePiece) -> Ints:
+    """The last note of each event's part before it, by its number; -1 for none."""
+    found = np.full(len(events.rows), -1)
+    for kind in range(FIRST_PART, events.vocabulary.sizes[KIND]):
+        own = np.flatnonzero(events.kind == kind)
+        found[own[1:]] = np.maximum.accumulate(np.where(events.is_note[own], own, -1))[:-1]
+    return found
 
 
 def _against(events: WholePiece, before: Sequence[LastNotes]) -> Ints:

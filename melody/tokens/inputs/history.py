@@ -111,7 +111,7 @@ class History:
     @property
     def last(self) -> Ints:
         """Sort key of the last event of each piece, (streams,)."""
-        key: Ints = self._last_key - self._offset
+        key: Ints = self._keys.reshape(-1)[self._first + self._count - 1] - self._offset
         return key
 
     def behind(self, keys: Ints) -> tuple[Ints, Ints]:
@@ -125,6 +125,31 @@ class History:
         place = np.where(known, at, self._first)
         tick = np.where(known, (self._keys.reshape(-1)[place] - self._offset) // self.stride, MAX_TICK + 1)
         return self._tokens.reshape(-1, len(FIELDS))[place].astype(np.int64), tick
+
+    def nearest(self, keys: Ints, pieces: Ints) -> tuple[Ints, Ints]:
+        """The first event behind each of several sort keys in each of those pieces, (n, k) and (n,).
+
+        Returns
+        -------
+        tokens
+            Each + 1, (n, k, 5).
+        key
+            Its sort key, (n, k); that of another event where there is none, or a key is negative.
+        """
+        offset, flat = self._offset[pieces][:, None], self._keys.reshape(-1)
+        at = np.searchsorted(flat, np.maximum(keys, -1) + offset, side="right")
+        at = np.minimum(np.maximum(at, self._first[pieces][:, None] + 1), len(flat) - 1)
+        return self._tokens.reshape(-1, len(FIELDS))[at].astype(np.int64), flat[at] - offset
+
+    def tokens(self, numbers: Ints, pieces: Ints) -> Ints:
+        """The events of those numbers, from 1, in those pieces, (n,) each; tokens each + 1, (n, 5), zeros for 0."""
+        found: Ints = self._tokens.reshape(-1, len(FIELDS))[self._first[pieces] + numbers].astype(np.int64)
+        return found
+
+    @property
+    def count(self) -> Ints:
+        """How many events each piece has had, (streams,)."""
+        return np.subtract(self._count, 1)
 
     def match(self) -> tuple[Match, NDArray[np.unsignedinteger]]:
         """What is being repeated, (streams,) each, and the tokens that followed there, each + 1, (streams, 5), or zeros."""

@@ -35,7 +35,7 @@ from melody.tokens.inputs.schema import (
 )
 from melody.tokens.inputs.whole_piece import HELD
 from melody.tokens.usage import FIRST_PART, KEY, METRE
-from melody.tokens.vocabulary import FIELDS, KIND, VALUE, VELOCITY, Vocabulary
+from melody.tokens.vocabulary import DURATION, FIELDS, KIND, VALUE, VELOCITY, Vocabulary
 
 
 class OnePiece:
@@ -77,6 +77,7 @@ class OnePiece:
         ]
         self._parts = parts_described(vocabulary)
         self.last: list[tuple[int, int, int]] = [(-1, -1, 0)] * len(vocabulary.parts)  # onset, end, pitch + 1
+        self._last_rows: list[tuple[int, int, int, int, int] | None] = [None] * len(vocabulary.parts)  # of those notes
         self.moved_from = [0] * len(vocabulary.parts)
         self._lines: list[bool] = vocabulary.lines.tolist()
         self._is_drum = [part.is_drum for part in vocabulary.parts]
@@ -84,7 +85,7 @@ class OnePiece:
         self.rows: list[tuple[int, int, int, int, int]] = []
         self._matcher = Matcher()
         self._implied = vocabulary.implied_duration
-        self._has_harmony = has_harmony(vocabulary)
+        self._has_harmony, self._is_chordal = has_harmony(vocabulary), vocabulary.is_chordal
         self._tonics = [UNKNOWN, *(Key(0, *key).tonic for key in vocabulary.keys)]
         self.match: list[int] = [0] * len(FIELDS)  # the tokens of the event that followed, each + 1
 
@@ -92,7 +93,7 @@ class OnePiece:
         """An independent one that has seen the same events."""
         twin = copy(self)
         twin._keys, twin.rows, twin.last, twin.moved_from = self._keys[:], self.rows[:], self.last[:], self.moved_from[:]
-        twin._matcher = self._matcher.copy()
+        twin._matcher, twin._last_rows = self._matcher.copy(), self._last_rows[:]
         return twin
 
     @property
@@ -107,7 +108,9 @@ class OnePiece:
         status = [_status_of(onset, end, tick) for onset, end, _ in last]
         age = [self._as_time(tick - onset) if end > tick else 0 for onset, end, _ in last]
         pitch = [pitch for _, _, pitch in last]
-        return [*self._place(tick), self.key, *self._planned(tick, self._outlined_at(tick))[:THERE], *status, *age, *pitch]
+        planned = self._planned(tick, self._outlined_at(tick))[:THERE]
+        lookbacks = self._kind_lookbacks(tick) if self._is_chordal else []
+        return [*self._place(tick), self.key, *planned, *lookbacks, *status, *age, *pitch]
 
     def _outlined_at(self, tick: int) -> Sequence[int]:
         """What the outline says of the bar there."""
@@ -125,9 +128,40 @@ class OnePiece:
         return [*found, absolute(ahead[1], tonic)]
 
     def part(self, time: int, kind: int) -> list[int]:
-        """The conditions `own`, `distance` and `against` by the time and the kind of the next event."""
+        """The conditions `own` to `against` by the time and the kind of the next event."""
         own = self.last[kind - FIRST_PART][2] if kind >= FIRST_PART else 0
-        return [own, *self._distances(kind, own), *self._against(time, kind)]
+        more = self._own(time, kind) if self._is_chordal else []
+        return [own, *more, *self._distances(kind, own), *self._against(time, kind)]
+
+    def _kind_lookbacks(self, tick: int) -> list[int]:
+        """The kind of what stands just some bars before a tick, + 1, behind what has come at that tick."""
+        last, above = divmod(self._keys[-1], self._stride) if self._keys else (-1, -1)
+        found = []
+        for bars in LOOKBACKS:
+            there = tick - bars * self.bar_ticks
+            place = bisect_right(self._keys, there * self._stride + (above if last == tick else -1))
+            known = place < len(self._keys) and self._keys[place] // self._stride == there
+            found.append(self.rows[place][KIND] + 1 if known else 0)
+        return found
+
+    def _own(self, time: int, kind: int) -> list[int]:
+        """Of the last note of a part, and of what it began just some bars before, above what it has begun there."""
+        if kind < FIRST_PART:
+            return [0] * (2 + 3 * len(LOOKBACKS))
+        of_last = self._last_rows[kind - FIRST_PART]
+        found = [0, 0] if of_last is None else [of_last[DURATION] + 1, of_last[VELOCITY] + 1]
+        tick, values = self.tick + self._vocabulary.shifts[max(time - 1, 0)], self._vocabulary.sizes[VALUE]
+        last, above = divmod(self._keys[-1], values) if self._keys else (-1, -1)
+        goes_on = last == tick * self._vocabulary.sizes[KIND] + kind
+        for bars in LOOKBACKS:
+            there = (tick - bars * self.bar_ticks) * self._vocabulary.sizes[KIND] + kind
+            place = bisect_right(self._keys, there * values + (above if goes_on else -1))
+            if place < len(self._keys) and self._keys[place] // values == there:
+                _, _, value, duration, velocity = self.rows[place]
+                found += [max(value - self._vocabulary.first_pitch + 1, 0), duration + 1, velocity + 1]
+            else:
+                found += [0, 0, 0]
+        return found
 
     def _against(self, time: int, kind: int) -> list[int]:
         """How each part stands to a note of that kind."""
@@ -182,6 +216,7 @@ class OnePiece:
         if is_note:
             pitch = value - self._vocabulary.first_pitch + 1
             features += [self._take_note(kind, value, duration), self.key, self._degree(kind, value)]
+            self._last_rows[kind - FIRST_PART] = row
         else:
             features += [0, self.key, 0]
             if kind >= FIRST_PART:

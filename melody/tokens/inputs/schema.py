@@ -15,6 +15,7 @@ a whole piece, `one_piece` and `several_pieces` event by event. A new feature is
 three.
 
 Rows of `several` have a column in vocabularies of several parts with pitches alone.
+Those of `chordal` have one where not all of several parts are lines: hands of a piano, players of a band.
 Rows with `each_part` have a column for each part, in vocabularies of up to `MAX_PARTS` parts; with more they have none.
 """
 
@@ -87,6 +88,8 @@ class Row:
         The fields whose heads read it, of a condition.
     several
         Whether only vocabularies of several parts with pitches have it.
+    chordal
+        Whether only vocabularies of several parts, of which not all are lines, have it.
     """
 
     name: Meaning
@@ -98,6 +101,11 @@ class Row:
     is_match: bool = False
     heads: tuple[int, ...] = ()
     several: bool = False
+    chordal: bool = False
+
+    def stands_in(self, vocabulary: Vocabulary) -> bool:
+        """Whether that vocabulary has it."""
+        return (not self.several or has_harmony(vocabulary)) and (not self.chordal or vocabulary.is_chordal)
 
 
 _AFTER_TIME = (KIND, VALUE, DURATION, VELOCITY)
@@ -127,6 +135,7 @@ _REPEATED = (
     "that the outline says is repeated (`melody.tokens.inputs.outline`)"
 )
 
+_KIND_LOOKBACK = "1 + kind of what came just {} bars before the place, the next one there; 0 without"
 _LOCAL_KEY = distinct("local key", KEYS).or_none()
 
 
@@ -144,6 +153,23 @@ def _planned(**there: Any) -> tuple[Row, ...]:
         Row(("phrase bass",), "1 + pitch class of the bass there", distinct("phrase bass", 12).or_none(), "tonic"),
     )
     return tuple(replace(row, several=True, **there) for row in rows)
+
+
+def _chordal(name: Meaning, about: str, values: Values, heads: tuple[int, ...] = _AFTER_KIND, moves: Moves = "no") -> Row:
+    """What one of several parts that play chords did before."""
+    return Row(name, about, values.or_none(), moves, heads=heads, chordal=True)
+
+
+def _own_lookback(bars: int) -> tuple[Row, ...]:
+    """What the part that was chosen played just so many bars before, the next note of the chord there."""
+    name, about = (
+        "own lookback",
+        f"+ 1 of the note that the part began {bars} bars before, the next one of its chord; 0 without",
+    )
+    return (
+        _chordal((name, "pitch", bars), f"pitch {about}", PITCH_VALUES, moves="own pitch"),
+        *(_chordal((name, FIELDS[f], bars), f"{FIELDS[f]} {about}", TOKENS[f]) for f in (DURATION, VELOCITY)),
+    )
 
 
 FEATURES: tuple[Row, ...] = (
@@ -209,6 +235,7 @@ CONDITIONS: tuple[Row, ...] = (
     Row(("beat",), "as the feature, of the next event", _TICK_OF_QUARTER, heads=_AFTER_TIME),
     Row(("key",), "1 + number of the key in force before the next event", KEY_VALUES.or_none(), "key", heads=_AFTER_TIME),
     *_planned(heads=_AFTER_TIME),
+    *(_chordal(("kind lookback", bars), _KIND_LOOKBACK.format(bars), TOKENS[KIND], _AFTER_TIME) for bars in LOOKBACKS),
     Row(
         ("status",),
         "of the part there: 0 silent, 1 its note ends just there, 2 it sounds on, 3 it has begun just there",
@@ -231,6 +258,9 @@ CONDITIONS: tuple[Row, ...] = (
         "own pitch",
         heads=_AFTER_KIND,
     ),
+    *(_chordal(("own", FIELDS[f]), f"{FIELDS[f]} + 1 of that note; 0 without", TOKENS[f]) for f in (DURATION, VELOCITY)),
+    # What a part played some bars ago does not depend on what the others play now: a drummer goes on under a new tune.
+    *(row for bars in LOOKBACKS for row in _own_lookback(bars)),
     Row(
         ("distance",),
         "from that note to the last one of the part, as an interval; none if one of them is a drum",
@@ -281,9 +311,9 @@ def parts_described(vocabulary: Vocabulary) -> int:
 
 def spans(table: Sequence[Row], vocabulary: Vocabulary) -> dict[Meaning, slice]:
     """Where the columns of each row of a table stand, by its name."""
-    parts, has_several, found, start = parts_described(vocabulary), has_harmony(vocabulary), {}, 0
+    parts, found, start = parts_described(vocabulary), {}, 0
     for row in table:
-        stop = start + (parts if row.each_part else int(not row.several or has_several))
+        stop = start + (parts if row.each_part else int(row.stands_in(vocabulary)))
         found[row.name] = slice(start, stop)
         start = stop
     return found
@@ -306,7 +336,7 @@ def columns(table: Sequence[Row], vocabulary: Vocabulary) -> list[Column]:
     found = []
     for row in table:
         if not row.each_part:
-            found += [Column(row.name, row, row.moves)] if not row.several or has_harmony(vocabulary) else []
+            found += [Column(row.name, row, row.moves)] if row.stands_in(vocabulary) else []
             continue
         for name, part, is_implied in parts:
             word = row.if_implied if row.if_implied and is_implied else row.name

@@ -4,38 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from functools import cached_property, lru_cache
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from melody.piece import Ints
-from melody.signatures import Key, TimeSignature
-from melody.tokens.inputs.features import THERE, against, first_note, time_tokens
-from melody.tokens.inputs.harmony import UNKNOWN, has_harmony, planned_of
+from melody.tokens.inputs.features import THERE, against, time_tokens
+from melody.tokens.inputs.harmony import UNKNOWN, planned_of
 from melody.tokens.inputs.history import History
 from melody.tokens.inputs.one_piece import OnePiece
 from melody.tokens.inputs.outline import HARMONY, READ, SOURCES, Outline, Outlines, is_pickup
 from melody.tokens.inputs.schema import (
-    CONDITIONS,
     ENDING,
     FEATURES,
-    FIRST_PLACE,
-    LOOKBACKS,
     LOOKED_AT,
-    MAX_INTERVAL,
     OUTLINED,
     OUTLINED_NEXT,
     PHASES,
     SECTIONS,
-    feature_sizes,
-    parts_described,
-    spans,
 )
+from melody.tokens.inputs.token_arrays import tables_of
 from melody.tokens.inputs.whole_piece import HELD
 from melody.tokens.usage import FIRST_PART, KEY, METRE
-from melody.tokens.vocabulary import FIELDS, KIND, TIME, VALUE, Rows, Vocabulary
+from melody.tokens.vocabulary import DURATION, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
 
 _NUMBERS = {row.name: number for number, row in enumerate(FEATURES)}  # of the columns, up to the first of each part
 POSITION, BEAT, PHASE, SECTION, METRE_IN_FORCE, INTERVAL, KEY_IN_FORCE, DEGREE, FIRST_OUTLINE = (
@@ -67,6 +59,8 @@ class Pieces:
         from 1 for the lowest, and the end `HELD` while it is not known.
     moved_from
         The pitch + 1 that each of them, if it is a line, left with that note, 0 if it rested before, (streams, kinds).
+    last_note
+        Which event that note is, from 1, 0 before the first, (streams, kinds).
     match
         The tokens of the event that followed where what is being repeated came last, each + 1, (streams, fields).
     """
@@ -79,6 +73,7 @@ class Pieces:
         "end",
         "pitch",
         "moved_from",
+        "last_note",
         "match",
         "_bar_start",
         "_bars_before",
@@ -95,11 +90,11 @@ class Pieces:
         self._has_note = np.zeros(streams, bool)
         self.tick, self.metre, self.key = (np.zeros(streams, np.int64) for _ in range(3))
         self.onset, self.end, self.pitch = np.full(shape, -1), np.full(shape, -1), np.zeros(shape, np.int64)
-        self.moved_from = np.zeros(shape, np.int64)
+        self.moved_from, self.last_note = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
         self.match = np.zeros((streams, len(FIELDS)), np.int64)
         self._bar_start, self._bars_before = np.zeros(streams, np.int64), np.zeros(streams, np.int64)
         self._bar_ticks = np.full(streams, self.tables.bar_ticks[0])
-        self._history = History(vocabulary, streams)
+        self._history, self._rows = History(vocabulary, streams), np.arange(streams)  # the row of each piece there
 
     def __len__(self) -> int:
         return len(self.tick)
@@ -119,10 +114,9 @@ class Pieces:
         if not self._has_note.all():
             self._take_first_notes(pitch)
         bar += self._bars_before - self._has_pickup
-        section, phase = np.divmod(bar, PHASES)
         before = self._take_notes(kind, pitch, duration)
-        features[:, POSITION], features[:, BEAT], features[:, PHASE] = position, position % tables.beat, phase
-        features[:, SECTION], features[:, METRE_IN_FORCE] = np.clip(section, 0, SECTIONS - 1), self.metre
+        features[:, POSITION], features[:, BEAT], features[:, PHASE] = position, position % tables.beat, bar % PHASES
+        features[:, SECTION], features[:, METRE_IN_FORCE] = np.clip(bar // PHASES, 0, SECTIONS - 1), self.metre
         features[:, INTERVAL], features[:, KEY_IN_FORCE] = tables.interval[before, pitch], self.key
         features[:, DEGREE] = tables.degree[self.key, tables.pitched[kind], value]
         self._history.push(rows, tick)
@@ -189,6 +183,7 @@ class Pieces:
         onset, end, last = (array.reshape(-1) for array in (self.onset, self.end, self.pitch))  # views
         before: Ints = last[at]
         note = pitch > 0
+        self.last_note.reshape(-1)[at[note]] = 1 + self._history.count[note]
         if self.tables.has_lines:
             moved_from = np.where(self.tables.lines[kind] & (end[at] == HELD), before, 0)
             self.moved_from.reshape(-1)[at[note]] = moved_from[note]
@@ -206,8 +201,8 @@ class Pieces:
         return np.where(self.tables.implied[kind], HELD, self.tick + self.tables.durations[duration])
 
     def _add_lookbacks(self, features: Ints) -> None:
-        ticks = self.tables.lookbacks[self.metre]  # (streams, lookbacks)
-        features[:] = self._history.after(ticks)[:, :, : len(LOOKED_AT)].reshape(features.shape)
+        events = self._history.after(self.tables.lookbacks[self.metre])  # (streams, lookbacks, fields)
+        features[:] = events[:, :, : len(LOOKED_AT)].reshape(features.shape)
 
     def _add_parts(self, features: Ints, kind: Ints, pitch: Ints) -> None:
         """What still sounds of each part, its last pitch, and, at the end, the distances from the note."""
@@ -223,8 +218,7 @@ class Pieces:
         lasting = tick - self.onset[:, FIRST_PART:]
         if not self.tables.all_implied:
             lasting = np.where(implied, lasting, end - tick)
-        left: Ints = self.tables.as_time(lasting) * (end > tick)
-        return left
+        return np.multiply(self.tables.as_time(lasting), end > tick)
 
     def distances(self, kind: Ints, pitch: Ints) -> Ints:
         """From pitches + 1, of events of those kinds, to the last one of each part, as intervals, (streams, parts)."""
@@ -245,7 +239,9 @@ class Pieces:
         found[:, 0], found[:, 1], found[:, 2] = position, position % tables.beat, self.key
         if tables.has_harmony and self._outlines:
             in_bar = self._outlines.in_bars(self._bars_before + bar - self._has_pickup)
-            found[:, 3 : tables.first_status] = self._planned(in_bar, position)[:THERE].T
+            found[:, 3 : tables.first_kind] = self._planned(in_bar, position)[:THERE].T
+        if tables.vocabulary.is_chordal:
+            found[:, tables.first_kind : tables.first_status] = self._kind_lookbacks(tick)
         if parts:
             tick = tick[:, None]
             onset, end = self.onset[:, FIRST_PART:], self.end[:, FIRST_PART:]
@@ -256,21 +252,43 @@ class Pieces:
         return found
 
     def part(self, time: Ints, kind: Ints) -> Ints:
-        """The conditions `own`, `distance` and `against` by time and kind of the next event, (streams, 1 + 2 x parts)."""
-        own, parts = self.pitch[np.arange(len(kind)), kind], self.tables.parts
-        found = np.zeros((len(kind), 1 + 2 * parts), np.int64)
+        """The conditions `own` to `against` by time and kind of the next event, (streams, own to against)."""
+        own, parts, first = self.pitch[np.arange(len(kind)), kind], self.tables.parts, self.tables.first_distance
+        found = np.zeros((len(kind), first + 2 * parts), np.int64)
         found[:, 0] = own
+        if self.tables.vocabulary.is_chordal:
+            found[:, 1:first] = self._own(time, kind)
         if parts:
-            found[:, 1 : 1 + parts] = self.distances(kind, own)
+            found[:, first : first + parts] = self.distances(kind, own)
         if self.tables.has_lines:
-            found[:, 1 + parts :] = self._against(time, kind, own)
+            found[:, first + parts :] = self._against(time, kind, own)
         return found
+
+    def _kind_lookbacks(self, tick: Ints) -> Ints:
+        """As `OnePiece` has it, (streams, lookbacks)."""
+        stride, there = self._history.stride, tick[:, None] - self.tables.lookbacks[self.metre]
+        last, above = np.divmod(self._history.last[self._rows], stride)
+        events, key = self._history.nearest(there * stride + np.where(last == tick, above, -1)[:, None], self._rows)
+        return np.where(key // stride == there, events[..., KIND], 0)
+
+    def _own(self, time: Ints, kind: Ints) -> Ints:
+        """As `OnePiece` has it, (streams, 2 + 3 x lookbacks)."""
+        tables, values, tick = self.tables, self.tables.vocabulary.sizes[VALUE], self.tick + self.tables.shifts[time]
+        of_last = self._history.tokens(self.last_note[np.arange(len(kind)), kind], self._rows)
+        last, above = np.divmod(self._history.last[self._rows], values)
+        above = np.where(last == tick * tables.kinds + kind, above, -1)[:, None]
+        there = (tick[:, None] - tables.lookbacks[self.metre]) * tables.kinds + kind[:, None]
+        events, key = self._history.nearest(there * values + above, self._rows)
+        events *= (key // values == there)[..., None]
+        pitch = tables.pitch_of[np.maximum(events[..., VALUE] - 1, 0)]
+        found = np.stack([pitch, events[..., DURATION], events[..., VELOCITY]], axis=2).reshape(len(kind), -1)
+        return np.hstack([of_last[:, [DURATION, VELOCITY]], found]) * (kind >= FIRST_PART)[:, None]
 
     def _against(self, time: Ints, kind: Ints, own: Ints) -> Ints:
         """How each part stands to a note of those kinds, (streams, parts)."""
         tick = (self.tick + self.tables.shifts[time])[:, None]
         onset, end, pitch, moved_from = (
-            array[:, FIRST_PART:] for array in (self.onset, self.end, self.pitch, self.moved_from)
+            each[:, FIRST_PART:] for each in (self.onset, self.end, self.pitch, self.moved_from)
         )
         sounds = self.tables.above[kind] & (end > tick) & (pitch > 0)
         held = own * (self.end[np.arange(len(kind)), kind] > tick[:, 0])
@@ -291,18 +309,22 @@ class Pieces:
             kind = FIRST_PART + number
             found.onset[0, kind], found.end[0, kind], found.pitch[0, kind] = note
             found.moved_from[0, kind] = piece.moved_from[number]
-        found._history.fill(np.array(piece.rows, np.int64).reshape(-1, len(FIELDS)))
+        rows = np.array(piece.rows, np.int64).reshape(-1, len(FIELDS))
+        notes = np.flatnonzero(vocabulary.is_note(rows))
+        np.maximum.at(found.last_note[0], rows[notes, KIND], 1 + notes)
+        found._history.fill(rows)
         return found
 
     def take(self, streams: Ints) -> Pieces:
         """Those pieces alone, in that order, independent of these; one may be named more than once."""
         taken = self.without_history(streams)
-        taken._history = self._history.take(streams)
+        taken._history, taken._rows = self._history.take(streams), np.arange(len(streams))
         return taken
 
     def without_history(self, streams: Ints) -> Pieces:
         """Those pieces alone, as far as conditions need them; no event can be pushed."""
         taken = copy(self)
+        taken._rows = self._rows[streams]
         for name in self._per_stream:
             setattr(taken, name, getattr(self, name)[streams])
         taken._outlines = self._outlines.take(streams)
@@ -320,72 +342,6 @@ class Pieces:
         joined = copy(self)
         for name in self._per_stream:
             setattr(joined, name, np.concatenate([getattr(self, name), getattr(other, name)]))
+        joined._rows = np.arange(len(self) + len(other))
         joined._history, joined._outlines = self._history.join(other._history), self._outlines.join(other._outlines)
         return joined
-
-
-@lru_cache(maxsize=4)
-def tables_of(vocabulary: Vocabulary) -> Tables:
-    """The tables of a vocabulary, made once."""
-    return Tables(vocabulary)
-
-
-class Tables:
-    """What a vocabulary's tokens stand for, as arrays."""
-
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self.vocabulary = vocabulary
-        self.kinds, self.beat, self.first_key = (
-            vocabulary.sizes[KIND],
-            vocabulary.ticks_per_quarter,
-            vocabulary.value_starts[KEY],
-        )
-        self.first_note = first_note(vocabulary)
-        self.parts, self.num_features = parts_described(vocabulary), len(feature_sizes(vocabulary))
-        self.has_harmony, where = has_harmony(vocabulary), spans(FEATURES, vocabulary)
-        self.first_lookback, self.first_left = where[("lookback", "time", LOOKBACKS[0])].start, where[("left",)].start
-        self.first_status = spans(CONDITIONS, vocabulary)[("status",)].start - FIRST_PLACE
-        self.tonics = np.array([UNKNOWN, *(Key(0, *key).tonic for key in vocabulary.keys)])  # by 1 + number of the key
-        self.shifts = np.array([0, *vocabulary.shifts])  # by time token
-        self.durations = np.array(vocabulary.durations or (0,))
-        self.implied = np.array([False] * FIRST_PART + list(vocabulary.implied_duration))  # (kinds,)
-        self.all_implied = all(vocabulary.implied_duration)
-        self.held_of = np.where(self.implied, HELD, 0)
-        self.pitched = np.array([0] * FIRST_PART + [not part.is_drum for part in vocabulary.parts])  # 0 or 1, (kinds,)
-        self.lines = np.append(np.zeros(FIRST_PART, bool), vocabulary.lines)  # (kinds,)
-        upper, lower = self.lines[FIRST_PART:], self.lines[:, None]
-        self.above = lower & upper & (np.arange(self.kinds)[:, None] > FIRST_PART + np.arange(len(upper)))  # (kinds, parts)
-        self.has_lines = self.parts > 0 and bool(self.above.any())  # that stand against one another
-        metres = [TimeSignature(0, *t) for t in vocabulary.time_signatures]
-        self.bar_ticks = np.array([metre.bar_ticks(vocabulary.ticks_per_quarter) for metre in metres])
-        self.lookbacks = self.bar_ticks[:, None] * np.array(LOOKBACKS)  # ticks, (metres, lookbacks)
-        number = np.arange(vocabulary.sizes[VALUE])
-        self.pitch_of = np.maximum(number - vocabulary.first_pitch + 1, 0)  # pitch + 1 by value, 0 for what is none
-
-    @cached_property
-    def interval(self) -> Ints:
-        """From one pitch + 1 to another, 0 if there is not both, (1 + pitches, 1 + pitches)."""
-        number = np.arange(1 + self.vocabulary.num_pitches)
-        found: Ints = np.clip(number - number[:, None], -MAX_INTERVAL, MAX_INTERVAL) + MAX_INTERVAL + 1
-        found[0], found[:, 0] = 0, 0
-        return found
-
-    @cached_property
-    def degree(self) -> Ints:
-        """The degree of each value in each key, (1 + keys, 2, values); 0 where there is none.
-
-        The first axis is 1 + the number of the key, 0 for no key. The second is 1 for parts that have pitches, and 0 for a
-        drum kit or no part at all.
-        """
-        vocabulary = self.vocabulary
-        found = np.zeros((1 + len(vocabulary.keys), 2, vocabulary.sizes[VALUE]), np.int64)
-        pitch = np.arange(vocabulary.pitches[0], vocabulary.pitches[1] + 1)
-        for number, (fifths, mode) in enumerate(vocabulary.keys):
-            degree = 1 + (pitch - Key(0, fifths, mode).tonic) % 12 + 12 * (mode == "minor")
-            found[1 + number, 1, vocabulary.first_pitch :] = degree
-        return found
-
-    def as_time(self, ticks: Ints) -> Ints:
-        """1 + number of the shift that is not shorter, the last one if there is none."""
-        found: Ints = 1 + np.searchsorted(self.shifts[1:-1], ticks)
-        return found
