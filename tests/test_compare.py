@@ -132,7 +132,7 @@ def test_what_is_done_is_taken_up_and_what_is_of_something_else_is_refused(
 
     monkeypatch.setattr("melody.comparison.trials.learn", quick)
     monkeypatch.setattr(measuring, "microseconds", lambda *_: 50.0)
-    settings = CompareSettings(("lstm", "rnn"), minutes=1, seeds=2, hidden_size=16, rates=(0.001, 0.002))
+    settings = CompareSettings(("lstm", "rnn"), minutes=1, seeds=2, hidden_size=16, features="none", rates=(0.001, 0.002))
     with pytest.raises(KeyboardInterrupt):
         compare(corpus, tmp_path / "a", settings)
     kept = json.loads((tmp_path / "a" / NAME).read_text())["runs"]
@@ -140,6 +140,7 @@ def test_what_is_done_is_taken_up_and_what_is_of_something_else_is_refused(
     found = compare(corpus, tmp_path / "a", settings)
     assert count == 1 + 8 and found == compare(corpus, tmp_path / "b", settings)
     assert [row["name"] for row in found["rows"]][:2] == ["lstm", "rnn"] and len(found["rows"]) == 5
+    assert found["facts"]["parameters"] == found["rows"][0]["parameters"]
     with pytest.raises(TrainingError, match="of other music or other settings"):
         compare(corpus, tmp_path / "a", replace(settings, seeds=1))
     (tmp_path / "a" / NAME).write_text("{")

@@ -16,7 +16,7 @@ from melody import files
 from melody.comparison import measuring
 from melody.comparison.copying import Copying
 from melody.comparison.learning import RATES, Music, Run, learn
-from melody.comparison.variants import DEFAULT, Variant, batch_of, chosen, sized
+from melody.comparison.variants import DEFAULT, VARIANTS, Variant, batch_of, chosen, sized
 from melody.dataset import BatchSettings
 from melody.errors import TrainingError
 from melody.evaluation.evaluate import ORDERS, ngram_nats
@@ -307,5 +307,5 @@ def result_of(comparison: Comparison) -> dict[str, Any]:
     pasts = {v.title: [scale * n for n in comparison.runs[f"{v.name}, seed 0"]["past"]] for v in variants}
     facts = {"train": len(music.train), "valid": len(music.valid), "test": len(music.test), "notes": sum(notes)}
     facts |= {"seconds": settings.seconds, "seeds": settings.seeds, "features": settings.features}
-    facts |= {"parameters": num_weights(music.vocabulary, comparison.reference)}
+    facts |= {"parameters": num_weights(music.vocabulary, comparison.shape_of(VARIANTS["lstm"]))}
     return {"rows": rows, "pasts": {"events": list(measuring.PASTS), "curves": pasts}, "facts": facts}
