@@ -49,6 +49,9 @@ class Fated:
         self.drop(ended)
         return [(job, self._drawn(job)) for job in ended]
 
+    def grown_long(self) -> list[Job]:
+        return []
+
     def _drawn(self, job: Job) -> Sample | None:
         worth = self._fates[job.number][job.attempt][1]
         return None if worth is None else Sample(np.array([[job.number, job.attempt]]), worth, 0.0)

@@ -9,6 +9,8 @@ phrase played twice, a tune as AABB are no loops; nor are rhythms, since only th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,10 +40,13 @@ class Loops:
         self._recent = np.full((streams, LONGEST, 4), -1)  # time, kind, value, duration; the last event first
         self._same = np.zeros((streams, LONGEST), np.int64)  # so many events are those of 1, 2, ... events before
 
-    def begin(self, streams: int) -> None:
-        """So many more streams begin, behind the others."""
-        self._recent = np.concatenate([self._recent, np.full((streams, LONGEST, 4), -1)])
-        self._same = np.concatenate([self._same, np.zeros((streams, LONGEST), np.int64)])
+    def begin(self, before: Sequence[Rows]) -> None:
+        """More streams begin behind the others, each after those events, (events, 5)."""
+        for rows in before:
+            more = Loops(self._vocabulary, 1, 1)
+            for row in rows[:, None]:
+                more.push(row)
+            self._recent, self._same = np.concatenate([self._recent, more._recent]), np.concatenate([self._same, more._same])
 
     def take(self, streams: NDArray[np.int64]) -> None:
         """Go on with those streams alone."""
@@ -86,9 +91,15 @@ class InARow:
             np.zeros((streams, len(vocabulary.parts)), int),
         )
 
-    def begin(self, streams: int) -> None:
-        """So many more streams begin, behind the others."""
-        more = InARow(self._vocabulary, streams)
+    def begin(self, before: Sequence[Rows]) -> None:
+        """More streams begin behind the others, each after those events, (events, 5)."""
+        more = InARow(self._vocabulary, len(before))
+        for stream, rows in enumerate(before):
+            notes = rows[self._vocabulary.is_note(rows)]
+            for kind in np.unique(notes[:, KIND]).tolist():
+                same = np.equal(own := notes[notes[:, KIND] == kind, VALUE], own[-1])[::-1]
+                at = stream, kind - FIRST_PART
+                more._last[at], more._times[at] = own[-1], len(same) if same.all() else same.argmin()
         self._last, self._times = np.concatenate([self._last, more._last]), np.concatenate([self._times, more._times])
 
     def take(self, streams: NDArray[np.int64]) -> None:

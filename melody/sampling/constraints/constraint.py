@@ -175,6 +175,20 @@ class Masks:
         made._follows |= self._follows
         return made
 
+    def bars_of(self, rows: Rows) -> Ints:
+        """In which bar each stream is with that event, which has not been pushed, (streams, 5) -> (streams,)."""
+        return self._music.bar_of(self._music.ticks_of(rows[:, TIME])[:, None])[:, 0]
+
+    def next_line(self) -> Ints:
+        """The first bar line by which all that each stream has had is over, (streams,)."""
+        now = self._music.standing
+        return now.metre_start - (now.metre_start - now.length) // now.bar_ticks * now.bar_ticks
+
+    def end_by(self, until: Ints) -> None:
+        """See `melody.tokens.grammar.Grammar.end_by`."""
+        self.grammar.end_by(until)
+        self._forget()
+
     def past_end(self) -> Mask:
         """Which times are illegal in the last bar since no note could begin there before the end, (streams, times)."""
         return self.grammar.past_end()

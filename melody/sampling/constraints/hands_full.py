@@ -49,7 +49,7 @@ class HandsFull(Constraint):
     def narrow(self, music: Music, options: Options) -> None:
         """As `Constraint.narrow`."""
         free = self._ends.min(axis=2)[:, None] <= music.ticks[:, :, None]  # (streams, times, parts)
-        kinds, play, rest = music.ahead
+        kinds, play, rest, _ = music.ahead
         goes_on = kinds[:, :, :FIRST_PART].any(axis=(1, 2)) | (play & free | rest).any(axis=(1, 2)) | music.may_end
         options.plays &= free | ~goes_on[:, None, None]
 

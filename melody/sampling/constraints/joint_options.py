@@ -97,7 +97,7 @@ class Options:
     @classmethod
     def of(cls, ahead: Ahead, ends: Mask, music: Music, *, with_pitches: bool) -> Options:
         """All that the grammar allows."""
-        kinds, plays, rests = ahead
+        kinds, plays, rests, _ = ahead
         parts = kinds[:, :, FIRST_PART:]
         options = cls(ends.copy(), kinds[:, :, :FIRST_PART].copy(), rests & parts, plays & parts)
         if with_pitches:

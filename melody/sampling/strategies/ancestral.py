@@ -17,18 +17,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.network import Floats
+from melody.network import Floats, State
 from melody.piece import Ints
 from melody.sampling.choose import choose, choose_surely
 from melody.sampling.decoder import Decoder, Frontier, Step, changes_nothing
 from melody.sampling.repetition import InARow, Loops
 from melody.sampling.settings import SamplingSettings
+from melody.sampling.strategies.places import LONG, Place, Places
 from melody.tokens.grammar import Mask
 from melody.tokens.vocabulary import END, FIELDS, TIME, VALUE, Rows
 
 OF_ONE_BEGINNING = 16  # tries of a tune, after which it begins again: there may be no good way on from where it began
 TO_CLOSE = 200  # events in which a tune under constraints has to come to its end
 _BLOCK = 64  # events for which random numbers are drawn at once
+_NOTHING = np.zeros((0, len(FIELDS)), np.int64)
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Sample:
         forbidden; NaN if it was not asked for.
     tries
         How many were drawn, this one the best of them.
+    places
+        Of a long tune, from where it can be gone on with in another way.
     """
 
     rows: Rows
@@ -60,13 +64,15 @@ class Sample:
     number: int = 0
     ending_nats: float = float("nan")
     tries: int = 1
+    places: tuple[Place, ...] = ()
 
 
 class Job(NamedTuple):
-    """A tune to be drawn: its number, and how often it has been drawn before."""
+    """A tune to be drawn: its number, how often it has been drawn before, and where it goes on from if not its beginning."""
 
     number: int
     attempt: int
+    place: Place | None = None
 
     @property
     def first(self) -> Job:
@@ -147,6 +153,7 @@ class Streams:
         self._loops = Loops(decoder.vocabulary, 0, penalty) if penalty > 1 else None
         self._most_in_a_row = most_in_a_row
         self._in_a_row = InARow(decoder.vocabulary, 0) if most_in_a_row < math.inf else None
+        self._places = Places()
         self._is_alone = True  # there has never been more than one stream
 
     def __len__(self) -> int:
@@ -155,12 +162,14 @@ class Streams:
     def begin(self, jobs: Collection[Job]) -> None:
         """Begin these tunes."""
         self._jobs += jobs
-        begun = reduce(Frontier.join, [self._starts(job.number) for job in jobs])  # first, so that long ones are copied once
+        starts = [job.place.begin() if job.place else self._starts(job.number) for job in jobs]
+        begun = reduce(Frontier.join, starts)  # first, so that long ones are copied once
         self._frontier = self._frontier.join(begun)
         self._own.begin(jobs)
         for each in (self._loops, self._in_a_row):
             if each:
-                each.begin(len(jobs))
+                each.begin([job.place.rows if job.place else _NOTHING for job in jobs])
+        self._places.begin([job.place.bar if job.place else 0 for job in jobs])
         self._is_alone &= len(self._jobs) <= 1
 
     def drop(self, jobs: Collection[Job]) -> None:
@@ -168,11 +177,17 @@ class Streams:
         if any(job in jobs for job in self._jobs):
             self._keep(np.array([i for i, job in enumerate(self._jobs) if job not in jobs], np.int64))
 
+    def grown_long(self) -> list[Job]:
+        """The tunes that have become long with their last event, written from their beginning."""
+        return [self._jobs[i] for i in np.flatnonzero(self._own.count == LONG).tolist() if self._jobs[i].place is None]
+
     def step(self) -> list[tuple[Job, Sample | None]]:
         """One more event for each tune; those that have ended so, None for one that came to a dead end."""
         if self._is_limited:
             self._frontier.masks.must_close = self._own.count >= self._most
+        before = self._frontier.state, self._own.weights.copy(), self._own.ending_nats
         events, stuck = self._next()
+        self._remember(events, *before)
         self._own.push(events)
         for stream, job in enumerate(self._jobs if self._watch else ()):
             assert self._watch is not None
@@ -195,13 +210,27 @@ class Streams:
         nats, removed, tokens = self._own.weights[stream].tolist()
         nats = nats if self._weigh else float("nan")
         ending_nats = float(self._own.ending_nats[stream]) if self._weigh_ending else float("nan")
-        return Sample(self._own.events_of(stream), nats, removed / max(tokens, 1), self._jobs[stream].number, ending_nats)
+        rows, masks = self._own.events_of(stream), self._frontier.masks
+        until = int(masks.next_line()[stream]) if masks.grammar.bars is None else None
+        number, places = self._jobs[stream].number, self._places.of(stream, until)
+        return Sample(rows, nats, removed / max(tokens, 1), number, ending_nats, places=places)
+
+    def _remember(self, events: Rows, state: State, weights: NDArray[np.float64], ending_nats: NDArray[np.float64]) -> None:
+        """Where long tunes stood before events with which another bar begins."""
+
+        def place(stream: int, bar: int) -> Place:
+            one = self._frontier.take(np.array([stream]))
+            one.state = state.take(np.array([stream]))  # as it was before it had read the last event
+            return Place(bar, self._own.events_of(stream), one, weights[stream], float(ending_nats[stream]))
+
+        self._places.come_to(self._frontier.masks.bars_of(events), self._own.count, place)
 
     def _keep(self, going: Ints) -> None:
         """Go on with these streams alone."""
         self._jobs = [self._jobs[i] for i in going.tolist()]
         self._frontier = self._frontier.take(going)
         self._own.take(going)
+        self._places.take(going)
         for each in (self._loops, self._in_a_row):
             if each:
                 each.take(going)
@@ -268,11 +297,17 @@ class Streams:
 
     def read_alone(self, stream: int) -> Floats:
         """What the heads make of one of the streams, computed by itself from its beginning."""
-        frontier = self._starts(self._jobs[stream].number)
-        for event in self._own.events_of(stream):
-            self._decoder.read(frontier)
-            self._decoder.push(frontier, event[None])
+        job, events = self._jobs[stream], self._own.events_of(stream)
+        frontier = self._starts(job.number) if job.place is None else self._alone_at(job, job.place)
+        self._decoder.read_on(frontier, events if job.place is None else events[len(job.place.rows) :])
         return self._decoder.read(frontier)
+
+    def _alone_at(self, job: Job, place: Place) -> Frontier:
+        """What has been read at a place alone, once for all tunes that go on from there."""
+        if not place.alone:
+            place.alone.append(self._starts(job.number))
+            self._decoder.read_on(place.alone[0], place.rows)
+        return place.alone[0].take(np.zeros(1, np.int64))
 
 
 class _Own:
@@ -301,12 +336,20 @@ class _Own:
         for job in jobs:
             self._random.append(np.random.default_rng([self._seed, *job.random]))
             self._common.append(Common.of(self._seed, job))
-        more = len(jobs)
-        self._chance = np.concatenate([self._chance, np.zeros((more, *self._chance.shape[1:]))])
-        self._events = np.concatenate([self._events, np.zeros((more, *self._events.shape[1:]), np.int64)])
-        self.count = np.concatenate([self.count, np.zeros(more, np.int64)])
-        self.weights = np.concatenate([self.weights, np.zeros((more, 3))])
-        self.ending_nats = np.concatenate([self.ending_nats, np.zeros(more)])
+        more, places = len(jobs), [job.place for job in jobs]
+        chance = [
+            own.random((_BLOCK, len(FIELDS))) if p else np.zeros((_BLOCK, len(FIELDS)))
+            for own, p in zip(self._random[-more:], places)
+        ]
+        count = np.array([len(p.rows) if p else 0 for p in places], np.int64)
+        self._reserve(int(count.max(initial=0)))
+        events = np.zeros((more, *self._events.shape[1:]), np.int64)
+        for own, p in zip(events, places):
+            own[: len(p.rows) if p else 0] = p.rows if p else 0
+        self._chance, self._events = np.concatenate([self._chance, chance]), np.concatenate([self._events, events])
+        self.count = np.concatenate([self.count, count])
+        self.weights = np.concatenate([self.weights, [p.weights if p else np.zeros(3) for p in places]])
+        self.ending_nats = np.concatenate([self.ending_nats, [p.ending_nats if p else 0.0 for p in places]])
 
     def take(self, streams: Ints) -> None:
         """Go on with those streams alone."""
@@ -330,10 +373,14 @@ class _Own:
 
     def push(self, events: Rows) -> None:
         """Remember the next event of each stream."""
-        if self.count.max(initial=0) == self._events.shape[1]:
-            self._events = np.concatenate([self._events, np.zeros_like(self._events)], axis=1)
+        self._reserve(int(self.count.max(initial=0)) + 1)
         self._events[np.arange(len(events)), self.count] = events
         self.count = self.count + 1
+
+    def _reserve(self, count: int) -> None:
+        """Room for so many events of each stream."""
+        while count > self._events.shape[1]:
+            self._events = np.concatenate([self._events, np.zeros_like(self._events)], axis=1)
 
     def events_of(self, stream: int) -> Rows:
         """The events of one stream, (events, 5)."""

@@ -15,12 +15,11 @@ from melody.sampling.quality import MOST_IN_A_ROW, faults, loops
 from melody.sampling.search import Search
 from melody.sampling.settings import SamplingSettings
 from melody.sampling.strategies.ancestral import Sample
-from melody.sampling.strategies.rejection import Worth
+from melody.sampling.strategies.rejection import FAULTY, Worth
 from melody.tokens.inputs.outline import Outline
 from melody.tokens.vocabulary import END, TIME
 
 _LEAST = 0.2  # probability of an ending after an exact number of bars, for the model to be at one with it
-_FAULTY = 1e-9  # what a tune with one fault is worth: less than any without
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ class Acceptance:
 
     def _well_made(self, sample: Sample) -> float:
         if found := self.faults(sample):
-            return _FAULTY / len(found)
+            return FAULTY / len(found)
         return min(float(np.exp(-sample.ending_nats)) / _LEAST, 1.0) if self.weighs_ending else 1.0
 
 

@@ -22,14 +22,17 @@ class Ahead(NamedTuple):
         Which kinds are legal, (streams, shifts, kinds).
     play, rest
         Which parts may play and which may rest, (streams, shifts, parts).
+    times
+        At which times there is anything, (streams, shifts).
     """
 
     kinds: Mask
     play: Mask
     rest: Mask
+    times: Mask
 
     def at(self, time: NDArray[np.int64]) -> Ahead:
-        """The same at one time token a stream, (streams, kinds), (streams, parts) twice."""
+        """The same at one time token a stream, (streams, kinds), (streams, parts) twice, (streams,)."""
         number = np.arange(len(time)), np.maximum(time - 1, 0)
         return Ahead(*(mask[number] for mask in self))
 

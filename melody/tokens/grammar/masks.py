@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from melody.piece import MAX_TICK
 from melody.tokens.grammar.ahead import Ahead, Known, Mask, State
 from melody.tokens.grammar.standing import Streams
 from melody.tokens.usage import FIRST_PART, KEY, METRE, TEMPO
@@ -48,7 +49,6 @@ class Grammar(Streams):
         starts, number = vocabulary.value_starts, np.arange(vocabulary.sizes[VALUE])
         slices = [*range(FIRST_PART), *[len(starts) - 2] * len(vocabulary.parts)]
         self._values_of = np.array([(number >= starts[i]) & (number < starts[i + 1]) for i in slices])  # (kinds, values)
-        self._times_ahead: Mask = np.zeros((streams, 0), bool)  # which times but END `_ahead` leaves, with it
         self._known = Known(len(self._shifts) * (1 + self._values_of.shape[0] + 2 * len(vocabulary.parts)))
         self._values_if = self._values_by_part() if self._all_implied else self._values_of
 
@@ -74,8 +74,7 @@ class Grammar(Streams):
 
     def times(self) -> Mask:
         """Which time tokens are legal, (streams, times). At least one always is."""
-        self._look_ahead()
-        legal = self._times_ahead
+        legal = self.ahead().times
         if self._start:
             late: Mask = legal & (self._tick[:, None] + self._shifts >= self._start)
             legal = np.where(late.any(axis=1, keepdims=True), late, legal)
@@ -90,7 +89,7 @@ class Grammar(Streams):
 
         None where all parts' durations are implied: a rest before the end can always follow, and nothing piles up.
         """
-        if self._bars is None or self._implied.all():
+        if self._implied.all() or (self._until >= MAX_TICK).all():
             return np.zeros((len(self._tick), 1 + len(self._shifts)), bool)
         late = self._tick[:, None] + self._shifts + self._least.min() > self._until[:, None]
         late &= (self._until - self._tick <= self._bar_ticks)[:, None] & (self._shifts > 0)
@@ -98,7 +97,7 @@ class Grammar(Streams):
 
     def kinds(self, time: NDArray[np.int64]) -> Mask:
         """Which kinds are legal after those time tokens (not END), (streams, kinds)."""
-        kinds = (self._ahead or self._look_ahead()).kinds
+        kinds = self.ahead().kinds
         if len(time) == 1:  # by plain numbers, which cost a fifth of arrays of one
             return kinds[:, max(int(time[0]) - 1, 0)].copy()
         return kinds[np.arange(len(time)), np.maximum(time - 1, 0)]
@@ -110,7 +109,7 @@ class Grammar(Streams):
         legal = self._values_of[kind]
         notes = np.flatnonzero(kind >= FIRST_PART)
         tick = self._ticks_of(time)
-        _, may_play, may_rest = (self._ahead or self._look_ahead()).at(time)
+        _, may_play, may_rest, _ = self.ahead().at(time)
         part = kind[notes] - FIRST_PART
         free = (self._ends[notes, part] <= tick[notes, None]) & may_play[notes, part, None]
         legal[notes, self._vocabulary.first_pitch :] &= free
@@ -123,7 +122,7 @@ class Grammar(Streams):
 
     def _values_of_implied(self, time: NDArray[np.int64], kind: NDArray[np.int64]) -> Mask:
         """`values` where the durations of all parts are implied: none plays or rests again at one tick."""
-        _, may_play, may_rest = self._ahead or self._look_ahead()
+        _, may_play, may_rest, _ = self.ahead()
         if len(time) == 1:
             number, speaker = int(kind[0]), (0, max(int(time[0]) - 1, 0), max(int(kind[0]) - FIRST_PART, 0))
             return self._values_if[[number], [int(may_play[speaker]) + 2 * int(may_rest[speaker])]]
@@ -148,7 +147,7 @@ class Grammar(Streams):
             masks = self._known.ahead(self._states(), lambda streams: self.take(streams)._masks_ahead())
         else:
             masks = [*self._masks_ahead()]
-        self._ahead, self._times_ahead = Ahead(*masks[:3]), masks[3]
+        self._ahead = Ahead(*masks)
         return self._ahead
 
     def _masks_ahead(self) -> tuple[Mask, Mask, Mask, Mask]:

@@ -130,6 +130,11 @@ class Streams:
         if self._bars is not None:
             self._until = self._metre_start + (self._bars + self._pickup - self._bars_before) * self._bar_ticks
 
+    def end_by(self, until: NDArray[np.int64]) -> None:
+        """Let streams that the model ends come to an end before these ticks, (streams,); one that cannot sounds beyond."""
+        self._until = until
+        self._forget()
+
     # What constraints read
 
     @property

@@ -1,0 +1,84 @@
+"""Long tunes are not drawn anew when they end badly, but gone on with from a bar line before their end."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from melody.limits import Limits
+from melody.sampling import Model, SamplingSettings, load
+from melody.sampling.result import Result
+from melody.sampling.strategies.ancestral import Job, Sample, Streams
+
+SETTINGS = SamplingSettings(seed=5, temperature=1.2)
+
+
+@pytest.fixture(scope="module")
+def model(trained: Path) -> Model:
+    return load(trained)
+
+
+@pytest.fixture(autouse=True)
+def short_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("places", "ancestral", "rejection"):
+        monkeypatch.setattr(f"melody.sampling.strategies.{module}.LONG", 40)
+
+
+def drawn(model: Model, monkeypatch: pytest.MonkeyPatch, together: int, **written: object) -> tuple[list[Result], list]:
+    """Tunes, and all tries that came to an end."""
+    tries: list[tuple[Job, Sample | None]] = []
+    step = Streams.step
+
+    def noted(streams: Streams) -> list[tuple[Job, Sample | None]]:
+        found = step(streams)
+        tries.extend(found)
+        return found
+
+    monkeypatch.setattr(Streams, "step", noted)
+    monkeypatch.setattr("melody.sampling.tasks.generate._STREAMS", together)
+    made = model.tunes(4, limits=Limits.parse(**written), settings=SETTINGS)  # type: ignore[arg-type]
+    monkeypatch.setattr(Streams, "step", step)
+    return made, tries
+
+
+@pytest.mark.parametrize("written", [{}, {"bars": 12}, {"bars": 12, "key": "G", "end_on_tonic": True}])
+def test_long_tunes_are_the_same_however_many_are_made_side_by_side(
+    model: Model, monkeypatch: pytest.MonkeyPatch, written: dict
+) -> None:
+    (expected, tries), (found, others) = (drawn(model, monkeypatch, number, **written) for number in (64, 1))
+    assert any(job.place for job, _ in tries) and any(job.place for job, _ in others)
+    assert [(made.piece, made.faults) for made in found] == [(made.piece, made.faults) for made in expected]
+
+
+def test_what_is_gone_on_with_keeps_all_before_a_bar_line_and_ends_where_it_ended(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, tries = drawn(model, monkeypatch, 64)
+    again = [(job.place, sample) for job, sample in tries if job.place and sample]
+    shifts = np.append(0, model.vocabulary.shifts)
+    for place, sample in again:
+        assert np.array_equal(sample.rows[: len(place.rows)], place.rows)
+        assert place.until is not None and model.vocabulary.decode(sample.rows).length <= place.until
+        bar, _ = model.vocabulary.decode(sample.rows).bar_and_position(
+            shifts[sample.rows[: len(place.rows) + 1, 0]].cumsum()
+        )
+        assert bar[-2] < place.bar
+    assert {len(sample.rows) for _, sample in again} != {len(place.rows) for place, _ in again}
+
+
+def test_a_try_that_grows_long_is_waited_for(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No tune is being written from its beginning when an earlier try of it is long already."""
+    begin = Streams.begin
+
+    def begun(streams: Streams, jobs: Collection[Job]) -> None:
+        long = {
+            job.number for job, count in zip(streams._jobs, streams._own.count.tolist()) if count >= 40 and not job.place
+        }
+        assert not long & {job.number for job in jobs}
+        begin(streams, jobs)
+
+    monkeypatch.setattr(Streams, "begin", begun)
+    made, tries = drawn(model, monkeypatch, 64)
+    whole = [job.number for job, sample in tries if sample and job.place is None and len(sample.rows) >= 40]
+    assert len(set(whole)) == len(whole) > 0 and len(made) == 4
