@@ -50,8 +50,11 @@ class HandsFull(Constraint):
         """As `Constraint.narrow`."""
         free = self._ends.min(axis=2)[:, None] <= music.ticks[:, :, None]  # (streams, times, parts)
         kinds, play, rest, _ = music.ahead
-        goes_on = kinds[:, :, :FIRST_PART].any(axis=(1, 2)) | (play & free | rest).any(axis=(1, 2)) | music.may_end
-        options.plays &= free | ~goes_on[:, None, None]
+        goes_on = music.may_end | (play[:, -1] & free[:, -1]).any(axis=1)  # as nearly always: at the last of the times
+        if not goes_on.all():
+            goes_on |= kinds[:, :, :FIRST_PART].any(axis=(1, 2)) | (play & free | rest).any(axis=(1, 2))
+            free |= ~goes_on[:, None, None]
+        options.plays &= free
 
     def push(self, music: Music, event: Event) -> None:
         """As `Constraint.push`."""

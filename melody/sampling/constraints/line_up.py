@@ -46,9 +46,10 @@ class LineUp(Constraint):
     def narrow(self, music: Music, options: Options) -> None:
         """As `Constraint.narrow`."""
         ahead = music.ahead.kinds
-        goes_on = ahead[:, :, :FIRST_PART].any(axis=(1, 2)) | (ahead[:, :, FIRST_PART:] & self._plays[:, None]).any(
-            axis=(1, 2)
-        )
-        plays = self._plays | ~(goes_on | music.may_end)[:, None]
+        goes_on = music.may_end | (ahead[:, -1, FIRST_PART:] & self._plays).any(axis=1)  # as nearly always: at the last time
+        if not goes_on.all():
+            goes_on |= ahead[:, :, :FIRST_PART].any(axis=(1, 2))
+            goes_on |= (ahead[:, :, FIRST_PART:] & self._plays[:, None]).any(axis=(1, 2))
+        plays = self._plays | ~goes_on[:, None]
         options.plays &= plays[:, None]
         options.players = plays if options.players is None else options.players & plays

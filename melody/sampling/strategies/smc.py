@@ -6,6 +6,9 @@ share that leads nowhere is missing. So particles that make the observed events 
 Doucet and Johansen 2009, "A tutorial on particle filtering and smoothing"). Where the weights have become uneven and there
 is still something free, particles are drawn again by weight, and go on from there independently (systematic resampling).
 
+Where all that comes once nothing is free is known to be the same for all, it only weighs: particles that are alike go on as
+one, those that it cannot make up for are left behind, and if one is left it need not be read.
+
 A bidirectional network has read what is observed behind a gap, and what it fills the gap with leads there: of what it has
 read only that it remains possible is asked (`melody.sampling.decoder.Decoder.is_news`).
 
@@ -31,6 +34,7 @@ from melody.tokens.grammar import Mask
 from melody.tokens.vocabulary import FIELDS, Rows, Vocabulary
 
 Floats64 = NDArray[np.float64]
+_HOPELESS = 20.0  # nats behind the best, with nothing left to choose
 
 
 class Particles:
@@ -57,6 +61,10 @@ class Particles:
         resampling: with it, drawing one particle by weight at the end leaves the model's distribution as it was (Andrieu et
         al. 2010, "Particle Markov chain Monte Carlo methods").
 
+    rest
+        Once nothing is free, the observed events from a number on if that is all that comes; None before. Left out, all are
+        gone through.
+
     Attributes
     ----------
     weights
@@ -77,7 +85,10 @@ class Particles:
         settings: SamplingSettings,
         random: np.random.Generator,
         reference: Rows | None = None,
+        rest: Callable[[int], Rows | None] | None = None,
     ) -> None:
+        self._rest = rest
+        self._of: Ints | None = None  # what each particle goes on as, -1 if it was left behind, once nothing is free
         self._decoder, self._observed, self._resampled = decoder, observed, resampled
         self._settings, self._random, self._count, self._reference = settings, random, count, reference
         self._frontier = start.take(np.zeros(count, np.int64))
@@ -95,6 +106,10 @@ class Particles:
         """
         while len(behind := np.flatnonzero(self._frontier.masks.observed_so_far < self._observed)):
             following = int(self._frontier.masks.observed_so_far[behind].min())
+            if self._rest and not self._resampled[following:].any():
+                self._settle()
+                if len(self.paths) == 1 and (rest := self._rest(following)) is not None:
+                    return self._take_rest(rest)
             self._advance(following)
             if self._resampled[following]:
                 self._resample()
@@ -108,12 +123,30 @@ class Particles:
         distinct = {path.tobytes(): path for path in paths}
         found = {name: prefer is None or prefer(path) for name, path in distinct.items()}
         preferred = np.array([found[path.tobytes()] for path in paths])
-        weights = np.where(preferred, self.weights, -np.inf) if preferred.any() else self.weights
+        weights = np.where(preferred, self.weights, -np.inf) if preferred.any() else self.weights.copy()
         if bonus is not None:
             added = {name: bonus(path) for name, path in distinct.items()}
             weights = weights + np.array([added[path.tobytes()] for path in paths])
+        if self._of is not None:
+            paths, weights = [paths[one] for one in self._of.tolist()], np.append(weights, -np.inf)[self._of]
         share = np.exp(weights - weights.max())
         return paths[int(self._random.choice(len(share), p=share / share.sum()))]
+
+    def _settle(self) -> None:
+        """Particles that are alike go on as one, and those behind that cannot be made up for do not."""
+        if self._of is None:
+            paths = [np.array(path).tobytes() for path in self.paths]
+            number = {path: number for number, path in enumerate(dict.fromkeys(paths))}
+            self._reference = None
+            self._go_on_from(np.array([paths.index(path) for path in number]))
+            self._of = np.array([number[path] for path in paths])
+        self._go_on_from(np.flatnonzero(self.weights > self.weights.max() - _HOPELESS))
+
+    def _take_rest(self, rows: Rows) -> None:
+        """The only particle that is left goes through these events; random numbers are used up as if all did."""
+        assert self._of is not None
+        self.paths[0] += rows.tolist()
+        self._random.random((len(rows) * len(self._of), len(FIELDS)))
 
     def _advance(self, number: int) -> None:
         """All particles past the observed event of that number."""
@@ -123,7 +156,9 @@ class Particles:
     def _step(self, particles: Ints) -> None:
         """One more event for each of these; particles that lead nowhere go."""
         frontier = self._frontier.take(particles)
-        gained, chosen, events = self._next(frontier, self._reference_event(particles))
+        count = len(particles) if self._of is None else int(((self._of < 0) | np.isin(self._of, particles)).sum())
+        chance = self._random.random((count, len(FIELDS)))  # as many as there are, also where several go on as one
+        gained, chosen, events = self._next(frontier, self._reference_event(particles), chance[: len(particles)])
         alive = np.isfinite(gained)
         self._decoder.push(frontier, events, alive)
         self._frontier.put(particles, frontier)
@@ -141,11 +176,12 @@ class Particles:
         event: NDArray[np.int64] = self._reference[len(self.paths[0])]
         return event
 
-    def _next(self, frontier: Frontier, reference: NDArray[np.int64] | None) -> tuple[Floats64, Floats64, Rows]:
+    def _next(
+        self, frontier: Frontier, reference: NDArray[np.int64] | None, chance: Floats64
+    ) -> tuple[Floats64, Floats64, Rows]:
         """Log probability of all that was possible and of what was chosen, (particles,), and the events."""
         step = self._decoder.step(frontier, self._decoder.read(frontier))
         costs = _Costs(self._decoder.vocabulary, len(frontier))
-        chance = self._random.random(step.events.shape)
         for field, mask in step.fields():
             assert mask is not None
             logits = step.logits(field, mask)
@@ -183,6 +219,10 @@ class Particles:
 
     def _go_on_from(self, particles: Ints) -> None:
         """These particles, each of which may be named more than once."""
+        if self._of is not None:
+            number = np.full(len(self.paths) + 1, -1)  # the last one stands for those left behind before
+            number[particles] = np.arange(len(particles))
+            self._of = number[self._of]
         self._frontier = self._frontier.take(particles)
         self.weights, self.nats = self.weights[particles], self.nats[particles]
         self.paths = [self.paths[particle][:] for particle in particles.tolist()]

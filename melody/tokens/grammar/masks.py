@@ -204,12 +204,14 @@ class Grammar(Streams):
         """Which parts may play, and which may rest, at each of `ticks`, (streams, candidates, parts) each."""
         same = (ticks == self._tick[:, None])[:, :, None]
         in_order = np.arange(len(self._vocabulary.parts)) > (self._kind - FIRST_PART)[:, None]  # at the last event's tick
-        play = ~same | in_order[:, None]
-        if not self._implied.all():
-            play = self._pitches_free(same, in_order)
-            play &= (self._ends.max(axis=2)[:, None] <= ticks[:, :, None]) | ~self._monophonic
+        play = ~same | in_order[:, None] if self._all_implied else self._pitches_free(same, in_order)
+        if not self._all_implied and len(single := np.flatnonzero(self._monophonic)):
+            play[:, :, single] &= self._ends[:, single].max(axis=2)[:, None] <= ticks[:, :, None]
         ticks, until = ticks[:, :, None], self._until[:, None, None]
-        play &= ticks + self._least <= until
+        near = np.flatnonzero(ticks.max(axis=(1, 2), initial=0) + self._least.max() > self._until)
+        play[near] &= ticks[near] + self._least <= until[near]
+        if not self._implied.any():
+            return play, np.zeros_like(play)
         rest = self._held[:, None] & (~same | in_order[:, None]) & (ticks <= until)
         # On the last bar line the parts have to rest in their order, or one that was passed over could not any more.
         is_first = np.cumsum(self._held, axis=1) == 1
@@ -219,9 +221,10 @@ class Grammar(Streams):
     def _pitches_free(self, same: Mask, in_order: Mask) -> Mask:
         """Which parts have a pitch that does not sound and may come next, (streams, candidates, parts)."""
         free = self._ends <= self._tick[:, None, None]  # (streams, parts, pitches)
-        last_part = np.arange(free.shape[1]) == (self._kind - FIRST_PART)[:, None]
-        above = np.arange(free.shape[2]) > (self._value - self._vocabulary.first_pitch)[:, None]
-        free_above = (free & above[:, None]).any(axis=2)
         later: Mask = np.any(free, axis=2)
-        at_once: Mask = in_order & later | last_part & free_above & ~self._monophonic
+        at_once: Mask = in_order & later
+        streams = np.flatnonzero(self._kind >= FIRST_PART)  # whose last part may go on above its last pitch
+        part = self._kind[streams] - FIRST_PART
+        above = np.arange(free.shape[2]) > (self._value[streams] - self._vocabulary.first_pitch)[:, None]
+        at_once[streams, part] |= (free[streams, part] & above).any(axis=1) & ~self._monophonic[part]
         return np.where(same, at_once[:, None], later[:, None])
