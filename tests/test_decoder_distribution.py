@@ -16,7 +16,8 @@ from melody.sampling import Model, SamplingSettings
 from melody.sampling.constraints.constraint import Masks
 from melody.sampling.constraints.user import user_limits
 from melody.sampling.decoder import Decoder, Frontier, changes_nothing
-from melody.sampling.strategies.ancestral import Job, Streams
+from melody.sampling.strategies.ancestral import Streams
+from melody.sampling.strategies.drawing import Job
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Grammar
 from melody.tokens.vocabulary import FIELDS, TIME

@@ -16,7 +16,8 @@ from melody.limits import Limits
 from melody.sampling import Model, SamplingSettings, load
 from melody.sampling.constraints.constraint import Masks
 from melody.sampling.constraints.user import user_limits
-from melody.sampling.strategies.ancestral import Job, Sample, Streams
+from melody.sampling.strategies.ancestral import Sample, Streams
+from melody.sampling.strategies.drawing import Job
 from melody.sampling.strategies.rejection import TRIES, Draws
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Grammar

@@ -15,7 +15,8 @@ from melody.piece import Key, Part, Piece
 from melody.sampling import Model, SamplingSettings, load
 from melody.sampling.constraints.constraint import Masks
 from melody.sampling.quality import closes, faults, loops
-from melody.sampling.strategies.ancestral import OF_ONE_BEGINNING, Job, Streams
+from melody.sampling.strategies.ancestral import Streams
+from melody.sampling.strategies.drawing import OF_ONE_BEGINNING, Job
 from melody.sampling.tasks.harmonize import harmonize
 from melody.statistics import form as form_of
 from melody.tokens import Vocabulary

@@ -8,8 +8,12 @@ import pytest
 
 from melody.limits import Limits
 from melody.sampling import Model, SamplingSettings, load
+from melody.sampling.constraints.constraint import Masks
 from melody.sampling.result import Result
-from melody.sampling.strategies.ancestral import Job, Sample, Streams
+from melody.sampling.strategies.ancestral import Sample, Streams
+from melody.sampling.strategies.drawing import Job
+from melody.sampling.strategies.rejection import FAULTY, Draws
+from melody.tokens.grammar import Grammar
 
 SETTINGS = SamplingSettings(seed=5, temperature=1.2)
 
@@ -82,3 +86,21 @@ def test_a_try_that_grows_long_is_waited_for(model: Model, monkeypatch: pytest.M
     made, tries = drawn(model, monkeypatch, 64)
     whole = [job.number for job, sample in tries if sample and job.place is None and len(sample.rows) >= 40]
     assert len(set(whole)) == len(whole) > 0 and len(made) == 4
+
+
+def test_a_tune_that_stands_still_is_broken_off_and_gone_on_with_from_before(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = model.decoder.begin(Masks(Grammar(model.vocabulary, 1, count_pickup=False)))
+
+    def stuck_from(rows: np.ndarray) -> int | None:
+        return 4 if model.vocabulary.decode(rows).num_bars > 8 else None
+
+    streams = Streams(model.decoder, lambda _: start.take(np.zeros(1, np.int64)), SETTINGS, 2_000, stuck_from=stuck_from)
+    tries: list[tuple[Job, Sample | None]] = []
+    step = streams.step
+    monkeypatch.setattr(streams, "step", lambda: tries.extend(found := step()) or found)
+    Draws(streams, 6, 16, lambda _: FAULTY).run()
+    free = [job.place for job, _ in tries if job.place and job.place.until is None]
+    assert free and all(place.bar <= 4 for place in free)
+    assert any(sample and sample.stuck == 4 for job, sample in tries if job.place is None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
+from functools import cached_property
 from typing import Literal, get_args
 
 import numpy as np
@@ -24,6 +25,7 @@ from melody.sampling.outlines.corpus_outlines import CorpusOutlines
 from melody.sampling.prior import CorpusPrior
 from melody.sampling.settings import SamplingSettings
 from melody.statistics.habits import Habits
+from melody.statistics.standstill import Patience
 from melody.threads import one_thread
 from melody.tokens.vocabulary import Rows, Vocabulary
 
@@ -92,6 +94,11 @@ class Source:
         """What would be wrong with a tune (`melody.sampling.quality`), and most pieces of the corpus have."""
         known = self.file.training.get("corpus_faults")
         return known if isinstance(known, list) else ()
+
+    @cached_property
+    def patience(self) -> Patience:
+        """For how many bars pieces of the corpus stand still."""
+        return Patience.from_stored(self.file.training.get("standstill"))
 
     @property
     def notes_at_once(self) -> list[int]:

@@ -8,6 +8,7 @@ A fault is one of:
 - it does not close on the tonic (`closes`)
 - more than 8 times the same pitch in a row in one part, or more often than the corpus ever has it
 - one or two bars fill 6 bars or more in a row (`melody.statistics.form.has_loop`), or one more than 4, note for note
+- it stands still for longer than pieces of the corpus do (`melody.statistics.standstill`)
 - of a form that was asked for: a section that should be new is an old one (`melody.statistics.form.sections_come_again`)
 - it has fewer than 3 different pitches (drums not counted), though it has 8 notes or more
 
@@ -23,8 +24,11 @@ import numpy as np
 from melody.piece import Ints, Piece
 from melody.statistics.form import has_loop, sections_come_again
 from melody.statistics.part_writing import closes_on_the_tonic, key_at
+from melody.statistics.standstill import Patience
 
 MOST_IN_A_ROW = 8
+NO_END = Patience()
+STANDS_STILL = "stands still for too long"
 MOST_BARS_ALIKE = 4
 
 
@@ -36,6 +40,7 @@ def faults(
     most_in_a_row: float = MOST_IN_A_ROW,
     any_close: bool = False,
     letters: Sequence[int] = (),
+    patience: Patience = NO_END,
 ) -> tuple[str, ...]:
     """What is wrong with a tune, in words.
 
@@ -53,6 +58,8 @@ def faults(
         Whether it may close on any chord.
     letters
         Of each bar, of a form that was asked for.
+    patience
+        For how many bars it may stand still.
     """
     new = piece.select(piece.onset >= start)
     if not new.num_notes:
@@ -64,6 +71,7 @@ def faults(
         "does not end on the tonic": not (any_close or closes(piece)),
         "one pitch over and over": longest_run(tones) > most_in_a_row,
         "one or two bars over and over": loops(new),
+        STANDS_STILL: patience.exceeded(piece, start) is not None,
         "a new section is an old one again": sections_come_again(piece, letters, start),
         "hardly a melody": tones.num_notes >= 8 and len(np.unique(tones.pitch)) < 3,
     }

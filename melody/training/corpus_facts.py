@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from melody.sampling.quality import faults
+from melody.statistics.standstill import Patience
 from melody.statistics.texture import sounding
 from melody.tokens.inputs.features import outline_of
 from melody.tokens.inputs.whole_piece import WholePiece
@@ -45,15 +46,26 @@ def facts(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> dict[str, Any]:
         "part_notes_at_once": notes_at_once,
         "kits": kits,
         "corpus_faults": corpus_faults,
+        "standstill": standstill,
     }
     return {name: fact(vocabulary, pieces) for name, fact in found.items()}
 
 
 def corpus_faults(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[str]:
     """What would be a fault of a tune, and more than half of the pieces have: that drums repeat a bar, for one."""
-    some = pieces[:: -(-len(pieces) // MOST_ASSESSED)] if len(pieces) else []
+    some = _some(pieces)
     found = Counter(fault for rows in some for fault in faults(vocabulary.decode(np.asarray(rows)), ended=True))
     return sorted(fault for fault, count in found.items() if 2 * count > len(some))
+
+
+def standstill(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[int]:
+    """For how many bars they stand still, as a rule at most (`melody.statistics.standstill.Patience`)."""
+    return Patience.of(vocabulary.decode(np.asarray(rows)) for rows in _some(pieces)).stored()
+
+
+def _some(pieces: Sequence[Rows]) -> Sequence[Rows]:
+    """Those that are looked at closely."""
+    return pieces[:: -(-len(pieces) // MOST_ASSESSED)] if len(pieces) else []
 
 
 def first_keys(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[int]:

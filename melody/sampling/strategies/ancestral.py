@@ -12,7 +12,6 @@ import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import reduce
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,13 +22,12 @@ from melody.sampling.choose import choose, choose_surely
 from melody.sampling.decoder import Decoder, Frontier, Step, changes_nothing
 from melody.sampling.repetition import InARow, Loops
 from melody.sampling.settings import SamplingSettings
+from melody.sampling.strategies.drawing import Job, Own
 from melody.sampling.strategies.places import LONG, Place, Places
 from melody.tokens.grammar import Mask
 from melody.tokens.vocabulary import END, FIELDS, TIME, VALUE, Rows
 
-OF_ONE_BEGINNING = 16  # tries of a tune, after which it begins again: there may be no good way on from where it began
 TO_CLOSE = 200  # events in which a tune under constraints has to come to its end
-_BLOCK = 64  # events for which random numbers are drawn at once
 _NOTHING = np.zeros((0, len(FIELDS)), np.int64)
 
 
@@ -56,6 +54,8 @@ class Sample:
         How many were drawn, this one the best of them.
     places
         Of a long tune, from where it can be gone on with in another way.
+    stuck
+        The bar from which it stands still; None if it does not.
     """
 
     rows: Rows
@@ -65,45 +65,7 @@ class Sample:
     ending_nats: float = float("nan")
     tries: int = 1
     places: tuple[Place, ...] = ()
-
-
-class Job(NamedTuple):
-    """A tune to be drawn: its number, how often it has been drawn before, and where it goes on from if not its beginning."""
-
-    number: int
-    attempt: int
-    place: Place | None = None
-
-    @property
-    def first(self) -> Job:
-        """The try whose beginning this one takes: the first of its tune, or of the next so many."""
-        return self._replace(attempt=self.attempt - self.attempt % OF_ONE_BEGINNING)
-
-    @property
-    def random(self) -> tuple[int, ...]:
-        """What its random numbers are made from besides the seed."""
-        return (self.number, self.attempt) if self.attempt else (self.number,)
-
-
-@dataclass(frozen=True)
-class Common:
-    """What the tries of one tune have in common: how it begins.
-
-    Were each try to begin in its own way, beginnings after which tunes end well more often, or in two ways as after a
-    pick-up, would come more often than the model means them to.
-
-    Parameters
-    ----------
-    chance
-        The random numbers of its events up to its first note, (64, fields).
-    """
-
-    chance: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, seed: int, job: Job) -> Common:
-        """Of one tune."""
-        return cls(np.random.default_rng([seed, *job.first.random]).random((_BLOCK, len(FIELDS))))
+    stuck: int | None = None
 
 
 class Streams:
@@ -127,6 +89,8 @@ class Streams:
         Whether that of what follows the last note is wanted.
     most_in_a_row
         A tune in which a part plays one pitch more often in a row is broken off: it would not come out of it.
+    stuck_from
+        Gives the bar from which events stand still, None if they do not: a long tune that does is broken off.
     """
 
     def __init__(
@@ -140,7 +104,9 @@ class Streams:
         watch: Callable[[Job, Rows], None] | None = None,
         weigh_ending: bool = False,
         most_in_a_row: float = math.inf,
+        stuck_from: Callable[[Rows], int | None] | None = None,
     ) -> None:
+        self._stuck_from = stuck_from or (lambda _: None)
         self._decoder, self._starts, self._settings, self._most = decoder, starts, settings, most
         self._watch = watch
         start = starts(0)
@@ -148,7 +114,7 @@ class Streams:
         self._frontier = start.take(np.zeros(0, np.int64))
         self._is_limited = start.masks.may_dead_end
         self._weigh, self._weigh_ending = weigh or self._is_limited, weigh_ending
-        self._own = _Own(settings)
+        self._own = Own(settings)
         penalty = settings.repetition_penalty
         self._loops = Loops(decoder.vocabulary, 0, penalty) if penalty > 1 else None
         self._most_in_a_row = most_in_a_row
@@ -187,7 +153,7 @@ class Streams:
             self._frontier.masks.must_close = self._own.count >= self._most
         before = self._frontier.state, self._own.weights.copy(), self._own.ending_nats
         events, stuck = self._next()
-        self._remember(events, *before)
+        looked_at = self._remember(events, *before)
         self._own.push(events)
         for stream, job in enumerate(self._jobs if self._watch else ()):
             assert self._watch is not None
@@ -198,6 +164,8 @@ class Streams:
         ended = (events[:, TIME] == END) | late | stuck
         if self._in_a_row:
             ended |= self._in_a_row.push(events) > self._most_in_a_row
+        for stream in looked_at:
+            ended[stream] |= self._stuck_from(self._own.events_of(stream)) is not None
         found = [(self._jobs[i], None if stuck[i] else self._sample(i)) for i in np.flatnonzero(ended).tolist()]
         if found:
             going = np.flatnonzero(~ended)
@@ -211,19 +179,22 @@ class Streams:
         nats = nats if self._weigh else float("nan")
         ending_nats = float(self._own.ending_nats[stream]) if self._weigh_ending else float("nan")
         rows, masks = self._own.events_of(stream), self._frontier.masks
-        until = int(masks.next_line()[stream]) if masks.grammar.bars is None else None
+        stuck = self._stuck_from(rows) if len(rows) >= LONG // 2 else None
+        until = int(masks.next_line()[stream]) if masks.grammar.bars is None and stuck is None else None
         number, places = self._jobs[stream].number, self._places.of(stream, until)
-        return Sample(rows, nats, removed / max(tokens, 1), number, ending_nats, places=places)
+        return Sample(rows, nats, removed / max(tokens, 1), number, ending_nats, places=places, stuck=stuck)
 
-    def _remember(self, events: Rows, state: State, weights: NDArray[np.float64], ending_nats: NDArray[np.float64]) -> None:
-        """Where long tunes stood before events with which another bar begins."""
+    def _remember(
+        self, events: Rows, state: State, weights: NDArray[np.float64], ending_nats: NDArray[np.float64]
+    ) -> list[int]:
+        """Where long tunes stood before events with which another bar begins; gives those that are to be looked at."""
 
         def place(stream: int, bar: int) -> Place:
             one = self._frontier.take(np.array([stream]))
             one.state = state.take(np.array([stream]))  # as it was before it had read the last event
             return Place(bar, self._own.events_of(stream), one, weights[stream], float(ending_nats[stream]))
 
-        self._places.come_to(self._frontier.masks.bars_of(events), self._own.count, place)
+        return self._places.come_to(self._frontier.masks.bars_of(events), self._own.count, place)
 
     def _keep(self, going: Ints) -> None:
         """Go on with these streams alone."""
@@ -308,83 +279,6 @@ class Streams:
             place.alone.append(self._starts(job.number))
             self._decoder.read_on(place.alone[0], place.rows)
         return place.alone[0].take(np.zeros(1, np.int64))
-
-
-class _Own:
-    """What each stream has of its own besides its place: its random numbers, its events and their weights.
-
-    Attributes
-    ----------
-    count
-        Events so far, (streams,).
-    weights
-        Nats, and of the share that constraints took the sum and the number of tokens, (streams, 3).
-    ending_nats
-        Nats of the events since the last note, (streams,).
-    """
-
-    def __init__(self, settings: SamplingSettings) -> None:
-        self._seed = settings.seed
-        self._random: list[np.random.Generator] = []
-        self._common: list[Common] = []
-        self._chance = np.zeros((0, _BLOCK, len(FIELDS)))
-        self._events = np.zeros((0, _BLOCK, len(FIELDS)), np.int64)
-        self.count, self.weights, self.ending_nats = np.zeros(0, np.int64), np.zeros((0, 3)), np.zeros(0)
-
-    def begin(self, jobs: Collection[Job]) -> None:
-        """So many streams more."""
-        for job in jobs:
-            self._random.append(np.random.default_rng([self._seed, *job.random]))
-            self._common.append(Common.of(self._seed, job))
-        more, places = len(jobs), [job.place for job in jobs]
-        chance = [
-            own.random((_BLOCK, len(FIELDS))) if p else np.zeros((_BLOCK, len(FIELDS)))
-            for own, p in zip(self._random[-more:], places)
-        ]
-        count = np.array([len(p.rows) if p else 0 for p in places], np.int64)
-        self._reserve(int(count.max(initial=0)))
-        events = np.zeros((more, *self._events.shape[1:]), np.int64)
-        for own, p in zip(events, places):
-            own[: len(p.rows) if p else 0] = p.rows if p else 0
-        self._chance, self._events = np.concatenate([self._chance, chance]), np.concatenate([self._events, events])
-        self.count = np.concatenate([self.count, count])
-        self.weights = np.concatenate([self.weights, [p.weights if p else np.zeros(3) for p in places]])
-        self.ending_nats = np.concatenate([self.ending_nats, [p.ending_nats if p else 0.0 for p in places]])
-
-    def take(self, streams: Ints) -> None:
-        """Go on with those streams alone."""
-        self._random = [self._random[i] for i in streams.tolist()]
-        self._common = [self._common[i] for i in streams.tolist()]
-        self._chance, self._events = self._chance[streams], self._events[streams]
-        self.count, self.weights, self.ending_nats = self.count[streams], self.weights[streams], self.ending_nats[streams]
-
-    def chance(self, begun: Mask) -> NDArray[np.float64]:
-        """Uniform random numbers for the next event of each stream, (streams, fields).
-
-        They are of its own, but up to the first note, which has come where it has `begun`, those of all tries of its tune.
-        """
-        place = self.count % _BLOCK
-        for stream in np.flatnonzero(place == 0).tolist():
-            self._chance[stream] = self._random[stream].random((_BLOCK, len(FIELDS)))
-        found: NDArray[np.float64] = self._chance[np.arange(len(place)), place]
-        for stream in np.flatnonzero(~begun & (self.count < _BLOCK)).tolist():
-            found[stream] = self._common[stream].chance[place[stream]]
-        return found
-
-    def push(self, events: Rows) -> None:
-        """Remember the next event of each stream."""
-        self._reserve(int(self.count.max(initial=0)) + 1)
-        self._events[np.arange(len(events)), self.count] = events
-        self.count = self.count + 1
-
-    def _reserve(self, count: int) -> None:
-        """Room for so many events of each stream."""
-        while count > self._events.shape[1]:
-            self._events = np.concatenate([self._events, np.zeros_like(self._events)], axis=1)
-
-    def events_of(self, stream: int) -> Rows:
-        """The events of one stream, (events, 5)."""
-        return self._events[stream, : self.count[stream]].copy()
 
 
 class _Alone:

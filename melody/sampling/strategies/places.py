@@ -18,6 +18,7 @@ from melody.sampling.decoder import Frontier
 from melody.tokens.vocabulary import Rows
 
 LONG = 400  # events, from which on a tune is gone on with from a place in it
+_LOOK = 8  # bars, after which it is looked whether a tune stands still
 _LATEST, _EVERY, _FARTHEST = 4, 4, 32  # bars: each of the latest is kept, of those before one in so many, none beyond
 
 
@@ -73,8 +74,12 @@ class Places:
         """Go on with those streams alone."""
         self._bar, self._kept = self._bar[streams], [self._kept[i] for i in streams.tolist()]
 
-    def come_to(self, bars: Ints, count: Ints, place: Callable[[int, int], Place]) -> None:
-        """Streams that have had so many events come to their next one, in these bars; gives `place` a stream and a bar."""
+    def come_to(self, bars: Ints, count: Ints, place: Callable[[int, int], Place]) -> list[int]:
+        """Streams that have had so many events come to their next one, in these bars; gives `place` a stream and a bar.
+
+        Gives those streams that are to be looked at, as they are after every eighth bar.
+        """
+        looked_at = np.flatnonzero((bars // _LOOK > self._bar // _LOOK) & (2 * count >= LONG)).tolist()
         for stream in np.flatnonzero((bars > self._bar) & (2 * count >= LONG)).tolist():
             bar = int(bars[stream])
             kept = [
@@ -82,6 +87,7 @@ class Places:
             ]
             self._kept[stream] = [*kept, place(stream, bar)]
         self._bar = np.maximum(self._bar, bars)
+        return looked_at
 
     def of(self, stream: int, until: int | None) -> tuple[Place, ...]:
         """Those of one stream, the first one first, from each of which the tune is to end by that tick."""

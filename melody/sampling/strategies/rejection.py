@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from melody.errors import SamplingError
-from melody.sampling.strategies.ancestral import Job, Sample, Streams
+from melody.sampling.strategies.ancestral import Sample, Streams
+from melody.sampling.strategies.drawing import Job
 from melody.sampling.strategies.places import LONG, Place
 
 TRIES = 32  # of a tune, until one is worth 1 and no dead end
@@ -146,6 +147,8 @@ class _Tune:
     def is_done(self) -> bool:
         """Whether the best is taken, if there is one."""
         if self._base:
+            if self._base.stuck is not None and self._events >= EVENTS:
+                return True
             return self._worth >= 1 or self.assessed >= (FAIR if self._worth > FAULTY else ENDS)
         return self._worth >= 1 or self.assessed >= TRIES or self._events >= EVENTS
 
@@ -195,23 +198,26 @@ class _Tune:
         before = self._base
         if sample is None or not sample.places or (before and worth <= before.worth):
             return False
+        if sample.stuck is not None and sample.places[0].bar > sample.stuck:
+            return False  # there is no way back to before it stood still
         if before is None and len(sample.rows) >= LONG:
-            self._base = _Base(worth, sample.places)
+            self._base = _Base(worth, sample.places, sample.stuck)
         elif before and job.place:
             earlier = [place for place in before.places if place.bar <= job.place.bar]
-            self._base = _Base(worth, (*earlier, *sample.places))
+            self._base = _Base(worth, (*earlier, *sample.places), sample.stuck)
         return self._base is not before
 
 
 @dataclass(frozen=True)
 class _Base:
-    """A long tune that is gone on with in other ways: what it is worth, and where it may be."""
+    """A long tune that is gone on with in other ways: its worth, where it may be, from which bar it stands still."""
 
     worth: float
     places: Sequence[Place]
+    stuck: int | None
 
     @property
     def place(self) -> Place:
         """Where it is."""
-        first = self.places[-1].bar + 1 - _BACK
+        first = self.places[-1].bar + 1 - _BACK if self.stuck is None else self.stuck
         return next((place for place in reversed(self.places) if place.bar <= first), self.places[0])

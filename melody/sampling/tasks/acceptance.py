@@ -11,15 +11,17 @@ import numpy as np
 from melody.limits import Limits
 from melody.piece import Piece
 from melody.sampling.loaded import Source
-from melody.sampling.quality import MOST_IN_A_ROW, faults, loops
+from melody.sampling.quality import MOST_IN_A_ROW, NO_END, closes, faults, loops
 from melody.sampling.search import Search
 from melody.sampling.settings import SamplingSettings
 from melody.sampling.strategies.ancestral import Sample
 from melody.sampling.strategies.rejection import FAULTY, Worth
 from melody.tokens.inputs.outline import Outline
-from melody.tokens.vocabulary import END, TIME
+from melody.tokens.vocabulary import END, TIME, Rows
 
 _LEAST = 0.2  # probability of an ending after an exact number of bars, for the model to be at one with it
+
+_LEAST_BARS, _CLOSE = 8, 4  # bars that a tune keeps if it is made shorter, and in which a close is looked for
 
 
 @dataclass(frozen=True)
@@ -74,25 +76,55 @@ class Acceptance:
         """How often it may before the tune is broken off: where its length is given, it ends anyway."""
         return math.inf if self.worth is None or self.limits.bars is not None else self.most_in_a_row
 
+    @property
+    def stuck_from(self) -> Callable[[Rows], int | None] | None:
+        """Gives the bar from which a tune, or its beginning, stands still for too long; None if that is not asked."""
+        if self.worth is None or self.limits.bars is not None or self.source.patience == NO_END:
+            return None
+
+        def found(rows: Rows) -> int | None:
+            stretch = self.source.patience.exceeded(*self.piece_of(Sample(rows, float("nan"), 0.0)))
+            return None if stretch is None else stretch.first
+
+        return found
+
     def faults(self, sample: Sample) -> tuple[str, ...]:
         """What is wrong with it, but for what most of the corpus does."""
-        piece, start = self.piece_of(sample)
+        return self._faults_of(sample, *self.piece_of(sample), ended=has_ended(sample))
+
+    def _faults_of(self, sample: Sample, piece: Piece, start: int, *, ended: bool) -> tuple[str, ...]:
+        """The same of what is made of it."""
         outline = self.outline_of(sample.number) if self.settings.form else None
         found = faults(
             piece,
-            ended=has_ended(sample),
+            ended=ended,
             start=start,
             most_in_a_row=self.most_in_a_row,
             any_close=bool(self.limits.chords),
             letters=outline.letters if outline else (),
+            patience=self.source.patience,
         )
         return tuple(fault for fault in found if fault not in self.source.corpus_faults)
 
-    def left(self, sample: Sample) -> tuple[str, ...]:
-        """What is wrong with one that is given though it is not well made, since none of those drawn was."""
+    def shortened(self, sample: Sample, piece: Piece) -> Piece | None:
+        """The piece up to where it stands still, or a few bars less if it closes there; None if it is to stay as it is.
+
+        It does if it does not stand still, if its length is given, or if less than half of it would be left, by its outline,
+        or less than eight bars.
+        """
+        outline = self.outline_of(sample.number)
+        least = max(_LEAST_BARS, len(outline.letters) // 2 if outline else 0)
+        if sample.stuck is None or self.limits.bars is not None or sample.stuck < least:
+            return None
+        starts = piece.bar_starts()
+        ways = [piece.slice(0, int(starts[bar])) for bar in range(sample.stuck, max(least, sample.stuck - _CLOSE) - 1, -1)]
+        return next((way for way in ways if closes(way)), ways[0])
+
+    def left(self, sample: Sample, short: Piece | None = None) -> tuple[str, ...]:
+        """What is wrong with one that is given, or is made shorter, though it is not well made, since none drawn was."""
         if self.search.ranks or self.worth is None or (self.settings.max_notes and not has_ended(sample)):
             return ()
-        found = self.faults(sample)
+        found = self.faults(sample) if short is None else self._faults_of(sample, short, 0, ended=True)
         better = f"none of {sample.tries} drawn was better" if sample.tries > 1 else "it is too long to be drawn again"
         return (f"{' and '.join(found)}: {better}",) if found else ()
 

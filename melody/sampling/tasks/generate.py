@@ -21,8 +21,9 @@ from melody.sampling.provenance import provenance
 from melody.sampling.result import Result
 from melody.sampling.search import Search
 from melody.sampling.settings import SamplingSettings
-from melody.sampling.strategies.ancestral import Job, Sample, Streams
+from melody.sampling.strategies.ancestral import Sample, Streams
 from melody.sampling.strategies.beam import Beam, check_no_chance
+from melody.sampling.strategies.drawing import Job
 from melody.sampling.strategies.rejection import Draws
 from melody.sampling.tasks.acceptance import Acceptance, has_ended
 from melody.tokens.grammar import Grammar
@@ -107,7 +108,11 @@ def _tune(source: Source, sample: Sample, number: int, acceptance: Acceptance) -
     piece = source.vocabulary.decode(sample.rows, title=title, texts=texts)
     remarks = broken_off(sample, source.most_events(settings, limits.bars), settings, limits.bars)
     made = Result(with_headers(piece, limits), removed=sample.removed, remarks=remarks, seed=settings.seed)
-    return assessed(made, sample, acceptance)
+    short = acceptance.shortened(sample, made.piece)
+    if short is None:
+        return assessed(made, sample, acceptance)
+    why = f"it stood still from bar {piece.first_bar + (sample.stuck or 0)} on, and ends before; ask for a number of bars"
+    return replace(made, piece=short, remarks=(why,), faults=acceptance.left(sample, short))
 
 
 def settled(source: Source, search: Search, settings: SamplingSettings) -> SamplingSettings:
@@ -145,6 +150,7 @@ def sampled(
         weigh=search.ranks,
         weigh_ending=acceptance.weighs_ending,
         most_in_a_row=acceptance.endless_from,
+        stuck_from=acceptance.stuck_from,
         watch=watch,
     )
     at_once = min(max(_MASK_BYTES // starts(0).masks.entries, 1), _STREAMS)  # as many as there is memory for their masks
