@@ -25,7 +25,7 @@ def model(trained: Path) -> Model:
 
 @pytest.fixture(autouse=True)
 def short_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("places", "ancestral", "rejection"):
+    for module in ("bar_lines", "ancestral", "rejection"):
         monkeypatch.setattr(f"melody.sampling.strategies.{module}.LONG", 40)
 
 

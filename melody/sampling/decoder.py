@@ -186,12 +186,6 @@ class Decoder:
         frontier.masks.push(events, active, observed=observed)
         frontier.inputs = np.concatenate([events, frontier.contexts.push(events, active)], axis=1)
 
-    def read_on(self, frontier: Frontier, rows: Rows) -> None:
-        """Let the network alone read events, (events, 5), of one stream, whose masks stay as they are."""
-        for row in rows:
-            self.read(frontier)
-            frontier.inputs = np.concatenate([row[None], frontier.contexts.push(row[None])], axis=1)
-
     def score(self, rows: Sequence[Rows], outline: Outline | None = None) -> NDArray[np.float64]:
         """Negative log likelihood of each event of sequences that are equally long, in nats, (sequences, events).
 

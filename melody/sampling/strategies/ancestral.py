@@ -22,8 +22,8 @@ from melody.sampling.choose import choose, choose_surely
 from melody.sampling.decoder import Decoder, Frontier, Step, changes_nothing
 from melody.sampling.repetition import InARow, Loops
 from melody.sampling.settings import SamplingSettings
+from melody.sampling.strategies.bar_lines import LONG, Place, Places
 from melody.sampling.strategies.drawing import Job, Own
-from melody.sampling.strategies.places import LONG, Place, Places
 from melody.tokens.grammar import Mask
 from melody.tokens.vocabulary import END, FIELDS, TIME, VALUE, Rows
 
@@ -270,14 +270,20 @@ class Streams:
         """What the heads make of one of the streams, computed by itself from its beginning."""
         job, events = self._jobs[stream], self._own.events_of(stream)
         frontier = self._starts(job.number) if job.place is None else self._alone_at(job, job.place)
-        self._decoder.read_on(frontier, events if job.place is None else events[len(job.place.rows) :])
+        self._read_on(frontier, events if job.place is None else events[len(job.place.rows) :])
         return self._decoder.read(frontier)
+
+    def _read_on(self, frontier: Frontier, rows: Rows) -> None:
+        """Let the network alone read events, (events, 5), of one stream, whose masks stay as they are."""
+        for row in rows:
+            self._decoder.read(frontier)
+            frontier.inputs = np.concatenate([row[None], frontier.contexts.push(row[None])], axis=1)
 
     def _alone_at(self, job: Job, place: Place) -> Frontier:
         """What has been read at a place alone, once for all tunes that go on from there."""
         if not place.alone:
             place.alone.append(self._starts(job.number))
-            self._decoder.read_on(place.alone[0], place.rows)
+            self._read_on(place.alone[0], place.rows)
         return place.alone[0].take(np.zeros(1, np.int64))
 
 

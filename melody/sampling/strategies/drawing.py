@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from melody.piece import Ints
 from melody.sampling.settings import SamplingSettings
-from melody.sampling.strategies.places import Place
+from melody.sampling.strategies.bar_lines import Place
 from melody.tokens.grammar import Mask
 from melody.tokens.vocabulary import FIELDS, Rows
 

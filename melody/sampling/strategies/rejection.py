@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 
 from melody.errors import SamplingError
 from melody.sampling.strategies.ancestral import Sample, Streams
+from melody.sampling.strategies.bar_lines import LONG, Place
 from melody.sampling.strategies.drawing import Job
-from melody.sampling.strategies.places import LONG, Place
 
 TRIES = 32  # of a tune, until one is worth 1 and no dead end
 EVENTS = 8_000  # of these in all, after which the best of a tune is taken: long ones would take minutes

@@ -117,8 +117,8 @@ class Acceptance:
         if sample.stuck is None or self.limits.bars is not None or sample.stuck < least:
             return None
         starts = piece.bar_starts()
-        ways = [piece.slice(0, int(starts[bar])) for bar in range(sample.stuck, max(least, sample.stuck - _CLOSE) - 1, -1)]
-        return next((way for way in ways if closes(way)), ways[0])
+        cuts = [piece.slice(0, int(starts[bar])) for bar in range(sample.stuck, max(least, sample.stuck - _CLOSE) - 1, -1)]
+        return next((cut for cut in cuts if closes(cut)), cuts[0])
 
     def left(self, sample: Sample, short: Piece | None = None) -> tuple[str, ...]:
         """What is wrong with one that is given, or is made shorter, though it is not well made, since none drawn was."""

@@ -232,8 +232,8 @@ class _Gap:
     ) -> Piece:
         """The piece with the gap filled that begins at that bar line."""
         decoder = self._source.decoder.without_prior().before(lambda: self._future(observed, first))
-        how_drawn = how.candidates, settings, random, reference
-        particles = filling(decoder, observed, self._constraints, *how_drawn, only_to_draw=not how.likeness)
+        options = how.candidates, settings, random, reference
+        particles = filling(decoder, observed, self._constraints, *options, only_to_draw=not how.likeness)
         particles.run()
         before = timed(self._vocabulary, observed.rows[: observed.prefix], observed.tick[: observed.prefix])
 

@@ -1,6 +1,6 @@
 """Places in long tunes from which they can be gone on with in another way: bar lines, remembered as streams come to them.
 
-Most of what is wrong with a long tune is how it ends. To write two thousand events anew because the last of them is no tonic
+Most of what is wrong with a long tune is how it ends. To write two thousand events again because the last one is no tonic
 costs as much as all the tune did, and is as likely to fail again; the last bars cost next to nothing. Where the model has
 ended it once, there it ends again: a tune that is gone on with has no reason to come to its end in these bars otherwise.
 """
