@@ -2,7 +2,7 @@
 
     python scripts/add_habits.py checkpoints/fiddle.safetensors data/fiddle
 
-For models trained before training did so itself; see `melody.statistics.habits`. Their weights stay.
+For models trained before training did so itself; see `melody.statistics.habits` and `standstill`. Their weights stay.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from melody import modelfile
 from melody.corpus import prepare
 from melody.evaluation.heldout import choose, settings_for
 from melody.statistics.habits import Habits
+from melody.training.corpus_facts import standstill
 
 
 def main() -> None:
@@ -29,11 +30,11 @@ def main() -> None:
     pieces = choose(file, prepare(arguments.folder, settings_for(file)), "all").train
     if not pieces:
         raise SystemExit(f"{arguments.folder} lacks the pieces that {arguments.model} was trained on")
-    habits = Habits.of(map(file.vocabulary.decode, pieces))
-    print(f"{arguments.model}: {len(pieces):,} pieces, {habits}")
+    habits, patience = Habits.of(map(file.vocabulary.decode, pieces)), standstill(file.vocabulary, pieces)
+    print(f"{arguments.model}: {len(pieces):,} pieces, {habits}, bars unchanged and left to one part {patience}")
     with safe_open(arguments.model, framework="numpy") as opened:
         is_half = any(opened.get_slice(name).get_dtype() == "F16" for name in file.weights)
-    told = replace(file, training={**file.training, "habits": habits.to_dict()})
+    told = replace(file, training={**file.training, "habits": habits.to_dict(), "standstill": patience})
     (told.halved() if is_half else told).save(arguments.model)
 
 
