@@ -94,7 +94,7 @@ def test_a_tune_that_stands_still_is_broken_off_and_gone_on_with_from_before(
     start = model.decoder.begin(Masks(Grammar(model.vocabulary, 1, count_pickup=False)))
 
     def stuck_from(rows: np.ndarray) -> int | None:
-        return 4 if model.vocabulary.decode(rows).num_bars > 8 else None
+        return 5 if model.vocabulary.decode(rows).num_bars > 6 else None
 
     streams = Streams(model.decoder, lambda _: start.take(np.zeros(1, np.int64)), SETTINGS, 2_000, stuck_from=stuck_from)
     tries: list[tuple[Job, Sample | None]] = []
@@ -102,5 +102,5 @@ def test_a_tune_that_stands_still_is_broken_off_and_gone_on_with_from_before(
     monkeypatch.setattr(streams, "step", lambda: tries.extend(found := step()) or found)
     Draws(streams, 6, 16, lambda _: FAULTY).run()
     free = [job.place for job, _ in tries if job.place and job.place.until is None]
-    assert free and all(place.bar <= 4 for place in free)
-    assert any(sample and sample.stuck == 4 for job, sample in tries if job.place is None)
+    assert free and all(place.bar <= 5 for place in free)
+    assert any(sample and sample.stuck == 5 for job, sample in tries if job.place is None)

@@ -232,6 +232,27 @@ def test_drawing_again_with_a_reference_keeps_the_distribution(opinionated: Mode
     assert sum(abs(counts[filling] / 200 - share) for filling, share in shares.items()) / 2 < 0.25
 
 
+@pytest.mark.parametrize("seed", [0, 2])
+def test_what_nobody_will_draw_need_not_be_read(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same bars come out if all particles go through all that follows, at more steps."""
+    pieces = [random_piece(n) for n in range(seed, seed + 3)]
+    model, found, steps = untrained(Vocabulary.build(pieces), seed, 2.0), [], [0, 0]
+    step = Particles._step
+    for is_all in (True, False):
+
+        def counted(ways: Particles, particles: np.ndarray, number: int = int(is_all)) -> None:
+            steps[number] += len(particles)
+            step(ways, particles)
+
+        def filled_so(*given: object, is_all: bool = is_all, **how: object) -> Particles:
+            return particles_over(*given, **({} if is_all else how))  # type: ignore[arg-type]
+
+        monkeypatch.setattr(Particles, "_step", counted)
+        monkeypatch.setattr("melody.sampling.tasks.infill.filling", filled_so)
+        found.append([made.piece for made in vary(model, pieces[0], 1, 1, how=VarySettings(16, 1), count=2)])
+    assert found[0] == found[1] and steps[0] < steps[1]
+
+
 def test_what_comes_out_as_it_was_is_drawn_anew(opinionated: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """A filling of which the model thinks much comes first more often than not, and four times on end hardly ever."""
     piece, how = in_quarters([(36, 12, 62)]), VarySettings(8, 0)

@@ -106,7 +106,7 @@ class Particles:
         """
         while len(behind := np.flatnonzero(self._frontier.masks.observed_so_far < self._observed)):
             following = int(self._frontier.masks.observed_so_far[behind].min())
-            if self._rest and not self._resampled[following:].any():
+            if self._rest and following and not self._resampled[following - 1 :].any():  # past the first one after all
                 self._settle()
                 if len(self.paths) == 1 and (rest := self._rest(following)) is not None:
                     return self._take_rest(rest)
