@@ -77,14 +77,14 @@ def test_rows_of_a_store_are_small_integers() -> None:
 
 def test_numbers_of_the_tokens() -> None:
     vocabulary = SONG_VOCABULARY
-    assert vocabulary.value_starts == (0, 1, 3, 5, 6, 35)
+    assert vocabulary.value_starts == (0, 1, 3, 5, 5, 6, 35)
     assert (vocabulary.first_pitch, vocabulary.rest, vocabulary.num_pitches) == (6, 5, 29)
     assert vocabulary.sizes == (5, 5, 35, 2, 2)
     assert vocabulary.is_encoded == (False, True, True)
     assert vocabulary.longest_bar == 72
     assert vocabulary.tokens_per_note == 5
     alone = Vocabulary.build([Piece([0, 0], [24, 24], [60, 64])])
-    assert (alone.sizes, alone.value_starts, alone.tokens_per_note) == ((3, 4, 7, 1, 1), (0, 1, 2, 2, 2, 7), 2)
+    assert (alone.sizes, alone.value_starts, alone.tokens_per_note) == ((3, 4, 7, 1, 1), (0, 1, 2, 2, 2, 2, 7), 2)
 
 
 def test_fields_of_each_event() -> None:

@@ -6,7 +6,8 @@ is still to come, when all pieces are known.
 ======== ==========================================================================================================
 shift    ticks since the row before
 kind     METRE, TEMPO, KEY, or FIRST_PART + (256 * (program + 128 if a drum kit) + how many of that instrument before)
-value    256 * numerator + denominator; microseconds a quarter; 2 * (fifths + 7) + 1 if minor; or the pitch
+value    256 * numerator + denominator; microseconds a quarter; 2 * (fifths + 7) + 1 if minor, and of the same kind
+         FIRST_TURN + UP or DOWN of the pedal; or the pitch
 duration ticks; 0 for a change
 velocity 0 for a change
 ======== ==========================================================================================================
@@ -22,9 +23,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.piece import Ints, Key, Part, Piece, Tempo, TimeSignature
-from melody.tokens.usage import FIRST_PART, KEY, METRE, TEMPO, PartKey, part_keys
+from melody.piece import Ints, Key, Part, Pedal, Piece, Tempo, TimeSignature
+from melody.tokens.usage import DOWN, FIRST_PART, KEY, METRE, TEMPO, UP, PartKey, part_keys
 
+FIRST_TURN = 30  # behind all keys
 COLUMNS = ("shift", "kind", "value", "duration", "velocity")
 Column = NDArray[Any]
 _NEAR = 32  # rows within which most pieces begin to move
@@ -87,8 +89,27 @@ class Events:
         return np.flatnonzero(self.kind >= FIRST_PART)
 
     @cached_property
+    def turn_rows(self) -> Ints:
+        """The rows that are turns of the pedal."""
+        rows = self.change_rows
+        turns: Ints = rows[(self.kind.take(rows) == KEY) & (self.value.take(rows) >= FIRST_TURN)]
+        return turns
+
+    def without_turns(self) -> Events:
+        """The same without the pedal."""
+        if not len(self.turn_rows):
+            return self
+        kept = np.ones(len(self.kind), bool)
+        kept[self.turn_rows] = False
+        starts = np.concatenate([[0], np.cumsum(kept)])[self.starts]
+        shift = np.diff(self.tick[kept], prepend=0)
+        begins = starts[:-1][np.diff(starts) > 0]
+        shift[begins] = self.tick[kept][begins]
+        return Events(starts, shift, *(column[kept] for column in self.columns[1:]))
+
+    @cached_property
     def change_rows(self) -> Ints:
-        """The rows that are changes of metre, tempo or key."""
+        """The rows that are changes of metre, tempo or key, or turns of the pedal."""
         changes = np.zeros(-(-len(self.kind) // 8) * 8, bool)
         np.less(self.kind, FIRST_PART, out=changes[: len(self.kind)])
         # They are few: eight are looked at together.
@@ -161,10 +182,16 @@ def part_of(kind: int) -> PartKey:
 
 
 def changes_of(piece: Piece) -> list[tuple[int, int, int]]:
-    """(tick, kind, value) of each metre, tempo and key."""
+    """(tick, kind, value) of each metre, tempo and key, and of each turn of the pedal."""
     rows = [(t.onset, METRE, 256 * t.numerator + t.denominator) for t in piece.time_signatures]
     rows += [(t.onset, TEMPO, t.microseconds) for t in piece.tempi]
-    return rows + [(k.onset, KEY, 2 * (k.fifths + 7) + (k.mode == "minor")) for k in piece.keys]
+    rows += [(k.onset, KEY, 2 * (k.fifths + 7) + (k.mode == "minor")) for k in piece.keys]
+    return rows + turns_of(piece.pedals)
+
+
+def turns_of(pedals: Sequence[Pedal]) -> list[tuple[int, int, int]]:
+    """(tick, kind, value) of each turn of the pedal."""
+    return [(tick, KEY, FIRST_TURN + turn) for press in pedals for tick, turn in zip(press, (DOWN, UP))]
 
 
 # Piece <-> events
@@ -199,6 +226,7 @@ def to_piece(events: Events, number: int, ticks_per_quarter: int) -> Piece:
         chosen = one.kind == kind
         return list(zip(tick[chosen].tolist(), one.value[chosen].tolist()))
 
+    turns = tick[one.turn_rows]
     return Piece(
         tick[note],
         one.duration[note],
@@ -208,6 +236,7 @@ def to_piece(events: Events, number: int, ticks_per_quarter: int) -> Piece:
         parts=tuple(Part(*part_of(int(kind))[:2]) for kind in kinds) or (Part(),),
         time_signatures=tuple(TimeSignature(t, v // 256, v % 256) for t, v in changes(METRE)),
         tempi=tuple(Tempo(t, v) for t, v in changes(TEMPO)),
-        keys=tuple(Key(t, v // 2 - 7, "minor" if v % 2 else "major") for t, v in changes(KEY)),
+        keys=tuple(Key(t, v // 2 - 7, "minor" if v % 2 else "major") for t, v in changes(KEY) if v < FIRST_TURN),
         ticks_per_quarter=ticks_per_quarter,
+        pedals=tuple(Pedal(*press) for press in turns.reshape(-1, 2).tolist()),
     )

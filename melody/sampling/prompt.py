@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from melody import hands
 from melody.note_columns import on_grid, overlaps
-from melody.piece import Key, Part, Piece
+from melody.piece import Key, Part, Pedal, Piece
 from melody.sampling.constraints.constraint import Constraint, Masks
 from melody.sampling.constraints.observations import any_rhythm
 from melody.sampling.decoder import Frontier, PrefixCache
 from melody.sampling.loaded import Source
 from melody.sampling.outlines.corpus_outlines import CorpusOutlines
 from melody.sampling.result import Result
-from melody.signatures import join_events
+from melody.signatures import join_events, slice_pedals
 from melody.text import counted
 from melody.tokens.fitting import fit
 from melody.tokens.grammar import Grammar
@@ -135,7 +135,8 @@ class Prompt:
             self._prompt = prompt.resolution(self._vocabulary.ticks_per_quarter)
         read, as_hands = in_hands(self._vocabulary, self._prompt)
         music = with_key(source, understood(self._vocabulary, read))
-        fitted, self._octaves, remarks = music.piece, music.octaves, (*as_hands, *music.remarks)
+        self._octaves, remarks = music.octaves, (*as_hands, *music.remarks)
+        fitted = replace(music.piece, pedals=slice_pedals(music.piece.pedals, 0, music.piece.length))
         self._fitted = fitted
         self._end = _bar_line(self._prompt, self._prompt.length)  # where the bars that are asked for begin
         self._fitted_end = _bar_line(fitted, fitted.length)
@@ -185,7 +186,8 @@ class Prompt:
         """
         total = None if bars is None else self._context_bars + bars
         begin = self.context_end if self._ends_elsewhere else self._context.length
-        grammar = Grammar(self._vocabulary, 1, bars=total, start=begin, steady=True)
+        pedal = bool(self._context.pedals)  # whoever plays without one goes on without
+        grammar = Grammar(self._vocabulary, 1, bars=total, start=begin, steady=True, pedal=pedal)
         return self._source.decoder.prime(Masks(grammar, constraints), self._primed, outline, cache=self._cache)
 
     @property
@@ -247,17 +249,20 @@ class Prompt:
             "velocity": whole.velocity[primed:],
             "part": part,
         }
+        presses = tuple(Pedal(down + delta, up + delta) for down, up in whole.pedals[len(self._context.pedals) :])
         columns = _ended_where_struck_again(columns)
         texts = (*self._prompt.texts, source_text, *(f"prompt: {remark}" for remark in self.remarks))
         if only_new:
             new = replace(self._prompt, **columns, parts=parts, texts=texts, keys=(key,) if key else self._prompt.keys)
+            new = replace(new, pedals=presses)
             first_bar = int(new.bar_starts(int(new.onset.min(initial=self._end)) + 1)[-1])
             return Result(new.slice(first_bar, new.length + 1), first_bar=self._end - first_bar, remarks=self.remarks)
         joined: dict[str, Any] = {
             name: np.concatenate([getattr(self._prompt, name), column]) for name, column in columns.items()
         }
         keys = self._prompt.keys if key is None else join_events(self._prompt.keys, (key,), self._prompt.length)
-        piece = replace(self._prompt, **joined, parts=parts, texts=texts, keys=keys)
+        own = slice_pedals(self._prompt.pedals, 0, presses[0].onset) if presses else self._prompt.pedals
+        piece = replace(self._prompt, **joined, parts=parts, texts=texts, keys=keys, pedals=own + presses)
         return Result(piece, self._prompt.length, first_bar=self._end, remarks=self.remarks)
 
     def _own_parts(self, rows: Rows) -> tuple[tuple[Part, ...], NDArray[np.int64]]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.errors import VocabularyError
-from melody.piece import MAX_TICK, Ints, Part, Piece, Tempo, overlaps
+from melody.piece import MAX_TICK, Ints, Part, Pedal, Piece, Tempo, overlaps
 from melody.tokens.fineness import is_fine, steps_to
 from melody.tokens.rhythm import FIXED, Unreachable, nearest_places, weights_of, without_long_steps
 from melody.tokens.usage import next_in_voice, part_keys, rests_after
@@ -50,7 +50,7 @@ def _fitted(vocabulary: Vocabulary, piece: Piece, changes: list[str]) -> Piece:
     if piece.ticks_per_quarter != vocabulary.ticks_per_quarter:
         piece = piece.resolution(vocabulary.ticks_per_quarter)
         changes.append(f"moved to the grid of {vocabulary.ticks_per_quarter} ticks a quarter")
-    piece = _fit_signatures(vocabulary, piece, changes)
+    piece = _fit_signatures(vocabulary, piece if vocabulary.pedal else replace(piece, pedals=()), changes)
     if piece.num_notes:
         piece = _fit_parts(vocabulary, piece, changes)
         piece = _fit_pitches(vocabulary, piece, changes)
@@ -165,7 +165,9 @@ def _timed(vocabulary: Vocabulary, piece: Piece) -> _Timed:
     implied = np.array(vocabulary.implied_duration)[part]
     after = np.flatnonzero(implied)[rests_after(part[implied], piece.onset[implied], piece.end[implied])]
     changes = {name: [e.onset for e in getattr(piece, name) if e.onset > 0] for name in _CHANGES}
+    turns = np.array(piece.pedals, np.int64).reshape(-1)
     ticks = np.union1d(np.union1d(piece.onset, piece.end[after]), [tick for of in changes.values() for tick in of])
+    ticks = np.union1d(ticks, turns)
     ticks = ticks.astype(np.int64)
     places, gone = _places(vocabulary, piece, ticks, changes["time_signatures"])
 
@@ -177,6 +179,8 @@ def _timed(vocabulary: Vocabulary, piece: Piece) -> _Timed:
     # A note whose duration is implied lasts until its part's next event, which has been moved as such.
     duration[implied] = place(piece.end[implied]) - onset[implied]
     frame = {name: _at(getattr(piece, name), place) for name in _CHANGES}
+    presses = place(turns).reshape(-1, 2).tolist()
+    frame["pedals"] = tuple(Pedal(*press) for press in presses if press[0] < press[1])
     return _Timed(onset, duration, gone[np.searchsorted(ticks, piece.onset)], frame)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from melody.piece import MAX_TICK, TICKS_PER_QUARTER, Ints, Key, Part, Piece, Tempo, TimeSignature
 from melody.signatures import check_range
-from melody.tokens.usage import FIRST_PART
+from melody.tokens.usage import FIRST_PART, KEY
 
 FIELDS = ("time", "kind", "value", "duration", "velocity")
 TIME, KIND, VALUE, DURATION, VELOCITY = range(5)
@@ -48,6 +48,9 @@ class Numbering:
         Of which parts the durations are implied; they are monophonic.
     ticks_per_quarter
         The grid of every piece.
+    pedal
+        Whether the pedal is encoded: an event for each time that it goes up or down, a *turn*. Turns are of the kind of
+        keys, behind these among the values: what a kind is, and the numbers of all others, do not depend on a pedal.
     """
 
     shifts: tuple[int, ...]
@@ -62,6 +65,7 @@ class Numbering:
     monophonic: tuple[bool, ...]
     implied_duration: tuple[bool, ...]
     ticks_per_quarter: int = TICKS_PER_QUARTER
+    pedal: bool = False
 
     @property
     def num_pitches(self) -> int:
@@ -69,12 +73,13 @@ class Numbering:
         return self.pitches[1] - self.pitches[0] + 1
 
     @cached_property
-    def value_starts(self) -> tuple[int, int, int, int, int, int]:
-        """Where metres, tempi, keys, the rest and pitches begin in the value field, and its size."""
+    def value_starts(self) -> tuple[int, int, int, int, int, int, int]:
+        """Where metres, tempi, keys, turns of the pedal, the rest and pitches begin in the value field, and its size."""
         sizes = (
             len(self.time_signatures),
             len(self.tempi),
             len(self.keys),
+            2 * self.pedal,
             int(any(self.implied_duration)),
             self.num_pitches,
         )
@@ -90,6 +95,11 @@ class Numbering:
     def rest(self) -> int:
         """The value token of a rest; that of the lowest pitch if no durations are implied and there are no rests."""
         return self.value_starts[-3]
+
+    @property
+    def first_turn(self) -> int:
+        """The value token of the pedal going up; the next one is that of going down."""
+        return self.value_starts[KEY + 1]
 
     @cached_property
     def drums(self) -> NDArray[np.bool_]:
@@ -119,6 +129,12 @@ class Numbering:
         """Which events are rests, (events,)."""
         rests: NDArray[np.bool_] = self.implied_kinds[rows[..., KIND]] & (rows[..., VALUE] == self.rest)
         return rests
+
+    def is_turn(self, rows: Rows) -> NDArray[np.bool_]:
+        """Which events are turns of the pedal, (events,)."""
+        turns: NDArray[np.bool_] = (rows[..., KIND] == KEY) & (rows[..., VALUE] >= self.first_turn)
+        turns &= rows[..., TIME] != END
+        return turns
 
     def is_note(self, rows: Rows) -> NDArray[np.bool_]:
         """Which events are notes, (events,)."""
@@ -157,11 +173,11 @@ class Numbering:
 
     @property
     def is_encoded(self) -> tuple[bool, bool, bool]:
-        """Whether metre, tempo and key are events at all: they vary between pieces or within one."""
+        """Whether metre, tempo and key (or the pedal) are events at all: they vary between pieces or within one."""
         return (
             len(self.time_signatures) > 1 or self.changes[0],
             len(self.tempi) > 1 or self.changes[1],
-            len(self.keys) > 0,
+            len(self.keys) > 0 or self.pedal,
         )
 
     @property
@@ -178,7 +194,7 @@ class Numbering:
 
     def value_transposition(self, semitones: int) -> Ints:
         """The value token that each value token becomes `semitones` higher, (values,); -1 where there is none."""
-        _, _, key, _, pitch, size = self.value_starts
+        _, _, key, _, _, pitch, size = self.value_starts
         moved = np.arange(size)
         keys = {k: i for i, k in enumerate(self.keys)}
         for i, (fifths, mode) in enumerate(self.keys):

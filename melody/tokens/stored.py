@@ -15,6 +15,7 @@ from melody.piece import Part
 MAX_VALUES = 4096  # in one field; a corpus that has more keeps the 1,024 most frequent ones
 MAX_NAME = 4096  # characters, as in a MIDI file that is read
 NAMES = {"implied_duration": "legato"}  # of fields that are called otherwise in files
+_LATER = {"pedal": False}  # fields that vocabularies from before them lack: what they are without
 _FIELDS = {written: name for name, written in NAMES.items()}
 _NO_TEXT = ("Cc", "Cs")  # control characters; halves of surrogate pairs, which no file can hold
 _Value = TypeVar("_Value")
@@ -28,15 +29,20 @@ def fields_of(data: Any) -> dict[str, Any]:
     ValueError
         If a field is missing or unknown, of another type or too long.
     """
-    if not isinstance(data, Mapping) or set(data) != set(_READERS):
+    if not isinstance(data, Mapping) or set(data) | set(_LATER) != set(_READERS):
         raise ValueError(f"its fields must be {', '.join(_READERS)}")
-    found = {}
+    found, data = {}, _LATER | dict(data)
     for name, read in _READERS.items():
         try:
             found[_FIELDS.get(name, name)] = read(data[name])
         except ValueError as error:
             raise ValueError(f"{name} {error}") from None
     return found
+
+
+def written(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The inverse of `fields_of`: fields from later on only where they are not what they are without."""
+    return {NAMES.get(name, name): value for name, value in fields.items() if name not in _LATER or value != _LATER[name]}
 
 
 def _number(value: Any) -> int:
@@ -102,4 +108,5 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "monophonic": _some(_flag),
     "legato": _some(_flag),
     "ticks_per_quarter": _number,
+    "pedal": _flag,
 }

@@ -17,6 +17,10 @@ from numpy.typing import NDArray
 from melody.piece import Ints, Part, Piece
 
 METRE, TEMPO, KEY, FIRST_PART = range(4)  # kinds of event
+UP, DOWN = range(2)  # turns of the pedal
+PEDALLED = (
+    1 / 4
+)  # of the pieces, from how many on the pedal is encoded: a model learns it, and knows that it may be left alone
 NOTES_PER_REST = 4  # a part with more rests than that is cheaper with durations encoded
 PartKey = tuple[int, bool, int]  # program, drum, how many of that instrument come before
 
@@ -65,6 +69,7 @@ class Usage:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
         self.shifts: Counter[int] = Counter()
+        self.shifts_with_pedal: Counter[int] = Counter()
         self.durations: Counter[int] = Counter()  # of parts whose durations are encoded
         self.velocities: Counter[int] = Counter()
         self.time_signatures: Counter[tuple[int, int]] = Counter()
@@ -73,6 +78,12 @@ class Usage:
         self.pitches: set[int] = set()
         self.changes = [False, False, False]
         self.grids: set[int] = set()
+        self.pieces = self.pedalled = 0
+
+    @property
+    def has_pedal(self) -> bool:
+        """Whether the pedal is encoded: a fair share of the pieces have one."""
+        return 0 < self.pedalled >= PEDALLED * self.pieces
 
     def add(self, piece: Piece) -> None:
         """Count all that a piece uses; one without notes uses nothing."""
@@ -86,13 +97,21 @@ class Usage:
         rests = rests_after(piece.part[implied], piece.onset[implied], piece.end[implied])
         controls: list[Any] = [*piece.time_signatures, *piece.tempi, *piece.keys]
         ticks = [piece.onset, np.array([e.onset for e in controls], np.int64), piece.end[implied][rests]]
-        self.shifts.update(np.diff(np.sort(np.concatenate(ticks)), prepend=0).tolist())
+        self.shifts.update(_steps(ticks))
+        self.shifts_with_pedal.update(_steps([*ticks, np.array(piece.pedals, np.int64).reshape(-1)]))
+        self.pieces, self.pedalled = self.pieces + 1, self.pedalled + bool(piece.pedals)
         self.time_signatures.update((t.numerator, t.denominator) for t in piece.time_signatures)
         self.tempi.update(t.microseconds for t in piece.tempi)
         self.keys.update((k.fifths, k.mode) for k in piece.keys)
         self.changes[METRE] |= piece.time_signatures[-1].onset > 0
         self.changes[TEMPO] |= piece.tempi[-1].onset > 0
         self.changes[KEY] |= any(key.onset > 0 for key in piece.keys)
+
+
+def _steps(ticks: Sequence[Ints]) -> list[int]:
+    """From one event to the next."""
+    steps: list[int] = np.diff(np.sort(np.concatenate(ticks)), prepend=0).tolist()
+    return steps
 
 
 def rests_after(voice: NDArray[Any], onset: NDArray[Any], end: NDArray[Any]) -> Ints:

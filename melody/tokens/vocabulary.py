@@ -4,8 +4,8 @@ One event is one row of five tokens, one for each of `FIELDS`, and one step of t
 
 ======== =========================================================================================================
 time     0 = END of the piece, else 1 + index of the ticks since the onset before (0 ticks: at the same time)
-kind     a part (an instrument), or a change of metre, tempo or key
-value    the pitch of a note, or a rest; for a change its time signature, tempo or key
+kind     a part (an instrument), or a change of metre, tempo or key; the pedal is of the kind of keys
+value    the pitch of a note, or a rest; for a change its time signature, tempo or key, or that the pedal goes up or down
 duration of a note; 0 for a rest, a change, and a note whose duration is implied
 velocity of a note; 0 for a rest or a change
 ======== =========================================================================================================
@@ -22,7 +22,10 @@ of one instrument therefore costs two tokens a note, time and pitch: the duratio
 `melody.tokens.usage`), and each note lasts until the next one or a rest. After its last note every such part
 rests, so a piece ends in silence.
 
-Order within a tick: metre, tempo, key, then the parts in their order, each part's notes from the lowest pitch up.
+The pedal is encoded if a quarter of the pieces press it (`melody.tokens.usage.PEDALLED`).
+
+Order within a tick: metre, tempo, key, the pedal going up before it goes down again, then the parts in their order, each
+part's notes from the lowest pitch up.
 """
 
 from __future__ import annotations
@@ -40,11 +43,11 @@ import numpy as np
 
 from melody.errors import VocabularyError
 from melody.general_midi import instrument_name
-from melody.piece import Ints, Key, Part, Piece, Tempo, TimeSignature
+from melody.piece import Ints, Key, Part, Pedal, Piece, Tempo, TimeSignature
 from melody.tokens import stored
 from melody.tokens.fineness import MOST_TEMPI, MOST_VELOCITIES, NEAR_TEMPO, NEAR_TIME, NEAR_VELOCITY, standing_for_all
 from melody.tokens.numbering import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Numbering, Rows
-from melody.tokens.usage import FIRST_PART, METRE, TEMPO, Parts, Usage, next_in_voice, part_keys, rests_after
+from melody.tokens.usage import DOWN, FIRST_PART, KEY, METRE, TEMPO, UP, Parts, Usage, next_in_voice, part_keys, rests_after
 
 __all__ = ["DURATION", "END", "FIELDS", "KIND", "TIME", "VALUE", "VELOCITY", "Rows", "Vocabulary", "describe", "spell"]
 
@@ -91,7 +94,8 @@ class Vocabulary(Numbering):
         implied = tuple(usage.parts.has_implied_durations(key) for key in parts)
         most = sys.maxsize if max_values is None else max_values
         most_velocities, most_tempi = (most, most) if max_values is None else (MOST_VELOCITIES, MOST_TEMPI)
-        shifts, durations = _times(usage, most, {0, _unit(usage)} if any(implied) else {0})
+        used = usage.shifts_with_pedal if usage.has_pedal else usage.shifts
+        shifts, durations = _times(used, usage.durations, most, {0, _unit(usage, used)} if any(implied) else {0})
         return cls(
             shifts=shifts,
             parts=tuple(Part(key[0], key[1], usage.parts.names[key]) for key in parts),
@@ -105,6 +109,7 @@ class Vocabulary(Numbering):
             monophonic=tuple(usage.parts.monophonic[key] for key in parts),
             implied_duration=implied,
             ticks_per_quarter=next(iter(usage.grids)),
+            pedal=usage.has_pedal,
         )
 
     @classmethod
@@ -125,12 +130,12 @@ class Vocabulary(Numbering):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, ready for JSON."""
-        return {stored.NAMES.get(name, name): value for name, value in asdict(self).items()}
+        return stored.written(asdict(self))
 
     # Piece -> events
 
     def encode(self, piece: Piece) -> Rows:
-        """The events of a piece, END included, (events, 5).
+        """The events of a piece, END included, (events, 5); its pedal is left out where the vocabulary has none.
 
         Raises
         ------
@@ -178,7 +183,7 @@ class Vocabulary(Numbering):
             )
 
     def _control_columns(self, piece: Piece) -> tuple[Ints, ...]:
-        """Tick, kind, value, 0, 0 of each change of metre, tempo and key that is encoded."""
+        """Tick, kind, value, 0, 0 of each change of metre, tempo and key, and turn of the pedal, that is encoded."""
         rows: list[tuple[int, int, int]] = []
         tables = (self.time_signatures, self.tempi, self.keys)
         names = ("the metre", "the tempo", "the key")
@@ -196,6 +201,9 @@ class Vocabulary(Numbering):
                     raise VocabularyError(f"{name} changes within the piece, which this vocabulary does not know")
                 if self.is_encoded[kind]:
                     rows.append((tick, kind, self.value_starts[kind] + number[value]))
+        if self.pedal:
+            turns = np.array(piece.pedals, np.int64).reshape(-1).tolist()
+            rows += [(tick, KEY, self.first_turn + (UP if i % 2 else DOWN)) for i, tick in enumerate(turns)]
         tick_, kind_, value_ = np.array(rows, np.int64).reshape(-1, 3).T
         zeros = np.zeros(len(rows), np.int64)
         return tick_, kind_, value_, zeros, zeros
@@ -241,7 +249,7 @@ class Vocabulary(Numbering):
         used = np.bincount(part).nonzero()[0]
         if len(used) < len(self.parts):
             part = np.searchsorted(used, part)
-        metres, tempi, keys = changes
+        metres, tempi, keys, turns = changes
         return Piece(
             onset=tick,
             duration=duration,
@@ -255,6 +263,7 @@ class Vocabulary(Numbering):
             title=title,
             texts=texts,
             ticks_per_quarter=self.ticks_per_quarter,
+            pedals=_presses(turns, int(tick[-1]) if len(tick) else 0),
         )
 
     @cached_property
@@ -274,12 +283,13 @@ class Vocabulary(Numbering):
         return ticks
 
     def _changes(self, columns: Ints, tick: Ints) -> tuple[list[tuple[int, Any]], ...]:
-        """(tick, value) of each change of metre, of tempo and of key."""
+        """(tick, value) of each change of metre, of tempo and of key, and of each turn of the pedal."""
         rows = (columns[KIND] < FIRST_PART).nonzero()[0]
-        tables: tuple[Sequence[Any], ...] = (self.time_signatures, self.tempi, self.keys)
-        found: tuple[list[tuple[int, Any]], ...] = ([], [], [])
+        tables: tuple[Sequence[Any], ...] = (self.time_signatures, self.tempi, self.keys, (UP, DOWN) * self.pedal)
+        found: tuple[list[tuple[int, Any]], ...] = ([], [], [], [])
         kinds, values = columns[KIND].take(rows), columns[VALUE].take(rows)
         for at, kind, value in zip(tick.take(rows).tolist(), kinds.tolist(), values.tolist()):
+            kind += kind == KEY and self.first_turn <= value < self.first_turn + 2 * self.pedal
             place = value - self.value_starts[kind]
             if not 0 <= place < len(tables[kind]):
                 raise VocabularyError(f"token {value} is no value of a change of kind {kind}")
@@ -287,19 +297,34 @@ class Vocabulary(Numbering):
         return found
 
 
-def _unit(usage: Usage) -> int:
+def _presses(turns: Sequence[tuple[int, int]], last: int) -> tuple[Pedal, ...]:
+    """The presses that turns make; one that rows break off in ends with them, or has not come.
+
+    Raises
+    ------
+    VocabularyError
+        If the pedal goes up, or down, twice.
+    """
+    if any(turn != (UP if number % 2 else DOWN) for number, (_, turn) in enumerate(turns)):
+        raise VocabularyError("the pedal goes up while it is up, or down while it is down; these are no events of music")
+    ticks = [tick for tick, _ in turns] + [last] * (len(turns) % 2)
+    return tuple([Pedal(*press) for press in zip(ticks[::2], ticks[1::2]) if len(turns) % 2 == 0 or press[0] < last])
+
+
+def _unit(usage: Usage, shifts: Iterable[int]) -> int:
     """The greatest tick that divides every time between events and every bar."""
     grid = next(iter(usage.grids))
-    return gcd(*usage.shifts, *usage.durations, *(TimeSignature(0, *t).bar_ticks(grid) for t in usage.time_signatures))
+    return gcd(*shifts, *usage.durations, *(TimeSignature(0, *t).bar_ticks(grid) for t in usage.time_signatures))
 
 
-def _times(usage: Usage, most: int, always: Collection[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _times(
+    used: Counter[int], durations: Counter[int], most: int, always: Collection[int]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The times between events and the durations; every duration is such a time, and those of `always` are."""
-    durations = usage.durations
-    shifts = usage.shifts + Counter(dict.fromkeys([*always, *durations], 1))
+    shifts = used + Counter(dict.fromkeys([*always, *durations], 1))
     if max(len(shifts), len(durations)) <= most:
         return tuple(sorted(shifts)), tuple(sorted(durations))
-    both = standing_for_all(usage.shifts + durations + Counter(dict.fromkeys(always, 1)), most, NEAR_TIME, always=always)
+    both = standing_for_all(used + durations + Counter(dict.fromkeys(always, 1)), most, NEAR_TIME, always=always)
     steps = np.array([time for time in both if time] or sorted(durations)[:1], np.int64)
     place = np.searchsorted((steps[1:] + steps[:-1]) / 2, sorted(durations))
     return both, tuple(np.unique(steps[place]).tolist())

@@ -70,10 +70,10 @@ def _some(pieces: Sequence[Rows]) -> Sequence[Rows]:
 
 def first_keys(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[int]:
     """How many pieces begin in each key of the vocabulary, (keys,): training transposes, so the model cannot know."""
-    first = vocabulary.value_starts[KEY]
+    first, turn = vocabulary.value_starts[KEY], vocabulary.first_turn
     counts = [0] * len(vocabulary.keys)
     for rows in map(np.asarray, pieces):  # perhaps more pieces than memory holds
-        for key in rows[(rows[:, KIND] == KEY) & (rows[:, TIME] != END), VALUE][:1].tolist():
+        for key in rows[(rows[:, KIND] == KEY) & (rows[:, TIME] != END) & (rows[:, VALUE] < turn), VALUE][:1].tolist():
             counts[key - first] += 1
     return counts
 

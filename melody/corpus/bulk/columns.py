@@ -25,7 +25,7 @@ from melody.corpus.bulk.states import RECORD, PackedSource
 from melody.corpus.events import Column, Events
 from melody.corpus.read import doubts, two_hands
 from melody.errors import MidiError
-from melody.midi.file_events import Source, moved_in_words, without_notes
+from melody.midi.file_events import Source, moved_in_words, pedals_on_grid, without_notes
 from melody.piece import MAX_TICK, TICKS_PER_QUARTER, Ints, Part
 from melody.tokens.usage import FIRST_PART, part_keys
 
@@ -70,7 +70,7 @@ def read_together(sources: Sequence[PackedSource], ticks_per_quarter: int) -> tu
     None stands for a source that has to go the careful way and is not among the events: one whose notes need repair, or
     whose time or hands have to be looked at closely (`doubts`, `two_hands`).
     """
-    frames = [_frame(source, ticks_per_quarter) for source in sources]
+    frames = [_with_pedal(_frame(source, ticks_per_quarter), source, ticks_per_quarter) for source in sources]
     notes = _Notes.of(sources, [frame.time for frame in frames], ticks_per_quarter)
     changes: list[Ints] = []
     words: list[tuple[str, ...] | None] = []
@@ -192,6 +192,15 @@ def _frame(source: PackedSource, ticks_per_quarter: int) -> _Frame:
     what = (source.time_signatures, source.tempi, source.keys)
     few = sum(map(len, what)) <= FEW_CHANGES
     return (_known_frame if few else _made_frame)(source.ticks_per_quarter, *what, ticks_per_quarter)
+
+
+def _with_pedal(frame: _Frame, source: PackedSource, ticks_per_quarter: int) -> _Frame:
+    if not any(curve.shape[1] for curve in source.sustain):
+        return frame
+    repairs = list(frame.repairs)
+    pedals = pedals_on_grid(source.sustain, source.last, (source.ticks_per_quarter, ticks_per_quarter), repairs)
+    turns = np.array(events.turns_of(pedals), np.int64).reshape(-1, 3).T
+    return frame._replace(changes=np.concatenate([frame.changes, turns], 1), repairs=tuple(repairs))
 
 
 def _made_frame(

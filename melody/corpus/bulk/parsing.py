@@ -135,5 +135,5 @@ def _source(found: ScoreNotes, end: int, metas: Metas) -> PackedSource:
     title, texts = title_and_texts(metas)
     return PackedSource(
         found.ticks_per_quarter, end, found.records, found.sizes, parts_of(found.players),
-        found.time_signatures, found.tempi, found.keys, title, texts,
+        found.time_signatures, found.tempi, found.keys, title, texts, found.sustain(),
     )  # fmt: skip

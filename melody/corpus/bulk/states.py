@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from melody.midi.file_events import END, PART, PITCH, START, VELOCITY, Source
 from melody.midi.reading import parser
+from melody.midi.sustain import RESET, SUSTAIN, curve_of
 from melody.piece import Ints, Part
 
 RECORD = 12
@@ -28,6 +29,9 @@ NOTE = np.dtype(
         "offsets": [0, 4, 8, 9],
         "itemsize": RECORD,
     }
+)
+CONTROL = np.dtype(
+    {"names": ["time", "number", "value"], "formats": ["<i4", "u1", "u1"], "offsets": [0, 4, 5], "itemsize": 8}
 )
 _LARGEST = 2**31 - 1
 _HEAD, _TRACK, _NUMBER = struct.Struct("<iI"), struct.Struct("<B?I"), struct.Struct("<I")
@@ -61,17 +65,24 @@ class PackedSource(NamedTuple):
     keys: Sequence[tuple[int, int, int]] = ()
     title: str = ""
     texts: tuple[str, ...] = ()
+    sustain: Sequence[Ints] = ()
 
     @property
     def num_notes(self) -> int:
         """Number of notes."""
         return len(self.records) // RECORD
 
+    @property
+    def last(self) -> int:
+        """The tick where its last note ends."""
+        held = np.frombuffer(self.records, NOTE)
+        return int((held["time"].astype(np.int64) + held["duration"]).max(initial=0))
+
     def unpacked(self) -> Source:
         """The same with columns."""
         return Source(
             self.ticks_per_quarter, self._columns(), self.parts, self.time_signatures, self.tempi, self.keys, self.title,
-            self.texts,
+            self.texts, self.sustain,
         )  # fmt: skip
 
     def _columns(self) -> Ints:
@@ -97,7 +108,8 @@ def packed(source: Source | PackedSource) -> PackedSource | None:
     held["time"], held["duration"], held["pitch"], held["velocity"] = notes[START], duration, notes[PITCH], notes[VELOCITY]
     sizes = np.bincount(notes[PART], minlength=len(source.parts)).tolist()
     end = max([int(notes[END].max(initial=0)), *[e[0] for e in (*source.time_signatures, *source.tempi, *source.keys)]])
-    frame = (tuple(source.time_signatures), tuple(source.tempi), tuple(source.keys), source.title, source.texts)
+    changes = (tuple(source.time_signatures), tuple(source.tempi), tuple(source.keys))
+    frame = (*changes, source.title, source.texts, source.sustain)
     return PackedSource(source.ticks_per_quarter, end, held.tobytes(), sizes, source.parts, *frame)
 
 
@@ -122,6 +134,8 @@ class ScoreNotes(NamedTuple):
         Number of notes of each track that has some.
     players
         Program, whether it is a drum kit, and name of each of those.
+    controls
+        An `_EVENT` for each controller of each of those.
     others
         Number of controllers and pitch bends in all tracks.
     time_signatures, tempi, keys
@@ -132,10 +146,26 @@ class ScoreNotes(NamedTuple):
     records: bytes
     sizes: list[int]
     players: tuple[tuple[int, bool, str], ...]
+    controls: tuple[bytes, ...]
     others: int
     time_signatures: tuple[tuple[int, int, int], ...]
     tempi: tuple[tuple[int, int], ...]
     keys: tuple[tuple[int, int, int], ...]
+
+    def sustain(self) -> tuple[Ints, ...]:
+        """What the keyboards say of the pedal, as in `Source`."""
+        said = [c for c, player in zip(self.controls, self.players) if Part(*player).is_keyboard]
+        return tuple([_curve(controls) for controls in said])
+
+
+_NO_CURVE = np.zeros((2, 0), np.int64)
+
+
+def _curve(controls: bytes) -> Ints:
+    if bytes([SUSTAIN]) not in controls and bytes([RESET]) not in controls:  # most have others only
+        return _NO_CURVE
+    held = np.frombuffer(controls, CONTROL)
+    return curve_of(held["time"], held["number"], held["value"])
 
 
 def of_state(state: bytes) -> ScoreNotes:
@@ -147,7 +177,7 @@ def of_state(state: bytes) -> ScoreNotes:
     number = _NUMBER.unpack_from
     ticks_per_quarter, tracks = _HEAD.unpack_from(state)
     at, others = _HEAD.size, 0
-    records, sizes, players = [], [], []
+    records, sizes, players, said = [], [], [], []
     held = memoryview(state)
     for _ in range(tracks):
         named = at + 4
@@ -160,6 +190,7 @@ def of_state(state: bytes) -> ScoreNotes:
             records.append(held[at + _TRACK.size : end])
         controls = number(state, end)[0]
         at = end + 4 + _EVENT * controls
+        said += [state[end + 4 : at]] * (size > 0)
         bends = number(state, at)[0]
         others += controls + bends
         at += 4 + _EVENT * bends
@@ -168,7 +199,9 @@ def of_state(state: bytes) -> ScoreNotes:
         at += 4
         for _ in range(lyrics):
             at += _EVENT + number(state, at + 4)[0]
-    return ScoreNotes(ticks_per_quarter, b"".join(records), sizes, tuple(players), others, *_changes(state[at:]))
+    return ScoreNotes(
+        ticks_per_quarter, b"".join(records), sizes, tuple(players), tuple(said), others, *_changes(state[at:])
+    )
 
 
 class ScoresNotes(NamedTuple):
@@ -198,7 +231,7 @@ def of_states(states: Sequence[bytes], most_changes: int) -> ScoresNotes:
     ticks_per_quarter, tracks = _numbers(octets, start), _numbers(octets, start + 4)
     at = start + _HEAD.size
     others, left_out = np.zeros_like(at), np.zeros(len(at), bool)
-    found = [np.zeros((7, 0), np.int64)]
+    found = [np.zeros((8, 0), np.int64)]
     left = np.flatnonzero(tracks)
     for number in range(1, int(tracks.max(initial=0)) + 1):
         named = at[left] + 4
@@ -207,7 +240,8 @@ def of_states(states: Sequence[bytes], most_changes: int) -> ScoresNotes:
         notes = _numbers(octets, begin - 4)
         here = begin + RECORD * notes
         place = np.stack([named, about, begin, here]) - start[left]
-        found.append(np.concatenate([[left, notes], place, [octets[about] + 256 * (octets[about + 1] > 0)]]))
+        player = octets[about] + 256 * (octets[about + 1] > 0)
+        found.append(np.concatenate([[left, notes], place, [player, _numbers(octets, here)]]))
         for kind in range(3):  # controllers, pitch bends, pedals
             events = _numbers(octets, here)
             here += 4 + _EVENT * events
@@ -233,17 +267,21 @@ def _score_notes(
     records: list[list[bytes]] = [[] for _ in states]
     sizes: list[list[int]] = [[] for _ in states]
     players: list[list[tuple[int, bool, str]]] = [[] for _ in states]
-    for score, size, named, about, begin, end, program in tracks.T.tolist():
+    said: list[list[bytes]] = [[] for _ in states]
+    for score, size, named, about, begin, end, program, controls in tracks.T.tolist():
         state = states[score]
         sizes[score].append(size)
         records[score].append(state[begin:end])
+        said[score].append(state[end + 4 : end + 4 + _EVENT * controls])
         name = state[named:about]
         if not name.isascii():
             changes[score] = -1
         players[score].append((program & 255, program > 255, name.decode("latin-1")))
     return [
-        None if at < 0 else ScoreNotes(grid, b"".join(held), own_sizes, tuple(own), other, *_changes(state[at:]))
-        for state, grid, held, own_sizes, own, other, at in zip(states, grids, records, sizes, players, others, changes)
+        None if at < 0 else ScoreNotes(grid, b"".join(held), own_sizes, tuple(own), tuple(c), other, *_changes(state[at:]))
+        for state, grid, held, own_sizes, own, c, other, at in zip(
+            states, grids, records, sizes, players, said, others, changes
+        )
     ]
 
 
@@ -284,11 +322,19 @@ def _of_lists(score: Any) -> ScoreNotes:
         b"".join([rows.tobytes() for rows in held]),
         [len(rows) for rows in held],
         tuple((track.program, track.is_drum, track.name) for track in tracks),
+        tuple(_packed_controls(track) for track in tracks),
         sum(len(track.controls) + len(track.pitch_bends) for track in score.tracks),
         tuple((t.time, t.numerator, t.denominator) for t in score.time_signatures),
         tuple((t.time, t.mspq) for t in score.tempos),
         tuple((k.time, k.key, k.tonality) for k in score.key_signatures),
     )
+
+
+def _packed_controls(track: Any) -> bytes:
+    columns, rows = track.controls.numpy(), np.zeros(len(track.controls), CONTROL)
+    for name in CONTROL.names or ():
+        rows[name] = columns[name]
+    return rows.tobytes()
 
 
 @lru_cache(maxsize=1)
@@ -301,7 +347,14 @@ def layout_is_known() -> bool:
     except Exception:  # whatever another symusic does
         return False
     same_notes = np.array_equal(np.frombuffer(one.records, NOTE), np.frombuffer(other.records, NOTE))
-    return has_all and same_notes and one._replace(records=b"") == other._replace(records=b"")
+    same_controls = all(np.array_equal(a, b) for a, b in zip(map(_columns, one.controls), map(_columns, other.controls)))
+    others = [found._replace(records=b"", controls=()) for found in (one, other)]
+    return has_all and same_notes and same_controls and others[0] == others[1]
+
+
+def _columns(controls: bytes) -> Ints:
+    held = np.frombuffer(controls, CONTROL)
+    return np.array([held[name] for name in CONTROL.names or ()], np.int64)
 
 
 _LISTS = ("notes", "controls", "pitch_bends", "pedals", "lyrics")

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.corpus.encode.implied_durations import REST, with_rest_rows, without_rest_rows
-from melody.corpus.events import Column, Events, kind_of
+from melody.corpus.events import FIRST_TURN, Column, Events, kind_of
 from melody.piece import Ints
-from melody.tokens.usage import FIRST_PART, KEY, METRE, TEMPO, Usage, part_keys
+from melody.tokens.usage import DOWN, FIRST_PART, KEY, METRE, TEMPO, UP, Usage, part_keys
 from melody.tokens.vocabulary import FIELDS, VALUE, Rows, Vocabulary
 
 TABLE = 1 << 20  # values up to this one are looked up in a table, greater ones by bisection
@@ -24,8 +24,13 @@ TABLE = 1 << 20  # values up to this one are looked up in a table, greater ones 
 def count(usage: Usage, events: Events) -> None:
     """Add the pieces to what is counted, their parts having been counted already."""
     implied = {kind_of(key) for key in usage.parts.names if usage.parts.has_implied_durations(key)}
+    pedalled = events.piece.take(events.turn_rows)
+    usage.pieces, usage.pedalled = usage.pieces + len(events), usage.pedalled + len(np.unique(pedalled))
+    steps = _counts(with_rest_rows(events, implied).shift)
+    usage.shifts_with_pedal.update(steps)
+    events = events.without_turns()
     encoded = with_rest_rows(events, implied)
-    usage.shifts.update(_counts(encoded.shift))
+    usage.shifts.update(_counts(encoded.shift) if len(pedalled) else steps)
     usage.durations.update(_counts(encoded.duration[(encoded.kind >= FIRST_PART) & (encoded.duration > 0)]))
     note = events.note_rows
     usage.velocities.update(_counts(events.velocity.take(note)))
@@ -92,13 +97,18 @@ class Encoder:
             for i, meant in enumerate(values)
             for later in range(1 + vocabulary.changes[kind])
         }
+        for turn in (UP, DOWN) if vocabulary.pedal else ():
+            place = 2 * ((FIRST_TURN + turn) * FIRST_PART + KEY)
+            self._changes |= dict.fromkeys((place, place + 1), vocabulary.first_turn + turn)
 
     def encode(self, events: Events) -> tuple[Rows, Ints, NDArray[np.bool_]]:
         """Tokens of all pieces, END rows included, (rows, 5); where each begins and the last ends; which are exact.
 
+        The pedal is left out where the vocabulary has none.
+
         A piece that is not exact holds what the vocabulary has no token for: its rows are to be thrown away.
         """
-        events = with_rest_rows(events, self._implied)
+        events = with_rest_rows(events if self.vocabulary.pedal else events.without_turns(), self._implied)
         columns = np.empty((len(FIELDS), len(events.kind)), np.int32)
         for numbers, column, out in zip(self._numbers, events.columns, columns):
             numbers.put(column, out)
@@ -157,6 +167,7 @@ def decode(vocabulary: Vocabulary, rows: Rows, starts: Ints) -> Events:
     kinds = np.array([METRE, TEMPO, KEY, *(kind_of(key) for key in part_keys(vocabulary.parts))])
     tables: Sequence[Sequence[Any]] = (vocabulary.time_signatures, vocabulary.tempi, vocabulary.keys)
     values = [code(k, meant) for k, table in enumerate(tables) for meant in table]
+    values += [FIRST_TURN + UP, FIRST_TURN + DOWN] * vocabulary.pedal
     values += [REST] * any(vocabulary.implied_duration)
     values += range(vocabulary.pitches[0], vocabulary.pitches[1] + 1)
     columns = (

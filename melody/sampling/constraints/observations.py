@@ -121,7 +121,7 @@ def any_rhythm(vocabulary: Vocabulary, piece: Piece) -> Vocabulary:
 
 def untimed(vocabulary: Vocabulary, piece: Piece) -> tuple[Rows, Ints]:
     """The events of a piece whatever its rhythm, END included, and their ticks; time is 1, or 0 for END."""
-    rows = any_rhythm(vocabulary, piece).encode(piece)
+    rows = any_rhythm(vocabulary, piece).encode(replace(piece, pedals=()))  # the foot stays where it is
     tick = np.cumsum(np.maximum(rows[:, TIME] - 1, 0))
     rows[:, TIME] = np.minimum(rows[:, TIME], 1)
     return rows, tick

@@ -145,7 +145,7 @@ class Stream(Iterator[Note]):
         if fixed != Limits():
             check(limits, self._vocabulary)
             constraints += user_limits(self._vocabulary, fixed)
-        grammar = Grammar(self._vocabulary, 1, bars=limits.bars, count_pickup=False)
+        grammar = Grammar(self._vocabulary, 1, bars=limits.bars, count_pickup=False, pedal=False)
         return self._decoder.begin(Masks(grammar, constraints), outline)
 
     # Listening

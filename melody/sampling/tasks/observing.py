@@ -43,7 +43,7 @@ def filling(
         Whether one of them is drawn by weight and nothing else is asked: what nobody will draw need not be read.
     """
     vocabulary, first = decoder.vocabulary, observations.prefix
-    masks = Masks(Grammar(vocabulary, 1), [Observed(vocabulary, observations), *constraints])
+    masks = Masks(Grammar(vocabulary, 1, pedal=False), [Observed(vocabulary, observations), *constraints])
     start = decoder.prime(masks, timed(vocabulary, observations.rows[:first], observations.tick[:first]))
     exact = int(np.flatnonzero(observations.form != EXACT).max(initial=-1)) + 1
 

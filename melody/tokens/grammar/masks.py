@@ -29,6 +29,8 @@ class Grammar(Streams):
         No event before this tick, if there is a way to keep to it: where a continuation begins.
     steady
         No change of metre, tempo or key after the beginning.
+    pedal
+        Whether the pedal may be used, if the vocabulary has it.
     """
 
     def __init__(
@@ -40,15 +42,19 @@ class Grammar(Streams):
         count_pickup: bool = True,
         start: int = 0,
         steady: bool = False,
+        pedal: bool = True,
     ) -> None:
         super().__init__(vocabulary, streams, bars=bars, count_pickup=count_pickup)
         self._start = start
         self._changes = (False, False, False) if steady else vocabulary.changes
+        self._encoded = (*vocabulary.is_encoded[:KEY], len(vocabulary.keys) > 0)
+        self._may_pedal = pedal and vocabulary.pedal
         self._monophonic = np.array(vocabulary.monophonic, bool)
         self._least = np.where(self._implied, 1, self._durations[0])  # the shortest note of each part
         starts, number = vocabulary.value_starts, np.arange(vocabulary.sizes[VALUE])
-        slices = [*range(FIRST_PART), *[len(starts) - 2] * len(vocabulary.parts)]
-        self._values_of = np.array([(number >= starts[i]) & (number < starts[i + 1]) for i in slices])  # (kinds, values)
+        ranges = [starts[METRE : METRE + 2], starts[TEMPO : TEMPO + 2], (starts[KEY], starts[KEY + 2])]  # with the pedal
+        ranges += [starts[-2:]] * len(vocabulary.parts)
+        self._values_of = np.array([(number >= first) & (number < last) for first, last in ranges])  # (kinds, values)
         self._known = Known(len(self._shifts) * (1 + self._values_of.shape[0] + 2 * len(vocabulary.parts)))
         self._values_if = self._values_by_part() if self._all_implied else self._values_of
 
@@ -78,7 +84,7 @@ class Grammar(Streams):
         if self._start:
             late: Mask = legal & (self._tick[:, None] + self._shifts >= self._start)
             legal = np.where(late.any(axis=1, keepdims=True), late, legal)
-        end = self._begun & ~np.logical_or.reduce(self._held, axis=1)
+        end = self._begun & ~np.logical_or.reduce(self._held, axis=1) & ~self._down
         no_way_on: Mask = ~np.logical_or.reduce(legal, axis=1)
         if self._bars is not None:
             end &= (self._length > self._until - self._bar_ticks) | no_way_on
@@ -93,6 +99,7 @@ class Grammar(Streams):
             return np.zeros((len(self._tick), 1 + len(self._shifts)), bool)
         late = self._tick[:, None] + self._shifts + self._least.min() > self._until[:, None]
         late &= (self._until - self._tick <= self._bar_ticks)[:, None] & (self._shifts > 0)
+        late &= ~self._down[:, None]  # the pedal can still go up
         return np.concatenate([np.zeros((len(late), 1), bool), late], axis=1)
 
     def kinds(self, time: NDArray[np.int64]) -> Mask:
@@ -107,6 +114,7 @@ class Grammar(Streams):
         if self._all_implied:
             return self._values_of_implied(time, kind)
         legal = self._values_of[kind]
+        self._narrow_turns(legal, time, kind)
         notes = np.flatnonzero(kind >= FIRST_PART)
         tick = self._ticks_of(time)
         _, may_play, may_rest, _ = self.ahead().at(time)
@@ -125,9 +133,13 @@ class Grammar(Streams):
         _, may_play, may_rest, _ = self.ahead()
         if len(time) == 1:
             number, speaker = int(kind[0]), (0, max(int(time[0]) - 1, 0), max(int(kind[0]) - FIRST_PART, 0))
-            return self._values_if[[number], [int(may_play[speaker]) + 2 * int(may_rest[speaker])]]
+            legal = self._values_if[[number], [int(may_play[speaker]) + 2 * int(may_rest[speaker])]]
+            self._narrow_turns(legal, time, kind)
+            return legal
         at = np.arange(len(time)), np.maximum(time - 1, 0), np.maximum(kind - FIRST_PART, 0)
-        return self._values_if[kind, may_play[at] + 2 * may_rest[at]]
+        legal = self._values_if[kind, may_play[at] + 2 * may_rest[at]]
+        self._narrow_turns(legal, time, kind)
+        return legal
 
     def durations_at(self, time: NDArray[np.int64]) -> Mask:
         """Which durations are legal for a note at that time, if its durations are encoded, (streams, durations)."""
@@ -162,13 +174,15 @@ class Grammar(Streams):
         """All that the masks ahead depend on if all durations are implied, of each stream."""
         far, headed, held = int(self._shifts[-1]) + 1, self._has_headed.tobytes(), self._held.tobytes()
         parts = self._held.shape[1]
-        columns = (self._kind, self._begun, self._tick, self._until, self._metre_start, self._bar_ticks)
+        places = (self._kind, self._begun, self._tick, self._until, self._metre_start, self._bar_ticks)
+        rows = zip(*(column.tolist() for column in (*places, self._down, self._value)))
         return [
             (
                 *(kind, begun or tick > 0, min(until - tick, far), (tick - start) % bar, bar),
+                *(down, value if kind == KEY else -1),
                 *(headed[2 * i : 2 * i + 2], held[parts * i : parts * (i + 1)]),
             )
-            for i, (kind, begun, tick, until, start, bar) in enumerate(zip(*(column.tolist() for column in columns)))
+            for i, (kind, begun, tick, until, start, bar, down, value) in enumerate(rows)
         ]
 
     def _kinds(self, ticks: NDArray[np.int64], speaking: Mask) -> Mask:
@@ -179,15 +193,46 @@ class Grammar(Streams):
         same = ticks == self._tick[:, None]
         legal = np.zeros((*ticks.shape, self._vocabulary.sizes[KIND]), bool)
         legal[:, :, FIRST_PART:] = speaking
-        header = same & ~self._begun[:, None] & (self._tick == 0)[:, None]
+        header = self._at_header(same)
         for kind in (METRE, TEMPO, KEY):
-            if self._vocabulary.is_encoded[kind] and (self._changes[kind] or header.any()):
+            if self._encoded[kind] and (self._changes[kind] or header.any()):
                 legal[:, :, kind] = self._changes_at(kind, ticks, same, header)
+        if self._may_pedal:
+            legal[:, :, KEY] |= self._turns_at(ticks, same)
         pending = self._header_kind()
         waiting = np.flatnonzero(pending >= 0)
         if len(waiting):
             legal[waiting] = same[waiting][:, :, None] & (np.arange(legal.shape[2]) == pending[waiting, None, None])
         return legal
+
+    def _at_header(self, same: Mask) -> Mask:
+        """Where a piece has not begun, of candidates at the tick of the last event, (streams, candidates)."""
+        found: Mask = same & ~self._begun[:, None] & (self._tick == 0)[:, None]
+        return found
+
+    def _turns_at(self, ticks: NDArray[np.int64], same: Mask) -> Mask:
+        """Where the pedal may turn, (streams, candidates): at one tick up and down again, and down where there is time."""
+        behind = (self._kind < KEY) | (self._kind == KEY) & (self._value < self._vocabulary.first_turn + ~self._down)
+        leaves = np.where(self._down, 0, self._least.min())
+        legal: Mask = (~same | behind[:, None]) & (ticks + leaves[:, None] <= self._until[:, None])
+        return legal
+
+    def _narrow_turns(self, legal: Mask, time: NDArray[np.int64], kind: NDArray[np.int64]) -> None:
+        """Of the kind of keys, only those keys and that turn of the pedal that may come, (streams, values)."""
+        if not self._vocabulary.pedal:
+            return
+        streams = np.flatnonzero(kind == KEY)
+        if not len(streams):
+            return
+        keys, turn = self._vocabulary.value_starts[KEY], self._vocabulary.first_turn
+        ticks = self._ticks_of(time)[:, None]
+        same = ticks == self._tick[:, None]
+        header = self._at_header(same)
+        may_change = self._changes_at(KEY, ticks, same, header) & (header | self._changes[KEY])
+        may_turn = self._turns_at(ticks, same) & self._may_pedal
+        own = np.stack([may_turn[:, 0] & self._down, may_turn[:, 0] & ~self._down], 1)
+        legal[streams, keys:turn] &= may_change[streams]
+        legal[streams, turn : turn + 2] &= own[streams]
 
     def _changes_at(self, kind: int, ticks: NDArray[np.int64], same: Mask, header: Mask) -> Mask:
         """Where metre, tempo or key may come, (streams, candidates)."""
@@ -214,7 +259,7 @@ class Grammar(Streams):
             return play, np.zeros_like(play)
         rest = self._held[:, None] & (~same | in_order[:, None]) & (ticks <= until)
         # On the last bar line the parts have to rest in their order, or one that was passed over could not any more.
-        is_first = np.cumsum(self._held, axis=1) == 1
+        is_first = (np.cumsum(self._held, axis=1) == 1) & ~self._down[:, None]  # the pedal goes up before
         rest &= (ticks < until) | is_first[:, None]
         return play, rest
 

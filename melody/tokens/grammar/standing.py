@@ -35,6 +35,8 @@ class Standing(NamedTuple):
         Number of the metre in force, where it began, how many bars were before, and how long its bars are.
     pickup
         How many first bars are not counted.
+    down
+        Whether the pedal is down.
     pending
         The change that must come next because every piece begins with it, -1 if none.
     """
@@ -52,6 +54,7 @@ class Standing(NamedTuple):
     bars_before: NDArray[np.int64]
     bar_ticks: NDArray[np.int64]
     pickup: NDArray[np.int64]
+    down: Mask
     pending: NDArray[np.int64]
 
 
@@ -88,6 +91,7 @@ class Streams:
         "_bar_ticks",
         "_ends",
         "_held",
+        "_down",
         "_length",
         "_until",
     )
@@ -123,6 +127,7 @@ class Streams:
         self._bar_ticks = np.full(streams, self._bar_lengths[0])
         self._ends = np.zeros((streams, parts, self._vocabulary.num_pitches), np.int64)
         self._held = np.zeros((streams, parts), bool)  # parts that sound whose durations are implied
+        self._down = np.zeros(streams, bool)  # whether the pedal is
         self._length = np.zeros(streams, np.int64)  # where the last note ends that is known to end
         self._until = np.full(streams, MAX_TICK)
 
@@ -154,9 +159,9 @@ class Streams:
 
     def standing(self) -> Standing:
         """Where the streams stand."""
-        place = self._metre, self._metre_start, self._bars_before, self._bar_ticks, self._pickup, self._header_kind()
+        place = self._metre, self._metre_start, self._bars_before, self._bar_ticks, self._pickup
         last = self._tick, self._kind, self._value, self._begun
-        return Standing(*last, self._held, self._ends, self._length, self._until, *place)
+        return Standing(*last, self._held, self._ends, self._length, self._until, *place, self._down, self._header_kind())
 
     def _ticks_of(self, time: NDArray[np.int64]) -> NDArray[np.int64]:
         return self._tick + self._shifts[np.maximum(time - 1, 0)]
@@ -264,6 +269,8 @@ class Streams:
     def _push_changes(self, going: NDArray[np.int64], row: Rows) -> None:
         for kind in (METRE, TEMPO):
             self._has_headed[going[row[:, KIND] == kind], kind] = True
+        turns = self._vocabulary.is_turn(row)
+        self._down[going[turns]] = row[turns, VALUE] != self._vocabulary.first_turn
         changes = row[:, KIND] == METRE
         changing = going[changes]
         since = self._tick[changing] - self._metre_start[changing]

@@ -200,7 +200,7 @@ class OnePiece:
         if kind == METRE:
             self.bars_before += (tick - self.bar_start) // self.bar_ticks
             self.bar_start, self.metre = tick, value
-        elif kind == KEY:
+        elif kind == KEY and value < self._vocabulary.first_turn:
             self.key = value - self._vocabulary.value_starts[KEY] + 1
         self._keys.append((tick * self._vocabulary.sizes[KIND] + kind) * self._vocabulary.sizes[VALUE] + value)
         self.rows.append(row)

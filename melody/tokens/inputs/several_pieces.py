@@ -171,7 +171,7 @@ class Pieces:
         return event, (tick < end) & (event[:, TIME] > 1)
 
     def _take_changes(self, kind: Ints, value: Ints) -> None:
-        changes, keys = np.flatnonzero(kind == METRE), np.flatnonzero(kind == KEY)
+        changes, keys = np.flatnonzero(kind == METRE), np.flatnonzero((kind == KEY) & (value < self.tables.first_turn))
         self.key[keys] = value[keys] - self.tables.first_key + 1
         self._bars_before[changes] += (self.tick - self._bar_start)[changes] // self._bar_ticks[changes]
         self._bar_start[changes], self.metre[changes] = self.tick[changes], value[changes]

@@ -38,6 +38,7 @@ class Tables:
         self.vocabulary = vocabulary
         self.kinds, self.beat = vocabulary.sizes[KIND], vocabulary.ticks_per_quarter
         self.first_key = vocabulary.value_starts[KEY]
+        self.first_turn = vocabulary.first_turn
         self.first_note = first_note(vocabulary)
         self.parts, self.num_features = parts_described(vocabulary), len(feature_sizes(vocabulary))
         self.has_harmony, where = has_harmony(vocabulary), spans(FEATURES, vocabulary)

@@ -31,6 +31,7 @@ class WholePiece:
         self.tick = np.cumsum(np.array(vocabulary.shifts)[rows[:, TIME] - 1])
         self.kind = rows[:, KIND]
         self.is_note = vocabulary.is_note(rows)
+        self.is_key = (self.kind == KEY) & (rows[:, VALUE] < vocabulary.first_turn)
         self.is_pitched = np.append(np.zeros(FIRST_PART, bool), ~vocabulary.drums)[self.kind]
         self.pitch = np.where(self.is_note, rows[:, VALUE] - vocabulary.first_pitch + 1, 0)  # + 1, 0 for what is no note
         self.ticks = np.array(vocabulary.durations or (0,))[rows[:, DURATION]]
@@ -110,7 +111,7 @@ class WholePiece:
     @cached_property
     def key(self) -> Ints:
         """1 + number of the key in force, 0 for none."""
-        last = np.maximum.accumulate(np.where(self.kind == KEY, self.number, -1))
+        last = np.maximum.accumulate(np.where(self.is_key, self.number, -1))
         found: Ints = np.where(last >= 0, self.rows[last, VALUE] - self.vocabulary.value_starts[KEY] + 1, 0)
         return found
 
@@ -140,7 +141,7 @@ def with_harmony(events: WholePiece, outline: Outline) -> Outline:
     top = top[np.append(True, np.diff(onset[top]) > 0)]
     ends = top[phrase_ends(onset[top], vocabulary.ticks_per_quarter, metre.bar_ticks[notes[top]])]
     basses = [int(pitch[(onset <= tick) & (end > tick)].min()) for tick in onset[ends].tolist()]
-    keys = np.flatnonzero(events.kind == KEY)
+    keys = np.flatnonzero(events.is_key)
     if len(keys):
         fifths, mode = vocabulary.keys[int(events.rows[keys[0], VALUE]) - vocabulary.value_starts[KEY]]
         home = Key(0, fifths, mode).tonic + 12 * (mode == "minor")

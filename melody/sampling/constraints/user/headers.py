@@ -38,7 +38,8 @@ class Headers(Constraint):
         self._values[starts[METRE] : starts[TEMPO]] = allowed_metres(limits, vocabulary)
         self._values[starts[TEMPO] : starts[KEY]] = nearest_tempi(limits, vocabulary)
         self._values[starts[KEY] : starts[KEY + 1]] = fitting_keys(limits, vocabulary)
-        self._may_change = np.array([limits.metre is None, limits.tempo is None, limits.key is None])
+        self._may_change = np.array([limits.metre is None, limits.tempo is None, limits.key is None or vocabulary.pedal])
+        self._keys = slice(starts[KEY], starts[KEY + 1]) if limits.key and vocabulary.pedal else slice(0)
 
     def narrow(self, music: Music, options: Options) -> None:
         """As `Constraint.narrow`."""
@@ -47,7 +48,9 @@ class Headers(Constraint):
 
     def values(self, music: Music, time: Ints, kind: Ints) -> Mask:
         """As `Constraint.values`."""
-        return np.repeat(self._values[None], len(time), axis=0)
+        legal = np.repeat(self._values[None], len(time), axis=0)
+        legal[music.standing.begun, self._keys] = False  # or the key would change where the pedal may turn
+        return legal
 
 
 def keep_metre(music: Music, options: Options) -> None:

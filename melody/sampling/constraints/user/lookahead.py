@@ -20,7 +20,7 @@ from melody.sampling.constraints.user.places import Places
 from melody.sampling.constraints.user.reachability import Reachability, Stand
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Mask
-from melody.tokens.usage import FIRST_PART, KEY, METRE
+from melody.tokens.usage import DOWN, FIRST_PART, KEY, METRE, UP
 from melody.tokens.vocabulary import DURATION, KIND, TIME, VALUE, Rows
 
 
@@ -53,7 +53,7 @@ class Lookahead(Constraint):
         self._vocabulary, self._limits, self._places, self._origin = vocabulary, limits, places, origin
         self._reachability = Reachability(vocabulary, limits, places, pitches)
         self._first = np.full(len(pitches), pitches.shape[1]) if last is None else last
-        self._needs_key = limits.key is not None and bool(vocabulary.is_encoded[KEY])
+        self._needs_key = limits.key is not None and len(vocabulary.keys) > 0
         pitch_class = (vocabulary.pitches[0] + np.arange(pitches.shape[1])) % 12
         self._is_tonic = pitch_class == limits.tonic if limits.end_on_tonic else np.ones(len(pitch_class), bool)
         goals = np.flatnonzero(self._is_tonic & allowed_pitches(limits, vocabulary))
@@ -142,6 +142,14 @@ class Lookahead(Constraint):
             stuck &= left > np.array(horizon, np.int64)[:, None]
         options.notes &= ~stuck[:, :, None, None]
 
+    def values(self, music: Music, time: Ints, kind: Ints) -> Mask | None:
+        """No turn of the pedal before a key that has been asked for."""
+        if self._keyed.all() or not self._vocabulary.pedal:
+            return None
+        turns = np.arange(self._vocabulary.sizes[VALUE]) - self._vocabulary.first_turn
+        legal: Mask = (self._keyed | music.standing.begun)[:, None] | (turns < UP) | (turns > DOWN)
+        return legal
+
     def durations(self, music: Music, events: Rows, options: Options | None) -> Mask | None:
         """Which durations lead to an end."""
         if self._limits.bars is None or options is None or options.others is None or options.lower is None:
@@ -166,7 +174,8 @@ class Lookahead(Constraint):
         that the model had in mind.
         """
         played = options.rests.any(axis=2) | options.plays.any(axis=2)
-        options.controls &= (played | music.is_header)[:, :, None]
+        going_up = music.standing.down[:, None, None] & (np.arange(FIRST_PART) == KEY)  # the pedal has to
+        options.controls &= (played | music.is_header)[:, :, None] | going_up
 
     def _with_key_first(self, music: Music, options: Options) -> None:
         """Nothing but the key where it has been asked for and is to come next."""
@@ -188,7 +197,7 @@ class Lookahead(Constraint):
         notes = options.notes[streams]
         far = np.where(notes & ~music.drums[:, None], self._nearest, NEVER)
         notes &= (far == far.min(axis=(1, 2, 3), keepdims=True)) & ~done[..., None]
-        options.controls[streams] = False
+        options.controls[streams] &= music.standing.down[streams, None, None] & (np.arange(FIRST_PART) == KEY)
         options.rests[streams] &= done
         options.notes[streams], options.plays[streams] = notes, notes.any(axis=3)
 
@@ -214,7 +223,7 @@ class Lookahead(Constraint):
         """As `Constraint.push`."""
         streams, part, pitch = event.tones
         self._last[streams, part] = pitch
-        self._keyed |= event.going & (event.rows[:, KIND] == KEY)
+        self._keyed |= event.going & (event.rows[:, KIND] == KEY) & ~self._vocabulary.is_turn(event.rows)
 
 
 def _notes_left(music: Music, options: Options) -> Ints:
