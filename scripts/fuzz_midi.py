@@ -153,7 +153,8 @@ def comparable(found: Any) -> Any:
         return str(found)
     source, repairs = bulk.unpacked(found[0]), found[1]
     parts, changes = tuple(source.parts), (tuple(source.time_signatures), tuple(source.tempi), tuple(source.keys))
-    return source.ticks_per_quarter, source.notes.tobytes(), parts, changes, source.title, source.texts, tuple(repairs)
+    said = [curve.tolist() for curve in source.sustain]
+    return source.ticks_per_quarter, source.notes.tobytes(), parts, changes, source.title, source.texts, said, tuple(repairs)
 
 
 def child(seeds: list[bytes], seed: int, numbers: range, at: Any, results: Any, bounds: Bounds) -> None:

@@ -15,7 +15,11 @@ from midi_hex import END, file, track
 from piece_strategies import pieces, presses
 
 from melody import midi
-from melody.errors import PieceError
+from melody.corpus.bulk.columns import read_together
+from melody.corpus.bulk.states import packed
+from melody.corpus.encode.encoder import Encoder, count, decode
+from melody.corpus.events import joined, of_piece, to_piece
+from melody.errors import PieceError, VocabularyError
 from melody.midi.read_limits import ReadLimits
 from melody.midi.reading import scan
 from melody.midi.salvage import salvage
@@ -24,6 +28,11 @@ from melody.render import RenderSettings, render
 from melody.report.roll import plot
 from melody.report.svg_roll import svg_roll
 from melody.studio.sheets import piece_of, sheet_of
+from melody.tokens.grammar import Grammar
+from melody.tokens.inputs.features import context
+from melody.tokens.inputs.schema import FEATURES
+from melody.tokens.usage import Parts, Usage
+from melody.tokens.vocabulary import Vocabulary
 
 PIANO, VIOLIN, KIT = Part(0), Part(40), Part(0, is_drum=True)
 NOTE = "00 90 3C 40 18 80 3C 40"  # a quarter at 24 ticks a quarter
@@ -132,6 +141,16 @@ def test_two_hands_share_a_pedal_and_of_two_pianists_one_is_taken() -> None:
     assert read(NOTE, other).piece.pedals == (Pedal(0, 18),)
 
 
+def test_many_files_read_together_have_the_pedals_of_each() -> None:
+    files = [file(track(events, END)) for events, _, _ in REPAIRS.values()] * 4
+    sources = [packed(source) for source, _ in (scan(data) for data in files)]
+    together, words = read_together(sources, 24)
+    for number, data in enumerate(files):
+        found = midi.parse(data)
+        assert words[number] == found.repairs
+        assert to_piece(together, number, 24).pedals == found.piece.pedals
+
+
 def test_only_keyboards_are_held() -> None:
     piece = Piece([0, 0, 0], [12] * 3, [60, 62, 36], part=[0, 1, 2], parts=(PIANO, VIOLIN, KIT), pedals=[(0, 48)])
     assert piece.sounding_end.tolist() == [48, 12, 12]
@@ -170,3 +189,97 @@ def test_the_pedal_is_heard_and_drawn() -> None:
 @given(pieces(max_parts=2))
 def test_a_sheet_of_the_studio_has_the_pedal(piece: Piece) -> None:
     assert piece_of(sheet_of(piece)).pedals == piece.pedals
+
+
+# The pedal in a vocabulary
+
+
+def song(pedals: object = (), onset: int = 24) -> Piece:
+    """Five notes of a piano."""
+    return Piece([0, onset, 48, 48, 96], [24] * 5, [60, 62, 64, 67, 60], keys=[(0, 0, "major")], pedals=pedals)
+
+
+PEDALLED = song([(0, 24), (24, 48), (60, 108)])
+
+
+@given(pieces(max_parts=2), presses)
+def test_encoding_is_exact_with_a_pedal(piece: Piece, pedals: tuple) -> None:
+    piece = replace(piece, title="", texts=(), parts=tuple(replace(p, name="") for p in piece.parts), pedals=pedals)
+    vocabulary = Vocabulary.build([piece])
+    assert vocabulary.pedal == bool(pedals)
+    assert vocabulary.decode(vocabulary.encode(piece)).pedals == pedals
+    assert Vocabulary.from_dict(vocabulary.to_dict()) == vocabulary
+
+
+def test_few_pieces_with_a_pedal_leave_a_vocabulary_and_its_rows_as_they_are() -> None:
+    dry, few = Vocabulary.build([song()] * 9), Vocabulary.build([song()] * 9 + [PEDALLED])
+    assert few == dry and not few.pedal and "pedal" not in few.to_dict()
+    assert np.array_equal(few.encode(PEDALLED), dry.encode(song()))
+    assert Vocabulary.build([song()] * 3 + [PEDALLED]).pedal
+
+
+def test_a_corpus_is_counted_and_encoded_as_its_pieces_are() -> None:
+    some = [PEDALLED, song(), song([(3, 7)], onset=36)]
+    vocabulary, together = Vocabulary.build(some), joined([of_piece(piece) for piece in some])
+    usage = Usage(Parts())
+    usage.grids.add(24)
+    for piece in some:
+        usage.parts.add(piece)
+    count(usage, together)
+    assert Vocabulary.of_usage(usage) == vocabulary
+    rows, starts, exact = Encoder(vocabulary).encode(together)
+    assert exact.all()
+    for number, piece in enumerate(some):
+        assert np.array_equal(rows[starts[number] : starts[number + 1]], vocabulary.encode(piece))
+    again = decode(vocabulary, rows.astype(np.int64), starts)
+    assert [to_piece(again, number, 24).pedals for number in range(3)] == [piece.pedals for piece in some]
+
+
+@pytest.mark.parametrize("bars", [None, 2])
+@pytest.mark.parametrize("pedal", [True, False])
+def test_the_pedal_goes_up_and_down_in_turn_and_is_up_at_the_end(bars: int | None, pedal: bool) -> None:
+    vocabulary, random, streams = Vocabulary.build([PEDALLED]), np.random.default_rng(3), 20
+    grammar, done = Grammar(vocabulary, streams, bars=bars, pedal=pedal), np.zeros(streams, bool)
+    rows: list[np.ndarray] = []
+    for step in range(200):
+        row = np.zeros((streams, 5), np.int64)
+        times = grammar.times()
+        assert times.any(axis=1).all()
+        row[:, 0] = [0 if t[0] and step > 40 else random.choice(np.flatnonzero(t)) for t in times]
+        done |= row[:, 0] == 0
+        for field, masks in ((1, grammar.kinds), (2, grammar.values)):
+            legal = masks(*row[:, :field].T)
+            assert legal[~done].any(axis=1).all()
+            row[:, field] = [random.choice(np.flatnonzero(m)) if m.any() else 0 for m in legal]
+        grammar.push(row, active=~done)
+        rows.append(np.where(done[:, None], 0, row))
+        if done.all():
+            break
+    assert done.all()
+    for stream in range(streams):
+        own = np.array([row[stream] for row in rows])
+        turns = own[vocabulary.is_turn(own), 2] - vocabulary.first_turn
+        assert turns.tolist() == [1, 0] * (len(turns) // 2) and (pedal or not len(turns))
+        piece = vocabulary.decode(own)
+        assert np.array_equal(vocabulary.decode(vocabulary.encode(piece)).pedals, piece.pedals)
+
+
+def test_turns_out_of_turn_are_no_music() -> None:
+    vocabulary = Vocabulary.build([PEDALLED])
+    rows = vocabulary.encode(PEDALLED)
+    turns = np.flatnonzero(vocabulary.is_turn(rows))
+    rows[turns[0], 2] = vocabulary.first_turn
+    with pytest.raises(VocabularyError, match="pedal"):
+        vocabulary.decode(rows)
+
+
+def test_the_pedal_stays_where_it_is_when_music_is_transposed_and_keys_are_read() -> None:
+    vocabulary = Vocabulary.build([PEDALLED], transpositions=(0, 2))
+    rows = vocabulary.encode(PEDALLED)
+    moved = rows.copy()
+    moved[:, 2] = vocabulary.value_transposition(2)[rows[:, 2]]
+    kept = rows[:, 1] >= 2
+    assert np.array_equal(vocabulary.encode(PEDALLED.transpose(2))[kept, 2], moved[kept, 2])
+    key = [row.name for row in FEATURES].index(("key",))
+    turns = np.flatnonzero(vocabulary.is_turn(rows))
+    assert set(context(vocabulary, rows)[turns, key].tolist()) == {1 + vocabulary.keys.index((0, "major"))}
