@@ -109,7 +109,11 @@ def test_pretty_midi_has_the_pedal_too(piece: Piece) -> None:
 
 REPAIRS = {
     "half-pedalling": ("00 B0 40 7F 04 B0 40 50 04 B0 40 20 04 B0 40 00" + NOTE, [(0, 8)], "half-pedalling .* 2 values"),
-    "pressed twice": ("00 B0 40 7F 04 B0 40 7F 04 B0 40 00" + NOTE, [(0, 8)], "1 press of a pedal that was down left out"),
+    "pressed twice": (
+        "00 B0 40 7F 04 B0 40 7F 04 B0 40 00" + NOTE,
+        [(0, 8)],
+        "1 press of a pedal that was down passed over",
+    ),
     "never let go": ("00 B0 40 7F" + NOTE, [(0, 24)], "never let go"),
     "lifted by a reset": ("00 B0 40 7F 06 B0 79 00" + NOTE, [(0, 6)], ""),
     "let go at first": ("00 B0 40 00" + NOTE, [], ""),

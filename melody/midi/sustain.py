@@ -89,7 +89,9 @@ def pedals_of(curves: Sequence[Ints], last: int, snap: Callable[[Ints], Ints], r
     down, up = snap(turns).reshape(-1, 2).T
     short = int(np.sum((down == up) & (turns[::2] < turns[1::2])))
     if short:
-        repairs.append(f"{short:,} short press{'es' * (short > 1)} of the pedal left out, for which the grid is too coarse")
+        repairs.append(
+            f"{short:,} short press{'es' * (short > 1)} of the pedal passed over, for which the grid is too coarse"
+        )
     return tuple([Pedal(*press) for press in zip(down.tolist(), up.tolist()) if press[0] < press[1]])
 
 
@@ -107,9 +109,9 @@ def _tell_of_repeats(curve: Ints, repairs: list[str]) -> None:
     between = int(np.sum(stays & (value != before)))
     again = int(np.sum(stays & (value == before) & (value >= DOWN)))
     if between:
-        repairs.append(f"half-pedalling read as down from {DOWN} on: {counted(between, 'value')} of the pedal left out")
+        repairs.append(f"half-pedalling read as down from {DOWN} on, {counted(between, 'value')} between passed over")
     if again:
-        repairs.append(f"{again:,} press{'es' * (again > 1)} of a pedal that was down left out")
+        repairs.append(f"{again:,} press{'es' * (again > 1)} of a pedal that was down passed over")
 
 
 # Piece -> file

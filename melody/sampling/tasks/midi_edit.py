@@ -118,7 +118,7 @@ def continue_file(
     _check_nothing_changes_later(piece, chosen.piece.length, limits)
     chosen = replace(chosen, piece=_without_later_changes(chosen.piece))
     remarks = (*reading.repairs, *chosen.remarks)
-    music = chosen.piece
+    music = replace(chosen.piece, pedals=())  # that of the file stays as it is, and new bars get none of their own
     music = music if music.keys or limits.key is None else replace(music, keys=(limits.key,))
     made = continuations(source, music, search or Search(1), limits, settings or SamplingSettings())
     return [_in_file(data, piece, chosen, replace(c, remarks=(*remarks, *c.remarks)), source.vocabulary) for c in made]
