@@ -162,8 +162,8 @@ def test_a_score_as_it_is_pickled_is_what_its_lists_say() -> None:
             score.markers.append(symusic.TextMeta(tick, "A"))
         one, other = states.of_state(score.__getstate__()), states._of_lists(score)
         held = [np.frombuffer(found.records, states.NOTE).tolist() for found in (one, other)]
-        said = [[np.frombuffer(rows, states.CONTROL).tolist() for rows in found.controls] for found in (one, other)]
-        assert held[0] == held[1] and said[0] == said[1]
+        turned = [[np.frombuffer(rows, states.CONTROL).tolist() for rows in found.controls] for found in (one, other)]
+        assert held[0] == held[1] and turned[0] == turned[1]
         one, other = (found._replace(records=b"", controls=()) for found in (one, other))
         assert one == other
 

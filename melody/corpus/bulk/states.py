@@ -154,8 +154,8 @@ class ScoreNotes(NamedTuple):
 
     def sustain(self) -> tuple[Ints, ...]:
         """What the keyboards say of the pedal, as in `Source`."""
-        said = [c for c, player in zip(self.controls, self.players) if Part(*player).is_keyboard]
-        return tuple([_curve(controls) for controls in said])
+        turned = [c for c, player in zip(self.controls, self.players) if Part(*player).is_keyboard]
+        return tuple([_curve(controls) for controls in turned])
 
 
 _NO_CURVE = np.zeros((2, 0), np.int64)
@@ -177,7 +177,7 @@ def of_state(state: bytes) -> ScoreNotes:
     number = _NUMBER.unpack_from
     ticks_per_quarter, tracks = _HEAD.unpack_from(state)
     at, others = _HEAD.size, 0
-    records, sizes, players, said = [], [], [], []
+    records, sizes, players, turned = [], [], [], []
     held = memoryview(state)
     for _ in range(tracks):
         named = at + 4
@@ -190,7 +190,7 @@ def of_state(state: bytes) -> ScoreNotes:
             records.append(held[at + _TRACK.size : end])
         controls = number(state, end)[0]
         at = end + 4 + _EVENT * controls
-        said += [state[end + 4 : at]] * (size > 0)
+        turned += [state[end + 4 : at]] * (size > 0)
         bends = number(state, at)[0]
         others += controls + bends
         at += 4 + _EVENT * bends
@@ -200,7 +200,7 @@ def of_state(state: bytes) -> ScoreNotes:
         for _ in range(lyrics):
             at += _EVENT + number(state, at + 4)[0]
     return ScoreNotes(
-        ticks_per_quarter, b"".join(records), sizes, tuple(players), tuple(said), others, *_changes(state[at:])
+        ticks_per_quarter, b"".join(records), sizes, tuple(players), tuple(turned), others, *_changes(state[at:])
     )
 
 
@@ -267,12 +267,12 @@ def _score_notes(
     records: list[list[bytes]] = [[] for _ in states]
     sizes: list[list[int]] = [[] for _ in states]
     players: list[list[tuple[int, bool, str]]] = [[] for _ in states]
-    said: list[list[bytes]] = [[] for _ in states]
+    turned: list[list[bytes]] = [[] for _ in states]
     for score, size, named, about, begin, end, program, controls in tracks.T.tolist():
         state = states[score]
         sizes[score].append(size)
         records[score].append(state[begin:end])
-        said[score].append(state[end + 4 : end + 4 + _EVENT * controls])
+        turned[score].append(state[end + 4 : end + 4 + _EVENT * controls])
         name = state[named:about]
         if not name.isascii():
             changes[score] = -1
@@ -280,7 +280,7 @@ def _score_notes(
     return [
         None if at < 0 else ScoreNotes(grid, b"".join(held), own_sizes, tuple(own), tuple(c), other, *_changes(state[at:]))
         for state, grid, held, own_sizes, own, c, other, at in zip(
-            states, grids, records, sizes, players, said, others, changes
+            states, grids, records, sizes, players, turned, others, changes
         )
     ]
 
