@@ -1,6 +1,6 @@
 // Playing: every note is laid on the clock of one AudioContext, a little ahead, and what is shown asks the same clock.
 
-import { LENGTH, ONSET, PART, PITCH, VELOCITY, barStarts, beatTicks, endOf, secondsAt, tickAt } from "./tune.js";
+import { LENGTH, ONSET, PART, PITCH, VELOCITY, barStarts, beatTicks, endOf, secondsAt, soundingEnds, tickAt } from "./tune.js";
 import { Sounds } from "./sounds.js";
 
 const AHEAD = 0.35;          // seconds that are laid on the clock
@@ -46,9 +46,10 @@ export class Player {
     const end = endOf(tune), open = note => this.growing && note[ONSET] + note[LENGTH] >= end;
     this.#tune = tune;
     this.#known = secondsAt(tune, Math.min(end, ...tune.notes.filter(open).map(note => note[ONSET])));
-    this.#notes = tune.notes.filter(note => !open(note)).map(note => {
+    const ends = soundingEnds(tune);
+    this.#notes = tune.notes.map((note, i) => [note, ends[i]]).filter(([note]) => !open(note)).map(([note, end]) => {
       const begin = secondsAt(tune, note[ONSET]);
-      return [begin, secondsAt(tune, note[ONSET] + note[LENGTH]) - begin, note];
+      return [begin, secondsAt(tune, end) - begin, note];
     });
     while (this.parts.length < tune.parts.length) this.parts.push(this.#part());
     if (this.playing) this.#begin(secondsAt(tune, at), sameTime);

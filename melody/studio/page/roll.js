@@ -1,7 +1,7 @@
 // The piano roll: what stands where, drawn on a canvas. `pencil.js` edits it.
 
 import {
-  LENGTH, MINE, ONSET, PART, PITCH, barStarts, beatTicks, endOf, isBlack, keyName, pitchName,
+  LENGTH, MINE, ONSET, PART, PITCH, barStarts, beatTicks, endOf, isBlack, keyName, pitchName, soundingEnds,
 } from "./tune.js";
 
 const RULER = 24, KEYS = 46, LEAST_ROWS = 20;
@@ -196,6 +196,13 @@ export class Roll {
     pen.setLineDash([3, 2]);
     for (const note of this.ghost) { box(note); pen.stroke(); }
     pen.setLineDash([]);
+    pen.globalAlpha = 0.3;
+    soundingEnds(tune).forEach((end, i) => {          // what the pedal holds: a pale bar of half the height
+      const note = tune.notes[i], from = note[ONSET] + note[LENGTH];
+      pen.fillStyle = colour(`p${note[PART] % COLOURS}`);
+      if (end > from) pen.fillRect(this.x(from), this.y(note[PITCH]) + row / 4, (end - from) * this.#scale, row / 2);
+    });
+    pen.globalAlpha = 1;
     tune.notes.forEach((note, i) => {
       const sounds = this.following && note[ONSET] <= this.#head && this.#head < note[ONSET] + note[LENGTH];
       box(note);

@@ -13,6 +13,27 @@ export const empty = () => ({
 });
 
 export const endOf = tune => tune.notes.reduce((end, note) => Math.max(end, note[ONSET] + note[LENGTH]), 0);
+
+const heldEnds = new WeakMap();                       // of tunes, which never change
+
+/** Where each note ceases to sound: at its end, or later where the pedal holds it (`Piece.sounding_end`). */
+export const soundingEnds = tune => {
+  if (!heldEnds.has(tune)) heldEnds.set(tune, foundEnds(tune));
+  return heldEnds.get(tune);
+};
+
+const foundEnds = tune => {
+  const ends = tune.notes.map(note => note[ONSET] + note[LENGTH]), struck = new Map();
+  if (!tune.pedals?.length) return ends;
+  for (let i = ends.length - 1; i >= 0; i--) {
+    const note = tune.notes[i], { program, drum } = tune.parts[note[PART]], key = `${note[PITCH]}:${note[PART]}`;
+    const press = program < 8 && !drum && tune.pedals.find(([down, up]) => down < ends[i] && ends[i] <= up);
+    if (press) ends[i] = Math.min(press[1], struck.get(key) ?? Infinity);
+    struck.set(key, note[ONSET]);
+  }
+  return ends;
+};
+
 export const sorted = notes => [...notes].sort((a, b) => a[ONSET] - b[ONSET] || a[PART] - b[PART] || a[PITCH] - b[PITCH]);
 export const withNotes = (tune, notes) => ({ ...tune, notes: sorted(notes) });
 export const keyOf = note => `${note[ONSET]}:${note[PITCH]}:${note[PART]}`;
