@@ -161,6 +161,28 @@ def test_only_keyboards_are_held() -> None:
     assert not read("00 C0 28 00 B0 40 7F 06 B0 40 00" + NOTE).piece.pedals
 
 
+@pytest.mark.parametrize(
+    ("pedals", "end"),
+    [([(12, 48)], 48), ([(24, 48)], 24), ([(0, 24)], 24), ([(0, 24), (24, 48)], 24), ([(0, 400)], 72), ([(25, 48)], 24)],
+    ids=["held", "down as it ends", "up as it ends", "pressed again as it ends", "struck again", "down too late"],
+)
+def test_a_note_that_ends_under_the_pedal_sounds_on(pedals: list, end: int) -> None:
+    assert Piece([0, 72], [24, 24], [60, 60], pedals=pedals).sounding_end[0] == end
+
+
+def test_at_one_tick_notes_end_then_the_pedal_turns_then_notes_begin() -> None:
+    piece = Piece([0, 24], [24, 24], [60, 62], pedals=[(0, 24), (24, 40)])
+    rows = mido.MidiFile(file=io.BytesIO(midi.to_bytes(piece))).tracks[1]
+    ticks = np.cumsum([row.time for row in rows])
+    at_once = [row for row, tick in zip(rows, ticks.tolist()) if tick == 24 * 20]  # written on a grid of 480
+    assert [(row.type, row.velocity if row.type == "note_on" else row.value) for row in at_once] == [
+        ("note_on", 0),
+        ("control_change", 0),
+        ("control_change", 127),
+        ("note_on", 90),
+    ]
+
+
 @given(pieces(max_parts=2), presses, st.integers(1, 400), st.integers(1, 400))
 def test_cutting_and_joining_keep_the_pedal_where_it_is(piece: Piece, pedals: tuple, start: int, length: int) -> None:
     piece = replace(piece, time_signatures=piece.time_signatures[:1], pedals=pedals)
