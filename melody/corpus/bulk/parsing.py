@@ -133,7 +133,8 @@ def _surely_within(source: PackedSource, limits: ReadLimits) -> bool:
 def _source(found: ScoreNotes, end: int, metas: Metas) -> PackedSource:
     """Of what was found, the tick where it ends, and the names and texts of the first track."""
     title, texts = title_and_texts(metas)
+    parts = parts_of(found.players)
     return PackedSource(
-        found.ticks_per_quarter, end, found.records, found.sizes, parts_of(found.players),
-        found.time_signatures, found.tempi, found.keys, title, texts, found.sustain(),
+        found.ticks_per_quarter, end, found.records, found.sizes, parts,
+        found.time_signatures, found.tempi, found.keys, title, texts, found.sustain(parts),
     )  # fmt: skip

@@ -152,10 +152,9 @@ class ScoreNotes(NamedTuple):
     tempi: tuple[tuple[int, int], ...]
     keys: tuple[tuple[int, int, int], ...]
 
-    def sustain(self) -> tuple[Ints, ...]:
-        """What the keyboards say of the pedal, as in `Source`."""
-        turned = [c for c, player in zip(self.controls, self.players) if Part(*player).is_keyboard]
-        return tuple([_curve(controls) for controls in turned])
+    def sustain(self, parts: Sequence[Part]) -> tuple[Ints, ...]:
+        """What the keyboards say of the pedal, as in `Source`; `parts` are the players."""
+        return tuple([_curve(controls) for controls, part in zip(self.controls, parts) if part.is_keyboard])
 
 
 _NO_CURVE = np.zeros((2, 0), np.int64)
