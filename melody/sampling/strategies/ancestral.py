@@ -164,7 +164,7 @@ class Streams:
         ended = (events[:, TIME] == END) | late | stuck
         if self._in_a_row:
             ended |= self._in_a_row.push(events) > self._most_in_a_row
-        for stream in looked_at:
+        for stream in looked_at if self._frontier.masks.grammar.bars is None else ():  # or it ends in any case
             ended[stream] |= self._stuck_from(self._own.events_of(stream)) is not None
         found = [(self._jobs[i], None if stuck[i] else self._sample(i)) for i in np.flatnonzero(ended).tolist()]
         if found:

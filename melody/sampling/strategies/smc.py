@@ -155,13 +155,15 @@ class Particles:
 
     def _step(self, particles: Ints) -> None:
         """One more event for each of these; particles that lead nowhere go."""
-        frontier = self._frontier.take(particles)
+        are_all = len(particles) == len(self.paths)  # as nearly always: nothing is copied then
+        frontier = self._frontier if are_all else self._frontier.take(particles)
         count = len(particles) if self._of is None else int(((self._of < 0) | np.isin(self._of, particles)).sum())
         chance = self._random.random((count, len(FIELDS)))  # as many as there are, also where several go on as one
         gained, chosen, events = self._next(frontier, self._reference_event(particles), chance[: len(particles)])
         alive = np.isfinite(gained)
         self._decoder.push(frontier, events, alive)
-        self._frontier.put(particles, frontier)
+        if not are_all:
+            self._frontier.put(particles, frontier)
         self.weights[particles] += gained
         self.nats[particles] -= chosen
         for particle, event in zip(particles[alive].tolist(), events[alive].tolist()):

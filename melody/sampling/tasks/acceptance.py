@@ -79,7 +79,7 @@ class Acceptance:
     @property
     def stuck_from(self) -> Callable[[Rows], int | None] | None:
         """Gives the bar from which a tune, or its beginning, stands still for too long; None if that is not asked."""
-        if self.worth is None or self.limits.bars is not None or self.source.patience == NO_END:
+        if self.worth is None or self.source.patience == NO_END:
             return None
 
         def found(rows: Rows) -> int | None:
