@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from melody.sampling.outlines.forms import Wanted
 from melody.sampling.outlines.line_ups import LineUps
 from melody.sampling.settings import SamplingSettings
 from melody.tokens import Vocabulary
+from melody.tokens.grammar import Mask
 from melody.tokens.inputs.outline import Outline
 
 _KEPT = 256  # tunes whose start is remembered
@@ -69,16 +71,22 @@ class Starts:
         return self._outlines.bars_of(self._wanted, len(self._begun.letters) if self._begun else 0)
 
     def outline(self, number: int) -> Outline | None:
-        """The outline of a tune; None if the corpus has none."""
+        """The outline of a tune, with its line-up; None if the corpus has none."""
         random = np.random.default_rng([self._seed, number, 0, 1])
-        return self._outlines.sampled(random, self._wanted, self._begun)
+        found = self._outlines.sampled(random, self._wanted, self._begun)
+        return replace(found, parts=tuple(np.flatnonzero(self._playing(number, found.parts)).tolist())) if found else None
+
+    def _playing(self, number: int, parts: Sequence[int]) -> Mask:
+        """Who plays in a tune whose outline has those parts, (parts,)."""
+        if not self._line_ups:
+            return np.isin(np.arange(len(self._vocabulary.parts)), parts)
+        return self._line_ups.of(parts, np.random.default_rng([self._seed, number, 0, 2]))
 
     def constraints(self, number: int, outline: Outline | None) -> list[Constraint]:
         """That only the line-up of a tune plays, and that it is in the mode and metre of its outline's harmony."""
         found: list[Constraint] = []
         if self._line_ups:
-            random = np.random.default_rng([self._seed, number, 0, 2])
-            found.append(LineUp(self._line_ups.of(outline.parts if outline else (), random)))
+            found.append(LineUp(self._playing(number, outline.parts if outline else ())))
         if self._begun is None and outline is not None and outline.harmony:
             found.append(InFrame(self._vocabulary, outline.frame))
         return found

@@ -152,6 +152,7 @@ def _chordal(events: WholePiece) -> Computed:
         ("own", FIELDS[field]): np.where(last >= 0, events.rows[last, field] + 1, 0) for field in (DURATION, VELOCITY)
     }
     bar_ticks = np.append(events.first_bar_ticks, events.metre.bar_ticks[:-1])
+    found["silent", "kind"], found["silent", "bars"] = _longest_silent(events, bar_ticks)
     for bars in LOOKBACKS:
         there = tick - bars * bar_ticks
         place = np.searchsorted(order, there * stride(events.vocabulary) + before, side="right")
@@ -164,6 +165,22 @@ def _chordal(events: WholePiece) -> Computed:
         for field in (DURATION, VELOCITY):
             found["own lookback", FIELDS[field], bars] = np.where(known, events.rows[place, field] + 1, 0)
     return found
+
+
+def _longest_silent(events: WholePiece, bar_ticks: Ints) -> tuple[Ints, Ints]:
+    """1 + kind of the part of the outline whose last note before each event is the longest ago, and 1 + bars since then."""
+    found = np.zeros((2, len(events.rows)), np.int64)
+    if events.outline is None or not events.outline.parts:
+        return found[0], found[1]
+    longest = np.full(len(events.rows), len(events.rows))
+    for kind in sorted(FIRST_PART + part for part in events.outline.parts):
+        notes = np.where((events.kind == kind) & events.is_note, events.number, -1)
+        last = np.append(-1, np.maximum.accumulate(notes)[:-1])
+        found[0] = np.where(last < longest, 1 + kind, found[0])
+        longest = np.minimum(longest, last)
+    since = events.tick - np.where(longest >= 0, events.tick[longest], 0)
+    found[1] = 1 + np.minimum(since // bar_ticks, schema.SILENCE - 1)
+    return found[0], found[1]
 
 
 def _last_notes(events: WholePiece) -> Ints:

@@ -28,6 +28,7 @@ from melody.tokens.inputs.schema import (
     OUTLINED_NEXT,
     PHASES,
     SECTIONS,
+    SILENCE,
     SILENT,
     SOUNDING,
     TOGETHER,
@@ -77,7 +78,7 @@ class OnePiece:
         ]
         self._parts = parts_described(vocabulary)
         self.last: list[tuple[int, int, int]] = [(-1, -1, 0)] * len(vocabulary.parts)  # onset, end, pitch + 1
-        self._last_rows: list[tuple[int, int, int, int, int] | None] = [None] * len(vocabulary.parts)  # of those notes
+        self._last_notes = [0] * len(vocabulary.parts)  # the number of that note, from 1; 0 before the first
         self.moved_from = [0] * len(vocabulary.parts)
         self._lines: list[bool] = vocabulary.lines.tolist()
         self._is_drum = [part.is_drum for part in vocabulary.parts]
@@ -93,7 +94,7 @@ class OnePiece:
         """An independent one that has seen the same events."""
         twin = copy(self)
         twin._keys, twin.rows, twin.last, twin.moved_from = self._keys[:], self.rows[:], self.last[:], self.moved_from[:]
-        twin._matcher, twin._last_rows = self._matcher.copy(), self._last_rows[:]
+        twin._matcher, twin._last_notes = self._matcher.copy(), self._last_notes[:]
         return twin
 
     @property
@@ -109,7 +110,7 @@ class OnePiece:
         age = [self._as_time(tick - onset) if end > tick else 0 for onset, end, _ in last]
         pitch = [pitch for _, _, pitch in last]
         planned = self._planned(tick, self._outlined_at(tick))[:THERE]
-        lookbacks = self._kind_lookbacks(tick) if self._is_chordal else []
+        lookbacks = [*self._kind_lookbacks(tick), *self._longest_silent(tick)] if self._is_chordal else []
         return [*self._place(tick), self.key, *planned, *lookbacks, *status, *age, *pitch]
 
     def _outlined_at(self, tick: int) -> Sequence[int]:
@@ -144,12 +145,21 @@ class OnePiece:
             found.append(self.rows[place][KIND] + 1 if known else 0)
         return found
 
+    def _longest_silent(self, tick: int) -> tuple[int, int]:
+        """1 + kind of the part of the outline whose last note is the longest ago, and 1 + bars since then."""
+        parts = () if self.outline is None else self.outline.parts
+        if not parts:
+            return 0, 0
+        part = min(parts, key=lambda each: (self._last_notes[each], each))
+        bars = (tick - max(self.last[part][0], 0)) // self.bar_ticks
+        return 1 + FIRST_PART + part, 1 + min(bars, SILENCE - 1)
+
     def _own(self, time: int, kind: int) -> list[int]:
         """Of the last note of a part, and of what it began just some bars before, above what it has begun there."""
         if kind < FIRST_PART:
             return [0] * (2 + 3 * len(LOOKBACKS))
-        of_last = self._last_rows[kind - FIRST_PART]
-        found = [0, 0] if of_last is None else [of_last[DURATION] + 1, of_last[VELOCITY] + 1]
+        number = self._last_notes[kind - FIRST_PART]
+        found = [self.rows[number - 1][field] + 1 if number else 0 for field in (DURATION, VELOCITY)]
         tick, values = self.tick + self._vocabulary.shifts[max(time - 1, 0)], self._vocabulary.sizes[VALUE]
         last, above = divmod(self._keys[-1], values) if self._keys else (-1, -1)
         goes_on = last == tick * self._vocabulary.sizes[KIND] + kind
@@ -216,7 +226,7 @@ class OnePiece:
         if is_note:
             pitch = value - self._vocabulary.first_pitch + 1
             features += [self._take_note(kind, value, duration), self.key, self._degree(kind, value)]
-            self._last_rows[kind - FIRST_PART] = row
+            self._last_notes[kind - FIRST_PART] = len(self.rows)
         else:
             features += [0, self.key, 0]
             if kind >= FIRST_PART:

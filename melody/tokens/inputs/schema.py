@@ -45,11 +45,11 @@ from melody.tokens.vocabulary import DURATION, FIELDS, KIND, TIME, VALUE, VELOCI
 
 LOOKBACKS = (1, 2, 4, 8)  # bars
 LOOKED_AT = (TIME, KIND, VALUE, DURATION)  # fields of the event there
-PHASES = 8  # bars
-SECTIONS = 16
+PHASES, SECTIONS = 8, 16  # bars, and groups of them
 MAX_INTERVAL = 24  # semitones
 INTERVALS = 2 * MAX_INTERVAL + 2  # none, then from the widest down to the widest up
 MAX_PARTS = 8  # with a column of their own
+SILENCE = 33  # values of how many bars a part has been silent for
 MAX_RELATED = 4  # parts to which intervals are predicted
 SILENT, ENDING, SOUNDING, BEGUN = range(4)  # status of a part
 APART, TOGETHER, OCTAVE_AGAIN, FIFTH_AGAIN = range(4)  # how a part stands to the next note of another
@@ -113,6 +113,7 @@ _AFTER_KIND = (VALUE, DURATION, VELOCITY)
 INTERVAL = numbered("interval", INTERVALS - 1)
 _TICK_OF_BAR = ticks(lambda v: v.longest_bar)
 _TICK_OF_QUARTER = ticks(lambda v: v.ticks_per_quarter)
+_PLACE = {"position": _TICK_OF_BAR, "beat": _TICK_OF_QUARTER}
 
 
 def _event(name: str, about: str, fields: Sequence[int], *more: Hashable, of_head: bool = False) -> tuple[Row, ...]:
@@ -156,7 +157,7 @@ def _planned(**there: Any) -> tuple[Row, ...]:
 
 
 def _chordal(name: Meaning, about: str, values: Values, heads: tuple[int, ...] = _AFTER_KIND, moves: Moves = "no") -> Row:
-    """What one of several parts that play chords did before."""
+    """Of several parts that play chords."""
     return Row(name, about, values.or_none(), moves, heads=heads, chordal=True)
 
 
@@ -231,11 +232,12 @@ FEATURES: tuple[Row, ...] = (
 
 CONDITIONS: tuple[Row, ...] = (
     *_event("repeated", _REPEATED, range(len(FIELDS)), of_head=True),
-    Row(("position",), "as the feature, of the next event", _TICK_OF_BAR, heads=_AFTER_TIME),
-    Row(("beat",), "as the feature, of the next event", _TICK_OF_QUARTER, heads=_AFTER_TIME),
+    *(Row((name,), "as the feature, of the next event", values, heads=_AFTER_TIME) for name, values in _PLACE.items()),
     Row(("key",), "1 + number of the key in force before the next event", KEY_VALUES.or_none(), "key", heads=_AFTER_TIME),
     *_planned(heads=_AFTER_TIME),
     *(_chordal(("kind lookback", bars), _KIND_LOOKBACK.format(bars), TOKENS[KIND], _AFTER_TIME) for bars in LOOKBACKS),
+    _chordal(("silent", "kind"), "1 + kind of the part of the outline silent for the longest", TOKENS[KIND], _AFTER_TIME),
+    _chordal(("silent", "bars"), "1 + bars since its last note", numbered("silent", SILENCE), _AFTER_TIME),
     Row(
         ("status",),
         "of the part there: 0 silent, 1 its note ends just there, 2 it sounds on, 3 it has begun just there",

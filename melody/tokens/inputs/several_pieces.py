@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.piece import Ints
+from melody.piece import MAX_TICK, Ints
 from melody.tokens.inputs.features import THERE, against, time_tokens
 from melody.tokens.inputs.harmony import UNKNOWN, planned_of
 from melody.tokens.inputs.history import History
@@ -23,6 +23,7 @@ from melody.tokens.inputs.schema import (
     OUTLINED_NEXT,
     PHASES,
     SECTIONS,
+    SILENCE,
 )
 from melody.tokens.inputs.token_arrays import tables_of
 from melody.tokens.inputs.whole_piece import HELD
@@ -75,6 +76,7 @@ class Pieces:
         "moved_from",
         "last_note",
         "match",
+        "_plays",
         "_bar_start",
         "_bars_before",
         "_bar_ticks",
@@ -88,6 +90,9 @@ class Pieces:
         self._outlines = Outlines(outlines)
         self._has_pickup = self._outlines.has_pickup.copy()  # as the outline says, until the first note has come
         self._has_note = np.zeros(streams, bool)
+        self._plays = np.zeros(shape, bool)
+        for number, outline in enumerate(outlines):
+            self._plays[number, [FIRST_PART + part for part in (outline.parts if outline else ())]] = True
         self.tick, self.metre, self.key = (np.zeros(streams, np.int64) for _ in range(3))
         self.onset, self.end, self.pitch = np.full(shape, -1), np.full(shape, -1), np.zeros(shape, np.int64)
         self.moved_from, self.last_note = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
@@ -241,7 +246,8 @@ class Pieces:
             in_bar = self._outlines.in_bars(self._bars_before + bar - self._has_pickup)
             found[:, 3 : tables.first_kind] = self._planned(in_bar, position)[:THERE].T
         if tables.vocabulary.is_chordal:
-            found[:, tables.first_kind : tables.first_status] = self._kind_lookbacks(tick)
+            found[:, tables.first_kind : tables.first_status - 2] = self._kind_lookbacks(tick)
+            found[:, tables.first_status - 2 : tables.first_status] = self._longest_silent(tick)
         if parts:
             tick = tick[:, None]
             onset, end = self.onset[:, FIRST_PART:], self.end[:, FIRST_PART:]
@@ -270,6 +276,14 @@ class Pieces:
         last, above = np.divmod(self._history.last[self._rows], stride)
         events, key = self._history.nearest(there * stride + np.where(last == tick, above, -1)[:, None], self._rows)
         return np.where(key // stride == there, events[..., KIND], 0)
+
+    def _longest_silent(self, tick: Ints) -> Ints:
+        """As `OnePiece` has it, (streams, 2)."""
+        kind = np.where(self._plays, self.last_note, MAX_TICK).argmin(axis=1)
+        bars = (tick - np.maximum(self.onset[np.arange(len(kind)), kind], 0)) // self._bar_ticks
+        found = np.stack([kind, np.minimum(bars, SILENCE - 1)], axis=1) + 1
+        has_parts = np.logical_or.reduce(self._plays, axis=1)
+        return np.where(has_parts[:, None], found, 0)
 
     def _own(self, time: Ints, kind: Ints) -> Ints:
         """As `OnePiece` has it, (streams, 2 + 3 x lookbacks)."""
