@@ -253,6 +253,12 @@ def test_what_nobody_will_draw_need_not_be_read(seed: int, monkeypatch: pytest.M
     assert found[0] == found[1] and steps[0] < steps[1]
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_far_behind_the_bars_is_there_though_it_is_not_read(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("melody.sampling.strategies.smc._HEEDED", 1)
+    test_outside_the_bars_nothing_changes(seed)
+
+
 def test_what_comes_out_as_it_was_is_drawn_anew(opinionated: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """A filling of which the model thinks much comes first more often than not, and four times on end hardly ever."""
     piece, how = in_quarters([(36, 12, 62)]), VarySettings(8, 0)

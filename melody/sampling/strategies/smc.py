@@ -35,6 +35,7 @@ from melody.tokens.vocabulary import FIELDS, Rows, Vocabulary
 
 Floats64 = NDArray[np.float64]
 _HOPELESS = 20.0  # nats behind the best, with nothing left to choose
+_HEEDED = 128  # observed events behind what was free, after which they are as likely after one particle as after another
 
 
 class Particles:
@@ -88,6 +89,7 @@ class Particles:
         rest: Callable[[int], Rows | None] | None = None,
     ) -> None:
         self._rest = rest
+        self._free_until = int(np.flatnonzero(resampled).max(initial=-1)) + 1  # the first observed event behind all that
         self._of: Ints | None = None  # what each particle goes on as, -1 if it was left behind, once nothing is free
         self._decoder, self._observed, self._resampled = decoder, observed, resampled
         self._settings, self._random, self._count, self._reference = settings, random, count, reference
@@ -108,7 +110,8 @@ class Particles:
             following = int(self._frontier.masks.observed_so_far[behind].min())
             if self._rest and following and not self._resampled[following - 1 :].any():  # past the first one after all
                 self._settle()
-                if len(self.paths) == 1 and (rest := self._rest(following)) is not None:
+                is_even = len(self.paths) == 1 or following - self._free_until >= _HEEDED
+                if is_even and (rest := self._rest(following)) is not None:
                     return self._take_rest(rest)
             self._advance(following)
             if self._resampled[following]:
@@ -143,9 +146,10 @@ class Particles:
         self._go_on_from(np.flatnonzero(self.weights > self.weights.max() - _HOPELESS))
 
     def _take_rest(self, rows: Rows) -> None:
-        """The only particle that is left goes through these events; random numbers are used up as if all did."""
+        """What is left goes through these events, unread; random numbers are used up as if all did."""
         assert self._of is not None
-        self.paths[0] += rows.tolist()
+        for path in self.paths:
+            path += rows.tolist()
         self._random.random((len(rows) * len(self._of), len(FIELDS)))
 
     def _advance(self, number: int) -> None:
