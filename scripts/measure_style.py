@@ -2,10 +2,11 @@
 
     python scripts/measure_style.py MODEL FOLDER [--counts 5 20 100] [--test 60] [--minutes 1] [--seeds 3] [--json FILE]
 
-FOLDER holds tunes that the model does not know, all of one kind. Of these some are kept for the test, the same ones for all
-rows; the rest is what the 5, 20 or 100 are drawn from, others for each seed. A fifth of them, one at least, chooses when to
-stop. All rows are measured on the same test tunes, in nats a note, whole tunes from their beginnings. Fine-tuning and
-learning from scratch are `melody train` of so many minutes with its plan, in the model's vocabulary or its own.
+FOLDER holds tunes that the model does not know, all of one kind; for a model of one part the most melodic part of each is
+taken. Of these some are kept for the test, the same ones for all rows; the rest is what the 5, 20 or 100 are drawn from,
+others for each seed. A fifth of them, one at least, chooses when to stop. All rows are measured on the same test tunes, in
+nats a note, whole tunes from their beginnings. Fine-tuning and learning from scratch are `melody train` of so many minutes
+with its plan, in the model's vocabulary or its own.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 
 from melody import files, midi, models
 from melody.corpus import PrepareSettings, prepare
+from melody.corpus.read.part_selection import selected
 from melody.errors import MelodyError
 from melody.evaluation.evaluate import measure, restored
 from melody.modelfile import ModelFile, load
@@ -42,7 +44,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     file = load(models.find(arguments.model))
-    tunes = [piece for piece in map(_read, sorted(arguments.folder.rglob("*.mid"))) if piece is not None]
+    part = "all" if len(file.vocabulary.parts) > 1 else "melodic"
+    read = (_read(path, part) for path in sorted(arguments.folder.rglob("*.mid")))
+    tunes = [piece for piece in read if piece is not None]
     order = np.random.default_rng(0).permutation(len(tunes))
     test = [tunes[i] for i in order[: arguments.test]]
     rest = [tunes[i] for i in order[arguments.test :]]
@@ -91,9 +95,9 @@ def nats(file: ModelFile, tunes: list[Piece]) -> float:
     return float(measure(restored(file), file.vocabulary, rows).nats.sum()) / notes
 
 
-def _read(path: Path) -> Piece | None:
+def _read(path: Path, part: str) -> Piece | None:
     try:
-        return midi.read(path)
+        return selected(midi.read(path), part, True)[0]
     except MelodyError:
         return None
 
