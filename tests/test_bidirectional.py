@@ -177,7 +177,7 @@ def test_the_bars_are_filled_and_nothing_else_changes(seed: int) -> None:
     piece = pieces[0]
     first = 1 + seed % piece.num_bars
     model = model_of(network(vocabulary, seed), vocabulary)
-    how = VarySettings(candidates=4, rounds=1)
+    how = VarySettings(candidates=16, rounds=1)
     made = vary(model, piece, first, min(first + 1, piece.num_bars), how=how, settings=SamplingSettings(seed=seed))[0]
     assert_only_the_bars_changed(made, piece)
 

@@ -54,7 +54,7 @@ def test_so_it_is_in_a_continuation_under_limits_and_in_a_beam(endless: Model) -
     going = endless.continue_many(by_chance(9), 10, bars=1, settings=SamplingSettings(temperature=1))
     assert np.mean([together(made.piece)[-1] for made in going]) < 2.2
     limits = Limits.parse(bars="2", key="C", end_on_tonic=True)
-    tonic = endless.tunes(10, limits=limits, settings=SamplingSettings(temperature=1, any_ending=True))
+    tonic = endless.tunes(60, limits=limits, settings=SamplingSettings(temperature=1, any_ending=True))
     assert np.mean([together(tune.piece)[-1] for tune in tonic]) < 3
     assert all(tune.piece.pitch[tune.piece.onset == tune.piece.onset[-1]].min() % 12 == 0 for tune in tonic)
     assert together(endless.tunes(1, bars=1, beam=2)[0].piece)[-1] <= 4
