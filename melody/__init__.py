@@ -114,7 +114,7 @@ def train(
     hidden_size, layers, dropout
         Of the LSTM; None goes by the music.
     learning_rate
-        The highest one; None is 0.002, with `from_` 0.0002.
+        The highest one; None is 0.002, with `from_` 0.0004.
     weight_decay
         Of AdamW; None goes by the music.
     batch_size, window

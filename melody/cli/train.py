@@ -76,7 +76,7 @@ HiddenSize = Annotated[int | None, _option(_MODEL, "Cells a layer. Default: by t
 Layers = Annotated[int | None, _option(_MODEL, "Recurrent layers. Default: by the music.", min=1, max=8, shown=False)]
 Dropout = Annotated[float | None, _option(_MODEL, "Share left out. Default: by the music.", min=0.0, max=0.95, shown=False)]
 LearningRate = Annotated[
-    float | None, _option(_MODEL, "Highest one. Default: 0.002; with --from 0.0002.", min=1e-6, max=1.0, shown=False)
+    float | None, _option(_MODEL, "Highest one. Default: 0.002; with --from 0.0004.", min=1e-6, max=1.0, shown=False)
 ]
 WeightDecay = Annotated[float | None, _option(_MODEL, "Of AdamW. Default: by the music.", min=0.0, shown=False)]
 BatchSize = Annotated[int, _option(_MODEL, "Pieces side by side.", min=1)]

@@ -8,7 +8,7 @@ a rest. Then all else is counted (`Usage`), with the rests of such parts among t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,9 +26,16 @@ PartKey = tuple[int, bool, int]  # program, drum, how many of that instrument co
 
 
 class Parts:
-    """The parts of pieces: their names, and how they play; filled by `add`, or by `add_part`."""
+    """The parts of pieces: their names, and how they play; filled by `add`, or by `add_part`.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    implied
+        Of parts whose durations are to be implied or not, however many rests they have.
+    """
+
+    def __init__(self, implied: Mapping[PartKey, bool] | None = None) -> None:
+        self._implied = implied or {}
         self.names: dict[PartKey, str] = {}
         self.monophonic: dict[PartKey, bool] = {}
         self._notes: Counter[PartKey] = Counter()
@@ -54,7 +61,8 @@ class Parts:
 
     def has_implied_durations(self, key: PartKey) -> bool:
         """Whether the durations of a part are implied."""
-        return self.monophonic.get(key, False) and NOTES_PER_REST * self._rests[key] <= self._notes[key]
+        seldom_rests = NOTES_PER_REST * self._rests[key] <= self._notes[key]
+        return self.monophonic.get(key, False) and self._implied.get(key, seldom_rests)
 
 
 class Usage:

@@ -26,7 +26,7 @@ from melody.training.records import EpochsBy, Plan
 from melody.training.replanning import Clock
 from melody.training.settings import TrainingSettings
 
-LEARNING_RATE, ADAPTING_RATE = 2e-3, 2e-4
+LEARNING_RATE, ADAPTING_RATE = 2e-3, 4e-4
 WEIGHT_DECAY = 0.01
 ADAPTING_EPOCHS = 20
 LEAST_EPOCHS = 8  # fewer validations than that cannot tell when to stop

@@ -161,7 +161,7 @@ class Result:
     path
         The model file.
     epochs, best_epoch
-        Epochs trained, and the one whose model was kept (from 1).
+        Epochs trained, and the one whose model was kept (from 1); 0 for the model that was adapted, where none was better.
     valid, test, unigram, ngram
         Nats per note: of the best model on valid, of it and the two baselines on `measured_on`.
     opening, opening_unigram, opening_ngram
@@ -218,14 +218,16 @@ class Result:
     @property
     def sentence(self) -> str:
         """What happened and what to try, in plain words."""
+        never = "Validation never improved on the model it starts from, so training ended by itself"
+        stopped = f"Validation stopped improving after epoch {self.best_epoch}, so training ended by itself"
         planned = f"All {self.epochs} planned epochs are done" if self.epochs > 1 else "The one planned epoch is done"
         happened = {
             "finished": planned if self.seen >= 1 else f"There was time for {100 * self.seen:.2g} % of the music, once",
-            "stopped early": f"Validation stopped improving after epoch {self.best_epoch}, so training ended by itself",
+            "stopped early": stopped if self.best_epoch else never,
             "out of time": f"Time was up in epoch {self.epochs + 1}",
             "interrupted": f"It was stopped after {counted(self.epochs, 'epoch')}",
         }[self.ending]
-        kept = f"; the model of epoch {self.best_epoch} is kept"
+        kept = f"; the model of epoch {self.best_epoch} is kept" if self.best_epoch else "; the model it starts from is kept"
         if self.ending in ("out of time", "interrupted"):
             return f"{happened}{kept}; go on with `resume=True`."
         return f"{happened}{kept}: {self._advice}."
@@ -238,7 +240,8 @@ class Result:
         is_limited = self.ending == "finished" and self.epochs_by == "time"
         more = f"go on with `resume=True` or train anew with `max_minutes={2 * self.max_minutes:g}`"
         longer = more if is_limited else f"train anew with `epochs={2 * self.epochs}`"
-        is_learning = self.ending == "finished" and self.best_epoch >= self.epochs - 1 and self.late_gain >= STILL_LEARNING
+        is_learning = self.ending == "finished" and self.best_epoch >= max(self.epochs - 1, 1)
+        is_learning &= self.late_gain >= STILL_LEARNING
         if gain <= 0:
             return f"it is no better than the {name} yet: more music helps most" + f", or {longer}" * is_learning
         if is_learning:

@@ -20,6 +20,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -44,6 +45,8 @@ from melody.originality.finding import longest_shared
 from melody.originality.index import Index
 from melody.sampling import Model, SamplingSettings, quality
 from melody.statistics.habits import Habits
+from melody.tokens.vocabulary import Vocabulary
+from melody.training.adapting.encoding import encoded_like
 from melody.training.adapting.transfer import carried
 from melody.training.alarms import before, longest_run
 from melody.training.balance import balanced, can_be_balanced
@@ -54,6 +57,7 @@ from melody.training.paths import Paths
 from melody.training.plan import gapped, make_plan
 from melody.training.records import REPLANNED, Alarm, Epoch, History, Plan, Result, late_gain, since_best
 from melody.training.replanning import LEAST_COUNTED, Clock, going_on, most_counted
+from melody.training.resuming import check_vocabulary, left_behind
 from melody.training.settings import TrainingSettings
 from melody.training.temperatures import with_temperatures
 from melody.training.watch import Listener, Stop, Watcher, quiet
@@ -120,7 +124,7 @@ def fit(
         raise TrainingError(f"the model would be written to {out}; name a file ending in {modelfile.SUFFIX}")
     run = Run(corpus, Path(out), settings, resume, start, begun)
     if on_plan:
-        on_plan(run.plan, run.carried)
+        on_plan(run.plan, run.beginning)
     return run.go(Listener(on_step, on_epoch, on_alarm))
 
 
@@ -136,9 +140,12 @@ class Run:
         start: ModelFile | None = None,
         begun: float | None = None,
     ) -> None:
-        self.corpus, self.paths, self._start = corpus, Paths(out), start
+        self.paths, self._start = Paths(out), start
         begun = time.monotonic() if begun is None else begun
-        saved = self._saved() if resume else None
+        saved = left_behind(self.paths) if resume else None
+        like = Vocabulary.from_dict(saved["vocabulary"]) if saved else start.vocabulary if start else corpus.vocabulary
+        self.corpus, self._left_out = encoded_like(corpus, like)
+        check_vocabulary(saved, self.corpus.vocabulary)
         self.settings = settings = settings.resumed(saved["settings"]) if saved else settings
         self._started_from = saved["started_from"] if saved else f"{start.name} {start.fingerprint}" if start else ""
         shape = settings_of(start.settings) if start else None
@@ -153,8 +160,10 @@ class Run:
             self.plan = going_on(self.plan, self.history, self.left)
         self.alarms: dict[str, str] = saved["alarms"] if saved else {}
         torch.manual_seed(settings.seed)
-        self.carried = ""
-        self.module = Module(self._model(), corpus.vocabulary, lambda: self.plan, self.steps, self._kept, settings.averaging)
+        vocabulary, self.carried = self.corpus.vocabulary, ""
+        self.unadapted: ModelFile | None = None  # the model that is adapted, before the first step
+        self._begun_at: float | None = saved.get("begun_at") if saved else None
+        self.module = Module(self._model(), vocabulary, lambda: self.plan, self.steps, self._kept, settings.averaging)
 
     def _read(self, begun: float, shape: ModelSettings | None) -> None:
         """The pieces of all splits, the time there is, and what a unigram makes of the pieces of valid."""
@@ -180,8 +189,21 @@ class Run:
     def _model(self) -> MelodyNetwork:
         model = MelodyNetwork(self.corpus.vocabulary, self.plan.model)
         if self._start:
-            self.carried = carried(restored(self._start), self._start.vocabulary, model, self.corpus.vocabulary)
+            summary = carried(restored(self._start), self._start.vocabulary, model, self.corpus.vocabulary)
+            self.carried = "; ".join(filter(None, [summary, self._left_out]))
         return model
+
+    @cached_property
+    def beginning(self) -> str:
+        """What was carried over from the model that is adapted, and what it is worth; empty where none is."""
+        return self.carried and f"{self.carried}; before training, valid is at {self.begun_at:.3f} nats per note"
+
+    @cached_property
+    def begun_at(self) -> float:
+        """Nats per note on valid of the model that is adapted, before the first step; infinite where none is."""
+        if self._begun_at is None and self._start and not self.history:
+            self._begun_at = nats_per_note(self.module.average, self.corpus.vocabulary, self._valid_rows)
+        return math.inf if self._begun_at is None else self._begun_at
 
     @property
     def left(self) -> float:
@@ -239,34 +261,15 @@ class Run:
 
     def _kept(self) -> dict[str, Any]:
         """What `resume` needs besides the weights."""
-        kept = {"plan": self.plan.to_dict(), "history": self.history, "alarms": self.alarms, "music": self._music}
-        kept |= {"settings": self.settings.to_dict(), "started_from": self._started_from}
-        return kept | {"vocabulary": self.corpus.vocabulary.to_dict()}
+        kept: dict[str, Any] = {name: getattr(self, name) for name in ("history", "alarms", "begun_at")}
+        kept |= {"music": self._music, "started_from": self._started_from, "plan": self.plan.to_dict()}
+        return kept | {"settings": self.settings.to_dict(), "vocabulary": self.corpus.vocabulary.to_dict()}
 
     @cached_property
     def _music(self) -> str:
         """What names the pieces, so that a run goes on with those that it began with."""
         facts = [self._manifest.get("pieces", dict(self._manifest)), self.train.num_events, self.valid.num_events]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-    def _saved(self) -> dict[str, Any]:
-        path = self.paths.resume
-        if not path.exists():
-            there = f"; the run of {self.paths.model} has ended: train anew, with more `max_minutes` or `epochs`"
-            instead = there if self.paths.model.exists() else "; train without `resume=True`"
-            raise TrainingError(f"there is no interrupted run to resume at {path}{instead}")
-        try:
-            saved: dict[str, Any] = torch.load(path, weights_only=True)
-            vocabulary, _, _, _ = (saved[name] for name in ("vocabulary", "settings", "started_from", "music"))
-            Plan.from_dict(saved["plan"])
-        except Exception as error:  # torch.load raises whatever a damaged file makes it raise
-            raise TrainingError(f"{path} is damaged ({type(error).__name__}); train without `resume=True`") from error
-        if vocabulary != self.corpus.vocabulary.to_dict():
-            raise TrainingError(
-                "the run began with another folder, or took other parts of it; name both as then, or train without "
-                "`resume=True`"
-            )
-        return saved
 
     def go(self, listener: Listener) -> Result:
         """Train, measure, and write what was found."""
@@ -299,6 +302,8 @@ class Run:
         train = Loader(lambda: self.train.epoch(len(self.history), self.plan.buckets))
         valid = Loader(lambda: self.valid.epoch(0))
         going_on = self.paths.resume if self.history else None
+        if not self.history and self.begun_at < math.inf:
+            self.unadapted = deepcopy(self.model_file())  # its weights are those that learn
         with watcher.signals.noted(), suppress(Stop):
             try:
                 trainer.fit(self.module, train, valid, ckpt_path=going_on, weights_only=True)
@@ -355,7 +360,7 @@ class Run:
         counted = some_of(self._counted, most)
         ngram = best_ngram(vocabulary, counted, some_of(self._valid_rows, most), ORDERS)
         unigram, network, begun = NGram(vocabulary, counted, 1), restored(best), openings(vocabulary, rows)
-        best_epoch = min(self.history, key=lambda h: h["valid"])
+        best_epoch = min([{"epoch": 0, "valid": self.begun_at}, *self.history], key=lambda h: h["valid"])
         return Result(
             path=self.paths.model,
             epochs=len(self.history),

@@ -36,7 +36,7 @@ class TrainingSettings:
     epoch_share
         How much of the music an epoch sees, above 0 to 1; where `epochs` is None, the plan for a large corpus may take less.
     learning_rate
-        Highest learning rate of AdamW, above 0 to 1; None is 0.002, and 0.0002 where a trained model is adapted.
+        Highest learning rate of AdamW, above 0 to 1; None is 0.002, and 0.0004 where a trained model is adapted.
     weight_decay
         Of AdamW, on matrices; None lets it follow how often the music is seen.
     averaging

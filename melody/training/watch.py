@@ -115,7 +115,7 @@ class Watcher(pl.Callback):
         valid = module.take_nats() / run.valid.num_notes
         if not math.isfinite(valid):
             raise self._no_number(trainer)
-        is_best = valid < min((entry["valid"] for entry in run.history), default=math.inf)
+        is_best = valid < min([run.begun_at, *(entry["valid"] for entry in run.history)])
         number = trainer.current_epoch + 1
         entry = {"epoch": number, "steps": trainer.global_step, "train": self._train, "valid": valid, "unigram": run.unigram}
         entry |= {"learning_rate": self._rate, **module.take_pitches(), "seconds": time.monotonic() - self._epoch_started}
@@ -141,8 +141,9 @@ class Watcher(pl.Callback):
         self.alarm([found])
 
     def _write(self, number: int, entry: dict[str, Any], is_best: bool) -> None:
-        if is_best:
-            self._run.model_file().save(self._run.paths.model)
+        kept = self._run.model_file() if is_best else self._run.unadapted if number == 1 else None
+        if kept:  # where the first epoch is worse than no epoch, the model that is adapted
+            kept.save(self._run.paths.model)
         if number in self._run.sampled:
             entry |= self._run.sample(number)
         text = io.StringIO()

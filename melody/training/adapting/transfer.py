@@ -2,8 +2,9 @@
 
 Every row of an embedding or an output layer stands for something: a pitch, a part, a time of so many quarter notes, a place
 in the bar, the pitch that came eight bars ago. Where the new vocabulary has a row of the same meaning, it gets the old
-weights. A row of a new meaning begins as that of the nearest known one of its kind (the next pitch, the next time), a token
-twenty times less likely; where there is none, it begins as nothing. The recurrent weights and all else stay as they are.
+weights. A row of a new meaning begins as that of the nearest known one of its kind (the next pitch, the next time); a token
+twenty times less likely, unless it stands in the place of that one. Where there is none, it begins as nothing. The
+recurrent weights and all else stay as they are.
 
 A meaning is a tuple: words that say what kind of thing it is, and at its end, where things of that kind have an order, a
 number. A table is what the rows of one layer mean: columns by their names, each a list of meanings, as in
@@ -13,6 +14,7 @@ number. A table is what the rows of one layer mean: columns by their names, each
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from fractions import Fraction
 from operator import itemgetter
@@ -42,7 +44,7 @@ from melody.tokens.vocabulary import FIELDS, VALUE, Vocabulary
 
 Table = dict[Meaning, list[Meaning]]
 _BEHIND = {f"{NAME}.future.weight": READ, f"{NAME}.place.weight": PLACE}
-_RARER = 3.0  # nats by which a new token begins less likely than the nearest known one
+_RARER = 3.0  # nats by which a new token begins less likely than the nearest known one, where that one is there, too
 
 
 class Tables:
@@ -215,7 +217,8 @@ def _carry(name: str, old: Tensor, new: Tensor, axes: dict[int, Rows]) -> None:
     new[np.ix_(*to)] = old[np.ix_(*source)]
     if name.endswith("output_bias"):
         rows = axes[new.ndim - 1]
-        rarer = [row for row, same in zip(rows.to, rows.same) if not same]
+        many = Counter(rows.source)
+        rarer = [row for row, source, same in zip(*rows) if not same and many[source] > 1]
         new[..., rarer] -= _RARER
 
 
