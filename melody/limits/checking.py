@@ -29,8 +29,8 @@ def check(limits: Limits, vocabulary: Vocabulary) -> None:
     """
     _check_signatures(limits, vocabulary)
     _check_players(limits, vocabulary)
-    _check_tonic(limits)
     if np.any(allowed_parts(limits, vocabulary) & ~vocabulary.drums):
+        _check_tonic(limits)
         _check_pitches(limits, vocabulary)
         _check_leaps(limits, vocabulary)
         _check_chords(limits, vocabulary)

@@ -97,8 +97,11 @@ def _fit_parts(vocabulary: Vocabulary, piece: Piece, changes: list[str]) -> Piec
     for number in np.flatnonzero(~np.array(exact)):
         part = parts[number]
         free = [instrument for instrument in left if left[instrument] > 0 and instrument[1] == part.is_drum]
-        if part.is_drum and not any(of.is_drum for of in vocabulary.parts):
+        kinds = {of.is_drum for of in vocabulary.parts}
+        if part.is_drum and True not in kinds:
             raise VocabularyError("drums play, and this model knows none; leave them out")
+        if not part.is_drum and False not in kinds:
+            raise VocabularyError(f"{describe(part)} plays, and this model knows nothing but drums; give it drums")
         if not free:
             raise VocabularyError(
                 f"the music has more parts than this model knows ({describe(part)} is one too many); "
@@ -114,6 +117,7 @@ def _fit_parts(vocabulary: Vocabulary, piece: Piece, changes: list[str]) -> Piec
 
 def _fit_pitches(vocabulary: Vocabulary, piece: Piece, changes: list[str]) -> Piece:
     low, high = vocabulary.pitches
+    piece = _without_foreign_drums(vocabulary, piece, changes)
     outside = (piece.pitch < low) | (piece.pitch > high)
     if not outside.any():
         return piece
@@ -123,6 +127,18 @@ def _fit_pitches(vocabulary: Vocabulary, piece: Piece, changes: list[str]) -> Pi
         f"{_count(int(outside.sum()), 'note')} outside the range of this model (pitch {low} to {high}) moved by octaves"
     )
     return _without_overlaps(piece, piece.onset, piece.duration, pitch)
+
+
+def _without_foreign_drums(vocabulary: Vocabulary, piece: Piece, changes: list[str]) -> Piece:
+    """Without the drums outside the range of all pitches: an octave higher is another drum, not the same one."""
+    low, high = vocabulary.pitches
+    foreign = piece.is_drum & ((piece.pitch < low) | (piece.pitch > high))
+    if not foreign.any():
+        return piece
+    if foreign.all():
+        raise VocabularyError(f"none of its drums is one that {_MODEL} knows (notes {low} to {high})")
+    changes.append(f"{_count(int(foreign.sum()), 'note')} left out, of drums that {_MODEL} does not know")
+    return piece.select(~foreign)
 
 
 def _fit_velocities(vocabulary: Vocabulary, piece: Piece, changes: list[str]) -> Piece:
@@ -251,9 +267,11 @@ def _at(events: tuple[Any, ...], place: Callable[[Ints], Ints]) -> tuple[Any, ..
 
 
 def _from_its_bar(piece: Piece, tick: int) -> tuple[Piece, int]:
-    """The piece from the bar of that tick on, and how many bars there are before it."""
+    """The piece from the bar of that tick on, or from the next one if it begins there; how many bars there are before."""
     bar = int(piece.bar_and_position([tick])[0][0])
-    line = int(piece.bar_starts(tick + 1)[bar])
+    starts = piece.bar_starts(piece.length)
+    bar += not np.any(piece.onset < starts[bar])
+    line = int(starts[min(bar, len(starts) - 1)])
     rest = piece.slice(line, piece.length)
     if not 0 < rest.num_notes < piece.num_notes:
         raise VocabularyError(_TOO_FAR)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from melody.errors import VocabularyError
 from melody.limits import Limits
 from melody.piece import Piece
 from melody.score.notes_text import read_notes
@@ -22,12 +23,16 @@ def typed(vocabulary: Vocabulary, notes: str, limits: Limits) -> Piece:
 
     Raises
     ------
+    VocabularyError
+        If the model knows nothing but drums.
     melody.errors.ScoreError
         If the notes cannot be read.
     """
+    players = [part for part in vocabulary.parts if not part.is_drum]
+    if not players:
+        raise VocabularyError("notes are pitches, and this model knows nothing but drums; give it a file with drums")
     metre = limits.metre or ((4, 4) if (4, 4) in vocabulary.time_signatures else vocabulary.time_signatures[0])
     tempi = [60e6 / tempo for tempo in vocabulary.tempi]
-    players = [part for part in vocabulary.parts if not part.is_drum] or list(vocabulary.parts)
     wanted = [part for part in players if any(instrument.plays(part) for instrument in limits.instruments)]
     return read_notes(
         notes,
