@@ -108,9 +108,10 @@ def _checked(tune: Made, limits: Limits) -> bytes:
     from melody.limits.verifying import ensure
 
     data = tune.in_file.data if tune.in_file else tune.data or midi.to_bytes(tune.piece)
-    if limits != Limits():
-        grid = tune.piece.ticks_per_quarter
-        piece = tune.in_file.read_again() if tune.in_file else midi.parse(data, ticks_per_quarter=grid).piece
+    if limits != Limits() and tune.in_file:
+        tune.in_file.ensure(limits)
+    elif limits != Limits():
+        piece = midi.parse(data, ticks_per_quarter=tune.piece.ticks_per_quarter).piece
         ensure(piece, limits, start=tune.prompt_end, first_bar=tune.first_bar)
     return data
 

@@ -55,9 +55,11 @@ class _Writing:
         result = tune.made if isinstance(tune, Edited) else tune
         data = tune.data if isinstance(tune, Edited) else midi.to_bytes(tune.piece)
         if self.limits is not None and self.limits != Limits():
-            grid = result.piece.ticks_per_quarter
-            again = tune.read_again() if isinstance(tune, Edited) else midi.parse(data, ticks_per_quarter=grid).piece
-            ensure(again, self.limits, start=result.first_tick, first_bar=result.first_bar)
+            if isinstance(tune, Edited):
+                tune.ensure(self.limits)
+            else:
+                again = midi.parse(data, ticks_per_quarter=result.piece.ticks_per_quarter).piece
+                ensure(again, self.limits, start=result.first_tick, first_bar=result.first_bar)
         path = self._path(number)
         files.write_bytes(path, data)
         limited = self.limits is not None and self.limits.more_than_bars

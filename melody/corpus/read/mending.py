@@ -33,11 +33,19 @@ _QUARTER = 500_000  # microseconds, until a file says something else
 
 def mended(source: Source, repairs: list[str]) -> Source:
     """The file with its time made right; what was changed is added to `repairs`, a sentence each."""
+    return mended_and_moved(source, repairs)[0]
+
+
+def mended_and_moved(source: Source, repairs: list[str]) -> tuple[Source, int]:
+    """The same, and by how many ticks of the file all of it became later, less than 0 for earlier."""
+    late = 0
     if not doubts.of_source(source):
-        return source
+        return source, late
     for mend in (_off_the_beat, _scattered, _in_beats, _without_ends, _restless):
-        source = mend(source, repairs)
-    return source
+        before, source = source, mend(source, repairs)
+        if mend in (_off_the_beat, _in_beats):  # what would begin before the file moves less
+            late += int(np.min(source.notes[START] - before.notes[START]))
+    return source, late
 
 
 def _off_the_beat(source: Source, repairs: list[str]) -> Source:

@@ -12,20 +12,23 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from melody import midi
-from melody.errors import MidiError, SamplingError
+from melody.errors import SamplingError
 from melody.limits import Limits
 from melody.limits.numbers import MAX_BARS
-from melody.piece import Piece
+from melody.limits.verifying import ensure
+from melody.piece import MAX_TICK, Piece
 from melody.sampling.loaded import Source
 from melody.sampling.prompt import in_hands, understood
 from melody.sampling.result import Result
 from melody.sampling.search import Search
 from melody.sampling.settings import SamplingSettings
 from melody.sampling.tasks.continuation import continuations
+from melody.sampling.tasks.file_prompt import FilePrompt
 from melody.sampling.tasks.infill import vary
-from melody.sampling.tasks.part_choice import Exchanged, ModelInput, New, model_input, with_notes
+from melody.sampling.tasks.part_choice import Exchanged, ModelInput, model_input, with_notes
 from melody.text import counted
 from melody.threads import one_thread
 from melody.tokens.vocabulary import Vocabulary
@@ -43,30 +46,57 @@ class Edited:
         What was done, its remarks in full.
     parts
         Numbers of the parts of `made.piece` that have new notes, or that the model read.
+    prompt
+        The file before, if it was read otherwise than it stands.
+    as_read
+        What was made there, in the time of what was read.
     """
 
     data: bytes
     made: Result
     parts: tuple[int, ...]
+    prompt: FilePrompt | None = None
+    as_read: Result | None = None
 
     def read_again(self) -> Piece:
         """Those parts as they are read from the bytes."""
         piece = midi.parse(self.data, ticks_per_quarter=self.made.piece.ticks_per_quarter).piece
         return piece.select(np.isin(piece.part, self.parts))
 
+    def ensure(self, limits: Limits) -> None:
+        """Refuse what does not keep to the limits, read from the bytes.
+
+        Raises
+        ------
+        SamplingError
+            If it does not.
+        """
+        piece, made = self.read_again(), self.made
+        if self.prompt and self.as_read:
+            start, stop = made.first_tick, made.last_tick or MAX_TICK
+            new = self.prompt.here(piece.select((piece.onset >= start) & (piece.onset < stop)))
+            made = self.as_read
+            old = made.piece.select(~_is_new(made))
+            both: dict[str, Any] = {name: np.concatenate([getattr(old, name), column]) for name, column in new.items()}
+            piece = replace(old, **both)
+        ensure(piece, limits, start=made.first_tick, first_bar=made.first_bar)
+
 
 def vary_file(source: Source, path: str | PathLike[str], first_bar: int, last_bar: int, **options: Any) -> list[Edited]:
     """Bars of a MIDI file rewritten; parameters and errors as of `melody.sampling.tasks.infill.vary`."""
-    reading, data = _read(source.vocabulary, path)
+    prompt = _read(source.vocabulary, path)
+    if not prompt.is_moved_alone:  # its notes would not be those of the file, nor perhaps its bars
+        prompt = prompt.unmended()
     made = []
-    for variation in vary(source, reading.piece, first_bar, last_bar, **options):
-        parts = variation.parts or ()
-        written = with_notes(data, variation.piece, parts, variation.first_tick, variation.last_tick)
+    bars = (prompt.bar_here(bar) for bar in (first_bar, last_bar))
+    for variation in vary(source, prompt.read, *bars, **options):
+        parts, there = variation.parts or (), _rewritten(prompt, variation)
+        written = with_notes(prompt.data, there.piece, parts, there.first_tick, there.last_tick)
         if parts and variation.piece.num_notes and not written.is_rewritten:
-            texts = variation.piece.texts[len(reading.piece.texts) :]
+            texts = variation.piece.texts[len(prompt.read.texts) :]
             written = replace(written, data=midi.annotated(written.data, _playing(variation), texts))
-        remarks = (*reading.repairs, *variation.remarks, *written.remarks)
-        made.append(Edited(written.data, replace(variation, remarks=remarks), parts))
+        remarks = (*prompt.repairs, *variation.remarks, *written.remarks)
+        made.append(_edited(prompt, written.data, replace(there, remarks=remarks), variation, parts))
     return made
 
 
@@ -112,16 +142,16 @@ def continue_file(
         new bars would stand.
     """
     limits = limits or Limits()
-    reading, data = _read(source.vocabulary, path)
-    piece = reading.piece
+    prompt = _read(source.vocabulary, path)
+    piece = prompt.read
     chosen = reading_of(source, piece, part, limits)
     _check_nothing_changes_later(piece, chosen.piece.length, limits)
     chosen = replace(chosen, piece=_without_later_changes(chosen.piece))
-    remarks = (*reading.repairs, *chosen.remarks)
+    remarks = (*prompt.repairs, *chosen.remarks)
     music = replace(chosen.piece, pedals=())  # that of the file stays as it is, and new bars get none of their own
     music = music if music.keys or limits.key is None else replace(music, keys=(limits.key,))
     made = continuations(source, music, search or Search(1), limits, settings or SamplingSettings())
-    return [_in_file(data, piece, chosen, replace(c, remarks=(*remarks, *c.remarks)), source.vocabulary) for c in made]
+    return [_in_file(prompt, chosen, replace(c, remarks=(*remarks, *c.remarks)), source.vocabulary) for c in made]
 
 
 def reading_of(source: Source, piece: Piece, part: str | None, limits: Limits) -> ModelInput:
@@ -165,27 +195,51 @@ def _check_nothing_changes_later(piece: Piece, end: int, limits: Limits) -> None
             )
 
 
-def _read(vocabulary: Vocabulary, path: str | PathLike[str]) -> tuple[midi.Reading, bytes]:
-    """A MIDI file on the vocabulary's grid, and the bytes that this was read from."""
-    data = midi.bytes_of(path)
-    try:
-        return midi.parse(data, ticks_per_quarter=vocabulary.ticks_per_quarter), data
-    except MidiError as error:
-        raise MidiError(f"{path}: {error}") from error
+def _read(vocabulary: Vocabulary, path: str | PathLike[str]) -> FilePrompt:
+    """A MIDI file on the vocabulary's grid, and as it stands."""
+    return FilePrompt.of(path, vocabulary.ticks_per_quarter)
 
 
-def _in_file(data: bytes, piece: Piece, chosen: ModelInput, made: Result, vocabulary: Vocabulary) -> Edited:
+def _is_new(made: Result) -> NDArray[np.bool_]:
+    """Which notes of what was made are new, (notes,)."""
+    piece, stop = made.piece, made.last_tick or MAX_TICK + 1
+    parts = np.arange(len(piece.parts)) if made.parts is None else list(made.parts)
+    found: NDArray[np.bool_] = (piece.onset >= made.first_tick) & (piece.onset < stop) & np.isin(piece.part, parts)
+    return found
+
+
+def _rewritten(prompt: FilePrompt, made: Result) -> Result:
+    """A variation in the time of the file."""
+    if prompt.own is prompt.read:
+        return made
+    start = prompt.tick_there(made.first_tick)
+    stop = None if made.last_tick is None else prompt.tick_there(made.last_tick)
+    as_it_stands = replace(made, piece=prompt.own, first_tick=start, last_tick=stop)
+    kept = replace(prompt.own.select(~_is_new(as_it_stands)), parts=made.piece.parts, texts=made.piece.texts)
+    return replace(as_it_stands, piece=prompt.there(made.piece.select(_is_new(made))).into(kept))
+
+
+def _in_file(prompt: FilePrompt, chosen: ModelInput, made: Result, vocabulary: Vocabulary) -> Edited:
     """A continuation of some parts of a piece, in its file."""
-    is_new = made.piece.onset >= made.first_tick
-    columns = (getattr(made.piece, name)[is_new] for name in ("onset", "duration", "pitch", "velocity", "part"))
-    notes = New(*columns)
+    own = prompt.own
+    notes = prompt.there(made.piece.select(_is_new(made)))
     if len(vocabulary.velocities) == 1:
-        notes = notes.as_loud_as(piece)
-    keys = (*made.piece.keys, *(key for key in piece.keys if key.onset > made.first_tick))
-    whole = notes.into(replace(piece, parts=made.piece.parts, keys=keys, texts=made.piece.texts))
-    written = _written(data, piece, whole, np.unique(notes.part).tolist(), made.first_tick)
+        notes = notes.as_loud_as(own)
+    begun = own.onset[np.isin(own.part, notes.part)]  # in a file that scatters they may begin later than they are read
+    start = max(prompt.tick_there(made.first_tick), int(begun.max(initial=-1)) + 1)
+    notes = replace(notes, onset=np.maximum(notes.onset, start))
+    keys = [key if key in own.keys else key._replace(onset=prompt.tick_there(key.onset)) for key in made.piece.keys]
+    keys += [key for key in own.keys if key.onset > start]
+    whole = notes.into(replace(own, parts=made.piece.parts, keys=tuple(keys), texts=made.piece.texts))
+    written = _written(prompt.data, own, whole, np.unique(notes.part).tolist(), start)
     parts = tuple(sorted({*chosen.piece.part.tolist(), *notes.part.tolist()}))
-    return Edited(written.data, replace(made, piece=whole, remarks=(*made.remarks, *written.remarks)), parts)
+    first_bar = None if made.first_bar is None else prompt.tick_there(made.first_bar)
+    there = replace(made, piece=whole, first_tick=start, first_bar=first_bar, remarks=(*made.remarks, *written.remarks))
+    return _edited(prompt, written.data, there, made, parts)
+
+
+def _edited(prompt: FilePrompt, data: bytes, made: Result, as_read: Result, parts: tuple[int, ...]) -> Edited:
+    return Edited(data, made, parts) if prompt.own is prompt.read else Edited(data, made, parts, prompt, as_read)
 
 
 def _written(data: bytes, piece: Piece, whole: Piece, parts: Sequence[int], end: int) -> Exchanged:
