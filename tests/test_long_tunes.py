@@ -14,6 +14,7 @@ from melody.sampling.strategies.ancestral import Sample, Streams
 from melody.sampling.strategies.drawing import Job
 from melody.sampling.strategies.rejection import FAULTY, Draws
 from melody.tokens.grammar import Grammar
+from melody.tokens.vocabulary import END, TIME
 
 SETTINGS = SamplingSettings(seed=5, temperature=1.2)
 
@@ -104,3 +105,35 @@ def test_a_tune_that_stands_still_is_broken_off_and_gone_on_with_from_before(
     free = [job.place for job, _ in tries if job.place and job.place.until is None]
     assert free and all(place.bar <= 5 for place in free)
     assert any(sample and sample.stuck == 5 for job, sample in tries if job.place is None)
+
+
+def test_a_tune_of_a_given_length_is_gone_on_with_from_before_it_stood_still(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it did so is long past when it ends; other ways from there are left as soon as they stand still, too."""
+    bars = 44
+    start = model.decoder.begin(Masks(Grammar(model.vocabulary, 1, bars=bars)))
+
+    def stuck_from(rows: np.ndarray) -> int | None:
+        piece = model.vocabulary.decode(rows)
+        later = piece.pitch[piece.bar_and_position(piece.onset)[0] >= 9]
+        return 9 if len(later) > 20 and later[:3].sum() % 4 else None
+
+    def worth(sample: Sample) -> float:
+        if sample.rows[-1, TIME] != END:
+            return 0.0
+        return 1.0 if stuck_from(sample.rows) is None else FAULTY
+
+    streams = Streams(model.decoder, lambda _: start.take(np.zeros(1, np.int64)), SETTINGS, 2_000, stuck_from=stuck_from)
+    tries: list[tuple[Job, Sample | None]] = []
+    step = streams.step
+    monkeypatch.setattr(streams, "step", lambda: tries.extend(found := step()) or found)
+    made = Draws(streams, 6, 16, worth).run()
+    assert [model.vocabulary.decode(tune.rows).num_bars for tune in made] == [bars] * 6
+    assert all(tune.stuck is None for tune in made) and any(tune.tries > 1 for tune in made)
+    again = [(job.place, sample) for job, sample in tries if job.place and sample]
+    assert again and all(place.bar <= 9 for place, _ in again)
+    first = [sample for job, sample in tries if job.attempt == 0 and sample and sample.stuck is not None]
+    assert first and all(sample.places[0].bar <= 9 for sample in first)
+    broken = [sample for _, sample in again if sample.stuck is not None]
+    assert broken and all(model.vocabulary.decode(sample.rows).num_bars < bars for sample in broken)

@@ -106,3 +106,14 @@ def test_a_tune_that_stands_still_ends_before(model: Model) -> None:
     assert acceptance(model, bars=30).shortened(replace(drawn, stuck=14), tune) is None
     lasting = band(lively(30), lively(30, 36), [BEAT] * 30)
     assert judge.faults(Sample(model.vocabulary.encode(lasting), 0.0, 0.0)) == ()
+
+
+def test_where_the_length_is_given_a_loop_is_looked_for(model: Model) -> None:
+    """One that the corpus's patience allows for: it is a fault all the same."""
+    tune = band(lively(30), lively(30, 36), [BEAT] * 30)
+    looped = band(
+        [*lively(9), *lively(1) * 7, *lively(14)], [*lively(9, 36), *lively(1, 36) * 7, *lively(14, 36)], [BEAT] * 30
+    )
+    assert acceptance(model).stuck_from(model.vocabulary.encode(looped)) is None  # type: ignore[misc]
+    assert acceptance(model, bars=30).stuck_from(model.vocabulary.encode(looped)) == 9  # type: ignore[misc]
+    assert acceptance(model, bars=30).stuck_from(model.vocabulary.encode(tune)) is None  # type: ignore[misc]

@@ -7,7 +7,7 @@ A fault is one of:
 - it does not end on a bar line (or as much before one as a pick-up took)
 - it does not close on the tonic (`closes`)
 - more than 8 times the same pitch in a row in one part, or more often than the corpus ever has it
-- one or two bars fill 6 bars or more in a row (`melody.statistics.form.has_loop`), or one more than 4, note for note
+- one or two bars fill 6 bars or more in a row (`melody.statistics.form.loop_begins`), or one more than 4, note for note
 - it stands still for longer than pieces of the corpus do (`melody.statistics.standstill`)
 - of a form that was asked for: a section that should be new is an old one (`melody.statistics.form.sections_come_again`)
 - it has fewer than 3 different pitches (drums not counted), though it has 8 notes or more
@@ -22,12 +22,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from melody.piece import Ints, Piece
-from melody.statistics.form import has_loop, sections_come_again
+from melody.statistics.form import loop_begins, sections_come_again
 from melody.statistics.part_writing import closes_on_the_tonic, key_at
 from melody.statistics.standstill import Patience
 
 MOST_IN_A_ROW = 8
 NO_END = Patience()
+LOOPS = "one or two bars over and over"
 STANDS_STILL = "stands still for too long"
 MOST_BARS_ALIKE = 4
 
@@ -70,7 +71,7 @@ def faults(
         "does not end on a bar line": not _ends_on_a_bar_line(piece),
         "does not end on the tonic": not (any_close or closes(piece)),
         "one pitch over and over": longest_run(tones) > most_in_a_row,
-        "one or two bars over and over": loops(new),
+        LOOPS: loops(new),
         STANDS_STILL: patience.exceeded(piece, start) is not None,
         "a new section is an old one again": sections_come_again(piece, letters, start),
         "hardly a melody": tones.num_notes >= 8 and len(np.unique(tones.pitch)) < 3,
@@ -94,7 +95,13 @@ def closes(piece: Piece) -> bool:
 
 def loops(piece: Piece) -> bool:
     """Whether one or two bars sound over and over."""
-    return bool(has_loop(piece)) or _bars_alike(piece) > MOST_BARS_ALIKE
+    return loop_from(piece) is not None
+
+
+def loop_from(piece: Piece) -> int | None:
+    """The bar from which one or two bars sound over and over, from tick 0; None if none do."""
+    found = (loop_begins(piece), _alike_from(piece))
+    return min((bar for bar in found if bar is not None), default=None)
 
 
 def _ends_on_a_bar_line(piece: Piece) -> bool:
@@ -120,13 +127,14 @@ def run_of(part: Ints, pitch: Ints) -> int:
     return int(np.diff(borders).max())
 
 
-def _bars_alike(piece: Piece) -> int:
-    """How often a bar with notes sounds in a row, at most."""
+def _alike_from(piece: Piece) -> int | None:
+    """The first bar with notes that sounds more than `MOST_BARS_ALIKE` times in a row; None if none does."""
     bar, position = piece.bar_and_position(piece.onset)
     notes = [position, piece.duration, piece.pitch, piece.part]
-    bars = [tuple(np.stack(notes)[:, bar == number].ravel().tolist()) for number in range(int(bar.max()) + 1)]
-    longest = run = 0
-    for before, now in zip([(), *bars], bars):
+    bars = [tuple(np.stack(notes)[:, bar == number].ravel().tolist()) for number in range(int(bar.max(initial=-1)) + 1)]
+    run = 0
+    for number, (before, now) in enumerate(zip([(), *bars], bars)):
         run = run + 1 if now and now == before else int(bool(now))
-        longest = max(longest, run)
-    return longest
+        if run > MOST_BARS_ALIKE:
+            return number - MOST_BARS_ALIKE
+    return None

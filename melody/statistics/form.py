@@ -8,7 +8,8 @@ begins equals no other.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -96,13 +97,29 @@ def notes_a_bar(piece: Piece) -> float:
 def longest_loop(piece: Piece) -> int:
     """How many bars in a row the same one or two bars fill, at most; 1 if no bar is followed by itself."""
     bars = bars_of(piece)
-    longest = min(len(bars), 1)
+    return max((run.bars for run in _loops(bars)), default=min(len(bars), 1))
+
+
+def loop_begins(piece: Piece) -> int | None:
+    """The first of the bars of which one or two fill `LOOP_BARS` in a row or more, from tick 0; None if none do."""
+    found = (run.first for run in _loops(bars_of(piece)) if run.bars >= LOOP_BARS)
+    first = min(found, default=None)
+    return None if first is None else first + piece.has_pickup
+
+
+class _Run(NamedTuple):
+    first: int
+    bars: int
+
+
+def _loops(bars: Sequence[object]) -> Iterator[_Run]:
+    """The bars that the same one or two fill, as often as they do, and all beginnings of these."""
     for period in (1, 2):
         run = period
         for number in range(period, len(bars)):
             run = run + 1 if bars[number] and bars[number] == bars[number - period] else period
-            longest = max(longest, run) if run > period else longest
-    return longest
+            if run > period:
+                yield _Run(number + 1 - run, run)
 
 
 def has_loop(piece: Piece) -> float:

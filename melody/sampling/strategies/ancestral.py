@@ -90,7 +90,8 @@ class Streams:
     most_in_a_row
         A tune in which a part plays one pitch more often in a row is broken off: it would not come out of it.
     stuck_from
-        Gives the bar from which events stand still, None if they do not: a long tune that does is broken off.
+        Gives the bar from which events stand still, None if they do not: a long tune that does is broken off, but for the
+        first try at one of a given number of bars, which ends in any case.
     """
 
     def __init__(
@@ -164,8 +165,12 @@ class Streams:
         ended = (events[:, TIME] == END) | late | stuck
         if self._in_a_row:
             ended |= self._in_a_row.push(events) > self._most_in_a_row
-        for stream in looked_at if self._frontier.masks.grammar.bars is None else ():  # or it ends in any case
-            ended[stream] |= self._stuck_from(self._own.events_of(stream)) is not None
+        for stream in looked_at:
+            bar = self._stuck_from(self._own.events_of(stream))
+            if bar is None:
+                continue
+            self._places.pin(stream, bar)
+            ended[stream] |= self._frontier.masks.grammar.bars is None or self._is_again(self._jobs[stream])
         found = [(self._jobs[i], None if stuck[i] else self._sample(i)) for i in np.flatnonzero(ended).tolist()]
         if found:
             going = np.flatnonzero(~ended)
@@ -173,6 +178,10 @@ class Streams:
             events = events[going]
         self._push(events)
         return found
+
+    def _is_again(self, job: Job) -> bool:
+        """Whether another try at that tune comes to its end in any case."""
+        return job.place is not None or (job.attempt > 0 and not self._is_limited)
 
     def _sample(self, stream: int) -> Sample:
         nats, removed, tokens = self._own.weights[stream].tolist()

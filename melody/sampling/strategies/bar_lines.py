@@ -58,21 +58,33 @@ class Place:
         return begun
 
 
+def _is_kept(back: int, bar: int) -> bool:
+    return back < _LATEST or (bar % _EVERY == 0 and back < _FARTHEST)
+
+
 class Places:
     """The places that streams have come to, once they are about to be long."""
 
     def __init__(self) -> None:
         self._bar = np.zeros(0, np.int64)  # that each stream is in
         self._kept: list[list[Place]] = []
+        self._pinned: list[int | None] = []  # the bar of a place that is kept in any case
 
     def begin(self, bars: list[int]) -> None:
         """So many streams more, which stand in these bars."""
         self._bar = np.append(self._bar, bars).astype(np.int64)
         self._kept += [[] for _ in bars]
+        self._pinned += [None for _ in bars]
 
     def take(self, streams: Ints) -> None:
         """Go on with those streams alone."""
         self._bar, self._kept = self._bar[streams], [self._kept[i] for i in streams.tolist()]
+        self._pinned = [self._pinned[i] for i in streams.tolist()]
+
+    def pin(self, stream: int, bar: int) -> None:
+        """Keep the last place of a stream that is not behind that bar, whatever comes; the first one that is asked for."""
+        if self._pinned[stream] is None:
+            self._pinned[stream] = max((place.bar for place in self._kept[stream] if place.bar <= bar), default=None)
 
     def come_to(self, bars: Ints, count: Ints, place: Callable[[int, int], Place]) -> list[int]:
         """Streams that have had so many events come to their next one, in these bars; gives `place` a stream and a bar.
@@ -82,9 +94,7 @@ class Places:
         looked_at = np.flatnonzero((bars // _LOOK > self._bar // _LOOK) & (2 * count >= LONG)).tolist()
         for stream in np.flatnonzero((bars > self._bar) & (2 * count >= LONG)).tolist():
             bar = int(bars[stream])
-            kept = [
-                p for p in self._kept[stream] if bar - p.bar < _LATEST or (p.bar % _EVERY == 0 and bar - p.bar < _FARTHEST)
-            ]
+            kept = [p for p in self._kept[stream] if _is_kept(bar - p.bar, p.bar) or p.bar == self._pinned[stream]]
             self._kept[stream] = [*kept, place(stream, bar)]
         self._bar = np.maximum(self._bar, bars)
         return looked_at

@@ -8,7 +8,8 @@ Of a long tune fewer tries are made than of a short one: so many that they have 
 
 Of a tune of `LONG` events or more not all of it is drawn again, but its end: the best try so far is gone on with from a bar
 line a few bars before it went wrong. So what is before that is drawn as the model writes it, and what follows from all that
-the model writes there and that ends well.
+the model writes there and that ends well. Where it stands still it is gone on with from before that, and from there once
+more if another try comes further.
 """
 
 from __future__ import annotations
@@ -196,7 +197,7 @@ class _Tune:
     def _moves_on(self, job: Job, sample: Sample | None, worth: float) -> bool:
         """Whether the attempts that follow go on with this one, not with what they would have."""
         before = self._base
-        if sample is None or not sample.places or (before and worth <= before.worth):
+        if sample is None or not sample.places or (before and not before.is_behind(sample, worth)):
             return False
         if sample.stuck is not None and sample.places[0].bar > sample.stuck:
             return False  # there is no way back to before it stood still
@@ -215,6 +216,12 @@ class _Base:
     worth: float
     places: Sequence[Place]
     stuck: int | None
+
+    def is_behind(self, sample: Sample, worth: float) -> bool:
+        """Whether a sample is worth more; if both stand still, whether it does so some bars later."""
+        if self.stuck is not None and sample.stuck is not None:
+            return sample.stuck >= self.stuck + _BACK
+        return worth > self.worth
 
     @property
     def place(self) -> Place:

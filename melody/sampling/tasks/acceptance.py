@@ -11,7 +11,7 @@ import numpy as np
 from melody.limits import Limits
 from melody.piece import Piece
 from melody.sampling.loaded import Source
-from melody.sampling.quality import MOST_IN_A_ROW, NO_END, closes, faults, loops
+from melody.sampling.quality import LOOPS, MOST_IN_A_ROW, NO_END, closes, faults, loop_from, loops
 from melody.sampling.search import Search
 from melody.sampling.settings import SamplingSettings
 from melody.sampling.strategies.ancestral import Sample
@@ -78,13 +78,20 @@ class Acceptance:
 
     @property
     def stuck_from(self) -> Callable[[Rows], int | None] | None:
-        """Gives the bar from which a tune, or its beginning, stands still for too long; None if that is not asked."""
-        if self.worth is None or self.source.patience == NO_END:
+        """Gives the bar from which a tune, or its beginning, stands still for too long; None if that is not asked.
+
+        Where its length is given, also that from which one or two bars sound over and over: it is not broken off there, but
+        gone on with from before that.
+        """
+        asks_for_loops = self.limits.bars is not None and LOOPS not in self.source.corpus_faults
+        if self.worth is None or (self.source.patience == NO_END and not asks_for_loops):
             return None
 
         def found(rows: Rows) -> int | None:
-            stretch = self.source.patience.exceeded(*self.piece_of(Sample(rows, float("nan"), 0.0)))
-            return None if stretch is None else stretch.first
+            piece, start = self.piece_of(Sample(rows, float("nan"), 0.0))
+            stretch = self.source.patience.exceeded(piece, start)
+            loop = loop_from(piece.select(piece.onset >= start)) if asks_for_loops else None
+            return min((bar for bar in (stretch and stretch.first, loop) if bar is not None), default=None)
 
         return found
 
@@ -133,6 +140,8 @@ class Acceptance:
         return float(not loops(piece.select(piece.onset >= start)))
 
     def _well_made(self, sample: Sample) -> float:
+        if self.limits.bars is not None and not has_ended(sample):
+            return 0.0  # one that has all its bars is there
         if found := self.faults(sample):
             return FAULTY / len(found)
         return min(float(np.exp(-sample.ending_nats)) / _LEAST, 1.0) if self.weighs_ending else 1.0
