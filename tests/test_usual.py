@@ -1,6 +1,5 @@
 """What is made keeps to what the corpus usually does: its keys, its ranges, its runs."""
 
-import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,12 +13,13 @@ from melody.limits import Limits
 from melody.piece import Key, Part, Piece, TimeSignature
 from melody.sampling import Model, SamplingSettings, load
 from melody.sampling.prior import CorpusPrior
+from melody.sampling.repetition import InARow
 from melody.sampling.search import Search
 from melody.sampling.strategies.ancestral import Sample
 from melody.sampling.tasks.acceptance import Acceptance
 from melody.sampling.tasks.harmonize import harmonize
 from melody.tokens import Vocabulary
-from melody.training.corpus_facts import part_pitches
+from melody.training.corpus_facts import part_pitches, part_runs
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def test_training_writes_what_the_corpus_does(model: Model) -> None:
     low, high = min(p.pitch.min() for p in pieces), max(p.pitch.max() for p in pieces)
     assert model.file.training["part_pitches"] == [[low, high]]
     assert model.vocabulary.pitches[0] < low and high < model.vocabulary.pitches[1]  # it has heard them transposed
-    assert 1 <= model.prior.longest_run < 10
+    assert model.file.training["part_runs"] == [8] and model.prior.most_in_a_row.tolist() == [8]
 
 
 def test_a_part_that_never_plays_may_have_any_pitch() -> None:
@@ -78,16 +78,16 @@ def test_a_prompt_is_gone_on_with_where_it_is(model: Model) -> None:
     "nonsense",
     [
         {},
-        {"part_pitches": None, "first_keys": None, "longest_run": None},
-        {"part_pitches": [[1, 2, 3]], "first_keys": [1], "longest_run": -4},
-        {"part_pitches": [["low", "high"]], "first_keys": "many", "longest_run": "long"},
+        {"part_pitches": None, "first_keys": None, "longest_run": None, "part_runs": None},
+        {"part_pitches": [[1, 2, 3]], "first_keys": [1], "longest_run": -4, "part_runs": [9] * 200},
+        {"part_pitches": [["low", "high"]], "first_keys": "many", "longest_run": "long", "part_runs": "long"},
         {"part_pitches": [[float("nan"), 60]], "first_keys": [-1.0] * 12, "longest_run": 1e9},
         {"part_pitches": [[1000, 2000]]},
     ],
 )
 def test_a_model_file_that_does_not_say_it_well_says_nothing(model: Model, nonsense: dict) -> None:
     usual = CorpusPrior.of(model.vocabulary, nonsense)
-    assert usual.first_keys is None and usual.longest_run == math.inf
+    assert usual.first_keys is None and np.isinf(usual.most_in_a_row).all()
     assert usual.range_penalty is None or not usual.range_penalty.any()
 
 
@@ -98,8 +98,39 @@ def test_a_tune_that_plays_one_pitch_over_and_over_is_drawn_anew(model: Model) -
     tune = Piece(onset, [12] * 12, [64, 62, *[60] * 10], parts=(Part(40),), time_signatures=metre, keys=key)
     drawn = Sample(model.vocabulary.encode(tune), 0.0, 0.0)
     asked = Search(1), SamplingSettings(), Limits(), lambda sample: (tune, 0)
-    worths = [Acceptance(_with(model, longest_run=most), *asked).worth for most in (3, 9, 10, None)]
-    assert [round(worth(drawn), 6) for worth in worths if worth] == [0, 0, 1, 1]
+    by_part = [{"part_runs": [most]} for most in (3, 9, 10)]
+    for told in (by_part, [{"longest_run": most, "part_runs": None} for most in (3, 9, 10)]):  # which files of before say
+        worths = [Acceptance(_with(model, **said), *asked).worth for said in told]
+        assert [round(worth(drawn), 6) for worth in worths if worth] == [0, 0, 1]
+    unknown = Acceptance(_with(model, longest_run=None, part_runs=None), *asked).worth
+    assert unknown and unknown(drawn) == 1
+
+
+def test_a_bass_may_repeat_what_a_melody_may_not() -> None:
+    """Of each part the model says how often; drums may as often as they like."""
+    parts = (Part(0), Part(32), Part(0, is_drum=True))
+
+    def band(melody: int, bass: int) -> Piece:
+        """One pitch so often, and others around it."""
+        lines = [[60, *[62] * melody, 64], [36, *[38] * bass, 40], [42] * 60]
+        notes = [(12 * i, pitch, part) for part, line in enumerate(lines) for i, pitch in enumerate(line)]
+        onset, pitch, part = np.array(notes).T
+        return Piece(onset, [12] * len(onset), pitch, part=part, parts=parts)
+
+    corpus = [band(3, 40), band(4, 30), band(2, 20)]
+    vocabulary = Vocabulary.build(corpus)
+    runs = part_runs(vocabulary, [vocabulary.encode(piece) for piece in corpus])
+    assert dict(zip([part.program + 1000 * part.is_drum for part in vocabulary.parts], runs)) == {0: 8, 32: 40, 1000: 60}
+    model = _with(untrained(vocabulary), part_runs=runs, longest_run=40)
+    for piece, is_fault in ((band(8, 40), False), (band(9, 40), True), (band(8, 41), True)):
+        drawn = Sample(vocabulary.encode(piece), 0.0, 0.0)
+        judge = Acceptance(
+            model, Search(1), SamplingSettings(), Limits(), lambda sample: (vocabulary.decode(sample.rows), 0)
+        )
+        assert ("one pitch over and over" in judge.faults(drawn)) == is_fault
+        assert judge.endless_from is not None
+        watched = InARow(vocabulary, 1, judge.endless_from)
+        assert any(watched.push(row)[0] for row in drawn.rows[:-1, None]) == is_fault
 
 
 def test_the_usual_keys_are_those_of_beginnings_alone() -> None:

@@ -1,6 +1,7 @@
 """What the corpus usually does that its model cannot know: training transposes, so it has read every piece in all keys.
 
 In which keys pieces begin, and how low and high each part goes: a violin has nothing below its open G, a bass sings no B0.
+And how often a part plays one pitch in a row: a bass repeats a note eighty times, a piano does not.
 Written into the model file by training, and kept to where music is made from nothing or a part is added. Of drums, which
 are not transposed, only those of the kit play, in any music.
 """
@@ -16,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.network import Floats
+from melody.piece import Piece
+from melody.sampling.quality import MOST_IN_A_ROW
 from melody.tokens.grammar import Mask
 from melody.tokens.usage import FIRST_PART, KEY
 from melody.tokens.vocabulary import KIND, Rows, Vocabulary
@@ -37,34 +40,40 @@ class CorpusPrior:
         Nats that a pitch costs which a part never has, (kinds, values); None if nothing is known.
     kit_penalty
         The same of drums alone.
-    longest_run
-        How often a part plays one pitch in a row, at most; infinity if nothing is known.
+    most_in_a_row
+        How often each part may play one pitch in a row, (parts,): as often as the corpus has it, and 8 times anyway;
+        infinity if nothing is known, and for drums.
     """
 
     keys: slice
     first_keys: NDArray[np.float64] | None
     range_penalty: NDArray[np.float32] | None
     kit_penalty: NDArray[np.float32] | None
-    longest_run: float
+    most_in_a_row: NDArray[np.float64]
 
     @classmethod
     def of(cls, vocabulary: Vocabulary, training: Mapping[str, Any]) -> CorpusPrior:
         """What a model file says of the pieces it was trained on; what it does not say, or not well, is not known."""
         counts = _numbers(training.get("first_keys"), (len(vocabulary.keys),))
         known = counts is not None and counts.min(initial=0) >= 0 and counts.sum() > 0
-        run, kit = training.get("longest_run"), _kit_penalty(vocabulary, training.get("kits"))
+        kit = _kit_penalty(vocabulary, training.get("kits"))
         pitches = _range_penalty(vocabulary, _numbers(training.get("part_pitches"), (len(vocabulary.parts), 2)))
         return cls(
             slice(vocabulary.value_starts[KEY], vocabulary.value_starts[KEY + 1]),
             np.log(counts + 1e-9) if counts is not None and known else None,
             pitches if kit is None else kit if pitches is None else np.maximum(pitches, kit),
             kit,
-            run if isinstance(run, int) and run > 0 else math.inf,
+            _most_in_a_row(vocabulary, training),
         )
 
     def at_any_pitch(self) -> CorpusPrior:
         """The same for music that has begun somewhere else, and stays there."""
         return replace(self, range_penalty=self.kit_penalty)
+
+    def in_a_row_of(self, vocabulary: Vocabulary, piece: Piece) -> list[float]:
+        """How often each part of a piece may play one pitch in a row."""
+        numbers = vocabulary.part_numbers(piece).tolist()
+        return [float(self.most_in_a_row[number]) if number >= 0 else math.inf for number in numbers]
 
     def in_any_key(self) -> CorpusPrior:
         """The same for music whose key is given."""
@@ -97,6 +106,15 @@ def _numbers(stored: Any, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
     except (TypeError, ValueError):
         return None
     return numbers if numbers.shape == shape and np.isfinite(numbers).all() else None
+
+
+def _most_in_a_row(vocabulary: Vocabulary, training: Mapping[str, Any]) -> NDArray[np.float64]:
+    """By part where the file says so, which those of before do not."""
+    run, by_part = training.get("longest_run"), _numbers(training.get("part_runs"), (len(vocabulary.parts),))
+    most = np.full(len(vocabulary.parts), float(run) if isinstance(run, int) and run > 0 else math.inf)
+    most = most if by_part is None else by_part
+    found: NDArray[np.float64] = np.where(vocabulary.drums, math.inf, np.maximum(most, MOST_IN_A_ROW))
+    return found
 
 
 def _kit_penalty(vocabulary: Vocabulary, kits: Any) -> NDArray[np.float32] | None:

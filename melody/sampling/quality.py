@@ -6,7 +6,7 @@ A fault is one of:
 - the tune was cut off: the model did not end it
 - it does not end on a bar line (or as much before one as a pick-up took)
 - it does not close on the tonic (`closes`)
-- more than 8 times the same pitch in a row in one part, or more often than the corpus ever has it
+- more than 8 times the same pitch in a row in one part, or more often than this part of the corpus has it
 - one or two bars fill 6 bars or more in a row (`melody.statistics.form.loop_begins`), or one more than 4, note for note
 - it stands still for longer than pieces of the corpus do (`melody.statistics.standstill`)
 - of a form that was asked for: a section that should be new is an old one (`melody.statistics.form.sections_come_again`)
@@ -38,7 +38,7 @@ def faults(
     *,
     ended: bool,
     start: int = 0,
-    most_in_a_row: float = MOST_IN_A_ROW,
+    most_in_a_row: float | Sequence[float] = MOST_IN_A_ROW,
     any_close: bool = False,
     letters: Sequence[int] = (),
     patience: Patience = NO_END,
@@ -54,7 +54,7 @@ def faults(
     start
         Only music from this tick on is looked at: the end of a prompt.
     most_in_a_row
-        How often a part may play one pitch in a row.
+        How often a part may play one pitch in a row; one number for all, or for each part of the piece.
     any_close
         Whether it may close on any chord.
     letters
@@ -70,7 +70,7 @@ def faults(
         "cut off": not ended,
         "does not end on a bar line": not _ends_on_a_bar_line(piece),
         "does not end on the tonic": not (any_close or closes(piece)),
-        "one pitch over and over": longest_run(tones) > most_in_a_row,
+        "one pitch over and over": bool(np.any(np.array(runs(new)) > most_in_a_row)),
         LOOPS: loops(new),
         STANDS_STILL: patience.exceeded(piece, start) is not None,
         "a new section is an old one again": sections_come_again(piece, letters, start),
@@ -113,8 +113,13 @@ def _ends_on_a_bar_line(piece: Piece) -> bool:
 
 def longest_run(piece: Piece) -> int:
     """How often a part plays one pitch in a row, at most; drums are left out."""
-    tones = piece.select(~piece.is_drum)
-    return run_of(tones.part, tones.pitch)
+    return max(runs(piece), default=0)
+
+
+def runs(piece: Piece) -> list[int]:
+    """How often each part plays one pitch in a row, at most; 0 for drums."""
+    pitches = [piece.pitch[piece.part == part] for part in range(len(piece.parts))]
+    return [0 if part.is_drum else run_of(np.zeros_like(own), own) for part, own in zip(piece.parts, pitches)]
 
 
 def run_of(part: Ints, pitch: Ints) -> int:

@@ -82,10 +82,12 @@ class InARow:
         Of the events.
     streams
         How many.
+    most
+        How often each part may, (parts,).
     """
 
-    def __init__(self, vocabulary: Vocabulary, streams: int) -> None:
-        self._vocabulary = vocabulary
+    def __init__(self, vocabulary: Vocabulary, streams: int, most: NDArray[np.float64]) -> None:
+        self._vocabulary, self._most = vocabulary, most
         self._last, self._times = (
             np.full((streams, len(vocabulary.parts)), -1),
             np.zeros((streams, len(vocabulary.parts)), int),
@@ -93,7 +95,7 @@ class InARow:
 
     def begin(self, before: Sequence[Rows]) -> None:
         """More streams begin behind the others, each after those events, (events, 5)."""
-        more = InARow(self._vocabulary, len(before))
+        more = InARow(self._vocabulary, len(before), self._most)
         for stream, rows in enumerate(before):
             notes = rows[self._vocabulary.is_note(rows)]
             for kind in np.unique(notes[:, KIND]).tolist():
@@ -106,12 +108,12 @@ class InARow:
         """Go on with those streams alone."""
         self._last, self._times = self._last[streams], self._times[streams]
 
-    def push(self, rows: Rows) -> NDArray[np.int64]:
-        """Take in one event a stream, (streams, 5); gives how often its pitch has come in a row, 0 of what is no tone."""
-        found = np.zeros(len(rows), np.int64)
+    def push(self, rows: Rows) -> NDArray[np.bool_]:
+        """Take in one event a stream, (streams, 5); gives whether its pitch has come too often in a row, (streams,)."""
+        found = np.zeros(len(rows), bool)
         streams = np.flatnonzero(self._vocabulary.is_note(rows))
         part, pitch = rows[streams, KIND] - FIRST_PART, rows[streams, VALUE]
         times = np.where(self._last[streams, part] == pitch, self._times[streams, part], 0) + 1
         self._last[streams, part], self._times[streams, part] = pitch, times
-        found[streams] = np.where(self._vocabulary.drums[part], 0, times)
+        found[streams] = times > self._most[part]
         return found

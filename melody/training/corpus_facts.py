@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from melody.sampling.quality import faults
+from melody.sampling.quality import MOST_IN_A_ROW, faults, run_of
 from melody.statistics.standstill import Patience
 from melody.statistics.texture import sounding
 from melody.tokens.inputs.features import outline_of
@@ -20,6 +20,7 @@ from melody.tokens.vocabulary import END, KIND, TIME, VALUE, Rows, Vocabulary
 Split = Literal["train", "valid", "test"]
 MOST_OUTLINES = 1_000
 MOST_ASSESSED = 100  # pieces whose faults are counted
+IN_A_ROW = 95  # percentile of the pieces, by how often a part plays one pitch in a row
 AT_ONCE = 99  # percentile of the notes that a part has at once: what it does as a rule at most
 
 
@@ -44,6 +45,7 @@ def facts(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> dict[str, Any]:
         "first_keys": first_keys,
         "part_pitches": part_pitches,
         "part_notes_at_once": notes_at_once,
+        "part_runs": part_runs,
         "kits": kits,
         "corpus_faults": corpus_faults,
         "standstill": standstill,
@@ -53,8 +55,10 @@ def facts(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> dict[str, Any]:
 
 def corpus_faults(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[str]:
     """What would be a fault of a tune, and more than half of the pieces have: that drums repeat a bar, for one."""
-    some = _some(pieces)
-    found = Counter(fault for rows in some for fault in faults(vocabulary.decode(np.asarray(rows)), ended=True))
+    some, most = _some(pieces), np.array(part_runs(vocabulary, pieces))
+    found: Counter[str] = Counter()
+    for piece in (vocabulary.decode(np.asarray(rows)) for rows in some):
+        found.update(faults(piece, ended=True, most_in_a_row=most[vocabulary.part_numbers(piece)].tolist()))
     return sorted(fault for fault, count in found.items() if 2 * count > len(some))
 
 
@@ -112,6 +116,18 @@ def notes_at_once(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[int]:
             counted = np.bincount(sounding(events.tick[own], events.tick[own] + events.ticks[own]))
             found[kind - FIRST_PART] = _sum(found[kind - FIRST_PART], counted)
     return [_percentile(counts) for counts in found]
+
+
+def part_runs(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[int]:
+    """How often each part plays one pitch in a row at most, 95th percentile over its pieces, at least 8; (parts,)."""
+    found: list[list[int]] = [[] for _ in vocabulary.parts]
+    for rows in map(np.asarray, pieces):
+        notes = rows[vocabulary.is_note(rows)]
+        for kind in np.unique(notes[:, KIND]).tolist():
+            pitch = notes[notes[:, KIND] == kind, VALUE]
+            found[kind - FIRST_PART].append(run_of(np.zeros_like(pitch), pitch))
+    most = [np.percentile(own, IN_A_ROW, method="higher") if own else 0 for own in found]
+    return [max(int(times), MOST_IN_A_ROW) for times in most]
 
 
 def _sum(one: Any, other: Any) -> Any:

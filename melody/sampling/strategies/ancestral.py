@@ -8,7 +8,6 @@ choice hangs on them, the tune is read once more from its beginning, alone, and 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import reduce
@@ -88,7 +87,8 @@ class Streams:
     weigh_ending
         Whether that of what follows the last note is wanted.
     most_in_a_row
-        A tune in which a part plays one pitch more often in a row is broken off: it would not come out of it.
+        A tune in which a part plays one pitch more often in a row is broken off: it would not come out of it. For each part
+        of the vocabulary, (parts,); None if it is not.
     stuck_from
         Gives the bar from which events stand still, None if they do not: a long tune that does is broken off, but for the
         first try at one of a given number of bars, which ends in any case.
@@ -104,7 +104,7 @@ class Streams:
         weigh: bool = False,
         watch: Callable[[Job, Rows], None] | None = None,
         weigh_ending: bool = False,
-        most_in_a_row: float = math.inf,
+        most_in_a_row: NDArray[np.float64] | None = None,
         stuck_from: Callable[[Rows], int | None] | None = None,
     ) -> None:
         self._stuck_from = stuck_from or (lambda _: None)
@@ -118,8 +118,7 @@ class Streams:
         self._own = Own(settings)
         penalty = settings.repetition_penalty
         self._loops = Loops(decoder.vocabulary, 0, penalty) if penalty > 1 else None
-        self._most_in_a_row = most_in_a_row
-        self._in_a_row = InARow(decoder.vocabulary, 0) if most_in_a_row < math.inf else None
+        self._in_a_row = None if most_in_a_row is None else InARow(decoder.vocabulary, 0, most_in_a_row)
         self._places = Places()
         self._is_alone = True  # there has never been more than one stream
 
@@ -164,7 +163,7 @@ class Streams:
             stuck |= late & (events[:, TIME] != END)
         ended = (events[:, TIME] == END) | late | stuck
         if self._in_a_row:
-            ended |= self._in_a_row.push(events) > self._most_in_a_row
+            ended |= self._in_a_row.push(events)
         for stream in looked_at:
             bar = self._stuck_from(self._own.events_of(stream))
             if bar is None:

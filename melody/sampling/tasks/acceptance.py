@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from melody.limits import Limits
 from melody.piece import Piece
 from melody.sampling.loaded import Source
-from melody.sampling.quality import LOOPS, MOST_IN_A_ROW, NO_END, closes, faults, loop_from, loops
+from melody.sampling.quality import LOOPS, NO_END, closes, faults, loop_from, loops
 from melody.sampling.search import Search
 from melody.sampling.settings import SamplingSettings
 from melody.sampling.strategies.ancestral import Sample
@@ -67,14 +67,13 @@ class Acceptance:
         return self.as_new and self.limits.bars is not None and self.worth is not None and not self.search.ranks
 
     @property
-    def most_in_a_row(self) -> float:
-        """How often a part may play one pitch in a row: as often as the corpus has it, and 8 times anyway."""
-        return max(self.source.prior.longest_run, MOST_IN_A_ROW)
+    def endless_from(self) -> NDArray[np.float64] | None:
+        """How often each part of the model may play one pitch in a row before the tune is broken off.
 
-    @property
-    def endless_from(self) -> float:
-        """How often it may before the tune is broken off: where its length is given, it ends anyway."""
-        return math.inf if self.worth is None or self.limits.bars is not None else self.most_in_a_row
+        None where it is not: a tune whose length is given ends anyway.
+        """
+        most = self.source.prior.most_in_a_row
+        return None if self.worth is None or self.limits.bars is not None or np.isinf(most).all() else most
 
     @property
     def stuck_from(self) -> Callable[[Rows], int | None] | None:
@@ -106,7 +105,7 @@ class Acceptance:
             piece,
             ended=ended,
             start=start,
-            most_in_a_row=self.most_in_a_row,
+            most_in_a_row=self.source.prior.in_a_row_of(self.source.vocabulary, piece),
             any_close=bool(self.limits.chords),
             letters=outline.letters if outline else (),
             patience=self.source.patience,

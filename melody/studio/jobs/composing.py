@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from melody.errors import SamplingError, StudioError
 from melody.piece import Piece
-from melody.sampling.quality import MOST_IN_A_ROW, faults
+from melody.sampling.quality import faults
 from melody.sampling.search import Search
 from melody.sampling.tasks.continuation import continuations
 from melody.sampling.tasks.generate import new_tunes
@@ -127,7 +127,7 @@ def _finish(model: Model, order: Message, asked: Asked, made: Result, start: int
 
 
 def _faults(model: Model, piece: Piece, asked: Asked, start: int) -> list[str]:
-    most = max(model.prior.longest_run, MOST_IN_A_ROW)
+    most = model.prior.in_a_row_of(model.vocabulary, piece)
     any_close = bool(asked.limits.chords) and not asked.limits.end_on_tonic
     return list(faults(piece, ended=True, start=start, most_in_a_row=most, any_close=any_close))
 
