@@ -265,6 +265,8 @@ def test_three_notes_are_too_few(index: Index) -> None:
     assert compare(index, melody(1).select(range(SHORTEST))).run is not None
     with pytest.raises(PieceError, match="has 0 notes"):
         compare(index, Piece([], [], []))
+    with pytest.raises(PieceError, match="nothing but drums"):
+        compare(index, replace(melody(1), parts=(Part(0, is_drum=True),)))
 
 
 @pytest.mark.parametrize("pitches", [1, 12])

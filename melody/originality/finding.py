@@ -200,10 +200,12 @@ def compare(index: Index, piece: Piece, *, in_full: bool = True) -> Finding:
     Raises
     ------
     PieceError
-        If no part of it has `SHORTEST` notes.
+        If no part of it but drums has `SHORTEST` notes.
     """
     own = Lines.of(piece)
     lines, symbols, sizes = own
+    if piece.num_notes and piece.is_drum.all():
+        raise PieceError("it holds nothing but drums, and what is compared are lines of pitches: give it a tune with one")
     if own.longest < SHORTEST:
         raise PieceError(
             f"its longest line has {own.longest} notes; the shortest run that says anything has {SHORTEST}: "
