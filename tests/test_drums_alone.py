@@ -10,6 +10,7 @@ from melody.limits import Limits
 from melody.limits.checking import check
 from melody.piece import Part, Piece
 from melody.sampling.tasks.typed_notes import typed
+from melody.statistics.measures import table_of, telling
 from melody.tokens import Vocabulary
 from melody.tokens.fitting import fit
 
@@ -62,3 +63,17 @@ def test_music_that_begins_after_a_rest_too_long_is_read_from_its_next_bar(rest:
 def test_what_drums_do_not_have_is_not_asked_of_them(limits: Limits) -> None:
     with pytest.raises(SamplingError, match="only drums are left to play"):
         check(limits, VOCABULARY)
+
+
+def test_grooves_are_compared_by_what_drums_have() -> None:
+    """By places in the bar and by bars that return, and by no interval, range or key."""
+    rng = np.random.default_rng(0)
+    grooves = []
+    for bars in range(2, 12):
+        piece = groove(bars)
+        grooves.append(piece.select(rng.random(piece.num_notes) < 0.8))
+    names = {each.name for each in telling(table_of(grooves))}
+    assert {"places in the bar", "length", "bars that occur twice"} <= names
+    assert not names & {"intervals", "range", "leaps over a fifth", "key", "pitch classes from the tonic", "last note"}
+    with_a_tune = [replace(piece, parts=(Part(40),)) for piece in grooves]
+    assert {"intervals", "range"} <= {each.name for each in telling(table_of(with_a_tune))}

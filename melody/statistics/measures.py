@@ -60,14 +60,24 @@ def _drums(piece: Piece) -> float:
     return float(piece.is_drum.mean()) if piece.num_notes else float("nan")
 
 
+def _of_pitches(each: Measure) -> Measure:
+    """The same of what has pitches: of drums alone an interval is no interval, and a key no key."""
+    unknown = np.full(len(each.classes), np.nan) if each.classes else float("nan")
+
+    def of(piece: Piece) -> float | Floats:
+        return unknown if piece.num_notes and piece.is_drum.all() else each.of(piece)
+
+    return each._replace(of=of)
+
+
 MELODY = (
-    Measure("pitch classes from the tonic", histograms.degrees, histograms.DEGREES),
-    Measure("intervals", histograms.intervals, histograms.INTERVALS),
+    _of_pitches(Measure("pitch classes from the tonic", histograms.degrees, histograms.DEGREES)),
+    _of_pitches(Measure("intervals", histograms.intervals, histograms.INTERVALS)),
     Measure("note values", histograms.note_values, tuple(histograms.VALUES)),
     Measure("places in the bar", histograms.places, histograms.PLACES),
     Measure("notes a bar", form.notes_a_bar, unit="notes"),
-    Measure("range", line.pitch_range, unit="semitones"),
-    Measure("leaps over a fifth", _share(line.leaps)),
+    _of_pitches(Measure("range", line.pitch_range, unit="semitones")),
+    _of_pitches(Measure("leaps over a fifth", _share(line.leaps))),
     Measure("length", lambda piece: float(form.length_in_bars(piece)), unit="bars"),
     *(Measure(f"length a multiple of {bars} bars", partial(form.is_multiple_of, bars=bars)) for bars in (4, 8, 16)),
     Measure("pick-up", form.has_pickup),
@@ -75,11 +85,11 @@ MELODY = (
     Measure("bars that occur twice", form.bars_occurring_twice),
     Measure("different rhythms of bars", form.different_rhythms),
     Measure("commonest rhythm's bars", form.commonest_rhythm),
-    Measure("key", histograms.keys, histograms.KEYS),
-    Measure("clarity of key", keys.clarity, unit="correlation"),
-    Measure("notes outside the key", _share(line.notes_outside_the_key)),
-    Measure("cadences every 4 bars", histograms.cadences, histograms.DEGREES),
-    Measure("last note", histograms.last_degree, histograms.DEGREES),
+    _of_pitches(Measure("key", histograms.keys, histograms.KEYS)),
+    _of_pitches(Measure("clarity of key", keys.clarity, unit="correlation")),
+    _of_pitches(Measure("notes outside the key", _share(line.notes_outside_the_key))),
+    _of_pitches(Measure("cadences every 4 bars", histograms.cadences, histograms.DEGREES)),
+    _of_pitches(Measure("last note", histograms.last_degree, histograms.DEGREES)),
 )
 VOICES = (
     Measure("parallel fifths a chord change", _share(partial(part_writing.parallels, interval=part_writing.FIFTH))),
