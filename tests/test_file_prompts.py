@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from melody import midi
+from melody.cli import main
 from melody.corpus import PrepareSettings, prepare
 from melody.limits import Limits
 from melody.piece import Key, Part, Piece, TimeSignature
@@ -104,3 +105,12 @@ def test_a_prompt_is_read_as_a_file_of_a_folder_is(tmp_path: Path) -> None:
     assert prompt.is_moved_alone and prompt.own is not prompt.read
     plain = FilePrompt.of(written(tune(), tmp_path / "plain.mid"), 24)
     assert plain.own is plain.read and plain.late == 0
+
+
+def test_what_follows_alone_is_the_same_wherever_the_beat_lies(tmp_path: Path) -> None:
+    for name, piece in (("plain", tune()), ("late", replace(tune(), onset=tune().onset + 47))):
+        path, out = written(piece, tmp_path / f"{name}.mid"), tmp_path / f"{name}-new.mid"
+        fiddle = str(Path(__file__).parents[1] / "checkpoints" / "fiddle.safetensors")
+        asked = ["--only-new", "--bars", "2", "--seed", "3", "--out", str(out)]
+        assert main(["continue", fiddle, str(path), *asked]) == 0
+    assert read((tmp_path / "plain-new.mid").read_bytes()) == read((tmp_path / "late-new.mid").read_bytes())

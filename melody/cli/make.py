@@ -190,7 +190,9 @@ def continue_(
         search, chosen = Search(number, **choosing.search), replace(settings, seed=settings.seed + later)
         if prompt and prompt.suffix.lower() not in SCORES and not only_new and prompt_bars is None:
             return _in_its_file(loaded, prompt, part, search, limits, chosen)
-        given = _read(prompt) if prompt else typed(loaded.vocabulary, notes or "", limits)
+        given = (
+            _read(prompt, mend=only_new and prompt_bars is None) if prompt else typed(loaded.vocabulary, notes or "", limits)
+        )
         music = bars_of(given, prompt_bars, "prompt-bars")
         return _in_a_file_of_its_own(loaded, music, part, search, limits, chosen, only_new=only_new)
 
@@ -238,10 +240,20 @@ def _made(done: Result, in_file: Edited | None = None) -> Made:
     return Made(*found, in_file=in_file)
 
 
-def _read(path: Path) -> Piece:
+def _read(path: Path, *, mend: bool) -> Piece:
+    """The music in a file; if only what follows it is wanted, with its time put right where it is a MIDI file."""
+    from melody.cli.screen import say
     from melody.cli.show import read_tune
 
-    return read_tune(path)
+    if not mend or path.suffix.lower() in SCORES:
+        return read_tune(path)
+    from melody.piece import TICKS_PER_QUARTER
+    from melody.sampling.tasks.file_prompt import FilePrompt
+
+    found = FilePrompt.of(path, TICKS_PER_QUARTER)
+    for repair in found.repairs:
+        say(f"{path.name}: {repair}")
+    return found.read
 
 
 def find_model(name: str, engine: EngineName = "numpy", memory: str | None = None) -> Model:
