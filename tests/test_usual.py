@@ -16,10 +16,10 @@ from melody.sampling.prior import CorpusPrior
 from melody.sampling.repetition import InARow
 from melody.sampling.search import Search
 from melody.sampling.strategies.ancestral import Sample
-from melody.sampling.tasks.acceptance import Acceptance
+from melody.sampling.tasks.acceptance import TOO_SOON, Acceptance
 from melody.sampling.tasks.harmonize import harmonize
 from melody.tokens import Vocabulary
-from melody.training.corpus_facts import part_pitches, part_runs
+from melody.training.corpus_facts import part_pitches, part_runs, shortest
 
 
 @pytest.fixture(scope="module")
@@ -161,3 +161,26 @@ def test_voices_under_a_melody_sing_where_they_usually_do() -> None:
     pieces = [harmony.piece for harmony in harmonize(sung, melody, candidates=4, count=8)]
     bass = np.concatenate([piece.pitch[piece.part == 1] for piece in pieces])
     assert len(bass) and bass.min() >= 53 and bass.max() <= 60
+
+
+def test_a_tune_that_ends_sooner_than_the_corpus_does_is_drawn_anew() -> None:
+    """Unless its length is given, or what is written is no tune of its own."""
+    vocabulary = Vocabulary.build(pieces := [folk_tune(seed, 8) for seed in range(20)])
+    told = shortest(vocabulary, [vocabulary.encode(piece) for piece in pieces])
+    assert told == [8]
+    model, drawn = _with(untrained(vocabulary), shortest=told), Sample(vocabulary.encode(folk_tune(3, 2)), 0.0, 0.0)
+    whole = Sample(vocabulary.encode(folk_tune(3, 8)), 0.0, 0.0)
+
+    def judge(source: Model, limits: Limits, as_new: bool) -> Acceptance:
+        asked = Search(1), SamplingSettings(), limits, lambda sample: (vocabulary.decode(sample.rows), 0)
+        return Acceptance(source, *asked, as_new=as_new)
+
+    assert judge(model, Limits(), True).faults(drawn) == (TOO_SOON,)
+    assert judge(model, Limits(), True).faults(whole) == ()
+    for source, limits, as_new in (
+        (model, Limits(bars=2), True),
+        (model, Limits(), False),
+        (untrained(vocabulary), Limits(), True),
+    ):
+        assert judge(source, limits, as_new).faults(drawn) == ()
+    assert CorpusPrior.of(vocabulary, {"shortest": "long"}).shortest == 0

@@ -43,6 +43,8 @@ class CorpusPrior:
     most_in_a_row
         How often each part may play one pitch in a row, (parts,): as often as the corpus has it, and 8 times anyway;
         infinity if nothing is known, and for drums.
+    shortest
+        How many bars a piece has at least, as a rule; 0 if nothing is known.
     """
 
     keys: slice
@@ -50,6 +52,7 @@ class CorpusPrior:
     range_penalty: NDArray[np.float32] | None
     kit_penalty: NDArray[np.float32] | None
     most_in_a_row: NDArray[np.float64]
+    shortest: int
 
     @classmethod
     def of(cls, vocabulary: Vocabulary, training: Mapping[str, Any]) -> CorpusPrior:
@@ -64,6 +67,7 @@ class CorpusPrior:
             pitches if kit is None else kit if pitches is None else np.maximum(pitches, kit),
             kit,
             _most_in_a_row(vocabulary, training),
+            0 if (bars := _numbers(training.get("shortest"), (1,))) is None else int(bars[0]),
         )
 
     def at_any_pitch(self) -> CorpusPrior:

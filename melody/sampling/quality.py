@@ -12,6 +12,8 @@ A fault is one of:
 - of a form that was asked for: a section that should be new is an old one (`melody.statistics.form.sections_come_again`)
 - it has fewer than 3 different pitches (drums not counted), though it has 8 notes or more
 
+Of a new tune whose length is not given, that it ends sooner than pieces of the corpus do, is one, too (`acceptance`).
+
 What more than half of the pieces have that a model learnt from is none in its tunes: a groove of drums repeats its bar.
 """
 

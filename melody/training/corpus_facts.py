@@ -20,6 +20,7 @@ from melody.tokens.vocabulary import END, KIND, TIME, VALUE, Rows, Vocabulary
 Split = Literal["train", "valid", "test"]
 MOST_OUTLINES = 1_000
 MOST_ASSESSED = 100  # pieces whose faults are counted
+SHORT = 5  # percentile of the pieces, by how many bars they have
 IN_A_ROW = 95  # percentile of the pieces, by how often a part plays one pitch in a row
 AT_ONCE = 99  # percentile of the notes that a part has at once: what it does as a rule at most
 
@@ -49,6 +50,7 @@ def facts(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> dict[str, Any]:
         "kits": kits,
         "corpus_faults": corpus_faults,
         "standstill": standstill,
+        "shortest": shortest,
     }
     return {name: fact(vocabulary, pieces) for name, fact in found.items()}
 
@@ -65,6 +67,12 @@ def corpus_faults(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[str]:
 def standstill(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[int]:
     """For how many bars they stand still, as a rule at most (`melody.statistics.standstill.Patience`)."""
     return Patience.of(vocabulary.decode(np.asarray(rows)) for rows in _some(pieces)).stored()
+
+
+def shortest(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[int]:
+    """How many bars they have at least, as a rule: the 5th percentile; one number."""
+    bars = [vocabulary.decode(np.asarray(rows)).num_bars for rows in _some(pieces)]
+    return [int(np.percentile(bars, SHORT, method="lower"))] if bars else []
 
 
 def _some(pieces: Sequence[Rows]) -> Sequence[Rows]:

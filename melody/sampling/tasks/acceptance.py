@@ -19,6 +19,7 @@ from melody.sampling.strategies.rejection import FAULTY, Worth
 from melody.tokens.inputs.outline import Outline
 from melody.tokens.vocabulary import END, TIME, Rows
 
+TOO_SOON = "ends sooner than the pieces of the corpus"
 _LEAST = 0.2  # probability of an ending after an exact number of bars, for the model to be at one with it
 
 _LEAST_BARS, _CLOSE = 8, 4  # bars that a tune keeps if it is made shorter, and in which a close is looked for
@@ -110,6 +111,9 @@ class Acceptance:
             letters=outline.letters if outline else (),
             patience=self.source.patience,
         )
+        is_free = self.as_new and self.limits.bars is None and not self.settings.max_notes
+        if is_free and piece.num_bars < self.source.prior.shortest:
+            found = (*found, TOO_SOON)
         return tuple(fault for fault in found if fault not in self.source.corpus_faults)
 
     def shortened(self, sample: Sample, piece: Piece) -> Piece | None:
