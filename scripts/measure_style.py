@@ -5,8 +5,9 @@
 FOLDER holds tunes that the model does not know, all of one kind; for a model of one part the most melodic part of each is
 taken. Of these some are kept for the test, the same ones for all rows; the rest is what the 5, 20 or 100 are drawn from,
 others for each seed. A fifth of them, one at least, chooses when to stop. All rows are measured on the same test tunes, in
-nats a note, whole tunes from their beginnings, but for those in a metre that a model which has learned few tunes does not know. Fine-tuning and learning from scratch are `melody train` of so many minutes
-with its plan, in the model's vocabulary or its own.
+nats a note, whole tunes from their beginnings, but for those in a metre that a model which has learned few tunes does not
+know. Fine-tuning and learning from scratch are `melody train` of so many minutes with its plan, in the model's vocabulary or
+its own.
 """
 
 from __future__ import annotations
