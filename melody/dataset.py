@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from melody.piece import Ints
 from melody.tokens.inputs.features import before_first, context, outline_of
 from melody.tokens.inputs.gaps import Bars, Filled
-from melody.tokens.inputs.harmony import raised
-from melody.tokens.inputs.outline import Outline
+from melody.tokens.inputs.outlines.harmony import raised
+from melody.tokens.inputs.outlines.outline import Outline
 from melody.tokens.inputs.schema import Moves, all_columns, condition_sizes, feature_sizes
 from melody.tokens.usage import FIRST_PART, KEY
 from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, VALUE, Rows, Vocabulary

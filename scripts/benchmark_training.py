@@ -45,7 +45,7 @@ from melody.corpus import Corpus, PrepareSettings, prepare
 from melody.dataset import Batches
 from melody.network.network import MelodyNetwork
 from melody.network.settings import ModelSettings
-from melody.tokens.inputs.outline import Outline
+from melody.tokens.inputs.outlines.outline import Outline
 from melody.tokens.vocabulary import Rows, Vocabulary
 from melody.training.module import Loader, Tensors, window_loss
 from melody.training.run import fit

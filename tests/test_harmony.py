@@ -23,7 +23,7 @@ from melody.sampling.outlines.corpus_outlines import CorpusOutlines
 from melody.sampling.outlines.forms import Wanted
 from melody.tokens import Vocabulary
 from melody.tokens.inputs.features import outline_of
-from melody.tokens.inputs.outline import Frame, Outline
+from melody.tokens.inputs.outlines.outline import Frame, Outline
 from melody.tokens.inputs.schema import FEATURES, spans
 from melody.tokens.usage import KEY
 from melody.tokens.vocabulary import FIELDS

@@ -19,8 +19,8 @@ from melody.sampling.outlines.forms import Wanted, parse_form
 from melody.statistics import form
 from melody.tokens import Vocabulary
 from melody.tokens.inputs.features import context, outline_of
-from melody.tokens.inputs.harmony import UNKNOWN
-from melody.tokens.inputs.outline import MOST_BARS, Outline, Outlines, lettered
+from melody.tokens.inputs.outlines.harmony import UNKNOWN
+from melody.tokens.inputs.outlines.outline import MOST_BARS, Outline, Outlines, lettered
 from melody.tokens.inputs.schema import FEATURES, OUTLINED, spans
 from melody.tokens.vocabulary import FIELDS
 from melody.training.corpus_facts import outlines

@@ -15,8 +15,8 @@ from melody.tokens.fitting import fit
 from melody.tokens.grammar import Grammar
 from melody.tokens.inputs.context import Conditions, Contexts
 from melody.tokens.inputs.features import context, outline_of
-from melody.tokens.inputs.harmony import Harmony
-from melody.tokens.inputs.outline import Frame, Outline
+from melody.tokens.inputs.outlines.harmony import Harmony
+from melody.tokens.inputs.outlines.outline import Frame, Outline
 from melody.tokens.inputs.schema import FEATURES, LOOKED_AT, condition_sizes, feature_sizes, spans
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, END, KIND, TIME, VALUE, VELOCITY, Rows

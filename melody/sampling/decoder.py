@@ -32,7 +32,7 @@ from melody.tokens.grammar import Mask
 from melody.tokens.inputs.context import Conditions, Contexts
 from melody.tokens.inputs.features import before_first
 from melody.tokens.inputs.future import Future
-from melody.tokens.inputs.outline import Outline
+from melody.tokens.inputs.outlines.outline import Outline
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, Rows, Vocabulary
 

@@ -24,8 +24,8 @@ from melody.text import counted
 from melody.tokens.fitting import fit
 from melody.tokens.grammar import Grammar
 from melody.tokens.inputs.features import outline_of
-from melody.tokens.inputs.harmony import Harmony
-from melody.tokens.inputs.outline import Outline
+from melody.tokens.inputs.outlines.harmony import Harmony
+from melody.tokens.inputs.outlines.outline import Outline
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import END, KIND, TIME, Rows, Vocabulary
 

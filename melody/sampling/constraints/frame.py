@@ -12,7 +12,7 @@ from melody.sampling.constraints.joint_options import Options
 from melody.sampling.constraints.music import Music
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Mask
-from melody.tokens.inputs.outline import Frame
+from melody.tokens.inputs.outlines.outline import Frame
 from melody.tokens.usage import KEY, METRE
 from melody.tokens.vocabulary import VALUE
 

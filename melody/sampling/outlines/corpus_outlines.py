@@ -1,6 +1,6 @@
 """The outline that a piece is written from: as the corpus has them, or the form that somebody asks for.
 
-A model that has learnt with outlines (`melody.tokens.inputs.outline`) has those of its corpus in its file. A new piece
+A model that has learnt with outlines (`melody.tokens.inputs.outlines.outline`) has those of its corpus in its file. A new piece
 gets one of them, at random: how long it is, which of its bars return and whether it begins with a pick-up is then as
 often so as in the corpus. Where a number of bars is asked for, it is one of that length, or a longer one cut off there;
 where a form is asked for, its sections are filled with the bars of such outlines, so that the sections of one letter are
@@ -19,8 +19,8 @@ import numpy as np
 from melody.errors import SamplingError
 from melody.piece import Ints
 from melody.sampling.outlines.forms import Wanted
-from melody.tokens.inputs.harmony import Harmony
-from melody.tokens.inputs.outline import MOST_BARS, NO_FRAME, Outline
+from melody.tokens.inputs.outlines.harmony import Harmony
+from melody.tokens.inputs.outlines.outline import MOST_BARS, NO_FRAME, Outline
 
 _CLOSE = 2  # bars, in which a piece that is cut off closes
 Bars = tuple[tuple[int, Harmony], ...]  # each with its letter

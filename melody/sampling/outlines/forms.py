@@ -13,7 +13,7 @@ from melody.limits import Limits
 from melody.limits.lookups import allowed_metres
 from melody.sampling.constraints.user.headers import fitting_keys
 from melody.tokens import Vocabulary
-from melody.tokens.inputs.outline import MOST_BARS, Frame
+from melody.tokens.inputs.outlines.outline import MOST_BARS, Frame
 
 _MOST_SECTIONS = 32
 _LENGTHS = (1, 2, 4, 8, 16)  # bars of a section, where nobody says how many

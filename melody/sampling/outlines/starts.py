@@ -18,7 +18,7 @@ from melody.sampling.outlines.line_ups import LineUps
 from melody.sampling.settings import SamplingSettings
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Mask
-from melody.tokens.inputs.outline import Outline
+from melody.tokens.inputs.outlines.outline import Outline
 
 _KEPT = 256  # tunes whose start is remembered
 

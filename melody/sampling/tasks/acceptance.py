@@ -16,7 +16,7 @@ from melody.sampling.search import Search
 from melody.sampling.settings import SamplingSettings
 from melody.sampling.strategies.ancestral import Sample
 from melody.sampling.strategies.rejection import FAULTY, Worth
-from melody.tokens.inputs.outline import Outline
+from melody.tokens.inputs.outlines.outline import Outline
 from melody.tokens.vocabulary import END, TIME, Rows
 
 TOO_SOON = "ends sooner than the pieces of the corpus"

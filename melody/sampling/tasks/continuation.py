@@ -33,7 +33,7 @@ from melody.score.names import pitch_name
 from melody.signatures import Tempo
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Mask
-from melody.tokens.inputs.outline import Outline
+from melody.tokens.inputs.outlines.outline import Outline
 
 MAX_PROMPT = 50_000  # notes
 

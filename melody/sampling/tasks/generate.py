@@ -27,7 +27,7 @@ from melody.sampling.strategies.drawing import Job
 from melody.sampling.strategies.rejection import Draws
 from melody.sampling.tasks.acceptance import Acceptance, has_ended
 from melody.tokens.grammar import Grammar
-from melody.tokens.inputs.outline import Outline
+from melody.tokens.inputs.outlines.outline import Outline
 from melody.tokens.vocabulary import Rows
 
 Watch = Callable[[Callable[[], Piece]], None]

@@ -41,7 +41,7 @@ from melody.sampling.tasks.limited import refuse
 from melody.sampling.tasks.notes_to_be import Note, NotesToBe
 from melody.threads import one_thread
 from melody.tokens.grammar import Grammar, Mask
-from melody.tokens.inputs.outline import Outline
+from melody.tokens.inputs.outlines.outline import Outline
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, VELOCITY, Rows
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from melody.piece import Ints
 from melody.tokens.inputs.one_piece import OnePiece
-from melody.tokens.inputs.outline import Outline
+from melody.tokens.inputs.outlines.outline import Outline
 from melody.tokens.inputs.schema import CONDITIONS, FIRST_PLACE, condition_sizes, feature_sizes, spans
 from melody.tokens.inputs.several_pieces import Pieces
 from melody.tokens.vocabulary import END, KIND, TIME, Rows, Vocabulary

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from melody.piece import Ints
 from melody.signatures import Key
 from melody.tokens.inputs import schema
-from melody.tokens.inputs.harmony import planned_of
 from melody.tokens.inputs.matches import matches
 from melody.tokens.inputs.meanings import Meaning
-from melody.tokens.inputs.outline import HARMONY, SOURCES, Outline, outline_in
+from melody.tokens.inputs.outlines.harmony import planned_of
+from melody.tokens.inputs.outlines.outline import HARMONY, SOURCES, Outline, outline_in
 from melody.tokens.inputs.schema import (
     CONDITIONS,
     FEATURES,

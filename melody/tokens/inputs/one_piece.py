@@ -12,9 +12,9 @@ from copy import copy
 
 from melody.signatures import Key, TimeSignature
 from melody.tokens.inputs.features import FIFTH, THERE, code_of, first_note, stride
-from melody.tokens.inputs.harmony import UNKNOWN, absolute, has_harmony, planned
 from melody.tokens.inputs.matches import Matcher
-from melody.tokens.inputs.outline import HARMONY, READ, SOURCES, Outline, is_pickup, outline_in
+from melody.tokens.inputs.outlines.harmony import UNKNOWN, absolute, has_harmony, planned
+from melody.tokens.inputs.outlines.outline import HARMONY, READ, SOURCES, Outline, is_pickup, outline_in
 from melody.tokens.inputs.schema import (
     APART,
     BEGUN,

@@ -25,7 +25,6 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
-from melody.tokens.inputs.harmony import FARTHEST, KEYS, has_harmony
 from melody.tokens.inputs.matches import LENGTHS, TIMES
 from melody.tokens.inputs.meanings import (
     KEY_VALUES,
@@ -40,7 +39,8 @@ from melody.tokens.inputs.meanings import (
     part_names,
     ticks,
 )
-from melody.tokens.inputs.outline import LEFT, NO_BAR
+from melody.tokens.inputs.outlines.harmony import FARTHEST, KEYS, has_harmony
+from melody.tokens.inputs.outlines.outline import LEFT, NO_BAR
 from melody.tokens.vocabulary import DURATION, FIELDS, KIND, TIME, VALUE, VELOCITY, Vocabulary
 
 LOOKBACKS = (1, 2, 4, 8)  # bars
@@ -133,7 +133,7 @@ def _event(name: str, about: str, fields: Sequence[int], *more: Hashable, of_hea
 
 _REPEATED = (
     "the event that followed the last time that the last events were played (`melody.tokens.inputs.matches`), or the one "
-    "that the outline says is repeated (`melody.tokens.inputs.outline`)"
+    "that the outline says is repeated (`melody.tokens.inputs.outlines.outline`)"
 )
 
 _KIND_LOOKBACK = "1 + kind of what came just {} bars before the place, the next one there; 0 without"

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from melody.piece import MAX_TICK, Ints
 from melody.tokens.inputs.features import THERE, against, time_tokens
-from melody.tokens.inputs.harmony import UNKNOWN, planned_of
 from melody.tokens.inputs.history import History
 from melody.tokens.inputs.one_piece import OnePiece
-from melody.tokens.inputs.outline import HARMONY, READ, SOURCES, Outline, Outlines, is_pickup
+from melody.tokens.inputs.outlines.harmony import UNKNOWN, planned_of
+from melody.tokens.inputs.outlines.outline import HARMONY, READ, SOURCES, Outline, Outlines, is_pickup
 from melody.tokens.inputs.schema import (
     ENDING,
     FEATURES,

@@ -9,7 +9,7 @@ import numpy as np
 from melody.piece import Ints
 from melody.signatures import Key, TimeSignature
 from melody.tokens.inputs.features import first_note
-from melody.tokens.inputs.harmony import UNKNOWN, has_harmony
+from melody.tokens.inputs.outlines.harmony import UNKNOWN, has_harmony
 from melody.tokens.inputs.schema import (
     CONDITIONS,
     FEATURES,

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from melody.piece import Ints
 from melody.signatures import Key, TimeSignature
 from melody.tokens.inputs import schema
-from melody.tokens.inputs.harmony import UNKNOWN, harmonies, has_harmony, local_keys, phrase_ends
-from melody.tokens.inputs.outline import Frame, Outline, Outlines, is_pickup
+from melody.tokens.inputs.outlines.harmony import UNKNOWN, harmonies, has_harmony, local_keys, phrase_ends
+from melody.tokens.inputs.outlines.outline import Frame, Outline, Outlines, is_pickup
 from melody.tokens.inputs.schema import BEGUN, ENDING, SILENT, SOUNDING
 from melody.tokens.usage import FIRST_PART, KEY, METRE
 from melody.tokens.vocabulary import DURATION, KIND, TIME, VALUE, Rows, Vocabulary
@@ -72,7 +72,7 @@ class WholePiece:
 
     @cached_property
     def of_outline(self) -> Ints:
-        """What the outline says of each bar, in the order of `melody.tokens.inputs.outline.outline_in`, (13, events)."""
+        """What the outline says of each bar, in the order of `melody.tokens.inputs.outlines.outline.outline_in`, (13, events)."""
         return self.outline_in(self.bar)
 
     def outline_in(self, bar: Ints) -> Ints:

@@ -1,6 +1,6 @@
 """The outline of a piece: how many bars it has, which of them return, whether it begins with a pick-up, which parts play.
 
-Where several parts play it also says in which key each bar is and where phrases end (`melody.tokens.inputs.harmony`).
+Where several parts play it also says in which key each bar is and where phrases end (`melody.tokens.inputs.outlines.harmony`).
 
 A piece is written from its outline as a player plays from a form that he has in mind. In training it is worked out from
 the piece; in sampling it comes first, from the corpus or from whoever asks for it (`melody.sampling.outlines`). A model
@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from melody.piece import Ints
-from melody.tokens.inputs.harmony import KEYS, UNKNOWN, Ahead, Harmony, looking_ahead
+from melody.tokens.inputs.outlines.harmony import KEYS, UNKNOWN, Ahead, Harmony, looking_ahead
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import KIND, VALUE, Rows, Vocabulary
 
