@@ -22,7 +22,8 @@ from melody.dataset import with_features
 from melody.evaluation.evaluate import encoded_tokens, restored
 from melody.modelfile import ModelFile
 from melody.network.relations import RELATIONS, Where, table
-from melody.tokens.inputs.schema import Voices, feature_sizes
+from melody.network.voices import Voices
+from melody.tokens.inputs.schema import feature_sizes
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, VALUE, Rows
 from melody.training.balance import WEIGHT, with_relations

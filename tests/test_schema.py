@@ -12,10 +12,11 @@ from music import folk_tune, lines, random_piece
 from melody.dataset import Transposer, with_features
 from melody.network.network import MelodyNetwork
 from melody.network.settings import ModelSettings
+from melody.network.voices import related
 from melody.piece import Key, Part, Piece, Tempo, TimeSignature
 from melody.tokens import Vocabulary
 from melody.tokens.inputs.context import Conditions, Contexts
-from melody.tokens.inputs.features import context, outline_of
+from melody.tokens.inputs.features import context
 from melody.tokens.inputs.meanings import TOKENS, Meaning
 from melody.tokens.inputs.schema import (
     CONDITIONS,
@@ -27,7 +28,6 @@ from melody.tokens.inputs.schema import (
     head_columns,
     head_sizes,
     parts_described,
-    related,
     spans,
 )
 from melody.tokens.usage import FIRST_PART
@@ -247,19 +247,3 @@ def test_a_part_is_read_with_what_it_played_bars_ago_whatever_the_others_do() ->
     assert read[known].tolist() == [[pitch - lowest + 1, duration] for pitch in pitches[3:]]
     others = np.setdiff1d(np.arange(len(piece.onset)), of_drums)
     assert read[others].tolist() == [[0, 0], [60 - lowest + 1, duration], [0, 0], [0, 0]]
-
-
-def test_who_of_the_line_up_is_silent_for_the_longest_is_read_until_he_plays() -> None:
-    """Of three parts the second plays on, the first once, the third not before bar 40."""
-    onset = [0, *range(0, 41 * 96, 96), 40 * 96]
-    parts = tuple(Part(program) for program in (0, 24, 48))
-    piece = Piece(onset, [12] * 43, [60] * 43, part=[0, *[1] * 41, 2], parts=parts)
-    piece = replace(piece, pitch=piece.pitch + (piece.part == 1) * (piece.onset // 96 % 3))
-    vocabulary = Vocabulary.build([piece, replace(piece, duration=piece.duration + 12)])
-    assert vocabulary.is_chordal
-    rows, kinds = vocabulary.encode(piece), FIRST_PART + vocabulary.part_numbers(piece)
-    first = spans(CONDITIONS, vocabulary)[("silent", "kind")].start + len(feature_sizes(vocabulary))
-    read = context(vocabulary, rows, outline_of(vocabulary, rows))[: len(onset), first : first + 2]
-    by_event = [(kinds[0] + 1, 1), (kinds[1] + 1, 1), *((kinds[2] + 1, min(bar, 32) + 1) for bar in range(1, 41))]
-    assert read[: len(by_event)].tolist() == [list(pair) for pair in by_event]
-    assert not context(vocabulary, rows)[:, first : first + 2].any()  # without an outline nobody is known

@@ -18,7 +18,8 @@ from melody.network.graph import Graph, Tensor
 from melody.network.head_arrays import related_of
 from melody.network.relations import Where, code, weighed
 from melody.network.settings import features_of, input_sizes, known_sizes
-from melody.tokens.inputs.schema import APART, MAX_INTERVAL, Voices, condition_sizes, feature_sizes
+from melody.network.voices import Voices
+from melody.tokens.inputs.schema import APART, MAX_INTERVAL, condition_sizes, feature_sizes
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, Vocabulary
 

@@ -15,7 +15,8 @@ from melody.network.embedding_sums import starts, sums
 from melody.network.relations import Where, weighed
 from melody.network.settings import features_of, known_sizes
 from melody.network.state import Floats
-from melody.tokens.inputs.schema import MAX_INTERVAL, Voices, related
+from melody.network.voices import Voices, related
+from melody.tokens.inputs.schema import MAX_INTERVAL
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, VALUE, Vocabulary
 

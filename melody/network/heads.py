@@ -23,7 +23,8 @@ from torch.nn import functional
 from melody.network.embedding_sums import starts
 from melody.network.relations import RELATIONS, Where, code, relates, table
 from melody.network.settings import ModelSettings, known_sizes
-from melody.tokens.inputs.schema import APART, MAX_INTERVAL, Voices, feature_sizes, related
+from melody.network.voices import Voices, related
+from melody.tokens.inputs.schema import APART, MAX_INTERVAL, feature_sizes
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, TIME, VALUE, Vocabulary
 

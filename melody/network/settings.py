@@ -13,7 +13,8 @@ from melody.network.around import Attending, Convolving
 from melody.network.cells import CELLS, Cell, CellName, Sizes
 from melody.network.cells.cell import Shapes
 from melody.network.relations import RELATIONS, relates
-from melody.tokens.inputs.schema import MAX_INTERVAL, Voices, feature_sizes, head_sizes, related
+from melody.network.voices import Voices, related
+from melody.tokens.inputs.schema import MAX_INTERVAL, feature_sizes, head_sizes
 from melody.tokens.vocabulary import FIELDS, VALUE, Vocabulary
 
 Intervals = Literal["own", "parts", "none"]

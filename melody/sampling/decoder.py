@@ -34,7 +34,7 @@ from melody.tokens.inputs.features import before_first
 from melody.tokens.inputs.future import Future
 from melody.tokens.inputs.outlines.outline import Outline
 from melody.tokens.usage import FIRST_PART
-from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, Rows, Vocabulary
+from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, VALUE, Rows, Vocabulary
 
 _ONE = np.zeros(1, np.int64)  # the only stream
 
@@ -328,14 +328,11 @@ class Step:
     def _mask(self, masks: Masks, field: int) -> Mask:
         events = self.events
         if field == TIME:
-            times = masks.times()
-            self._past_end, self.has_next = masks.past_end(), np.asarray(times.any(axis=1))
-            return times
-        if field == KIND:
-            return masks.kinds(events[:, TIME])
-        if field == VALUE:
-            return masks.values(events[:, TIME], events[:, KIND])
-        return masks.durations(events) if field == DURATION else masks.velocities(events)
+            masks.expected = self.conditions.planned - 1
+        mask = masks.of(field, events)
+        if field == TIME:
+            self._past_end, self.has_next = masks.past_end(), np.asarray(mask.any(axis=1))
+        return mask
 
     def logits(
         self, field: int, mask: Mask | None, streams: Ints | None = None, head_layers: Floats | None = None

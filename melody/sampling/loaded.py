@@ -56,7 +56,7 @@ class Source:
         self.memory = memory
         self.prior = CorpusPrior.of(file.vocabulary, file.training)
         self.habits = Habits.from_dict(file.training.get("habits"))
-        self.outlines = CorpusOutlines.of(file.training)
+        self.outlines = CorpusOutlines.of(file.training, file.vocabulary.drums.tolist())
         joining = Joining(file.vocabulary, file.weights) if Joining.is_in(file.weights) else None
         self.decoder = Decoder(file.vocabulary, _engine(file, engine, memory), self.prior, joining)
 

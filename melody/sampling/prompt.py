@@ -25,7 +25,7 @@ from melody.tokens.fitting import fit
 from melody.tokens.grammar import Grammar
 from melody.tokens.inputs.features import outline_of
 from melody.tokens.inputs.outlines.harmony import Harmony
-from melody.tokens.inputs.outlines.outline import Outline
+from melody.tokens.inputs.outlines.outline import REST, Outline
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import END, KIND, TIME, Rows, Vocabulary
 
@@ -161,6 +161,7 @@ class Prompt:
         silent = self._context_bars - outline.has_pickup - len(outline.letters)
         first = max(outline.letters) + 1
         letters = (*outline.letters, *range(first, first + silent))
+        outline = replace(outline, players=tuple((*own, *[REST] * silent) for own in outline.players))
         if not outline.harmony:
             return replace(outline, letters=letters)
         last = outline.harmony[-1]  # whose last note closes the prompt, and no phrase perhaps

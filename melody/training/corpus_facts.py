@@ -19,6 +19,7 @@ from melody.tokens.vocabulary import END, KIND, TIME, VALUE, Rows, Vocabulary
 
 Split = Literal["train", "valid", "test"]
 MOST_OUTLINES = 1_000
+MOST_LETTERS = 500_000  # of the parts' bars in all of them: about 2 MB of a model file
 MOST_ASSESSED = 100  # pieces whose faults are counted
 SHORT = 5  # percentile of the pieces, by how many bars they have
 IN_A_ROW = 95  # percentile of the pieces, by how often a part plays one pitch in a row
@@ -151,7 +152,12 @@ def _percentile(counts: Any) -> int:
 
 
 def outlines(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[list[Any]]:
-    """The outlines of the pieces as they are stored; of more than 1,000 pieces those of every n-th."""
-    step = -(-len(pieces) // MOST_OUTLINES) if len(pieces) else 1
-    found = (outline_of(vocabulary, np.asarray(pieces[number], np.int64)) for number in range(0, len(pieces), step))
-    return [outline.stored() for outline in found if outline is not None]
+    """The outlines of the pieces as they are stored.
+
+    Of more than 1,000 pieces those of every n-th, and of these again where they would say too much of each part.
+    """
+    every = range(0, len(pieces), max(-(-len(pieces) // MOST_OUTLINES), 1))
+    made = (outline_of(vocabulary, np.asarray(pieces[number], np.int64)) for number in every)
+    found = [outline for outline in made if outline is not None]
+    letters = sum(len(outline.letters) * len(outline.players) for outline in found)
+    return [outline.stored() for outline in found[:: max(-(-letters // MOST_LETTERS), 1)]]

@@ -23,7 +23,7 @@ from melody.sampling.constraints.joint_options import Due, Options
 from melody.sampling.constraints.music import Event, Music, PerStream
 from melody.tokens.grammar import Grammar, Mask
 from melody.tokens.usage import FIRST_PART
-from melody.tokens.vocabulary import KIND, TIME, Rows
+from melody.tokens.vocabulary import DURATION, KIND, TIME, VALUE, Rows
 
 _Own = TypeVar("_Own", bound="Constraint")
 
@@ -158,6 +158,15 @@ class Masks:
         self._music.must_close = np.full(self.streams, must_close)
 
     @property
+    def expected(self) -> Ints:
+        """What comes next by the outline, see `Music`; to be set before times are asked for."""
+        return self._music.expected
+
+    @expected.setter
+    def expected(self, expected: Ints) -> None:
+        self._music.expected = expected
+
+    @property
     def observed_so_far(self) -> Ints:
         """How many of the observed events each stream is past, (streams,)."""
         found = None if self._observer is None else self._observer.so_far
@@ -194,6 +203,16 @@ class Masks:
         return self.grammar.past_end()
 
     # Masks, in the order of the fields; each takes the tokens chosen before it in the same event
+
+    def of(self, field: int, events: Rows) -> Mask:
+        """Which tokens of a field may come in events whose fields before it are chosen, (streams, tokens)."""
+        if field == TIME:
+            return self.times()
+        if field == KIND:
+            return self.kinds(events[:, TIME])
+        if field == VALUE:
+            return self.values(events[:, TIME], events[:, KIND])
+        return self.durations(events) if field == DURATION else self.velocities(events)
 
     def times(self) -> Mask:
         """Which time tokens may come, (streams, times)."""
@@ -318,6 +337,7 @@ class Masks:
                 constraint.push(music, event)
             music.push(event)
         self.grammar.push(rows, active)
+        self._music.expected = np.full_like(self._music.expected, -1)
         self._forget()
 
     def take(self, streams: NDArray[np.int64]) -> Masks:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from melody.piece import MAX_TICK, Ints
 from melody.tokens.grammar import Ahead, Grammar, Mask, Standing
 from melody.tokens.usage import FIRST_PART
-from melody.tokens.vocabulary import END, KIND, TIME, VALUE, Rows
+from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, VALUE, Rows
 
 NEVER = MAX_TICK  # in ticks: there is none; in notes: as many as you like
 _Own = TypeVar("_Own", bound="PerStream")
@@ -145,12 +145,17 @@ class Music(PerStream):
         model's choice; (streams,).
     has_note
         Whether a note has come, (streams,).
+    counts_pickup
+        Whether a pick-up counts as one of the bars that are asked for.
     must_close
         Which streams are to end as soon as they may, (streams,).
+    expected
+        The tokens of what comes next by the outline, -1 for nothing, (streams, 5); a value of -1 for a part that is to begin
+        something new.
     """
 
     per_stream: ClassVar[tuple[str, ...]] = (
-        *("sounding", "chosen", "low", "low_tick", "low_chosen", "has_note", "must_close"),
+        *("expected", "sounding", "chosen", "low", "low_tick", "low_chosen", "has_note", "must_close"),
     )
 
     def __init__(self, grammar: Grammar) -> None:
@@ -162,13 +167,13 @@ class Music(PerStream):
         self.drums = vocabulary.drums
         self.pitch_class = (vocabulary.pitches[0] + np.arange(vocabulary.num_pitches)) % 12
         self.now_index = int(np.flatnonzero(self.shifts == 0)[0]) if 0 in vocabulary.shifts else -1
-        self.bars, self._count_pickup = grammar.bars, grammar.count_pickup
+        self.bars, self.counts_pickup = grammar.bars, grammar.count_pickup
         self.stands_at(grammar)
         streams, shape = len(self.standing.tick), (len(self.standing.tick), len(vocabulary.parts))
         self.sounding, self.chosen = np.full(shape, -1), np.zeros(shape, bool)
         self.low, self.low_tick = np.full(streams, vocabulary.num_pitches), np.full(streams, -1)
         self.low_chosen, self.has_note = np.zeros(streams, bool), np.zeros(streams, bool)
-        self.must_close = np.zeros(streams, bool)
+        self.must_close, self.expected = np.zeros(streams, bool), np.full((streams, len(FIELDS)), -1)
 
     def stands_at(self, grammar: Grammar) -> None:
         """The grammar has moved on."""
@@ -228,7 +233,7 @@ class Music(PerStream):
 
     def _pickups(self, ticks: Ints) -> Ints:
         """Bars that are not counted, if the next note begins there."""
-        if self._count_pickup:
+        if self.counts_pickup:
             return np.zeros_like(ticks)
         now, bar = self.standing, self.standing.bar_ticks[:, None]
         return np.where(now.begun[:, None], now.pickup[:, None], (ticks < bar) & (2 * ticks >= bar))

@@ -1,10 +1,11 @@
 """The outline that a piece is written from: as the corpus has them, or the form that somebody asks for.
 
-A model that has learnt with outlines (`melody.tokens.inputs.outlines.outline`) has those of its corpus in its file. A new piece
-gets one of them, at random: how long it is, which of its bars return and whether it begins with a pick-up is then as
-often so as in the corpus. Where a number of bars is asked for, it is one of that length, or a longer one cut off there;
-where a form is asked for, its sections are filled with the bars of such outlines, so that the sections of one letter are
-the same. Where outlines have harmony, all that a piece is made of is in one mode and metre, and it closes as one of theirs.
+A model that has learnt with outlines (`melody.tokens.inputs.outlines`) has those of its corpus in its file. A new piece gets
+one of them, at random: how long it is, which of its bars return and whether it begins with a pick-up is then as often so as
+in the corpus. Where a number of bars is asked for, it is one of that length, or a longer one cut off there; where a form is
+asked for, its sections are filled with the bars of such outlines, so that the sections of one letter are the same. What
+each part does in a bar goes with it (`casting`). Where outlines have harmony, all that a piece is made of is in one mode and
+metre, and it closes as one of theirs.
 """
 
 from __future__ import annotations
@@ -12,18 +13,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from melody.errors import SamplingError
 from melody.piece import Ints
+from melody.sampling.outlines.casting import Players, cast
 from melody.sampling.outlines.forms import Wanted
 from melody.tokens.inputs.outlines.harmony import Harmony
-from melody.tokens.inputs.outlines.outline import MOST_BARS, NO_FRAME, Outline
+from melody.tokens.inputs.outlines.outline import MOST_BARS, NO_FRAME, REST, Outline, Play
 
 _CLOSE = 2  # bars, in which a piece that is cut off closes
-Bars = tuple[tuple[int, Harmony], ...]  # each with its letter
+
+
+class Bar(NamedTuple):
+    """A bar of an outline: its letter, its harmony, and what each part plays, by its number, that does not rest."""
+
+    letter: int
+    harmony: Harmony
+    players: tuple[tuple[int, Play], ...] = ()
+
+
+Bars = tuple[Bar, ...]
 
 
 class CorpusOutlines:
@@ -33,20 +45,23 @@ class CorpusOutlines:
     ----------
     outlines
         Of its pieces, perhaps not of all.
+    drums
+        Which parts of its vocabulary are drum kits, by their numbers; empty if that is not known.
     """
 
-    def __init__(self, outlines: Sequence[Outline]) -> None:
-        self.outlines = tuple(outlines)
+    def __init__(self, outlines: Sequence[Outline], drums: Sequence[bool] = ()) -> None:
+        self.outlines, self._drums = tuple(outlines), tuple(drums)
         self.lengths = np.array([len(outline.letters) for outline in self.outlines], np.int64)
 
     def __bool__(self) -> bool:
         return bool(self.outlines)
 
     @classmethod
-    def of(cls, training: Mapping[str, Any]) -> CorpusOutlines:
+    def of(cls, training: Mapping[str, Any], drums: Sequence[bool] = ()) -> CorpusOutlines:
         """What a model file says of the pieces it was trained on; nothing if it says nothing, or not well."""
         stored = training.get("outlines")
-        return cls([found for each in (stored if isinstance(stored, list) else []) if (found := Outline.restored(each))])
+        found = [Outline.restored(each) for each in (stored if isinstance(stored, list) else [])]
+        return cls([outline for outline in found if outline], drums)
 
     def bars_of(self, wanted: Wanted, begun: int = 0) -> int | None:
         """How many bars a form makes, without those that there are; None without a form.
@@ -85,9 +100,9 @@ class CorpusOutlines:
             return pool._after(random, wanted, sections, begun)
         if not wanted.form and wanted.bars is None:
             found = pool._any(random)
-            return found if wanted.tonic is None else _made(_bars_of(found), found, wanted.tonic)
+            return found if wanted.tonic is None else self._made(_bars_of(found), found, wanted.tonic)
         bars = pool._formed(random, wanted, sections) if wanted.form else pool._of_length(random, wanted.bars or 1)
-        return None if bars is None else _made(bars, pool._any(random), wanted.tonic)
+        return None if bars is None else self._made(bars, pool._any(random), wanted.tonic)
 
     def _in_one_frame(self, random: np.random.Generator, wanted: Wanted, begun: Outline | None) -> CorpusOutlines:
         """Those in the mode and metre of what has begun, or of one drawn; without their harmony if none is as wanted."""
@@ -107,11 +122,12 @@ class CorpusOutlines:
         for outline in self.outlines:
             if outline.harmony:
                 found.setdefault(outline.frame[1:], []).append(outline)
-        return {frame: CorpusOutlines(outlines) for frame, outlines in found.items()}
+        return {frame: CorpusOutlines(outlines, self._drums) for frame, outlines in found.items()}
 
     @cached_property
     def _without_harmony(self) -> CorpusOutlines:
-        return CorpusOutlines([replace(outline, harmony=(), frame=NO_FRAME) for outline in self.outlines])
+        without = [replace(outline, harmony=(), frame=NO_FRAME) for outline in self.outlines]
+        return CorpusOutlines(without, self._drums)
 
     def _sections(self, wanted: Wanted, begun: int) -> list[int]:
         typical = float(np.median(self.lengths)) if self else 16.0
@@ -131,7 +147,7 @@ class CorpusOutlines:
             return _cut_to(_bars_of(self.outlines[int(random.choice(fit))]), bars)
         found: Bars = ()
         while len(found) < bars:
-            found += _shifted(_bars_of(self._any(random)), 1 + max((letter for letter, _ in found), default=-1))
+            found += _shifted(_bars_of(self._any(random)), _first_free(found))
         return _cut_to(found, bars)
 
     def _formed(self, random: np.random.Generator, wanted: Wanted, lengths: Sequence[int]) -> Bars:
@@ -141,9 +157,8 @@ class CorpusOutlines:
         for (letter, _), bars in zip(wanted.form, lengths):
             known = of_letter.get(letter, ())
             if len(known) < bars:
-                first = 1 + max((number for number, _ in (*found, *known)), default=-1)
                 more = self._of_length(random, bars - len(known)) or ()
-                known = of_letter[letter] = (*known, *_shifted(more, first))
+                known = of_letter[letter] = (*known, *_shifted(more, _first_free((*found, *known))))
             found += known[:bars]
         return found
 
@@ -165,11 +180,26 @@ class CorpusOutlines:
             more = None if wanted.bars is None else self._of_length(random, wanted.bars)
             if more is None or bars + len(more) > MOST_BARS:
                 return None
-            made = (*_bars_of(begun), *_shifted(more, max(begun.letters) + 1))
-        letters = _renamed([letter for letter, _ in made], begun.letters)
-        more_harmony = [each for _, each in made[bars:]] if begun.harmony and any(map(_is_known, made[bars:])) else []
+            before = tuple(bar._replace(players=()) for bar in _bars_of(begun))
+            made = (*before, *_shifted(more, _first_free(_bars_of(begun))))
+        letters = _renamed([bar.letter for bar in made], begun.letters)
+        more_harmony = [bar.harmony for bar in made[bars:]] if begun.harmony and any(map(_is_known, made[bars:])) else []
         harmony = (*begun.harmony, *more_harmony) if more_harmony else ()
-        return replace(begun, letters=letters, harmony=harmony)
+        players = self._cast(made, begun.parts) if begun.players else ()
+        players = tuple(_gone_on(own, there) for own, there in zip(players, begun.players))
+        return replace(begun, letters=letters, harmony=harmony, players=players)
+
+    def _cast(self, bars: Bars, parts: Sequence[int]) -> Players:
+        """What each of the parts plays in bars; nothing if they do not say it."""
+        players = {part: [dict(bar.players).get(part, REST) for bar in bars] for bar in bars for part, _ in bar.players}
+        return cast(players, [bar.letter for bar in bars], parts, self._drums) if players else ()
+
+    def _made(self, bars: Bars, like: Outline, tonic: int | None) -> Outline:
+        """An outline of those bars; pick-up, parts and frame as of another, but on that tonic if one is given."""
+        harmony = tuple(bar.harmony for bar in bars) if any(map(_is_known, bars)) else ()
+        frame = like.frame if tonic is None or not harmony else like.frame._replace(tonic=tonic)
+        letters, players = tuple(bar.letter for bar in bars), self._cast(bars, like.parts)
+        return Outline(letters, like.has_pickup, like.parts, harmony, frame, players)
 
     def _long_enough(self, begun: int, total: int | None) -> Ints:
         """Numbers of the pieces that go on after so many bars, of that length in all if there are any, or else longer."""
@@ -185,19 +215,21 @@ def _agreement(outline: Outline, begun: Outline) -> int:
 
 
 def _bars_of(outline: Outline) -> Bars:
-    """Its letters, each with the bar's harmony."""
-    return tuple(zip(outline.letters, outline.harmony or (Harmony(),) * len(outline.letters)))
+    """Its bars."""
+    harmony = outline.harmony or (Harmony(),) * len(outline.letters)
+    own = zip(*outline.players) if outline.players else ((),) * len(outline.letters)
+    plays = [tuple((part, play) for part, play in zip(outline.parts, each) if play != REST) for each in own]
+    return tuple(map(Bar, outline.letters, harmony, plays))
 
 
-def _made(bars: Bars, like: Outline, tonic: int | None) -> Outline:
-    """An outline of those bars; pick-up, parts and frame as of another, but on that tonic if one is given."""
-    harmony = tuple(each for _, each in bars) if any(map(_is_known, bars)) else ()
-    frame = like.frame if tonic is None or not harmony else like.frame._replace(tonic=tonic)
-    return Outline(tuple(letter for letter, _ in bars), like.has_pickup, like.parts, harmony, frame)
+def _first_free(bars: Bars) -> int:
+    """The first letter that stands in none of the bars, and no part's either."""
+    of_parts = (play.letter for bar in bars for _, play in bar.players)
+    return 1 + max((*(bar.letter for bar in bars), *of_parts), default=-1)
 
 
-def _is_known(bar: tuple[int, Harmony]) -> bool:
-    return bar[1].key > 0
+def _is_known(bar: Bar) -> bool:
+    return bar.harmony.key > 0
 
 
 def _cut_to(bars: Bars, count: int) -> Bars:
@@ -205,18 +237,34 @@ def _cut_to(bars: Bars, count: int) -> Bars:
     if count >= len(bars):
         return bars
     last = min(_CLOSE, count)
-    return (*bars[: count - last], *((letter, h) for (letter, _), (_, h) in zip(bars[count - last : count], bars[-last:])))
+    closes = zip(bars[count - last : count], bars[-last:])
+    return (*bars[: count - last], *(bar._replace(harmony=close.harmony) for bar, close in closes))
 
 
 def _shifted(bars: Bars, first: int) -> Bars:
-    return tuple((letter + first, harmony) for letter, harmony in bars)
+    found = []
+    for letter, harmony, players in bars:
+        later = tuple((part, play._replace(letter=play.letter + first)) for part, play in players)
+        found.append(Bar(letter + first, harmony, later))
+    return tuple(found)
+
+
+def _gone_on(plays: Sequence[Play], begun: Sequence[Play]) -> tuple[Play, ...]:
+    """What a part does in a whole piece with what it does in the beginning in place of its first bars."""
+    letters = _renamed([play.letter for play in plays], [play.letter for play in begun])
+    more = [REST if play == REST else Play(letter, play.place) for play, letter in zip(plays, letters)]
+    return (*begun, *more[len(begun) :])
 
 
 def _renamed(letters: Sequence[int], begun: Sequence[int]) -> tuple[int, ...]:
-    """Letters of a whole piece with those of its beginning in place of the first ones; later bars return as they did."""
-    names: dict[int, int] = {}
+    """Letters of a whole piece with those of its beginning in place of the first ones; later bars return as they did.
+
+    They are of bars, or of what one part plays in them, which may rest.
+    """
+    names = {REST.letter: REST.letter}
     for letter, own in zip(letters, begun):
-        names.setdefault(letter, own)
+        if own != REST.letter:
+            names.setdefault(letter, own)
     fresh = max(begun, default=-1) + 1
     found = list(begun)
     for letter in letters[len(begun) :]:

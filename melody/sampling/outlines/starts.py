@@ -11,7 +11,9 @@ from melody.limits import Limits
 from melody.sampling.constraints.constraint import Constraint
 from melody.sampling.constraints.frame import InFrame
 from melody.sampling.constraints.line_up import LineUp
+from melody.sampling.constraints.planned import Planned
 from melody.sampling.decoder import Frontier
+from melody.sampling.outlines.casting import played_by
 from melody.sampling.outlines.corpus_outlines import CorpusOutlines
 from melody.sampling.outlines.forms import Wanted
 from melody.sampling.outlines.line_ups import LineUps
@@ -55,7 +57,7 @@ class Starts:
         line_ups: LineUps | None = None,
     ) -> None:
         self._begin, self._outlines, self._seed, self._begun = begin, outlines, settings.seed, begun
-        self._vocabulary, self._line_ups = vocabulary, line_ups
+        self._vocabulary, self._line_ups, self._parts = vocabulary, line_ups, np.arange(len(vocabulary.parts))
         self._wanted = Wanted.of(limits, settings.form, vocabulary)
         self._kept: dict[int, Frontier] = {}
 
@@ -74,22 +76,33 @@ class Starts:
         """The outline of a tune, with its line-up; None if the corpus has none."""
         random = np.random.default_rng([self._seed, number, 0, 1])
         found = self._outlines.sampled(random, self._wanted, self._begun)
-        return replace(found, parts=tuple(np.flatnonzero(self._playing(number, found.parts)).tolist())) if found else None
+        if found is None:
+            return None
+        parts = np.flatnonzero(self._playing(number, found.parts)).tolist()
+        return played_by(found, parts, self._vocabulary.drums.tolist())
 
     def _playing(self, number: int, parts: Sequence[int]) -> Mask:
         """Who plays in a tune whose outline has those parts, (parts,)."""
         if not self._line_ups:
-            return np.isin(np.arange(len(self._vocabulary.parts)), parts)
+            return np.isin(self._parts, parts)
         return self._line_ups.of(parts, np.random.default_rng([self._seed, number, 0, 2]))
 
     def constraints(self, number: int, outline: Outline | None) -> list[Constraint]:
         """That only the line-up of a tune plays, and that it is in the mode and metre of its outline's harmony."""
         found: list[Constraint] = []
         if self._line_ups:
-            found.append(LineUp(self._playing(number, outline.parts if outline else ())))
+            playing = self._playing(number, ()) if outline is None else np.isin(self._parts, outline.parts)
+            found.append(LineUp(playing))
+        if outline is not None and outline.players:
+            found.append(Planned(outline, len(self._parts)))
         if self._begun is None and outline is not None and outline.harmony:
             found.append(InFrame(self._vocabulary, outline.frame))
         return found
+
+    def endless(self) -> Frontier:
+        """Where music begins that has no end, and so no outline but a line-up, a mode and a metre."""
+        outline = self.outline(0)
+        return self._begin(None, self.constraints(0, outline and replace(outline, players=())))
 
     def __call__(self, number: int) -> Frontier:
         """Where a tune begins, one stream."""

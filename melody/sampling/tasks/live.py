@@ -130,7 +130,7 @@ class Stream(Iterator[Note]):
         line_ups = line_ups_after(self._source, self._prompt, self._limits)
         starts = Starts(self._starting, outlines, self.settings, self._limits, self._vocabulary, begun, line_ups)
         self._limits = replace(self._limits, bars=starts.bars)
-        return self._starting(None, starts.constraints(0, starts.outline(0))) if self._steering.endless else starts(0)
+        return starts.endless() if self._steering.endless else starts(0)
 
     def _starting(self, outline: Outline | None, line_up: Sequence[Constraint]) -> Frontier:
         limits, live, rules = self._limits, Live(self._steering), [*self._source.rules(self.settings), *line_up]

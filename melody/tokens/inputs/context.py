@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.piece import Ints
-from melody.tokens.inputs.one_piece import OnePiece
 from melody.tokens.inputs.outlines.outline import Outline
 from melody.tokens.inputs.schema import CONDITIONS, FIRST_PLACE, condition_sizes, feature_sizes, spans
-from melody.tokens.inputs.several_pieces import Pieces
-from melody.tokens.vocabulary import END, KIND, TIME, Rows, Vocabulary
+from melody.tokens.inputs.stepwise.one_piece import OnePiece
+from melody.tokens.inputs.stepwise.several_pieces import Pieces
+from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, Rows, Vocabulary
 
 
 class Contexts:
@@ -127,6 +127,11 @@ class Conditions:
         self._of_part = contexts.num_conditions - spans(CONDITIONS, contexts.vocabulary)[("own",)].start
         self.array = np.zeros((len(contexts), contexts.num_conditions), np.int64)
         self.array[:, :FIRST_PLACE] = self._pieces.match
+
+    @property
+    def planned(self) -> Ints:
+        """The tokens, each + 1, of what comes next by the outlines, where these say what parts do, (streams, fields)."""
+        return np.asarray(self._pieces.planned, np.int64).reshape(-1, len(FIELDS))
 
     def place(self, events: Rows) -> None:
         """What is known of the place where events will stand once their times are chosen."""

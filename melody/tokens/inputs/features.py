@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +13,11 @@ from numpy.typing import NDArray
 from melody.piece import Ints
 from melody.signatures import Key
 from melody.tokens.inputs import schema
-from melody.tokens.inputs.matches import matches
+from melody.tokens.inputs.chordal import chordal
 from melody.tokens.inputs.meanings import Meaning
 from melody.tokens.inputs.outlines.harmony import planned_of
-from melody.tokens.inputs.outlines.outline import HARMONY, SOURCES, Outline, outline_in
+from melody.tokens.inputs.outlines.outline import HARMONY, Outline, outline_in
+from melody.tokens.inputs.repeats import repeated
 from melody.tokens.inputs.schema import (
     CONDITIONS,
     FEATURES,
@@ -26,15 +26,13 @@ from melody.tokens.inputs.schema import (
     LOOKED_AT,
     MAX_INTERVAL,
     OCTAVE_AGAIN,
-    OUTLINED,
-    OUTLINED_NEXT,
     PHASES,
     SECTIONS,
     TOGETHER,
 )
-from melody.tokens.inputs.whole_piece import LastNotes, WholePiece, with_harmony
+from melody.tokens.inputs.whole_piece import LastNotes, WholePiece, sort_key, stride, with_harmony
 from melody.tokens.usage import FIRST_PART
-from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
+from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, VALUE, Rows, Vocabulary
 
 OUTLINE: tuple[Meaning, ...] = (("bars left",), ("bar",), ("next bar",), ("pick-up",))  # as they stand in `InBar`
 PLANNED: tuple[Meaning, ...] = (("local key",), ("phrase end",), ("phrase bass",), ("next local key",))  # as `planned_of`
@@ -106,7 +104,7 @@ def _features(events: WholePiece) -> Computed:
         **dict(zip(OUTLINE, events.of_outline)),
         **_planned(events),
         **_lookbacks(events),
-        **_repeated(events),
+        **repeated(events),
         ("left",): _stacked(events, [part.left(events) for part in events.described]),
         ("pitch",): pitches,
         ("distance",): _distances(events, events.pitch, pitches),
@@ -122,74 +120,21 @@ def _conditions(events: WholePiece, features: Computed, count: int) -> Computed:
         own[part.is_own] = part.pitch[part.is_own]
     pitches = _stacked(events, [part.pitch for part in described])
     repeated = [row.name for row in CONDITIONS if row.is_match]
+    key, there = _later(features[("key",)], len(events.rows)), _planned_there(events)
     return {
         **{name: _later(features[name], count) for name in repeated},
         ("position",): features[("position",)],
         ("beat",): features[("beat",)],
-        ("key",): _later(features[("key",)], len(events.rows)),
-        **_planned_there(events),
+        ("key",): key,
+        **there,
         ("status",): _stacked(events, [part.status(events.tick) for part in described]),
         ("age",): _stacked(events, [part.age(events) for part in described]),
         ("pitch",): pitches,
         ("own",): own,
-        **_chordal(events),
+        **chordal(events, before, own, features, (there[("local key",)], key)),
         ("distance",): _distances(events, own, pitches),
         ("against",): _against(events, described),
     }
-
-
-def _chordal(events: WholePiece) -> Computed:
-    """What came just some bars before each event, of any kind and of its own part, and its part's last note."""
-    if not events.vocabulary.is_chordal:
-        return {}
-    tick, kind, value = events.tick, events.kind, events.rows[:, VALUE]
-    order, is_part = sort_key(events.vocabulary, tick, kind, value), kind >= FIRST_PART
-    before = np.where(np.append(False, np.diff(tick) == 0), np.append(0, order[:-1]) - tick * stride(events.vocabulary), -1)
-    goes_on = np.append(False, (np.diff(tick) == 0) & (np.diff(kind) == 0))
-    above = np.where(goes_on, np.append(0, value[:-1]), -1)
-    last = _last_notes(events)
-    found: dict[Meaning, Ints] = {
-        ("own", FIELDS[field]): np.where(last >= 0, events.rows[last, field] + 1, 0) for field in (DURATION, VELOCITY)
-    }
-    bar_ticks = np.append(events.first_bar_ticks, events.metre.bar_ticks[:-1])
-    found["silent", "kind"], found["silent", "bars"] = _longest_silent(events, bar_ticks)
-    for bars in LOOKBACKS:
-        there = tick - bars * bar_ticks
-        place = np.searchsorted(order, there * stride(events.vocabulary) + before, side="right")
-        place = np.minimum(place, events.number)
-        found["kind lookback", bars] = np.where(tick[place] == there, kind[place] + 1, 0)
-        place = np.searchsorted(order, sort_key(events.vocabulary, there, kind, above), side="right")
-        place = np.minimum(place, events.number)
-        known = is_part & (tick[place] == there) & (kind[place] == kind)
-        found["own lookback", "pitch", bars] = np.where(known, events.pitch[place], 0)
-        for field in (DURATION, VELOCITY):
-            found["own lookback", FIELDS[field], bars] = np.where(known, events.rows[place, field] + 1, 0)
-    return found
-
-
-def _longest_silent(events: WholePiece, bar_ticks: Ints) -> tuple[Ints, Ints]:
-    """1 + kind of the part of the outline whose last note before each event is the longest ago, and 1 + bars since then."""
-    found = np.zeros((2, len(events.rows)), np.int64)
-    if events.outline is None or not events.outline.parts:
-        return found[0], found[1]
-    longest = np.full(len(events.rows), len(events.rows))
-    for kind in sorted(FIRST_PART + part for part in events.outline.parts):
-        notes = np.where((events.kind == kind) & events.is_note, events.number, -1)
-        last = np.append(-1, np.maximum.accumulate(notes)[:-1])
-        found[0] = np.where(last < longest, 1 + kind, found[0])
-        longest = np.minimum(longest, last)
-    since = events.tick - np.where(longest >= 0, events.tick[longest], 0)
-    found[1] = 1 + np.minimum(since // bar_ticks, schema.SILENCE - 1)
-    return found[0], found[1]
-
-
-def _last_notes(events: WholePiece) -> Ints:
-    """The last note of each event's part before it, by its number; -1 for none."""
-    found = np.full(len(events.rows), -1)
-    for kind in range(FIRST_PART, events.vocabulary.sizes[KIND]):
-        own = np.flatnonzero(events.kind == kind)
-        found[own[1:]] = np.maximum.accumulate(np.where(events.is_note[own], own, -1))[:-1]
-    return found
 
 
 def _against(events: WholePiece, before: Sequence[LastNotes]) -> Ints:
@@ -307,80 +252,9 @@ def _lookbacks(events: WholePiece) -> Computed:
     return found
 
 
-def _repeated(events: WholePiece) -> Computed:
-    """What is being repeated after each event: by the outline, or else by the last events; length, times, five tokens."""
-    length, times, place = matches(code_of(events.vocabulary, *events.rows.T[:VELOCITY]))
-    followed = np.where(length > 0, events.rows.T.take(place, axis=1) + 1, 0)  # (fields, events)
-    if events.outline is not None:
-        outlined, tokens_there = _outlined(events)
-        length, times = np.where(outlined > 0, outlined, length), np.where(outlined > 0, 0, times)
-        followed = np.where(outlined > 0, tokens_there, followed)
-    tokens: dict[Meaning, Ints] = {("repeated", name): column for name, column in zip(FIELDS, followed)}
-    return {("length",): length, ("times",): times, **tokens}
-
-
-def _outlined(events: WholePiece) -> tuple[Ints, Ints]:
-    """Where the outline says what comes next: `OUTLINED` or `OUTLINED_NEXT`, 0 elsewhere, and five tokens, each + 1.
-
-    While this bar returns, the event that comes next in the one that it repeats; when there is no more, or in the second
-    half of a new bar, the first event of the bar that the next one repeats. Only since the time signature in force began.
-    """
-    metre, tick = events.metre, events.tick
-    bar_ticks, start = metre.bar_ticks, tick - (tick - metre.start) % metre.bar_ticks
-    source, next_source = events.of_outline[SOURCES]
-    order = sort_key(events.vocabulary, tick, events.kind, events.rows[:, VALUE])
-    back = (events.bar - source) * bar_ticks
-    here, here_shift = _after(events, order, order - back * stride(events.vocabulary), back)
-    is_here = (source >= 0) & (start - back >= metre.start) & (tick[here] < start - back + bar_ticks) & (here_shift > 0)
-    back = (events.bar + 1 - next_source) * bar_ticks
-    begin = start + bar_ticks - back
-    there, there_shift = _after(events, order, begin * stride(events.vocabulary) + first_note(events.vocabulary) - 1, back)
-    is_near = (source >= 0) | (2 * (start + bar_ticks - tick) <= bar_ticks)
-    is_there = ~is_here & (next_source >= 0) & is_near & (begin >= metre.start) & (there_shift > 0)
-    is_there &= tick[there] < begin + bar_ticks
-    tokens = 1 + np.where(is_here, events.rows[here].T, events.rows[there].T)
-    tokens[TIME] = 1 + np.where(is_here, here_shift, there_shift)
-    return OUTLINED * is_here + OUTLINED_NEXT * is_there, tokens
-
-
-def _after(events: WholePiece, order: Ints, key: Ints, back: Ints) -> tuple[Ints, Ints]:
-    """The first event behind a key, and the time token that leads there so many ticks later; 0 where there is none."""
-    after = np.searchsorted(order, key, side="right")
-    found = np.minimum(after, events.number)
-    return found, time_tokens(events.vocabulary, events.tick[found] + back - events.tick) * (after <= events.number)
-
-
-def time_tokens(vocabulary: Vocabulary, ticks: Ints) -> Ints:
-    """The tokens of exactly these times; 0 where there is none."""
-    shifts = np.array(vocabulary.shifts)
-    number = np.minimum(np.searchsorted(shifts, ticks), len(shifts) - 1)
-    return np.where(shifts[number] == ticks, 1 + number, 0)
-
-
 def _distances(events: WholePiece, pitch: Ints, others: Ints) -> Ints:
     """From a pitch + 1 of each event to those of the parts as intervals, 0 where there is none, (parts, events)."""
     pitched = ~events.vocabulary.drums[: len(others)]
     known = (others > 0) & pitched[:, None] & ((pitch > 0) & events.is_pitched)
     interval = np.clip(others - pitch, -MAX_INTERVAL, MAX_INTERVAL) + MAX_INTERVAL + 1
     return np.where(known, interval, 0)
-
-
-def code_of(vocabulary: Vocabulary, time: Any, kind: Any, value: Any, duration: Any) -> Any:
-    """A number for events that count as the same in a match, from their tokens, numbers or arrays."""
-    _, kinds, values, durations, _ = vocabulary.sizes
-    return ((time * kinds + kind) * values + value) * durations + duration
-
-
-def stride(vocabulary: Vocabulary) -> int:
-    """How far apart the sort keys of events one tick apart are, at least."""
-    return vocabulary.sizes[KIND] * vocabulary.sizes[VALUE]
-
-
-def first_note(vocabulary: Vocabulary) -> int:
-    """The lowest sort key of a part's event at tick 0: metre, tempo and key come before."""
-    return FIRST_PART * vocabulary.sizes[VALUE]
-
-
-def sort_key(vocabulary: Vocabulary, tick: Ints, kind: Ints, value: Ints) -> Ints:
-    """One number that grows with the order of events."""
-    return (tick * vocabulary.sizes[KIND] + kind) * vocabulary.sizes[VALUE] + value

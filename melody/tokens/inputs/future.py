@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 
 from melody.piece import Ints
 from melody.signatures import TimeSignature
-from melody.tokens.inputs.features import sort_key, stride
 from melody.tokens.inputs.meanings import SHIFT_VALUES, TOKENS, Meaning, Values, numbered, ticks
 from melody.tokens.inputs.schema import INTERVAL, LOOKBACKS, LOOKED_AT, MAX_INTERVAL
-from melody.tokens.inputs.whole_piece import as_time
+from melody.tokens.inputs.whole_piece import as_time, sort_key, stride
 from melody.tokens.usage import FIRST_PART, METRE
 from melody.tokens.vocabulary import DURATION, END, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
 

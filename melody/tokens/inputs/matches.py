@@ -12,10 +12,12 @@ pieces; they agree exactly.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from melody.tokens.vocabulary import Vocabulary
 
 LENGTHS = (4, 8, 16, 32)  # events of a context, each twice the one before
 TIMES = 4  # how often a context has come before is counted up to 3
@@ -142,3 +144,9 @@ class Matcher:
                 found = (number + 1, min(times, TIMES - 1), place)
             self._seen[context] = (times + 1, self._count)
         return found
+
+
+def code_of(vocabulary: Vocabulary, time: Any, kind: Any, value: Any, duration: Any) -> Any:
+    """A number for events that count as the same in a match, from their tokens, numbers or arrays."""
+    _, kinds, values, durations, _ = vocabulary.sizes
+    return ((time * kinds + kind) * values + value) * durations + duration

@@ -49,8 +49,7 @@ PHASES, SECTIONS = 8, 16  # bars, and groups of them
 MAX_INTERVAL = 24  # semitones
 INTERVALS = 2 * MAX_INTERVAL + 2  # none, then from the widest down to the widest up
 MAX_PARTS = 8  # with a column of their own
-SILENCE = 33  # values of how many bars a part has been silent for
-MAX_RELATED = 4  # parts to which intervals are predicted
+TONES = 3  # semitones that one condition tells of
 SILENT, ENDING, SOUNDING, BEGUN = range(4)  # status of a part
 APART, TOGETHER, OCTAVE_AGAIN, FIFTH_AGAIN = range(4)  # how a part stands to the next note of another
 OUTLINED, OUTLINED_NEXT = len(LENGTHS) + 1, len(LENGTHS) + 2  # "lengths" of what the outline says is repeated
@@ -161,6 +160,16 @@ def _chordal(name: Meaning, about: str, values: Values, heads: tuple[int, ...] =
     return Row(name, about, values.or_none(), moves, heads=heads, chordal=True)
 
 
+_OWN_DEGREE = (
+    "1 + semitones of that note above the tonic of the bar's key by the outline or of the key in force, 12 more in minor"
+)
+_PLANNED = "1 + {} of what comes next by the outline, if it does there in that part and is a repeat"
+_SOUNDING = (
+    "1 + which tones sound there {} to {} semitones above the part's last note, in any octave, as bits; 0 without one"
+)
+_TONES = numbered("sounding", 2**TONES)
+
+
 def _own_lookback(bars: int) -> tuple[Row, ...]:
     """What the part that was chosen played just so many bars before, the next note of the chord there."""
     name, about = (
@@ -236,8 +245,7 @@ CONDITIONS: tuple[Row, ...] = (
     Row(("key",), "1 + number of the key in force before the next event", KEY_VALUES.or_none(), "key", heads=_AFTER_TIME),
     *_planned(heads=_AFTER_TIME),
     *(_chordal(("kind lookback", bars), _KIND_LOOKBACK.format(bars), TOKENS[KIND], _AFTER_TIME) for bars in LOOKBACKS),
-    _chordal(("silent", "kind"), "1 + kind of the part of the outline silent for the longest", TOKENS[KIND], _AFTER_TIME),
-    _chordal(("silent", "bars"), "1 + bars since its last note", numbered("silent", SILENCE), _AFTER_TIME),
+    _chordal(("planned", "kind"), "1 + kind of what comes next by the outline, if it does there", TOKENS[KIND], _AFTER_TIME),
     Row(
         ("status",),
         "of the part there: 0 silent, 1 its note ends just there, 2 it sounds on, 3 it has begun just there",
@@ -261,8 +269,15 @@ CONDITIONS: tuple[Row, ...] = (
         heads=_AFTER_KIND,
     ),
     *(_chordal(("own", FIELDS[f]), f"{FIELDS[f]} + 1 of that note; 0 without", TOKENS[f]) for f in (DURATION, VELOCITY)),
+    _chordal(("own degree",), _OWN_DEGREE, distinct("own degree", KEYS)),
     # What a part played some bars ago does not depend on what the others play now: a drummer goes on under a new tune.
     *(row for bars in LOOKBACKS for row in _own_lookback(bars)),
+    # Where a tone of the others is a semitone away from the one that is to come they clash, at every pitch and in every key.
+    *(_chordal(("sounding", first), _SOUNDING.format(first, first + TONES - 1), _TONES) for first in range(0, 12, TONES)),
+    _chordal(("bass",), "1 + semitones up to the lowest of them, 0 to 11; 0 for none", distinct("bass", 12)),
+    _chordal(("planned", "pitch"), _PLANNED.format("pitch"), PITCH_VALUES, moves="own pitch"),
+    *(_chordal(("planned", FIELDS[f]), _PLANNED.format(FIELDS[f]), TOKENS[f]) for f in (DURATION, VELOCITY)),
+    _chordal(("own bar",), "of the part, by the outline: 1 rests, 2 is new, 3 returns; 0 unknown", distinct("own bar", 3)),
     Row(
         ("distance",),
         "from that note to the last one of the part, as an interval; none if one of them is a drum",
@@ -363,37 +378,3 @@ def head_sizes(vocabulary: Vocabulary, field: int) -> tuple[int, ...]:
     """
     repeated, *others = (column.row.values.size(vocabulary) for column in head_columns(vocabulary, field))
     return (repeated, *vocabulary.sizes[:field], *others)
-
-
-class Voices(NamedTuple):
-    """The heads of a field: how many, and which is the first part's; those of the other parts follow.
-
-    The value has one for each part, if there are few, and before them one for changes, if the corpus has any.
-    """
-
-    number: int
-    first: int
-
-    @classmethod
-    def of(cls, vocabulary: Vocabulary, field: int) -> Voices:
-        """Of a field of a vocabulary."""
-        parts = parts_described(vocabulary) if field == VALUE else 0
-        changes = int(any(vocabulary.is_encoded))
-        return cls(parts + changes, changes) if parts else cls(1, 0)
-
-
-def related(vocabulary: Vocabulary, intervals: str) -> tuple[int, ...]:
-    """The conditions to whose pitches the head of the value reads each candidate's interval.
-
-    Parameters
-    ----------
-    vocabulary
-        Of the events.
-    intervals
-        'parts', the last pitch of each pitched part, if there are few; 'own', that of the part that is to play; 'none'.
-    """
-    if intervals == "none":
-        return ()
-    moves = [column.moves for column in columns(CONDITIONS, vocabulary)]
-    pitched = tuple(number for number, how in enumerate(moves) if how == "pitch")
-    return pitched if intervals == "parts" and 1 < len(pitched) <= MAX_RELATED else (moves.index("own pitch"),)

@@ -72,13 +72,17 @@ class WholePiece:
 
     @cached_property
     def of_outline(self) -> Ints:
-        """What the outline says of each bar, in the order of `melody.tokens.inputs.outlines.outline.outline_in`, (13, events)."""
+        """What the outline says of each bar, in the order of `outline_in`, (13, events)."""
         return self.outline_in(self.bar)
 
     def outline_in(self, bar: Ints) -> Ints:
         """The same of those bars, one for each event."""
         found: Ints = Outlines([self.outline]).take(np.zeros(len(bar), np.int64)).in_bars(bar).T
         return found
+
+    def playing_in(self, bar: Ints) -> tuple[Ints, Ints]:
+        """What each kind that is a part does in each event's bar, and where it begins, (events, kinds) each."""
+        return Outlines([self.outline], self.vocabulary.sizes[KIND]).take(np.zeros(len(bar), np.int64)).playing_in(bar)
 
     @cached_property
     def parts(self) -> list[LastNotes]:
@@ -241,3 +245,18 @@ class LastNotes(NamedTuple):
 def as_time(vocabulary: Vocabulary, ticks: Ints) -> Ints:
     """1 + number of the shift that is not shorter, the last one if there is none."""
     return 1 + np.minimum(np.searchsorted(vocabulary.shifts, ticks), len(vocabulary.shifts) - 1)
+
+
+def stride(vocabulary: Vocabulary) -> int:
+    """How far apart the sort keys of events one tick apart are, at least."""
+    return vocabulary.sizes[KIND] * vocabulary.sizes[VALUE]
+
+
+def first_note(vocabulary: Vocabulary) -> int:
+    """The lowest sort key of a part's event at tick 0: metre, tempo and key come before."""
+    return FIRST_PART * vocabulary.sizes[VALUE]
+
+
+def sort_key(vocabulary: Vocabulary, tick: Ints, kind: Ints, value: Ints) -> Ints:
+    """One number that grows with the order of events."""
+    return (tick * vocabulary.sizes[KIND] + kind) * vocabulary.sizes[VALUE] + value

@@ -27,6 +27,7 @@ from torch import Tensor
 from melody.network.bidirectional import NAME
 from melody.network.network import MelodyNetwork
 from melody.network.settings import Features
+from melody.network.voices import Voices, related
 from melody.tokens.inputs.future import PLACE, READ
 from melody.tokens.inputs.meanings import NONE, TOKENS, Meaning, part_names
 from melody.tokens.inputs.schema import (
@@ -34,11 +35,9 @@ from melody.tokens.inputs.schema import (
     FEATURES,
     INTERVAL,
     Column,
-    Voices,
     columns,
     head_columns,
     parts_described,
-    related,
 )
 from melody.tokens.vocabulary import FIELDS, VALUE, Vocabulary
 

@@ -1,6 +1,8 @@
 """The outline of a piece: how many bars it has, which of them return, whether it begins with a pick-up, which parts play.
 
-Where several parts play it also says in which key each bar is and where phrases end (`melody.tokens.inputs.outlines.harmony`).
+Where several parts play it also says in which key each bar is and where phrases end (`harmony`); where they are more than
+lines, hands of a piano or players of a band, also who plays in which bar, and which bars of a part return, whatever the
+others do.
 
 A piece is written from its outline as a player plays from a form that he has in mind. In training it is worked out from
 the piece; in sampling it comes first, from the corpus or from whoever asks for it (`melody.sampling.outlines`). A model
@@ -19,7 +21,7 @@ from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -32,6 +34,7 @@ MOST_BARS = 512  # of a piece that has an outline
 _LONGEST = 1_000_000  # ticks of a bar
 LEFT = 33  # bars left, the last one included, that are kept apart
 NEW, RETURNING, NO_BAR = 1, 2, 3  # what a bar does, or that there is none
+UNKNOWN_PART, RESTING, PLAYING, RETURNS = range(4)  # what a part does in a bar; `RETURNS` + the bar that it repeats
 
 
 class InBar(NamedTuple):
@@ -56,6 +59,23 @@ class InBar(NamedTuple):
     source: int
     next_source: int
 
+
+class Play(NamedTuple):
+    """What one part does in a bar.
+
+    Parameters
+    ----------
+    letter
+        Equal for bars in which it plays the same.
+    place
+        Ticks from the bar line to its first note.
+    """
+
+    letter: int
+    place: int
+
+
+REST = Play(-1, 0)  # no note begins
 
 READ = slice(0, 4)  # values of `InBar` that the model reads
 SOURCES = slice(4, 6)  # those that are for the pointer
@@ -100,6 +120,8 @@ class Outline:
         Of each of these bars; empty where it is not known.
     frame
         Metre and mode, and the tonic where no key is named; they belong to the harmony.
+    players
+        Of each of the parts what it does in each bar, `REST` where it begins no note. Empty where that is not known.
     """
 
     letters: tuple[int, ...]
@@ -107,6 +129,7 @@ class Outline:
     parts: tuple[int, ...] = ()
     harmony: tuple[Harmony, ...] = ()
     frame: Frame = NO_FRAME
+    players: tuple[tuple[Play, ...], ...] = ()
 
     @classmethod
     def of(cls, vocabulary: Vocabulary, rows: Rows, tick: Ints, bar: Ints, place: Ints, bar_ticks: Ints) -> Outline | None:
@@ -132,7 +155,9 @@ class Outline:
             if number >= 0:
                 content[number].append(tuple(note))
         parts = tuple((np.unique(rows[notes, KIND]) - FIRST_PART).tolist())
-        return cls(lettered(content), has_pickup, parts)
+        own = [[[note for note in each if note[1] == FIRST_PART + part] for each in content] for part in parts]
+        players = tuple(map(_plays, own)) if vocabulary.is_chordal else ()
+        return cls(lettered(content), has_pickup, parts, players=players)
 
     @cached_property
     def table(self) -> Ints:
@@ -152,28 +177,55 @@ class Outline:
     @cached_property
     def sources(self) -> tuple[int, ...]:
         """Of each bar the last one before it that is the same, -1 if there is none."""
-        seen: dict[int, int] = {}
-        found = []
-        for number, letter in enumerate(self.letters):
-            found.append(seen.get(letter, -1))
-            seen[letter] = number
-        return tuple(found)
+        return _sources(self.letters)
+
+    def playing(self, kinds: int) -> Ints:
+        """What each kind of event that is a part does in the bars of `table`, and where it begins, (2 + bars, kinds, 2).
+
+        It does `UNKNOWN_PART` to `RETURNS`. Where the outline knows it, a part that is not in it rests. Of the pick-up and
+        of what comes after the end nothing is known.
+        """
+        found = np.zeros((2 + len(self.letters), kinds, 2), np.int64)
+        if self.players:
+            found[1:-1, FIRST_PART:, 0] = RESTING
+        for part, plays in zip(self.parts, self.players):
+            if FIRST_PART + part < kinds:
+                letters, places = np.array(plays).T
+                sources = np.array(_sources(letters.tolist()))
+                does = np.where(letters == REST.letter, RESTING, np.where(sources < 0, PLAYING, RETURNS + sources))
+                found[1:-1, FIRST_PART + part] = np.stack([does, places], axis=1)
+        return found
 
     def stored(self) -> list[Any]:
         """As it stands in a model file."""
         form = [list(self.letters), int(self.has_pickup), list(self.parts)]
         tonic, is_minor, metre = self.frame
-        return [*form, [list(bar) for bar in self.harmony], [tonic, int(is_minor), *metre]] if self.harmony else form
+        if self.harmony or self.players:
+            form += [[list(bar) for bar in self.harmony], [tonic, int(is_minor), *metre]]
+        return [*form, [[value for play in plays for value in play] for plays in self.players]] if self.players else form
 
     @classmethod
     def restored(cls, stored: Any) -> Outline | None:
         """From a model file; None if that is none."""
         match stored:
-            case [list(letters), 0 | 1 as pickup, list(parts), *harmony] if 0 < len(letters) <= MOST_BARS:
+            case [list(letters), 0 | 1 as pickup, list(parts), *more] if 0 < len(letters) <= MOST_BARS:
                 if _are_numbers((*letters, *parts), MOST_BARS):
-                    found = cls(tuple(letters), bool(pickup), tuple(parts))
-                    return _with_stored_harmony(found, harmony) if harmony else found
+                    found: Outline | None = cls(tuple(letters), bool(pickup), tuple(parts))
+                    if more and not (more[0] == [] and more[2:]):
+                        found = _with_stored_harmony(cls(tuple(letters), bool(pickup), tuple(parts)), more[:2])
+                    return _with_stored_players(found, more[2:]) if found and more[2:] else found
         return None
+
+
+def _with_stored_players(outline: Outline, stored: list[Any]) -> Outline | None:
+    bars = len(outline.letters)
+    match stored:
+        case [list(players)] if len(players) == len(outline.parts):
+            if all(isinstance(each, list) and len(each) == 2 * bars for each in players):
+                legal = all(_are_numbers(each[::2], MOST_BARS, REST.letter) for each in players)
+                if legal and all(_are_numbers(each[1::2], _LONGEST) for each in players):
+                    return replace(outline, players=tuple(tuple(map(Play, each[::2], each[1::2])) for each in players))
+    return None
 
 
 def _with_stored_harmony(outline: Outline, stored: list[Any]) -> Outline | None:
@@ -191,9 +243,19 @@ def _with_stored_harmony(outline: Outline, stored: list[Any]) -> Outline | None:
     return None
 
 
-def _are_numbers(values: Iterable[Any], most: int) -> bool:
-    """Whether they are whole numbers from 0 to that."""
-    return all(type(value) is int and 0 <= value <= most for value in values)
+def _are_numbers(values: Iterable[Any], most: int, least: int = 0) -> bool:
+    """Whether they are whole numbers from the least to the most."""
+    return all(type(value) is int and least <= value <= most for value in values)
+
+
+def _sources(letters: Sequence[int]) -> tuple[int, ...]:
+    """Of each of them the last place before it of the same one, -1 if there is none."""
+    seen: dict[int, int] = {}
+    found = []
+    for number, letter in enumerate(letters):
+        found.append(seen.get(letter, -1))
+        seen[letter] = number
+    return tuple(found)
 
 
 def lettered(bars: Sequence[Iterable[tuple[int, ...]]]) -> tuple[int, ...]:
@@ -204,6 +266,12 @@ def lettered(bars: Sequence[Iterable[tuple[int, ...]]]) -> tuple[int, ...]:
         content = tuple(bar)
         found.append(numbers.setdefault(content or ((-1, number),), len(numbers)))
     return tuple(found)
+
+
+def _plays(bars: Sequence[Sequence[tuple[int, ...]]]) -> tuple[Play, ...]:
+    """What one part does in bars, from its notes there, the place of each first."""
+    letters = iter(lettered([notes for notes in bars if notes]))
+    return tuple(Play(next(letters), notes[0][0]) if notes else REST for notes in bars)
 
 
 def is_pickup(tick: Any, bar_ticks: Any) -> Any:
@@ -229,9 +297,13 @@ class Outlines:
     ----------
     outlines
         Of each piece; None for none.
+    kinds
+        How many kinds of events there are, where it is asked for what each part does in a bar; 0 where it is not.
     """
 
-    def __init__(self, outlines: Sequence[Outline | None]) -> None:
+    _per_stream: ClassVar[tuple[str, ...]] = ("has_pickup", "tonic", "know_players", "_last")
+
+    def __init__(self, outlines: Sequence[Outline | None], kinds: int = 0) -> None:
         tables = [np.array([NOTHING]) if outline is None else outline.table for outline in outlines]
         self.has_pickup = np.array([outline is not None and outline.has_pickup for outline in outlines], bool)
         self.tonic = np.array([UNKNOWN if outline is None else outline.frame.tonic for outline in outlines], np.int64)
@@ -239,6 +311,11 @@ class Outlines:
         self._tables = np.zeros((len(tables), int(self._last.max(initial=0)) + 1, len(NOTHING)), np.int64)
         for number, table in enumerate(tables):
             self._tables[number, : len(table)] = table
+        self.know_players = np.array([outline is not None and bool(outline.players) for outline in outlines], bool)
+        self._playing = np.zeros((*self._tables.shape[:2], kinds, 2), np.int32)
+        for number, outline in enumerate(outlines):
+            if outline is not None and kinds:
+                self._playing[number, : 2 + len(outline.letters)] = outline.playing(kinds)
 
     def __len__(self) -> int:
         return len(self._last)
@@ -252,10 +329,15 @@ class Outlines:
         found: Ints = self._tables[np.arange(len(bar)), np.minimum(bar + 1, self._last)]
         return found
 
+    def playing_in(self, bar: Ints) -> tuple[Ints, Ints]:
+        """What each kind that is a part does in its bar, and where it begins, (streams, kinds) each: `Outline.playing`."""
+        does, place = np.moveaxis(self._playing[np.arange(len(bar)), np.minimum(bar + 1, self._last)], 2, 0)
+        return does.astype(np.int64), place.astype(np.int64)
+
     def take(self, streams: Ints) -> Outlines:
         """Those of these pieces alone, in that order."""
         taken = copy(self)
-        for name in ("has_pickup", "tonic", "_last", "_tables"):
+        for name in (*self._per_stream, "_tables", "_playing"):
             setattr(taken, name, getattr(self, name)[streams])
         return taken
 
@@ -263,9 +345,11 @@ class Outlines:
         """These, and behind them those of others."""
         joined = copy(self)
         most = max(self._tables.shape[1], other._tables.shape[1])
-        for name in ("has_pickup", "tonic", "_last"):
+        for name in self._per_stream:
             setattr(joined, name, np.concatenate([getattr(self, name), getattr(other, name)]))
-        joined._tables = np.concatenate([self._padded(most), other._padded(most)])
+        for name in ("_tables", "_playing"):
+            padded = [_padded(getattr(each, name), most) for each in (self, other)]
+            setattr(joined, name, np.concatenate(padded))
         return joined
 
     def put(self, streams: Ints, other: Outlines) -> Outlines:
@@ -274,6 +358,7 @@ class Outlines:
         order[streams] = len(self) + np.arange(len(other))
         return self.join(other).take(order)
 
-    def _padded(self, bars: int) -> Ints:
-        """What they say, with room for so many bars."""
-        return np.pad(self._tables, ((0, 0), (0, bars - self._tables.shape[1]), (0, 0)))
+
+def _padded(table: Ints, bars: int) -> Ints:
+    """What outlines say, with room for so many bars."""
+    return np.pad(table, ((0, 0), (0, bars - table.shape[1]), *[(0, 0)] * (table.ndim - 2)))

@@ -1,7 +1,7 @@
 """What the model reads of events as they come, of one piece, as plain numbers; see `context`.
 
 Arrays of one element cost as much as arrays of a hundred, and more than a number by far: for one piece alone this takes a
-fifth of the time of `melody.tokens.inputs.several_pieces`.
+fifth of the time of `melody.tokens.inputs.stepwise.several_pieces`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,21 @@ from collections.abc import Sequence
 from copy import copy
 
 from melody.signatures import Key, TimeSignature
-from melody.tokens.inputs.features import FIFTH, THERE, code_of, first_note, stride
-from melody.tokens.inputs.matches import Matcher
+from melody.tokens.inputs.chordal import keys_in_force, own_degrees
+from melody.tokens.inputs.features import FIFTH, THERE
+from melody.tokens.inputs.matches import Matcher, code_of
 from melody.tokens.inputs.outlines.harmony import UNKNOWN, absolute, has_harmony, planned
-from melody.tokens.inputs.outlines.outline import HARMONY, READ, SOURCES, Outline, is_pickup, outline_in
+from melody.tokens.inputs.outlines.outline import (
+    HARMONY,
+    PLAYING,
+    READ,
+    RETURNS,
+    SOURCES,
+    Outline,
+    is_pickup,
+    outline_in,
+)
+from melody.tokens.inputs.repeats import is_sooner, planned_first
 from melody.tokens.inputs.schema import (
     APART,
     BEGUN,
@@ -28,15 +39,16 @@ from melody.tokens.inputs.schema import (
     OUTLINED_NEXT,
     PHASES,
     SECTIONS,
-    SILENCE,
     SILENT,
     SOUNDING,
     TOGETHER,
+    TONES,
     parts_described,
 )
-from melody.tokens.inputs.whole_piece import HELD
+from melody.tokens.inputs.stepwise.part_history import NEVER
+from melody.tokens.inputs.whole_piece import HELD, first_note, stride
 from melody.tokens.usage import FIRST_PART, KEY, METRE
-from melody.tokens.vocabulary import DURATION, FIELDS, KIND, VALUE, VELOCITY, Vocabulary
+from melody.tokens.vocabulary import DURATION, FIELDS, KIND, TIME, VALUE, VELOCITY, Vocabulary
 
 
 class OnePiece:
@@ -51,49 +63,56 @@ class OnePiece:
 
     Attributes
     ----------
-    tick, metre, key, match
-        As of `melody.tokens.inputs.several_pieces.Pieces`, for one piece.
+    tick, metre, key, match, planned
+        As of `melody.tokens.inputs.stepwise.several_pieces.Pieces`, for one piece.
     bar_start, bars_before
         The tick where the time signature in force began, and the bars before it.
     last
         Onset, end and pitch + 1 of each part's last note; -1, -1, 0 before its first.
     moved_from
         The pitch + 1 that each part, if it is a line, left with that note; 0 if it rested before.
-    rows
-        The events.
+    rows, keys
+        The events, and the sort key of each.
+    ends
+        Up to when the last note of each pitch sounds, of parts that are neither drums nor lines, (pitches,).
     """
 
     def __init__(self, vocabulary: Vocabulary, outline: Outline | None = None) -> None:
         self.outline = outline
         self.has_pickup: bool | None = None  # known when the first note has come
-        self.tick = 0
-        self.bar_start = 0  # where the time signature in force began
-        self.bars_before = 0
-        self.metre = 0
+        self.tick = self.bar_start = self.bars_before = self.metre = 0
         self.key = 0  # 1 + number of the key in force
         self._vocabulary = vocabulary
+        self._is_chordal = vocabulary.is_chordal
         self._stride, self._first_note = stride(vocabulary), first_note(vocabulary)
-        self._bar_lengths = [
-            TimeSignature(0, *t).bar_ticks(vocabulary.ticks_per_quarter) for t in vocabulary.time_signatures
-        ]
+        metres = [TimeSignature(0, *each) for each in vocabulary.time_signatures]
+        self._bar_lengths = [metre.bar_ticks(vocabulary.ticks_per_quarter) for metre in metres]
         self._parts = parts_described(vocabulary)
         self.last: list[tuple[int, int, int]] = [(-1, -1, 0)] * len(vocabulary.parts)  # onset, end, pitch + 1
         self._last_notes = [0] * len(vocabulary.parts)  # the number of that note, from 1; 0 before the first
         self.moved_from = [0] * len(vocabulary.parts)
         self._lines: list[bool] = vocabulary.lines.tolist()
+        self.ends = [0] * vocabulary.num_pitches
         self._is_drum = [part.is_drum for part in vocabulary.parts]
-        self._keys: list[int] = []
+        self.keys: list[int] = []
+        self._of_kind: list[list[tuple[int, int]]] = [[] for _ in range(vocabulary.sizes[KIND])]  # key and number of each
+        playing = outline.playing(vocabulary.sizes[KIND]).tolist() if outline and outline.players else []
+        self._playing: list[list[list[int]]] = playing if self._is_chordal else []
         self.rows: list[tuple[int, int, int, int, int]] = []
         self._matcher = Matcher()
         self._implied = vocabulary.implied_duration
-        self._has_harmony, self._is_chordal = has_harmony(vocabulary), vocabulary.is_chordal
+        self._has_harmony = has_harmony(vocabulary)
+        self._keys_in_force: list[int] = keys_in_force(vocabulary).tolist()
         self._tonics = [UNKNOWN, *(Key(0, *key).tonic for key in vocabulary.keys)]
         self.match: list[int] = [0] * len(FIELDS)  # the tokens of the event that followed, each + 1
+        self.planned = planned_first(vocabulary, outline)
 
     def copy(self) -> OnePiece:
         """An independent one that has seen the same events."""
         twin = copy(self)
-        twin._keys, twin.rows, twin.last, twin.moved_from = self._keys[:], self.rows[:], self.last[:], self.moved_from[:]
+        twin.keys, twin.rows, twin.last, twin.moved_from = self.keys[:], self.rows[:], self.last[:], self.moved_from[:]
+        twin.ends = self.ends[:]
+        twin._of_kind = [events[:] for events in self._of_kind]
         twin._matcher, twin._last_notes = self._matcher.copy(), self._last_notes[:]
         return twin
 
@@ -110,7 +129,8 @@ class OnePiece:
         age = [self._as_time(tick - onset) if end > tick else 0 for onset, end, _ in last]
         pitch = [pitch for _, _, pitch in last]
         planned = self._planned(tick, self._outlined_at(tick))[:THERE]
-        lookbacks = [*self._kind_lookbacks(tick), *self._longest_silent(tick)] if self._is_chordal else []
+        due = self.planned[KIND] if self.planned[TIME] == 1 + time else 0
+        lookbacks = [*self._kind_lookbacks(tick), due] if self._is_chordal else []
         return [*self._place(tick), self.key, *planned, *lookbacks, *status, *age, *pitch]
 
     def _outlined_at(self, tick: int) -> Sequence[int]:
@@ -136,42 +156,59 @@ class OnePiece:
 
     def _kind_lookbacks(self, tick: int) -> list[int]:
         """The kind of what stands just some bars before a tick, + 1, behind what has come at that tick."""
-        last, above = divmod(self._keys[-1], self._stride) if self._keys else (-1, -1)
+        last, above = divmod(self.keys[-1], self._stride) if self.keys else (-1, -1)
         found = []
         for bars in LOOKBACKS:
             there = tick - bars * self.bar_ticks
-            place = bisect_right(self._keys, there * self._stride + (above if last == tick else -1))
-            known = place < len(self._keys) and self._keys[place] // self._stride == there
+            place = bisect_right(self.keys, there * self._stride + (above if last == tick else -1))
+            known = place < len(self.keys) and self.keys[place] // self._stride == there
             found.append(self.rows[place][KIND] + 1 if known else 0)
         return found
 
-    def _longest_silent(self, tick: int) -> tuple[int, int]:
-        """1 + kind of the part of the outline whose last note is the longest ago, and 1 + bars since then."""
-        parts = () if self.outline is None else self.outline.parts
-        if not parts:
-            return 0, 0
-        part = min(parts, key=lambda each: (self._last_notes[each], each))
-        bars = (tick - max(self.last[part][0], 0)) // self.bar_ticks
-        return 1 + FIRST_PART + part, 1 + min(bars, SILENCE - 1)
+    def _playing_in(self, bar: int) -> list[list[int]]:
+        """What each kind that is a part does in that bar, and where it begins; nothing without players."""
+        return self._playing[min(bar + 1, len(self._playing) - 1)] if self._playing else []
 
     def _own(self, time: int, kind: int) -> list[int]:
         """Of the last note of a part, and of what it began just some bars before, above what it has begun there."""
         if kind < FIRST_PART:
-            return [0] * (2 + 3 * len(LOOKBACKS))
+            return [0] * (8 + 3 * len(LOOKBACKS) + 12 // TONES)
         number = self._last_notes[kind - FIRST_PART]
         found = [self.rows[number - 1][field] + 1 if number else 0 for field in (DURATION, VELOCITY)]
+        found.append(self._own_degree(kind, self.tick + self._vocabulary.shifts[max(time - 1, 0)]))
         tick, values = self.tick + self._vocabulary.shifts[max(time - 1, 0)], self._vocabulary.sizes[VALUE]
-        last, above = divmod(self._keys[-1], values) if self._keys else (-1, -1)
+        last, above = divmod(self.keys[-1], values) if self.keys else (-1, -1)
         goes_on = last == tick * self._vocabulary.sizes[KIND] + kind
         for bars in LOOKBACKS:
             there = (tick - bars * self.bar_ticks) * self._vocabulary.sizes[KIND] + kind
-            place = bisect_right(self._keys, there * values + (above if goes_on else -1))
-            if place < len(self._keys) and self._keys[place] // values == there:
+            place = bisect_right(self.keys, there * values + (above if goes_on else -1))
+            if place < len(self.keys) and self.keys[place] // values == there:
                 _, _, value, duration, velocity = self.rows[place]
                 found += [max(value - self._vocabulary.first_pitch + 1, 0), duration + 1, velocity + 1]
             else:
                 found += [0, 0, 0]
-        return found
+        playing = self._playing_in(self._bar_at(tick))
+        value, *others = self.planned[VALUE:] if self.planned[:VALUE] == [1 + time, 1 + kind] else [0] * 3
+        planned = [max(value - self._vocabulary.first_pitch, 0), *others]
+        return [*found, *self._tones(tick, kind), *planned, min(playing[kind][0], RETURNS) if playing else 0]
+
+    def _own_degree(self, kind: int, tick: int) -> int:
+        """As `melody.tokens.inputs.chordal.own_degrees`, of the last note of a part."""
+        own = 0 if self._is_drum[kind - FIRST_PART] else self.last[kind - FIRST_PART][2]
+        local = self._planned(tick, self._outlined_at(tick))[0] if self._has_harmony else 0
+        return int(own_degrees(own + self._vocabulary.pitches[0], own > 0, local, self._keys_in_force[self.key]))
+
+    def _tones(self, tick: int, kind: int) -> list[int]:
+        """As `melody.tokens.inputs.chordal.tones_above`, of the last note of a part."""
+        own = self.last[kind - FIRST_PART][2]
+        if not own or self._is_drum[kind - FIRST_PART]:
+            return [0] * (12 // TONES + 1)
+        sounds = [pitch for pitch, end in enumerate(self.ends) if end > tick]
+        lines = zip(self.last, self._lines)
+        sounds += [pitch - 1 for (_, end, pitch), is_line in lines if is_line and pitch and end > tick]
+        above = {(pitch - own + 1) % 12 for pitch in sounds}
+        bits = [1 + sum(1 << k for k in range(TONES) if first + k in above) for first in range(0, 12, TONES)]
+        return [*bits, 1 + (min(sounds) - own + 1) % 12 if sounds else 0]
 
     def _against(self, time: int, kind: int) -> list[int]:
         """How each part stands to a note of that kind."""
@@ -212,8 +249,9 @@ class OnePiece:
             self.bar_start, self.metre = tick, value
         elif kind == KEY and value < self._vocabulary.first_turn:
             self.key = value - self._vocabulary.value_starts[KEY] + 1
-        self._keys.append((tick * self._vocabulary.sizes[KIND] + kind) * self._vocabulary.sizes[VALUE] + value)
+        self.keys.append((tick * self._vocabulary.sizes[KIND] + kind) * self._vocabulary.sizes[VALUE] + value)
         self.rows.append(row)
+        self._of_kind[kind].append((self.keys[-1], len(self.rows) - 1))
         bar = self.bar_ticks
         is_note = kind >= FIRST_PART and value >= self._vocabulary.first_pitch
         if is_note and self.has_pickup is None:
@@ -237,7 +275,7 @@ class OnePiece:
             if tick < bars * bar:
                 features += [0] * len(LOOKED_AT)
             else:
-                back = self.rows[bisect_right(self._keys, self._keys[-1] - bars * bar * self._stride)]
+                back = self.rows[bisect_right(self.keys, self.keys[-1] - bars * bar * self._stride)]
                 features += [token + 1 for token in back[:VELOCITY]]
         left = [self._left(part) for part in range(self._parts)]
         pitches = [last for _, _, last in self.last[: self._parts]]
@@ -262,41 +300,59 @@ class OnePiece:
         """Length and times of what is being repeated, and the tokens that followed."""
         length, times, place = self._matcher.push(code_of(self._vocabulary, *row[:VELOCITY]))
         followed = self.rows[place] if length else (-1,) * len(FIELDS)
-        if (found := self._outlined(*outlined[SOURCES])) is not None:
+        found = self._outlined(*outlined[SOURCES])
+        self.planned = [token + 1 for token in found[1]] if found and self._playing else [0] * len(FIELDS)
+        if found is not None and (not self._playing or is_sooner(self.planned, [token + 1 for token in followed])):
             length, times, followed = found[0], 0, found[1]
         self.match = [token + 1 for token in followed]
         return [length, times, *self.match]
 
     def _outlined(self, source: int, next_source: int) -> tuple[int, tuple[int, ...]] | None:
         """What the outline says comes next: `OUTLINED` or `OUTLINED_NEXT` and five tokens; see `features`."""
-        if source < 0 and next_source < 0:
+        if self.outline is None:
             return None
-        tick, bar, stride = self.tick, self.bar_ticks, self._stride
+        tick, bar, one_tick = self.tick, self.bar_ticks, self._stride
         start = tick - (tick - self.bar_start) % bar
-        back = (self.bar - source) * bar
-        if source >= 0 and start - back >= self.bar_start:
-            event = self._after(self._keys[-1] - back * stride, start - back + bar, back)
-            if event is not None:
-                return OUTLINED, event
-        back = (self.bar + 1 - next_source) * bar
-        begin = start + bar - back
-        is_near = source >= 0 or 2 * (start + bar - tick) <= bar
-        if next_source >= 0 and is_near and begin >= self.bar_start:
-            event = self._after(begin * stride + self._first_note - 1, begin + bar, back)
-            if event is not None:
-                return OUTLINED_NEXT, event
-        return None
+        find = self._soonest if self._playing else self._in_the_bar
+        event = find(self.bar, start, source, self.keys[-1])
+        if event is not None:
+            return OUTLINED, event
+        if source < 0 and 2 * (start + bar - tick) > bar and not self._playing:
+            return None
+        event = find(self.bar + 1, start + bar, next_source, (start + bar) * one_tick + self._first_note - 1)
+        return None if event is None else (OUTLINED_NEXT, event)
 
-    def _after(self, key: int, end: int, back: int) -> tuple[int, ...] | None:
-        """The first event behind a sort key and before a tick, that much later; None if there is none in the vocabulary."""
-        place = bisect_right(self._keys, key)
-        if place == len(self._keys) or self._keys[place] // self._stride >= end:
+    def _in_the_bar(self, bar: int, start: int, source: int, behind: int) -> tuple[int, ...] | None:
+        """What comes next, behind a sort key, in a bar that begins at `start` and repeats another one; None if nothing."""
+        back = (bar - source) * self.bar_ticks
+        if source < 0 or start - back < self.bar_start:
             return None
-        ticks, shifts = self._keys[place] // self._stride + back - self.tick, self._vocabulary.shifts
-        number = bisect_left(shifts, ticks)
-        if number == len(shifts) or shifts[number] != ticks:
+        place = bisect_right(self.keys, behind - back * self._stride)
+        if place == len(self.keys) or self.keys[place] // self._stride >= start - back + self.bar_ticks:
             return None
-        return (1 + number, *self.rows[place][1:])
+        return self._later(place, self.keys[place] // self._stride + back)
+
+    def _soonest(self, bar: int, start: int, _: int, behind: int) -> tuple[int, ...] | None:
+        """As `_in_the_bar`, but each part repeats a bar of its own: of what comes next in each the first."""
+        soonest, number = NEVER, -1
+        for kind, (does, place) in enumerate(self._playing_in(bar)):
+            back, events = (bar - (does - RETURNS)) * self.bar_ticks, self._of_kind[kind]
+            begins = (start + place) * self._stride + kind * self._vocabulary.sizes[VALUE]
+            if does == PLAYING and place < self.bar_ticks and begins > behind:
+                soonest, number = min((soonest, number), (begins, -1 - kind))
+            elif does >= RETURNS and start - back >= self.bar_start:
+                at = bisect_right(events, (behind - back * self._stride, len(self.rows)))
+                if at < len(events) and events[at][0] // self._stride < start - back + self.bar_ticks:
+                    soonest, number = min((soonest, number), (events[at][0] + back * self._stride, events[at][1]))
+        return self._later(number, soonest // self._stride) if soonest < NEVER else None
+
+    def _later(self, number: int, tick: int) -> tuple[int, ...] | None:
+        """The event of that number, at a tick, or below 0 something new of kind -1 - number; None if no time leads there."""
+        ticks, shifts = tick - self.tick, self._vocabulary.shifts
+        time = bisect_left(shifts, ticks)
+        if time == len(shifts) or shifts[time] != ticks:
+            return None
+        return (1 + time, *self.rows[number][1:]) if number >= 0 else (1 + time, -1 - number, -1, -1, -1)
 
     def _take_note(self, kind: int, value: int, duration: int) -> int:
         """Remember a note as its part's last; gives its interval to the one before."""
@@ -306,6 +362,8 @@ class OnePiece:
         self.moved_from[part] = before if self._lines[part] and held == HELD else 0
         end = HELD if self._implied[part] else self.tick + self._vocabulary.durations[duration]
         self.last[part] = (self.tick, end, pitch)
+        if self._is_chordal and not self._implied[part] and not self._is_drum[part]:
+            self.ends[pitch - 1] = max(self.ends[pitch - 1], end)
         return _interval(before, pitch)
 
     def _degree(self, kind: int, value: int) -> int:

@@ -9,23 +9,32 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.piece import MAX_TICK, Ints
-from melody.tokens.inputs.features import THERE, against, time_tokens
-from melody.tokens.inputs.history import History
-from melody.tokens.inputs.one_piece import OnePiece
+from melody.piece import Ints
+from melody.tokens.inputs.chordal import own_degrees, tones_above
+from melody.tokens.inputs.features import THERE, against
 from melody.tokens.inputs.outlines.harmony import UNKNOWN, planned_of
-from melody.tokens.inputs.outlines.outline import HARMONY, READ, SOURCES, Outline, Outlines, is_pickup
+from melody.tokens.inputs.outlines.outline import (
+    HARMONY,
+    READ,
+    RETURNS,
+    SOURCES,
+    Outline,
+    Outlines,
+    is_pickup,
+)
+from melody.tokens.inputs.repeats import is_sooner, planned_first
 from melody.tokens.inputs.schema import (
     ENDING,
     FEATURES,
     LOOKED_AT,
-    OUTLINED,
-    OUTLINED_NEXT,
     PHASES,
     SECTIONS,
-    SILENCE,
 )
-from melody.tokens.inputs.token_arrays import tables_of
+from melody.tokens.inputs.stepwise.history import History
+from melody.tokens.inputs.stepwise.one_piece import OnePiece
+from melody.tokens.inputs.stepwise.part_history import PartHistory
+from melody.tokens.inputs.stepwise.past import Past
+from melody.tokens.inputs.stepwise.token_arrays import tables_of
 from melody.tokens.inputs.whole_piece import HELD
 from melody.tokens.usage import FIRST_PART, KEY, METRE
 from melody.tokens.vocabulary import DURATION, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
@@ -64,42 +73,34 @@ class Pieces:
         Which event that note is, from 1, 0 before the first, (streams, kinds).
     match
         The tokens of the event that followed where what is being repeated came last, each + 1, (streams, fields).
+    planned
+        The tokens, each + 1, of what comes next of all that parts do by their outline, zeros for nothing, (streams, fields);
+        of a part that is to begin something new there is no value.
     """
 
     _per_stream: ClassVar[tuple[str, ...]] = (
-        "tick",
-        "metre",
-        "key",
-        "onset",
-        "end",
-        "pitch",
-        "moved_from",
-        "last_note",
-        "match",
-        "_plays",
-        "_bar_start",
-        "_bars_before",
-        "_bar_ticks",
-        "_has_pickup",
-        "_has_note",
+        *("tick", "metre", "key", "onset", "end", "pitch", "moved_from", "last_note", "match", "planned"),
+        *("_bar_start", "_bars_before", "_bar_ticks", "_has_pickup", "_has_note", "_sound_until"),
     )
 
     def __init__(self, vocabulary: Vocabulary, outlines: Sequence[Outline | None]) -> None:
         streams = len(outlines)
         self.tables, shape = tables_of(vocabulary), (streams, vocabulary.sizes[KIND])
-        self._outlines = Outlines(outlines)
+        self._is_chordal = vocabulary.is_chordal
+        self._outlines = Outlines(outlines, vocabulary.sizes[KIND] if self._is_chordal else 0)
         self._has_pickup = self._outlines.has_pickup.copy()  # as the outline says, until the first note has come
         self._has_note = np.zeros(streams, bool)
-        self._plays = np.zeros(shape, bool)
-        for number, outline in enumerate(outlines):
-            self._plays[number, [FIRST_PART + part for part in (outline.parts if outline else ())]] = True
         self.tick, self.metre, self.key = (np.zeros(streams, np.int64) for _ in range(3))
         self.onset, self.end, self.pitch = np.full(shape, -1), np.full(shape, -1), np.zeros(shape, np.int64)
         self.moved_from, self.last_note = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
         self.match = np.zeros((streams, len(FIELDS)), np.int64)
+        self.planned = np.array([planned_first(vocabulary, each) for each in outlines], np.int64).reshape(self.match.shape)
         self._bar_start, self._bars_before = np.zeros(streams, np.int64), np.zeros(streams, np.int64)
         self._bar_ticks = np.full(streams, self.tables.bar_ticks[0])
         self._history, self._rows = History(vocabulary, streams), np.arange(streams)  # the row of each piece there
+        octaves = -(-vocabulary.num_pitches // 12) if self._is_chordal else 0
+        self._sound_until = np.zeros((streams, 12 * octaves), np.int64)  # as `OnePiece` has them
+        self._of_parts = PartHistory(streams, vocabulary.sizes[KIND]) if self._is_chordal else None
 
     def __len__(self) -> int:
         return len(self.tick)
@@ -125,6 +126,11 @@ class Pieces:
         features[:, INTERVAL], features[:, KEY_IN_FORCE] = tables.interval[before, pitch], self.key
         features[:, DEGREE] = tables.degree[self.key, tables.pitched[kind], value]
         self._history.push(rows, tick)
+        if self._of_parts is not None:
+            tones = np.flatnonzero((pitch > 0) & (tables.pitched[kind] > 0) & ~tables.implied[kind])
+            ends = np.maximum(self._sound_until[tones, pitch[tones] - 1], tick[tones] + tables.durations[duration[tones]])
+            self._sound_until[tones, pitch[tones] - 1] = ends
+            self._of_parts.push(kind, self._history.last, self._history.count)
         match, followed = self._history.match()
         self.match, length, times = followed.astype(np.int64), match.length, match.times
         if self._outlines:
@@ -154,26 +160,13 @@ class Pieces:
 
     def _take_outlined(self, bar: Ints, in_bar: Ints, length: Ints, times: Ints) -> tuple[Ints, Ints]:
         """Let the match be what the outlines say is repeated, as `melody.tokens.inputs.features`; gives length and times."""
-        source, next_source = in_bar[:, SOURCES].T
-        tick, bar_ticks, stride = self.tick, self._bar_ticks, self._history.stride
-        start = tick - (tick - self._bar_start) % bar_ticks
-        back = (bar - source) * bar_ticks
-        here, is_here = self._after(self._history.last - back * stride, start - back + bar_ticks, back)
-        is_here &= (source >= 0) & (start - back >= self._bar_start)
-        back = (bar + 1 - next_source) * bar_ticks
-        begin = start + bar_ticks - back
-        there, is_there = self._after(begin * stride + self.tables.first_note - 1, begin + bar_ticks, back)
-        is_there &= ~is_here & (next_source >= 0) & (begin >= self._bar_start)
-        is_there &= (source >= 0) | (2 * (start + bar_ticks - tick) <= bar_ticks)
-        outlined = OUTLINED * is_here + OUTLINED_NEXT * is_there
-        self.match = np.where(is_here[:, None], here, np.where(is_there[:, None], there, self.match))
+        past = Past(self.tick, self._bar_start, self._bar_ticks, self._outlines, self._history, self._of_parts)
+        outlined, event = past.outlined(bar, *in_bar[:, SOURCES].T)
+        by_parts = self._outlines.know_players
+        self.planned = event * by_parts[:, None]
+        outlined = outlined * (~by_parts | is_sooner(event.T, self.match.T))
+        self.match = np.where(outlined[:, None] > 0, event, self.match)
         return np.where(outlined > 0, outlined, length), np.where(outlined > 0, 0, times)
-
-    def _after(self, key: Ints, end: Ints, back: Ints) -> tuple[Ints, NDArray[np.bool_]]:
-        """The first event behind a sort key, tokens each + 1, so much later; whether it comes before a tick and in time."""
-        event, tick = self._history.behind(key)
-        event[:, TIME] = 1 + time_tokens(self.tables.vocabulary, tick + back - self.tick)
-        return event, (tick < end) & (event[:, TIME] > 1)
 
     def _take_changes(self, kind: Ints, value: Ints) -> None:
         changes, keys = np.flatnonzero(kind == METRE), np.flatnonzero((kind == KEY) & (value < self.tables.first_turn))
@@ -245,9 +238,9 @@ class Pieces:
         if tables.has_harmony and self._outlines:
             in_bar = self._outlines.in_bars(self._bars_before + bar - self._has_pickup)
             found[:, 3 : tables.first_kind] = self._planned(in_bar, position)[:THERE].T
-        if tables.vocabulary.is_chordal:
-            found[:, tables.first_kind : tables.first_status - 2] = self._kind_lookbacks(tick)
-            found[:, tables.first_status - 2 : tables.first_status] = self._longest_silent(tick)
+        if self._is_chordal:
+            found[:, tables.first_kind : tables.first_status - 1] = self._kind_lookbacks(tick)
+            found[:, tables.first_status - 1] = self.planned[:, KIND] * (self.planned[:, TIME] == 1 + time)
         if parts:
             tick = tick[:, None]
             onset, end = self.onset[:, FIRST_PART:], self.end[:, FIRST_PART:]
@@ -257,13 +250,18 @@ class Pieces:
             of_parts[:, 2 * parts :] = self.pitch[:, FIRST_PART:]
         return found
 
+    def _bar_of(self, tick: Ints) -> Ints:
+        """The number of the bar there, from the first full one."""
+        found: Ints = self._bars_before + (tick - self._bar_start) // self._bar_ticks - self._has_pickup
+        return found
+
     def part(self, time: Ints, kind: Ints) -> Ints:
         """The conditions `own` to `against` by time and kind of the next event, (streams, own to against)."""
         own, parts, first = self.pitch[np.arange(len(kind)), kind], self.tables.parts, self.tables.first_distance
         found = np.zeros((len(kind), first + 2 * parts), np.int64)
         found[:, 0] = own
-        if self.tables.vocabulary.is_chordal:
-            found[:, 1:first] = self._own(time, kind)
+        if self._is_chordal:
+            found[:, 1:first] = self._own(time, kind, own)
         if parts:
             found[:, first : first + parts] = self.distances(kind, own)
         if self.tables.has_lines:
@@ -277,16 +275,8 @@ class Pieces:
         events, key = self._history.nearest(there * stride + np.where(last == tick, above, -1)[:, None], self._rows)
         return np.where(key // stride == there, events[..., KIND], 0)
 
-    def _longest_silent(self, tick: Ints) -> Ints:
-        """As `OnePiece` has it, (streams, 2)."""
-        kind = np.where(self._plays, self.last_note, MAX_TICK).argmin(axis=1)
-        bars = (tick - np.maximum(self.onset[np.arange(len(kind)), kind], 0)) // self._bar_ticks
-        found = np.stack([kind, np.minimum(bars, SILENCE - 1)], axis=1) + 1
-        has_parts = np.logical_or.reduce(self._plays, axis=1)
-        return np.where(has_parts[:, None], found, 0)
-
-    def _own(self, time: Ints, kind: Ints) -> Ints:
-        """As `OnePiece` has it, (streams, 2 + 3 x lookbacks)."""
+    def _own(self, time: Ints, kind: Ints, own: Ints) -> Ints:
+        """As `OnePiece` has it, of parts with those last pitches + 1, (streams, 2 + 3 x lookbacks + 6)."""
         tables, values, tick = self.tables, self.tables.vocabulary.sizes[VALUE], self.tick + self.tables.shifts[time]
         of_last = self._history.tokens(self.last_note[np.arange(len(kind)), kind], self._rows)
         last, above = np.divmod(self._history.last[self._rows], values)
@@ -296,7 +286,26 @@ class Pieces:
         events *= (key // values == there)[..., None]
         pitch = tables.pitch_of[np.maximum(events[..., VALUE] - 1, 0)]
         found = np.stack([pitch, events[..., DURATION], events[..., VELOCITY]], axis=2).reshape(len(kind), -1)
-        return np.hstack([of_last[:, [DURATION, VELOCITY]], found]) * (kind >= FIRST_PART)[:, None]
+        does = np.minimum(self._outlines.playing_in(self._bar_of(tick))[0][np.arange(len(kind)), kind], RETURNS)
+        tones, bass = tones_above(self._sounds(tick), own * self.tables.pitched[kind])
+        is_planned = (self.planned[:, TIME] == 1 + time) & (self.planned[:, KIND] == 1 + kind)
+        planned = self.planned[:, VALUE:].copy()
+        planned[:, 0] = np.maximum(planned[:, 0] - self.tables.vocabulary.first_pitch, 0)
+        planned *= is_planned[:, None]
+        more = np.hstack([found, tones, bass[:, None], planned, does[:, None]])
+        own = own * self.tables.pitched[kind]
+        local = np.zeros_like(own)
+        if tables.has_harmony and self._outlines:
+            local = self._planned(self._outlines.in_bars(self._bar_of(tick)), (tick - self._bar_start) % self._bar_ticks)[0]
+        degree = own_degrees(own + tables.vocabulary.pitches[0], own > 0, local, tables.keys_in_force[self.key])
+        return np.hstack([of_last[:, [DURATION, VELOCITY]], degree[:, None], more]) * (kind >= FIRST_PART)[:, None]
+
+    def _sounds(self, tick: Ints) -> NDArray[np.bool_]:
+        """Which pitches sound, of whole octaves, (streams, pitches)."""
+        sounds = self._sound_until > tick[:, None]
+        stream, kind = np.nonzero((self.end > tick[:, None]) & (self.pitch > 0) & self.tables.lines)
+        sounds[stream, self.pitch[stream, kind] - 1] = True
+        return sounds
 
     def _against(self, time: Ints, kind: Ints, own: Ints) -> Ints:
         """How each part stands to a note of those kinds, (streams, parts)."""
@@ -317,6 +326,7 @@ class Pieces:
         if piece.has_pickup is not None:
             found._has_pickup[:], found._has_note[:] = piece.has_pickup, True
         found.tick[:], found.metre[:], found.key[:], found.match[:] = piece.tick, piece.metre, piece.key, piece.match
+        found.planned[:] = piece.planned
         found._bar_start[:], found._bars_before[:] = piece.bar_start, piece.bars_before
         found._bar_ticks[:] = found.tables.bar_ticks[piece.metre]
         for number, note in enumerate(piece.last):
@@ -327,12 +337,16 @@ class Pieces:
         notes = np.flatnonzero(vocabulary.is_note(rows))
         np.maximum.at(found.last_note[0], rows[notes, KIND], 1 + notes)
         found._history.fill(rows)
+        if found._of_parts is not None:
+            found._sound_until[0, : vocabulary.num_pitches] = piece.ends
+            found._of_parts.fill(rows[:, KIND], np.array(piece.keys, np.int64))
         return found
 
     def take(self, streams: Ints) -> Pieces:
         """Those pieces alone, in that order, independent of these; one may be named more than once."""
         taken = self.without_history(streams)
         taken._history, taken._rows = self._history.take(streams), np.arange(len(streams))
+        taken._of_parts = self._of_parts.take(streams) if self._of_parts else None
         return taken
 
     def without_history(self, streams: Ints) -> Pieces:
@@ -349,6 +363,8 @@ class Pieces:
         for name in self._per_stream:
             getattr(self, name)[streams] = getattr(other, name)
         self._history.put(streams, other._history)
+        if self._of_parts and other._of_parts:
+            self._of_parts.put(streams, other._of_parts)
         self._outlines = self._outlines.put(streams, other._outlines)
 
     def join(self, other: Pieces) -> Pieces:
@@ -358,4 +374,5 @@ class Pieces:
             setattr(joined, name, np.concatenate([getattr(self, name), getattr(other, name)]))
         joined._rows = np.arange(len(self) + len(other))
         joined._history, joined._outlines = self._history.join(other._history), self._outlines.join(other._outlines)
+        joined._of_parts = self._of_parts.join(other._of_parts) if self._of_parts and other._of_parts else None
         return joined

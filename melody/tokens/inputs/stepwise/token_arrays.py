@@ -8,7 +8,7 @@ import numpy as np
 
 from melody.piece import Ints
 from melody.signatures import Key, TimeSignature
-from melody.tokens.inputs.features import first_note
+from melody.tokens.inputs.chordal import keys_in_force
 from melody.tokens.inputs.outlines.harmony import UNKNOWN, has_harmony
 from melody.tokens.inputs.schema import (
     CONDITIONS,
@@ -20,7 +20,7 @@ from melody.tokens.inputs.schema import (
     parts_described,
     spans,
 )
-from melody.tokens.inputs.whole_piece import HELD
+from melody.tokens.inputs.whole_piece import HELD, first_note
 from melody.tokens.usage import FIRST_PART, KEY
 from melody.tokens.vocabulary import KIND, VALUE, Vocabulary
 
@@ -47,6 +47,7 @@ class Tables:
         self.first_kind = place[("kind lookback", LOOKBACKS[0])] - FIRST_PLACE
         self.first_status, self.first_distance = place[("status",)] - FIRST_PLACE, place[("distance",)] - place[("own",)]
         self.tonics = np.array([UNKNOWN, *(Key(0, *key).tonic for key in vocabulary.keys)])  # by 1 + number of the key
+        self.keys_in_force = keys_in_force(vocabulary)
         self.shifts = np.array([0, *vocabulary.shifts])  # by time token
         self.durations = np.array(vocabulary.durations or (0,))
         self.implied = np.array([False] * FIRST_PART + list(vocabulary.implied_duration))  # (kinds,)

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.piece import MAX_TICK, Ints
-from melody.tokens.inputs.features import code_of, stride
-from melody.tokens.inputs.matches import LENGTHS, NO_CODE, Match, extended, longest
+from melody.tokens.inputs.matches import LENGTHS, NO_CODE, Match, code_of, extended, longest
+from melody.tokens.inputs.whole_piece import stride
 from melody.tokens.vocabulary import FIELDS, TIME, VALUE, VELOCITY, Rows, Vocabulary
 
 _CAPACITY = 128  # events, at first
@@ -41,7 +41,7 @@ class History:
     _per_stream: ClassVar[tuple[str, ...]] = ("_count", "_keys", "_codes", "_runs", "_tokens")
 
     def __init__(self, vocabulary: Vocabulary, streams: int) -> None:
-        self._vocabulary, self.stride = vocabulary, stride(vocabulary)
+        self.vocabulary, self.stride = vocabulary, stride(vocabulary)
         self._span = (MAX_TICK + 1) * self.stride
         # A number for an event that counts as the same in a match, and its order within a tick, both sums of its tokens.
         of_code = code_of(vocabulary, *np.eye(len(FIELDS), dtype=np.int64)[:VELOCITY])
@@ -92,7 +92,7 @@ class History:
         self._reserve(2 * len(rows))
         end = 1 + len(rows)
         code, order = (rows @ self._weights).T
-        keys = np.cumsum(np.array(self._vocabulary.shifts)[rows[:, TIME] - 1]) * self.stride + order
+        keys = np.cumsum(np.array(self.vocabulary.shifts)[rows[:, TIME] - 1]) * self.stride + order
         self._codes[0, 1:end], self._keys[0, 1:end], self._tokens[0, 1:end] = code, keys, rows + 1
         for at in range(max(end - LENGTHS[-1], 1), end):
             self._runs[:, :at] = extended(self._runs[:, :at], self._codes[:, :at], self._codes[:, at])

@@ -1,0 +1,145 @@
+"""What the outline says of the parts is so: what returns returns as it was, and who is to play begins where he is to begin.
+
+A model that has learnt with outlines knows well what comes next of these, but one event in a hundred that it misses is a bar
+in four that does not return. In the corpus what the outline says is so without exception; so it is here, as far as grammar
+and limits allow: what they forbid is passed over. A part that repeats a bar plays nothing else in it, and as long as there;
+one that rests begins nothing; one that plays something new is free as soon as it has begun. No stroke of a drum kit lasts
+into the next bar, where it would stand in the way of what returns, and no note of a part that plays one at a time beyond the
+place of its next one. After the last bar comes the end, if it may.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.piece import Ints
+from melody.sampling.constraints.constraint import Constraint
+from melody.sampling.constraints.joint_options import Options
+from melody.sampling.constraints.music import NEVER, Music
+from melody.tokens.grammar import Mask
+from melody.tokens.inputs.outlines.outline import PLAYING, RESTING, RETURNS, Outline
+from melody.tokens.usage import FIRST_PART
+from melody.tokens.vocabulary import DURATION, KIND, TIME, VALUE, Rows
+
+_AHEAD = 8  # bars, within which a part's next note is looked for
+
+
+class Planned(Constraint):
+    """The parts keep to their outline.
+
+    What comes next by it is not found here, where what came before is not known, but by `melody.tokens.inputs.context`,
+    and stands in `Music.expected`.
+
+    Parameters
+    ----------
+    outline
+        Of the piece, with its players; each stream has one of its own once streams of others are put among them.
+    parts
+        How many parts the vocabulary has.
+    """
+
+    follows: ClassVar[bool] = False
+    may_dead_end: ClassVar[bool] = False
+    per_stream: ClassVar[tuple[str, ...]] = ("_outlines",)
+    _outlines: NDArray[np.object_]  # of each stream: what each part does in each bar, the pick-up's first; if there is one
+
+    def __init__(self, outline: Outline, parts: int) -> None:
+        self._outline = outline.playing(FIRST_PART + parts)[:, FIRST_PART:], outline.has_pickup
+
+    def needs_pitches(self, music: Music) -> bool:
+        """As `Constraint.needs_pitches`."""
+        return False
+
+    def begin(self, streams: int) -> Planned:
+        """As `Constraint.begin`."""
+        made = super().begin(streams)
+        made._outlines = np.empty(streams, object)
+        made._outlines[:] = [self._outline] * streams
+        return made
+
+    def narrow(self, music: Music, options: Options) -> None:
+        """As `Constraint.narrow`."""
+
+    def look_ahead(self, music: Music, options: Options) -> None:
+        """As `Constraint.look_ahead`."""
+        times = music.ticks.shape[1]
+        does, place, is_over = self._in_bars(music)
+        may = ~is_over[:, :, None] & (does != RESTING) & (does < RETURNS)
+        may &= (does != PLAYING) | (place <= music.position[:, :, None])
+        in_time = ~is_over
+        self._expect(music, options)
+        due = np.flatnonzero(music.expected[:, TIME] > 0)
+        time, part = music.expected[due, TIME] - 1, music.expected[due, KIND] - FIRST_PART
+        number, parts = np.arange(times), np.arange(may.shape[2])
+        away = music.ticks[due, time][:, None] - music.ticks[due]
+        in_time[due] = (number <= time[:, None]) & np.isin(away, music.shifts)  # it is within reach from there
+        may[due] &= in_time[due][:, :, None] & ((number != time[:, None])[:, :, None] | (parts < part[:, None, None]))
+        may[due, time, part] = True
+        plays, rests = options.plays & may, options.rests & in_time[:, :, None]
+        controls, ends = options.controls & in_time[:, :, None], options.ends.copy()
+        ends[due] = False
+        goes_on = ends | (plays | rests).any(axis=(1, 2)) | controls.any(axis=(1, 2))
+        for name, narrowed in (("plays", plays), ("rests", rests), ("controls", controls), ("ends", ends)):
+            getattr(options, name)[goes_on] = narrowed[goes_on]
+        if options.notes is not None:
+            options.notes &= options.plays[..., None]
+
+    def _in_bars(self, music: Music) -> tuple[Ints, Ints, Mask]:
+        """What each part does at each time, and where it begins, (streams, times, parts); whether the outline is over."""
+        found, over = [], []
+        for stream, bars in enumerate(music.bar_of(music.ticks)):
+            in_bars, bar = self._outlines[stream][0], bars - self._pickup(music, stream)
+            over.append(bar >= len(in_bars) - 2)
+            found.append(in_bars[np.minimum(bar + 1, len(in_bars) - 1)])
+        does, place = np.moveaxis(np.stack(found), 3, 0)
+        return does, place, np.stack(over)
+
+    def _expect(self, music: Music, options: Options) -> None:
+        """Nothing that may not come, or that sounds still."""
+        known = np.flatnonzero(music.expected[:, TIME] > 0)
+        time, part = music.expected[known, TIME] - 1, music.expected[known, KIND] - FIRST_PART
+        pitch = music.expected[known, VALUE] - music.vocabulary.first_pitch
+        is_note = pitch >= 0
+        may_come = np.where(is_note, options.plays[known, time, part], (options.plays | options.rests)[known, time, part])
+        ends = music.standing.ends[known, part, np.maximum(pitch, 0)]
+        may_come &= ~is_note | music.implied[part] | (ends <= music.ticks[known, time])
+        if options.notes is not None:
+            may_come &= ~is_note | options.notes[known, time, part, np.maximum(pitch, 0)]
+        music.expected[known[~may_come]] = -1
+
+    def values(self, music: Music, time: Ints, kind: Ints) -> Mask | None:
+        """What the part played there."""
+        now = (music.expected[:, TIME] == time) & (music.expected[:, KIND] == kind) & (music.expected[:, VALUE] >= 0)
+        number = np.arange(int(music.vocabulary.value_starts[-1]))
+        return np.asarray(~now[:, None] | (number == music.expected[:, VALUE, None])) if now.any() else None
+
+    def durations(self, music: Music, events: Rows, options: Options | None) -> Mask | None:
+        """As long as there, and none that stands in the way of what its part is to play next."""
+        expected, part = music.expected, events[:, KIND] - FIRST_PART
+        now = (expected[:, :DURATION] == events[:, :DURATION]).all(axis=1) & (expected[:, VALUE] >= 0)
+        tick = music.ticks_of(events[:, TIME])[:, None]
+        to_line = music.standing.bar_ticks - music.position_of(tick)[:, 0]
+        longest = np.where(music.monophonic[part], self._rest_of(music, part, music.bar_of(tick)[:, 0]), NEVER)
+        longest = np.where(music.drums[part], 0, longest) + to_line
+        inside = (music.durations <= longest[:, None]) | (part < 0)[:, None]
+        inside |= ~inside.any(axis=1, keepdims=True)
+        same = np.arange(len(music.durations)) == expected[:, DURATION, None]
+        return np.asarray(np.where((now & (inside & same).any(axis=1))[:, None], same, inside))
+
+    def _rest_of(self, music: Music, part: Ints, bars: Ints) -> Ints:
+        """From the end of each stream's bar to the next note of a part by the outline, in ticks, (streams,)."""
+        found = np.full(len(part), NEVER)
+        for stream, (number, bar) in enumerate(zip(part.tolist(), bars.tolist())):
+            in_bars, first = self._outlines[stream][0], bar - self._pickup(music, stream) + 2
+            plays = np.flatnonzero(in_bars[first : first + _AHEAD, number, 0] >= PLAYING)
+            if len(plays):
+                found[stream] = plays[0] * music.standing.bar_ticks[stream] + in_bars[first + plays[0], number, 1]
+        return found
+
+    def _pickup(self, music: Music, stream: int) -> int:
+        """Whether the music of a stream begins with a bar that the outline does not count."""
+        is_known = music.standing.begun[stream] and not music.counts_pickup
+        return int(music.standing.pickup[stream] if is_known else self._outlines[stream][1])

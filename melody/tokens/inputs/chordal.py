@@ -1,0 +1,164 @@
+"""What is read where several parts play chords: what came some bars before, which tones sound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melody.piece import Ints
+from melody.signatures import Key
+from melody.tokens.inputs.meanings import Meaning
+from melody.tokens.inputs.outlines.outline import RETURNS
+from melody.tokens.inputs.repeats import planned_first
+from melody.tokens.inputs.schema import LOOKBACKS, TONES
+from melody.tokens.inputs.whole_piece import LastNotes, WholePiece, sort_key, stride
+from melody.tokens.usage import FIRST_PART
+from melody.tokens.vocabulary import DURATION, FIELDS, KIND, TIME, VALUE, VELOCITY, Vocabulary
+
+
+def chordal(
+    events: WholePiece, before: Sequence[LastNotes], own: Ints, planned: Mapping[Meaning, Ints], keys: tuple[Ints, Ints]
+) -> dict[Meaning, Ints]:
+    """The conditions of vocabularies of several parts that play chords, by name; nothing for others.
+
+    Parameters
+    ----------
+    events
+        The piece.
+    before
+        The last note of every part before each event.
+    own
+        Pitch + 1 of the last note of each event's own part, (events,).
+    keys
+        The key of each event's bar by the outline, as `local key`, and 1 + number of the key in force before it, (events,).
+    planned
+        Among others what comes by the outline after each event (`melody.tokens.inputs.repeats.repeated`).
+    """
+    if not events.vocabulary.is_chordal:
+        return {}
+    vocabulary = events.vocabulary
+    tick, kind, value = events.tick, events.kind, events.rows[:, VALUE]
+    order, is_part = sort_key(events.vocabulary, tick, kind, value), kind >= FIRST_PART
+    reached = np.where(np.append(False, np.diff(tick) == 0), np.append(0, order[:-1]) - tick * stride(events.vocabulary), -1)
+    goes_on = np.append(False, (np.diff(tick) == 0) & (np.diff(kind) == 0))
+    above = np.where(goes_on, np.append(0, value[:-1]), -1)
+    last = _last_notes(events)
+    found: dict[Meaning, Ints] = {
+        ("own", FIELDS[field]): np.where(last >= 0, events.rows[last, field] + 1, 0) for field in (DURATION, VELOCITY)
+    }
+    bar_ticks = np.append(events.first_bar_ticks, events.metre.bar_ticks[:-1])
+    own_pitch = np.where(events.is_pitched, own, 0)
+    found[("own degree",)] = own_degrees(
+        own_pitch + vocabulary.pitches[0], own_pitch > 0, keys[0], keys_in_force(vocabulary)[keys[1]]
+    )
+    found |= _sounding(events, before, own) | _planned(events, planned)
+    found[("own bar",)] = np.minimum(events.playing_in(events.bar_there)[0][events.number, kind], RETURNS)
+    for bars in LOOKBACKS:
+        there = tick - bars * bar_ticks
+        place = np.searchsorted(order, there * stride(events.vocabulary) + reached, side="right")
+        place = np.minimum(place, events.number)
+        found["kind lookback", bars] = np.where(tick[place] == there, kind[place] + 1, 0)
+        place = np.searchsorted(order, sort_key(events.vocabulary, there, kind, above), side="right")
+        place = np.minimum(place, events.number)
+        known = is_part & (tick[place] == there) & (kind[place] == kind)
+        found["own lookback", "pitch", bars] = np.where(known, events.pitch[place], 0)
+        for field in (DURATION, VELOCITY):
+            found["own lookback", FIELDS[field], bars] = np.where(known, events.rows[place, field] + 1, 0)
+    return found
+
+
+def _last_notes(events: WholePiece) -> Ints:
+    """The last note of each event's part before it, by its number; -1 for none."""
+    found = np.full(len(events.rows), -1)
+    for kind in range(FIRST_PART, events.vocabulary.sizes[KIND]):
+        own = np.flatnonzero(events.kind == kind)
+        found[own[1:]] = np.maximum.accumulate(np.where(events.is_note[own], own, -1))[:-1]
+    return found
+
+
+def _planned(events: WholePiece, planned: Mapping[Meaning, Ints]) -> dict[Meaning, Ints]:
+    """What comes by the outline where each event stands, and in its part."""
+    first = planned_first(events.vocabulary, events.outline)
+    time, kind, value, duration, velocity = (
+        np.append(own, planned["planned", field][:-1]) for own, field in zip(first, FIELDS)
+    )
+    is_there = time == 1 + events.rows[:, TIME]
+    in_part = is_there & (kind == 1 + events.kind)
+    return {
+        ("planned", FIELDS[KIND]): kind * is_there,
+        ("planned", "pitch"): np.maximum(value - events.vocabulary.first_pitch, 0) * in_part,
+        ("planned", FIELDS[DURATION]): duration * in_part,
+        ("planned", FIELDS[VELOCITY]): velocity * in_part,
+    }
+
+
+def _sounding(events: WholePiece, before: Sequence[LastNotes], own: Ints) -> dict[Meaning, Ints]:
+    """Which tones sound where each event comes, from the last note of its part up, and the lowest of them."""
+    vocabulary, count = events.vocabulary, len(events.rows)
+    change = np.zeros((count + 1, -(-vocabulary.num_pitches // 12) * 12), np.int16)
+    implied = np.append(np.zeros(FIRST_PART, bool), vocabulary.implied_duration)[events.kind]
+    notes = np.flatnonzero(events.is_note & events.is_pitched & ~implied)
+    ended = np.searchsorted(events.tick, events.tick[notes] + events.ticks[notes])
+    np.add.at(change, (notes + 1, events.pitch[notes] - 1), 1)
+    np.add.at(change, (ended, events.pitch[notes] - 1), -1)
+    sounds = np.cumsum(change[:-1], axis=0) > 0  # (events, pitches)
+    for number in np.flatnonzero(vocabulary.lines).tolist():
+        held = np.flatnonzero((before[number].pitch > 0) & (before[number].end > events.tick))
+        sounds[held, before[number].pitch[held] - 1] = True
+    own = own * events.is_pitched
+    tones, bass = tones_above(sounds, own)
+    names: list[Meaning] = [("sounding", first) for first in range(0, 12, TONES)]
+    return dict(zip(names, tones.T)) | {("bass",): bass}
+
+
+def tones_above(sounds: NDArray[np.bool_], own: Ints) -> tuple[Ints, Ints]:
+    """Which tones sound above the last note of a part, in any octave, and the lowest one.
+
+    Parameters
+    ----------
+    sounds
+        Which pitches do, (rows, pitches), of whole octaves.
+    own
+        The pitch + 1 of that note, (rows,); 0 for none.
+
+    Returns
+    -------
+    tones
+        1 + the sum of 1, 2 and 4 for those that sound of each three semitones, (rows, 4); 0 without a note.
+    bass
+        1 + semitones from the note up to the lowest, 0 to 11; 0 without a note or where nothing sounds.
+    """
+    octaves = np.logical_or.reduce(sounds.reshape(len(sounds), -1, 12), axis=1)
+    above = np.take_along_axis(octaves, (own[:, None] - 1 + np.arange(12)) % 12, axis=1)
+    bits = 1 + above.reshape(len(own), -1, TONES) @ (1 << np.arange(TONES))
+    bass = 1 + (sounds.argmax(axis=1) - own + 1) % 12
+    return bits * (own > 0)[:, None], bass * ((own > 0) & np.logical_or.reduce(octaves, axis=1))
+
+
+def keys_in_force(vocabulary: Vocabulary) -> Ints:
+    """The keys of a vocabulary as an outline has them, 1 + tonic and 12 more in minor, by 1 + their number; 0 for none."""
+    return np.array([0, *(1 + Key(0, *key).tonic + 12 * (key[1] == "minor") for key in vocabulary.keys)])
+
+
+def own_degrees(above: Any, is_known: Any, local: Any, in_force: Any) -> Any:
+    """The degree of a part's last note, numbers or arrays.
+
+    Parameters
+    ----------
+    above
+        1 + its pitch.
+    is_known
+        Whether there is one.
+    local, in_force
+        The key of the bar by the outline, and the one in force: 1 + tonic, 12 more in minor; 0 for none.
+
+    Returns
+    -------
+    Any
+        1 + semitones above the tonic, 12 more in minor; 0 without a note or a key.
+    """
+    key = local + (local == 0) * in_force
+    return (1 + (above - key) % 12 + 12 * (key > 12)) * (is_known & (key > 0))

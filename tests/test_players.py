@@ -1,0 +1,326 @@
+"""Who plays in which bar of an outline, and which bars of a part return: worked out, read, made of it and kept to."""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import islice
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from music import random_piece
+from untrained import untrained
+
+from melody.modelfile import ModelFile
+from melody.piece import Ints, Part, Piece
+from melody.sampling import Model
+from melody.sampling.outlines.casting import cast, played_by
+from melody.sampling.outlines.corpus_outlines import CorpusOutlines
+from melody.sampling.outlines.forms import Wanted, parse_form
+from melody.tokens import Vocabulary
+from melody.tokens.inputs.context import Conditions, Contexts
+from melody.tokens.inputs.features import context, outline_of
+from melody.tokens.inputs.outlines.outline import MOST_BARS, PLAYING, REST, RESTING, RETURNS, Outline, Outlines, Play
+from melody.tokens.inputs.schema import CONDITIONS, FEATURES, OUTLINED, feature_sizes, spans
+from melody.tokens.usage import FIRST_PART
+from melody.tokens.vocabulary import DURATION, FIELDS, KIND, TIME, VALUE, Rows
+from melody.training.corpus_facts import MOST_LETTERS, outlines
+
+FLUTE, BASS, KIT = Part(73), Part(32), Part(0, is_drum=True)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def band(bars: dict[Part, str], seed: int = 0) -> Piece:
+    """A letter for each bar of each part, '-' where it rests: four notes, the same for the same letter."""
+    onset, pitch, part = [], [], []
+    for number, letters in enumerate(bars.values()):
+        low = 36 + 12 * number + seed
+        for bar, letter in enumerate(letters):
+            if letter != "-":
+                onset += [96 * bar + at for at in (0, 24, 48, 60 + 6 * (ord(letter) % 3))]
+                pitch += [low + step + ord(letter) - ord("A") for step in (0, 2, 4, 0)]
+                part += [number] * 4
+    duration = [11 + player.is_drum for player in np.array([*bars], object)[part]]
+    return Piece(onset, duration, pitch, [90] * len(onset), part, parts=tuple(bars))
+
+
+SONG = band({BASS: "AABBAAB-", FLUTE: "--ABCDEF", KIT: "AAAAAAAB"})
+
+
+def read(piece: Piece, has_outline: bool = True) -> tuple[Vocabulary, Rows, dict[str, Ints]]:
+    """The events of a piece, and what is read before each and of each, with its own outline."""
+    vocabulary = Vocabulary.build([piece])
+    rows = vocabulary.encode(piece)
+    table = context(vocabulary, rows, outline_of(vocabulary, rows) if has_outline else None)
+    features, conditions = spans(FEATURES, vocabulary), spans(CONDITIONS, vocabulary)
+    width = len(feature_sizes(vocabulary))
+    read = {" ".join(map(str, name)): table[:-1, span.start] for name, span in features.items() if span.stop > span.start}
+    there = {" ".join(map(str, name)): table[:-1, width + span.start] for name, span in conditions.items()}
+    return vocabulary, rows[:-1], read | {f"there {name}": column for name, column in there.items()}
+
+
+def random_band(number: int) -> Piece:
+    """Up to four parts whose bars return and rest as it happens, each bar of notes of its own."""
+    rng = np.random.default_rng(number)
+    parts = [BASS, FLUTE, KIT, Part(0)][: rng.integers(2, 5)]
+    return band({part: "".join(rng.choice([*"AABC-"], 6)) + "A" for part in parts}, int(rng.integers(8)))
+
+
+# What is worked out
+
+
+def test_each_part_has_a_letter_for_each_bar_in_which_it_begins_a_note() -> None:
+    vocabulary = Vocabulary.build([SONG])
+    found = outline_of(vocabulary, vocabulary.encode(SONG))
+    assert found is not None and vocabulary.is_chordal
+    by_part = dict(zip((vocabulary.parts[number] for number in found.parts), found.players))
+    assert [play.letter for play in by_part[BASS]] == [0, 0, 1, 1, 0, 0, 1, REST.letter]
+    assert by_part[FLUTE] == (REST, REST, *(Play(letter, 0) for letter in range(6)))
+    assert [play.letter for play in by_part[KIT]] == [0, 0, 0, 0, 0, 0, 0, 1]
+    does = found.playing(vocabulary.sizes[KIND])[1:-1, FIRST_PART + vocabulary.parts.index(BASS), 0]
+    assert does.tolist() == [PLAYING, RETURNS, PLAYING, RETURNS + 2, RETURNS + 1, RETURNS + 4, RETURNS + 3, RESTING]
+    assert Outline.restored(found.stored()) == found
+
+
+@pytest.mark.parametrize(
+    "players",
+    [None, "A", [[0] * 6] * 2, [[0] * 5], [[0] * 7], [[-2, 0] * 3], [[MOST_BARS + 1, 0] * 3], [[0, -1] * 3], [[0.5] * 6]],
+)
+def test_damaged_players_in_a_file_are_passed_over(players: object) -> None:
+    good = Outline((0, 1, 0), False, (0,), players=((Play(0, 12), REST, Play(0, 12)),))
+    assert Outline.restored(good.stored()) == good
+    assert Outline.restored([*good.stored()[:-1], players]) is None
+
+
+def test_the_outlines_of_many_long_pieces_stay_small_in_a_file() -> None:
+    piece = band({BASS: "AB" * 200, FLUTE: "AC" * 200, KIT: "AD" * 200})
+    vocabulary = Vocabulary.build([piece])
+    rows = vocabulary.encode(piece)
+    found = CorpusOutlines.of({"outlines": outlines(vocabulary, [rows] * 900)}).outlines
+    assert 0 < sum(len(each.letters) * len(each.players) for each in found) <= MOST_LETTERS
+
+
+@given(st.lists(seeds | st.none(), min_size=1, max_size=4), st.data())
+def test_outlines_side_by_side_say_of_the_parts_what_each_says_alone(numbers: list[int | None], data: st.DataObject) -> None:
+    each = [None if number is None else some_outline(number) for number in numbers]
+    bar = np.array(data.draw(st.lists(st.integers(-1, 12), min_size=len(each), max_size=len(each))))
+    alone = [
+        np.array(Outlines([outline], 9).playing_in(bar[[number]]))[:, 0].tolist() for number, outline in enumerate(each)
+    ]
+    together = Outlines(each, 9)
+    some = np.array(data.draw(st.lists(st.integers(0, len(each) - 1), min_size=1, max_size=4)))
+    joined = np.array(together.take(some).join(together).playing_in(np.concatenate([bar[some], bar])))
+    assert np.moveaxis(joined, 1, 0).tolist() == [*(alone[number] for number in some), *alone]
+
+
+def some_outline(number: int, bars: int | None = None) -> Outline:
+    rng = np.random.default_rng(number)
+    letters = rng.integers(0, 4, bars or rng.integers(1, 10)).tolist()
+    parts = sorted(rng.choice(6, rng.integers(1, 4), replace=False).tolist())
+    drawn = rng.integers((-1, 0), (3, 97), (len(parts), len(letters), 2)).tolist()
+    players = tuple(tuple(REST if letter < 0 else Play(letter, place) for letter, place in each) for each in drawn)
+    return Outline(tuple(letters), False, tuple(parts), players=players)
+
+
+# What is read
+
+
+@given(seeds)
+def test_what_is_planned_comes_and_nothing_later_before_it(number: int) -> None:
+    """Of a piece read with its own outline: the event that comes is never behind the one that is to come by it."""
+    vocabulary, rows, found = read(random_band(number))
+    kind, pitch = found["there planned kind"] - 1, found["there planned pitch"] - 1
+    at_its_time = kind >= 0
+    assert (rows[at_its_time, KIND] <= kind[at_its_time]).all()
+    returns = pitch >= 0
+    assert (rows[returns, KIND] == kind[returns]).all() and vocabulary.is_note(rows[returns]).all()
+    assert np.array_equal(rows[returns, VALUE], pitch[returns] + vocabulary.first_pitch)
+    coming = np.flatnonzero(found["length"] == OUTLINED)
+    coming = coming[coming + 1 < len(rows)]
+    assert (rows[coming + 1, TIME] <= found["repeated time"][coming] - 1).all()
+
+
+@given(seeds)
+def test_event_by_event_the_same_is_planned(number: int) -> None:
+    """Of one piece in numbers, and of it beside another one, which has no outline."""
+    piece = random_band(number)
+    vocabulary = Vocabulary.build([piece])
+    rows = vocabulary.encode(piece)
+    outline = outline_of(vocabulary, rows)
+    alone, beside = Contexts(vocabulary, 1, [outline]), Contexts(vocabulary, 2, [None, outline])
+    whole = context(vocabulary, rows, outline)
+    for row, expected in zip(rows[:-1], whole):
+        for contexts in (alone, beside):
+            both = np.tile(row, (len(contexts), 1))
+            conditions = Conditions(contexts)
+            conditions.place(both)
+            conditions.part(both)
+            features = contexts.push(both)
+            assert np.array_equal(np.concatenate([features[-1], conditions.array[-1]]), expected)
+
+
+def test_a_part_returns_under_whatever_the_others_play() -> None:
+    """The kit plays one bar seven times under a flute that never repeats itself: each of its notes is foretold."""
+    vocabulary, rows, found = read(SONG)
+    kit = FIRST_PART + vocabulary.parts.index(KIT)
+    tick = np.cumsum(np.array(vocabulary.shifts)[rows[:, TIME] - 1])
+    own = np.flatnonzero((rows[:, KIND] == kit) & (tick >= 96) & (tick < 7 * 96))
+    foretold = np.stack([found[f"repeated {field}"] for field in FIELDS], axis=1)[own - 1] - 1
+    known = foretold[:, KIND] == kit
+    assert np.array_equal(foretold[known][:, 1:3], rows[own][known][:, 1:3])
+    without = np.stack([read(SONG, has_outline=False)[2][f"repeated {field}"] for field in FIELDS], axis=1)[own - 1] - 1
+    assert known.mean() > 0.7 > (without == rows[own])[:, KIND].mean()
+
+
+def test_a_part_with_something_new_is_announced_where_it_begins() -> None:
+    late = band({BASS: "AAAA", FLUTE: "ABCD"})
+    late = Piece(late.onset + 12 * (late.part == 1), late.duration, late.pitch, late.velocity, late.part, parts=late.parts)
+    vocabulary, rows, found = read(late)
+    flute = FIRST_PART + vocabulary.parts.index(FLUTE)
+    tick = np.cumsum(np.array(vocabulary.shifts)[rows[:, TIME] - 1])
+    first = np.flatnonzero((rows[:, KIND] == flute) & (tick % 96 == 12) & (tick > 96))
+    assert len(first) == 3
+    assert (found["repeated kind"][first - 1] == 1 + flute).all() and not found["repeated value"][first - 1].any()
+    assert np.array_equal(found["repeated time"][first - 1], 1 + rows[first, TIME])
+    assert (found["there own bar"][rows[:, KIND] == flute] == PLAYING).all()
+    without = read(late, has_outline=False)[2]
+    assert not without["there own bar"].any()
+
+
+@given(seeds)
+def test_the_tones_that_sound_are_those_of_the_piece(number: int) -> None:
+    """Counted by definition: notes that came before and end later, in semitones above the last note of the part."""
+    vocabulary, rows, found = read(random_piece(number))
+    if not vocabulary.is_chordal or any(vocabulary.implied_duration):
+        return
+    tick = np.cumsum(np.array(vocabulary.shifts)[rows[:, TIME] - 1])
+    is_tone = vocabulary.is_note(rows) & ~np.append([True] * FIRST_PART, vocabulary.drums)[rows[:, KIND]]
+    end = tick + np.array(vocabulary.durations)[rows[:, DURATION]]
+    for event in np.flatnonzero(is_tone).tolist():
+        before = np.flatnonzero(is_tone & (rows[:, KIND] == rows[event, KIND]) & (np.arange(len(rows)) < event))
+        sounds = np.flatnonzero(is_tone & (np.arange(len(rows)) < event) & (end > tick[event]))
+        bits = [found[f"there sounding {first}"][event] for first in range(0, 12, 3)]
+        if not len(before):
+            assert not any(bits)
+            continue
+        above = set(((rows[sounds, VALUE] - rows[before[-1], VALUE]) % 12).tolist())
+        assert bits == [1 + sum(1 << k for k in range(3) if first + k in above) for first in range(0, 12, 3)]
+        lowest = rows[sounds, VALUE].min(initial=10**6)
+        assert found["there bass"][event] == (1 + (lowest - rows[before[-1], VALUE]) % 12 if len(sounds) else 0)
+
+
+# What is made of it
+
+
+@given(seeds, st.lists(st.integers(0, 5), min_size=1, max_size=4, unique=True))
+def test_whoever_plays_an_outline_nobody_is_missed(number: int, parts: list[int]) -> None:
+    outline, drums = some_outline(number), (False, False, True, False, True, False)
+    found = played_by(outline, sorted(parts), drums)
+    assert found.letters == outline.letters and found.parts == tuple(sorted(parts))
+    assert all(len(own) == len(outline.letters) for own in found.players)
+    before, after = ([set(bar) != {REST} for bar in zip(*each.players)] for each in (outline, found))
+    assert after == before
+    own = dict(zip(outline.parts, outline.players))
+    for part, plays in zip(found.parts, found.players):
+        assert all(was in (play, REST) for play, was in zip(plays, own.get(part, plays)))
+    assert played_by(outline, outline.parts, drums) == outline
+
+
+def test_a_kit_takes_the_place_of_a_kit_and_who_is_left_plays_all_along() -> None:
+    drums = (False, True, False, True, False)
+    plays = {0: (Play(0, 0), Play(0, 0), Play(1, 6), REST), 1: (Play(0, 0), Play(1, 0), Play(0, 0), Play(1, 0))}
+    first, kit, other = cast(plays, (0, 1, 2, 3), (2, 3, 4), drums)
+    assert (first, kit) == (plays[0], plays[1])
+    assert REST not in other and len(set(other)) == 4
+
+
+CORPUS = CorpusOutlines([some_outline(number, bars) for number, bars in ((1, 4), (2, 8), (3, 8), (4, 16))])
+
+
+@given(seeds, st.none() | st.integers(1, 40), st.sampled_from([None, "A4B4A4"]))
+def test_what_the_parts_play_goes_with_the_bars(seed: int, bars: int | None, form: str | None) -> None:
+    wanted = Wanted(None if form else bars, parse_form(form) if form else ())
+    found = CORPUS.sampled(np.random.default_rng(seed), wanted)
+    assert found is not None and len(found.players) == len(found.parts)
+    assert all(len(own) == len(found.letters) for own in found.players)
+    if form == "A4B4A4":
+        for own in found.players:
+            letters = [play.letter for play in own]
+            assert own[:4] == own[8:] and not set(letters[:4]) & set(letters[4:8]) - {REST.letter}
+
+
+@given(seeds, seeds, st.none() | st.integers(1, 30))
+def test_after_a_prompt_its_own_parts_go_on_from_what_they_played(seed: int, number: int, bars: int | None) -> None:
+    begun = some_outline(number)
+    found = CORPUS.sampled(np.random.default_rng(seed), Wanted(bars), begun)
+    assert found is not None and found.parts == begun.parts and len(found.players) == len(begun.players)
+    for own, before in zip(found.players, begun.players):
+        assert own[: len(before)] == before and len(own) == len(found.letters)
+
+
+# What is kept to
+
+
+@cache
+def model() -> Model:
+    """A model that knows nothing but who plays in which bars."""
+    songs = [SONG, band({BASS: "A-B-A-B-", FLUTE: "-A-A-B-B"}, 1), band({FLUTE: "AAAABBBB", KIT: "----AAAA"}, 2)]
+    vocabulary = Vocabulary.build(songs)
+    facts = {"outlines": outlines(vocabulary, [vocabulary.encode(song) for song in songs])}
+    return Model(ModelFile(untrained(vocabulary).file.weights, vocabulary, {}, training=facts, name="band"))
+
+
+@pytest.mark.parametrize("bars", [None, 5])
+def test_a_part_plays_in_the_bars_in_which_it_is_to_play(bars: int | None) -> None:
+    known = [outline_of(model().vocabulary, model().vocabulary.encode(song)) for song in (SONG,)]
+    assert known[0] is not None
+    for piece in model().generate_many(9, bars=bars, seed=1, max_notes=None if bars else 200, any_ending=True):
+        plays = {(piece.parts[part], int(tick) // 96) for part, tick in zip(piece.part.tolist(), piece.onset)}
+        together = {frozenset(part for part, bar in plays if bar == number) for _, number in plays}
+        allowed = [{BASS, KIT}, {BASS, FLUTE, KIT}, {FLUTE, KIT}, {BASS}, {FLUTE}]
+        assert all(any(each <= some for some in allowed) for each in together)
+
+
+def bars_of(piece: Piece, part: Part) -> list[list[tuple[int, int, int]]]:
+    """Place, pitch and duration of each note of a part in each of eight bars."""
+    found: list[list[tuple[int, int, int]]] = [[] for _ in range(8)]
+    for onset, duration, pitch, number in zip(piece.onset, piece.duration, piece.pitch, piece.part):
+        if piece.parts[number] == part:
+            found[onset // 96].append((int(onset) % 96, int(pitch), int(duration)))
+    return found
+
+
+@pytest.mark.parametrize(
+    "limits", [{"bars": 8}, {}, {"bars": 8, "scale": "C minor pentatonic"}, {"bars": 8, "max_polyphony": 2}]
+)
+def test_what_returns_returns_as_it_was(limits: dict[str, object]) -> None:
+    """By a model that knows nothing but one outline: whatever a bar was, it comes again where it is to, and then the end."""
+    step = np.arange(1, 97)  # a vocabulary with all times between events, and with short notes
+    longer = Piece(np.cumsum(step), step, 60 + step % 5, np.full(96, 90), np.arange(96) % 3, parts=(BASS, FLUTE, KIT))
+    vocabulary = Vocabulary.build([SONG, longer])
+    outline = outline_of(vocabulary, vocabulary.encode(SONG))
+    assert outline is not None
+    weights = untrained(vocabulary).file.weights
+    made = Model(ModelFile(weights, vocabulary, {}, training={"outlines": [outline.stored()]}, name="band"))
+    whole = 0
+    for piece in made.generate_many(8, seed=1, any_ending=True, **limits):
+        assert piece.onset.max() < 8 * 96
+        ended = int(piece.onset.max()) // 96 + 1
+        whole += ended == 8
+        for part, plays in zip(outline.parts, outline.players):
+            bars = bars_of(piece, vocabulary.parts[part])
+            for bar, play in list(enumerate(plays))[: 8 if ended == 8 else ended - 1]:
+                assert play != REST or not bars[bar]
+                if play != REST and "max_polyphony" not in limits:
+                    assert bars[bar][0][0] == play.place
+                    assert bars[bar] == bars[plays.index(play)]
+    assert whole or not limits
+
+
+def test_endless_music_keeps_to_a_line_up_and_to_no_bars() -> None:
+    live = model().stream(endless=True, seed=2)
+    notes = list(islice(live, 400))
+    assert len(notes) == 400
+    per_bar = {(note.part, note.onset // 96) for note in notes}
+    assert len({part for part, _ in per_bar}) > 1 and max(bar for _, bar in per_bar) > 8
