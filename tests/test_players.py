@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from itertools import islice
 
@@ -13,7 +14,7 @@ from music import random_piece
 from untrained import untrained
 
 from melody.modelfile import ModelFile
-from melody.piece import Ints, Part, Piece
+from melody.piece import Ints, Part, Piece, Tempo, TimeSignature
 from melody.sampling import Model
 from melody.sampling.outlines.casting import cast, played_by
 from melody.sampling.outlines.corpus_outlines import CorpusOutlines
@@ -324,3 +325,15 @@ def test_endless_music_keeps_to_a_line_up_and_to_no_bars() -> None:
     assert len(notes) == 400
     per_bar = {(note.part, note.onset // 96) for note in notes}
     assert len({part for part, _ in per_bar}) > 1 and max(bar for _, bar in per_bar) > 8
+
+
+def test_a_piece_of_two_parts_may_say_its_metre_and_tempo() -> None:
+    """They are events of no part, of which the outline says nothing."""
+    songs = [band({BASS: "ABAC", FLUTE: "ABCA"}, seed) for seed in range(2)]
+    songs[1] = replace(songs[1], time_signatures=(TimeSignature(0, 3, 4),), tempi=(Tempo(0, 90.0),))
+    vocabulary = Vocabulary.build(songs)
+    assert vocabulary.is_chordal and any(vocabulary.is_encoded)
+    facts = {"outlines": outlines(vocabulary, [vocabulary.encode(song) for song in songs])}
+    made = Model(ModelFile(untrained(vocabulary).file.weights, vocabulary, {}, training=facts, name="two"))
+    pieces = made.generate_many(8, bars=4, seed=3, any_ending=True)
+    assert len({piece.time_signatures for piece in pieces}) > 1

@@ -118,13 +118,14 @@ class Planned(Constraint):
 
     def durations(self, music: Music, events: Rows, options: Options | None) -> Mask | None:
         """As long as there, and none that stands in the way of what its part is to play next."""
-        expected, part = music.expected, events[:, KIND] - FIRST_PART
+        expected, is_part = music.expected, events[:, KIND] >= FIRST_PART
+        part = np.maximum(events[:, KIND] - FIRST_PART, 0)
         now = (expected[:, :DURATION] == events[:, :DURATION]).all(axis=1) & (expected[:, VALUE] >= 0)
         tick = music.ticks_of(events[:, TIME])[:, None]
         to_line = music.standing.bar_ticks - music.position_of(tick)[:, 0]
         longest = np.where(music.monophonic[part], self._rest_of(music, part, music.bar_of(tick)[:, 0]), NEVER)
         longest = np.where(music.drums[part], 0, longest) + to_line
-        inside = (music.durations <= longest[:, None]) | (part < 0)[:, None]
+        inside = (music.durations <= longest[:, None]) | ~is_part[:, None]
         inside |= ~inside.any(axis=1, keepdims=True)
         same = np.arange(len(music.durations)) == expected[:, DURATION, None]
         return np.asarray(np.where((now & (inside & same).any(axis=1))[:, None], same, inside))

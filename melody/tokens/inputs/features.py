@@ -15,7 +15,7 @@ from melody.signatures import Key
 from melody.tokens.inputs import schema
 from melody.tokens.inputs.chordal import chordal
 from melody.tokens.inputs.meanings import Meaning
-from melody.tokens.inputs.outlines.harmony import planned_of
+from melody.tokens.inputs.outlines.harmony import has_harmony, planned_of
 from melody.tokens.inputs.outlines.outline import HARMONY, Outline, outline_in
 from melody.tokens.inputs.repeats import repeated
 from melody.tokens.inputs.schema import (
@@ -131,7 +131,7 @@ def _conditions(events: WholePiece, features: Computed, count: int) -> Computed:
         ("age",): _stacked(events, [part.age(events) for part in described]),
         ("pitch",): pitches,
         ("own",): own,
-        **chordal(events, before, own, features, (there[("local key",)], key)),
+        **chordal(events, before, own, features, (there[("local key",)] * has_harmony(events.vocabulary), key)),
         ("distance",): _distances(events, own, pitches),
         ("against",): _against(events, described),
     }
