@@ -330,7 +330,9 @@ def test_endless_music_keeps_to_a_line_up_and_to_no_bars() -> None:
 def test_a_piece_of_two_parts_may_say_its_metre_and_tempo() -> None:
     """They are events of no part, of which the outline says nothing."""
     songs = [band({BASS: "ABAC", FLUTE: "ABCA"}, seed) for seed in range(2)]
-    songs[1] = replace(songs[1], time_signatures=(TimeSignature(0, 3, 4),), tempi=(Tempo(0, 90.0),))
+    songs[1] = replace(
+        songs[1], time_signatures=(TimeSignature(0, 3, 4),), tempi=(Tempo(0, 90.0),), duration=songs[1].duration - 3
+    )
     vocabulary = Vocabulary.build(songs)
     assert vocabulary.is_chordal and any(vocabulary.is_encoded)
     facts = {"outlines": outlines(vocabulary, [vocabulary.encode(song) for song in songs])}
