@@ -69,6 +69,8 @@ class PartHistory:
     def _reserve(self, most: int) -> None:
         """For so many events of each kind and one more, if there is less."""
         capacity = self._capacity
+        if most < capacity:
+            return
         while capacity <= most:
             capacity *= 2
         more = capacity - self._capacity
