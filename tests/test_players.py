@@ -95,10 +95,12 @@ def test_damaged_players_in_a_file_are_passed_over(players: object) -> None:
 
 
 def test_the_outlines_of_many_long_pieces_stay_small_in_a_file() -> None:
-    piece = band({BASS: "AB" * 200, FLUTE: "AC" * 200, KIT: "AD" * 200})
+    players, bars = tuple(Part(program) for program in range(8)), 500
+    onset, part = np.tile(96 * np.arange(bars), 8), np.repeat(np.arange(8), bars)
+    piece = Piece(onset, 12 + onset // 96 % 7, 60 + part, part=part, parts=players)
     vocabulary = Vocabulary.build([piece])
-    rows = vocabulary.encode(piece)
-    found = CorpusOutlines.of({"outlines": outlines(vocabulary, [rows] * 900)}).outlines
+    rows = [vocabulary.encode(piece)] * (1 + MOST_LETTERS // (8 * bars))
+    found = CorpusOutlines.of({"outlines": outlines(vocabulary, rows)}).outlines
     assert 0 < sum(len(each.letters) * len(each.players) for each in found) <= MOST_LETTERS
 
 
