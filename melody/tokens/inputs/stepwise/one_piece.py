@@ -128,7 +128,7 @@ class OnePiece:
         status = [_status_of(onset, end, tick) for onset, end, _ in last]
         age = [self._as_time(tick - onset) if end > tick else 0 for onset, end, _ in last]
         pitch = [pitch for _, _, pitch in last]
-        planned = self._planned(tick, self._outlined_at(tick))[:THERE]
+        planned = self._harmony_at(tick, self._outlined_at(tick))[:THERE]
         due = self.planned[KIND] if self.planned[TIME] == 1 + time else 0
         lookbacks = [*self._kind_lookbacks(tick), due] if self._is_chordal else []
         return [*self._place(tick), self.key, *planned, *lookbacks, *status, *age, *pitch]
@@ -137,7 +137,7 @@ class OnePiece:
         """What the outline says of the bar there."""
         return outline_in(self.outline, self._bar_at(tick))
 
-    def _planned(self, tick: int, outlined: Sequence[int]) -> list[int]:
+    def _harmony_at(self, tick: int, outlined: Sequence[int]) -> list[int]:
         """What that says of the harmony at a tick, the key of the next bar last; nothing where no outline can."""
         if not self._has_harmony:
             return []
@@ -195,7 +195,7 @@ class OnePiece:
     def _own_degree(self, kind: int, tick: int) -> int:
         """As `melody.tokens.inputs.chordal.own_degrees`, of the last note of a part."""
         own = 0 if self._is_drum[kind - FIRST_PART] else self.last[kind - FIRST_PART][2]
-        local = self._planned(tick, self._outlined_at(tick))[0] if self._has_harmony else 0
+        local = self._harmony_at(tick, self._outlined_at(tick))[0] if self._has_harmony else 0
         return int(own_degrees(own + self._vocabulary.pitches[0], own > 0, local, self._keys_in_force[self.key]))
 
     def _tones(self, tick: int, kind: int) -> list[int]:
@@ -270,7 +270,7 @@ class OnePiece:
             if kind >= FIRST_PART:
                 onset, _, before = self.last[kind - FIRST_PART]
                 self.last[kind - FIRST_PART] = (onset, tick, before)
-        features += [*outlined[READ], *self._planned(tick, outlined)]
+        features += [*outlined[READ], *self._harmony_at(tick, outlined)]
         for bars in LOOKBACKS:
             if tick < bars * bar:
                 features += [0] * len(LOOKED_AT)

@@ -138,7 +138,7 @@ class Pieces:
             features[:, FIRST_OUTLINE:FIRST_HARMONY] = in_bar[:, READ]
             length, times = self._take_outlined(bar, in_bar, length, times)
             if tables.has_harmony:
-                features[:, FIRST_HARMONY : tables.first_lookback] = self._planned(in_bar, position).T
+                features[:, FIRST_HARMONY : tables.first_lookback] = self._harmony_at(in_bar, position).T
         self._add_lookbacks(features[:, tables.first_lookback : tables.first_left])
         self._add_parts(features[:, tables.first_left :], kind, pitch)
         first = tables.first_left + 2 * tables.parts
@@ -146,7 +146,7 @@ class Pieces:
         features[:, first + 2 : first + 2 + len(FIELDS)] = self.match
         return features
 
-    def _planned(self, in_bar: Ints, position: Ints) -> Ints:
+    def _harmony_at(self, in_bar: Ints, position: Ints) -> Ints:
         """What the outlines say of the harmony there, (4, streams)."""
         tonic = self.tables.tonics[self.key]
         tonic = np.where((tonic == UNKNOWN) & self._has_note, self._outlines.tonic, tonic)
@@ -232,12 +232,12 @@ class Pieces:
         """The conditions of the place of the next event by its time token, (streams, position to pitch)."""
         tables, parts = self.tables, self.tables.parts
         tick = self.tick + tables.shifts[time]
-        bar, position = np.divmod(tick - self._bar_start, self._bar_ticks)
+        position = (tick - self._bar_start) % self._bar_ticks
         found = np.zeros((len(tick), tables.first_status + 3 * parts), np.int64)
         found[:, 0], found[:, 1], found[:, 2] = position, position % tables.beat, self.key
         if tables.has_harmony and self._outlines:
-            in_bar = self._outlines.in_bars(self._bars_before + bar - self._has_pickup)
-            found[:, 3 : tables.first_kind] = self._planned(in_bar, position)[:THERE].T
+            in_bar = self._outlines.in_bars(self._bar_of(tick))
+            found[:, 3 : tables.first_kind] = self._harmony_at(in_bar, position)[:THERE].T
         if self._is_chordal:
             found[:, tables.first_kind : tables.first_status - 1] = self._kind_lookbacks(tick)
             found[:, tables.first_status - 1] = self.planned[:, KIND] * (self.planned[:, TIME] == 1 + time)
@@ -276,7 +276,7 @@ class Pieces:
         return np.where(key // stride == there, events[..., KIND], 0)
 
     def _own(self, time: Ints, kind: Ints, own: Ints) -> Ints:
-        """As `OnePiece` has it, of parts with those last pitches + 1, (streams, 2 + 3 x lookbacks + 6)."""
+        """As `OnePiece` has it, of parts with those last pitches + 1, (streams, `own` to `own bar` but for the first)."""
         tables, values, tick = self.tables, self.tables.vocabulary.sizes[VALUE], self.tick + self.tables.shifts[time]
         of_last = self._history.tokens(self.last_note[np.arange(len(kind)), kind], self._rows)
         last, above = np.divmod(self._history.last[self._rows], values)
@@ -286,19 +286,20 @@ class Pieces:
         events *= (key // values == there)[..., None]
         pitch = tables.pitch_of[np.maximum(events[..., VALUE] - 1, 0)]
         found = np.stack([pitch, events[..., DURATION], events[..., VELOCITY]], axis=2).reshape(len(kind), -1)
-        does = np.minimum(self._outlines.playing_in(self._bar_of(tick))[0][np.arange(len(kind)), kind], RETURNS)
-        tones, bass = tones_above(self._sounds(tick), own * self.tables.pitched[kind])
+        bar, position = self._bar_of(tick), (tick - self._bar_start) % self._bar_ticks
+        does = np.minimum(self._outlines.playing_in(bar)[0][np.arange(len(kind)), kind], RETURNS)
         is_planned = (self.planned[:, TIME] == 1 + time) & (self.planned[:, KIND] == 1 + kind)
         planned = self.planned[:, VALUE:].copy()
-        planned[:, 0] = np.maximum(planned[:, 0] - self.tables.vocabulary.first_pitch, 0)
+        planned[:, 0] = np.maximum(planned[:, 0] - tables.vocabulary.first_pitch, 0)
         planned *= is_planned[:, None]
-        more = np.hstack([found, tones, bass[:, None], planned, does[:, None]])
-        own = own * self.tables.pitched[kind]
+        own = own * tables.pitched[kind]
+        tones, bass = tones_above(self._sounds(tick), own)
         local = np.zeros_like(own)
         if tables.has_harmony and self._outlines:
-            local = self._planned(self._outlines.in_bars(self._bar_of(tick)), (tick - self._bar_start) % self._bar_ticks)[0]
+            local = self._harmony_at(self._outlines.in_bars(bar), position)[0]
         degree = own_degrees(own + tables.vocabulary.pitches[0], own > 0, local, tables.keys_in_force[self.key])
-        return np.hstack([of_last[:, [DURATION, VELOCITY]], degree[:, None], more]) * (kind >= FIRST_PART)[:, None]
+        columns = [of_last[:, [DURATION, VELOCITY]], degree, found, tones, bass, planned, does]
+        return np.column_stack(columns) * (kind >= FIRST_PART)[:, None]
 
     def _sounds(self, tick: Ints) -> NDArray[np.bool_]:
         """Which pitches sound, of whole octaves, (streams, pitches)."""
