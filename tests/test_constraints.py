@@ -14,6 +14,7 @@ from melody.limits import Limits, verify
 from melody.piece import Part, Piece
 from melody.sampling.constraints.constraint import Constraint, Masks
 from melody.sampling.constraints.counterpoint import Counterpoint
+from melody.sampling.constraints.few_changes import FewChanges
 from melody.sampling.constraints.hands_full import HandsFull
 from melody.sampling.constraints.line_up import LineUp
 from melody.sampling.constraints.observations import Observations, decoded, observe, timed
@@ -76,7 +77,7 @@ def constraints(vocabulary: Vocabulary) -> list[Constraint]:
         found += [constraint for constraint in limits if type(constraint) is not Lookahead]
     steering = Steering.nothing(vocabulary)
     steering.pitches[:, ::3] = False
-    return [*found, Live(steering), line_up(vocabulary), HandsFull([2] * len(vocabulary.parts))]
+    return [*found, Live(steering), line_up(vocabulary), HandsFull([2] * len(vocabulary.parts)), FewChanges([0, 0, 0])]
 
 
 def line_up(vocabulary: Vocabulary) -> LineUp:

@@ -17,6 +17,7 @@ from melody.modelfile import ModelFile
 from melody.piece import Part, Piece
 from melody.sampling import Model, SamplingSettings
 from melody.sampling.constraints.constraint import Masks
+from melody.sampling.constraints.few_changes import FewChanges
 from melody.sampling.constraints.hands_full import HandsFull
 from melody.sampling.prior import CorpusPrior
 from melody.sampling.search import Search
@@ -120,18 +121,18 @@ def test_only_the_kit_plays() -> None:
 
 def test_a_model_keeps_to_what_its_file_says() -> None:
     assert model().notes_at_once == [3, 1, 1]
-    assert [type(rule) for rule in model().rules(SamplingSettings())] == [HandsFull]
+    assert [type(rule) for rule in model().rules(SamplingSettings())] == [FewChanges, HandsFull]
     for nonsense in (None, [3, 1], [3, 1, 0], [3, 1, "1"], [3, 1, 10**9]):
         file = replace(model().file, training={**model().file.training, "part_notes_at_once": nonsense})
-        assert Model(file).rules(SamplingSettings()) == []
+        assert [type(rule) for rule in Model(file).rules(SamplingSettings())] == [FewChanges]
 
 
 def test_what_most_of_the_corpus_does_is_no_fault() -> None:
     """Here all repeat their bars; in a tune that would be a fault."""
     vocabulary, training = model().vocabulary, model().file.training
-    assert "one or two bars over and over" in training["corpus_faults"]
+    assert training["fault_shares"]["one or two bars over and over"] == 1
     rows = vocabulary.encode(song(2))
-    for known in (training, {**training, "corpus_faults": 7}):
+    for known in (training, {**training, "fault_shares": 7}):
         source = Model(replace(model().file, training=known))
         acceptance = Acceptance(source, Search(1), SamplingSettings(), Limits(), lambda _: (song(2), 0))
         found = acceptance.faults(Sample(rows, 0.0, 0.0))

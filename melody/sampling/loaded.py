@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Literal, get_args
 
@@ -19,14 +19,17 @@ from melody.network.memory import Memory, Remembering
 from melody.network.settings import settings_of
 from melody.sampling.constraints.constraint import Constraint
 from melody.sampling.constraints.counterpoint import Counterpoint
+from melody.sampling.constraints.few_changes import FewChanges
 from melody.sampling.constraints.hands_full import HandsFull
 from melody.sampling.decoder import Decoder
 from melody.sampling.outlines.corpus_outlines import CorpusOutlines
 from melody.sampling.prior import CorpusPrior
+from melody.sampling.quality import Shares
 from melody.sampling.settings import SamplingSettings
 from melody.statistics.habits import Habits
 from melody.statistics.standstill import Patience
 from melody.threads import one_thread
+from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import Rows, Vocabulary
 
 EngineName = Literal["numpy", "onnx", "int8"]
@@ -81,24 +84,36 @@ class Source:
         return settings.max_notes or (self.longest_piece if bars is None else LONGEST + _MOST_IN_BAR * bars)
 
     def rules(self, settings: SamplingSettings) -> list[Constraint]:
-        """What new music keeps to because the corpus does: no parts with more notes at once; no parallels, unless let."""
+        """What new music keeps to as its corpus does: changes of metre, tempo, key; notes at once; parallels, unless let."""
         found: list[Constraint] = []
+        if self.most_changes:
+            found.append(FewChanges(self.most_changes))
         if self.notes_at_once:
             found.append(HandsFull(self.notes_at_once))
         if self.habits.avoids_parallels and not settings.parallels:
             found.append(Counterpoint(self.vocabulary))
         return found
 
-    @property
-    def corpus_faults(self) -> Container[str]:
-        """What would be wrong with a tune (`melody.sampling.quality`), and most pieces of the corpus have."""
-        known = self.file.training.get("corpus_faults")
-        return known if isinstance(known, list) else ()
+    @cached_property
+    def fault_shares(self) -> Shares:
+        """Which share of the corpus has what would be wrong with a tune (`melody.sampling.quality`)."""
+        return Shares.from_stored(self.file.training.get("fault_shares"))
+
+    def allowed_faults(self, settings: SamplingSettings, number: int) -> frozenset[str]:
+        """What is not asked of the tune of that number; the same for each of its tries."""
+        return self.fault_shares.allowed(np.random.default_rng([settings.seed, number, 0, 3]))
 
     @cached_property
     def patience(self) -> Patience:
         """For how many bars pieces of the corpus stand still."""
         return Patience.from_stored(self.file.training.get("standstill"))
+
+    @property
+    def most_changes(self) -> list[int]:
+        """How many changes of metre, tempo and key a piece has, as a rule at most, (3,); empty if nothing is known."""
+        known = self.file.training.get("most_changes")
+        legal = isinstance(known, list) and len(known) == FIRST_PART and all(type(one) is int and one >= 0 for one in known)
+        return list(known) if legal and isinstance(known, list) else []
 
     @property
     def notes_at_once(self) -> list[int]:

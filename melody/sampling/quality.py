@@ -14,12 +14,17 @@ A fault is one of:
 
 Of a new tune whose length is not given, that it ends sooner than pieces of the corpus do, is one, too (`acceptance`).
 
-What more than half of the pieces have that a model learnt from is none in its tunes: a groove of drums repeats its bar.
+What more than half of the pieces have that a model learnt from is none in its tunes: a groove of drums repeats its bar. How
+a piece ends is a matter of style: a corpus of which a fifth closes elsewhere than on the tonic is not met by tunes that all
+close there. So each tune is drawn to close as its corpus does (`Shares`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +36,7 @@ from melody.statistics.standstill import Patience
 MOST_IN_A_ROW = 8
 NO_END = Patience()
 LOOPS = "one or two bars over and over"
+NO_TONIC, NO_BAR_LINE = "does not end on the tonic", "does not end on a bar line"
 STANDS_STILL = "stands still for too long"
 MOST_BARS_ALIKE = 4
 
@@ -70,8 +76,8 @@ def faults(
     tones = new.select(~new.is_drum)
     found = {
         "cut off": not ended,
-        "does not end on a bar line": not _ends_on_a_bar_line(piece),
-        "does not end on the tonic": not (any_close or closes(piece)),
+        NO_BAR_LINE: not _ends_on_a_bar_line(piece),
+        NO_TONIC: not (any_close or closes(piece)),
         "one pitch over and over": bool(np.any(np.array(runs(new)) > most_in_a_row)),
         LOOPS: loops(new),
         STANDS_STILL: patience.exceeded(piece, start) is not None,
@@ -79,6 +85,50 @@ def faults(
         "hardly a melody": tones.num_notes >= 8 and len(np.unique(tones.pitch)) < 3,
     }
     return tuple(words for words, wrong in found.items() if wrong)
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Which share of the pieces of a corpus has what would be a fault of a tune.
+
+    Of a close on the tonic it is that of the pieces that name a key: of others nobody can tell.
+
+    Parameters
+    ----------
+    of
+        The share by the words for it, 0 to 1; what no piece has need not be there.
+    """
+
+    of: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def counted(cls, pieces: Iterable[tuple[Piece, Sequence[float]]]) -> Shares:
+        """Of pieces, each with how often each of its parts may play one pitch in a row."""
+        found: Counter[str] = Counter()
+        count = named = 0
+        for piece, most in pieces:
+            found.update(faults(piece, ended=True, most_in_a_row=most))
+            count, named = count + 1, named + bool(piece.keys)
+        return cls({fault: times / (named if fault == NO_TONIC else count) for fault, times in sorted(found.items())})
+
+    @classmethod
+    def from_stored(cls, stored: Any) -> Shares:
+        """From a model file; none if it does not say so, or not well."""
+        if not isinstance(stored, dict):
+            return cls()
+        legal = all(type(share) in (int, float) and 0 <= share <= 1 for share in stored.values())
+        return cls(dict(stored)) if legal else cls()
+
+    @property
+    def mostly(self) -> frozenset[str]:
+        """What more than half of the pieces have."""
+        return frozenset(fault for fault, share in self.of.items() if share > 1 / 2)
+
+    def allowed(self, random: np.random.Generator) -> frozenset[str]:
+        """What a tune may have: what most pieces have, but each way to end as often as the corpus does, by chance."""
+        lots = {ending: float(random.random()) for ending in (NO_TONIC, NO_BAR_LINE)}
+        by_lot = {ending for ending, lot in lots.items() if lot < self.of.get(ending, 0.0)}
+        return self.mostly - set(lots) | by_lot
 
 
 def closes(piece: Piece) -> bool:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from melody.sampling.quality import MOST_IN_A_ROW, faults, run_of
+from melody.sampling.quality import MOST_IN_A_ROW, Shares, run_of
 from melody.statistics.standstill import Patience
 from melody.statistics.texture import sounding
 from melody.tokens.inputs.features import outline_of
@@ -22,7 +21,7 @@ MOST_OUTLINES = 1_000
 MOST_LETTERS = 500_000  # of the parts' bars in all of them: about 2 MB of a model file
 MOST_ASSESSED = 100  # pieces whose faults are counted
 SHORT = 5  # percentile of the pieces, by how many bars they have
-IN_A_ROW = 95  # percentile of the pieces, by how often a part plays one pitch in a row
+AS_A_RULE = 95  # percentile of the pieces, by how often a part plays one pitch in a row, and by how often the key changes
 AT_ONCE = 99  # percentile of the notes that a part has at once: what it does as a rule at most
 
 
@@ -43,26 +42,35 @@ class Prepared(Protocol):
 
 def facts(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> dict[str, Any]:
     """All but the outlines, by their names in the file."""
-    found: dict[str, Callable[[Vocabulary, Sequence[Rows]], list[Any]]] = {
+    found: dict[str, Callable[[Vocabulary, Sequence[Rows]], Any]] = {
         "first_keys": first_keys,
         "part_pitches": part_pitches,
         "part_notes_at_once": notes_at_once,
         "part_runs": part_runs,
         "kits": kits,
-        "corpus_faults": corpus_faults,
+        "fault_shares": fault_shares,
+        "most_changes": most_changes,
         "standstill": standstill,
         "shortest": shortest,
     }
     return {name: fact(vocabulary, pieces) for name, fact in found.items()}
 
 
-def corpus_faults(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[str]:
-    """What would be a fault of a tune, and more than half of the pieces have: that drums repeat a bar, for one."""
-    some, most = _some(pieces), np.array(part_runs(vocabulary, pieces))
-    found: Counter[str] = Counter()
-    for piece in (vocabulary.decode(np.asarray(rows)) for rows in some):
-        found.update(faults(piece, ended=True, most_in_a_row=most[vocabulary.part_numbers(piece)].tolist()))
-    return sorted(fault for fault, count in found.items() if 2 * count > len(some))
+def fault_shares(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> dict[str, float]:
+    """Which share of the pieces has what would be a fault of a tune (`melody.sampling.quality.Shares`)."""
+    most = np.array(part_runs(vocabulary, pieces))
+    decoded = (vocabulary.decode(np.asarray(rows)) for rows in _some(pieces))
+    return Shares.counted((piece, most[vocabulary.part_numbers(piece)].tolist()) for piece in decoded).of
+
+
+def most_changes(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[int]:
+    """How often metre, tempo and key change in a piece behind its beginning: the 95th percentile of each, (3,)."""
+    counts, shifts = [], np.array([0, *vocabulary.shifts])
+    for rows in map(np.asarray, pieces):
+        is_key = (rows[:, KIND] != KEY) | (rows[:, VALUE] < vocabulary.first_turn)
+        changes = rows[(rows[:, KIND] < FIRST_PART) & (rows[:, TIME] != END) & (shifts[rows[:, TIME]].cumsum() > 0) & is_key]
+        counts.append(np.bincount(changes[:, KIND], minlength=FIRST_PART))
+    return [int(most) for most in np.percentile(counts, AS_A_RULE, axis=0, method="higher")] if counts else []
 
 
 def standstill(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[int]:
@@ -78,7 +86,8 @@ def shortest(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[int]:
 
 def _some(pieces: Sequence[Rows]) -> Sequence[Rows]:
     """Those that are looked at closely."""
-    return pieces[:: -(-len(pieces) // MOST_ASSESSED)] if len(pieces) else []
+    count = min(len(pieces), MOST_ASSESSED)
+    return [pieces[number * len(pieces) // count] for number in range(count)]
 
 
 def first_keys(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[int]:
@@ -135,7 +144,7 @@ def part_runs(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[int]:
         for kind in np.unique(notes[:, KIND]).tolist():
             pitch = notes[notes[:, KIND] == kind, VALUE]
             found[kind - FIRST_PART].append(run_of(np.zeros_like(pitch), pitch))
-    most = [np.percentile(own, IN_A_ROW, method="higher") if own else 0 for own in found]
+    most = [np.percentile(own, AS_A_RULE, method="higher") if own else 0 for own in found]
     return [max(int(times), MOST_IN_A_ROW) for times in most]
 
 

@@ -225,8 +225,9 @@ class Streams:
         chance, alone = self._own.chance(self._frontier.masks.has_begun), _Alone(self)
         weighed: list[tuple[int, Floats, Mask, Mask]] = []  # field, logits, masks without and with constraints
         free: list[tuple[int, Floats]] = []  # field, logits of the network alone
-        for field, mask in step.fields():
-            assert mask is not None
+        for field, narrowed in step.fields():
+            assert narrowed is not None
+            mask = self._legal(field, narrowed)
             free.append((field, step.of_the_network(field)))
             logits = step.kept_to(*free[-1], mask)
             if self._weigh:
@@ -244,6 +245,12 @@ class Streams:
         for of, logits, unconstrained, narrow in weighed:
             self._own.weights += _weights(logits, unconstrained | narrow, narrow, events[:, of], encoded[:, of], counted)
         return events, ~step.has_next
+
+    def _legal(self, field: int, mask: Mask) -> Mask:
+        """What may come; by the grammar alone where constraints have left nothing, but for a time: that is a dead end."""
+        if field == TIME or (some := mask.any(axis=1, keepdims=True)).all():
+            return mask
+        return np.where(some, mask, self._frontier.masks.unconstrained)
 
     def _after_notes(self, free: list[tuple[int, Floats]], events: Rows) -> NDArray[np.float64]:
         """Nats of events that are no notes, 0 of the others, (streams,)."""

@@ -83,7 +83,7 @@ class Acceptance:
         Where its length is given, also that from which one or two bars sound over and over: it is not broken off there, but
         gone on with from before that.
         """
-        asks_for_loops = self.limits.bars is not None and LOOPS not in self.source.corpus_faults
+        asks_for_loops = self.limits.bars is not None and LOOPS not in self.source.fault_shares.mostly
         if self.worth is None or (self.source.patience == NO_END and not asks_for_loops):
             return None
 
@@ -96,7 +96,7 @@ class Acceptance:
         return found
 
     def faults(self, sample: Sample) -> tuple[str, ...]:
-        """What is wrong with it, but for what most of the corpus does."""
+        """What is wrong with it, but for what most of the corpus does, and for how this tune may end as some of it do."""
         return self._faults_of(sample, *self.piece_of(sample), ended=has_ended(sample))
 
     def _faults_of(self, sample: Sample, piece: Piece, start: int, *, ended: bool) -> tuple[str, ...]:
@@ -114,7 +114,8 @@ class Acceptance:
         is_free = self.as_new and self.limits.bars is None and not self.settings.max_notes
         if is_free and piece.num_bars < self.source.prior.shortest:
             found = (*found, TOO_SOON)
-        return tuple(fault for fault in found if fault not in self.source.corpus_faults)
+        allowed = self.source.allowed_faults(self.settings, sample.number)
+        return tuple(fault for fault in found if fault not in allowed)
 
     def shortened(self, sample: Sample, piece: Piece) -> Piece | None:
         """The piece up to where it stands still, or a few bars less if it closes there; None if it is to stay as it is.

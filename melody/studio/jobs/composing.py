@@ -129,7 +129,9 @@ def _finish(model: Model, order: Message, asked: Asked, made: Result, start: int
 def _faults(model: Model, piece: Piece, asked: Asked, start: int) -> list[str]:
     most = model.prior.in_a_row_of(model.vocabulary, piece)
     any_close = bool(asked.limits.chords) and not asked.limits.end_on_tonic
-    return list(faults(piece, ended=True, start=start, most_in_a_row=most, any_close=any_close))
+    allowed = model.allowed_faults(asked.settings, 0)
+    found = faults(piece, ended=True, start=start, most_in_a_row=most, any_close=any_close)
+    return [fault for fault in found if fault not in allowed]
 
 
 def _with_another_close(model: Model, piece: Piece, asked: Asked, start: int) -> Piece | None:
