@@ -7,7 +7,10 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from typing import cast
 
 import commands
 import pytest
@@ -15,6 +18,11 @@ from music import folk_tune
 
 from melody import midi, modelfile, models
 from melody.cli import COMMANDS, main, screen
+from melody.cli.options import Drawing, Writing
+from melody.cli.targets import Targets
+from melody.cli.writing_tunes import Made, Page, write_tunes
+from melody.limits import Limits
+from melody.sampling import Model, SamplingSettings
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals and devices")
 
@@ -52,6 +60,31 @@ def test_ctrl_c_says_what_stays_and_the_tunes_that_are_made_are_written(tmp_path
     assert lines[-1].startswith(f"melody: interrupted; what is written stays: {paths[-1]}")
     assert sorted(paths) == sorted(str(p.relative_to(tmp_path)) for p in (tmp_path / "tunes").iterdir())
     assert all(midi.read(tmp_path / path).num_notes for path in paths)
+
+
+@pytest.mark.parametrize("is_interrupted", [False, True])
+def test_tunes_are_written_as_they_are_made_and_shown_in_their_order(
+    tmp_path: Path, is_interrupted: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is finished when a command is interrupted is there, and is named."""
+    paths = [tmp_path / f"{number}.mid" for number in range(5)]
+
+    def made() -> Iterator[Made]:
+        for number in (3, 0, 4, 1, 2):
+            if is_interrupted and number == 2:
+                raise KeyboardInterrupt
+            yield Made(folk_tune(number), number=number)
+            assert paths[number].exists()  # before the next one is made
+            named = capsys.readouterr().out.split()
+            assert named == {3: [], 0: [str(paths[0])], 4: [], 1: [str(paths[1])], 2: list(map(str, paths[2:]))}[number]
+
+    writing, page = Writing(), Page("", cast(Model, None), SamplingSettings(), Limits(), None)
+    with pytest.raises(KeyboardInterrupt) if is_interrupted else nullcontext():
+        write_tunes(made(), Targets(paths, tmp_path / "page.html"), Drawing(seed="1"), writing, page)
+    assert capsys.readouterr().out.split() == ([str(paths[3]), str(paths[4])] if is_interrupted else [])
+    assert [midi.read(path) for path in paths if path.exists()] == [
+        midi.parse(midi.to_bytes(folk_tune(number))).piece for number in range(5) if number != 2 or not is_interrupted
+    ]
 
 
 @posix

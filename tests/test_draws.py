@@ -85,6 +85,21 @@ def test_the_attempt_that_is_kept_is_the_first_that_is_worth_it_whatever_the_bat
     assert fated.most <= together
 
 
+@given(st.lists(attempts, min_size=1, max_size=6), st.integers(1, 70))
+def test_each_tune_is_given_as_soon_as_it_is_made(fates: list[list[Fate]], together: int) -> None:
+    """In the order of the last attempts that they wait for; they are the same tunes, and nothing is drawn beforehand."""
+    fated, other = Fated(fates), Fated(fates)
+    made, steps = {}, []
+    for number, drawn in Draws(cast(Streams, fated), len(fates), together, lambda drawn: drawn.nats).as_made():
+        made[number] = drawn.rows.tolist()
+        steps.append(fated.steps)
+    in_order = []
+    for drawn in Draws(cast(Streams, other), len(fates), together, lambda drawn: drawn.nats).each():
+        in_order.append(drawn.rows.tolist())
+        assert other.steps == max(dict(zip(made, steps))[number] for number in range(len(in_order)))
+    assert [made[number] for number in range(len(fates))] == in_order
+
+
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=40), st.integers(1, 8))
 def test_the_batch_is_full_as_long_as_there_is_something_to_begin(lengths: list[int], together: int) -> None:
     """No schedule that never waits takes longer than this (Graham 1966)."""
@@ -184,5 +199,7 @@ def test_tunes_come_one_by_one_and_are_those_that_come_together(trained: Path, m
     for count, settings in ((4, SamplingSettings(seed=3)), (12, SamplingSettings(seed=3, any_ending=True))):
         together = [tune.piece for tune in model.tunes(count, bars=2, settings=settings)]
         assert [tune.piece for tune in islice(model.each_tune(100_000, bars=2, settings=settings), count)] == together
+        as_made = list(model.each_tune(count, bars=2, settings=settings, in_order=False))
+        assert [tune.piece for tune in sorted(as_made, key=lambda tune: tune.number)] == together
     with pytest.raises(SamplingError, match="0 bars"):
         model.each_tune(2, bars=0)  # now, not when the first is asked for

@@ -82,20 +82,27 @@ def generate(
     index = index_for(loaded.file, model)
 
     def draw(number: int, later: int) -> Iterable[Made]:
-        for t in _tunes(loaded, number, limits, choosing, later):
-            yield Made(t.piece, removed=t.removed, nats=t.nats, faults=(*t.faults, *t.remarks), remarks=t.remarks)
+        for place, t in _tunes(loaded, number, limits, choosing, later):
+            yield Made(t.piece, 0, t.remarks, removed=t.removed, nats=t.nats, faults=(*t.faults, *t.remarks), number=place)
 
     made = _originals(draw, count, index) if choosing.original else draw(count, 0)
     page = Page(f"New tunes from {loaded.file.name}", loaded, settings, limits, index)
     write_tunes(made, targets, choosing, writing, page)
 
 
-def _tunes(model: Model, count: int, limits: Limits, choosing: Choosing, later: int = 0) -> Iterable[Result]:
-    """Tunes one by one as they are made, but where the best of them are wanted; with the seed, or one that comes later."""
+def _tunes(
+    model: Model, count: int, limits: Limits, choosing: Choosing, later: int = 0
+) -> Iterable[tuple[int | None, Result]]:
+    """Tunes as they are made, each with its number, with the seed or one that comes later.
+
+    One after another, without a number, where the best of them are wanted, or those that are no copies.
+    """
     settings = replace(choosing.settings, seed=choosing.settings.seed + later)
     if any(value is not None for value in choosing.search.values()):
-        return model.tunes(count, limits=limits, settings=settings, **choosing.search)
-    return model.each_tune(count, limits=limits, settings=settings)
+        return ((None, tune) for tune in model.tunes(count, limits=limits, settings=settings, **choosing.search))
+    if choosing.original:
+        return ((None, tune) for tune in model.each_tune(count, limits=limits, settings=settings))
+    return ((tune.number, tune) for tune in model.each_tune(count, in_order=False, limits=limits, settings=settings))
 
 
 def _originals(draw: Callable[[int, int], Iterable[Made]], count: int, index: Index | None) -> Iterable[Made]:

@@ -40,6 +40,7 @@ class Made:
     faults: tuple[str, ...] = ()
     in_file: Edited | None = None  # if it was put into the bytes of a file
     data: bytes = b""  # the bytes to write, if they are not those of the piece alone
+    number: int | None = None  # which of the tunes it is, from 0, where they come in another order
 
 
 @dataclass(frozen=True)
@@ -54,24 +55,51 @@ class Page:
 
 
 def write_tunes(made: Iterable[Made], targets: Targets, drawing: Drawing, writing: Writing, page: Page) -> None:
-    """Write each tune as soon as it is made, its sound and picture if they are wanted, and at last the page."""
-    from melody.originality.wording import finding_on, sentence_on
+    """Write each tune as soon as it is made, and at last the page.
 
-    shown = []
-    for number, (path, tune) in enumerate(zip(targets.paths, _with_progress(made, len(targets.paths)))):
-        data = _checked(tune, page.limits)
+    They are shown in the order of their numbers, with their sound and picture if they are wanted, however they come. Where
+    that is broken off, what is written and was not its turn is shown at once.
+    """
+    on_page: list[tuple[Path, Made]] = []
+    waiting: dict[int, tuple[Path, Made]] = {}
+    given = 0
+    try:
+        for number, path, tune in _written(_with_progress(made, len(targets.paths)), targets, page.limits):
+            waiting[number] = path, tune
+            while given in waiting:
+                path, tune = waiting.pop(given)
+                show(path)
+                if given == 0 and drawing.is_new:
+                    _report_seed(targets, drawing)
+                shared = _finish(path, tune, writing, page)
+                on_page += [(path, replace(tune, remarks=(*tune.remarks, *shared)))] if writing.html else []
+                given += 1
+    finally:
+        for number in sorted(waiting):
+            show(waiting[number][0])
+    if on_page:
+        _write_page(on_page, targets, page)
+
+
+def _written(made: Iterable[Made], targets: Targets, limits: Limits) -> Iterator[tuple[int, Path, Made]]:
+    """Tunes that have been written, each with its number and its path."""
+    for count, tune in enumerate(made):
+        number = count if tune.number is None else tune.number
+        data = _checked(tune, limits)
         if targets.folder:
             files.make_folder(targets.folder)
-        files.write_bytes(path, data)
-        show(path)
-        if number == 0 and drawing.is_new:
-            _report_seed(targets, drawing)
-        _write_beside(path, tune, writing)
-        shared = sentence_on(finding_on(page.index, tune.piece, tune.prompt_end))
-        _report(path, tune, page.limits, shared)
-        shown += [(path, replace(tune, remarks=(*tune.remarks, *filter(None, [shared]))))] if writing.html else []
-    if shown:
-        _write_page(shown, targets, page)
+        files.write_bytes(targets.paths[number], data)
+        yield number, targets.paths[number], tune
+
+
+def _finish(path: Path, tune: Made, writing: Writing, page: Page) -> list[str]:
+    """Write what stands beside a tune and say what there is to say of it; gives what it has from the training pieces."""
+    from melody.originality.wording import finding_on, sentence_on
+
+    _write_beside(path, tune, writing)
+    shared = sentence_on(finding_on(page.index, tune.piece, tune.prompt_end))
+    _report(path, tune, page.limits, shared)
+    return [shared] if shared else []
 
 
 def _with_progress(made: Iterable[Made], count: int) -> Iterator[Made]:

@@ -168,6 +168,7 @@ class Model(Rewriter):
         count: int = 1,
         *,
         bars: int | str | None = None,
+        in_order: bool = True,
         limits: Limits | None = None,
         settings: SamplingSettings | None = None,
         **given: Unpack[NewTune],
@@ -180,6 +181,8 @@ class Model(Rewriter):
             How many, 1 to 1,000,000.
         bars, limits, settings
             As of `generate`; but nothing is ranked, so that `best_of` and `beam` are refused.
+        in_order
+            Whether a tune waits for those before it; or else each comes when it is made, with its `number`.
 
         Raises
         ------
@@ -190,7 +193,7 @@ class Model(Rewriter):
         search = Search(whole("count", count) or 0, **search_of(given))
         if search.ranks:
             raise SamplingError("tunes that come one by one cannot be ranked; leave out best_of and beam, or call tunes()")
-        made = iter(new_tunes(self, search, kept, chosen))
+        made = iter(new_tunes(self, search, kept, chosen, in_order=flag("in_order", in_order)))
 
         def each() -> Iterator[Result]:
             for _ in range(search.count):

@@ -31,6 +31,8 @@ class Result:
         Plain sentences on how it came to be, and on what the model reads otherwise than it stands there.
     seed
         The random number that it was drawn with.
+    number
+        Which one of several new tunes it is, from 0.
     """
 
     piece: Piece
@@ -43,6 +45,7 @@ class Result:
     faults: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     seed: int = 0
+    number: int = 0
 
     def with_text(self, text: str) -> Result:
         """The same with one more text in its piece."""

@@ -51,7 +51,7 @@ class Draws:
         self._streams, self._count, self._together, self._worth = streams, count, together, worth
         self._tunes: dict[int, _Tune] = {}  # those being made
         self._to_retry: deque[_Tune] = deque()  # of these, the ones of which no attempt is being made
-        self._found: dict[int, Sample] = {}
+        self._found: dict[int, Sample] = {}  # those that are made and not given
         self._next = 0
 
     def run(self) -> list[Sample]:
@@ -66,14 +66,24 @@ class Draws:
 
     def each(self) -> Iterator[Sample]:
         """The same one by one, each as soon as it and those before it are made."""
+        made, waiting = self.as_made(), dict[int, Sample]()
         for number in range(self._count):
-            while number not in self._found:
-                self._fill()
-                for job, sample in self._streams.step():
-                    self._take(job, sample)
-                for job in self._streams.grown_long():
-                    self._wait_for(job)
-            yield self._found.pop(number)
+            while number not in waiting:
+                waiting |= [next(made)]
+            yield waiting.pop(number)
+
+    def as_made(self) -> Iterator[tuple[int, Sample]]:
+        """The same with their numbers, each as soon as it is made."""
+        given = 0
+        while given < self._count:
+            self._fill()
+            for job, sample in self._streams.step():
+                self._take(job, sample)
+            for job in self._streams.grown_long():
+                self._wait_for(job)
+            found, self._found = self._found, {}
+            given += len(found)
+            yield from sorted(found.items())
 
     def _fill(self) -> None:
         jobs: list[Job] = []

@@ -36,9 +36,15 @@ _MASK_BYTES = 20_000_000
 
 
 def new_tunes(
-    source: Source, search: Search, limits: Limits, settings: SamplingSettings, watch: Watch | None = None
+    source: Source,
+    search: Search,
+    limits: Limits,
+    settings: SamplingSettings,
+    watch: Watch | None = None,
+    *,
+    in_order: bool = True,
 ) -> Iterable[Result]:
-    """New tunes, each as soon as it and those before it are made; all that are drawn, in the order of their numbers.
+    """New tunes, each as soon as it and those before it are made; all that are drawn.
 
     Parameters
     ----------
@@ -52,14 +58,16 @@ def new_tunes(
         How tokens are chosen.
     watch
         Called with each event of the first try of the first tune; what it is given gives the music so far.
+    in_order
+        Whether they come in the order of their numbers; or else each as soon as it is made.
 
     Raises
     ------
     SamplingError
         If the limits cannot be kept.
     """
-    acceptance, samples = _sampled(source, search, limits, settings, watch)
-    return (_tune(source, tune, number, acceptance) for number, tune in enumerate(samples))
+    acceptance, samples = _sampled(source, search, limits, settings, watch, in_order=in_order)
+    return (_tune(source, tune, acceptance) for tune in samples)
 
 
 def new_samples(source: Source, search: Search, limits: Limits, settings: SamplingSettings) -> Iterable[Sample]:
@@ -86,7 +94,13 @@ def _starts(source: Source, limits: Limits, settings: SamplingSettings) -> tuple
 
 
 def _sampled(
-    source: Source, search: Search, limits: Limits, settings: SamplingSettings, watch: Watch | None = None
+    source: Source,
+    search: Search,
+    limits: Limits,
+    settings: SamplingSettings,
+    watch: Watch | None = None,
+    *,
+    in_order: bool = True,
 ) -> tuple[Acceptance, Iterable[Sample]]:
     """The events of new tunes, and what decides which are kept."""
     settings = settled(source, search, settings)
@@ -98,16 +112,17 @@ def _sampled(
     acceptance = Acceptance(source, search, settings, limits, piece_of, starts.outline, as_new=True)
     most = source.most_events(settings, limits.bars)
     watched = watched_by(watch, lambda rows: piece_of(Sample(rows, float("nan"), 0.0))[0])
-    return acceptance, sampled(source.decoder, starts, acceptance, most, watched)
+    return acceptance, sampled(source.decoder, starts, acceptance, most, watched, in_order=in_order)
 
 
-def _tune(source: Source, sample: Sample, number: int, acceptance: Acceptance) -> Result:
+def _tune(source: Source, sample: Sample, acceptance: Acceptance) -> Result:
     search, limits, settings = acceptance.search, acceptance.limits, acceptance.settings
+    number = sample.number
     texts = (described(source, settings, number, limits, search),)
     title = f"{source.file.name or 'melody'}, seed {settings.seed}, tune {number + 1}"
     piece = source.vocabulary.decode(sample.rows, title=title, texts=texts)
     remarks = broken_off(sample, source.most_events(settings, limits.bars), settings, limits.bars)
-    made = Result(with_headers(piece, limits), removed=sample.removed, remarks=remarks, seed=settings.seed)
+    made = Result(with_headers(piece, limits), removed=sample.removed, remarks=remarks, seed=settings.seed, number=number)
     short = acceptance.shortened(sample, made.piece)
     if short is None:
         return assessed(made, sample, acceptance)
@@ -134,10 +149,13 @@ def sampled(
     acceptance: Acceptance,
     most: int,
     watch: Callable[[Job, Rows], None] | None = None,
+    *,
+    in_order: bool = True,
 ) -> Iterable[Sample]:
     """As many sequences of events as the search wants, with what is known of them, none of more than `most` events.
 
-    One that is not worth 1 is drawn again, a few times, and the best one taken.
+    They come in the order of their numbers, or else each as soon as it is made. One that is not worth 1 is drawn again,
+    a few times, and the best one taken.
     """
     search, worth = acceptance.search, acceptance.worth
     if search.beam is not None:
@@ -154,7 +172,8 @@ def sampled(
         watch=watch,
     )
     at_once = min(max(_MASK_BYTES // starts(0).masks.entries, 1), _STREAMS)  # as many as there is memory for their masks
-    return Draws(streams, search.num_samples, at_once, worth).each()
+    draws = Draws(streams, search.num_samples, at_once, worth)
+    return draws.each() if in_order else (sample for _, sample in draws.as_made())
 
 
 def watched_by(watch: Watch | None, piece_of: Callable[[Rows], Piece]) -> Callable[[Job, Rows], None] | None:
