@@ -37,6 +37,7 @@ def train(
     minutes: float = 20.0,
     part: str | int = "all",
     drums: bool = True,
+    pedal: bool = True,
     from_: str | PathLike[str] | Model | None = None,
     only: Literal["all", "state"] = "all",
     resume: bool = False,
@@ -85,6 +86,9 @@ def train(
         What is taken of each piece: 'all', 'highest', 'melodic' (most like a melody), a number from 1, a track's name.
     drums
         Whether drum parts are kept.
+    pedal
+        Whether the sustain pedal is learnt where a quarter of the pieces press it; or notes are as long as their keys are
+        held.
     from_
         A trained model that is adapted: its name, its file, or itself.
     only
@@ -172,7 +176,7 @@ def train(
     need("training", "torch", "pytorch_lightning")
     start = None if from_ is None else _file(from_)
     grid: int | Literal["auto"] = start.vocabulary.ticks_per_quarter if start else "auto"
-    taken = PrepareSettings(part=str(part), drums=drums, ticks_per_quarter=grid)
+    taken = PrepareSettings(part=str(part), drums=drums, pedal=pedal, ticks_per_quarter=grid)
     is_store = source.suffix == ".store" and source.is_file()
     corpus = Corpus.open(source) if is_store else prepare(source, taken)
     if written is None:

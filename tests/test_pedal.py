@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import mido
 import numpy as np
@@ -15,6 +16,7 @@ from midi_hex import END, file, track
 from piece_strategies import pieces, presses
 
 from melody import midi
+from melody.corpus import PrepareSettings, prepare
 from melody.corpus.bulk.columns import read_together
 from melody.corpus.bulk.states import packed
 from melody.corpus.encode.encoder import Encoder, count, decode
@@ -309,3 +311,25 @@ def test_the_pedal_stays_where_it_is_when_music_is_transposed_and_keys_are_read(
     key = [row.name for row in FEATURES].index(("key",))
     turns = np.flatnonzero(vocabulary.is_turn(rows))
     assert set(context(vocabulary, rows)[turns, key].tolist()) == {1 + vocabulary.keys.index((0, "major"))}
+
+
+def test_a_corpus_may_leave_the_pedal_out_and_then_is_that_of_its_notes(tmp_path: Path) -> None:
+    """Notes are as long as keys are held, as if nobody had pressed it; both stores are of the same folder."""
+    for number in range(4):
+        rng = np.random.default_rng(number)
+        tune = Piece(np.arange(24) * 12, np.full(24, 9), rng.integers(48, 80, 24), pedals=((0, 24), (30, 40 + number)))
+        for name, piece in (("pressed", tune), ("dry", replace(tune, pedals=()))):
+            (tmp_path / name).mkdir(exist_ok=True)
+            midi.write(piece, tmp_path / name / f"{number}.mid")
+    found = [
+        prepare(tmp_path / "pressed", store=tmp_path / "one.store"),
+        prepare(tmp_path / "pressed", PrepareSettings(pedal=False), store=tmp_path / "one.store"),
+        prepare(tmp_path / "dry"),
+    ]
+    pressed, left_out, dry = found
+    assert [corpus.vocabulary.pedal for corpus in found] == [True, False, False]
+    assert left_out.vocabulary == dry.vocabulary
+    for rows, other in zip(left_out.rows("train"), dry.rows("train"), strict=True):
+        assert np.array_equal(rows, other)
+    assert "as long as their keys are held" in " ".join(left_out.remarks)
+    assert not any("pedal" in remark for remark in pressed.remarks)

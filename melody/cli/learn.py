@@ -88,6 +88,10 @@ Part = Annotated[
     ),
 ]
 Drums = Annotated[bool, typer.Option("--drums/--no-drums", help="Keep drum parts.")]
+Pedal = Annotated[
+    bool,
+    typer.Option("--pedal/--no-pedal", help="Learn the sustain pedal, or leave it out: notes as long as keys are held."),
+]
 
 
 @app.command()
@@ -114,6 +118,7 @@ def prepare(
     ] = None,
     part: Part = "all",
     drums: Drums = True,
+    pedal: Pedal = True,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 for one a core.")] = 0,
     dask: Annotated[str, typer.Option(metavar="ADDRESS", help="Let a Dask cluster do the work.", show_default=False)] = "",
     force: Force = False,
@@ -131,7 +136,7 @@ def prepare(
     from melody.corpus import explain as explain_file
     from melody.errors import CorpusError
 
-    settings = PrepareSettings(part=part, drums=drums, workers=workers, dask=dask)
+    settings = PrepareSettings(part=part, drums=drums, pedal=pedal, workers=workers, dask=dask)
     if explain is not None:
         if folder is None and not explain.exists() and not any(path.is_file() for path in explain.parents):
             raise CorpusError(f"{explain} is not there; name a file, or one in an archive: songs.zip/tune.mid")

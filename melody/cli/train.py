@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 import typer
 
 from melody.cli import app
-from melody.cli.learn import Drums, Part, read_folder
+from melody.cli.learn import Drums, Part, Pedal, read_folder
 from melody.cli.networks.settings_file import SettingsFile
 from melody.cli.options import Force
 from melody.errors import TrainingError
@@ -27,7 +27,7 @@ from melody.training.records import REPLANNED, Alarm, Epoch, Plan, Result
 from melody.training.settings import Logger, Precision, TrainingSettings, check_style, settings_from
 
 if TYPE_CHECKING:
-    from melody.corpus import Corpus
+    from melody.corpus import Corpus, PrepareSettings
     from melody.modelfile import ModelFile
 
 _DEFAULTS = TrainingSettings()
@@ -104,6 +104,7 @@ def train(
     out: Out = None,
     part: Part = "all",
     drums: Drums = True,
+    pedal: Pedal = True,
     max_minutes: MaxMinutes = _DEFAULTS.max_minutes,
     epochs: Epochs = None,
     epoch_share: EpochShare = _DEFAULTS.epoch_share,
@@ -148,10 +149,10 @@ def train(
     with _in_options():
         settings = settings_from(given)
         if only == "state":
-            _learn_style(folder, out, Taken(part, drums), settings, start, force)
+            _learn_style(folder, out, Taken(part, drums, pedal), settings, start, force)
             return
         written = None if plan else target(folder, out, resume=resume, force=force)
-        _train(folder, written, Taken(part, drums), settings, resume, start)
+        _train(folder, written, Taken(part, drums, pedal), settings, resume, start)
 
 
 _KEYWORD = re.compile(r"`(\w+)(?:=([^`]*))?`")
@@ -202,8 +203,8 @@ class _Command(NamedTuple):
 
     def _options(self) -> list[str]:
         part = [] if self.taken.part == "all" else ["--part", self.taken.part]
-        drums = [] if self.taken.drums else ["--no-drums"]
-        return [*part, *drums, *([] if self.start is None else ["--from", self.start])]
+        left_out = [*([] if self.taken.drums else ["--no-drums"]), *([] if self.taken.pedal else ["--no-pedal"])]
+        return [*part, *left_out, *([] if self.start is None else ["--from", self.start])]
 
 
 _NAMES = {"num_layers": "layers"}  # of settings whose option is called otherwise
@@ -228,6 +229,13 @@ class Taken(NamedTuple):
 
     part: str
     drums: bool
+    pedal: bool
+
+    def settings(self, ticks_per_quarter: Any) -> PrepareSettings:
+        """How the folder becomes a corpus on that grid."""
+        from melody.corpus import PrepareSettings
+
+        return PrepareSettings(**self._asdict(), workers=0, ticks_per_quarter=ticks_per_quarter)
 
 
 def _train(
@@ -236,7 +244,6 @@ def _train(
     """Train, or where there is no file to write to show the plan."""
     from melody.cli.make import find_model
     from melody.cli.screen import say, silence
-    from melody.corpus import PrepareSettings
     from melody.extras import need
 
     begun = time.monotonic()
@@ -245,7 +252,7 @@ def _train(
         silence()
     adapted = find_model(start).file if start else None
     grid: Any = adapted.vocabulary.ticks_per_quarter if adapted else "auto"
-    prepared = read_folder(folder, PrepareSettings(part=taken.part, drums=taken.drums, workers=0, ticks_per_quarter=grid))
+    prepared = read_folder(folder, taken.settings(grid))
     say("loading torch and Lightning ...")
     if out is None:
         _show_plan(prepared, settings, adapted)
@@ -260,7 +267,6 @@ def _learn_style(
     from melody.cli.make import find_model
     from melody.cli.screen import Progress, say, show
     from melody.cli.targets import named
-    from melody.corpus import PrepareSettings
     from melody.extras import need
     from melody.text import counted
 
@@ -271,7 +277,7 @@ def _learn_style(
     path = named(style_path(folder, out), force)
     file = find_model(str(start)).file
     grid = file.vocabulary.ticks_per_quarter
-    prepared = read_folder(folder, PrepareSettings(part=taken.part, drums=taken.drums, workers=0, ticks_per_quarter=grid))
+    prepared = read_folder(folder, taken.settings(grid))
     with Progress("learning a style") as update:
         found = learn_state(file, prepared, seed=settings.seed, on_step=lambda share: update(share, 1.0))
     found.style.save(path)

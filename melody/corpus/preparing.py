@@ -99,7 +99,8 @@ def prepare(
     settings = settings or PrepareSettings()
     listing = listed(Path(folder), None if store is None else Path(store))
     ticks_per_quarter, remark = grid_choice.for_corpus(listing.chunks, settings)
-    remarks = [line for line in (remark, _parts_remark(settings), _others_remark(listing), _nested_remark(listing)) if line]
+    found = (remark, _parts_remark(settings), _pedal_remark(settings), _others_remark(listing), _nested_remark(listing))
+    remarks = [line for line in found if line]
     job = _Job(Path(folder), settings, listing, ticks_per_quarter, remarks)
     if store is None:
         return _in_memory(job, on_progress)
@@ -179,6 +180,10 @@ def _parts_remark(settings: PrepareSettings) -> str:
         return "" if settings.drums else "all parts but drums are taken"
     by_rule = {"highest": "the highest part", "melodic": "the most melodic part"}
     return f"of each piece, {by_rule.get(settings.part, f'part {settings.part!r}')} is taken"
+
+
+def _pedal_remark(settings: PrepareSettings) -> str:
+    return "" if settings.pedal else "the pedal is left out: notes are as long as their keys are held"
 
 
 def _others_remark(listing: Listing) -> str:

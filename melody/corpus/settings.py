@@ -28,6 +28,10 @@ class PrepareSettings:
         name, in any case.
     drums
         Whether drum parts are kept; only with part 'all'.
+    pedal
+        Whether the sustain pedal is encoded where a quarter of the pieces press it (`melody.tokens.usage.PEDALLED`). Without
+        it notes are as long as their keys are held, as in a score: what sounds on by the pedal would be no duration that a
+        hand plays, and would end where the foot lifts.
     ticks_per_quarter
         The grid, 1 to 960; or 'auto': 24 if most onsets of the corpus lie on it, a finer one for performances
         (`melody.corpus.read.grid_choice`).
@@ -54,6 +58,7 @@ class PrepareSettings:
     min_notes: int = 16
     part: str = "all"
     drums: bool = True
+    pedal: bool = True
     ticks_per_quarter: int | Literal["auto"] = "auto"
     valid: float = 0.1
     test: float = 0.1

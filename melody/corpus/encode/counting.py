@@ -44,7 +44,7 @@ def vocabulary_of(
     usage = Usage(parts)
     usage.grids.add(ticks_per_quarter)
     for run in _new(copies, shards, merging):
-        count(usage, run)
+        count(usage, run if settings.pedal else run.without_turns())
     return Vocabulary.of_usage(usage, transpositions=settings.transpositions, max_values=settings.max_values)
 
 
