@@ -5,7 +5,8 @@ Conventions
 A bar is as long as the longest of its parts, so that no part runs out of step; a bar in which no part has anything has the
 length of its metre. Bars whose length is not the metre's get a time signature of their own, but for a pick-up, which becomes
 a rest at the start of bar 0, for two bars that make up one, as at a repeat, and for a short last bar. Repeats are not played
-out. Times are in units (see `elements`) until a `Piece` is made, on 24 ticks a quarter; on 48 if bar lines need it.
+out. The pedal is that of the first keyboard that has marks of it. Times are in units (see `elements`) until a `Piece` is
+made, on 24 ticks a quarter; on 48 if bar lines need it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from melody.errors import ScoreError
-from melody.piece import TICKS_PER_QUARTER, Key, Part, Piece, Tempo, TimeSignature
+from melody.piece import TICKS_PER_QUARTER, Key, Part, Pedal, Piece, Tempo, TimeSignature
 from melody.score.musicxml.elements import UNITS
 from melody.score.musicxml.part_reader import MAX_NOTES, Bar, Note, PartReader, Player
 from melody.score.musicxml.xml_stream import read_document
@@ -145,6 +146,7 @@ class _Page:
             tuple(keys),
             title,
             ticks_per_quarter=self.grid,
+            pedals=self._pedals(),
         )
 
     def tick(self, units: int) -> int:
@@ -214,6 +216,16 @@ class _Page:
                 break
         return [found[tick] for tick in sorted(found)]
 
+    def _pedals(self) -> tuple[Pedal, ...]:
+        """The presses of the first keyboard that has any; a mark to go down while it is down lifts it first."""
+        for part in self.parts:
+            starts = [line.start + self.shift for line in self.lines]
+            turns = [(self.tick(start + at), down) for start, bar in zip(starts, part.bars) for at, down in bar.turns]
+            if turns and Part(_program(part.player, False), part.player.first.channel == 10).is_keyboard:
+                end = self.tick(self.lines[-1].start + self.lines[-1].length + self.shift)
+                return tuple(_presses(sorted(turns, key=lambda turn: turn[0]), end))
+        return ()
+
     def _tempi(self) -> list[Tempo]:
         found: dict[int, Tempo] = {}
         for part in self.parts:
@@ -226,6 +238,15 @@ class _Page:
             found = own | found
         found.setdefault(0, Tempo(0, 500_000))
         return [found[tick] for tick in sorted(found)]
+
+
+def _presses(turns: Iterable[tuple[int, bool]], end: int) -> Iterator[Pedal]:
+    """The presses that turns make, in their order; one that is never let go lasts to the end."""
+    since: int | None = None
+    for tick, down in (*turns, (end, False)):
+        if since is not None and tick > since:
+            yield Pedal(since, tick)
+        since = tick if down else None
 
 
 def _program(player: Player, is_drum: bool) -> int:

@@ -57,7 +57,7 @@ class Bar:
 
     `length` is how far its notes and rests go, `reach` how far any step in time goes in a bar that is meant to be whole,
     `resting` the length of a rest that fills the bar, however long that is. `metre` is what is in force, None for none.
-    `whole` is true if all of it could be read.
+    `whole` is true if all of it could be read. `turns` are those of the sustain pedal: where, and whether it goes down.
     """
 
     metre: TimeSignature | None = None
@@ -68,6 +68,7 @@ class Bar:
     notes: list[Note] = field(default_factory=list)
     keys: list[tuple[int, Key]] = field(default_factory=list)
     tempi: list[tuple[int, float]] = field(default_factory=list)
+    turns: list[tuple[int, bool]] = field(default_factory=list)
 
 
 @dataclass
@@ -272,6 +273,9 @@ class PartReader:
         sound = element.find("sound")
         offset = element.find("offset")
         moved = offset_of(offset, self._divisions) if offset is not None and offset.get("sound") == "yes" else 0
+        for pedal in element.iterfind("direction-type/pedal"):
+            place = max(self._position + moved, 0)
+            self._bar.turns += [(place, goes_down) for goes_down in _TURNS.get(pedal.get("type", ""), ())]
         if sound is not None:
             self._sound_element(sound, moved)
         if sound is None or sound.get("tempo") is None:
@@ -289,6 +293,7 @@ class PartReader:
             self.player.take(instrument)
 
 
+_TURNS = {"start": (True,), "stop": (False,), "change": (False, True)}  # others are about lines, or another pedal
 _TAKES: dict[str, Callable[[PartReader, Element], None]] = {
     "note": PartReader._note,
     "backup": PartReader._backup,

@@ -3,15 +3,16 @@
 Conventions
 -----------
 24 divisions a quarter. Every note has an `id`: `n17` is note 17 of the piece where it begins, `n17-1`, `n17-2` where it is
-tied on. Velocities are not written.
+tied on. Velocities are not written. Pedal marks stand under the lowest staff of the last keyboard, on the grid of the page.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 
-from melody.piece import Piece
+from melody.piece import Part, Piece
 from melody.score.musicxml.drum_notation import DRUMS, OTHER_DRUM
 from melody.score.notation.layout import Notation, Player, notate
 from melody.score.notation.metre import GRID
@@ -61,9 +62,18 @@ def musicxml_of(notation: Notation) -> str:
         *_part_list(notation),
         "</part-list>",
     ]
+    held = [i for i, player in enumerate(notation.players, 1) if Part(player.program, player.is_drum).is_keyboard]
     for i, player in enumerate(notation.players, 1):
-        lines += [f'<part id="P{i}">', *_PartWriter(notation, i, player).measures(), "</part>"]
+        turns = _turns(notation) if i in held[-1:] else []
+        lines += [f'<part id="P{i}">', *_PartWriter(notation, i, player, turns).measures(), "</part>"]
     return "\n".join(line for line in [*lines, "</score-partwise>"] if line) + "\n"
+
+
+def _turns(notation: Notation) -> list[tuple[int, str]]:
+    """Where on the page the pedal goes down and up, in their order; what is beyond its last bar line stands there."""
+    first, last = notation.bars[0].start, notation.bars[-1].end
+    presses = [(min(max(down, first), last), min(max(up, first), last)) for down, up in notation.pedals]
+    return [turn for down, up in presses if down < up for turn in ((down, "start"), (up, "stop"))]
 
 
 def _remarks_xml(texts: tuple[str, ...]) -> list[str]:
@@ -134,10 +144,10 @@ def _shortened(label: str) -> list[str]:
 
 
 class _PartWriter:
-    """Writes the measures of one player."""
+    """Writes the measures of one player, with turns of the pedal: the tick of the page, and 'start' or 'stop'."""
 
-    def __init__(self, notation: Notation, index: int, player: Player) -> None:
-        self.notation, self.index, self.player = notation, index, player
+    def __init__(self, notation: Notation, index: int, player: Player, turns: Sequence[tuple[int, str]] = ()) -> None:
+        self.notation, self.index, self.player, self.turns = notation, index, player, turns
         self.accidentals = [_Accidentals() for _ in player.staves]
         self.fifths = 0
         self.times: dict[int, int] = {}
@@ -178,6 +188,7 @@ class _PartWriter:
 
     def _voices(self, i: int, bar: Bar) -> Iterator[str]:
         length, first = bar.end - bar.start, True
+        under = min(self.player.staves[-1].bars[i])  # the voice that the pedal marks go along with
         for n, staff in enumerate(self.player.staves):
             self.accidentals[n].new_bar(self.fifths)
             shown = self._shown_accidentals(n, staff.bars[i])
@@ -185,8 +196,26 @@ class _PartWriter:
                 if not first:
                     yield f"<backup><duration>{length}</duration></backup>"
                 first = False
+                marked = n + 1 == len(self.player.staves) and voice == under
                 for fragment in fragments:
-                    yield self._fragment(fragment, n, 4 * n + voice, fragments, shown)
+                    marks = self._pedal_marks(fragment) if marked else ("", "")
+                    yield marks[0] + self._fragment(fragment, n, 4 * n + voice, fragments, shown) + marks[1]
+
+    def _pedal_marks(self, f: Fragment) -> tuple[str, str]:
+        """Those that stand before a fragment, and the one behind it with which the pedal has gone up: in order of time."""
+        end, elsewhere = f.start + f.duration, {(f.start, "stop"), (f.start + f.duration, "start")}
+        near = self.turns[bisect_left(self.turns, (f.start,)) : bisect_left(self.turns, (end + 1,))]
+        inside = [turn for turn in near if turn not in elsewhere]
+        before = inside[:-1] if inside and inside[-1][1] == "stop" else inside
+        marks = [self._pedal_mark(kind, tick - f.start) for tick, kind in before]
+        marks += [self._pedal_mark(kind, tick - end) for tick, kind in inside[len(before) :]]
+        return "".join(marks[: len(before)]), "".join(marks[len(before) :])
+
+    def _pedal_mark(self, kind: str, away: int) -> str:
+        on = f"<staff>{len(self.player.staves)}</staff>" if len(self.player.staves) > 1 else ""
+        offset = f'<offset sound="yes">{away}</offset>' if away else ""
+        mark = f'<direction-type><pedal type="{kind}" line="yes"/></direction-type>'
+        return f'<direction placement="below">{mark}{offset}{on}</direction>'
 
     def _shown_accidentals(self, n: int, voices: dict[int, list[Fragment]]) -> set[tuple[int, int]]:
         """(note, start) of the noteheads that need one, in the order in which they are read."""

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from melody.errors import ScoreError
-from melody.piece import Ints, Key, Part, Piece
+from melody.piece import Ints, Key, Part, Pedal, Piece
 from melody.score.notation.metre import tempo_unit
 from melody.score.notation.sections import section_ends
 from melody.score.notation.sheet import Bar, BarLine, Sheet
@@ -51,13 +51,17 @@ class Player:
 
 @dataclass(frozen=True)
 class Notation:
-    """A piece as it stands on the page; `place` spells its notes (line of fifths), `remarks` report what differs."""
+    """A piece as it stands on the page; `place` spells its notes (line of fifths), `remarks` report what differs.
+
+    The presses of the `pedals` are in ticks of the page.
+    """
 
     piece: Piece
     bars: tuple[Bar, ...]
     players: tuple[Player, ...]
     place: Ints
     remarks: tuple[str, ...]
+    pedals: tuple[Pedal, ...] = ()
 
 
 def notate(piece: Piece, *, short_score: bool = False) -> Notation:
@@ -88,7 +92,7 @@ def notate(piece: Piece, *, short_score: bool = False) -> Notation:
     players = tuple(_engrave_player(sheet, bars, *layout) for layout in layouts(sheet, short_score))
     if not piece.keys and not piece.is_drum.all():
         remarks.append(f"the piece names no key; {keys[0].name} was found from its notes")
-    return Notation(piece, bars, players, spell(piece, keys), tuple(remarks + _losses(sheet)))
+    return Notation(piece, bars, players, spell(piece, keys), tuple(remarks + _losses(sheet)), sheet.pedals)
 
 
 def _engrave_player(

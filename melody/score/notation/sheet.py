@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from melody.errors import ScoreError
-from melody.piece import Ints, Key, Piece, TimeSignature
+from melody.piece import Ints, Key, Pedal, Piece, TimeSignature
 from melody.score.notation.metre import GRID, Metre, metre_of
 
 MAX_BARS = 2_000
@@ -96,6 +96,13 @@ def _to_page(piece: Piece, lines: list[BarLine], ticks: Ints) -> Ints:
     return np.asarray(new[bar] + inside)
 
 
+def _pedals_of(piece: Piece, lines: list[BarLine]) -> tuple[Pedal, ...]:
+    """The presses on the page's grid, each tick the nearest one; without those that are nothing there."""
+    turns = np.array(piece.pedals, np.int64).reshape(-1)
+    presses = _to_page(piece, lines, turns).reshape(-1, 2).tolist()
+    return tuple(Pedal(down, up) for down, up in presses if down < up)
+
+
 def _grid(offsets: Sequence[int], unit: int) -> int:
     """The step of the coarsest grid that meets these offsets within a unit well enough; each step has its price in ticks."""
     price = {24: -0.1, 12: 0.0, 6: 0.4, 8: 0.8, 4: 1.6, 3: 1.6, 2: 2.4}
@@ -132,6 +139,7 @@ class Sheet:
         exact = (piece.onset * GRID % piece.ticks_per_quarter == 0) & (piece.end * GRID % piece.ticks_per_quarter == 0)
         self.moved: set[int] = set(np.flatnonzero(~exact).tolist())
         self.lost: set[int] = set()
+        self.pedals = _pedals_of(piece, self.lines)
         self.kept = [self._settle(np.flatnonzero(piece.part == i), part.is_drum) for i, part in enumerate(piece.parts)]
 
     def unit_of(self, tick: int) -> tuple[int, int]:
