@@ -217,7 +217,7 @@ def test_python_in_five_lines(folder: Path, tmp_path: Path) -> None:
     """The README's lines."""
     code = (
         "import melody\n"
-        f"model = melody.train({str(folder)!r}, out='m.safetensors', minutes=0.1)\n"
+        f"model = melody.train({str(folder)!r}, out='m.safetensors', minutes=0.02)\n"
         "tune = model.generate(bars=4, seed=1)\n"
         "longer = model.continue_(tune, bars=4)\n"
         "longer.write('longer.mid')\n"

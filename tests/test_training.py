@@ -254,10 +254,10 @@ def test_time_is_kept(tmp_path: Path) -> None:
     """The plan fits the epochs into the time, and the clock ends the run at the latest."""
     plans: list[Plan] = []
     started = time.monotonic()
-    settings = TrainingSettings(max_minutes=0.1, model=TINY)
+    settings = TrainingSettings(max_minutes=0.03, model=TINY)
     fit(small_corpus(120), tmp_path / "model.safetensors", settings, on_plan=lambda plan, _: plans.append(plan))
     assert plans[0].epochs >= 1
-    assert time.monotonic() - started < 60  # six seconds of training and what surrounds it
+    assert time.monotonic() - started < 60  # two seconds of training and what surrounds it
 
 
 def test_nothing_to_train_on_and_nothing_to_resume_are_reported(tmp_path: Path) -> None:
@@ -310,7 +310,7 @@ def test_the_clock_keeps_time_for_what_comes_after_training() -> None:
 
 def test_a_run_that_its_time_ended_goes_on_with_more(tmp_path: Path) -> None:
     out, corpus = tmp_path / "m.safetensors", small_corpus(20)
-    timed = replace(SETTINGS, epochs=None, max_minutes=0.05, samples=0, patience=1.0)
+    timed = replace(SETTINGS, epochs=None, max_minutes=0.02, samples=0, patience=1.0)
     first = fit(corpus, out, timed)
     assert first.epochs_by == "time" and first.ending in ("finished", "out of time")
     second = fit(corpus, out, timed, resume=True)
