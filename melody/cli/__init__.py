@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from copy import copy
+from functools import cache
 from importlib import import_module
 from typing import Annotated, Any, TypeVar
 
@@ -126,7 +127,7 @@ def _run(arguments: list[str]) -> int:
     try:
         for name in _modules(asked):
             import_module(f"melody.cli.{name}")
-        code = app(arguments, prog_name="melody", standalone_mode=False) or 0
+        code = _parser(len(app.registered_commands))(arguments, prog_name="melody", standalone_mode=False) or 0
         if signals.received or code == signals.CTRL_C:  # typer makes an exit code of KeyboardInterrupt, training a result
             raise KeyboardInterrupt
         screen.end()
@@ -144,6 +145,12 @@ def _run(arguments: list[str]) -> int:
         return _fail(f"there is not enough memory for this; ask for less{_stays()}")
     except Exception as error:
         return _refused(error, asked)
+
+
+@cache
+def _parser(commands: int) -> Callable[..., Any]:
+    """What parses so many commands: it takes as long as a short command itself, and `main` may be called again and again."""
+    return typer.main.get_command(app)
 
 
 def _asked(arguments: list[str]) -> str:
