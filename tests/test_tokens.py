@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from music import band, canonical, folk_tune, random_piece
 
@@ -303,6 +303,7 @@ def test_features_are_the_same_whole_and_event_by_event(number: int) -> None:
     assert (whole < feature_sizes(vocabulary) + condition_sizes(vocabulary)).all()
 
 
+@settings(max_examples=settings.default.max_examples // 3)  # each goes through a hundred steps or more
 @given(seeds)
 def test_features_of_streams_that_come_and_go_are_those_of_the_whole_piece(number: int) -> None:
     """Through random taking, joining and putting, whatever each stream has gone through."""

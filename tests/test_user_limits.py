@@ -123,10 +123,10 @@ def test_whatever_is_chosen_keeps_the_limits_and_ends(vocabulary: Vocabulary, wr
         check(limits, vocabulary)
     except SamplingError:
         pytest.skip("this vocabulary has no music under these limits")
-    tunes = wander(vocabulary, limits, 12, 60)
+    tunes = wander(vocabulary, limits, 8, 60)
     made = [tune for tune in tunes if tune is not None]
     assert [verify(tune, limits) for tune in made] == [()] * len(made)
-    assert len(made) == 12 if len(vocabulary.parts) == 1 else len(made) >= 9  # one line never comes to a dead end
+    assert len(made) == 8 if len(vocabulary.parts) == 1 else len(made) >= 6  # one line never comes to a dead end
 
 
 def test_what_has_one_value_is_forced(vocabulary: Vocabulary) -> None:
@@ -258,16 +258,15 @@ def test_files_keep_their_limits_as_mido_reads_them(model: Model, tmp_path: Path
     script, kept = checker(), 0
     for written, meaning in [*script.ONE_BY_ONE, *script.TOGETHER]:
         try:
-            tunes = model.tunes(2, limits=Limits.parse(**written))
+            tune = model.tunes(1, limits=Limits.parse(**written))[0]
         except SamplingError:
             continue  # the model knows 6/8, major keys and a violin
-        for tune in tunes:
-            midi.write(tune.piece, tmp_path / "tune.mid")
-            heard = script.Heard(tmp_path / "tune.mid")
-            wrong = [what for what, value in meaning.items() if not script.CHECKS[what](heard, value)]
-            assert wrong == [], written
-            kept += 1
-    assert kept >= 30
+        midi.write(tune.piece, tmp_path / "tune.mid")
+        heard = script.Heard(tmp_path / "tune.mid")
+        wrong = [what for what, value in meaning.items() if not script.CHECKS[what](heard, value)]
+        assert wrong == [], written
+        kept += 1
+    assert kept >= 15
 
 
 def test_the_script_sees_what_is_wrong(tmp_path: Path) -> None:
@@ -325,10 +324,10 @@ def test_what_follows_a_prompt_keeps_the_limits_and_the_prompt_need_not(model: M
         {"grid": "1/8", "max_polyphony": 1, "tempo": 120, "metre": "6/8"},
     ):
         limits = Limits.parse(bars=4, **written)
-        for made in model.continue_many(prompt, 3, limits=limits):
+        for made in model.continue_many(prompt, 2, limits=limits):
             assert verify(made.piece, limits, start=made.first_tick, first_bar=made.first_bar) == ()
             assert np.array_equal(made.piece.pitch[: prompt.num_notes], prompt.pitch)
-        for new in model.continue_many(prompt, 3, limits=limits, only_new=True):
+        for new in model.continue_many(prompt, 2, limits=limits, only_new=True):
             assert verify(new.piece, limits, start=new.first_tick, first_bar=new.first_bar) == ()
 
 
