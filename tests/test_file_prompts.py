@@ -15,6 +15,7 @@ from melody.sampling import Model, SamplingSettings, load
 from melody.sampling.tasks.file_prompt import FilePrompt
 from melody.sampling.tasks.infill import VarySettings
 from melody.sampling.tasks.midi_edit import Edited, continue_file, vary_file
+from melody.studio.jobs.showing import _read
 
 GRID, BAR = 120, 480
 LENGTHS = ((2, 1, 1, 2, 2), (3, 1, 2, 2), (2, 2, 1, 1, 2), (2, 2, 4))  # of the bars of eight, in eighths
@@ -114,3 +115,72 @@ def test_what_follows_alone_is_the_same_wherever_the_beat_lies(tmp_path: Path) -
         asked = ["--only-new", "--bars", "2", "--seed", "3", "--out", str(out)]
         assert main(["continue", fiddle, str(path), *asked]) == 0
     assert read((tmp_path / "plain-new.mid").read_bytes()) == read((tmp_path / "late-new.mid").read_bytes())
+
+
+# Everywhere a file is a prompt
+
+
+@pytest.fixture(scope="module")
+def late_and_plain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The tune, and the same later by what no grid has."""
+    folder = tmp_path_factory.mktemp("files")
+    return written(replace(tune(), onset=tune().onset + 47), folder / "late.mid"), written(tune(), folder / "plain.mid")
+
+
+def as_read(piece: Piece) -> list[tuple[int, ...]]:
+    return read(midi.to_bytes(piece))
+
+
+def test_a_file_in_python_is_read_so_too_and_a_piece_as_it_stands(fiddle: Model, late_and_plain: tuple[Path, Path]) -> None:
+    made = [fiddle.continue_many(path, 1, bars=2, seed=4)[0] for path in late_and_plain]
+    assert as_read(made[0].piece) == later(as_read(made[1].piece), 47) and len(as_read(made[0].piece)) > tune().num_notes
+    assert "off the beat" in " ".join(made[0].remarks) and "off the beat" not in " ".join(made[1].remarks)
+    alone = [fiddle.continue_(path, bars=2, seed=4, only_new=True) for path in late_and_plain]
+    assert as_read(alone[0]) == as_read(alone[1])
+    varied = [fiddle.vary(path, "3-4", seed=4, candidates=4, rounds=0) for path in late_and_plain]
+    assert as_read(varied[0]) == later(as_read(varied[1]), 47) and as_read(varied[1]) != as_read(tune())
+    piece = midi.read(late_and_plain[0])
+    given = fiddle.continue_many(piece, 1, bars=2, seed=4)[0]
+    assert not any("off the beat" in remark for remark in given.remarks)
+    assert set(as_read(piece)) <= set(as_read(given.piece))
+
+
+def test_voices_stand_on_the_beat_of_the_melody(tmp_path: Path) -> None:
+    chorales = Path(__file__).parents[1] / "checkpoints" / "chorales.safetensors"
+    melody = tune().bars(1, 4)
+    plain, late = (written(replace(melody, onset=melody.onset + ticks), tmp_path / f"{ticks}.mid") for ticks in (0, 47))
+    asked = ["--candidates", "2", "--seed", "3", "--out", str(tmp_path / "late-four.mid")]
+    assert main(["harmonize", str(chorales), str(late), *asked]) == 0
+    made = load(chorales).harmonize_many(plain, 1, candidates=2, seed=3)[0]
+    found = read((tmp_path / "late-four.mid").read_bytes())
+    assert found == later(as_read(made.piece), 47) and set(read(late.read_bytes())) < set(found)
+
+
+def test_some_bars_of_a_file_are_gone_on_with_where_they_stand(late_and_plain: tuple[Path, Path], tmp_path: Path) -> None:
+    fiddle = str(Path(__file__).parents[1] / "checkpoints" / "fiddle.safetensors")
+    found = []
+    for path in late_and_plain:
+        out = tmp_path / f"{path.stem}-some.mid"
+        asked = ["--prompt-bars", "3-6", "--bars", "2", "--seed", "3", "--grid", "1/8", "--out", str(out)]
+        assert main(["continue", fiddle, str(path), *asked]) == 0
+        found.append(read(out.read_bytes()))
+    assert found[0] == later(found[1], 47)
+    own = [note for note in read(late_and_plain[0].read_bytes()) if 2 * 4 * BAR <= note[0] < 6 * 4 * BAR]
+    assert {(start - 8 * BAR, end - 8 * BAR, pitch) for start, end, pitch in own} < set(found[0])
+
+
+def test_bars_of_a_file_are_those_of_what_is_read() -> None:
+    """Whole bars at any place, and with any offset: what is read, moved, is what stands there."""
+    for ticks in (47, 13, 60):
+        data = midi.to_bytes(replace(tune(), onset=tune().onset + ticks))
+        prompt = FilePrompt.of_bytes(data, 24)
+        for first, last in ((1, 8), (1, 2), (5, 5)):
+            some = prompt.bars(first, last)
+            assert some.read.num_notes == some.own.num_notes > 0
+            assert np.abs(some.there(some.read).onset - some.own.onset).max() == 0
+
+
+def test_the_studio_shows_a_file_as_it_is_read(late_and_plain: tuple[Path, Path]) -> None:
+    late, plain = (_read(path.name, path.read_bytes()) for path in late_and_plain)
+    assert late[0].onset.tolist() == plain[0].onset.tolist() and not plain[1]
+    assert "off the beat" in late[1][0]

@@ -158,6 +158,7 @@ def harmonize(
     Example: **melody harmonize chorales hymn.mid --key G --range-of bass=E2:C4 --out hymn-in-four.mid**
     """
     from melody.cli.screen import Progress, say
+    from melody.sampling.tasks.file_prompt import put_right
     from melody.sampling.tasks.harmonize import harmonize
 
     settings, particles = drawing.settings, whole("candidates", candidates) or 0
@@ -165,9 +166,11 @@ def harmonize(
     targets = targets_of(writing, melody.stem, "harmonized", str(settings.seed), source=melody)
     how: dict[str, Any] = {"key": key, "strict": not parallels, "candidates": particles}
     how |= {"limits": voices.limits, "range_of": voices.ranges}
-    piece = read_tune(melody)
+    mended = put_right(melody, loaded.vocabulary.ticks_per_quarter)
+    piece = mended.read if mended else read_tune(melody)
     with Progress("setting the melody"):
         harmonized = harmonize(loaded, piece, count=writing.number, settings=settings, **how)
+    harmonized = [mended.harmonized(one) for one in harmonized] if mended else harmonized
     for remark in harmonized[0].remarks:
         say(f"{melody.name}: {remark}")
     made = [Made(harmony.piece, remarks=harmony.remarks) for harmony in harmonized]

@@ -12,7 +12,7 @@ import typer
 from melody.cli import app
 from melody.cli.copies import index_for
 from melody.cli.options import Choosing, Keeping, Writing, grouped
-from melody.cli.show import SCORES, bars_of
+from melody.cli.show import SCORES, bars_of, read_tune, span_of
 from melody.cli.writing_tunes import Made, Page, targets_of, write_tunes
 from melody.errors import SamplingError
 
@@ -183,6 +183,8 @@ def continue_(
     """
     from melody.cli.screen import say
     from melody.sampling.search import Search
+    from melody.sampling.tasks.file_prompt import put_right
+    from melody.sampling.tasks.midi_edit import continue_some
     from melody.sampling.tasks.typed_notes import typed
 
     if (prompt is None) == (notes is None):
@@ -197,9 +199,15 @@ def continue_(
         search, chosen = Search(number, **choosing.search), replace(settings, seed=settings.seed + later)
         if prompt and prompt.suffix.lower() not in SCORES and not only_new and prompt_bars is None:
             return _in_its_file(loaded, prompt, part, search, limits, chosen)
-        given = (
-            _read(prompt, mend=only_new and prompt_bars is None) if prompt else typed(loaded.vocabulary, notes or "", limits)
-        )
+        if prompt and (mended := put_right(prompt, loaded.vocabulary.ticks_per_quarter)):
+            for repair in mended.repairs:
+                say(f"{prompt.name}: {repair}")
+            some = mended if prompt_bars is None else mended.bars(*span_of("prompt-bars", prompt_bars))
+            if not only_new:
+                continued = continue_some(loaded, some, part, search, limits, chosen)
+                return [replace(_made(there), as_read=read) for there, read in continued]
+            return _in_a_file_of_its_own(loaded, some.read, part, search, limits, chosen, only_new=True)
+        given = read_tune(prompt) if prompt else typed(loaded.vocabulary, notes or "", limits)
         music = bars_of(given, prompt_bars, "prompt-bars")
         return _in_a_file_of_its_own(loaded, music, part, search, limits, chosen, only_new=only_new)
 
@@ -245,22 +253,6 @@ def _in_a_file_of_its_own(
 def _made(done: Result, in_file: Edited | None = None) -> Made:
     found = (done.piece, done.first_tick, done.remarks, done.first_bar, done.removed, done.nats, done.faults)
     return Made(*found, in_file=in_file)
-
-
-def _read(path: Path, *, mend: bool) -> Piece:
-    """The music in a file; if only what follows it is wanted, with its time put right where it is a MIDI file."""
-    from melody.cli.screen import say
-    from melody.cli.show import read_tune
-
-    if not mend or path.suffix.lower() in SCORES:
-        return read_tune(path)
-    from melody.piece import TICKS_PER_QUARTER
-    from melody.sampling.tasks.file_prompt import FilePrompt
-
-    found = FilePrompt.of(path, TICKS_PER_QUARTER)
-    for repair in found.repairs:
-        say(f"{path.name}: {repair}")
-    return found.read
 
 
 def find_model(name: str, engine: EngineName = "numpy", memory: str | None = None) -> Model:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from melody.originality.index import Index
     from melody.piece import Piece
     from melody.sampling import Model, SamplingSettings
+    from melody.sampling.result import Result
     from melody.sampling.tasks.midi_edit import Edited
 
 
@@ -40,6 +41,7 @@ class Made:
     faults: tuple[str, ...] = ()
     in_file: Edited | None = None  # if it was put into the bytes of a file
     data: bytes = b""  # the bytes to write, if they are not those of the piece alone
+    as_read: Result | None = None  # what limits are about, where it stands in another time than was read
     number: int | None = None  # which of the tunes it is, from 0, where they come in another order
 
 
@@ -138,6 +140,8 @@ def _checked(tune: Made, limits: Limits) -> bytes:
     data = tune.in_file.data if tune.in_file else tune.data or midi.to_bytes(tune.piece)
     if limits != Limits() and tune.in_file:
         tune.in_file.ensure(limits)
+    elif limits != Limits() and tune.as_read:
+        ensure(tune.as_read.piece, limits, start=tune.as_read.first_tick, first_bar=tune.as_read.first_bar)
     elif limits != Limits():
         piece = midi.parse(data, ticks_per_quarter=tune.piece.ticks_per_quarter).piece
         ensure(piece, limits, start=tune.prompt_end, first_bar=tune.first_bar)

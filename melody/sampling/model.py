@@ -220,7 +220,8 @@ class Model(Rewriter):
         Parameters
         ----------
         prompt
-            A piece with notes, or the file of one.
+            A piece with notes, which is read as it stands; or the file of one, which is read as a file of a training folder
+            is, and whose own notes stay as they are.
         bars
             How many are added, 1 to 10,000; None for as many as the model wants.
         part
@@ -269,11 +270,17 @@ class Model(Rewriter):
         SamplingError, melody.errors.VocabularyError
             As of `continue_`.
         """
+        from melody.sampling.tasks.file_prompt import put_right  # new tunes do not need it
+
         chosen, kept = settings_of(given, settings), _with_bars(limits_of(given, None, limits), whole("bars", bars))
         search = Search(whole("count", count) or 0, **search_of(given))
         music, alone = music_of(prompt, "the prompt"), flag("only_new", only_new)
-        music, remarks = self._part_of(music, part, kept)
+        mended = put_right(prompt, self.vocabulary.ticks_per_quarter)
+        music, remarks = self._part_of(mended.read if mended else music, part, kept)
         made = continuations(self, music, search, kept, chosen, only_new=alone)
+        if mended:
+            remarks = (*mended.repairs, *remarks)
+            made = made if alone else [mended.only(music).gone_on_with(result) for result in made]
         return [replace(result, remarks=(*remarks, *result.remarks)) for result in made]
 
     def _part_of(self, music: Piece, part: int | str | None, limits: Limits) -> tuple[Piece, tuple[str, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,8 @@ class Rewriter(Source):
         Parameters
         ----------
         piece
-            A piece with notes, or the file of one.
+            A piece with notes, which is read as it stands; or the file of one, which is read as a file of a training folder
+            is, and whose own notes stay as they are.
         bars
             The first and the last one: '5-8', (5, 8), or one alone, 5. The first full bar is 1, a pick-up 0.
         part
@@ -119,6 +121,7 @@ class Rewriter(Source):
         SamplingError, melody.errors.VocabularyError
             As of `vary`.
         """
+        from melody.sampling.tasks.file_prompt import put_right
         from melody.sampling.tasks.infill import VarySettings, vary
 
         how = VarySettings(whole("candidates", candidates) or 0, whole("rounds", rounds) or 0)
@@ -126,7 +129,11 @@ class Rewriter(Source):
         options: dict[str, Any] = {"count": Search(whole("count", count) or 0).count, "how": how}
         options |= {"part": None if part is None else str(part), "settings": settings_of(given, settings)}
         options |= {"limits": limits_of(given, None, limits)}
-        return vary(self, music_of(piece, "the piece"), first, last, **options)
+        music, mended = music_of(piece, "the piece"), put_right(piece, self.vocabulary.ticks_per_quarter)
+        if mended is None or not mended.is_moved_alone:  # else its bars would not be those of the file
+            return vary(self, music, first, last, **options)
+        made = vary(self, mended.read, *(mended.bar_here(bar) for bar in (first, last)), **options)
+        return [replace(mended.rewritten(one), remarks=(*mended.repairs, *one.remarks)) for one in made]
 
     @keywords(Drawing, Voiced, **DEFAULTS | {"temperature": VOICES_TEMPERATURE})
     def harmonize(
@@ -146,7 +153,7 @@ class Rewriter(Source):
         Parameters
         ----------
         melody
-            A piece of one part, one note at a time, or the file of one.
+            A piece of one part, one note at a time, or the file of one; read as of `vary`.
         key
             Such as 'Dm', or a `Key`; None for the melody's own, or if it names none, the likeliest.
         parallels
@@ -199,6 +206,7 @@ class Rewriter(Source):
         SamplingError, melody.errors.VocabularyError
             As of `harmonize`.
         """
+        from melody.sampling.tasks.file_prompt import put_right
         from melody.sampling.tasks.harmonize import harmonize
 
         chosen = settings_of(given, settings, VOICES_TEMPERATURE)
@@ -206,4 +214,7 @@ class Rewriter(Source):
         options: dict[str, Any] = {"key": None if key is None else written(key), "strict": strict, "settings": chosen}
         options |= {"candidates": whole("candidates", candidates) or 0, "count": Search(whole("count", count) or 0).count}
         options |= {"limits": limits_of(given, None, limits), "range_of": ranges_of(range_of)}
-        return harmonize(self, music_of(melody, "the melody"), **options)
+        music, mended = music_of(melody, "the melody"), put_right(melody, self.vocabulary.ticks_per_quarter)
+        if mended is None:
+            return harmonize(self, music, **options)
+        return [mended.harmonized(one) for one in harmonize(self, mended.read, **options)]

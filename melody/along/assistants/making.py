@@ -16,10 +16,12 @@ from melody.errors import ArgumentError
 from melody.limits import Limits
 from melody.limits.verifying import ensure
 from melody.originality.index import Index
+from melody.piece import TICKS_PER_QUARTER, Piece
 from melody.sampling.keywords import Drawing, flag, limits_of, search_of, settings_of, span_of, whole
 from melody.sampling.result import Result
 from melody.sampling.search import Search
 from melody.sampling.settings import VOICES_TEMPERATURE, SamplingSettings
+from melody.sampling.tasks.file_prompt import put_right
 from melody.sampling.tasks.midi_edit import Edited
 
 NEW_BARS = 8  # after a tune, if no number is asked for
@@ -95,16 +97,18 @@ def continue_(workspace: Workspace, given: Given) -> dict[str, Any]:
         raise ArgumentError("give the tune to go on with: a file as tune, or notes, and only one of the two")
     writing = _Writing(workspace, given, f"continued-{model.file.name}", settings, limits, index_beside(model, path))
     search = Search(count_of(given), **search_of(given))
+    prompt: Piece | Path
+    repairs: tuple[str, ...] = ()
     if "notes" in given:
-        found = tune_files.Found(typed(model.vocabulary, text_of("notes", given["notes"]), limits))
+        prompt = typed(model.vocabulary, text_of("notes", given["notes"]), limits)
     else:
         tune = workspace.existing(given["tune"], "tune")
         if not tune_files.is_score(tune) and not alone:
             named = None if part is None else str(part)
             return writing.all(continue_file(model, tune, part=named, search=search, limits=limits, settings=settings))
-        found = tune_files.read(tune)
+        prompt, repairs = _prompt(tune)
     how: dict[str, Any] = {"part": part, "only_new": alone, "limits": limits, "settings": settings, **search_of(given)}
-    return writing.all(model.continue_many(found.piece, search.count, **how), found.repairs)
+    return writing.all(model.continue_many(prompt, search.count, **how), repairs)
 
 
 def vary(workspace: Workspace, given: Given) -> dict[str, Any]:
@@ -136,8 +140,16 @@ def harmonize(workspace: Workspace, given: Given) -> dict[str, Any]:
     """
     model, _ = model_of(workspace, given)
     tune = workspace.existing(given["melody"], "melody")
-    found, settings = tune_files.read(tune), settings_of(given, None, VOICES_TEMPERATURE)
+    (music, repairs), settings = _prompt(tune), settings_of(given, None, VOICES_TEMPERATURE)
     own = {"model", "melody", "count", "out", *Drawing.__annotations__}
     voices = {name: value for name, value in given.items() if name not in own}
     writing = _Writing(workspace, given, f"{tune.stem}-harmonized", settings)
-    return writing.all(model.harmonize_many(found.piece, count_of(given), settings=settings, **voices), found.repairs)
+    return writing.all(model.harmonize_many(music, count_of(given), settings=settings, **voices), repairs)
+
+
+def _prompt(tune: Path) -> tuple[Piece | Path, tuple[str, ...]]:
+    """The music in a file, with what was repaired in it; or the file, where the library puts its time right and says so."""
+    if put_right(tune, TICKS_PER_QUARTER):
+        return tune, ()
+    found = tune_files.read(tune)
+    return found.piece, found.repairs

@@ -12,7 +12,6 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from melody import midi
 from melody.errors import SamplingError
@@ -26,7 +25,7 @@ from melody.sampling.result import Result
 from melody.sampling.search import Search
 from melody.sampling.settings import SamplingSettings
 from melody.sampling.tasks.continuation import continuations
-from melody.sampling.tasks.file_prompt import FilePrompt
+from melody.sampling.tasks.file_prompt import FilePrompt, is_new
 from melody.sampling.tasks.infill import vary
 from melody.sampling.tasks.part_choice import Exchanged, ModelInput, model_input, with_notes
 from melody.text import counted
@@ -76,7 +75,7 @@ class Edited:
             start, stop = made.first_tick, made.last_tick or MAX_TICK
             new = self.prompt.here(piece.select((piece.onset >= start) & (piece.onset < stop)))
             made = self.as_read
-            old = made.piece.select(~_is_new(made))
+            old = made.piece.select(~is_new(made))
             both: dict[str, Any] = {name: np.concatenate([getattr(old, name), column]) for name, column in new.items()}
             piece = replace(old, **both)
         ensure(piece, limits, start=made.first_tick, first_bar=made.first_bar)
@@ -90,7 +89,7 @@ def vary_file(source: Source, path: str | PathLike[str], first_bar: int, last_ba
     made = []
     bars = (prompt.bar_here(bar) for bar in (first_bar, last_bar))
     for variation in vary(source, prompt.read, *bars, **options):
-        parts, there = variation.parts or (), _rewritten(prompt, variation)
+        parts, there = variation.parts or (), prompt.rewritten(variation)
         written = with_notes(prompt.data, there.piece, parts, there.first_tick, there.last_tick)
         if parts and variation.piece.num_notes and not written.is_rewritten:
             texts = variation.piece.texts[len(prompt.read.texts) :]
@@ -154,6 +153,21 @@ def continue_file(
     return [_in_file(prompt, chosen, replace(c, remarks=(*remarks, *c.remarks)), source.vocabulary) for c in made]
 
 
+@one_thread()
+def continue_some(
+    source: Source, prompt: FilePrompt, part: str | None, search: Search, limits: Limits, settings: SamplingSettings
+) -> list[tuple[Result, Result]]:
+    """Continuations of what is read of a file, each in its time, and as it was made; for a file of its own.
+
+    Parameters and errors as of `continue_file`; only the parts that are read are in what is made.
+    """
+    chosen = reading_of(source, prompt.read, part, limits)
+    made = continuations(source, chosen.piece, search, limits, settings)
+    own = prompt.only(chosen.piece)
+    found = [replace(one, remarks=(*chosen.remarks, *one.remarks)) for one in made]
+    return [(own.gone_on_with(one, as_loud=len(source.vocabulary.velocities) == 1), one) for one in found]
+
+
 def reading_of(source: Source, piece: Piece, part: str | None, limits: Limits) -> ModelInput:
     """What a model reads of a prompt (see `part_choice.model_input`), in the key of the limits if it names none."""
 
@@ -200,42 +214,12 @@ def _read(vocabulary: Vocabulary, path: str | PathLike[str]) -> FilePrompt:
     return FilePrompt.of(path, vocabulary.ticks_per_quarter)
 
 
-def _is_new(made: Result) -> NDArray[np.bool_]:
-    """Which notes of what was made are new, (notes,)."""
-    piece, stop = made.piece, made.last_tick or MAX_TICK + 1
-    parts = np.arange(len(piece.parts)) if made.parts is None else list(made.parts)
-    found: NDArray[np.bool_] = (piece.onset >= made.first_tick) & (piece.onset < stop) & np.isin(piece.part, parts)
-    return found
-
-
-def _rewritten(prompt: FilePrompt, made: Result) -> Result:
-    """A variation in the time of the file."""
-    if prompt.own is prompt.read:
-        return made
-    start = prompt.tick_there(made.first_tick)
-    stop = None if made.last_tick is None else prompt.tick_there(made.last_tick)
-    as_it_stands = replace(made, piece=prompt.own, first_tick=start, last_tick=stop)
-    kept = replace(prompt.own.select(~_is_new(as_it_stands)), parts=made.piece.parts, texts=made.piece.texts)
-    return replace(as_it_stands, piece=prompt.there(made.piece.select(_is_new(made))).into(kept))
-
-
 def _in_file(prompt: FilePrompt, chosen: ModelInput, made: Result, vocabulary: Vocabulary) -> Edited:
     """A continuation of some parts of a piece, in its file."""
-    own = prompt.own
-    notes = prompt.there(made.piece.select(_is_new(made)))
-    if len(vocabulary.velocities) == 1:
-        notes = notes.as_loud_as(own)
-    begun = own.onset[np.isin(own.part, notes.part)]  # in a file that scatters they may begin later than they are read
-    start = max(prompt.tick_there(made.first_tick), int(begun.max(initial=-1)) + 1)
-    notes = replace(notes, onset=np.maximum(notes.onset, start))
-    keys = [key if key in own.keys else key._replace(onset=prompt.tick_there(key.onset)) for key in made.piece.keys]
-    keys += [key for key in own.keys if key.onset > start]
-    whole = notes.into(replace(own, parts=made.piece.parts, keys=tuple(keys), texts=made.piece.texts))
-    written = _written(prompt.data, own, whole, np.unique(notes.part).tolist(), start)
-    parts = tuple(sorted({*chosen.piece.part.tolist(), *notes.part.tolist()}))
-    first_bar = None if made.first_bar is None else prompt.tick_there(made.first_bar)
-    there = replace(made, piece=whole, first_tick=start, first_bar=first_bar, remarks=(*made.remarks, *written.remarks))
-    return _edited(prompt, written.data, there, made, parts)
+    there, new = prompt.gone_on_with(made, as_loud=len(vocabulary.velocities) == 1), np.unique(made.piece.part[is_new(made)])
+    written = _written(prompt.data, prompt.own, there.piece, new.tolist(), there.first_tick)
+    parts = tuple(sorted({*chosen.piece.part.tolist(), *new.tolist()}))
+    return _edited(prompt, written.data, replace(there, remarks=(*made.remarks, *written.remarks)), made, parts)
 
 
 def _edited(prompt: FilePrompt, data: bytes, made: Result, as_read: Result, parts: tuple[int, ...]) -> Edited:

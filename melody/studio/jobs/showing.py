@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from melody.errors import StudioError
-from melody.piece import Piece
+from melody.piece import TICKS_PER_QUARTER, Piece
 from melody.signatures import Key
 from melody.studio.sheets import MAX_NOTES, piece_of, sheet_of
 
@@ -49,21 +49,28 @@ def read(bench: Bench, order: Message, send: Send) -> None:
 
 
 def _read(name: str, data: bytes) -> tuple[Piece, tuple[str, ...]]:
-    """The music in a file of any kind that is read, with what had to be repaired."""
-    from melody import midi
+    """The music in a file of any kind that is read, with what had to be repaired.
+
+    A MIDI file is read as one of a training folder is: what the page shows and changes is a tune of its own, not the file.
+    """
     from melody.errors import MelodyError
+    from melody.sampling.tasks.file_prompt import FilePrompt
     from melody.score import bounded
     from melody.score.formats import READS
 
     suffix = PurePath(name).suffix.lower()
     try:
-        found = bounded.read(data, suffix, one_of_many=False) if suffix in READS else midi.parse(data)
+        if suffix in READS:
+            found = bounded.read(data, suffix, one_of_many=False)
+            piece, repairs = found.piece, tuple(found.repairs)
+        else:
+            prompt = FilePrompt.of_bytes(data, TICKS_PER_QUARTER)
+            piece, repairs = prompt.read, prompt.repairs
     except MelodyError as error:
         raise StudioError(f"{name}: {error}") from error
-    piece = found.piece
     if not piece.num_notes:
         raise StudioError(f"{name} holds no notes; give a file that has some")
-    return (piece if piece.title else replace(piece, title=PurePath(name).stem[:200])), tuple(found.repairs)
+    return (piece if piece.title else replace(piece, title=PurePath(name).stem[:200])), repairs
 
 
 def _typed(order: Message) -> Piece:
