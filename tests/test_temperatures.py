@@ -9,12 +9,16 @@ import pytest
 from music import folk_tune
 
 from melody import modelfile
+from melody.limits import Limits
 from melody.modelfile import ModelFile
 from melody.piece import Key, Piece
 from melody.sampling import Model, SamplingSettings
+from melody.sampling.result import Result
+from melody.sampling.search import Search
 from melody.statistics import line
 from melody.statistics.tables import measured
-from melody.training.temperatures import LEAST_PIECES, LEAST_TUNES, ROWS, TRIED, distance, with_temperatures
+from melody.tokens.vocabulary import FIELDS
+from melody.training.temperatures import LEAST_PIECES, LEAST_TUNES, ROWS, TRIED, Degrees, distance, with_temperatures
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +37,25 @@ def test_what_lies_nearest_is_chosen_stored_and_taken(file: ModelFile) -> None:
     assert (settings.rhythm_temperature, settings.pitch_temperature) == tuple(chosen.values())[1:]
     by_itself, asked_for = Model(made).generate(seed=1), Model(file).generate(seed=1, **chosen)
     assert by_itself.pitch.tolist() == asked_for.pitch.tolist() and by_itself.onset.tolist() == asked_for.onset.tolist()
+
+
+@pytest.mark.parametrize("degrees", TRIED)
+def test_every_field_is_drawn_at_the_temperature_that_was_tried(
+    file: ModelFile, degrees: Degrees, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who plays next and how loud, too: of several parts it was tried at that of the rhythm, and then taken at 1."""
+    asked: list[SamplingSettings] = []
+
+    def tunes(model: Model, search: Search, limits: Limits, settings: SamplingSettings) -> list[Result]:
+        asked.append(settings)
+        return [Result(folk_tune(300 + number)) for number in range(search.count)]
+
+    monkeypatch.setattr("melody.training.temperatures.new_tunes", tunes)
+    monkeypatch.setattr("melody.training.temperatures.TRIED", (degrees,))
+    made = with_temperatures(file, [folk_tune(number) for number in range(20)], tunes=20)
+    taken = SamplingSettings().settled(made.training)
+    fields = range(len(FIELDS))
+    assert [taken.temperature_of(field) for field in fields] == [asked[0].temperature_of(field) for field in fields]
 
 
 def test_what_is_asked_for_comes_first_and_a_temperature_for_all_is_one_for_all(file: ModelFile) -> None:

@@ -1,8 +1,8 @@
 """After training: the temperatures at which a model's tunes are most like the pieces that it was validated on.
 
 Copying and inventing want different temperatures, and so do rhythm and pitch: a low one makes the commonest rhythm commoner
-still, a high one of pitch wanders. So tunes are written at several of both, and measured beside the validation pieces: bars
-that return, lengths, rhythms, leaps, notes outside the key, chords. What lies nearest is the model's own, and is what
+still, a high one of pitch wanders. So tunes are written at several of both, who plays next and how loud at that of the
+rhythm, and measured beside the validation pieces: bars that return, lengths, rhythms, leaps, notes outside the key, chords. What lies nearest is the model's own, and is what
 `generate` takes where nobody says otherwise; of those that are as near but for noise it is the lowest, which is safest.
 """
 
@@ -48,6 +48,11 @@ class Degrees(NamedTuple):
     rhythm: float
     pitch: float
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """As a model file and `SamplingSettings` name them: what is tried is what is taken."""
+        return {"temperature": self.rhythm, "rhythm_temperature": self.rhythm, "pitch_temperature": self.pitch}
+
 
 DEFAULT = Degrees(TEMPERATURE, TEMPERATURE)
 TRIED = (DEFAULT, Degrees(1, 0.9), Degrees(1, 1), Degrees(0.9, 0.8), Degrees(1, 0.8), Degrees(0.9, 0.9), Degrees(0.9, 1))
@@ -89,16 +94,14 @@ def with_temperatures(
     for number, degrees in enumerate(TRIED):
         if number and time.monotonic() - started > max_seconds * (number / len(TRIED)):
             break
-        settings = SamplingSettings(
-            temperature=degrees.rhythm, pitch_temperature=degrees.pitch, seed=SEED + seed, any_ending=True
-        )
+        settings = SamplingSettings(**degrees.settings, seed=SEED + seed, any_ending=True)
         with one_thread():
             made = [tune.piece for tune in new_tunes(Model(file), Search(tunes), Limits(), settings)]
         found[degrees] = distance(measured(made, ROWS), wanted)
     near = [degrees for degrees, far in found.items() if far < min(found.values()) + NOISE]
     best = min(near, key=lambda degrees: (sum(degrees), found[degrees]))
     facts: dict[str, Any] = {
-        "temperatures": {"temperature": 1.0, "rhythm_temperature": best.rhythm, "pitch_temperature": best.pitch},
+        "temperatures": best.settings,
         "temperatures_tried": [[*degrees, round(far, 3)] for degrees, far in found.items()],
     }
     return replace(file, training={**file.training, **facts})
