@@ -2,8 +2,9 @@
 
 Copying and inventing want different temperatures, and so do rhythm and pitch: a low one makes the commonest rhythm commoner
 still, a high one of pitch wanders. So tunes are written at several of both, who plays next and how loud at that of the
-rhythm, and measured beside the validation pieces: bars that return, lengths, rhythms, leaps, notes outside the key, chords. What lies nearest is the model's own, and is what
-`generate` takes where nobody says otherwise; of those that are as near but for noise it is the lowest, which is safest.
+rhythm, and measured beside the validation pieces: bars that return, lengths, rhythms, leaps, notes outside the key, chords.
+What lies nearest is the model's own, and is what `generate` takes where nobody says otherwise; of those that are as near but
+for noise it is the lowest, which is safest.
 """
 
 from __future__ import annotations
