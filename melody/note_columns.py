@@ -137,6 +137,13 @@ def on_grid(onset: Ints, end: Ints, voice: Ints, old: int, new: int) -> tuple[In
     return onset[kept], duration[kept], kept
 
 
+def sounding(onset: Ints, end: Ints) -> Ints:
+    """How many notes sound at each onset, those that begin there among them, (onsets,)."""
+    at = np.unique(onset)
+    found: Ints = np.searchsorted(np.sort(onset), at, "right") - np.searchsorted(np.sort(end), at, "right")
+    return found
+
+
 def sounding_end(onset: Ints, end: Ints, voice: Ints, pedals: Sequence[Pedal]) -> Ints:
     """Where notes that the pedal holds cease to sound.
 

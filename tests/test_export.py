@@ -16,7 +16,7 @@ from melody.errors import ModelFileError
 from melody.modelfile import ModelFile
 from melody.network import Engine
 from melody.tokens import Vocabulary
-from melody.tokens.inputs.features import context
+from melody.tokens.inputs.features import context, outline_of
 from melody.tokens.vocabulary import FIELDS
 
 BOUND = {"onnx": 1e-5, "int8": 0.2}  # how far logits may be from NumPy's; those of the trained model span about 20
@@ -72,7 +72,9 @@ def test_the_exported_file_gives_our_logits(
     alone, engine, vocabulary = Alone(export.to_onnx(file, form)), Engine(file.vocabulary, file.weights), file.vocabulary
     rows = [vocabulary.encode(tune(n)) for n in range(streams)]
     shortest = min(20, *map(len, rows))
-    known = np.stack([np.concatenate([r, context(vocabulary, r)], axis=1)[:shortest] for r in rows], axis=1)
+    known = np.stack(
+        [np.concatenate([r, context(vocabulary, r, outline_of(vocabulary, r))], axis=1)[:shortest] for r in rows], axis=1
+    )
     width = alone.inputs["event"].shape[1]
     event, h, c = (alone.empty(name, streams) for name in ("event", "h", "c"))
     state = engine.begin(streams)

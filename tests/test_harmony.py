@@ -24,6 +24,7 @@ from melody.sampling.outlines.forms import Wanted
 from melody.tokens import Vocabulary
 from melody.tokens.inputs.features import outline_of
 from melody.tokens.inputs.outlines.outline import Frame, Outline
+from melody.tokens.inputs.outlines.storing import restored, stored
 from melody.tokens.inputs.schema import FEATURES, spans
 from melody.tokens.usage import KEY
 from melody.tokens.vocabulary import FIELDS
@@ -131,16 +132,16 @@ GOOD = outline(chords("C F G-- C Dm G C F C G--"))
 
 
 def test_an_outline_with_harmony_survives_a_file() -> None:
-    assert GOOD.harmony and Outline.restored(GOOD.stored()) == GOOD
+    assert GOOD.harmony and restored(stored(GOOD)) == GOOD
 
 
 def _with(place: Sequence[int], value: object) -> object:
-    stored = GOOD.stored()
-    inner = stored
+    whole = stored(GOOD)
+    inner = whole
     for number in place[:-1]:
         inner = inner[number]
     inner[place[-1]] = value
-    return stored
+    return whole
 
 
 @pytest.mark.parametrize(
@@ -151,7 +152,7 @@ def _with(place: Sequence[int], value: object) -> object:
     ],
 )
 def test_damaged_harmony_in_a_file_is_passed_over(place: Sequence[int], value: object) -> None:
-    assert Outline.restored(_with(place, value)) is None
+    assert restored(_with(place, value)) is None
 
 
 # What is made

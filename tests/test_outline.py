@@ -21,6 +21,7 @@ from melody.tokens import Vocabulary
 from melody.tokens.inputs.features import context, outline_of
 from melody.tokens.inputs.outlines.harmony import UNKNOWN
 from melody.tokens.inputs.outlines.outline import MOST_BARS, Outline, Outlines, lettered
+from melody.tokens.inputs.outlines.storing import restored, stored
 from melody.tokens.inputs.schema import FEATURES, OUTLINED, spans
 from melody.tokens.vocabulary import FIELDS
 from melody.training.corpus_facts import outlines
@@ -73,7 +74,7 @@ def test_an_outline_is_the_same_in_all_keys_and_survives_a_file(number: int, sem
             tonic = (found.frame.tonic + semitones) % 12 if found.harmony else UNKNOWN
             assert replace(found, frame=found.frame._replace(tonic=tonic)) == moved
     if found is not None:
-        assert Outline.restored(found.stored()) == found
+        assert restored(stored(found)) == found
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_an_outline_is_the_same_in_all_keys_and_survives_a_file(number: int, sem
     [None, [], "AB", [[], 0, []], [[0], 2, []], [[0], 0], [[-1], 0, []], [[0.5], 0, []], [[0] * (MOST_BARS + 1), 0, []]],
 )
 def test_what_is_no_outline_in_a_file_is_passed_over(damaged: object) -> None:
-    assert Outline.restored(damaged) is None
+    assert restored(damaged) is None
     assert not CorpusOutlines.of({"outlines": damaged if isinstance(damaged, list) else [damaged]})
 
 

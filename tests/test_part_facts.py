@@ -14,6 +14,7 @@ from untrained import untrained
 
 from melody.limits import Limits
 from melody.modelfile import ModelFile
+from melody.note_columns import sounding
 from melody.piece import Part, Piece
 from melody.sampling import Model, SamplingSettings
 from melody.sampling.constraints.constraint import Masks
@@ -23,7 +24,6 @@ from melody.sampling.prior import CorpusPrior
 from melody.sampling.search import Search
 from melody.sampling.strategies.ancestral import Sample
 from melody.sampling.tasks.acceptance import Acceptance
-from melody.statistics import texture
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Grammar
 from melody.tokens.vocabulary import DURATION, KIND, TIME, VALUE
@@ -53,7 +53,7 @@ def model() -> Model:
 
 def sounding_at_once(piece: Piece, part: Part) -> int:
     own = piece.select(piece.part == piece.parts.index(part)) if part in piece.parts else piece.select([])
-    return int(texture.sounding(own.onset, own.end).max(initial=0))
+    return int(sounding(own.onset, own.end).max(initial=0))
 
 
 def test_facts_are_counted_from_the_notes() -> None:
@@ -76,7 +76,7 @@ def test_of_the_onsets_of_a_part_99_in_a_hundred_have_no_more_notes(seed: int, s
         for piece in pieces:
             named = vocabulary.part_numbers(piece)
             own = np.isin(piece.part, np.flatnonzero(named == number)) if len(named) == len(piece.parts) else named == number
-            counts += texture.sounding(piece.onset[own], piece.end[own]).tolist()
+            counts += sounding(piece.onset[own], piece.end[own]).tolist()
         assert not counts or (np.array(counts) <= most[number]).mean() >= 0.99, part
         assert not counts or most[number] == 1 or (np.array(counts) <= most[number] - 1).mean() < 0.99
 

@@ -14,6 +14,7 @@ from music import random_piece
 from untrained import untrained
 
 from melody.modelfile import ModelFile
+from melody.note_columns import sounding
 from melody.piece import Ints, Part, Piece, Tempo, TimeSignature
 from melody.sampling import Model
 from melody.sampling.outlines.casting import cast, played_by
@@ -23,9 +24,10 @@ from melody.tokens import Vocabulary
 from melody.tokens.inputs.context import Conditions, Contexts
 from melody.tokens.inputs.features import context, outline_of
 from melody.tokens.inputs.outlines.outline import MOST_BARS, PLAYING, REST, RESTING, RETURNS, Outline, Outlines, Play
-from melody.tokens.inputs.schema import CONDITIONS, FEATURES, OUTLINED, feature_sizes, spans
+from melody.tokens.inputs.outlines.storing import restored, stored
+from melody.tokens.inputs.schema import CONDITIONS, FEATURES, NEW_TO_A_RHYTHM, OUTLINED, feature_sizes, spans
 from melody.tokens.usage import FIRST_PART
-from melody.tokens.vocabulary import DURATION, FIELDS, KIND, TIME, VALUE, Rows
+from melody.tokens.vocabulary import DURATION, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows
 from melody.training.corpus_facts import MOST_LETTERS, outlines
 
 FLUTE, BASS, KIT = Part(73), Part(32), Part(0, is_drum=True)
@@ -44,6 +46,12 @@ def band(bars: dict[Part, str], seed: int = 0) -> Piece:
                 part += [number] * 4
     duration = [11 + player.is_drum for player in np.array([*bars], object)[part]]
     return Piece(onset, duration, pitch, [90] * len(onset), part, parts=tuple(bars))
+
+
+def all_steps() -> Piece:
+    """With it a vocabulary has all times between events, and short notes."""
+    step = np.arange(1, 97)
+    return Piece(np.cumsum(step), step, 60 + step % 5, np.full(96, 90), np.arange(96) % 3, parts=(BASS, FLUTE, KIT))
 
 
 SONG = band({BASS: "AABBAAB-", FLUTE: "--ABCDEF", KIT: "AAAAAAAB"})
@@ -77,21 +85,78 @@ def test_each_part_has_a_letter_for_each_bar_in_which_it_begins_a_note() -> None
     assert found is not None and vocabulary.is_chordal
     by_part = dict(zip((vocabulary.parts[number] for number in found.parts), found.players))
     assert [play.letter for play in by_part[BASS]] == [0, 0, 1, 1, 0, 0, 1, REST.letter]
-    assert by_part[FLUTE] == (REST, REST, *(Play(letter, 0) for letter in range(6)))
+    assert by_part[FLUTE] == (REST, REST, *(Play(letter, 0, letter % 3) for letter in range(6)))
     assert [play.letter for play in by_part[KIT]] == [0, 0, 0, 0, 0, 0, 0, 1]
     does = found.playing(vocabulary.sizes[KIND])[1:-1, FIRST_PART + vocabulary.parts.index(BASS), 0]
     assert does.tolist() == [PLAYING, RETURNS, PLAYING, RETURNS + 2, RETURNS + 1, RETURNS + 4, RETURNS + 3, RESTING]
-    assert Outline.restored(found.stored()) == found
+    assert restored(stored(found)) == found
 
 
 @pytest.mark.parametrize(
     "players",
-    [None, "A", [[0] * 6] * 2, [[0] * 5], [[0] * 7], [[-2, 0] * 3], [[MOST_BARS + 1, 0] * 3], [[0, -1] * 3], [[0.5] * 6]],
+    [
+        *(None, "A", [[0] * 9] * 2, [[0] * 8], [[0] * 10], [[-2, 0, 0] * 3], [[0, 0, -2] * 3], [[MOST_BARS + 1, 0, 0] * 3]),
+        *([[0, 0, MOST_BARS + 1] * 3], [[0, -1, 0] * 3], [[0.5] * 9]),
+    ],
 )
 def test_damaged_players_in_a_file_are_passed_over(players: object) -> None:
-    good = Outline((0, 1, 0), False, (0,), players=((Play(0, 12), REST, Play(0, 12)),))
-    assert Outline.restored(good.stored()) == good
-    assert Outline.restored([*good.stored()[:-1], players]) is None
+    good = Outline((0, 1, 0), False, (0,), players=((Play(0, 12, 0), REST, Play(0, 12, 0)),))
+    assert restored(stored(good)) == good
+    assert restored([*stored(good)[:-3], players, [], [-1]]) is None
+
+
+@pytest.mark.parametrize("hands", [None, 3, [1, 1], [-1], [129], [1.5], ["a"]])
+def test_damaged_hands_in_a_file_are_passed_over(hands: object) -> None:
+    good = Outline((0, 1, 0), False, (0,), players=((Play(0, 12, 0), REST, Play(0, 12, 0)),), hands=(3,))
+    assert restored(stored(good)) == good
+    assert restored([*stored(good)[:-2], hands, [-1]]) is None
+
+
+def test_no_part_has_more_notes_at_once_than_the_piece_that_its_outline_is_from() -> None:
+    """Two pieces, one of chords of four and one of two: each tune by its outline has no more."""
+    chords = [
+        Piece(
+            np.repeat(24 * np.arange(16), size + 1),
+            np.full(16 * (size + 1), 24),
+            np.tile([40, *range(60, 60 + 3 * size, 3)], 16) + np.repeat(np.arange(16) % 3, size + 1),
+            part=np.tile([0] + [1] * size, 16),
+            parts=(BASS, Part(0)),
+        )
+        for size in (4, 2)
+    ]
+    vocabulary = Vocabulary.build(chords)
+    for piece, size in zip(chords, (4, 2)):
+        outline = outline_of(vocabulary, vocabulary.encode(piece))
+        assert outline is not None and sorted(outline.hands) == [1, size]
+        facts = {"outlines": [stored(outline)], "part_notes_at_once": [1, 4] if vocabulary.parts[0] == BASS else [4, 1]}
+        made = Model(ModelFile(untrained(vocabulary).file.weights, vocabulary, {}, training=facts, name="two"))
+        most = [sounding(*_times(tune, Part(0))).max() for tune in made.generate_many(6, seed=2, any_ending=True)]
+        assert max(most) == size
+
+
+def test_a_new_piece_closes_as_the_one_that_its_outline_is_from() -> None:
+    """On as many notes of each part, that last as long, in the same place of the last bar, where no hand is full by then."""
+    last = [(96 * 7 + 24, pitch, part) for pitch, part in ((40, 0), (60, 1), (64, 1), (67, 1))]
+    onset, pitch, part = (np.append(own, more) for own, more in zip((SONG.onset, SONG.pitch, SONG.part), zip(*last)))
+    kept = (onset < 96 * 7) | (np.arange(len(onset)) >= len(SONG.onset))
+    piece = Piece(onset[kept], np.where(onset[kept] < 96 * 7, 6, 12), pitch[kept], part=part[kept], parts=SONG.parts)
+    vocabulary = Vocabulary.build([piece, replace(all_steps(), duration=np.full(96, 6))])
+    outline = outline_of(vocabulary, vocabulary.encode(piece))
+    assert outline is not None and outline.close.place == 24
+    chord = {vocabulary.parts[part]: (notes, ticks) for part, notes, ticks in outline.close.chord}
+    assert chord == {BASS: (1, 12), FLUTE: (3, 12)}
+    assert restored(stored(outline)) == outline
+    made = Model(ModelFile(untrained(vocabulary).file.weights, vocabulary, {}, training={"outlines": [stored(outline)]}))
+    for tune in made.generate_many(6, bars=8, seed=3, any_ending=True):
+        end = tune.onset == tune.onset.max()
+        assert tune.onset.max() == 96 * 7 + 24 and set(tune.duration[end].tolist()) == {12}
+        begun = {tune.parts[n]: int((tune.part[end] == n).sum()) for n in np.unique(tune.part[end])}
+        assert begun == {BASS: 1, FLUTE: 3}
+
+
+def _times(piece: Piece, part: Part) -> tuple[Ints, Ints]:
+    own = piece.part == piece.parts.index(part)
+    return piece.onset[own], piece.end[own]
 
 
 def test_the_outlines_of_many_long_pieces_stay_small_in_a_file() -> None:
@@ -122,7 +187,7 @@ def some_outline(number: int, bars: int | None = None) -> Outline:
     letters = rng.integers(0, 4, bars or rng.integers(1, 10)).tolist()
     parts = sorted(rng.choice(6, rng.integers(1, 4), replace=False).tolist())
     drawn = rng.integers((-1, 0), (3, 97), (len(parts), len(letters), 2)).tolist()
-    players = tuple(tuple(REST if letter < 0 else Play(letter, place) for letter, place in each) for each in drawn)
+    players = tuple(tuple(REST if letter < 0 else Play(letter, place, letter) for letter, place in each) for each in drawn)
     return Outline(tuple(letters), False, tuple(parts), players=players)
 
 
@@ -176,6 +241,20 @@ def test_a_part_returns_under_whatever_the_others_play() -> None:
     assert known.mean() > 0.7 > (without == rows[own])[:, KIND].mean()
 
 
+def test_new_notes_to_an_earlier_rhythm_are_announced_one_by_one() -> None:
+    """Where and how long the same bar had them, whatever the others play; not at which pitch."""
+    vocabulary, rows, found = read(band({BASS: "AAAB", FLUTE: "ABDD"}))
+    flute = FIRST_PART + vocabulary.parts.index(FLUTE)
+    tick = np.cumsum(np.array(vocabulary.shifts)[rows[:, TIME] - 1])
+    own = np.flatnonzero((rows[:, KIND] == flute) & (tick // 96 == 2))
+    assert (found["there planned kind"][own] == 1 + flute).all() and not found["there planned pitch"][own].any()
+    for field in (DURATION, VELOCITY):
+        assert np.array_equal(found[f"there planned {FIELDS[field]}"][own], 1 + rows[own, field])
+    again = np.flatnonzero((rows[:, KIND] == flute) & (tick // 96 == 3))
+    assert np.array_equal(found["there planned pitch"][again] - 1, rows[again, VALUE] - vocabulary.first_pitch)
+    assert found["there own bar"][own].tolist() == 4 * [NEW_TO_A_RHYTHM]
+
+
 def test_a_part_with_something_new_is_announced_where_it_begins() -> None:
     late = band({BASS: "AAAA", FLUTE: "ABCD"})
     late = Piece(late.onset + 12 * (late.part == 1), late.duration, late.pitch, late.velocity, late.part, parts=late.parts)
@@ -186,7 +265,7 @@ def test_a_part_with_something_new_is_announced_where_it_begins() -> None:
     assert len(first) == 3
     assert (found["repeated kind"][first - 1] == 1 + flute).all() and not found["repeated value"][first - 1].any()
     assert np.array_equal(found["repeated time"][first - 1], 1 + rows[first, TIME])
-    assert (found["there own bar"][rows[:, KIND] == flute] == PLAYING).all()
+    assert found["there own bar"][rows[:, KIND] == flute].tolist() == 12 * [PLAYING] + 4 * [NEW_TO_A_RHYTHM]
     without = read(late, has_outline=False)[2]
     assert not without["there own bar"].any()
 
@@ -232,7 +311,8 @@ def test_whoever_plays_an_outline_nobody_is_missed(number: int, parts: list[int]
 
 def test_a_kit_takes_the_place_of_a_kit_and_who_is_left_plays_all_along() -> None:
     drums = (False, True, False, True, False)
-    plays = {0: (Play(0, 0), Play(0, 0), Play(1, 6), REST), 1: (Play(0, 0), Play(1, 0), Play(0, 0), Play(1, 0))}
+    one, two, late = Play(0, 0, 0), Play(1, 0, 0), Play(1, 6, 1)
+    plays = {0: (one, one, late, REST), 1: (one, two, one, two)}
     first, kit, other = cast(plays, (0, 1, 2, 3), (2, 3, 4), drums)
     assert (first, kit) == (plays[0], plays[1])
     assert REST not in other and len(set(other)) == 4
@@ -299,13 +379,11 @@ def bars_of(piece: Piece, part: Part) -> list[list[tuple[int, int, int]]]:
 )
 def test_what_returns_returns_as_it_was(limits: dict[str, object]) -> None:
     """By a model that knows nothing but one outline: whatever a bar was, it comes again where it is to, and then the end."""
-    step = np.arange(1, 97)  # a vocabulary with all times between events, and with short notes
-    longer = Piece(np.cumsum(step), step, 60 + step % 5, np.full(96, 90), np.arange(96) % 3, parts=(BASS, FLUTE, KIT))
-    vocabulary = Vocabulary.build([SONG, longer])
+    vocabulary = Vocabulary.build([SONG, all_steps()])
     outline = outline_of(vocabulary, vocabulary.encode(SONG))
     assert outline is not None
     weights = untrained(vocabulary).file.weights
-    made = Model(ModelFile(weights, vocabulary, {}, training={"outlines": [outline.stored()]}, name="band"))
+    made = Model(ModelFile(weights, vocabulary, {}, training={"outlines": [stored(outline)]}, name="band"))
     whole = 0
     for piece in made.generate_many(8, seed=1, any_ending=True, **limits):
         assert piece.onset.max() < 8 * 96
@@ -315,9 +393,11 @@ def test_what_returns_returns_as_it_was(limits: dict[str, object]) -> None:
             bars = bars_of(piece, vocabulary.parts[part])
             for bar, play in list(enumerate(plays))[: 8 if ended == 8 else ended - 1]:
                 assert play != REST or not bars[bar]
+                like = [each.rhythm for each in plays].index(play.rhythm)
                 if play != REST and "max_polyphony" not in limits:
                     assert bars[bar][0][0] == play.place
                     assert bars[bar] == bars[plays.index(play)]
+                    assert {note[0] for note in bars[bar]} == {note[0] for note in bars[like]}
     assert whole or not limits
 
 

@@ -18,7 +18,7 @@ from melody.network.graph import Graph, Tensor
 from melody.network.head_arrays import related_of
 from melody.network.relations import Where, code, weighed
 from melody.network.settings import features_of, input_sizes, known_sizes
-from melody.network.voices import Voices
+from melody.network.voices import BITS, CIRCLE, DEGREES, OCTAVE, Sounding, Voices, above, degree
 from melody.tokens.inputs.schema import APART, MAX_INTERVAL, condition_sizes, feature_sizes
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, Vocabulary
@@ -191,17 +191,20 @@ def _logits(graph: Graph, file: ModelFile, field: int, inner: str) -> str:
         rows = graph.add("Add", rows, graph.add("Mul", voice, graph.constant(np.array(sum(sizes)))))
     inner = graph.add("Add", inner, graph.sums(graph.table(head["known.weight"]), rows))
     inner = graph.add("Tanh", inner)
-    more = graph.add("Tanh", graph.product(graph.rounded(inner), head["inner.weight"], head["inner.bias"]))
-    blocks = [head[block] for block in ("output", "copy", "interval") if block in head]
+    second = graph.add("Tanh", graph.product(graph.rounded(inner), head["inner.weight"], head["inner.bias"]))
+    names = [name for name in ("output", "copy", *_OF_PITCHES) if name in head]
+    blocks = [head[name] for name in names]
     output = np.concatenate([np.concatenate(voice_, axis=1).T for voice_ in zip(*blocks)])
     bias = np.zeros((voices, len(output) // voices), np.float32)
     bias[:, : size + 1] = np.concatenate([head["output_bias"], head["copy_bias"]], axis=1)
-    given = graph.product(graph.rounded(graph.add("Add", inner, more), span=2), output, bias.ravel(), span=2)
+    given = graph.product(graph.rounded(graph.add("Add", inner, second), span=2), output, bias.ravel(), span=2)
     given = graph.one_of(given, voice, *bias.shape) if voice else given
-    logits, copied, *intervals = graph.split(given, [block.shape[2] for block in blocks])
+    logits, copied, *more = graph.split(given, [block.shape[2] for block in blocks])
+    of_block = dict(zip(names[2:], more))
     is_repeated = graph.add("Equal", graph.constant(np.arange(1, size + 1)[None]), repeated)
     logits = graph.add("Add", logits, graph.add("Mul", copied, graph.add("Cast", is_repeated, to=1)))
-    logits = _with_intervals(graph, file, logits, intervals[0]) if intervals else logits
+    for name, with_them in _OF_PITCHES.items():
+        logits = with_them(graph, file, logits, of_block[name]) if name in of_block else logits
     return _with_relations(graph, file, logits, head["relation"], voice) if voice and "relation" in head else logits
 
 
@@ -230,6 +233,40 @@ def _with_intervals(graph: Graph, file: ModelFile, logits: str, given: str) -> s
         sounds = graph.add("Cast", graph.add("Greater", pitch, graph.constant(np.array(0))), to=1)
         logits = graph.add("Add", logits, graph.add("Mul", graph.add("Mul", found, is_pitch), sounds))
     return logits
+
+
+def _with_degrees(graph: Graph, file: ModelFile, logits: str, given: str) -> str:
+    """Logits of degrees above each key or chord added to those of the pitches."""
+    vocabulary, keys = file.vocabulary, np.arange(1 + DEGREES)[:, None]
+    pitches = np.arange(vocabulary.pitches[0], vocabulary.pitches[1] + 1)
+    number = np.pad(degree(keys, pitches), ((0, 0), (vocabulary.first_pitch, 0)))  # of no degree for what is no pitch
+    counts = np.pad(np.repeat(keys > 0, len(pitches), axis=1), ((0, 0), (vocabulary.first_pitch, 0))).astype(np.float32)
+    conditions = above(vocabulary, "own").values()
+    for of_key, column in zip(graph.split(given, [DEGREES] * len(conditions)), conditions):
+        key = graph.add("Squeeze", graph.columns("conditions", [column]), graph.constant(np.array([1])))
+        number_, counts_ = (graph.add("Gather", graph.constant(table), key, axis=0) for table in (number, counts))
+        found = graph.add("GatherElements", of_key, number_, axis=1)
+        logits = graph.add("Add", logits, graph.add("Mul", found, counts_))
+    return logits
+
+
+def _with_sounding(graph: Graph, file: ModelFile, logits: str, given: str) -> str:
+    """Logits of intervals, in any octave, to the tones that sound added to those of the pitches."""
+    vocabulary, sounds = file.vocabulary, Sounding.of(file.vocabulary, "own")
+    assert sounds is not None
+    read = graph.columns("conditions", range(sounds.columns.start, sounds.columns.stop))
+    bits = graph.add("Gather", graph.constant(BITS), read, axis=0)
+    tones = graph.add("Reshape", bits, graph.constant(np.array([-1, OCTAVE])))
+    made = graph.add("Gather", tones, graph.constant(CIRCLE), axis=1)  # (streams, tone, interval)
+    weighed_ = graph.add("Mul", made, graph.add("Unsqueeze", given, graph.constant(np.array([1]))))
+    added = graph.add("ReduceSum", weighed_, graph.constant(np.array([2])), keepdims=0)
+    numbers = np.concatenate([np.zeros(vocabulary.first_pitch, np.int64), np.arange(1, vocabulary.num_pitches + 1)])
+    away = graph.add("Sub", graph.constant(numbers[None]), graph.columns("conditions", [sounds.own]))
+    found = graph.add("GatherElements", added, graph.add("Mod", away, graph.constant(np.array(OCTAVE))), axis=1)
+    return graph.add("Add", logits, graph.add("Mul", found, graph.constant((numbers > 0).astype(np.float32)[None])))
+
+
+_OF_PITCHES = {"interval": _with_intervals, "degree": _with_degrees, "sounding": _with_sounding}  # blocks of the last layer
 
 
 def _with_relations(graph: Graph, file: ModelFile, logits: str, values: Floats, voice: str) -> str:

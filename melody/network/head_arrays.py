@@ -15,7 +15,7 @@ from melody.network.embedding_sums import starts, sums
 from melody.network.relations import Where, weighed
 from melody.network.settings import features_of, known_sizes
 from melody.network.state import Floats
-from melody.network.voices import Voices, related
+from melody.network.voices import BITS, CIRCLE, DEGREES, OCTAVE, Sounding, Voices, above, degree, related
 from melody.tokens.inputs.schema import MAX_INTERVAL
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, VALUE, Vocabulary
@@ -97,6 +97,20 @@ class _Head:
             output += [weights[f"{name}.interval"], np.zeros_like(output[1])]
             bias.append(np.zeros((len(output[0]), output[2].shape[2] + 1), np.float32))
             self._intervals = _interval_columns(vocabulary.num_pitches, len(self._related)) + output[0].shape[2] + 1
+        harmony = above(vocabulary, "own") if f"{name}.degree" in weights else {}
+        self._above = tuple(harmony.values())
+        if self._above:  # and a column of zeros, for no key
+            first_degree = sum(block.shape[2] for block in output)
+            output += [weights[f"{name}.degree"], np.zeros_like(output[1])]
+            bias.append(np.zeros((len(output[0]), output[-2].shape[2] + 1), np.float32))
+            self._degrees = _degree_columns(vocabulary, len(self._above)) + first_degree
+        self._sounds = Sounding.of(vocabulary, "own") if f"{name}.sounding" in weights else None
+        if self._sounds:
+            first_tone = sum(block.shape[2] for block in output)
+            self._sounding = slice(first_tone, first_tone + OCTAVE)
+            self._pitches = np.arange(1, 1 + vocabulary.num_pitches)
+            output.append(weights[f"{name}.sounding"])
+            bias.append(np.zeros((len(output[0]), OCTAVE), np.float32))
         relation = weights.get(f"{name}.relation")
         self._where = None if relation is None else Where.of(vocabulary)
         self._relation = None if relation is None else weighed(vocabulary, relation)  # (voices, codes, pitches)
@@ -131,6 +145,12 @@ class _Head:
         number = np.arange(len(outputs))[:, None]
         for columns, column in zip(self._intervals if self._related else (), self._related):
             logits[:, self._first_pitch :] += outputs[number, columns[conditions[:, column]]]
+        for columns, column in zip(self._degrees if self._above else (), self._above):
+            logits[:, self._first_pitch :] += outputs[number, columns[conditions[:, column]]]
+        if self._sounds:
+            tones = BITS[conditions[:, self._sounds.columns]].reshape(len(outputs), OCTAVE)
+            added = np.einsum("rti,ri->rt", tones[:, CIRCLE], outputs[:, self._sounding])
+            logits[:, self._first_pitch :] += added[number, (self._pitches - conditions[:, self._sounds.own, None]) % OCTAVE]
         if self._where is not None and self._relation is not None:
             logits[:, self._first_pitch :] += sums(self._relation[voice], self._where.codes(conditions))
         return logits
@@ -156,6 +176,11 @@ class _Head:
         pitches = logits[self._first_pitch :]
         for columns, column in zip(self._intervals if self._related else (), self._related):
             pitches += outputs.take(columns[conditions[column]])
+        for columns, column in zip(self._degrees if self._above else (), self._above):
+            pitches += outputs.take(columns[conditions[column]])
+        if self._sounds and any(conditions[self._sounds.columns]):
+            added = BITS[conditions[self._sounds.columns]].ravel()[CIRCLE] @ outputs[self._sounding]
+            pitches += added[(self._pitches - conditions[self._sounds.own]) % OCTAVE]
         if self._where is not None and self._relation is not None:
             for against in self._where.codes_of_one(conditions):
                 pitches += self._relation[voice, against]
@@ -181,6 +206,16 @@ def _interval_columns(pitches: int, related: int) -> NDArray[np.int64]:
     interval = np.clip(number - pitch, -MAX_INTERVAL, MAX_INTERVAL) + MAX_INTERVAL
     first = width * np.arange(related)[:, None, None]
     return np.where(pitch > 0, first + interval, width * related)
+
+
+def _degree_columns(vocabulary: Vocabulary, number: int) -> NDArray[np.int64]:
+    """For each key or chord the columns of the degrees that the pitches have above it, (number, 1 + keys, pitches).
+
+    The first row is of no key: it names the column of zeros behind all others.
+    """
+    keys, pitches = np.arange(1 + DEGREES)[:, None], np.arange(vocabulary.pitches[0], vocabulary.pitches[1] + 1)
+    first = DEGREES * np.arange(number)[:, None, None]
+    return np.where(keys > 0, first + degree(keys, pitches), DEGREES * number)
 
 
 def related_of(vocabulary: Vocabulary, weights: Mapping[str, Floats]) -> tuple[int, ...]:

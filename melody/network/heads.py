@@ -23,7 +23,7 @@ from torch.nn import functional
 from melody.network.embedding_sums import starts
 from melody.network.relations import RELATIONS, Where, code, relates, table
 from melody.network.settings import ModelSettings, known_sizes
-from melody.network.voices import Voices, related
+from melody.network.voices import BITS, CIRCLE, DEGREES, OCTAVE, Sounding, Voices, above, degree, related
 from melody.tokens.inputs.schema import APART, MAX_INTERVAL, feature_sizes
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, TIME, VALUE, Vocabulary
@@ -73,6 +73,9 @@ class Head(nn.Module):
     leading: Tensor
     dominant: Tensor
     table: Tensor
+    pitches: Tensor
+    bits: Tensor
+    circle: Tensor
 
     def __init__(self, field: int, vocabulary: Vocabulary, settings: ModelSettings) -> None:
         super().__init__()
@@ -99,6 +102,17 @@ class Head(nn.Module):
         if self.related:
             intervals = torch.empty(self.voices, width, len(self.related) * (2 * MAX_INTERVAL + 1))
             self.interval = nn.Parameter(intervals.uniform_(-1, 1) / width**0.5 / len(self.related))
+        self.above = list(above(vocabulary, settings.intervals).values()) if field == VALUE else []
+        self.sounds = Sounding.of(vocabulary, settings.intervals) if field == VALUE else None
+        if self.sounds:
+            self.sounding = nn.Parameter(torch.empty(self.voices, width, OCTAVE).uniform_(-1, 1) / width**0.5)
+            self.register_buffer("bits", torch.from_numpy(BITS), persistent=False)
+            self.register_buffer("circle", torch.from_numpy(CIRCLE), persistent=False)
+        if self.above:
+            degrees = torch.empty(self.voices, width, len(self.above) * DEGREES)
+            self.degree = nn.Parameter(degrees.uniform_(-1, 1) / width**0.5 / len(self.above))
+            pitches = torch.arange(vocabulary.pitches[0], vocabulary.pitches[1] + 1)
+            self.register_buffer("pitches", pitches, persistent=False)
         self.relates = settings.relations and field == VALUE and relates(vocabulary)
         if self.relates:
             self.where = Where.of(vocabulary)
@@ -133,11 +147,14 @@ class Head(nn.Module):
         copy: Tensor
         copy_bias: Tensor
         interval: Tensor | None = None
+        degree: Tensor | None = None
+        sounding: Tensor | None = None
 
     def _voiced(self) -> list[Tensor]:
         """The weights that each voice has of its own, (voices, ...) each, in the order of `_Voice`."""
         weights: list[Tensor] = [self.trunk, self.trunk_bias, self.output, self.output_bias, self.copy, self.copy_bias]
-        return weights + ([self.interval] if self.related else [])
+        more = ([self.interval] if self.related else []) + ([self.degree] if self.above else [])
+        return weights + more + ([self.sounding] if self.sounds else [])
 
     def _embedded(self, events: Tensor, voice: Tensor) -> Tensor:
         """The sum of the voice's embeddings of the conditions and of the fields before this one, (rows, width)."""
@@ -158,6 +175,10 @@ class Head(nn.Module):
         logits = logits.scatter_add(1, (repeated - 1).clamp(min=0), (copied * (repeated > 0)).to(logits.dtype))
         if weights.interval is not None:
             logits = logits + self._by_interval(inner @ weights.interval, conditions)
+        if weights.degree is not None:
+            logits = logits + self._by_degree(inner @ weights.degree, conditions)
+        if weights.sounding is not None and self.sounds is not None:
+            logits = logits + self._by_sounding(inner @ weights.sounding, conditions, self.sounds)
         return logits
 
     def _by_relation(self, events: Tensor, voice: Tensor) -> Tensor:
@@ -186,3 +207,16 @@ class Head(nn.Module):
             2, interval.clamp(-MAX_INTERVAL, MAX_INTERVAL) + MAX_INTERVAL
         )
         return functional.pad((found * (pitches > 0)).sum(dim=1), (self.first_pitch, 0))
+
+    def _by_degree(self, logits: Tensor, conditions: Tensor) -> Tensor:
+        """Logits of degrees above each key or chord as logits of values, (rows, field size)."""
+        keys = conditions[:, self.above, None]  # (rows, above, 1)
+        found = torch.unflatten(logits, 1, (len(self.above), -1)).gather(2, degree(keys, self.pitches))
+        return functional.pad((found * (keys > 0)).sum(dim=1), (self.first_pitch, 0))
+
+    def _by_sounding(self, logits: Tensor, conditions: Tensor, sounds: Sounding) -> Tensor:
+        """Logits of intervals, in any octave, to the tones that sound, as logits of values, (rows, field size)."""
+        tones = self.bits[conditions[:, sounds.columns]].flatten(1)  # above the part's last note, (rows, 12)
+        added = torch.einsum("rti,ri->rt", tones[:, self.circle], logits)
+        pitch = (torch.arange(1, 1 + len(self.pitches), device=logits.device) - conditions[:, sounds.own, None]) % OCTAVE
+        return functional.pad(added.gather(1, pitch), (self.first_pitch, 0))

@@ -13,7 +13,7 @@ from melody.network.around import Attending, Convolving
 from melody.network.cells import CELLS, Cell, CellName, Sizes
 from melody.network.cells.cell import Shapes
 from melody.network.relations import RELATIONS, relates
-from melody.network.voices import Voices, related
+from melody.network.voices import DEGREES, OCTAVE, Sounding, Voices, above, related
 from melody.tokens.inputs.schema import MAX_INTERVAL, feature_sizes, head_sizes
 from melody.tokens.vocabulary import FIELDS, VALUE, Vocabulary
 
@@ -208,5 +208,9 @@ def _head_shapes(vocabulary: Vocabulary, settings: ModelSettings, field: int) ->
     }
     to = related(vocabulary, settings.intervals) if field == VALUE else ()
     shapes |= {"interval": (voices, width, len(to) * (2 * MAX_INTERVAL + 1))} if to else {}
+    harmony = above(vocabulary, settings.intervals) if field == VALUE else {}
+    shapes |= {"degree": (voices, width, len(harmony) * DEGREES)} if harmony else {}
+    sounding = Sounding.of(vocabulary, settings.intervals) if field == VALUE else None
+    shapes |= {"sounding": (voices, width, OCTAVE)} if sounding else {}
     has_relations = settings.relations and field == VALUE and relates(vocabulary)
     return shapes | ({"relation": (voices, len(RELATIONS))} if has_relations else {})

@@ -1,13 +1,24 @@
-"""How many heads a field has, one a voice, and to which notes the head of the value reads the interval of each candidate."""
+"""How many heads a field has, one a voice, and to what the head of the value relates each candidate.
+
+It has logits of intervals to the last notes of parts. Where parts play chords it also has some of degrees, how far above the
+tonic of the key and above the root of the chord a pitch is, in any octave, apart for major and minor; and some of the
+intervals that it makes with the tones that sound there. All hold at every pitch.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from melody.tokens.inputs.schema import CONDITIONS, columns, parts_described
+import numpy as np
+
+from melody.tokens.inputs.meanings import Meaning
+from melody.tokens.inputs.schema import CONDITIONS, TONES, columns, parts_described, spans
 from melody.tokens.vocabulary import VALUE, Vocabulary
 
 MAX_RELATED = 4  # parts to which intervals are predicted
+OCTAVE = 12
+DEGREES = 24  # semitones above a tonic or a root, 12 more in minor
+_ABOVE: tuple[Meaning, ...] = (("own key",), ("own chord",))
 
 
 class Voices(NamedTuple):
@@ -42,3 +53,50 @@ def related(vocabulary: Vocabulary, intervals: str) -> tuple[int, ...]:
     moves = [column.moves for column in columns(CONDITIONS, vocabulary)]
     pitched = tuple(number for number, how in enumerate(moves) if how == "pitch")
     return pitched if intervals == "parts" and 1 < len(pitched) <= MAX_RELATED else (moves.index("own pitch"),)
+
+
+def above(vocabulary: Vocabulary, intervals: str) -> dict[Meaning, int]:
+    """The conditions above whose keys or chords it reads each candidate's degree, by name; none of 'none', as `related`."""
+    names = [column.name for column in columns(CONDITIONS, vocabulary)]
+    return {name: names.index(name) for name in _ABOVE if name in names and intervals != "none"}
+
+
+class Sounding(NamedTuple):
+    """Where the tones that sound are read, and what is looked up to add up the intervals that each pitch makes with them.
+
+    Parameters
+    ----------
+    columns
+        The conditions that tell of them, from the last note of the part up.
+    own
+        The condition with the pitch + 1 of that note.
+    """
+
+    columns: slice
+    own: int
+
+    @classmethod
+    def of(cls, vocabulary: Vocabulary, intervals: str) -> Sounding | None:
+        """Of a vocabulary; None if it has none, or of 'none' (`related`)."""
+        found = spans(CONDITIONS, vocabulary)
+        names: list[Meaning] = [("sounding", first) for first in range(0, OCTAVE, TONES)]
+        if intervals == "none" or not found[names[0]].stop > found[names[0]].start:
+            return None
+        return cls(slice(found[names[0]].start, found[names[-1]].stop), found[("own",)].start)
+
+
+BITS = np.array([[0] * TONES, *((number >> np.arange(TONES)) & 1 for number in range(2**TONES))], np.float32)
+CIRCLE = (np.arange(OCTAVE)[:, None] + np.arange(OCTAVE)) % OCTAVE  # the tone some semitones above another one
+
+
+def degree(key: Any, pitch: Any) -> Any:
+    """Which of the `DEGREES` a pitch has above a tonic or a root.
+
+    Parameters
+    ----------
+    key
+        1 + tonic or root, a pitch class, 12 more in minor; numbers, arrays or tensors.
+    pitch
+        In semitones, the same.
+    """
+    return (pitch - key + 1) % 12 + 12 * (key > 12)

@@ -13,6 +13,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
+from melody.note_columns import sounding
 from melody.piece import Ints, Piece
 from melody.statistics.form import melody_of
 
@@ -51,13 +52,6 @@ def polyphony(piece: Piece) -> float:
     """How many tones sound at once, 99th percentile over the onsets."""
     tones = piece.select(~piece.is_drum)
     return float(np.percentile(sounding(tones.onset, tones.end), MOST)) if tones.num_notes else float("nan")
-
-
-def sounding(onset: Ints, end: Ints) -> Ints:
-    """How many notes sound at each onset, those that begin there among them, (onsets,)."""
-    at = np.unique(onset)
-    found: Ints = np.searchsorted(np.sort(onset), at, "right") - np.searchsorted(np.sort(end), at, "right")
-    return found
 
 
 def key_fit(piece: Piece) -> float:

@@ -8,10 +8,11 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from melody.note_columns import sounding
 from melody.sampling.quality import MOST_IN_A_ROW, Shares, run_of
 from melody.statistics.standstill import Patience
-from melody.statistics.texture import sounding
 from melody.tokens.inputs.features import outline_of
+from melody.tokens.inputs.outlines.storing import stored
 from melody.tokens.inputs.whole_piece import WholePiece
 from melody.tokens.usage import FIRST_PART, KEY
 from melody.tokens.vocabulary import END, KIND, TIME, VALUE, Rows, Vocabulary
@@ -169,4 +170,4 @@ def outlines(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[list[Any]]:
     made = (outline_of(vocabulary, np.asarray(pieces[number], np.int64)) for number in every)
     found = [outline for outline in made if outline is not None]
     letters = sum(len(outline.letters) * len(outline.players) for outline in found)
-    return [outline.stored() for outline in found[:: max(-(-letters // MOST_LETTERS), 1)]]
+    return [stored(outline) for outline in found[:: max(-(-letters // MOST_LETTERS), 1)]]

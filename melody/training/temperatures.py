@@ -27,6 +27,8 @@ from melody.sampling.tasks.generate import new_tunes
 from melody.statistics import line
 from melody.statistics.tables import FORM, PART_WRITING, Count, Estimate, measured
 from melody.threads import one_thread
+from melody.tokens.inputs.outlines.outline import REST
+from melody.tokens.inputs.outlines.storing import restored
 
 TUNES = 100  # at each
 LEAST_PIECES = 8  # to compare with
@@ -56,6 +58,7 @@ class Degrees(NamedTuple):
 
 
 DEFAULT = Degrees(TEMPERATURE, TEMPERATURE)
+PLANNED = Degrees(1, 0.8)  # where none is chosen and outlines say of most bars what parts play (docs/folders.md)
 TRIED = (DEFAULT, Degrees(1, 0.9), Degrees(1, 1), Degrees(0.9, 0.8), Degrees(1, 0.8), Degrees(0.9, 0.9), Degrees(0.9, 1))
 
 
@@ -69,7 +72,7 @@ def with_temperatures(
     file
         The model.
     pieces
-        Those that it was validated on; with fewer than 8 nothing is chosen.
+        Those that it was validated on; with fewer than 8 nothing is chosen, or `PLANNED`.
     seed
         Of the tunes.
     tunes
@@ -84,6 +87,7 @@ def with_temperatures(
         Its training facts name under 'temperatures' what was chosen, and under 'temperatures_tried' how far each was from
         the pieces, in standard errors.
     """
+    file = _stating(file, PLANNED) if _is_planned(file) else file
     if len(pieces) < LEAST_PIECES:
         return file
     started, wanted = time.monotonic(), measured(pieces, ROWS)
@@ -101,11 +105,19 @@ def with_temperatures(
         found[degrees] = distance(measured(made, ROWS), wanted)
     near = [degrees for degrees, far in found.items() if far < min(found.values()) + NOISE]
     best = min(near, key=lambda degrees: (sum(degrees), found[degrees]))
-    facts: dict[str, Any] = {
-        "temperatures": best.settings,
-        "temperatures_tried": [[*degrees, round(far, 3)] for degrees, far in found.items()],
-    }
-    return replace(file, training={**file.training, **facts})
+    return _stating(file, best, temperatures_tried=[[*degrees, round(far, 3)] for degrees, far in found.items()])
+
+
+def _is_planned(file: ModelFile) -> bool:
+    """Whether most bars of the parts return in its outlines, or their rhythms: those of recorded performances do not."""
+    found = [restored(each) for each in file.training.get("outlines", [])]
+    rhythms = [[play.rhythm for play in own if play != REST] for each in found if each for own in each.players]
+    return sum(len(set(own)) for own in rhythms) < sum(map(len, rhythms)) / 2
+
+
+def _stating(file: ModelFile, degrees: Degrees, **facts: Any) -> ModelFile:
+    """The model with those temperatures, and more facts of its training."""
+    return replace(file, training={**file.training, "temperatures": degrees.settings, **facts})
 
 
 def _fitting(file: ModelFile, pieces: Sequence[Piece], seconds: float) -> int:

@@ -39,6 +39,8 @@ class Constraint(PerStream, ABC):
         Whether it forbids observed events like any others.
     may_dead_end
         Whether it may leave a stream nothing at all.
+    gives_way
+        Whether it is passed over where its values or durations would leave a stream none.
     so_far
         How many observed events each stream is past, (streams,); None if it is not about observed events.
     """
@@ -46,6 +48,7 @@ class Constraint(PerStream, ABC):
     follows: ClassVar[bool] = True
     binds_observed: ClassVar[bool] = False
     may_dead_end: ClassVar[bool] = True
+    gives_way: ClassVar[bool] = False
     so_far: NDArray[np.int64] | None = None
 
     def needs_pitches(self, music: Music) -> bool:
@@ -273,9 +276,12 @@ class Masks:
         """The mask given last and those that were found of the constraints; a new array."""
         mask, due = self.unconstrained.copy(), self._due()
         spared = None if due is None else due.exact & (due.time == time - 1) & (due.kind == kind)
-        for constraint, one in zip(self._constraints, found):
+        pairs = sorted(zip(self._constraints, found), key=lambda pair: pair[0].gives_way)
+        for constraint, one in pairs:
             if one is not None:
-                mask &= one if spared is None or constraint.binds_observed else one | spared[:, None]
+                narrowed = mask & (one if spared is None or constraint.binds_observed else one | spared[:, None])
+                keeps = narrowed.any(axis=1, keepdims=True) if constraint.gives_way else True
+                mask = np.where(keeps, narrowed, mask)
         return mask
 
     # What may come at each time

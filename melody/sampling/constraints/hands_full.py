@@ -25,14 +25,17 @@ class HandsFull(Constraint):
     ----------
     most
         How many notes each part has at once, from 1, (parts,). Parts whose durations are implied have one anyway.
+    hands
+        At most how many a part of any stream has, of streams that go together; None for the largest of these.
     """
 
     may_dead_end: ClassVar[bool] = False
     per_stream: ClassVar[tuple[str, ...]] = ("_ends",)
     _ends: Ints
 
-    def __init__(self, most: Sequence[int]) -> None:
+    def __init__(self, most: Sequence[int], hands: int | None = None) -> None:
         self._most = np.array(most, np.int64)
+        self._hands = int(self._most.max(initial=1)) if hands is None else hands
 
     def needs_pitches(self, music: Music) -> bool:
         """As `Constraint.needs_pitches`."""
@@ -41,7 +44,7 @@ class HandsFull(Constraint):
     def begin(self, streams: int) -> HandsFull:
         """As `Constraint.begin`."""
         made = super().begin(streams)
-        hands = np.arange(int(self._most.max(initial=1)))
+        hands = np.arange(self._hands)
         empty = np.where(hands < self._most[:, None], 0, NEVER)  # (parts, hands); those beyond are never free
         made._ends = np.repeat(empty[None], streams, axis=0)  # when each hand is free again
         return made

@@ -3,9 +3,10 @@
 A model that has learnt with outlines knows well what comes next of these, but one event in a hundred that it misses is a bar
 in four that does not return. In the corpus what the outline says is so without exception; so it is here, as far as grammar
 and limits allow: what they forbid is passed over. A part that repeats a bar plays nothing else in it, and as long as there;
-one that rests begins nothing; one that plays something new is free as soon as it has begun. No stroke of a drum kit lasts
-into the next bar, where it would stand in the way of what returns, and no note of a part that plays one at a time beyond the
-place of its next one. After the last bar comes the end, if it may.
+one that rests begins nothing; one that plays something new is free as soon as it has begun, or, where it has the rhythm of
+an earlier bar, begins notes in the places of that one and in no others, as many as it will and the first as long as there.
+No stroke of a drum kit lasts into the next bar, where it would stand in the way of what returns, and no note of a part that
+plays one at a time beyond the place of its next one. The end comes in the last bar or after it, if it may.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from melody.tokens.inputs.outlines.outline import PLAYING, RESTING, RETURNS, Out
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, KIND, TIME, VALUE, Rows
 
+_IN_RHYTHM = 1 << 20  # more than `RETURNS` and any bar
 _AHEAD = 8  # bars, within which a part's next note is looked for
 
 
@@ -69,6 +71,7 @@ class Planned(Constraint):
         does, place, is_over = self._in_bars(music)
         may = ~is_over[:, :, None] & (does != RESTING) & (does < RETURNS)
         may &= (does != PLAYING) | (place <= music.position[:, :, None])
+        self._let_chords_be(music, may, does, is_over)
         in_time = ~is_over
         self._expect(music, options)
         due = np.flatnonzero(music.expected[:, TIME] > 0)
@@ -79,23 +82,43 @@ class Planned(Constraint):
         may[due] &= in_time[due][:, :, None] & ((number != time[:, None])[:, :, None] | (parts < part[:, None, None]))
         may[due, time, part] = True
         plays, rests = options.plays & may, options.rests & in_time[:, :, None]
+        rests[due, time, part] &= (music.expected[due, VALUE] >= 0) | ~plays[due, time, part]  # what begins is a note
         controls, ends = options.controls & in_time[:, :, None], options.ends.copy()
         ends[due] = False
+        ends &= self._in_last_bar(music)
         goes_on = ends | (plays | rests).any(axis=(1, 2)) | controls.any(axis=(1, 2))
         for name, narrowed in (("plays", plays), ("rests", rests), ("controls", controls), ("ends", ends)):
             getattr(options, name)[goes_on] = narrowed[goes_on]
         if options.notes is not None:
             options.notes &= options.plays[..., None]
 
+    def _in_last_bar(self, music: Music) -> Mask:
+        """Which streams are in the last bar of their outline, or behind it, (streams,)."""
+        bar = music.bar_of(music.standing.tick[:, None])[:, 0]
+        last = [len(outline[0]) - 3 + self._pickup(music, stream) for stream, outline in enumerate(self._outlines)]
+        return np.asarray(bar >= last)
+
+    def _let_chords_be(self, music: Music, may: Mask, does: Ints, is_over: Mask) -> None:
+        """To a rhythm that returns a part may begin more than one note in each place."""
+        standing, now = music.standing, music.now_index
+        if now < 0:
+            return
+        streams = np.flatnonzero((standing.kind >= FIRST_PART) & (standing.value >= music.vocabulary.first_pitch))
+        part = standing.kind[streams] - FIRST_PART
+        may[streams, now, part] |= (does[streams, now, part] == _IN_RHYTHM) & ~is_over[streams, now]
+
     def _in_bars(self, music: Music) -> tuple[Ints, Ints, Mask]:
-        """What each part does at each time, and where it begins, (streams, times, parts); whether the outline is over."""
+        """What each part does at each time, and where it begins, (streams, times, parts); whether the outline is over.
+
+        One that plays new notes to the rhythm of an earlier bar is `_IN_RHYTHM`, and begins notes where that one does.
+        """
         found, over = [], []
         for stream, bars in enumerate(music.bar_of(music.ticks)):
             in_bars, bar = self._outlines[stream][0], bars - self._pickup(music, stream)
             over.append(bar >= len(in_bars) - 2)
             found.append(in_bars[np.minimum(bar + 1, len(in_bars) - 1)])
-        does, place = np.moveaxis(np.stack(found), 3, 0)
-        return does, place, np.stack(over)
+        does, place, rhythm = np.moveaxis(np.stack(found), 3, 0)
+        return np.where(rhythm > 0, _IN_RHYTHM, does), place, np.stack(over)
 
     def _expect(self, music: Music, options: Options) -> None:
         """Nothing that may not come, or that sounds still."""
@@ -120,7 +143,8 @@ class Planned(Constraint):
         """As long as there, and none that stands in the way of what its part is to play next."""
         expected, is_part = music.expected, events[:, KIND] >= FIRST_PART
         part = np.maximum(events[:, KIND] - FIRST_PART, 0)
-        now = (expected[:, :DURATION] == events[:, :DURATION]).all(axis=1) & (expected[:, VALUE] >= 0)
+        now = (expected[:, :VALUE] == events[:, :VALUE]).all(axis=1) & (expected[:, DURATION] >= 0)
+        now &= (expected[:, VALUE] == events[:, VALUE]) | (expected[:, VALUE] < 0)
         tick = music.ticks_of(events[:, TIME])[:, None]
         to_line = music.standing.bar_ticks - music.position_of(tick)[:, 0]
         longest = np.where(music.monophonic[part], self._rest_of(music, part, music.bar_of(tick)[:, 0]), NEVER)

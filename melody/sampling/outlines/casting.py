@@ -33,7 +33,7 @@ def cast(
     """
     first = 1 + max((play.letter for own in players.values() for play in own), default=-1)  # of letters of whole bars
     rests = [all(own[bar] == REST for own in players.values()) for bar in range(len(letters))]
-    whole = [REST if rest else Play(first + letter, 0) for letter, rest in zip(letters, rests)]
+    whole = [REST if rest else Play(first + letter, 0, first + letter) for letter, rest in zip(letters, rests)]
     free = sorted(set(players) - set(parts), key=lambda part: players[part].count(REST))
     found: list[list[Play]] = []
     for part in parts:
@@ -54,4 +54,7 @@ def played_by(outline: Outline, parts: Sequence[int], drums: Sequence[bool]) -> 
     """An outline with the parts of a line-up."""
     players = dict(zip(outline.parts, outline.players))
     found = cast(players, outline.letters, parts, drums) if players else ()
-    return replace(outline, parts=tuple(parts), players=found)
+    hands = dict(zip(outline.parts, outline.hands))
+    return replace(
+        outline, parts=tuple(parts), players=found, hands=tuple(hands.get(part, 0) for part in parts) if hands else ()
+    )

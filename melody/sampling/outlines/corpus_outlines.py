@@ -22,7 +22,8 @@ from melody.piece import Ints
 from melody.sampling.outlines.casting import Players, cast
 from melody.sampling.outlines.forms import Wanted
 from melody.tokens.inputs.outlines.harmony import Harmony
-from melody.tokens.inputs.outlines.outline import MOST_BARS, NO_FRAME, REST, Outline, Play
+from melody.tokens.inputs.outlines.outline import MOST_BARS, NO_CLOSE, NO_FRAME, REST, Outline, Play
+from melody.tokens.inputs.outlines.storing import restored
 
 _CLOSE = 2  # bars, in which a piece that is cut off closes
 
@@ -53,6 +54,11 @@ class CorpusOutlines:
         self.outlines, self._drums = tuple(outlines), tuple(drums)
         self.lengths = np.array([len(outline.letters) for outline in self.outlines], np.int64)
 
+    @cached_property
+    def most_at_once(self) -> int:
+        """At most how many notes a part of its pieces has at once, as a rule; at least 1."""
+        return max((each for outline in self.outlines for each in outline.hands), default=1)
+
     def __bool__(self) -> bool:
         return bool(self.outlines)
 
@@ -60,7 +66,7 @@ class CorpusOutlines:
     def of(cls, training: Mapping[str, Any], drums: Sequence[bool] = ()) -> CorpusOutlines:
         """What a model file says of the pieces it was trained on; nothing if it says nothing, or not well."""
         stored = training.get("outlines")
-        found = [Outline.restored(each) for each in (stored if isinstance(stored, list) else [])]
+        found = [restored(each) for each in (stored if isinstance(stored, list) else [])]
         return cls([outline for outline in found if outline], drums)
 
     def bars_of(self, wanted: Wanted, begun: int = 0) -> int | None:
@@ -187,7 +193,7 @@ class CorpusOutlines:
         harmony = (*begun.harmony, *more_harmony) if more_harmony else ()
         players = self._cast(made, begun.parts) if begun.players else ()
         players = tuple(_gone_on(own, there) for own, there in zip(players, begun.players))
-        return replace(begun, letters=letters, harmony=harmony, players=players)
+        return replace(begun, letters=letters, harmony=harmony, players=players, close=NO_CLOSE)
 
     def _cast(self, bars: Bars, parts: Sequence[int]) -> Players:
         """What each of the parts plays in bars; nothing if they do not say it."""
@@ -199,7 +205,7 @@ class CorpusOutlines:
         harmony = tuple(bar.harmony for bar in bars) if any(map(_is_known, bars)) else ()
         frame = like.frame if tonic is None or not harmony else like.frame._replace(tonic=tonic)
         letters, players = tuple(bar.letter for bar in bars), self._cast(bars, like.parts)
-        return Outline(letters, like.has_pickup, like.parts, harmony, frame, players)
+        return Outline(letters, like.has_pickup, like.parts, harmony, frame, players, like.hands, like.close)
 
     def _long_enough(self, begun: int, total: int | None) -> Ints:
         """Numbers of the pieces that go on after so many bars, of that length in all if there are any, or else longer."""
@@ -244,7 +250,9 @@ def _cut_to(bars: Bars, count: int) -> Bars:
 def _shifted(bars: Bars, first: int) -> Bars:
     found = []
     for letter, harmony, players in bars:
-        later = tuple((part, play._replace(letter=play.letter + first)) for part, play in players)
+        later = tuple(
+            (part, play._replace(letter=play.letter + first, rhythm=play.rhythm + first)) for part, play in players
+        )
         found.append(Bar(letter + first, harmony, later))
     return tuple(found)
 
@@ -252,7 +260,9 @@ def _shifted(bars: Bars, first: int) -> Bars:
 def _gone_on(plays: Sequence[Play], begun: Sequence[Play]) -> tuple[Play, ...]:
     """What a part does in a whole piece with what it does in the beginning in place of its first bars."""
     letters = _renamed([play.letter for play in plays], [play.letter for play in begun])
-    more = [REST if play == REST else Play(letter, play.place) for play, letter in zip(plays, letters)]
+    rhythms = _renamed([play.rhythm for play in plays], [play.rhythm for play in begun])
+    names = zip(plays, letters, rhythms)
+    more = [REST if play == REST else Play(letter, play.place, rhythm) for play, letter, rhythm in names]
     return (*begun, *more[len(begun) :])
 
 

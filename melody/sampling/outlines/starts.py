@@ -10,6 +10,8 @@ import numpy as np
 from melody.limits import Limits
 from melody.sampling.constraints.constraint import Constraint
 from melody.sampling.constraints.frame import InFrame
+from melody.sampling.constraints.hands_full import HandsFull
+from melody.sampling.constraints.last_onset import LastOnset
 from melody.sampling.constraints.line_up import LineUp
 from melody.sampling.constraints.planned import Planned
 from melody.sampling.decoder import Frontier
@@ -95,9 +97,16 @@ class Starts:
             found.append(LineUp(playing))
         if outline is not None and outline.players:
             found.append(Planned(outline, len(self._parts)))
+        if self._begun is None and outline is not None and outline.players:
+            found += [self._hands(outline), LastOnset(outline, len(self._parts))]
         if self._begun is None and outline is not None and outline.harmony:
             found.append(InFrame(self._vocabulary, outline.frame))
         return found
+
+    def _hands(self, outline: Outline) -> HandsFull:
+        """That no part has more notes at once than in the piece that the outline is from."""
+        known, most = dict(zip(outline.parts, outline.hands)), self._outlines.most_at_once
+        return HandsFull([known.get(part, 0) or most for part in range(len(self._parts))], most)
 
     def endless(self) -> Frontier:
         """Where music begins that has no end, and so no outline but a line-up, a mode and a metre."""

@@ -11,16 +11,20 @@ from numpy.typing import NDArray
 from melody.piece import Ints
 from melody.signatures import Key
 from melody.tokens.inputs.meanings import Meaning
-from melody.tokens.inputs.outlines.outline import RETURNS
+from melody.tokens.inputs.outlines.outline import PLAYING, RETURNS
 from melody.tokens.inputs.repeats import planned_first
-from melody.tokens.inputs.schema import LOOKBACKS, TONES
+from melody.tokens.inputs.schema import LOOKBACKS, NEW_TO_A_RHYTHM, TONES
 from melody.tokens.inputs.whole_piece import LastNotes, WholePiece, sort_key, stride
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, FIELDS, KIND, TIME, VALUE, VELOCITY, Vocabulary
 
 
 def chordal(
-    events: WholePiece, before: Sequence[LastNotes], own: Ints, planned: Mapping[Meaning, Ints], keys: tuple[Ints, Ints]
+    events: WholePiece,
+    before: Sequence[LastNotes],
+    own: Ints,
+    planned: Mapping[Meaning, Ints],
+    harmony: tuple[Ints, Ints, Ints],
 ) -> dict[Meaning, Ints]:
     """The conditions of vocabularies of several parts that play chords, by name; nothing for others.
 
@@ -32,10 +36,10 @@ def chordal(
         The last note of every part before each event.
     own
         Pitch + 1 of the last note of each event's own part, (events,).
-    keys
-        The key of each event's bar by the outline, as `local key`, and 1 + number of the key in force before it, (events,).
     planned
         Among others what comes by the outline after each event (`melody.tokens.inputs.repeats.repeated`).
+    harmony
+        The key of each event's bar and its chord by the outline, and 1 + number of the key in force before it, (events,).
     """
     if not events.vocabulary.is_chordal:
         return {}
@@ -51,11 +55,13 @@ def chordal(
     }
     bar_ticks = np.append(events.first_bar_ticks, events.metre.bar_ticks[:-1])
     own_pitch = np.where(events.is_pitched, own, 0)
-    found[("own degree",)] = own_degrees(
-        own_pitch + vocabulary.pitches[0], own_pitch > 0, keys[0], keys_in_force(vocabulary)[keys[1]]
-    )
+    key, chord, in_force = harmony
+    key = key_there(key, keys_in_force(vocabulary)[in_force])
+    found[("own degree",)] = own_degrees(own_pitch + vocabulary.pitches[0], own_pitch > 0, key)
+    found[("own key",)], found[("own chord",)] = key * events.is_pitched, chord * events.is_pitched
     found |= _sounding(events, before, own) | _planned(events, planned)
-    found[("own bar",)] = np.minimum(events.playing_in(events.bar_there)[0][events.number, kind], RETURNS)
+    does, _, rhythm = events.playing_in(events.bar_there)[:, events.number, kind]
+    found[("own bar",)] = own_bar(does, rhythm)
     for bars in LOOKBACKS:
         there = tick - bars * bar_ticks
         place = np.searchsorted(order, there * stride(events.vocabulary) + reached, side="right")
@@ -143,7 +149,20 @@ def keys_in_force(vocabulary: Vocabulary) -> Ints:
     return np.array([0, *(1 + Key(0, *key).tonic + 12 * (key[1] == "minor") for key in vocabulary.keys)])
 
 
-def own_degrees(above: Any, is_known: Any, local: Any, in_force: Any) -> Any:
+def own_bar(does: Any, rhythm: Any) -> Any:
+    """What a part does in a bar as the model reads it, numbers or arrays, from what `Outline.playing` says."""
+    return (does < RETURNS) * does + (does >= RETURNS) * RETURNS + (rhythm > 0) * (NEW_TO_A_RHYTHM - PLAYING)
+
+
+def key_there(local: Any, in_force: Any) -> Any:
+    """The key of a bar by the outline, or else the one in force, numbers or arrays.
+
+    1 + tonic, 12 more in minor; 0 for none.
+    """
+    return local + (local == 0) * in_force
+
+
+def own_degrees(above: Any, is_known: Any, key: Any) -> Any:
     """The degree of a part's last note, numbers or arrays.
 
     Parameters
@@ -152,13 +171,12 @@ def own_degrees(above: Any, is_known: Any, local: Any, in_force: Any) -> Any:
         1 + its pitch.
     is_known
         Whether there is one.
-    local, in_force
-        The key of the bar by the outline, and the one in force: 1 + tonic, 12 more in minor; 0 for none.
+    key
+        As of `key_there`.
 
     Returns
     -------
     Any
         1 + semitones above the tonic, 12 more in minor; 0 without a note or a key.
     """
-    key = local + (local == 0) * in_force
     return (1 + (above - key) % 12 + 12 * (key > 12)) * (is_known & (key > 0))

@@ -30,12 +30,13 @@ from melody.tokens.inputs.schema import (
     SECTIONS,
     TOGETHER,
 )
-from melody.tokens.inputs.whole_piece import LastNotes, WholePiece, sort_key, stride, with_harmony
+from melody.tokens.inputs.whole_piece import LastNotes, WholePiece, sort_key, stride, with_chords, with_harmony
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, VALUE, Rows, Vocabulary
 
 OUTLINE: tuple[Meaning, ...] = (("bars left",), ("bar",), ("next bar",), ("pick-up",))  # as they stand in `InBar`
 PLANNED: tuple[Meaning, ...] = (("local key",), ("phrase end",), ("phrase bass",), ("next local key",))  # as `planned_of`
+CHORD: Meaning = ("chord",)  # the last that is said of the harmony at a place
 THERE = 3  # of these are known of the place of the next event
 FIFTH = 7  # semitones
 Computed = Mapping[Meaning, Ints]  # by the name of a row: (events,), or where each part has one (parts, events)
@@ -71,7 +72,7 @@ def outline_of(vocabulary: Vocabulary, rows: Rows) -> Outline | None:
     metre = events.metre
     bar, place = np.divmod(events.tick - metre.start, metre.bar_ticks)
     outline = Outline.of(vocabulary, events.rows, events.tick, metre.bars_before + bar, place, metre.bar_ticks)
-    return None if outline is None else with_harmony(events, outline)
+    return None if outline is None else with_chords(events, with_harmony(events, outline))
 
 
 def before_first(vocabulary: Vocabulary, outline: Outline | None) -> Ints:
@@ -131,7 +132,7 @@ def _conditions(events: WholePiece, features: Computed, count: int) -> Computed:
         ("age",): _stacked(events, [part.age(events) for part in described]),
         ("pitch",): pitches,
         ("own",): own,
-        **chordal(events, before, own, features, (there[("local key",)] * has_harmony(events.vocabulary), key)),
+        **chordal(events, before, own, features, (there[("local key",)], there[CHORD], key)),
         ("distance",): _distances(events, own, pitches),
         ("against",): _against(events, described),
     }
@@ -209,14 +210,16 @@ def _planned(events: WholePiece) -> Computed:
 
 
 def _planned_there(events: WholePiece) -> Computed:
-    """The same as it is known before each event comes, but for the key of the next bar."""
+    """The same as it is known before each event comes."""
     bar_ticks = np.append(events.first_bar_ticks, events.metre.bar_ticks[:-1])
     there = events.outline_in(events.bar_there)
-    return dict(zip(PLANNED[:THERE], _planned_at(events, there, bar_ticks, events.tonic[:-1])))
+    return dict(
+        zip((*PLANNED, CHORD), _planned_at(events, there, bar_ticks, events.tonic[:-1]) * has_harmony(events.vocabulary))
+    )
 
 
 def _planned_at(events: WholePiece, in_bars: Ints, bar_ticks: Ints, tonic: Ints) -> Ints:
-    """What it says, (13, events), as the model reads it in bars of that length and those keys, (4, events)."""
+    """What it says, (15, events), as the model reads it in bars of that length and those keys, (5, events)."""
     place = (events.tick - events.metre.start) % events.metre.bar_ticks
     return planned_of(in_bars[HARMONY], place, bar_ticks, events.vocabulary.ticks_per_quarter, tonic)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from melody.piece import Ints
 from melody.signatures import TimeSignature
@@ -16,7 +17,7 @@ from melody.tokens.inputs.stepwise.part_history import NEVER
 from melody.tokens.inputs.whole_piece import WholePiece, first_note, sort_key, stride
 from melody.tokens.vocabulary import FIELDS, KIND, TIME, VALUE, VELOCITY, Vocabulary
 
-Found = tuple[Ints, Ints, Ints]  # as `_in_the_bar` gives them
+Found = tuple[Ints, Ints, Ints, Ints]  # as `_in_the_bar` gives them
 
 
 def repeated(events: WholePiece) -> dict[Meaning, Ints]:
@@ -47,7 +48,7 @@ def planned_first(vocabulary: Vocabulary, outline: Outline | None) -> list[int]:
     if outline is None or not outline.players or not vocabulary.is_chordal:
         return nothing
     bar_ticks = TimeSignature(0, *vocabulary.time_signatures[0]).bar_ticks(vocabulary.ticks_per_quarter)
-    does, place = outline.playing(vocabulary.sizes[KIND])[1].T
+    does, place, _ = outline.playing(vocabulary.sizes[KIND])[1].T
     begins = np.where((does == PLAYING) & (place < bar_ticks), place, bar_ticks)
     kind = int(begins.argmin())
     time = int(time_tokens(vocabulary, begins[[kind]] + outline.has_pickup * bar_ticks)[0])
@@ -74,7 +75,8 @@ def _outlined(events: WholePiece) -> tuple[Ints, Ints]:
     While this bar returns, the event that comes next in the one that it repeats; when there is no more, or in the second
     half of a new bar, the first event of the bar that the next one repeats. Only since the time signature in force began.
     Where parts have bars of their own, of what comes next in each in this bar or the next one the first; of a part that
-    plays something new in a bar that it begins there, and no more.
+    plays something new in a bar that it begins there, and no more, or where the rhythm of an earlier bar returns each
+    place in which it begins notes, without their pitches.
     """
     metre, tick = events.metre, events.tick
     bar_ticks, start = metre.bar_ticks, tick - (tick - metre.start) % metre.bar_ticks
@@ -82,14 +84,15 @@ def _outlined(events: WholePiece) -> tuple[Ints, Ints]:
     order = sort_key(events.vocabulary, tick, events.kind, events.rows[:, VALUE])
     one_tick = stride(events.vocabulary)
     find = _soonest if _has_players(events) else _in_the_bar
-    here, here_kind, here_shift = find(events, order, events.bar, start, source, order)
+    here, here_kind, here_shift, here_free = find(events, order, events.bar, start, source, order)
     is_here, next_start = here_shift > 0, start + bar_ticks
     before_next = next_start * one_tick + first_note(events.vocabulary) - 1
-    there, there_kind, there_shift = find(events, order, events.bar + 1, next_start, next_source, before_next)
+    there, there_kind, there_shift, there_free = find(events, order, events.bar + 1, next_start, next_source, before_next)
     is_near = (source >= 0) | (2 * (next_start - tick) <= bar_ticks) | _has_players(events)
     is_there = ~is_here & is_near & (there_shift > 0)
-    event, kind = np.where(is_here, [here, here_kind], [there, there_kind])
+    event, kind, is_free = np.where(is_here, [here, here_kind, here_free], [there, there_kind, there_free])
     tokens = np.where(event >= 0, 1 + events.rows[event].T, 0)
+    tokens[VALUE] *= 1 - is_free * events.is_note[event]
     tokens[TIME], tokens[KIND] = 1 + np.where(is_here, here_shift, there_shift), 1 + kind
     return OUTLINED * is_here + OUTLINED_NEXT * is_there, tokens
 
@@ -114,6 +117,8 @@ def _in_the_bar(events: WholePiece, order: Ints, bar: Ints, start: Ints, source:
         The number of the event that is repeated, -1 for something new; its kind.
     time
         The time token that leads there; 0 if nothing is.
+    is_free
+        Whether its pitch is left open, 0 or 1.
     """
     bar_ticks = events.metre.bar_ticks
     back = (bar - source) * bar_ticks
@@ -121,38 +126,59 @@ def _in_the_bar(events: WholePiece, order: Ints, bar: Ints, start: Ints, source:
     found = np.minimum(place, events.number)
     is_known = (place <= events.number) & (source >= 0) & (start - back >= events.metre.start)
     is_known &= events.tick[found] < start - back + bar_ticks
-    return found, events.kind[found], time_tokens(events.vocabulary, events.tick[found] + back - events.tick) * is_known
+    time = time_tokens(events.vocabulary, events.tick[found] + back - events.tick) * is_known
+    return found, events.kind[found], time, np.zeros_like(time)
 
 
 def _soonest(events: WholePiece, order: Ints, bar: Ints, start: Ints, _: Ints, behind: Ints) -> Found:
     """As `_in_the_bar`, but each part repeats a bar of its own: of what comes next in each the first."""
     one_tick, values = stride(events.vocabulary), events.vocabulary.sizes[VALUE]
-    does, place = events.playing_in(bar)
-    soonest, found, kinds = np.full(len(order), NEVER), events.number, events.kind
+    does, place, rhythm = events.playing_in(bar)
+    soonest, found, kinds, is_free = np.full(len(order), NEVER), events.number, events.kind, np.zeros_like(order)
     for kind in np.flatnonzero((does >= PLAYING).any(axis=0)).tolist():
-        event, key = _next_of(events, kind, order, bar, start, does[:, kind], behind)
+        follows = _has_begun(events, kind, order, bar, start, rhythm[:, kind] - 1)
+        source = np.where(follows, rhythm[:, kind] - 1, does[:, kind] - RETURNS)
+        event, key = _next_of(events, kind, order, bar, start, source, np.where(follows, _chord_of(events, behind), behind))
         begins = (start + place[:, kind]) * one_tick + kind * values
-        is_new = (does[:, kind] == PLAYING) & (begins > behind) & (place[:, kind] < events.metre.bar_ticks)
+        is_new = (does[:, kind] == PLAYING) & (begins > behind) & (place[:, kind] < events.metre.bar_ticks) & ~follows
         event, key = np.where(is_new, -1, event), np.where(is_new, begins, key)
-        found, kinds = np.where(key < soonest, [event, np.full_like(event, kind)], [found, kinds])
+        of_kind = event, np.full_like(event, kind), follows
+        found, kinds, is_free = np.where(key < soonest, of_kind, [found, kinds, is_free])
         soonest = np.minimum(key, soonest)
     ticks = np.where(soonest < NEVER, soonest // one_tick, 0)
-    return found, kinds, time_tokens(events.vocabulary, ticks - events.tick) * (soonest < NEVER)
+    return found, kinds, time_tokens(events.vocabulary, ticks - events.tick) * (soonest < NEVER), is_free
 
 
 def _next_of(
-    events: WholePiece, kind: int, order: Ints, bar: Ints, start: Ints, does: Ints, behind: Ints
+    events: WholePiece, kind: int, order: Ints, bar: Ints, start: Ints, source: Ints, behind: Ints
 ) -> tuple[Ints, Ints]:
     """What comes next of one part in the bars that it repeats, and the sort key that it has there; `NEVER` for nothing."""
     own, one_tick, metre = np.flatnonzero(events.kind == kind), stride(events.vocabulary), events.metre
     if not len(own):
         return np.zeros_like(order), np.full_like(order, NEVER)
-    back = (bar - (does - RETURNS)) * metre.bar_ticks
+    back = (bar - source) * metre.bar_ticks
     place = np.searchsorted(order[own], behind - back * one_tick, side="right")
     event = own[np.minimum(place, len(own) - 1)]
-    is_known = (place < len(own)) & (event <= events.number) & (does >= RETURNS) & (start - back >= metre.start)
+    is_known = (place < len(own)) & (event <= events.number) & (source >= 0) & (start - back >= metre.start)
     is_known &= events.tick[event] < start - back + metre.bar_ticks
     return event, np.where(is_known, order[event] + back * one_tick, NEVER)
+
+
+def _has_begun(events: WholePiece, kind: int, order: Ints, bar: Ints, start: Ints, source: Ints) -> NDArray[np.bool_]:
+    """Whether one part has begun anything in those bars, since the time signature in force began."""
+    own, metre = np.flatnonzero(events.kind == kind), events.metre
+    if not len(own):
+        return np.zeros(len(order), bool)
+    back = (bar - source) * metre.bar_ticks
+    first = own[np.minimum(np.searchsorted(order[own], (start - back) * stride(events.vocabulary)), len(own) - 1)]
+    within = (events.tick[first] >= start - back) & (events.tick[first] < start - back + metre.bar_ticks)
+    return np.asarray((source >= 0) & (start - back >= metre.start) & (first <= events.number) & within)
+
+
+def _chord_of(events: WholePiece, behind: Ints) -> Ints:
+    """The highest sort key of the same part at the same tick."""
+    values = events.vocabulary.sizes[VALUE]
+    return behind - behind % values + values - 1
 
 
 def time_tokens(vocabulary: Vocabulary, ticks: Ints) -> Ints:

@@ -52,6 +52,7 @@ MAX_PARTS = 8  # with a column of their own
 TONES = 3  # semitones that one condition tells of
 SILENT, ENDING, SOUNDING, BEGUN = range(4)  # status of a part
 APART, TOGETHER, OCTAVE_AGAIN, FIFTH_AGAIN = range(4)  # how a part stands to the next note of another
+NEW_TO_A_RHYTHM = 4  # what a part does in a bar, besides what it does by itself
 OUTLINED, OUTLINED_NEXT = len(LENGTHS) + 1, len(LENGTHS) + 2  # "lengths" of what the outline says is repeated
 
 Moves = Literal["no", "pitch", "own pitch", "key", "tonic", "value"]
@@ -163,6 +164,9 @@ def _chordal(name: Meaning, about: str, values: Values, heads: tuple[int, ...] =
 _OWN_DEGREE = (
     "1 + semitones of that note above the tonic of the bar's key by the outline or of the key in force, 12 more in minor"
 )
+_OWN_BAR = "of the part, by the outline: 1 rests, 2 is new, 3 returns, 4 is new to the rhythm of an earlier one; 0 unknown"
+_OWN_KEY = "of a part with pitches, that key: 1 + tonic, 12 more in minor; 0 without"
+_OWN_CHORD = "of such a part, the chord of the half bar by the outline: 1 + root, 12 more in minor; 0 without"
 _PLANNED = "1 + {} of what comes next by the outline, if it does there in that part and is a repeat"
 _SOUNDING = (
     "1 + which tones sound there {} to {} semitones above the part's last note, in any octave, as bits; 0 without one"
@@ -270,6 +274,8 @@ CONDITIONS: tuple[Row, ...] = (
     ),
     *(_chordal(("own", FIELDS[f]), f"{FIELDS[f]} + 1 of that note; 0 without", TOKENS[f]) for f in (DURATION, VELOCITY)),
     _chordal(("own degree",), _OWN_DEGREE, distinct("own degree", KEYS)),
+    _chordal(("own key",), _OWN_KEY, distinct("own key", KEYS), moves="tonic"),
+    _chordal(("own chord",), _OWN_CHORD, distinct("own chord", KEYS), moves="tonic"),
     # What a part played some bars ago does not depend on what the others play now: a drummer goes on under a new tune.
     *(row for bars in LOOKBACKS for row in _own_lookback(bars)),
     # Where a tone of the others is a semitone away from the one that is to come they clash, at every pitch and in every key.
@@ -277,7 +283,7 @@ CONDITIONS: tuple[Row, ...] = (
     _chordal(("bass",), "1 + semitones up to the lowest of them, 0 to 11; 0 for none", distinct("bass", 12)),
     _chordal(("planned", "pitch"), _PLANNED.format("pitch"), PITCH_VALUES, moves="own pitch"),
     *(_chordal(("planned", FIELDS[f]), _PLANNED.format(FIELDS[f]), TOKENS[f]) for f in (DURATION, VELOCITY)),
-    _chordal(("own bar",), "of the part, by the outline: 1 rests, 2 is new, 3 returns; 0 unknown", distinct("own bar", 3)),
+    _chordal(("own bar",), _OWN_BAR, distinct("own bar", 4)),
     Row(
         ("distance",),
         "from that note to the last one of the part, as an interval; none if one of them is a drum",

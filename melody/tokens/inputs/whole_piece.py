@@ -9,11 +9,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from melody.note_columns import sounding
 from melody.piece import Ints
 from melody.signatures import Key, TimeSignature
 from melody.tokens.inputs import schema
-from melody.tokens.inputs.outlines.harmony import UNKNOWN, harmonies, has_harmony, local_keys, phrase_ends
-from melody.tokens.inputs.outlines.outline import Frame, Outline, Outlines, is_pickup
+from melody.tokens.inputs.outlines.harmony import (
+    CHORDS,
+    UNKNOWN,
+    harmonies,
+    has_harmony,
+    local_chords,
+    local_keys,
+    phrase_ends,
+)
+from melody.tokens.inputs.outlines.outline import MOST_AT_ONCE, Close, Frame, Outline, Outlines, is_pickup
 from melody.tokens.inputs.schema import BEGUN, ENDING, SILENT, SOUNDING
 from melody.tokens.usage import FIRST_PART, KEY, METRE
 from melody.tokens.vocabulary import DURATION, KIND, TIME, VALUE, Rows, Vocabulary
@@ -72,7 +81,7 @@ class WholePiece:
 
     @cached_property
     def of_outline(self) -> Ints:
-        """What the outline says of each bar, in the order of `outline_in`, (13, events)."""
+        """What the outline says of each bar, in the order of `outline_in`, (15, events)."""
         return self.outline_in(self.bar)
 
     def outline_in(self, bar: Ints) -> Ints:
@@ -80,8 +89,8 @@ class WholePiece:
         found: Ints = Outlines([self.outline]).take(np.zeros(len(bar), np.int64)).in_bars(bar).T
         return found
 
-    def playing_in(self, bar: Ints) -> tuple[Ints, Ints]:
-        """What each kind that is a part does in each event's bar, and where it begins, (events, kinds) each."""
+    def playing_in(self, bar: Ints) -> Ints:
+        """What each kind that is a part does in each event's bar, as `Outline.playing` has it, (3, events, kinds)."""
         return Outlines([self.outline], self.vocabulary.sizes[KIND]).take(np.zeros(len(bar), np.int64)).playing_in(bar)
 
     @cached_property
@@ -101,15 +110,17 @@ class WholePiece:
 
     @cached_property
     def tonic(self) -> Ints:
-        """The tonic of the key in force, or where none is named, once a note has come, of the outline; (1 + events,).
+        """The tonic of the key that the first note is in, or where none is named, of the outline; (1 + events,).
 
-        The first is that before the first event.
+        The first is that before the first event. Until a note has come it is that of the key in force; a change of key
+        leaves it as it is, which what the outline says of later bars is counted from.
         """
         tonics = np.array([UNKNOWN, *(Key(0, *each).tonic for each in self.vocabulary.keys)])
-        of_piece = UNKNOWN if self.outline is None else self.outline.frame.tonic
         in_force = np.append(UNKNOWN, tonics[self.key])
         has_note = np.append(False, np.logical_or.accumulate(self.is_note))
-        found: Ints = np.where((in_force == UNKNOWN) & has_note, of_piece, in_force)
+        named = in_force[has_note][:1].tolist() or [UNKNOWN]
+        of_piece = self.outline.frame.tonic if self.outline is not None and named == [UNKNOWN] else named[0]
+        found: Ints = np.where(has_note, of_piece, in_force)
         return found
 
     @cached_property
@@ -136,11 +147,14 @@ def with_harmony(events: WholePiece, outline: Outline) -> Outline:
     bar, place = np.divmod(onset - metre.start[notes], bar_ticks)
     bar += metre.bars_before[notes] - outline.has_pickup
     pitch = events.pitch[notes] - 1 + vocabulary.pitches[0]
-    sounding = np.zeros((bars, 12))
-    for later in range(1 + _HELD_BARS):
-        ticks = np.minimum(end - onset + place, (later + 1) * bar_ticks) - np.maximum(place, later * bar_ticks)
-        inside = (bar + later >= 0) & (bar + later < bars) & (ticks > 0)
-        np.add.at(sounding, ((bar + later)[inside], pitch[inside] % 12), ticks[inside] / vocabulary.ticks_per_quarter)
+    halves = np.zeros((CHORDS * bars, 12))
+    for later in range(CHORDS * (1 + _HELD_BARS)):
+        half = bar_ticks / CHORDS
+        ticks = np.minimum(end - onset + place, (later + 1) * half) - np.maximum(place, later * half)
+        number = CHORDS * bar + later
+        inside = (number >= 0) & (number < len(halves)) & (ticks > 0)
+        np.add.at(halves, (number[inside], pitch[inside] % 12), ticks[inside] / vocabulary.ticks_per_quarter)
+    sounding = halves.reshape(bars, CHORDS, 12).sum(axis=1)
     top = np.flatnonzero(events.kind[notes] == events.kind[notes].min())
     top = top[np.append(True, np.diff(onset[top]) > 0)]
     ends = top[phrase_ends(onset[top], vocabulary.ticks_per_quarter, metre.bar_ticks[notes[top]])]
@@ -152,11 +166,32 @@ def with_harmony(events: WholePiece, outline: Outline) -> Outline:
     else:
         home = int(local_keys(sounding, basses[-1] % 12)[-1])
     local, tonic = local_keys(sounding, basses[-1] % 12, home), home % 12
-    metres = set(metre.number[notes].tolist())
-    frame = Frame(tonic, home >= 12, vocabulary.time_signatures[metres.pop()] if len(metres) == 1 else (0, 0))
-    return replace(
-        outline, harmony=harmonies(local, zip(bar[ends].tolist(), place[ends].tolist(), basses), tonic), frame=frame
-    )
+    frame = Frame(tonic, home >= 12, vocabulary.time_signatures[np.bincount(metre.number[notes]).argmax()])
+    phrases = zip(bar[ends].tolist(), place[ends].tolist(), basses)
+    chords = local_chords(halves) if vocabulary.is_chordal else None
+    return replace(outline, harmony=harmonies(local, phrases, tonic, chords), frame=frame)
+
+
+def with_chords(events: WholePiece, outline: Outline) -> Outline:
+    """An outline of a piece with how many notes each of its parts has at once, and its close, where they play chords."""
+    if not outline.players:
+        return outline
+    last = np.flatnonzero(events.is_note & (events.tick == events.tick[events.is_note].max()))
+    place = int((events.tick[last[0]] - events.metre.start[last[0]]) % events.metre.bar_ticks[last[0]])
+    lasting = (events.ends - events.tick)[last]
+    parts, count = np.unique(events.kind[last] - FIRST_PART, return_counts=True)
+    longest = [int(lasting[events.kind[last] == FIRST_PART + part].max()) for part in parts.tolist()]
+    chord = tuple(zip(parts.tolist(), count.tolist(), longest))
+    at_end = {part: notes for part, notes, _ in chord}
+    hands = (max(_at_once(events, events.kind == FIRST_PART + part), at_end.get(part, 0)) for part in outline.parts)
+    return replace(outline, hands=tuple(hands), close=Close(place, chord))
+
+
+def _at_once(events: WholePiece, own: NDArray[np.bool_]) -> int:
+    """How many notes of a part sound, 99th percentile over its onsets."""
+    notes = own & events.is_note
+    counts = np.sort(sounding(events.tick[notes], events.ends[notes]))
+    return min(int(counts[-1 - len(counts) // 100]), MOST_AT_ONCE)
 
 
 class MetreInForce(NamedTuple):

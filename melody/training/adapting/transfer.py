@@ -200,7 +200,7 @@ def _axes(name: str, old: Tensor, weights: Tensor, before: Tables, after: Tables
         return {0: voices, last: _matched({(field,): before.fields[(field,)]}, {(field,): after.fields[(field,)]})}
     if layer == "interval":
         return {0: voices, last: _matched(before.related(old.shape[last]), after.related(weights.shape[last]))}
-    return {0: voices} if layer in ("trunk", "trunk_bias", "copy", "copy_bias", "relation") else {}
+    return {0: voices} if layer in ("trunk", "trunk_bias", "copy", "copy_bias", "relation", "degree", "sounding") else {}
 
 
 def _carry(name: str, old: Tensor, new: Tensor, axes: dict[int, Rows]) -> None:

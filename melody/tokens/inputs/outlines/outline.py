@@ -1,8 +1,9 @@
 """The outline of a piece: how many bars it has, which of them return, whether it begins with a pick-up, which parts play.
 
 Where several parts play it also says in which key each bar is and where phrases end (`harmony`); where they are more than
-lines, hands of a piano or players of a band, also who plays in which bar, and which bars of a part return, whatever the
-others do.
+lines, hands of a piano or players of a band, also which chord each half bar has, who plays in which bar, which bars of a
+part return, whatever the others do, in which bars new notes come to the rhythm of an earlier one, how many notes each part
+has at once, and the chord that closes the piece.
 
 A piece is written from its outline as a player plays from a form that he has in mind. In training it is worked out from
 the piece; in sampling it comes first, from the corpus or from whoever asks for it (`melody.sampling.outlines`). A model
@@ -19,19 +20,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from melody.piece import Ints
-from melody.tokens.inputs.outlines.harmony import KEYS, UNKNOWN, Ahead, Harmony, looking_ahead
+from melody.tokens.inputs.outlines.harmony import UNKNOWN, Ahead, Harmony, looking_ahead
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import KIND, VALUE, Rows, Vocabulary
 
 MOST_BARS = 512  # of a piece that has an outline
-_LONGEST = 1_000_000  # ticks of a bar
+MOST_AT_ONCE = 128  # notes of a part
+LONGEST = 1_000_000  # ticks of a bar
 LEFT = 33  # bars left, the last one included, that are kept apart
 NEW, RETURNING, NO_BAR = 1, 2, 3  # what a bar does, or that there is none
 UNKNOWN_PART, RESTING, PLAYING, RETURNS = range(4)  # what a part does in a bar; `RETURNS` + the bar that it repeats
@@ -69,17 +71,36 @@ class Play(NamedTuple):
         Equal for bars in which it plays the same.
     place
         Ticks from the bar line to its first note.
+    rhythm
+        Equal for bars in which its notes begin in the same places, however many in each.
     """
 
     letter: int
     place: int
+    rhythm: int
 
 
-REST = Play(-1, 0)  # no note begins
+class Close(NamedTuple):
+    """How a piece closes: its last onset.
+
+    Parameters
+    ----------
+    place
+        Ticks from the last bar line.
+    chord
+        Of each part that begins notes there its number, how many, and how long the longest of them lasts in ticks.
+    """
+
+    place: int
+    chord: tuple[tuple[int, int, int], ...]
+
+
+REST = Play(-1, 0, -1)  # no note begins
 
 READ = slice(0, 4)  # values of `InBar` that the model reads
 SOURCES = slice(4, 6)  # those that are for the pointer
-HARMONY = slice(6, 13)  # what stands behind them in a table: `Ahead`
+HARMONY = slice(6, 15)  # what stands behind them in a table: `Ahead`
+NO_CLOSE = Close(-1, ())
 NOTHING = (*InBar(0, 0, 0, 0, -1, -1), *Ahead())
 
 
@@ -93,7 +114,7 @@ class Frame(NamedTuple):
     is_minor
         Its mode.
     metre
-        Its time signature, (numerator, denominator); (0, 0) if it changes.
+        The time signature of most of its notes, (numerator, denominator); (0, 0) without harmony.
     """
 
     tonic: int
@@ -122,6 +143,10 @@ class Outline:
         Metre and mode, and the tonic where no key is named; they belong to the harmony.
     players
         Of each of the parts what it does in each bar, `REST` where it begins no note. Empty where that is not known.
+    hands
+        How many notes each of the parts has at once, as a rule at most; 0 or nothing where that is not known.
+    close
+        Its last onset; `NO_CLOSE` where that is not known.
     """
 
     letters: tuple[int, ...]
@@ -130,6 +155,8 @@ class Outline:
     harmony: tuple[Harmony, ...] = ()
     frame: Frame = NO_FRAME
     players: tuple[tuple[Play, ...], ...] = ()
+    hands: tuple[int, ...] = ()
+    close: Close = NO_CLOSE
 
     @classmethod
     def of(cls, vocabulary: Vocabulary, rows: Rows, tick: Ints, bar: Ints, place: Ints, bar_ticks: Ints) -> Outline | None:
@@ -149,19 +176,22 @@ class Outline:
         bars = int(bar[notes[-1]]) + 1 - has_pickup
         if not 0 < bars <= MOST_BARS:
             return None
-        content: list[list[tuple[int, ...]]] = [[] for _ in range(bars)]
-        described = np.stack([place[notes], rows[notes, KIND], rows[notes, VALUE], bar_ticks[notes]], axis=1).tolist()
-        for number, note in zip((bar[notes] - has_pickup).tolist(), described):
-            if number >= 0:
-                content[number].append(tuple(note))
+        content: list[list[InPart]] = [[] for _ in range(bars)]
+        own = np.flatnonzero(rows[:, KIND] >= FIRST_PART)
+        columns = place[own], rows[own, KIND], rows[own, VALUE], bar_ticks[own], vocabulary.is_note(rows[own])
+        for number, *each in zip((bar[own] - has_pickup).tolist(), *(column.tolist() for column in columns)):
+            if 0 <= number < bars:
+                content[number].append(InPart(*each))
         parts = tuple((np.unique(rows[notes, KIND]) - FIRST_PART).tolist())
-        own = [[[note for note in each if note[1] == FIRST_PART + part] for each in content] for part in parts]
-        players = tuple(map(_plays, own)) if vocabulary.is_chordal else ()
-        return cls(lettered(content), has_pickup, parts, players=players)
+        by_part = [[[each for each in within if each.kind == FIRST_PART + part] for within in content] for part in parts]
+        players = tuple(map(_plays, by_part)) if vocabulary.is_chordal else ()
+        return cls(
+            lettered([[each for each in within if each.is_note] for within in content]), has_pickup, parts, players=players
+        )
 
     @cached_property
     def table(self) -> Ints:
-        """What it says of each bar: the pick-up's, then the bars', then what comes after them, (2 + bars, 13)."""
+        """What it says of each bar: the pick-up's, then the bars', then what comes after them, (2 + bars, 15)."""
         sources, pickup = [*self.sources, -1, -1], 1 + self.has_pickup
         does = [RETURNING if source >= 0 else NEW for source in self.sources] + [NO_BAR, NO_BAR]
         bars = len(self.letters)
@@ -180,72 +210,22 @@ class Outline:
         return _sources(self.letters)
 
     def playing(self, kinds: int) -> Ints:
-        """What each kind of event that is a part does in the bars of `table`, and where it begins, (2 + bars, kinds, 2).
+        """What each kind of event that is a part does in the bars of `table`, (2 + bars, kinds, 3).
 
-        It does `UNKNOWN_PART` to `RETURNS`. Where the outline knows it, a part that is not in it rests. Of the pick-up and
-        of what comes after the end nothing is known.
+        First `UNKNOWN_PART` to `RETURNS`, then the place where it begins, then 1 + the bar whose rhythm returns under other
+        notes, 0 for none. Where the outline knows it, a part that is not in it rests. Of the pick-up and of what comes after
+        the end nothing is known.
         """
-        found = np.zeros((2 + len(self.letters), kinds, 2), np.int64)
+        found = np.zeros((2 + len(self.letters), kinds, 3), np.int64)
         if self.players:
             found[1:-1, FIRST_PART:, 0] = RESTING
         for part, plays in zip(self.parts, self.players):
             if FIRST_PART + part < kinds:
-                letters, places = np.array(plays).T
-                sources = np.array(_sources(letters.tolist()))
+                letters, places, rhythms = np.array(plays).T
+                sources, figures = (np.array(_sources(each.tolist())) for each in (letters, rhythms))
                 does = np.where(letters == REST.letter, RESTING, np.where(sources < 0, PLAYING, RETURNS + sources))
-                found[1:-1, FIRST_PART + part] = np.stack([does, places], axis=1)
+                found[1:-1, FIRST_PART + part] = np.stack([does, places, (1 + figures) * (does == PLAYING)], axis=1)
         return found
-
-    def stored(self) -> list[Any]:
-        """As it stands in a model file."""
-        form = [list(self.letters), int(self.has_pickup), list(self.parts)]
-        tonic, is_minor, metre = self.frame
-        if self.harmony or self.players:
-            form += [[list(bar) for bar in self.harmony], [tonic, int(is_minor), *metre]]
-        return [*form, [[value for play in plays for value in play] for plays in self.players]] if self.players else form
-
-    @classmethod
-    def restored(cls, stored: Any) -> Outline | None:
-        """From a model file; None if that is none."""
-        match stored:
-            case [list(letters), 0 | 1 as pickup, list(parts), *more] if 0 < len(letters) <= MOST_BARS:
-                if _are_numbers((*letters, *parts), MOST_BARS):
-                    found: Outline | None = cls(tuple(letters), bool(pickup), tuple(parts))
-                    if more and not (more[0] == [] and more[2:]):
-                        found = _with_stored_harmony(cls(tuple(letters), bool(pickup), tuple(parts)), more[:2])
-                    return _with_stored_players(found, more[2:]) if found and more[2:] else found
-        return None
-
-
-def _with_stored_players(outline: Outline, stored: list[Any]) -> Outline | None:
-    bars = len(outline.letters)
-    match stored:
-        case [list(players)] if len(players) == len(outline.parts):
-            if all(isinstance(each, list) and len(each) == 2 * bars for each in players):
-                legal = all(_are_numbers(each[::2], MOST_BARS, REST.letter) for each in players)
-                if legal and all(_are_numbers(each[1::2], _LONGEST) for each in players):
-                    return replace(outline, players=tuple(tuple(map(Play, each[::2], each[1::2])) for each in players))
-    return None
-
-
-def _with_stored_harmony(outline: Outline, stored: list[Any]) -> Outline | None:
-    match stored:
-        case [list(bars), [tonic, minor, top, bottom]] if len(bars) == len(outline.letters):
-            kinds = all(isinstance(bar, list) and len(bar) == len(Harmony._fields) for bar in bars)
-            if not (kinds and _are_numbers((tonic, minor, top, bottom), _LONGEST)):
-                return None
-            harmony = tuple(Harmony(*bar) for bar in bars)
-            legal = all(
-                _are_numbers((key, end + 1, bass), _LONGEST) and key <= KEYS and bass <= 12 for key, end, bass in harmony
-            )
-            if legal and tonic < 12 and minor < 2:
-                return replace(outline, harmony=harmony, frame=Frame(tonic, bool(minor), (top, bottom)))
-    return None
-
-
-def _are_numbers(values: Iterable[Any], most: int, least: int = 0) -> bool:
-    """Whether they are whole numbers from the least to the most."""
-    return all(type(value) is int and least <= value <= most for value in values)
 
 
 def _sources(letters: Sequence[int]) -> tuple[int, ...]:
@@ -268,10 +248,27 @@ def lettered(bars: Sequence[Iterable[tuple[int, ...]]]) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _plays(bars: Sequence[Sequence[tuple[int, ...]]]) -> tuple[Play, ...]:
-    """What one part does in bars, from its notes there, the place of each first."""
-    letters = iter(lettered([notes for notes in bars if notes]))
-    return tuple(Play(next(letters), notes[0][0]) if notes else REST for notes in bars)
+class InPart(NamedTuple):
+    """A note or rest in a bar: its place there, the tokens of its part and its value, the length of the bar."""
+
+    place: int
+    kind: int
+    value: int
+    bar_ticks: int
+    is_note: bool
+
+
+def _plays(bars: Sequence[Sequence[InPart]]) -> tuple[Play, ...]:
+    """What one part does in bars, from its notes and rests there."""
+    notes = [[each for each in bar if each.is_note] for bar in bars]
+    played = [number for number, own in enumerate(notes) if own]
+    places = [{(each.place, each.is_note, each.bar_ticks): None for each in bars[number]} for number in played]
+    rhythms = lettered(places)
+    letters = lettered([notes[number] for number in played])
+    plays = [REST] * len(bars)
+    for number, letter, rhythm in zip(played, letters, rhythms):
+        plays[number] = Play(letter, notes[number][0].place, rhythm)
+    return tuple(plays)
 
 
 def is_pickup(tick: Any, bar_ticks: Any) -> Any:
@@ -312,7 +309,7 @@ class Outlines:
         for number, table in enumerate(tables):
             self._tables[number, : len(table)] = table
         self.know_players = np.array([outline is not None and bool(outline.players) for outline in outlines], bool)
-        self._playing = np.zeros((*self._tables.shape[:2], kinds, 2), np.int32)
+        self._playing = np.zeros((*self._tables.shape[:2], kinds, 3), np.int32)
         for number, outline in enumerate(outlines):
             if outline is not None and kinds:
                 self._playing[number, : 2 + len(outline.letters)] = outline.playing(kinds)
@@ -325,14 +322,14 @@ class Outlines:
         return bool(self._last.any())
 
     def in_bars(self, bar: Ints) -> Ints:
-        """What each says of its bar, (streams,) -> (streams, 13)."""
+        """What each says of its bar, (streams,) -> (streams, 15)."""
         found: Ints = self._tables[np.arange(len(bar)), np.minimum(bar + 1, self._last)]
         return found
 
-    def playing_in(self, bar: Ints) -> tuple[Ints, Ints]:
-        """What each kind that is a part does in its bar, and where it begins, (streams, kinds) each: `Outline.playing`."""
-        does, place = np.moveaxis(self._playing[np.arange(len(bar)), np.minimum(bar + 1, self._last)], 2, 0)
-        return does.astype(np.int64), place.astype(np.int64)
+    def playing_in(self, bar: Ints) -> Ints:
+        """What each kind that is a part does in its bar, as `Outline.playing` has it, (3, streams, kinds)."""
+        found = self._playing[np.arange(len(bar)), np.minimum(bar + 1, self._last)]
+        return np.moveaxis(found, 2, 0).astype(np.int64)
 
     def take(self, streams: Ints) -> Outlines:
         """Those of these pieces alone, in that order."""

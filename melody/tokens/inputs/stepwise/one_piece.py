@@ -11,15 +11,14 @@ from collections.abc import Sequence
 from copy import copy
 
 from melody.signatures import Key, TimeSignature
-from melody.tokens.inputs.chordal import keys_in_force, own_degrees
-from melody.tokens.inputs.features import FIFTH, THERE
+from melody.tokens.inputs.chordal import key_there, keys_in_force, own_bar, own_degrees
+from melody.tokens.inputs.features import FIFTH, PLANNED, THERE
 from melody.tokens.inputs.matches import Matcher, code_of
-from melody.tokens.inputs.outlines.harmony import UNKNOWN, absolute, has_harmony, planned
+from melody.tokens.inputs.outlines.harmony import UNKNOWN, has_harmony, planned
 from melody.tokens.inputs.outlines.outline import (
     HARMONY,
-    PLAYING,
     READ,
-    RETURNS,
+    RESTING,
     SOURCES,
     Outline,
     is_pickup,
@@ -35,8 +34,6 @@ from melody.tokens.inputs.schema import (
     LOOKED_AT,
     MAX_INTERVAL,
     OCTAVE_AGAIN,
-    OUTLINED,
-    OUTLINED_NEXT,
     PHASES,
     SECTIONS,
     SILENT,
@@ -45,7 +42,7 @@ from melody.tokens.inputs.schema import (
     TONES,
     parts_described,
 )
-from melody.tokens.inputs.stepwise.part_history import NEVER
+from melody.tokens.inputs.stepwise.one_past import OnePast, plays_in, plays_of
 from melody.tokens.inputs.whole_piece import HELD, first_note, stride
 from melody.tokens.usage import FIRST_PART, KEY, METRE
 from melody.tokens.vocabulary import DURATION, FIELDS, KIND, TIME, VALUE, VELOCITY, Vocabulary
@@ -80,6 +77,7 @@ class OnePiece:
     def __init__(self, vocabulary: Vocabulary, outline: Outline | None = None) -> None:
         self.outline = outline
         self.has_pickup: bool | None = None  # known when the first note has come
+        self.tonic = UNKNOWN  # of the key that it is in, or of the outline
         self.tick = self.bar_start = self.bars_before = self.metre = 0
         self.key = 0  # 1 + number of the key in force
         self._vocabulary = vocabulary
@@ -96,8 +94,7 @@ class OnePiece:
         self._is_drum = [part.is_drum for part in vocabulary.parts]
         self.keys: list[int] = []
         self._of_kind: list[list[tuple[int, int]]] = [[] for _ in range(vocabulary.sizes[KIND])]  # key and number of each
-        playing = outline.playing(vocabulary.sizes[KIND]).tolist() if outline and outline.players else []
-        self._playing: list[list[list[int]]] = playing if self._is_chordal else []
+        self._plays = plays_of(outline, vocabulary.sizes[KIND]) if outline and self._is_chordal else []
         self.rows: list[tuple[int, int, int, int, int]] = []
         self._matcher = Matcher()
         self._implied = vocabulary.implied_duration
@@ -138,15 +135,13 @@ class OnePiece:
         return outline_in(self.outline, self._bar_at(tick))
 
     def _harmony_at(self, tick: int, outlined: Sequence[int]) -> list[int]:
-        """What that says of the harmony at a tick, the key of the next bar last; nothing where no outline can."""
+        """What that says of the harmony at a tick (`harmony.planned`); nothing where no outline can."""
         if not self._has_harmony:
             return []
-        tonic, ahead = self._tonics[self.key], outlined[HARMONY]
-        if tonic == UNKNOWN and self.has_pickup is not None and self.outline is not None:
-            tonic = self.outline.frame.tonic
+        tonic = self._tonics[self.key] if self.has_pickup is None else self.tonic
+        ahead = outlined[HARMONY]
         place = (tick - self.bar_start) % self.bar_ticks
-        found = planned(ahead, place, self.bar_ticks, self._vocabulary.ticks_per_quarter, tonic)
-        return [*found, absolute(ahead[1], tonic)]
+        return planned(ahead, place, self.bar_ticks, self._vocabulary.ticks_per_quarter, tonic)
 
     def part(self, time: int, kind: int) -> list[int]:
         """The conditions `own` to `against` by the time and the kind of the next event."""
@@ -165,17 +160,13 @@ class OnePiece:
             found.append(self.rows[place][KIND] + 1 if known else 0)
         return found
 
-    def _playing_in(self, bar: int) -> list[list[int]]:
-        """What each kind that is a part does in that bar, and where it begins; nothing without players."""
-        return self._playing[min(bar + 1, len(self._playing) - 1)] if self._playing else []
-
     def _own(self, time: int, kind: int) -> list[int]:
         """Of the last note of a part, and of what it began just some bars before, above what it has begun there."""
         if kind < FIRST_PART:
-            return [0] * (8 + 3 * len(LOOKBACKS) + 12 // TONES)
+            return [0] * (10 + 3 * len(LOOKBACKS) + 12 // TONES)
         number = self._last_notes[kind - FIRST_PART]
         found = [self.rows[number - 1][field] + 1 if number else 0 for field in (DURATION, VELOCITY)]
-        found.append(self._own_degree(kind, self.tick + self._vocabulary.shifts[max(time - 1, 0)]))
+        found += self._in_harmony(kind, self.tick + self._vocabulary.shifts[max(time - 1, 0)])
         tick, values = self.tick + self._vocabulary.shifts[max(time - 1, 0)], self._vocabulary.sizes[VALUE]
         last, above = divmod(self.keys[-1], values) if self.keys else (-1, -1)
         goes_on = last == tick * self._vocabulary.sizes[KIND] + kind
@@ -187,16 +178,22 @@ class OnePiece:
                 found += [max(value - self._vocabulary.first_pitch + 1, 0), duration + 1, velocity + 1]
             else:
                 found += [0, 0, 0]
-        playing = self._playing_in(self._bar_at(tick))
         value, *others = self.planned[VALUE:] if self.planned[:VALUE] == [1 + time, 1 + kind] else [0] * 3
         planned = [max(value - self._vocabulary.first_pitch, 0), *others]
-        return [*found, *self._tones(tick, kind), *planned, min(playing[kind][0], RETURNS) if playing else 0]
+        return [*found, *self._tones(tick, kind), *planned, self._own_bar(kind, self._bar_at(tick))]
 
-    def _own_degree(self, kind: int, tick: int) -> int:
-        """As `melody.tokens.inputs.chordal.own_degrees`, of the last note of a part."""
-        own = 0 if self._is_drum[kind - FIRST_PART] else self.last[kind - FIRST_PART][2]
-        local = self._harmony_at(tick, self._outlined_at(tick))[0] if self._has_harmony else 0
-        return int(own_degrees(own + self._vocabulary.pitches[0], own > 0, local, self._keys_in_force[self.key]))
+    def _own_bar(self, kind: int, bar: int) -> int:
+        """As `melody.tokens.inputs.chordal.own_bar`."""
+        plays = [own_bar(play.does, play.rhythm) for play in plays_in(self._plays, bar) if play.kind == kind]
+        return int(plays[0]) if plays else RESTING * (0 <= bar < len(self._plays) - 2)
+
+    def _in_harmony(self, kind: int, tick: int) -> list[int]:
+        """The degree of the last note of a part (`melody.tokens.inputs.chordal`), its key and its chord there."""
+        if self._is_drum[kind - FIRST_PART]:
+            return [0] * 3
+        local, *_, chord = self._harmony_at(tick, self._outlined_at(tick)) or [0, 0]
+        key, own = key_there(local, self._keys_in_force[self.key]), self.last[kind - FIRST_PART][2]
+        return [int(own_degrees(own + self._vocabulary.pitches[0], own > 0, key)), int(key), chord]
 
     def _tones(self, tick: int, kind: int) -> list[int]:
         """As `melody.tokens.inputs.chordal.tones_above`, of the last note of a part."""
@@ -255,7 +252,9 @@ class OnePiece:
         bar = self.bar_ticks
         is_note = kind >= FIRST_PART and value >= self._vocabulary.first_pitch
         if is_note and self.has_pickup is None:
-            self.has_pickup = is_pickup(tick, bar)
+            self.has_pickup, self.tonic = is_pickup(tick, bar), self._tonics[self.key]
+            if self.tonic == UNKNOWN and self.outline is not None:
+                self.tonic = self.outline.frame.tonic
         number = self.bar
         section = min(max(number // PHASES, 0), SECTIONS - 1)
         features = [*self._place(tick), number % PHASES, section, self.metre]
@@ -270,7 +269,7 @@ class OnePiece:
             if kind >= FIRST_PART:
                 onset, _, before = self.last[kind - FIRST_PART]
                 self.last[kind - FIRST_PART] = (onset, tick, before)
-        features += [*outlined[READ], *self._harmony_at(tick, outlined)]
+        features += [*outlined[READ], *self._harmony_at(tick, outlined)[: len(PLANNED)]]
         for bars in LOOKBACKS:
             if tick < bars * bar:
                 features += [0] * len(LOOKED_AT)
@@ -296,63 +295,23 @@ class OnePiece:
             return self.outline is not None and self.outline.has_pickup
         return self.has_pickup
 
+    @property
+    def _past(self) -> OnePast:
+        """The events so far, to look up in what the outline says is repeated."""
+        return OnePast(
+            self._vocabulary, self.tick, self.bar_start, self.bar_ticks, self._plays, self.keys, self.rows, self._of_kind
+        )
+
     def _take_match(self, row: tuple[int, ...], outlined: Sequence[int]) -> list[int]:
         """Length and times of what is being repeated, and the tokens that followed."""
         length, times, place = self._matcher.push(code_of(self._vocabulary, *row[:VELOCITY]))
         followed = self.rows[place] if length else (-1,) * len(FIELDS)
-        found = self._outlined(*outlined[SOURCES])
-        self.planned = [token + 1 for token in found[1]] if found and self._playing else [0] * len(FIELDS)
-        if found is not None and (not self._playing or is_sooner(self.planned, [token + 1 for token in followed])):
+        found = self._past.outlined(self.bar, *outlined[SOURCES]) if self.outline is not None else None
+        self.planned = [token + 1 for token in found[1]] if found and self._plays else [0] * len(FIELDS)
+        if found is not None and (not self._plays or is_sooner(self.planned, [token + 1 for token in followed])):
             length, times, followed = found[0], 0, found[1]
         self.match = [token + 1 for token in followed]
         return [length, times, *self.match]
-
-    def _outlined(self, source: int, next_source: int) -> tuple[int, tuple[int, ...]] | None:
-        """What the outline says comes next: `OUTLINED` or `OUTLINED_NEXT` and five tokens; see `features`."""
-        if self.outline is None:
-            return None
-        tick, bar, one_tick = self.tick, self.bar_ticks, self._stride
-        start = tick - (tick - self.bar_start) % bar
-        find = self._soonest if self._playing else self._in_the_bar
-        event = find(self.bar, start, source, self.keys[-1])
-        if event is not None:
-            return OUTLINED, event
-        if source < 0 and 2 * (start + bar - tick) > bar and not self._playing:
-            return None
-        event = find(self.bar + 1, start + bar, next_source, (start + bar) * one_tick + self._first_note - 1)
-        return None if event is None else (OUTLINED_NEXT, event)
-
-    def _in_the_bar(self, bar: int, start: int, source: int, behind: int) -> tuple[int, ...] | None:
-        """What comes next, behind a sort key, in a bar that begins at `start` and repeats another one; None if nothing."""
-        back = (bar - source) * self.bar_ticks
-        if source < 0 or start - back < self.bar_start:
-            return None
-        place = bisect_right(self.keys, behind - back * self._stride)
-        if place == len(self.keys) or self.keys[place] // self._stride >= start - back + self.bar_ticks:
-            return None
-        return self._later(place, self.keys[place] // self._stride + back)
-
-    def _soonest(self, bar: int, start: int, _: int, behind: int) -> tuple[int, ...] | None:
-        """As `_in_the_bar`, but each part repeats a bar of its own: of what comes next in each the first."""
-        soonest, number = NEVER, -1
-        for kind, (does, place) in enumerate(self._playing_in(bar)):
-            back, events = (bar - (does - RETURNS)) * self.bar_ticks, self._of_kind[kind]
-            begins = (start + place) * self._stride + kind * self._vocabulary.sizes[VALUE]
-            if does == PLAYING and place < self.bar_ticks and begins > behind:
-                soonest, number = min((soonest, number), (begins, -1 - kind))
-            elif does >= RETURNS and start - back >= self.bar_start:
-                at = bisect_right(events, (behind - back * self._stride, len(self.rows)))
-                if at < len(events) and events[at][0] // self._stride < start - back + self.bar_ticks:
-                    soonest, number = min((soonest, number), (events[at][0] + back * self._stride, events[at][1]))
-        return self._later(number, soonest // self._stride) if soonest < NEVER else None
-
-    def _later(self, number: int, tick: int) -> tuple[int, ...] | None:
-        """The event of that number, at a tick, or below 0 something new of kind -1 - number; None if no time leads there."""
-        ticks, shifts = tick - self.tick, self._vocabulary.shifts
-        time = bisect_left(shifts, ticks)
-        if time == len(shifts) or shifts[time] != ticks:
-            return None
-        return (1 + time, *self.rows[number][1:]) if number >= 0 else (1 + time, -1 - number, -1, -1, -1)
 
     def _take_note(self, kind: int, value: int, duration: int) -> int:
         """Remember a note as its part's last; gives its interval to the one before."""

@@ -79,25 +79,40 @@ class Past(NamedTuple):
     def _soonest(self, bar: Ints, start: Ints, source: Ints, behind: Ints) -> Found:
         """The same where each part repeats a bar of its own; pieces of which that is not known repeat whole bars."""
         assert self.of_parts is not None
-        does, place = self.outlines.playing_in(bar)
+        does, place, rhythm = self.outlines.playing_in(bar)
         stride, streams, kinds = self.history.stride, np.arange(len(bar)), np.arange(does.shape[1])
-        back = (bar[:, None] - (does - RETURNS)) * self.bar_ticks[:, None]
-        key, number = self.of_parts.behind(behind[:, None] - back * stride, streams)
+        values = self.history.vocabulary.sizes[VALUE]
+        follows = self._has_begun(bar, start, rhythm - 1)
+        of_part = np.where(follows, rhythm - 1, does - RETURNS)
+        back = (bar[:, None] - of_part) * self.bar_ticks[:, None]
+        chord = behind - behind % values + values - 1
+        key, number = self.of_parts.behind(np.where(follows, chord[:, None], behind[:, None]) - back * stride, streams)
         first = start[:, None] - back
-        is_known = (does >= RETURNS) & (first >= self.bar_start[:, None])
+        is_known = (of_part >= 0) & (first >= self.bar_start[:, None])
         is_known &= key < (first + self.bar_ticks[:, None]) * stride
-        begins = (start[:, None] + place) * stride + kinds * self.history.vocabulary.sizes[VALUE]
-        is_new = (does == PLAYING) & (begins > behind[:, None]) & (place < self.bar_ticks[:, None])
+        begins = (start[:, None] + place) * stride + kinds * values
+        is_new = (does == PLAYING) & (begins > behind[:, None]) & (place < self.bar_ticks[:, None]) & ~follows
         later = np.where(is_new, begins, np.where(is_known, np.where(is_known, key, 0) + back * stride, NEVER))
+        number = np.where(is_new, 0, number)
         soonest = streams, later.argmin(axis=1)
-        event = self.history.tokens(np.where(is_new, 0, number)[soonest], streams)
+        event = self.history.tokens(number[soonest], streams)
         event[:, KIND] = 1 + soonest[1]
+        event[:, VALUE] *= ~follows[soonest] | (event[:, VALUE] <= self.history.vocabulary.first_pitch)
         found, is_found = self._later(event, later[soonest] // stride, later[soonest] < NEVER)
         by_parts = self.outlines.know_players
         if by_parts.all():
             return found, is_found
         whole, is_whole = self._in_the_bar(bar, start, source, behind)
         return np.where(by_parts[:, None], found, whole), np.where(by_parts, is_found, is_whole)
+
+    def _has_begun(self, bar: Ints, start: Ints, source: Ints) -> NDArray[np.bool_]:
+        """Whether each kind has begun anything in those bars, (streams, kinds), since the time signature in force began."""
+        assert self.of_parts is not None
+        stride = self.history.stride
+        first = start[:, None] - (bar[:, None] - source) * self.bar_ticks[:, None]
+        key, _ = self.of_parts.behind(first * stride - 1, np.arange(len(bar)))
+        begins = key < (first + self.bar_ticks[:, None]) * stride
+        return np.asarray((source >= 0) & (first >= self.bar_start[:, None]) & begins)
 
     def _later(self, event: Ints, tick: Ints, is_known: NDArray[np.bool_]) -> Found:
         """Events, tokens each + 1, at those ticks; and whether they are known and times of the vocabulary lead there."""

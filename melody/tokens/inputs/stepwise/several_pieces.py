@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.piece import Ints
-from melody.tokens.inputs.chordal import own_degrees, tones_above
-from melody.tokens.inputs.features import THERE, against
+from melody.tokens.inputs.chordal import key_there, own_bar, own_degrees, tones_above
+from melody.tokens.inputs.features import PLANNED, THERE, against
 from melody.tokens.inputs.outlines.harmony import UNKNOWN, planned_of
 from melody.tokens.inputs.outlines.outline import (
     HARMONY,
     READ,
-    RETURNS,
     SOURCES,
     Outline,
     Outlines,
@@ -80,7 +79,7 @@ class Pieces:
 
     _per_stream: ClassVar[tuple[str, ...]] = (
         *("tick", "metre", "key", "onset", "end", "pitch", "moved_from", "last_note", "match", "planned"),
-        *("_bar_start", "_bars_before", "_bar_ticks", "_has_pickup", "_has_note", "_sound_until"),
+        *("_bar_start", "_bars_before", "_bar_ticks", "_has_pickup", "_has_note", "_tonic", "_sound_until"),
     )
 
     def __init__(self, vocabulary: Vocabulary, outlines: Sequence[Outline | None]) -> None:
@@ -89,7 +88,7 @@ class Pieces:
         self._is_chordal = vocabulary.is_chordal
         self._outlines = Outlines(outlines, vocabulary.sizes[KIND] if self._is_chordal else 0)
         self._has_pickup = self._outlines.has_pickup.copy()  # as the outline says, until the first note has come
-        self._has_note = np.zeros(streams, bool)
+        self._has_note, self._tonic = np.zeros(streams, bool), np.full(streams, UNKNOWN)
         self.tick, self.metre, self.key = (np.zeros(streams, np.int64) for _ in range(3))
         self.onset, self.end, self.pitch = np.full(shape, -1), np.full(shape, -1), np.zeros(shape, np.int64)
         self.moved_from, self.last_note = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
@@ -138,7 +137,7 @@ class Pieces:
             features[:, FIRST_OUTLINE:FIRST_HARMONY] = in_bar[:, READ]
             length, times = self._take_outlined(bar, in_bar, length, times)
             if tables.has_harmony:
-                features[:, FIRST_HARMONY : tables.first_lookback] = self._harmony_at(in_bar, position).T
+                features[:, FIRST_HARMONY : tables.first_lookback] = self._harmony_at(in_bar, position)[: len(PLANNED)].T
         self._add_lookbacks(features[:, tables.first_lookback : tables.first_left])
         self._add_parts(features[:, tables.first_left :], kind, pitch)
         first = tables.first_left + 2 * tables.parts
@@ -147,15 +146,16 @@ class Pieces:
         return features
 
     def _harmony_at(self, in_bar: Ints, position: Ints) -> Ints:
-        """What the outlines say of the harmony there, (4, streams)."""
-        tonic = self.tables.tonics[self.key]
-        tonic = np.where((tonic == UNKNOWN) & self._has_note, self._outlines.tonic, tonic)
+        """What the outlines say of the harmony there, (5, streams)."""
+        tonic = np.where(self._has_note, self._tonic, self.tables.tonics[self.key])
         return planned_of(in_bar.T[HARMONY], position, self._bar_ticks, self.tables.beat, tonic)
 
     def _take_first_notes(self, pitch: Ints) -> None:
-        """Whether pieces whose first note comes now begin with a pick-up."""
+        """Whether pieces whose first note comes now begin with a pick-up, and from which tonic their keys are counted."""
         first = (pitch > 0) & ~self._has_note
         self._has_pickup = np.where(first, is_pickup(self.tick, self._bar_ticks), self._has_pickup)
+        named = self.tables.tonics[self.key]
+        self._tonic = np.where(first, np.where(named == UNKNOWN, self._outlines.tonic, named), self._tonic)
         self._has_note = self._has_note | first
 
     def _take_outlined(self, bar: Ints, in_bar: Ints, length: Ints, times: Ints) -> tuple[Ints, Ints]:
@@ -287,18 +287,20 @@ class Pieces:
         pitch = tables.pitch_of[np.maximum(events[..., VALUE] - 1, 0)]
         found = np.stack([pitch, events[..., DURATION], events[..., VELOCITY]], axis=2).reshape(len(kind), -1)
         bar, position = self._bar_of(tick), (tick - self._bar_start) % self._bar_ticks
-        does = np.minimum(self._outlines.playing_in(bar)[0][np.arange(len(kind)), kind], RETURNS)
+        does, _, rhythm = self._outlines.playing_in(bar)[:, np.arange(len(kind)), kind]
         is_planned = (self.planned[:, TIME] == 1 + time) & (self.planned[:, KIND] == 1 + kind)
         planned = self.planned[:, VALUE:].copy()
         planned[:, 0] = np.maximum(planned[:, 0] - tables.vocabulary.first_pitch, 0)
         planned *= is_planned[:, None]
         own = own * tables.pitched[kind]
         tones, bass = tones_above(self._sounds(tick), own)
-        local = np.zeros_like(own)
+        local = chord = np.zeros_like(own)
         if tables.has_harmony and self._outlines:
-            local = self._harmony_at(self._outlines.in_bars(bar), position)[0]
-        degree = own_degrees(own + tables.vocabulary.pitches[0], own > 0, local, tables.keys_in_force[self.key])
-        columns = [of_last[:, [DURATION, VELOCITY]], degree, found, tones, bass, planned, does]
+            local, *_, chord = self._harmony_at(self._outlines.in_bars(bar), position)
+        key = key_there(local, tables.keys_in_force[self.key])
+        degree = own_degrees(own + tables.vocabulary.pitches[0], own > 0, key)
+        harmony = [degree, *(np.stack([key, chord]) * tables.pitched[kind])]
+        columns = [of_last[:, [DURATION, VELOCITY]], *harmony, found, tones, bass, planned, own_bar(does, rhythm)]
         return np.column_stack(columns) * (kind >= FIRST_PART)[:, None]
 
     def _sounds(self, tick: Ints) -> NDArray[np.bool_]:
@@ -325,7 +327,7 @@ class Pieces:
         """The same as of one piece."""
         found = cls(vocabulary, [piece.outline])
         if piece.has_pickup is not None:
-            found._has_pickup[:], found._has_note[:] = piece.has_pickup, True
+            found._has_pickup[:], found._has_note[:], found._tonic[:] = piece.has_pickup, True, piece.tonic
         found.tick[:], found.metre[:], found.key[:], found.match[:] = piece.tick, piece.metre, piece.key, piece.match
         found.planned[:] = piece.planned
         found._bar_start[:], found._bars_before[:] = piece.bar_start, piece.bars_before

@@ -1,0 +1,124 @@
+"""A new piece closes as the one that its outline is from: on a chord of as many notes of each part, that last as long.
+
+A model sees one ending in a thousand events, and at a temperature below 1 it begins one note where a pianist would put down
+both hands. So the last onset of a piece of the corpus goes with its outline (`melody.tokens.inputs.outlines.outline.Close`):
+in the last bar, once the place of it is within reach, the music goes there, and before each part has begun its notes nothing
+else comes. Where grammar, limits or the outline itself forbid them the piece ends without.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from melody.piece import Ints
+from melody.sampling.constraints.constraint import Constraint
+from melody.sampling.constraints.joint_options import Options
+from melody.sampling.constraints.music import Event, Music
+from melody.tokens.grammar import Mask
+from melody.tokens.inputs.outlines.outline import Outline
+from melody.tokens.usage import FIRST_PART
+from melody.tokens.vocabulary import KIND, TIME, Rows
+
+
+class LastOnset(Constraint):
+    """The last onset is that of the outline.
+
+    Parameters
+    ----------
+    outline
+        Of the piece; each stream has one of its own once streams of others are put among them.
+    parts
+        How many parts the vocabulary has.
+    """
+
+    may_dead_end: ClassVar[bool] = False
+    gives_way: ClassVar[bool] = True
+    per_stream: ClassVar[tuple[str, ...]] = ("_bars", "_place", "_pickup", "_notes", "_lasting", "_begun", "_tick")
+    _bars: Ints
+    _place: Ints
+    _pickup: Ints
+    _notes: Ints
+    _lasting: Ints
+    _begun: Ints
+    _tick: Ints
+
+    def __init__(self, outline: Outline, parts: int) -> None:
+        self._outline = outline
+        self._chord = np.zeros((2, parts), np.int64)  # notes and ticks of each part
+        for part, *each in outline.close.chord:
+            if part < parts:
+                self._chord[:, part] = each
+
+    def needs_pitches(self, music: Music) -> bool:
+        """As `Constraint.needs_pitches`."""
+        return False
+
+    def begin(self, streams: int) -> LastOnset:
+        """As `Constraint.begin`."""
+        made = super().begin(streams)
+        made._bars, made._place, made._pickup = np.repeat(
+            [[len(self._outline.letters)], [self._outline.close.place], [self._outline.has_pickup]], streams, axis=1
+        )
+        made._notes, made._lasting = np.repeat(self._chord[:, None], streams, axis=1)  # (streams, parts)
+        made._begun, made._tick = np.zeros_like(made._notes), np.full(streams, -1)
+        return made
+
+    def narrow(self, music: Music, options: Options) -> None:
+        """As `Constraint.narrow`."""
+
+    def look_ahead(self, music: Music, options: Options) -> None:
+        """As `Constraint.look_ahead`."""
+        is_last, place = self._in_last_bar(music, music.ticks), self._place[:, None]
+        if not is_last.any():
+            return
+        is_behind = is_last & (music.position > place) & (place >= 0)
+        goes_on = options.ends | (options.plays & ~is_behind[:, :, None]).any(axis=(1, 2))
+        options.plays &= ~(is_behind & goes_on[:, None])[:, :, None]
+        self._go_to(music, options, is_last & (music.position == place))
+        if options.notes is not None:
+            options.notes &= options.plays[..., None]
+
+    def _go_to(self, music: Music, options: Options, is_there: Mask) -> None:
+        """Let nothing come behind the place of the close, and nothing else there, until all of its notes have begun."""
+        begun = self._begun * (self._tick == music.standing.tick)[:, None]
+        left = np.repeat((self._notes > 0)[:, None], is_there.shape[1], axis=1)  # (streams, times, parts)
+        if music.now_index >= 0:
+            left[:, music.now_index] = begun < self._notes
+        closes = options.plays & left & is_there[:, :, None]
+        closes &= np.cumsum(closes, axis=2) == 1  # one part after the other, in their order
+        streams = np.flatnonzero(closes.any(axis=(1, 2)))
+        options.ends[streams] = False
+        may_close: Mask = np.asarray(closes[streams].any(axis=2))
+        last: Ints = is_there.shape[1] - 1 - may_close[:, ::-1].argmax(axis=1)  # the time of the close
+        in_time: Mask = np.asarray(np.arange(is_there.shape[1]) <= last[:, None])
+        for narrowed in (options.controls, options.rests, options.plays):
+            narrowed[streams] &= in_time[:, :, None]
+        options.rests[streams, last], options.plays[streams, last] = False, closes[streams, last]
+
+    def _in_last_bar(self, music: Music, ticks: Ints) -> Mask:
+        """Which of those ticks are in the last bar, (streams, candidates)."""
+        is_known = music.standing.begun if not music.counts_pickup else np.zeros_like(music.standing.begun)
+        pickup: Ints = np.where(is_known, music.standing.pickup, self._pickup)
+        return np.asarray(music.bar_of(ticks) - pickup[:, None] == self._bars[:, None] - 1)
+
+    def durations(self, music: Music, events: Rows, options: Options | None) -> Mask | None:
+        """As long as the notes of its part there, or nearly."""
+        tick = music.ticks_of(events[:, TIME])[:, None]
+        part = np.maximum(events[:, KIND] - FIRST_PART, 0)
+        lasting = self._lasting[np.arange(len(events)), part]
+        closes = (self._in_last_bar(music, tick) & (music.position_of(tick) == self._place[:, None]))[:, 0]
+        closes &= (lasting > 0) & (events[:, KIND] >= FIRST_PART)
+        if not closes.any():
+            return None
+        nearest = np.abs(music.durations - lasting[:, None]).argmin(axis=1)
+        return np.asarray((np.arange(len(music.durations)) == nearest[:, None]) | ~closes[:, None])
+
+    def push(self, music: Music, event: Event) -> None:
+        """As `Constraint.push`."""
+        own = event.is_note
+        streams, part = event.streams[own], event.part[own]
+        later = streams[event.tick[streams] != self._tick[streams]]
+        self._begun[later], self._tick[streams] = 0, event.tick[streams]
+        self._begun[streams, part] += 1

@@ -1,0 +1,90 @@
+"""Outlines as they stand in model files, which may come from anywhere: what is no outline is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from melody.tokens.inputs.outlines.harmony import CHORDS, KEYS, Harmony
+from melody.tokens.inputs.outlines.outline import (
+    LONGEST,
+    MOST_AT_ONCE,
+    MOST_BARS,
+    NO_CLOSE,
+    REST,
+    Close,
+    Frame,
+    Outline,
+    Play,
+)
+
+
+def stored(outline: Outline) -> list[Any]:
+    """As it stands in a model file: lists of whole numbers."""
+    form = [list(outline.letters), int(outline.has_pickup), list(outline.parts)]
+    tonic, is_minor, metre = outline.frame
+    if outline.harmony or outline.players:
+        most = None if outline.players else len(Harmony()) - CHORDS
+        form += [[list(bar[:most]) for bar in outline.harmony], [tonic, int(is_minor), *metre]]
+    if not outline.players:
+        return form
+    plays = [[value for play in plays for value in play] for plays in outline.players]
+    close = [outline.close.place, *(value for each in outline.close.chord for value in each)]
+    return [*form, plays, list(outline.hands), close]
+
+
+def restored(stored: Any) -> Outline | None:
+    """From a model file; None if that is none."""
+    match stored:
+        case [list(letters), 0 | 1 as pickup, list(parts), *more] if 0 < len(letters) <= MOST_BARS:
+            if _are_numbers((*letters, *parts), MOST_BARS):
+                found: Outline | None = Outline(tuple(letters), bool(pickup), tuple(parts))
+                if found and more and not (more[0] == [] and more[2:]):
+                    found = _with_harmony(found, more[:2])
+                return _with_players(found, more[2:]) if found and more[2:] else found
+    return None
+
+
+def _with_players(outline: Outline, stored: list[Any]) -> Outline | None:
+    match stored:
+        case [list(players), list(hands), list(close)] if len(players) == len(outline.parts):
+            bars = len(outline.letters)
+            legal = all(isinstance(each, list) and len(each) == len(REST) * bars for each in players)
+            legal = legal and all(_are_numbers((*each[::3], *each[2::3]), MOST_BARS, REST.letter) for each in players)
+            legal = legal and all(_are_numbers(each[1::3], LONGEST) for each in players)
+            legal = legal and len(hands) in (0, len(players)) and _are_numbers(hands, MOST_AT_ONCE)
+            at_end = _close(close)
+            if legal and at_end is not None:
+                found = tuple(tuple(map(Play, each[::3], each[1::3], each[2::3])) for each in players)
+                return replace(outline, players=found, hands=tuple(hands), close=at_end)
+    return None
+
+
+def _close(stored: list[Any]) -> Close | None:
+    if stored == [NO_CLOSE.place]:
+        return NO_CLOSE
+    if len(stored) % 3 != 1 or not _are_numbers(stored, LONGEST) or max(stored[2::3], default=0) > MOST_AT_ONCE:
+        return None
+    return Close(stored[0], tuple(zip(stored[1::3], stored[2::3], stored[3::3])))
+
+
+def _with_harmony(outline: Outline, stored: list[Any]) -> Outline | None:
+    match stored:
+        case [list(bars), [tonic, minor, top, bottom]] if len(bars) == len(outline.letters):
+            kinds = all(isinstance(bar, list) and len(Harmony()) - len(bar) in (0, CHORDS) for bar in bars)
+            if not (kinds and _are_numbers((tonic, minor, top, bottom), LONGEST)):
+                return None
+            harmony = tuple(Harmony(*bar) for bar in bars)
+            legal = all(
+                _are_numbers((key, end + 1, bass, *chords), LONGEST) and max(key, *chords) <= KEYS and bass <= 12
+                for key, end, bass, *chords in harmony
+            )
+            if legal and tonic < 12 and minor < 2:
+                return replace(outline, harmony=harmony, frame=Frame(tonic, bool(minor), (top, bottom)))
+    return None
+
+
+def _are_numbers(values: Iterable[Any], most: int, least: int = 0) -> bool:
+    """Whether they are whole numbers from the least to the most."""
+    return all(type(value) is int and least <= value <= most for value in values)
