@@ -28,6 +28,7 @@ from melody.tokens.inputs.outlines.storing import restored, stored
 from melody.tokens.inputs.schema import CONDITIONS, FEATURES, NEW_TO_A_RHYTHM, OUTLINED, feature_sizes, spans
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows
+from melody.training import corpus_facts
 from melody.training.corpus_facts import MOST_LETTERS, outlines
 
 FLUTE, BASS, KIT = Part(73), Part(32), Part(0, is_drum=True)
@@ -159,14 +160,16 @@ def _times(piece: Piece, part: Part) -> tuple[Ints, Ints]:
     return piece.onset[own], piece.end[own]
 
 
-def test_the_outlines_of_many_long_pieces_stay_small_in_a_file() -> None:
+def test_the_outlines_of_many_long_pieces_stay_small_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    most = MOST_LETTERS // 10
+    monkeypatch.setattr(corpus_facts, "MOST_LETTERS", most)
     players, bars = tuple(Part(program) for program in range(8)), 500
     onset, part = np.tile(96 * np.arange(bars), 8), np.repeat(np.arange(8), bars)
     piece = Piece(onset, 12 + onset // 96 % 7, 60 + part, part=part, parts=players)
     vocabulary = Vocabulary.build([piece])
-    rows = [vocabulary.encode(piece)] * (1 + MOST_LETTERS // (8 * bars))
+    rows = [vocabulary.encode(piece)] * (1 + most // (8 * bars))
     found = CorpusOutlines.of({"outlines": outlines(vocabulary, rows)}).outlines
-    assert 0 < sum(len(each.letters) * len(each.players) for each in found) <= MOST_LETTERS
+    assert 0 < sum(len(each.letters) * len(each.players) for each in found) <= most
 
 
 @given(st.lists(seeds | st.none(), min_size=1, max_size=4), st.data())
