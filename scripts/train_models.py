@@ -1,6 +1,9 @@
-"""The shipped models, from nothing: fiddle (three collections of dance tunes), a small one of it, and chorales (Bach).
+"""The shipped models, from nothing: fiddle (three collections of dance tunes), a small one of it, chorales (Bach), and band.
 
-    scripts/train_models [fiddle|fiddle-small|chorales]
+    scripts/train_models [fiddle|fiddle-small|chorales|band]
+
+The music of the first three is in music21's corpus. That of band is Freedoom's: put its 111 files, the d_*.mid of
+https://github.com/freedoom/freedoom (musics, BSD-3-Clause), in data/band.
 
 Each took a quarter to one and a half hours on one shared core of an EPYC. A model file says what it was trained on, for
 how long, and how it measures; checkpoints/README.md has the numbers. The shapes were chosen on the validation pieces
@@ -55,7 +58,15 @@ MODELS = {
         half=True,
         precision="32",
     ),
+    "band": TrainingSettings(
+        epochs=10,
+        max_minutes=240,
+        model=ModelSettings(head_size=128, dropout=0.2),
+        half=True,
+        precision="bf16",
+    ),
 }
+BROUGHT = {"band"}  # whose music is not in music21's corpus
 MUSIC = {"fiddle-small": "fiddle"}  # of models whose name is not that of their corpus
 
 
@@ -63,6 +74,8 @@ def train(name: str) -> None:
     """One model, its corpus written beside it if it is not there."""
     music = MUSIC.get(name, name)
     folder = ROOT / "data" / music
+    if music in BROUGHT and not folder.exists():
+        sys.exit(f"{folder} is not there; put the music of {name} in it: scripts/train_models.py says which it is")
     if not folder.exists():
         subprocess.run([sys.executable, "-m", "melody", "corpus", music, "--out", folder], check=True)
     corpus = prepare(folder, PrepareSettings(workers=0))
@@ -78,9 +91,9 @@ def train(name: str) -> None:
 def main() -> None:
     """The one that is named, or all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", nargs="?", choices=list(MODELS), help="all if none is named")
+    parser.add_argument("name", nargs="?", choices=list(MODELS), help="all whose music is in music21 if none is named")
     chosen = parser.parse_args().name
-    for name in [chosen] if chosen else MODELS:
+    for name in [chosen] if chosen else [name for name in MODELS if name not in BROUGHT]:
         train(name)
 
 
