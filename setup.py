@@ -13,7 +13,7 @@ from setuptools.command.build_py import build_py
 # One model there, jsb, is for a benchmark of the source tree alone.
 SHIPPED = [
     Path("checkpoints") / f"{name}{suffix}"
-    for name in ("fiddle", "fiddle-small", "chorales")
+    for name in ("fiddle", "fiddle-small", "chorales", "band")
     for suffix in (".safetensors", ".index")
 ]
 

@@ -11,7 +11,7 @@ from melody import models
 from melody.errors import ModelFileError
 from melody.modelfile import SUFFIX
 
-SHIPPED = {"chorales", "fiddle", "fiddle-small", "jsb"}
+SHIPPED = {"band", "chorales", "fiddle", "fiddle-small", "jsb"}
 
 
 @pytest.fixture(autouse=True)
@@ -70,10 +70,11 @@ def test_what_is_no_name_is_refused(name: str) -> None:
 
 def test_a_near_miss_is_told_beside_all_there_is() -> None:
     with pytest.raises(
-        ModelFileError, match="no model 'fidle'; did you mean fiddle\\? there are chorales, fiddle, fiddle-small, jsb; "
+        ModelFileError,
+        match="no model 'fidle'; did you mean fiddle\\? there are band, chorales, fiddle, fiddle-small, jsb; ",
     ):
         models.find("fidle")
-    with pytest.raises(ModelFileError, match="no model 'polka'; there are chorales"):
+    with pytest.raises(ModelFileError, match="no model 'polka'; there are band, chorales"):
         models.find("polka")
 
 
