@@ -4,7 +4,7 @@ Copying and inventing want different temperatures, and so do rhythm and pitch: a
 still, a high one of pitch wanders. So tunes are written at several of both, who plays next and how loud at that of the
 rhythm, and measured beside the validation pieces: bars that return, lengths, rhythms, leaps, notes outside the key, chords.
 What lies nearest is the model's own, and is what `generate` takes where nobody says otherwise; of those that are as near but
-for noise it is the usual one, if
+for noise it is the default, if
 that is among them, or else the lowest, which is safest.
 """
 
@@ -88,8 +88,8 @@ def with_temperatures(
         Its training facts name under 'temperatures' what was chosen, and under 'temperatures_tried' how far each was from
         the pieces, in standard errors.
     """
-    usual = PLANNED if _is_planned(file) else DEFAULT
-    file = _stating(file, usual) if usual != DEFAULT else file
+    default = PLANNED if _is_planned(file) else DEFAULT
+    file = _stating(file, default) if default != DEFAULT else file
     if len(pieces) < LEAST_PIECES:
         return file
     started, wanted = time.monotonic(), measured(pieces, ROWS)
@@ -106,7 +106,7 @@ def with_temperatures(
             made = [tune.piece for tune in new_tunes(Model(file), Search(tunes), Limits(), settings)]
         found[degrees] = distance(measured(made, ROWS), wanted)
     near = [degrees for degrees, far in found.items() if far < min(found.values()) + NOISE]
-    best = usual if usual in near else min(near, key=lambda degrees: (sum(degrees), found[degrees]))
+    best = default if default in near else min(near, key=lambda degrees: (sum(degrees), found[degrees]))
     return _stating(file, best, temperatures_tried=[[*degrees, round(far, 3)] for degrees, far in found.items()])
 
 
