@@ -28,14 +28,8 @@ from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, VALUE, Rows
 from melody.training.balance import WEIGHT, with_relations
 
-LINEAR = (
-    "output",
-    "output_bias",
-    "copy",
-    "copy_bias",
-    "interval",
-    "relation",
-)  # weights of a head that logits are linear in
+# The weights of a head that logits are linear in.
+LINEAR = ("output", "output_bias", "copy", "copy_bias", "interval", "degree", "sounding", "relation")
 ITERATIONS = 50
 
 
