@@ -118,10 +118,11 @@ def test_the_wheel_holds_the_shipped_models_and_no_tests(wheel: Path) -> None:
     ]
     shipped = [Path("checkpoints") / name for name in names]
     assert models == {"melody" / path: (ROOT / path).stat().st_size for path in shipped}
+    assert max(models.values()) < 8_000_000
     assert "melody/py.typed" in sizes and not any(name.startswith(("tests", "scripts", "checkpoints")) for name in sizes)
     page = {f"melody/studio/page/{path.name}" for path in (ROOT / "melody" / "studio" / "page").iterdir()}
     assert page == {name for name in sizes if name.startswith("melody/studio/page/")}
-    assert wheel.stat().st_size < 22_000_000
+    assert wheel.stat().st_size < 20_000_000
 
 
 @linked
