@@ -99,9 +99,7 @@ class LastOnset(Constraint):
 
     def _in_last_bar(self, music: Music, ticks: Ints) -> Mask:
         """Which of those ticks are in the last bar, (streams, candidates)."""
-        is_known = music.standing.begun if not music.counts_pickup else np.zeros_like(music.standing.begun)
-        pickup: Ints = np.where(is_known, music.standing.pickup, self._pickup)
-        return np.asarray(music.bar_of(ticks) - pickup[:, None] == self._bars[:, None] - 1)
+        return np.asarray(music.bar_of(ticks) - music.pickups(self._pickup)[:, None] == self._bars[:, None] - 1)
 
     def durations(self, music: Music, events: Rows, options: Options | None) -> Mask | None:
         """As long as the notes of its part there, or nearly."""

@@ -238,6 +238,11 @@ class Music(PerStream):
         now, bar = self.standing, self.standing.bar_ticks[:, None]
         return np.where(now.begun[:, None], now.pickup[:, None], (ticks < bar) & (2 * ticks >= bar))
 
+    def pickups(self, by_outline: Ints) -> Ints:
+        """Bars before the first full one: those there are, or until the first note what the outlines say, (streams,)."""
+        now = self.standing
+        return np.where(now.begun & np.asarray(not self.counts_pickup), now.pickup, by_outline)
+
     def since(self, ticks: Ints, origin: int | None) -> Ints:
         """Ticks since `origin`; None stands for the first bar that counts."""
         return ticks - (self._pickups(ticks) * self.standing.bar_ticks[:, None] if origin is None else origin)

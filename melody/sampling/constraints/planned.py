@@ -45,6 +45,7 @@ class Planned(Constraint):
 
     follows: ClassVar[bool] = False
     may_dead_end: ClassVar[bool] = False
+    gives_way: ClassVar[bool] = True
     per_stream: ClassVar[tuple[str, ...]] = ("_outlines",)
     _outlines: NDArray[np.object_]  # of each stream: what each part does in each bar, the pick-up's first; if there is one
 
@@ -94,9 +95,8 @@ class Planned(Constraint):
 
     def _in_last_bar(self, music: Music) -> Mask:
         """Which streams are in the last bar of their outline, or behind it, (streams,)."""
-        bar = music.bar_of(music.standing.tick[:, None])[:, 0]
-        last = [len(outline[0]) - 3 + self._pickup(music, stream) for stream, outline in enumerate(self._outlines)]
-        return np.asarray(bar >= last)
+        bar = music.bar_of(music.standing.tick[:, None])[:, 0] - self._pickups(music)
+        return np.asarray(bar >= [len(in_bars) - 3 for in_bars, _ in self._outlines])
 
     def _let_chords_be(self, music: Music, may: Mask, does: Ints, is_over: Mask) -> None:
         """To a rhythm that returns a part may begin more than one note in each place."""
@@ -113,8 +113,8 @@ class Planned(Constraint):
         One that plays new notes to the rhythm of an earlier bar is `_IN_RHYTHM`, and begins notes where that one does.
         """
         found, over = [], []
-        for stream, bars in enumerate(music.bar_of(music.ticks)):
-            in_bars, bar = self._outlines[stream][0], bars - self._pickup(music, stream)
+        for stream, bar in enumerate(music.bar_of(music.ticks) - self._pickups(music)[:, None]):
+            in_bars = self._outlines[stream][0]
             over.append(bar >= len(in_bars) - 2)
             found.append(in_bars[np.minimum(bar + 1, len(in_bars) - 1)])
         does, place, rhythm = np.moveaxis(np.stack(found), 3, 0)
@@ -157,14 +157,13 @@ class Planned(Constraint):
     def _rest_of(self, music: Music, part: Ints, bars: Ints) -> Ints:
         """From the end of each stream's bar to the next note of a part by the outline, in ticks, (streams,)."""
         found = np.full(len(part), NEVER)
-        for stream, (number, bar) in enumerate(zip(part.tolist(), bars.tolist())):
-            in_bars, first = self._outlines[stream][0], bar - self._pickup(music, stream) + 2
+        for stream, (number, bar) in enumerate(zip(part.tolist(), (bars - self._pickups(music)).tolist())):
+            in_bars, first = self._outlines[stream][0], bar + 2
             plays = np.flatnonzero(in_bars[first : first + _AHEAD, number, 0] >= PLAYING)
             if len(plays):
                 found[stream] = plays[0] * music.standing.bar_ticks[stream] + in_bars[first + plays[0], number, 1]
         return found
 
-    def _pickup(self, music: Music, stream: int) -> int:
-        """Whether the music of a stream begins with a bar that the outline does not count."""
-        is_known = music.standing.begun[stream] and not music.counts_pickup
-        return int(music.standing.pickup[stream] if is_known else self._outlines[stream][1])
+    def _pickups(self, music: Music) -> Ints:
+        """How many bars of each stream's music its outline does not count, (streams,)."""
+        return music.pickups(np.array([has_pickup for _, has_pickup in self._outlines], np.int64))
