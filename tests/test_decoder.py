@@ -15,12 +15,12 @@ from melody.network.network import MelodyNetwork
 from melody.network.settings import ModelSettings
 from melody.sampling.constraints.constraint import Masks
 from melody.sampling.constraints.cutoff import going_on
-from melody.sampling.decoder import Decoder, Frontier, Step, changes_nothing
+from melody.sampling.decoder import Decoder, Frontier, Step
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Grammar
 from melody.tokens.inputs.context import Contexts
 from melody.tokens.usage import FIRST_PART
-from melody.tokens.vocabulary import END, KIND, TIME, VALUE, Rows
+from melody.tokens.vocabulary import END, KIND, TIME, VALUE, Rows, changes_nothing
 
 PIECES = [random_piece(5), random_piece(8), folk_tune(3, bars=4), folk_tune(4, bars=4)]
 VOCABULARY = Vocabulary.build(PIECES)

@@ -68,12 +68,15 @@ def test_after_a_prompt_it_is_continue(model: Model) -> None:
         assert [note[1:4] for note in played] == list(zip(new.pitch.tolist(), new.onset.tolist(), new.duration.tolist()))
 
 
+@pytest.mark.parametrize("ends_alone", [False, True])
 @pytest.mark.parametrize("name", ["model", "mixed"])
-def test_a_prompt_that_grows_is_read_on_and_followed_by_the_same(name: str, request: pytest.FixtureRequest) -> None:
+def test_a_prompt_that_grows_is_read_on_and_followed_by_the_same(
+    name: str, ends_alone: bool, request: pytest.FixtureRequest
+) -> None:
     """Whatever was read before: more of it, less of it, its last notes otherwise, another tune."""
     model = request.getfixturevalue(name)
     tunes = [folk_tune(100), folk_tune(101)] if name == "model" else [PIECES[0], PIECES[1]]
-    cache = PrefixCache(most=20)
+    cache = PrefixCache(most=20, ends_alone=ends_alone)
     for tune, notes in ((0, 12), (0, 20), (0, 20), (0, 14), (0, 9), (1, 12), (0, 20), (0, 60)):
         prompt = tunes[tune].select(np.arange(tunes[tune].num_notes) < notes)
         own = stream(model, prompt, limits=Limits.parse(max_leap=12), endless=True, cache=cache)

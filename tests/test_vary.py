@@ -19,6 +19,7 @@ from melody.limits import Limits
 from melody.piece import Part, Piece, TimeSignature
 from melody.sampling import Model, SamplingSettings, load
 from melody.sampling.constraints.observations import Observations, aligned, observe, timed
+from melody.sampling.decoder import Decoder, Frontier, PrefixCache
 from melody.sampling.result import Result
 from melody.sampling.search import Search
 from melody.sampling.strategies.smc import Particles
@@ -237,20 +238,34 @@ def test_what_nobody_will_draw_need_not_be_read(seed: int, monkeypatch: pytest.M
     """The same bars come out if all particles go through all that follows, at more steps."""
     pieces = [random_piece(n) for n in range(seed, seed + 3)]
     model, found, steps = untrained(Vocabulary.build(pieces), seed, 2.0), [], [0, 0]
-    step = Particles._step
+    read = Decoder.read
     for is_all in (True, False):
 
-        def counted(ways: Particles, particles: np.ndarray, number: int = int(is_all)) -> None:
-            steps[number] += len(particles)
-            step(ways, particles)
+        def counted(decoder: Decoder, frontier: Frontier, number: int = int(is_all)) -> np.ndarray:
+            steps[number] += len(frontier)
+            return read(decoder, frontier)
 
         def filled_so(*given: object, is_all: bool = is_all, **how: object) -> Particles:
             return particles_over(*given, **({} if is_all else how))  # type: ignore[arg-type]
 
-        monkeypatch.setattr(Particles, "_step", counted)
+        monkeypatch.setattr(Decoder, "read", counted)
         monkeypatch.setattr("melody.sampling.tasks.infill.filling", filled_so)
         found.append([made.piece for made in vary(model, pieces[0], 1, 1, how=VarySettings(16, 1), count=2)])
     assert found[0] == found[1] and steps[0] < steps[1]
+
+
+def test_what_stands_before_the_bars_is_read_once(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many times they are written; but for the bars among them that stand before the one which is written again."""
+    tune, how, read, keep = folk_tune(100), VarySettings(2, 3), [], PrefixCache.keep
+
+    def counted(cache: PrefixCache, number: int, frontier: Frontier) -> None:
+        read.append(number)
+        keep(cache, number, frontier)
+
+    monkeypatch.setattr(PrefixCache, "keep", counted)
+    bars = tune.num_bars + tune.first_bar - 3
+    vary(model, tune, bars, bars + 1, how=how, count=3)
+    assert read.count(1) == 1
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -152,7 +152,7 @@ class Decoder:
         for row in rows[:known]:
             masks.push(row[None])
         for number, row in enumerate(rows[known:], known + 1):
-            self.read(frontier)
+            _, frontier.state = self.engine.step(frontier.inputs, frontier.state)
             self.push(frontier, row[None])
             if cache is not None:
                 cache.keep(number, frontier)
@@ -242,19 +242,22 @@ class _Ahead:
 class PrefixCache:
     """What the network made of the events that were read last: whoever reads events that begin the same reads only the rest.
 
-    It is for music that grows, as a player's does: `Decoder.prime` gives the same with it as without it, but sooner.
+    It is for music that grows, as a player's does, or is gone on with in several ways: `Decoder.prime` gives the same with
+    it as without it, but sooner.
 
     Parameters
     ----------
     most
         Behind how many of the last events the state is kept. Events that differ before these are read from the beginning.
+    ends_alone
+        Whether it is kept only behind the last event of each music that was read.
     """
 
-    def __init__(self, most: int = 64) -> None:
+    def __init__(self, most: int = 64, *, ends_alone: bool = False) -> None:
         self._of: object = None  # the engine and the outline
         self._rows = np.zeros((0, len(FIELDS)), np.int64)
         self._kept: dict[int, tuple[Contexts, State, Ints]] = {}  # by the number of events read, the oldest first
-        self._most = most
+        self._most, self._ends_alone = most, ends_alone
 
     def recall(self, frontier: Frontier, rows: Rows, of: object) -> int:
         """Let a frontier that has read nothing be behind as many of these events as are known; gives how many.
@@ -281,7 +284,8 @@ class PrefixCache:
 
     def keep(self, number: int, frontier: Frontier) -> None:
         """Keep what a frontier is behind that many of the events that were recalled last."""
-        self._kept[number] = frontier.contexts.take(_ONE), frontier.state.take(_ONE), frontier.inputs
+        if not self._ends_alone or number == len(self._rows):
+            self._kept[number] = frontier.contexts.take(_ONE), frontier.state.take(_ONE), frontier.inputs
         if len(self._kept) > self._most:
             del self._kept[next(iter(self._kept))]
 
@@ -388,9 +392,3 @@ class Step:
         """The events, 0 in the fields that an event does not have."""
         self.events[~self._decoder.vocabulary.field_mask(self.events)] = 0
         return self.events
-
-
-def changes_nothing(events: Rows) -> Mask:
-    """Whether each event is a note, a rest or the end: no metre, tempo or key, (events,)."""
-    found: Mask = (events[:, KIND] >= FIRST_PART) | (events[:, TIME] == END)
-    return found

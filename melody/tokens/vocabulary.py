@@ -40,6 +40,7 @@ from operator import ge
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from melody.errors import VocabularyError
 from melody.general_midi import instrument_name
@@ -361,3 +362,9 @@ def spell(kind: int, value: Any) -> str:
     if kind == METRE:
         return f"{value[0]}/{value[1]}"
     return f"{60e6 / value:.1f} quarters a minute" if kind == TEMPO else Key(0, *value).name
+
+
+def changes_nothing(events: Rows) -> NDArray[np.bool_]:
+    """Whether each event is a note, a rest or the end: no metre, tempo or key, (events,)."""
+    found: NDArray[np.bool_] = (events[:, KIND] >= FIRST_PART) | (events[:, TIME] == END)
+    return found

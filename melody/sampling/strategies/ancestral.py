@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from melody.network import Floats, State
 from melody.piece import Ints
 from melody.sampling.choose import choose, choose_surely
-from melody.sampling.decoder import Decoder, Frontier, Step, changes_nothing
+from melody.sampling.decoder import Decoder, Frontier, Step
 from melody.sampling.repetition import InARow, Loops
 from melody.sampling.settings import SamplingSettings
 from melody.sampling.strategies.bar_lines import LONG, Place, Places
 from melody.sampling.strategies.drawing import Job, Own
 from melody.tokens.grammar import Mask
-from melody.tokens.vocabulary import END, FIELDS, TIME, VALUE, Rows
+from melody.tokens.vocabulary import END, FIELDS, TIME, VALUE, Rows, changes_nothing
 
 TO_CLOSE = 200  # events in which a tune under constraints has to come to its end
 _NOTHING = np.zeros((0, len(FIELDS)), np.int64)

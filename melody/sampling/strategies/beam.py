@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.errors import SamplingError
-from melody.sampling.decoder import Decoder, Frontier, Step, changes_nothing
+from melody.sampling.decoder import Decoder, Frontier, Step
 from melody.sampling.settings import SamplingSettings
 from melody.sampling.strategies.ancestral import TO_CLOSE, Sample
 from melody.tokens.grammar import Mask
-from melody.tokens.vocabulary import END, FIELDS, TIME, Rows
+from melody.tokens.vocabulary import END, FIELDS, TIME, Rows, changes_nothing
 
 MAX_WIDTH = 256
 

@@ -27,11 +27,11 @@ from melody.errors import SamplingError
 from melody.network import Floats
 from melody.piece import Ints
 from melody.sampling.choose import choose
-from melody.sampling.decoder import Decoder, Frontier
+from melody.sampling.decoder import Decoder, Frontier, Step
 from melody.sampling.settings import SamplingSettings
 from melody.threads import one_thread
 from melody.tokens.grammar import Mask
-from melody.tokens.vocabulary import FIELDS, Rows, Vocabulary
+from melody.tokens.vocabulary import END, FIELDS, TIME, Rows, Vocabulary
 
 Floats64 = NDArray[np.float64]
 _HOPELESS = 20.0  # nats behind the best, with nothing left to choose
@@ -108,11 +108,15 @@ class Particles:
         """
         while len(behind := np.flatnonzero(self._frontier.masks.observed_so_far < self._observed)):
             following = int(self._frontier.masks.observed_so_far[behind].min())
+            known = None
             if self._rest and following and not self._resampled[following - 1 :].any():  # past the first one after all
                 self._settle()
-                is_even = len(self.paths) == 1 or following - self._free_until >= _HEEDED
-                if is_even and (rest := self._rest(following)) is not None:
-                    return self._take_rest(rest)
+                known = self._rest(following)
+                if known is not None and (len(self.paths) == 1 or following - self._free_until >= _HEEDED):
+                    return self._take_rest(known)
+            if known is not None and known[0, TIME] != END and (self._frontier.masks.observed_so_far == following).all():
+                self._read(known[0])
+                continue
             self._advance(following)
             if self._resampled[following]:
                 self._resample()
@@ -152,28 +156,57 @@ class Particles:
             path += rows.tolist()
         self._random.random((len(rows) * len(self._of), len(FIELDS)))
 
+    def _read(self, row: NDArray[np.int64]) -> None:
+        """All particles past an observed event that is all that may come; random numbers are used up as if it were drawn."""
+        assert self._of is not None
+        self._random.random((len(self._of), len(FIELDS)))
+        events = np.tile(row, (len(self.paths), 1))
+        step = Step(self._decoder, self._frontier.contexts, self._decoder.read(self._frontier))
+        step.events[:] = events
+        costs = _Costs(self._decoder.vocabulary, len(events))
+        for field, _ in step.fields():
+            costs.take(field, events[:, field], step.logits(field, None))
+        gained, chosen = costs.of(events, self._decoder.is_news(self._frontier, events))
+        self._decoder.push(self._frontier, events)
+        self.weights += gained
+        self.nats -= chosen
+        for path, event in zip(self.paths, events.tolist()):
+            path.append(event)
+
     def _advance(self, number: int) -> None:
         """All particles past the observed event of that number."""
         while len(behind := np.flatnonzero(self._frontier.masks.observed_so_far <= number)):
-            self._step(behind)
+            self._go_past(number, behind)
 
-    def _step(self, particles: Ints) -> None:
-        """One more event for each of these; particles that lead nowhere go."""
-        are_all = len(particles) == len(self.paths)  # as nearly always: nothing is copied then
-        frontier = self._frontier if are_all else self._frontier.take(particles)
+    def _go_past(self, number: int, particles: Ints) -> None:
+        """These particles past an observed event, unless some of them lead nowhere: these go, and it is to be tried again.
+
+        Those that are past it wait; the others go on apart, so that nothing is copied for an event that none gets past.
+        """
+        frontier = self._frontier if len(particles) == len(self.paths) else self._frontier.take(particles)
+        while len(particles):
+            alive = self._step(particles, frontier)
+            there = np.flatnonzero((frontier.masks.observed_so_far > number) | ~alive.all())
+            if len(there) and frontier is not self._frontier:
+                self._frontier.put(particles[there], frontier.take(there))
+            if not alive.all():
+                return self._keep_living(np.delete(np.arange(len(self.paths)), particles[~alive]))
+            if len(there):
+                left = np.flatnonzero(frontier.masks.observed_so_far <= number)
+                particles, frontier = particles[left], frontier.take(left)
+
+    def _step(self, particles: Ints, frontier: Frontier) -> Mask:
+        """One more event for each of these, which stand there; gives which of them lead somewhere."""
         count = len(particles) if self._of is None else int(((self._of < 0) | np.isin(self._of, particles)).sum())
         chance = self._random.random((count, len(FIELDS)))  # as many as there are, also where several go on as one
         gained, chosen, events = self._next(frontier, self._reference_event(particles), chance[: len(particles)])
-        alive = np.isfinite(gained)
+        alive: Mask = np.isfinite(gained)
         self._decoder.push(frontier, events, alive)
-        if not are_all:
-            self._frontier.put(particles, frontier)
         self.weights[particles] += gained
         self.nats[particles] -= chosen
         for particle, event in zip(particles[alive].tolist(), events[alive].tolist()):
             self.paths[particle].append(event)
-        if not alive.all():
-            self._keep_living(np.delete(np.arange(len(self.paths)), particles[~alive]))
+        return alive
 
     def _reference_event(self, particles: Ints) -> NDArray[np.int64] | None:
         """The event that the first of these particles is to take, if it is the one with a reference."""
@@ -241,12 +274,12 @@ class _Costs:
         self._vocabulary = vocabulary
         self._possible, self._chosen = np.zeros((particles, len(FIELDS))), np.zeros((particles, len(FIELDS)))
 
-    def take(self, field: int, tokens: Ints, logits: Floats, mask: Mask) -> None:
-        """The tokens of a field."""
+    def take(self, field: int, tokens: Ints, logits: Floats, mask: Mask | None = None) -> None:
+        """The tokens of a field, of those that the mask allows; of no others without one."""
         shares = logits.astype(np.float64)
-        shares -= np.logaddexp.reduce(shares, axis=1)[:, None]
-        self._possible[:, field] = np.logaddexp.reduce(np.where(mask, shares, -np.inf), axis=1)
+        shares -= _log_of_sum(shares)[:, None]
         self._chosen[:, field] = shares[np.arange(len(tokens)), tokens]
+        self._possible[:, field] = self._chosen[:, field] if mask is None else _log_of_sum(np.where(mask, shares, -np.inf))
 
     def of(self, events: Rows, is_news: Mask) -> tuple[Floats64, Floats64]:
         """Log probability of all that was possible, and of what was chosen, (particles,) each; of encoded fields alone.
@@ -258,3 +291,12 @@ class _Costs:
         possible: Floats64 = np.minimum(np.where(encoded, costs, 0.0), 0.0).sum(axis=1)
         chosen: Floats64 = np.where(encoded & is_news, self._chosen, 0.0).sum(axis=1)
         return possible, chosen
+
+
+def _log_of_sum(logs: Floats64) -> Floats64:
+    """Log of the sum of what the logs of each row stand for, (rows,); -inf where that is nothing."""
+    most = logs.max(axis=1)
+    most[np.isneginf(most)] = 0.0
+    with np.errstate(divide="ignore"):
+        found: Floats64 = np.log(np.exp(logs - most[:, None]).sum(axis=1)) + most
+    return found

@@ -26,6 +26,7 @@ from melody.errors import SamplingError
 from melody.limits import Limits
 from melody.piece import Ints, Piece
 from melody.sampling.constraints.observations import Observations, aligned, decoded, observe, timed
+from melody.sampling.decoder import PrefixCache
 from melody.sampling.loaded import Source
 from melody.sampling.prompt import Understood, understood, with_key
 from melody.sampling.provenance import provenance
@@ -172,6 +173,7 @@ class _Gap:
         metre = self._music.piece.time_signature_at(int(self._lines[0]))[1:]
         reading = Reading(self._vocabulary, self._music.octaves, players, metre, int(self._lines[0]))
         self._constraints = reading.constraints(limits, self._free)
+        self._cache = PrefixCache(ends_alone=True)  # of what stands before the gap
 
     def _understood(self, piece: Piece) -> Understood:
         return understood(self._vocabulary, piece, keep_rhythm=True)
@@ -233,7 +235,8 @@ class _Gap:
         """The piece with the gap filled that begins at that bar line."""
         decoder = self._source.decoder.without_prior().before(lambda: self._future(observed, first))
         options = how.candidates, settings, random, reference
-        particles = filling(decoder, observed, self._constraints, *options, only_to_draw=not how.likeness)
+        only_to_draw = not how.likeness
+        particles = filling(decoder, observed, self._constraints, *options, only_to_draw=only_to_draw, cache=self._cache)
         particles.run()
         before = timed(self._vocabulary, observed.rows[: observed.prefix], observed.tick[: observed.prefix])
 

@@ -9,7 +9,7 @@ import numpy as np
 from melody.sampling.constraints.constraint import Constraint, Masks
 from melody.sampling.constraints.observations import EXACT, Observations, timed
 from melody.sampling.constraints.observed import Observed
-from melody.sampling.decoder import Decoder
+from melody.sampling.decoder import Decoder, PrefixCache
 from melody.sampling.settings import SamplingSettings
 from melody.sampling.strategies.smc import Particles
 from melody.tokens.grammar import Grammar
@@ -26,6 +26,7 @@ def filling(
     reference: Rows | None = None,
     *,
     only_to_draw: bool = False,
+    cache: PrefixCache | None = None,
 ) -> Particles:
     """Particles behind the events that are observed before anything is free.
 
@@ -41,10 +42,12 @@ def filling(
         As of `Particles`; the reference holds the events behind those that are observed before anything is free.
     only_to_draw
         Whether one of them is drawn by weight and nothing else is asked: what nobody will draw need not be read.
+    cache
+        Of what is observed before anything is free, where there are several gaps in the same music.
     """
     vocabulary, first = decoder.vocabulary, observations.prefix
     masks = Masks(Grammar(vocabulary, 1, pedal=False), [Observed(vocabulary, observations), *constraints])
-    start = decoder.prime(masks, timed(vocabulary, observations.rows[:first], observations.tick[:first]))
+    start = decoder.prime(masks, timed(vocabulary, observations.rows[:first], observations.tick[:first]), cache=cache)
     exact = int(np.flatnonzero(observations.form != EXACT).max(initial=-1)) + 1
 
     def rest(number: int) -> Rows | None:

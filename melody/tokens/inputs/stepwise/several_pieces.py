@@ -99,7 +99,7 @@ class Pieces:
         self._history, self._rows = History(vocabulary, streams), np.arange(streams)  # the row of each piece there
         octaves = -(-vocabulary.num_pitches // 12) if self._is_chordal else 0
         self._sound_until = np.zeros((streams, 12 * octaves), np.int64)  # as `OnePiece` has them
-        self._of_parts = PartHistory(streams, vocabulary.sizes[KIND]) if self._is_chordal else None
+        self._of_parts = PartHistory(streams, vocabulary.sizes[KIND]) if self._is_chordal and self._outlines else None
 
     def __len__(self) -> int:
         return len(self.tick)
@@ -125,10 +125,11 @@ class Pieces:
         features[:, INTERVAL], features[:, KEY_IN_FORCE] = tables.interval[before, pitch], self.key
         features[:, DEGREE] = tables.degree[self.key, tables.pitched[kind], value]
         self._history.push(rows, tick)
-        if self._of_parts is not None:
+        if self._is_chordal:
             tones = np.flatnonzero((pitch > 0) & (tables.pitched[kind] > 0) & ~tables.implied[kind])
             ends = np.maximum(self._sound_until[tones, pitch[tones] - 1], tick[tones] + tables.durations[duration[tones]])
             self._sound_until[tones, pitch[tones] - 1] = ends
+        if self._of_parts is not None:
             self._of_parts.push(kind, self._history.last, self._history.count)
         match, followed = self._history.match()
         self.match, length, times = followed.astype(np.int64), match.length, match.times
@@ -340,8 +341,9 @@ class Pieces:
         notes = np.flatnonzero(vocabulary.is_note(rows))
         np.maximum.at(found.last_note[0], rows[notes, KIND], 1 + notes)
         found._history.fill(rows)
-        if found._of_parts is not None:
+        if found._is_chordal:
             found._sound_until[0, : vocabulary.num_pitches] = piece.ends
+        if found._of_parts is not None:
             found._of_parts.fill(rows[:, KIND], np.array(piece.keys, np.int64))
         return found
 
@@ -349,7 +351,7 @@ class Pieces:
         """Those pieces alone, in that order, independent of these; one may be named more than once."""
         taken = self.without_history(streams)
         taken._history, taken._rows = self._history.take(streams), np.arange(len(streams))
-        taken._of_parts = self._of_parts.take(streams) if self._of_parts else None
+        taken._of_parts = self._of_parts.take(streams) if self._of_parts is not None else None
         return taken
 
     def without_history(self, streams: Ints) -> Pieces:
@@ -366,8 +368,9 @@ class Pieces:
         for name in self._per_stream:
             getattr(self, name)[streams] = getattr(other, name)
         self._history.put(streams, other._history)
-        if self._of_parts and other._of_parts:
-            self._of_parts.put(streams, other._of_parts)
+        if self._of_parts is not None or other._of_parts is not None:
+            self._of_parts = self._by_parts()
+            self._of_parts.put(streams, other._by_parts())
         self._outlines = self._outlines.put(streams, other._outlines)
 
     def join(self, other: Pieces) -> Pieces:
@@ -377,5 +380,10 @@ class Pieces:
             setattr(joined, name, np.concatenate([getattr(self, name), getattr(other, name)]))
         joined._rows = np.arange(len(self) + len(other))
         joined._history, joined._outlines = self._history.join(other._history), self._outlines.join(other._outlines)
-        joined._of_parts = self._of_parts.join(other._of_parts) if self._of_parts and other._of_parts else None
+        if self._of_parts is not None or other._of_parts is not None:
+            joined._of_parts = self._by_parts().join(other._by_parts())
         return joined
+
+    def _by_parts(self) -> PartHistory:
+        """The events of each part by themselves, looked for now if no outline has asked for them before."""
+        return self._of_parts or PartHistory.of(self._history, self.tables.kinds)
