@@ -254,6 +254,27 @@ def test_what_nobody_will_draw_need_not_be_read(seed: int, monkeypatch: pytest.M
     assert found[0] == found[1] and steps[0] < steps[1]
 
 
+@pytest.mark.parametrize("seed", [0, 2])
+def test_what_follows_weighs_the_same_whether_other_events_are_looked_for_or_not(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pieces, ways = [random_piece(n) for n in range(seed, seed + 3)], []
+    model = untrained(Vocabulary.build(pieces), seed, 2.0)
+    monkeypatch.setattr("melody.sampling.strategies.smc._HOPELESS", np.inf)
+    for is_all in (True, False):
+
+        def filled_so(*given: object, is_all: bool = is_all, **how: object) -> Particles:
+            ways.append(particles_over(*given, **({} if is_all else how)))  # type: ignore[arg-type]
+            return ways[-1]
+
+        monkeypatch.setattr("melody.sampling.tasks.infill.filling", filled_so)
+        vary(model, pieces[0], 1, 1, how=VarySettings(16, 0))
+    whole, alike = ways[:2]
+    assert len(alike.paths) > 1 and alike._of is not None
+    assert np.allclose(whole.weights, alike.weights[alike._of], atol=1e-4)
+    assert whole.paths == [alike.paths[number] for number in alike._of.tolist()]
+
+
 def test_what_stands_before_the_bars_is_read_once(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many times they are written; but for the bars among them that stand before the one which is written again."""
     tune, how, read, keep = folk_tune(100), VarySettings(2, 3), [], PrefixCache.keep

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from melody.piece import MAX_TICK, Ints
 from melody.tokens.inputs.matches import LENGTHS, NO_CODE, Match, code_of, extended, longest
 from melody.tokens.inputs.whole_piece import stride
-from melody.tokens.vocabulary import FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
+from melody.tokens.vocabulary import FIELDS, TIME, VALUE, VELOCITY, Rows, Vocabulary
 
 _CAPACITY = 128  # events, at first
 
@@ -150,11 +150,6 @@ class History:
     def count(self) -> Ints:
         """How many events each piece has had, (streams,)."""
         return np.subtract(self._count, 1)
-
-    def events_of(self, piece: int) -> tuple[Ints, Ints]:
-        """Kind and sort key of each event of one of the pieces, (events,) each."""
-        own = slice(1, int(self._count[piece]))
-        return self._tokens[piece, own, KIND].astype(np.int64) - 1, self._keys[piece, own] - self._offset[piece]
 
     def match(self) -> tuple[Match, NDArray[np.unsignedinteger]]:
         """What is being repeated, (streams,) each, and the tokens that followed there, each + 1, (streams, 5), or zeros."""

@@ -8,7 +8,6 @@ from typing import ClassVar
 import numpy as np
 
 from melody.piece import Ints
-from melody.tokens.inputs.stepwise.history import History
 
 NEVER = np.iinfo(np.int64).max  # a sort key behind all that come
 _CAPACITY = 32  # events of a part, at first; doubled when there are more
@@ -30,16 +29,6 @@ class PartHistory:
         self._keys = np.full((streams, kinds, _CAPACITY), NEVER)
         self._numbers = np.zeros((streams, kinds, _CAPACITY), np.int32)
         self._count = np.zeros((streams, kinds), np.int64)
-
-    @classmethod
-    def of(cls, history: History, kinds: int) -> PartHistory:
-        """That of pieces which have had events already."""
-        found = cls(0, kinds)
-        for piece in range(len(history.count)):
-            own = cls(1, kinds)
-            own.fill(*history.events_of(piece))
-            found = found.join(own)
-        return found
 
     def push(self, kind: Ints, key: Ints, number: Ints) -> None:
         """Take in one event a piece: its kind, its sort key, and its number from 1, (streams,) each."""

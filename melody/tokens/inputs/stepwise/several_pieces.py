@@ -385,5 +385,5 @@ class Pieces:
         return joined
 
     def _by_parts(self) -> PartHistory:
-        """The events of each part by themselves, looked for now if no outline has asked for them before."""
-        return self._of_parts or PartHistory.of(self._history, self.tables.kinds)
+        """The events of each part by themselves; none of pieces without outlines, which nobody asks for them."""
+        return self._of_parts or PartHistory(len(self), self.tables.kinds)
