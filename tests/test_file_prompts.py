@@ -145,6 +145,17 @@ def test_a_file_in_python_is_read_so_too_and_a_piece_as_it_stands(fiddle: Model,
     assert set(as_read(piece)) <= set(as_read(given.piece))
 
 
+def test_what_streams_after_a_file_is_what_it_is_gone_on_with(fiddle: Model, late_and_plain: tuple[Path, Path]) -> None:
+    """In the time of what is read; a piece is read as it stands."""
+    late, plain = (fiddle.stream(path, seed=4, bars=2) for path in late_and_plain)
+    notes = list(late)
+    assert notes == list(plain) and notes
+    assert "off the beat" in " ".join(late.remarks) and not plain.remarks
+    new = fiddle.continue_(late_and_plain[0], bars=2, seed=4, only_new=True, any_ending=True)
+    assert sorted(note.pitch for note in notes) == sorted(new.pitch.tolist())
+    assert not fiddle.stream(midi.read(late_and_plain[0]), seed=4, bars=2).remarks
+
+
 def test_voices_stand_on_the_beat_of_the_melody(tmp_path: Path) -> None:
     chorales = Path(__file__).parents[1] / "checkpoints" / "chorales.safetensors"
     melody = tune().bars(1, 4)

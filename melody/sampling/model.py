@@ -308,7 +308,8 @@ class Model(Rewriter):
         Parameters
         ----------
         prompt
-            A piece with notes, or the file of one; None to begin from nothing.
+            A piece with notes, or the file of one, read as of `continue_`; None to begin from nothing. Ticks are those of
+            what is read, and what was read otherwise than it stands is in the stream's `remarks`.
         bars
             How many are new, 1 to 10,000, a pick-up not counted; None for as many as the model wants.
         endless
@@ -324,11 +325,15 @@ class Model(Rewriter):
             kept.
         """
         from melody.sampling.tasks import live  # files of tunes do not need it
+        from melody.sampling.tasks.file_prompt import put_right
 
         music = None if prompt is None else music_of(prompt, "the prompt")
+        mended = None if prompt is None else put_right(prompt, self.vocabulary.ticks_per_quarter)
         kept = _with_bars(limits_of(given, None, limits), whole("bars", bars))
         chosen = settings_of(given, settings)
+        music = mended.read if mended else music
         begun = live.stream(self, music, settings=chosen, limits=kept, endless=flag("endless", endless))
+        begun.remarks = mended.repairs if mended else ()
         asked = [(given.get("key"), ""), (given.get("scale"), ","), (given.get("range"), ":")]
         key, scale, pitches = (None if value is None else written(value, between) for value, between in asked)
         if (key, scale, pitches) != (None, None, None):

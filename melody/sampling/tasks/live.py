@@ -107,6 +107,7 @@ class Stream(Iterator[Note]):
     ) -> None:
         if prompt is not None and prompt.num_notes == 0:
             raise SamplingError("the prompt holds no notes; give one with at least one note, or none at all")
+        self.remarks: tuple[str, ...] = ()  # on what was read otherwise than it stands
         self._source, self._vocabulary = source, source.vocabulary
         self._decoder = source.decoder if prompt is None else source.decoder.at_any_pitch()
         self._asked, self.settings = settings, settings.settled(source.file.training)
