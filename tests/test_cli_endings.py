@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import cast
 
 import commands
+import numpy as np
 import pytest
 from music import folk_tune
 
@@ -22,6 +23,7 @@ from melody.cli.options import Drawing, Writing
 from melody.cli.targets import Targets
 from melody.cli.writing_tunes import Made, Page, write_tunes
 from melody.limits import Limits
+from melody.piece import Part, Piece
 from melody.sampling import Model, SamplingSettings
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals and devices")
@@ -60,6 +62,32 @@ def test_ctrl_c_says_what_stays_and_the_tunes_that_are_made_are_written(tmp_path
     assert lines[-1].startswith(f"melody: interrupted; what is written stays: {paths[-1]}")
     assert sorted(paths) == sorted(str(p.relative_to(tmp_path)) for p in (tmp_path / "tunes").iterdir())
     assert all(midi.read(tmp_path / path).num_notes for path in paths)
+
+
+@posix
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("continue", ["fiddle", "tune.mid", "--bars", "1", "--any-ending"]),
+        ("vary", ["fiddle", "tune.mid", "--bars", "2", "--candidates", "2", "--rounds", "0"]),
+        ("harmonize", ["chorales", "tune.mid", "--candidates", "2", "--parallels"]),
+    ],
+)
+def test_what_is_made_of_a_tune_is_written_as_it_is_made_too(tmp_path: Path, command: str, words: list[str]) -> None:
+    onset = 24 * np.arange(16)
+    piece = Piece(onset, np.full(16, 24), 67 + np.array([0, 4, 7, 4] * 4), parts=(Part(40),), ticks_per_quarter=24)
+    midi.write(piece, tmp_path / "tune.mid")
+    process = begun(command, *words, "--count", 100_000, "--seed", 5, cwd=tmp_path)
+    assert process.stdout
+    first = process.stdout.readline().strip()
+    process.send_signal(signal.SIGINT)
+    code, out, lines = ended(process)
+    paths = [first, *out.splitlines()]
+    assert code == 130 and lines[-1].startswith(f"melody: interrupted; what is written stays: {paths[-1]}")
+    assert sorted(paths) == sorted(str(p.relative_to(tmp_path)) for p in (tmp_path / "tunes").iterdir())
+    assert all(midi.read(tmp_path / path).num_notes for path in paths)
+    alone = commands.melody(command, *words, "--seed", 5, "--out", "again.mid", cwd=tmp_path).stdout.strip()
+    assert (tmp_path / alone).read_bytes() == (tmp_path / first).read_bytes()  # the first of any number
 
 
 @pytest.mark.parametrize("is_interrupted", [False, True])

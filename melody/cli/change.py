@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,7 +23,7 @@ from melody.cli.options import (
     whole,
 )
 from melody.cli.show import SCORES, Tune, read_tune, span_of
-from melody.cli.writing_tunes import Made, Page, targets_of, write_tunes
+from melody.cli.writing_tunes import Made, Page, targets_of, with_remarks, write_tunes
 from melody.errors import SamplingError
 from melody.limits import Limits
 from melody.sampling import keywords
@@ -119,19 +120,14 @@ def vary(
 
     Example: **melody vary fiddle my-tune.mid --bars 5-8 --key Dm --range C4:A5 --max-leap 7**
     """
-    from melody.cli.screen import Progress, say
-
     settings, span, limits = drawing.settings, span_of("bars", bars), keeping.limits(None)
     how = VarySettings(whole("candidates", candidates) or 0, whole("rounds", rounds) or 0)
     loaded = find_model(model, drawing.runner, drawing.memory)
     targets = targets_of(writing, tune.stem, "varied", str(settings.seed), source=tune)
-    with Progress(f"rewriting bars {bars}"):
-        varied = _varied(loaded, tune, span, part=part, count=writing.number, how=how, limits=limits, settings=settings)
-    for remark in dict.fromkeys(remark for one in varied for remark in one.made.remarks):
-        say(f"{tune.name}: {remark}")
-    made = [Made(v.made.piece, remarks=v.made.remarks, data=v.data) for v in varied]
+    varied = _varied(loaded, tune, span, part=part, count=writing.number, how=how, limits=limits, settings=settings)
+    made = (Made(v.made.piece, remarks=v.made.remarks, data=v.data) for v in varied)
     page = Page(f"{tune.stem}, bars {bars} by {loaded.file.name}", loaded, settings, Limits())
-    write_tunes(made, targets, drawing, writing, page)
+    write_tunes(with_remarks(made, tune.name), targets, drawing, writing, page, doing=f"rewriting bars {bars}")
 
 
 @app.command()
@@ -157,9 +153,8 @@ def harmonize(
 
     Example: **melody harmonize chorales hymn.mid --key G --range-of bass=E2:C4 --out hymn-in-four.mid**
     """
-    from melody.cli.screen import Progress, say
     from melody.sampling.tasks.file_prompt import put_right
-    from melody.sampling.tasks.harmonize import harmonize
+    from melody.sampling.tasks.harmonize import harmonies
 
     settings, particles = drawing.settings, whole("candidates", candidates) or 0
     loaded = find_model(model, drawing.runner, drawing.memory)
@@ -168,23 +163,20 @@ def harmonize(
     how |= {"limits": voices.limits, "range_of": voices.ranges}
     mended = put_right(melody, loaded.vocabulary.ticks_per_quarter)
     piece = mended.read if mended else read_tune(melody)
-    with Progress("setting the melody"):
-        harmonized = harmonize(loaded, piece, count=writing.number, settings=settings, **how)
-    harmonized = [mended.harmonized(one) for one in harmonized] if mended else harmonized
-    for remark in harmonized[0].remarks:
-        say(f"{melody.name}: {remark}")
-    made = [Made(harmony.piece, remarks=harmony.remarks) for harmony in harmonized]
+    harmonized = harmonies(loaded, piece, count=writing.number, settings=settings, **how)
+    there = map(mended.harmonized, harmonized) if mended else harmonized
+    made = (Made(harmony.piece, remarks=harmony.remarks) for harmony in there)
     page = Page(f"{melody.stem}, set by {loaded.file.name}", loaded, settings, Limits())
-    write_tunes(made, targets, drawing, writing, page)
+    write_tunes(with_remarks(made, melody.name), targets, drawing, writing, page, doing="setting the melody")
 
 
-def _varied(model: Model, tune: Path, bars: tuple[int, int], **options: Any) -> list[Edited]:
+def _varied(model: Model, tune: Path, bars: tuple[int, int], **options: Any) -> Iterator[Edited]:
     """MIDI files keep all that is in them, other files become MIDI files."""
     from melody import midi
-    from melody.sampling.tasks.infill import vary
-    from melody.sampling.tasks.midi_edit import Edited, vary_file
+    from melody.sampling.tasks.infill import variations
+    from melody.sampling.tasks.midi_edit import Edited, each_variation
 
     if tune.suffix.lower() not in SCORES:
-        return vary_file(model, tune, *bars, **options)
-    made = vary(model, read_tune(tune), *bars, **options)
-    return [Edited(midi.to_bytes(variation.piece), variation, variation.parts or ()) for variation in made]
+        return each_variation(model, tune, *bars, **options)
+    made = variations(model, read_tune(tune), *bars, **options)
+    return (Edited(midi.to_bytes(variation.piece), variation, variation.parts or ()) for variation in made)

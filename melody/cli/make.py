@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,7 +13,7 @@ from melody.cli import app
 from melody.cli.copies import index_for
 from melody.cli.options import Choosing, Keeping, Writing, grouped
 from melody.cli.show import SCORES, bars_of, read_tune, span_of
-from melody.cli.writing_tunes import Made, Page, targets_of, write_tunes
+from melody.cli.writing_tunes import Made, Page, targets_of, with_remarks, write_tunes
 from melody.errors import SamplingError
 
 if TYPE_CHECKING:
@@ -195,38 +195,48 @@ def continue_(
     targets = targets_of(writing, stem, loaded.file.name, str(settings.seed), source=prompt)
     index = index_for(loaded.file, model)
 
-    def draw(number: int, later: int) -> list[Made]:
+    in_order = choosing.original or Search(writing.number, **choosing.search).ranks
+
+    def draw(number: int, later: int) -> Iterable[Made]:
         search, chosen = Search(number, **choosing.search), replace(settings, seed=settings.seed + later)
         if prompt and prompt.suffix.lower() not in SCORES and not only_new and prompt_bars is None:
-            return _in_its_file(loaded, prompt, part, search, limits, chosen)
+            return _in_its_file(loaded, prompt, part, search, limits, chosen, in_order=in_order)
         if prompt and (mended := put_right(prompt, loaded.vocabulary.ticks_per_quarter)):
             for repair in mended.repairs:
                 say(f"{prompt.name}: {repair}")
             some = mended if prompt_bars is None else mended.bars(*span_of("prompt-bars", prompt_bars))
             if not only_new:
-                continued = continue_some(loaded, some, part, search, limits, chosen)
-                return [replace(_made(there), as_read=read) for there, read in continued]
-            return _in_a_file_of_its_own(loaded, some.read, part, search, limits, chosen, only_new=True)
+                continued = continue_some(loaded, some, part, search, limits, chosen, in_order=in_order)
+                return (replace(_made(there), as_read=read) for there, read in continued)
+            how = {"only_new": True, "in_order": in_order}
+            return _in_a_file_of_its_own(loaded, some.read, part, search, limits, chosen, **how)
         given = read_tune(prompt) if prompt else typed(loaded.vocabulary, notes or "", limits)
         music = bars_of(given, prompt_bars, "prompt-bars")
-        return _in_a_file_of_its_own(loaded, music, part, search, limits, chosen, only_new=only_new)
+        how = {"only_new": only_new, "in_order": in_order}
+        return _in_a_file_of_its_own(loaded, music, part, search, limits, chosen, **how)
 
-    made = list(_originals(draw, writing.number, index)) if choosing.original else draw(writing.number, 0)
-    for remark in made[0].remarks:
-        say(f"the prompt: {remark}")
+    made = _originals(draw, writing.number, index) if choosing.original else draw(writing.number, 0)
+    made = (replace(tune, number=None) for tune in made) if in_order else made
     heading = f"{stem}, gone on with by {loaded.file.name}"
     page = Page(heading, loaded, settings, limits, index)
-    write_tunes(made, targets, choosing, writing, page)
+    write_tunes(with_remarks(made, "the prompt"), targets, choosing, writing, page)
 
 
 def _in_its_file(
-    model: Model, prompt: Path, part: str | None, search: Search, limits: Limits, settings: SamplingSettings
-) -> list[Made]:
+    model: Model,
+    prompt: Path,
+    part: str | None,
+    search: Search,
+    limits: Limits,
+    settings: SamplingSettings,
+    *,
+    in_order: bool,
+) -> Iterator[Made]:
     """New notes put into the bytes of a MIDI file."""
-    from melody.sampling.tasks.midi_edit import continue_file
+    from melody.sampling.tasks.midi_edit import each_continuation
 
-    continued = continue_file(model, prompt, part=part, search=search, limits=limits, settings=settings)
-    return [_made(edited.made, edited) for edited in continued]
+    how: dict[str, Any] = {"search": search, "limits": limits, "settings": settings, "in_order": in_order}
+    return (_made(edited.made, edited) for edited in each_continuation(model, prompt, part=part, **how))
 
 
 def _in_a_file_of_its_own(
@@ -238,21 +248,20 @@ def _in_a_file_of_its_own(
     settings: SamplingSettings,
     *,
     only_new: bool,
-) -> list[Made]:
+    in_order: bool,
+) -> Iterator[Made]:
     """The part of the prompt that the model reads and the new music, or the new music alone."""
     from melody.sampling.tasks.continuation import continuations
     from melody.sampling.tasks.midi_edit import reading_of
-    from melody.threads import one_thread
 
     chosen = reading_of(model, prompt, part, limits)
-    with one_thread():
-        made = continuations(model, chosen.piece, search, limits, settings, only_new=only_new)
-    return [_made(replace(result, remarks=(*chosen.remarks, *result.remarks))) for result in made]
+    for made in continuations(model, chosen.piece, search, limits, settings, only_new=only_new, in_order=in_order):
+        yield _made(replace(made, remarks=(*chosen.remarks, *made.remarks)))
 
 
 def _made(done: Result, in_file: Edited | None = None) -> Made:
     found = (done.piece, done.first_tick, done.remarks, done.first_bar, done.removed, done.nats, done.faults)
-    return Made(*found, in_file=in_file)
+    return Made(*found, in_file=in_file, number=done.number)
 
 
 def find_model(name: str, engine: EngineName = "numpy", memory: str | None = None) -> Model:

@@ -56,8 +56,10 @@ class Page:
     index: Index | None = None  # of the model's training pieces, to say what a tune has from them
 
 
-def write_tunes(made: Iterable[Made], targets: Targets, drawing: Drawing, writing: Writing, page: Page) -> None:
-    """Write each tune as soon as it is made, and at last the page.
+def write_tunes(
+    made: Iterable[Made], targets: Targets, drawing: Drawing, writing: Writing, page: Page, *, doing: str = "writing"
+) -> None:
+    """Write each tune as soon as it is made, and at last the page; `doing` stands beside the bar that shows how far it is.
 
     They are shown in the order of their numbers, with their sound and picture if they are wanted, however they come. Where
     that is broken off, what is written and was not its turn is shown at once.
@@ -66,7 +68,7 @@ def write_tunes(made: Iterable[Made], targets: Targets, drawing: Drawing, writin
     waiting: dict[int, tuple[Path, Made]] = {}
     given = 0
     try:
-        for number, path, tune in _written(_with_progress(made, len(targets.paths)), targets, page.limits):
+        for number, path, tune in _written(_with_progress(made, len(targets.paths), doing), targets, page.limits):
             waiting[number] = path, tune
             while given in waiting:
                 path, tune = waiting.pop(given)
@@ -104,9 +106,20 @@ def _finish(path: Path, tune: Made, writing: Writing, page: Page) -> list[str]:
     return [shared] if shared else []
 
 
-def _with_progress(made: Iterable[Made], count: int) -> Iterator[Made]:
+def with_remarks(made: Iterable[Made], name: str) -> Iterator[Made]:
+    """The tunes; what there is to remark on that of this name is said as they come, each sentence once."""
+    said: set[str] = set()
+    for tune in made:
+        for remark in tune.remarks:
+            if remark not in said:
+                say(f"{name}: {remark}")
+        said |= {*tune.remarks}
+        yield tune
+
+
+def _with_progress(made: Iterable[Made], count: int, doing: str) -> Iterator[Made]:
     """The tunes, with a bar for how many there are."""
-    with Progress("writing", "tunes") as update:
+    with Progress(doing, "tunes") as update:
         for number, tune in enumerate(made, 1):
             yield tune
             update(number, count)

@@ -277,7 +277,7 @@ class Model(Rewriter):
         music, alone = music_of(prompt, "the prompt"), flag("only_new", only_new)
         mended = put_right(prompt, self.vocabulary.ticks_per_quarter)
         music, remarks = self._part_of(mended.read if mended else music, part, kept)
-        made = continuations(self, music, search, kept, chosen, only_new=alone)
+        made = list(continuations(self, music, search, kept, chosen, only_new=alone))
         if mended:
             remarks = (*mended.repairs, *remarks)
             made = made if alone else [mended.only(music).gone_on_with(result) for result in made]

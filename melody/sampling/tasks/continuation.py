@@ -6,8 +6,9 @@ Tempo and metre are those of the prompt, whatever follows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -47,8 +48,11 @@ def continuations(
     *,
     only_new: bool = False,
     watch: Watch | None = None,
-) -> list[Result]:
-    """Different continuations of a prompt, with what had to be changed for the model to understand it.
+    in_order: bool = True,
+) -> Iterator[Result]:
+    """Different continuations of a prompt, each as soon as it is made, if the best of them are not wanted.
+
+    They say what had to be changed for the model to understand the prompt.
 
     Parameters
     ----------
@@ -64,7 +68,7 @@ def continuations(
         How tokens are chosen.
     only_new
         Give the new music alone.
-    watch
+    watch, in_order
         As of `melody.sampling.tasks.generate.new_tunes`.
 
     Raises
@@ -102,12 +106,17 @@ def continuations(
 
     acceptance = Acceptance(source, search, settings, limits, piece_of, starts.outline)
     watched = watched_by(watch, lambda rows: prompt.joined(rows, False, "", limits.key).piece)
-    made = []
-    for number, tune in enumerate(sampled(source.decoder.at_any_pitch(), starts, acceptance, most, watched)):
-        joined = prompt.joined(tune.rows, only_new, described(source, settings, number, limits, search), limits.key)
+
+    def made(tune: Sample) -> Result:
+        description = described(source, settings, tune.number, limits, search)
+        joined = prompt.joined(tune.rows, only_new, description, limits.key)
         remarks = (*joined.remarks, *broken_off(tune, most, settings, limits.bars))
-        made.append(assessed(replace(joined, removed=tune.removed, remarks=remarks, seed=settings.seed), tune, acceptance))
-    return best(made, search.count) if search.ranks else made
+        known: dict[str, Any] = {"removed": tune.removed, "seed": settings.seed, "number": tune.number}
+        return assessed(replace(joined, remarks=remarks, **known), tune, acceptance)
+
+    samples = sampled(source.decoder.at_any_pitch(), starts, acceptance, most, watched, in_order=in_order)
+    each = (made(tune) for tune in samples)
+    yield from best(list(each), search.count) if search.ranks else each
 
 
 def _with_advice(error: VocabularyError, music: Piece) -> VocabularyError:

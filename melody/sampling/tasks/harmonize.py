@@ -9,7 +9,7 @@ stretched to the melody's own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import lcm
 from typing import Any
@@ -51,7 +51,12 @@ _OF_THE_MELODY = {
 _TUNES, _EVENTS = 8, 48  # that show where the model's first part lies
 
 
-def harmonize(
+def harmonize(source: Source, melody: Piece, **options: Any) -> list[Result]:
+    """All `harmonies` of a melody, parameters and errors as there."""
+    return list(harmonies(source, melody, **options))
+
+
+def harmonies(
     source: Source,
     melody: Piece,
     *,
@@ -62,8 +67,8 @@ def harmonize(
     limits: Limits | None = None,
     range_of: Mapping[str, tuple[int, int]] | None = None,
     settings: SamplingSettings | None = None,
-) -> list[Result]:
-    """`count` different ways to set a melody.
+) -> Iterator[Result]:
+    """`count` different ways to set a melody, each as soon as it is made.
 
     Parameters
     ----------
@@ -104,16 +109,13 @@ def harmonize(
     setting = _Setting(source, melody, key)
     also = [*([Counterpoint(source.vocabulary)] if strict else []), *setting.constraints(limits, ranges)]
     any_close = bool(limits.chords) or settings.any_ending
-    harmonized = [
-        setting.harmonized(also, candidates, settings, np.random.default_rng([settings.seed, n]), any_close)
-        for n in range(count)
-    ]
     parallels = "" if strict else " parallels=allowed"
     description = f"candidates={candidates}{parallels}, voices under the melody{_limits_text(limits, ranges)}"
-    return [
-        harmony.with_text(provenance(source.file, settings, n, description, **source.running))
-        for n, harmony in enumerate(harmonized)
-    ]
+    for number in range(count):
+        random = np.random.default_rng([settings.seed, number])
+        harmony = setting.harmonized(also, candidates, settings, random, any_close)
+        text = provenance(source.file, settings, number, description, **source.running)
+        yield replace(harmony.with_text(text), number=number)
 
 
 class _Setting:

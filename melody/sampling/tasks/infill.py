@@ -17,8 +17,10 @@ what is further away than it reads alone.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import lcm
+from typing import Any
 
 import numpy as np
 
@@ -77,7 +79,7 @@ class VarySettings:
             raise SamplingError(f"the likeness is {self.likeness:g}; it must be from 0 (by itself) to 10")
 
 
-def vary(
+def variations(
     source: Source,
     piece: Piece,
     first_bar: int,
@@ -88,8 +90,8 @@ def vary(
     how: VarySettings | None = None,
     limits: Limits | None = None,
     settings: SamplingSettings | None = None,
-) -> list[Result]:
-    """`count` different ways to go through bars `first_bar` to `last_bar`, both included.
+) -> Iterator[Result]:
+    """`count` different ways to go through bars `first_bar` to `last_bar`, both included, each as soon as it is made.
 
     Bars that come out as they were are drawn again, a few times; if they still are as they were, the remarks say so.
 
@@ -122,17 +124,17 @@ def vary(
     limits = limits or Limits()
     gap = _Gap(source, piece, first_bar, last_bar, part, limits)
     how, settings = how or VarySettings(), (settings or SamplingSettings()).settled(source.file.training)
-    made = []
     for number in range(count):
         description = f"candidates={how.candidates} rounds={how.rounds}, bars {first_bar}-{last_bar} rewritten"
         description += "" if limits == Limits() else f", {limits.summary.removeprefix('bars=None ')}"
         variation = gap.other_than_it_was(how, settings, number)
-        made.append(
-            variation.with_text(provenance(source.file, settings, number, description, **source.running))
-            if variation.parts
-            else variation
-        )
-    return made
+        text = provenance(source.file, settings, number, description, **source.running)
+        yield replace(variation.with_text(text) if variation.parts else variation, number=number)
+
+
+def vary(source: Source, piece: Piece, first_bar: int, last_bar: int, **options: Any) -> list[Result]:
+    """All `variations`, parameters and errors as there."""
+    return list(variations(source, piece, first_bar, last_bar, **options))
 
 
 class _Gap:

@@ -6,7 +6,7 @@ damaged or the model adds a part that it does not have, is written again with al
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any
@@ -26,7 +26,7 @@ from melody.sampling.search import Search
 from melody.sampling.settings import SamplingSettings
 from melody.sampling.tasks.continuation import continuations
 from melody.sampling.tasks.file_prompt import FilePrompt, is_new
-from melody.sampling.tasks.infill import vary
+from melody.sampling.tasks.infill import variations
 from melody.sampling.tasks.part_choice import Exchanged, ModelInput, model_input, with_notes
 from melody.text import counted
 from melody.threads import one_thread
@@ -82,21 +82,26 @@ class Edited:
 
 
 def vary_file(source: Source, path: str | PathLike[str], first_bar: int, last_bar: int, **options: Any) -> list[Edited]:
-    """Bars of a MIDI file rewritten; parameters and errors as of `melody.sampling.tasks.infill.vary`."""
+    """All that is made of bars of a MIDI file, see `each_variation`."""
+    return list(each_variation(source, path, first_bar, last_bar, **options))
+
+
+def each_variation(
+    source: Source, path: str | PathLike[str], first_bar: int, last_bar: int, **options: Any
+) -> Iterator[Edited]:
+    """Bars of a MIDI file rewritten; parameters and errors as of `melody.sampling.tasks.infill.variations`."""
     prompt = _read(source.vocabulary, path)
     if not prompt.is_moved_alone:  # its notes would not be those of the file, nor perhaps its bars
         prompt = prompt.unmended()
-    made = []
     bars = (prompt.bar_here(bar) for bar in (first_bar, last_bar))
-    for variation in vary(source, prompt.read, *bars, **options):
+    for variation in variations(source, prompt.read, *bars, **options):
         parts, there = variation.parts or (), prompt.rewritten(variation)
         written = with_notes(prompt.data, there.piece, parts, there.first_tick, there.last_tick)
         if parts and variation.piece.num_notes and not written.is_rewritten:
             texts = variation.piece.texts[len(prompt.read.texts) :]
             written = replace(written, data=midi.annotated(written.data, _playing(variation), texts))
         remarks = (*prompt.repairs, *variation.remarks, *written.remarks)
-        made.append(_edited(prompt, written.data, replace(there, remarks=remarks), variation, parts))
-    return made
+        yield _edited(prompt, written.data, replace(there, remarks=remarks), variation, parts)
 
 
 def _playing(variation: Result) -> int:
@@ -107,7 +112,12 @@ def _playing(variation: Result) -> int:
 
 
 @one_thread()
-def continue_file(
+def continue_file(source: Source, path: str | PathLike[str], **options: Any) -> list[Edited]:
+    """All that is made of a MIDI file, see `each_continuation`."""
+    return list(each_continuation(source, path, **options))
+
+
+def each_continuation(
     source: Source,
     path: str | PathLike[str],
     *,
@@ -115,8 +125,9 @@ def continue_file(
     search: Search | None = None,
     limits: Limits | None = None,
     settings: SamplingSettings | None = None,
-) -> list[Edited]:
-    """Continuations of a MIDI file.
+    in_order: bool = True,
+) -> Iterator[Edited]:
+    """Continuations of a MIDI file, each as soon as it is made.
 
     Parameters
     ----------
@@ -128,7 +139,7 @@ def continue_file(
         The part that is gone on with, and the only one that the model reads: a number from 1, a track's name, 'melodic'
         or 'highest'. None for all parts, or if the model does not understand them together, for the most melodic one that
         it understands.
-    search, limits, settings
+    search, limits, settings, in_order
         As for `melody.sampling.tasks.continuation.continuations`; None for one continuation, of no limits, at the default
         settings. The new bars begin where the parts that are gone on with end; limits are about these parts.
 
@@ -149,23 +160,30 @@ def continue_file(
     remarks = (*prompt.repairs, *chosen.remarks)
     music = replace(chosen.piece, pedals=())  # that of the file stays as it is, and new bars get none of their own
     music = music if music.keys or limits.key is None else replace(music, keys=(limits.key,))
-    made = continuations(source, music, search or Search(1), limits, settings or SamplingSettings())
-    return [_in_file(prompt, chosen, replace(c, remarks=(*remarks, *c.remarks)), source.vocabulary) for c in made]
+    how = search or Search(1), limits, settings or SamplingSettings()
+    for made in continuations(source, music, *how, in_order=in_order):
+        yield _in_file(prompt, chosen, replace(made, remarks=(*remarks, *made.remarks)), source.vocabulary)
 
 
-@one_thread()
 def continue_some(
-    source: Source, prompt: FilePrompt, part: str | None, search: Search, limits: Limits, settings: SamplingSettings
-) -> list[tuple[Result, Result]]:
+    source: Source,
+    prompt: FilePrompt,
+    part: str | None,
+    search: Search,
+    limits: Limits,
+    settings: SamplingSettings,
+    *,
+    in_order: bool = True,
+) -> Iterator[tuple[Result, Result]]:
     """Continuations of what is read of a file, each in its time, and as it was made; for a file of its own.
 
-    Parameters and errors as of `continue_file`; only the parts that are read are in what is made.
+    Parameters and errors as of `each_continuation`; only the parts that are read are in what is made.
     """
     chosen = reading_of(source, prompt.read, part, limits)
-    made = continuations(source, chosen.piece, search, limits, settings)
     own = prompt.only(chosen.piece)
-    found = [replace(one, remarks=(*chosen.remarks, *one.remarks)) for one in made]
-    return [(own.gone_on_with(one, as_loud=len(source.vocabulary.velocities) == 1), one) for one in found]
+    for made in continuations(source, chosen.piece, search, limits, settings, in_order=in_order):
+        one = replace(made, remarks=(*chosen.remarks, *made.remarks))
+        yield own.gone_on_with(one, as_loud=len(source.vocabulary.velocities) == 1), one
 
 
 def reading_of(source: Source, piece: Piece, part: str | None, limits: Limits) -> ModelInput:

@@ -84,7 +84,7 @@ def go_on(bench: Bench, order: Message, send: Send) -> None:
     prompt = _up_to(piece_of(order.get("sheet")), order.get("after"))
     limits = replace(asked.after(_full_bars(prompt), asked.limits.bars), end_on_tonic=False)
     shown = Shown(send, prompt.length)
-    made = continuations(model, prompt, Search(1), limits, asked.settings, watch=shown)[0]
+    made = next(continuations(model, prompt, Search(1), limits, asked.settings, watch=shown))
     _finish(model, order, asked, made, made.first_bar or 0, send)
 
 
@@ -148,7 +148,7 @@ def _with_another_close(model: Model, piece: Piece, asked: Asked, start: int) ->
     if limits.metre or limits.tempo:  # they are those of the tune already
         limits = replace(limits, metre=None, tempo=None)
     try:
-        made = continuations(model, before, Search(1), limits, replace(asked.settings, any_ending=False))[0]
+        made = next(continuations(model, before, Search(1), limits, replace(asked.settings, any_ending=False)))
     except SamplingError:
         return None
     return replace(made.piece, title=piece.title, texts=piece.texts)
