@@ -12,7 +12,7 @@ from melody.corpus import PrepareSettings, prepare
 from melody.limits import Limits
 from melody.piece import Key, Part, Piece, TimeSignature
 from melody.sampling import Model, SamplingSettings, load
-from melody.sampling.tasks.file_prompt import FilePrompt
+from melody.sampling.tasks.file_prompt import FilePrompt, bars_as_heard, heard_in
 from melody.sampling.tasks.infill import VarySettings
 from melody.sampling.tasks.midi_edit import Edited, continue_file, vary_file
 from melody.studio.jobs.showing import _read
@@ -178,6 +178,35 @@ def test_some_bars_of_a_file_are_gone_on_with_where_they_stand(late_and_plain: t
     assert found[0] == later(found[1], 47)
     own = [note for note in read(late_and_plain[0].read_bytes()) if 2 * 4 * BAR <= note[0] < 6 * 4 * BAR]
     assert {(start - 8 * BAR, end - 8 * BAR, pitch) for start, end, pitch in own} < set(found[0])
+
+
+@pytest.mark.parametrize("bars", [(1, 2), (3, 4), (5, 8)])
+@pytest.mark.parametrize("most", [9, 16, 40, 70])
+def test_the_bars_of_a_file_have_the_same_notes_however_early_or_late_they_are_played(
+    tmp_path: Path, most: int, bars: tuple[int, int]
+) -> None:
+    """By up to a seventh of a quarter in a file that is put on the beat, by up to a twelfth in a short one, which is not."""
+    exact = tune().resolution(480)
+    for seed in range(3):
+        moved = np.random.default_rng(seed).integers(-most, most + 1, exact.num_notes)
+        moved[exact.onset % (4 * 480) == 0] = -most + seed
+        played = replace(exact, onset=np.maximum(exact.onset + moved, 0), duration=exact.duration - 2 * most)
+        path = written(played, tmp_path / "played.mid")
+        mended, expected = FilePrompt.of(path, 24).bars(*bars), exact.bars(*bars)
+        assert mended.own.pitch.tolist() == mended.read.pitch.tolist() == expected.pitch.tolist()
+        assert np.abs(mended.own.onset * 480 // mended.own.ticks_per_quarter - expected.onset).max() <= most + 10  # rounded
+        short = midi.read(written(played.select(played.onset < 4 * 4 * 470), path))
+        assert most > 40 or bars_as_heard(short, 2, 3).pitch.tolist() == exact.bars(2, 3).pitch.tolist()
+
+
+def test_what_is_played_just_before_the_line_after_which_it_goes_on_is_not_heard() -> None:
+    """An ornament that ends on the line is, and so is a note that lasts longer before it than behind it."""
+    piece = Piece([0, 480 - 8, 480 * 2 - 8, 480 * 3 - 9], [480 - 8, 480, 8, 12], [60, 62, 64, 65], ticks_per_quarter=120)
+    assert heard_in(piece, 0, 480).tolist() == [True, False, False, False]
+    assert heard_in(piece, 480, 3 * 480).tolist() == [False, True, True, True]
+    first, second = bars_as_heard(piece, 1, 1), bars_as_heard(piece, 2, 2)
+    assert first.pitch.tolist() == [60] and second.pitch.tolist() == [62, 64]
+    assert second.onset.tolist() == [0, 472] and second.duration.tolist() == [472, 8]
 
 
 def test_bars_of_a_file_are_those_of_what_is_read() -> None:

@@ -12,7 +12,7 @@ import typer
 from melody.cli import app
 from melody.cli.copies import index_for
 from melody.cli.options import Choosing, Keeping, Writing, grouped
-from melody.cli.show import SCORES, bars_of, read_tune, span_of
+from melody.cli.show import SCORES, read_tune, span_of
 from melody.cli.writing_tunes import Made, Page, targets_of, with_remarks, write_tunes
 from melody.errors import SamplingError
 
@@ -183,7 +183,7 @@ def continue_(
     """
     from melody.cli.screen import say
     from melody.sampling.search import Search
-    from melody.sampling.tasks.file_prompt import put_right
+    from melody.sampling.tasks.file_prompt import bars_as_heard, put_right
     from melody.sampling.tasks.midi_edit import continue_some
     from melody.sampling.tasks.typed_notes import typed
 
@@ -211,7 +211,7 @@ def continue_(
             how = {"only_new": True, "in_order": in_order}
             return _in_a_file_of_its_own(loaded, some.read, part, search, limits, chosen, **how)
         given = read_tune(prompt) if prompt else typed(loaded.vocabulary, notes or "", limits)
-        music = bars_of(given, prompt_bars, "prompt-bars")
+        music = given if prompt_bars is None else bars_as_heard(given, *span_of("prompt-bars", prompt_bars))
         how = {"only_new": only_new, "in_order": in_order}
         return _in_a_file_of_its_own(loaded, music, part, search, limits, chosen, **how)
 

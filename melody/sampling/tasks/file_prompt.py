@@ -29,6 +29,7 @@ from melody.score.formats import READS
 
 MAX_GRID = 32767  # ticks a quarter, of any piece
 MAX_BAR = 1_020  # quarters: 255 whole notes
+_EARLY = 8  # a quarter through this, a thirty-second: who plays a note that much too early means the one before
 
 
 def put_right(music: Piece | str | PathLike[str], ticks_per_quarter: int) -> FilePrompt | None:
@@ -45,6 +46,38 @@ def is_new(made: Result) -> NDArray[np.bool_]:
     parts = np.arange(len(piece.parts)) if made.parts is None else list(made.parts)
     found: NDArray[np.bool_] = (piece.onset >= made.first_tick) & (piece.onset < stop) & np.isin(piece.part, parts)
     return found
+
+
+def heard_in(piece: Piece, start: int, stop: int) -> NDArray[np.bool_]:
+    """Which notes are meant for the ticks [start, stop), both of them bar lines, (notes,).
+
+    Those that begin there. But a note that begins less than a thirty-second before a bar line, and sounds for longer behind
+    it than before it, is one of the bar that it begins too early.
+    """
+
+    def is_early(line: int) -> NDArray[np.bool_]:
+        ahead = line - piece.onset
+        found: NDArray[np.bool_] = (ahead > 0) & (_EARLY * ahead < piece.ticks_per_quarter) & (piece.duration > 2 * ahead)
+        return found
+
+    found: NDArray[np.bool_] = (piece.onset >= start) | is_early(start)
+    return found & (piece.onset < stop) & ~is_early(stop)
+
+
+def bars_as_heard(piece: Piece, first: int, last: int) -> Piece:
+    """As `Piece.bars`, with the notes that are meant for these bars, see `heard_in`."""
+    piece.bars(first, last)  # are refused, if there are none
+    starts, begin, end = piece.bar_starts(), first - piece.first_bar, last - piece.first_bar + 1
+    start = int(starts[begin])
+    stop = int(starts[end]) if end < len(starts) else max(piece.length, start + 1)
+    return _cut(piece, heard_in(piece, start, stop), start, stop)
+
+
+def _cut(piece: Piece, which: NDArray[np.bool_], start: int, stop: int) -> Piece:
+    """Those notes in ticks [start, stop), from the first of which on those sound that began too early."""
+    own = piece.select(which & (piece.end > start))
+    onset = np.maximum(own.onset, start)
+    return replace(own, onset=onset, duration=own.end - onset).slice(start, stop)
 
 
 @dataclass(frozen=True)
@@ -147,8 +180,23 @@ class FilePrompt:
         lines = self.read.bar_starts(self.read.length + MAX_BAR * self.read.ticks_per_quarter)
         start, stop = (int(lines[np.abs(lines - self.tick_here(tick)).argmin()]) for tick in (begin, end))
         stop = stop if stop > start else int(lines[lines > start][0])
-        own = self.own.slice(begin, max(self.tick_there(stop), begin + 1))
-        return replace(self, own=own, read=self.read.slice(start, stop), late=self.late - start * self.finer + begin)
+        which = heard_in(self.read, start, stop)
+        own = _cut(self.own, self._stands_for(which), begin, max(self.tick_there(stop), begin + 1))
+        read = _cut(self.read, which, start, stop)
+        return replace(self, own=own, read=read, late=self.late - start * self.finer + begin)
+
+    def _stands_for(self, which: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which notes of the file are read as those: as the nearest of their part and pitch, (notes of `own`,)."""
+        span = 2 * (max(self.read.length, self.tick_here(self.own.length)) + 1)  # between voices
+        read, own = (part * 128 + pitch for part, pitch in ((p.part, p.pitch) for p in (self.read, self.own)))
+        key = np.sort(read * span + self.read.onset)
+        order = np.argsort(read * span + self.read.onset, kind="stable")
+        place = own * span + (self.own.onset + self.late) / self.finer
+        behind = np.clip(np.searchsorted(key, place), 0, len(key) - 1)
+        before = np.maximum(behind - 1, 0)
+        nearest = np.where(np.abs(key[before] - place) < np.abs(key[behind] - place), before, behind)
+        found: NDArray[np.bool_] = which[order[nearest]]
+        return found
 
     def only(self, read: Piece) -> FilePrompt:
         """The same of which only those parts are read that play there."""
