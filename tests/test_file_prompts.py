@@ -12,7 +12,7 @@ from melody.corpus import PrepareSettings, prepare
 from melody.limits import Limits
 from melody.piece import Key, Part, Piece, TimeSignature
 from melody.sampling import Model, SamplingSettings, load
-from melody.sampling.tasks.file_prompt import FilePrompt, bars_as_heard, heard_in
+from melody.sampling.tasks.file_prompt import FilePrompt, bars_as_meant, meant_for
 from melody.sampling.tasks.infill import VarySettings
 from melody.sampling.tasks.midi_edit import Edited, continue_file, vary_file
 from melody.studio.jobs.showing import _read
@@ -196,15 +196,15 @@ def test_the_bars_of_a_file_have_the_same_notes_however_early_or_late_they_are_p
         assert mended.own.pitch.tolist() == mended.read.pitch.tolist() == expected.pitch.tolist()
         assert np.abs(mended.own.onset * 480 // mended.own.ticks_per_quarter - expected.onset).max() <= most + 10  # rounded
         short = midi.read(written(played.select(played.onset < 4 * 4 * 470), path))
-        assert most > 40 or bars_as_heard(short, 2, 3).pitch.tolist() == exact.bars(2, 3).pitch.tolist()
+        assert most > 40 or bars_as_meant(short, 2, 3).pitch.tolist() == exact.bars(2, 3).pitch.tolist()
 
 
 def test_what_is_played_just_before_the_line_after_which_it_goes_on_is_not_heard() -> None:
     """An ornament that ends on the line is, and so is a note that lasts longer before it than behind it."""
     piece = Piece([0, 480 - 8, 480 * 2 - 8, 480 * 3 - 9], [480 - 8, 480, 8, 12], [60, 62, 64, 65], ticks_per_quarter=120)
-    assert heard_in(piece, 0, 480).tolist() == [True, False, False, False]
-    assert heard_in(piece, 480, 3 * 480).tolist() == [False, True, True, True]
-    first, second = bars_as_heard(piece, 1, 1), bars_as_heard(piece, 2, 2)
+    assert meant_for(piece, 0, 480).tolist() == [True, False, False, False]
+    assert meant_for(piece, 480, 3 * 480).tolist() == [False, True, True, True]
+    first, second = bars_as_meant(piece, 1, 1), bars_as_meant(piece, 2, 2)
     assert first.pitch.tolist() == [60] and second.pitch.tolist() == [62, 64]
     assert second.onset.tolist() == [0, 472] and second.duration.tolist() == [472, 8]
 

@@ -183,7 +183,7 @@ def continue_(
     """
     from melody.cli.screen import say
     from melody.sampling.search import Search
-    from melody.sampling.tasks.file_prompt import bars_as_heard, put_right
+    from melody.sampling.tasks.file_prompt import bars_as_meant, put_right
     from melody.sampling.tasks.midi_edit import continue_some
     from melody.sampling.tasks.typed_notes import typed
 
@@ -211,7 +211,7 @@ def continue_(
             how = {"only_new": True, "in_order": in_order}
             return _in_a_file_of_its_own(loaded, some.read, part, search, limits, chosen, **how)
         given = read_tune(prompt) if prompt else typed(loaded.vocabulary, notes or "", limits)
-        music = given if prompt_bars is None else bars_as_heard(given, *span_of("prompt-bars", prompt_bars))
+        music = given if prompt_bars is None else bars_as_meant(given, *span_of("prompt-bars", prompt_bars))
         how = {"only_new": only_new, "in_order": in_order}
         return _in_a_file_of_its_own(loaded, music, part, search, limits, chosen, **how)
 

@@ -107,13 +107,13 @@ def _finish(path: Path, tune: Made, writing: Writing, page: Page) -> list[str]:
 
 
 def with_remarks(made: Iterable[Made], name: str) -> Iterator[Made]:
-    """The tunes; what there is to remark on that of this name is said as they come, each sentence once."""
-    said: set[str] = set()
+    """The tunes; what there is to remark on that of this name is shown as they come, each sentence once."""
+    shown: set[str] = set()
     for tune in made:
         for remark in tune.remarks:
-            if remark not in said:
+            if remark not in shown:
                 say(f"{name}: {remark}")
-        said |= {*tune.remarks}
+        shown |= {*tune.remarks}
         yield tune
 
 

@@ -36,7 +36,7 @@ from melody.limits.verifying import ensure
 from melody.piece import Part, Piece
 from melody.sampling import Model, load
 from melody.sampling.keywords import limits_of, whole
-from melody.sampling.tasks.file_prompt import heard_in
+from melody.sampling.tasks.file_prompt import meant_for
 from melody.signatures import TICKS_PER_QUARTER, Tempo, TimeSignature, check_time_signature
 
 TASKS = ("vary", "continue")
@@ -186,7 +186,7 @@ def answer(request: Request, model: Model) -> str:
             (made.piece.onset >= made.first_tick) & (made.piece.onset < (made.last_tick or made.piece.length))
         )
     else:
-        before = piece.select(heard_in(piece, 0, last * bar))
+        before = piece.select(meant_for(piece, 0, last * bar))
         if before.num_notes == 0:
             raise SamplingError(f"there are no notes up to bar {last}; select bars that have some")
         bars = last - first + 1

@@ -48,7 +48,7 @@ def is_new(made: Result) -> NDArray[np.bool_]:
     return found
 
 
-def heard_in(piece: Piece, start: int, stop: int) -> NDArray[np.bool_]:
+def meant_for(piece: Piece, start: int, stop: int) -> NDArray[np.bool_]:
     """Which notes are meant for the ticks [start, stop), both of them bar lines, (notes,).
 
     Those that begin there. But a note that begins less than a thirty-second before a bar line, and sounds for longer behind
@@ -64,13 +64,13 @@ def heard_in(piece: Piece, start: int, stop: int) -> NDArray[np.bool_]:
     return found & (piece.onset < stop) & ~is_early(stop)
 
 
-def bars_as_heard(piece: Piece, first: int, last: int) -> Piece:
-    """As `Piece.bars`, with the notes that are meant for these bars, see `heard_in`."""
+def bars_as_meant(piece: Piece, first: int, last: int) -> Piece:
+    """As `Piece.bars`, with the notes that are meant for these bars, see `meant_for`."""
     piece.bars(first, last)  # are refused, if there are none
     starts, begin, end = piece.bar_starts(), first - piece.first_bar, last - piece.first_bar + 1
     start = int(starts[begin])
     stop = int(starts[end]) if end < len(starts) else max(piece.length, start + 1)
-    return _cut(piece, heard_in(piece, start, stop), start, stop)
+    return _cut(piece, meant_for(piece, start, stop), start, stop)
 
 
 def _cut(piece: Piece, which: NDArray[np.bool_], start: int, stop: int) -> Piece:
@@ -180,7 +180,7 @@ class FilePrompt:
         lines = self.read.bar_starts(self.read.length + MAX_BAR * self.read.ticks_per_quarter)
         start, stop = (int(lines[np.abs(lines - self.tick_here(tick)).argmin()]) for tick in (begin, end))
         stop = stop if stop > start else int(lines[lines > start][0])
-        which = heard_in(self.read, start, stop)
+        which = meant_for(self.read, start, stop)
         own = _cut(self.own, self._stands_for(which), begin, max(self.tick_there(stop), begin + 1))
         read = _cut(self.read, which, start, stop)
         return replace(self, own=own, read=read, late=self.late - start * self.finer + begin)

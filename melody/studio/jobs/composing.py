@@ -17,7 +17,7 @@ from melody.piece import Piece
 from melody.sampling.quality import faults
 from melody.sampling.search import Search
 from melody.sampling.tasks.continuation import continuations
-from melody.sampling.tasks.file_prompt import bars_as_heard
+from melody.sampling.tasks.file_prompt import bars_as_meant
 from melody.sampling.tasks.generate import new_tunes
 from melody.studio.jobs.asking import Asked
 from melody.studio.sheets import piece_of, sheet_of
@@ -104,7 +104,7 @@ def _up_to(piece: Piece, after: object) -> Piece:
         return piece
     if isinstance(after, bool) or not isinstance(after, int) or not piece.first_bar <= after <= piece.last_bar:
         raise StudioError(f"there is no such bar to go on after; the tune has bars {piece.first_bar} to {piece.last_bar}")
-    return bars_as_heard(piece, piece.first_bar, after)
+    return bars_as_meant(piece, piece.first_bar, after)
 
 
 def _full_bars(piece: Piece) -> int:
