@@ -15,7 +15,7 @@ from untrained import untrained
 
 from melody.modelfile import ModelFile
 from melody.note_columns import sounding
-from melody.piece import Ints, Part, Piece, Tempo, TimeSignature
+from melody.piece import Ints, Key, Part, Piece, Tempo, TimeSignature
 from melody.sampling import Model
 from melody.sampling.outlines.casting import cast, played_by
 from melody.sampling.outlines.corpus_outlines import CorpusOutlines
@@ -23,7 +23,19 @@ from melody.sampling.outlines.forms import Wanted, parse_form
 from melody.tokens import Vocabulary
 from melody.tokens.inputs.context import Conditions, Contexts
 from melody.tokens.inputs.features import context, outline_of
-from melody.tokens.inputs.outlines.outline import MOST_BARS, PLAYING, REST, RESTING, RETURNS, Outline, Outlines, Play
+from melody.tokens.inputs.outlines.outline import (
+    MOST_BARS,
+    NO_CLOSE,
+    PLAYING,
+    REST,
+    RESTING,
+    RETURNS,
+    Close,
+    Closing,
+    Outline,
+    Outlines,
+    Play,
+)
 from melody.tokens.inputs.outlines.storing import restored, stored
 from melody.tokens.inputs.schema import CONDITIONS, FEATURES, NEW_TO_A_RHYTHM, OUTLINED, feature_sizes, spans
 from melody.tokens.usage import FIRST_PART
@@ -103,14 +115,27 @@ def test_each_part_has_a_letter_for_each_bar_in_which_it_begins_a_note() -> None
 def test_damaged_players_in_a_file_are_passed_over(players: object) -> None:
     good = Outline((0, 1, 0), False, (0,), players=((Play(0, 12, 0), REST, Play(0, 12, 0)),))
     assert restored(stored(good)) == good
-    assert restored([*stored(good)[:-3], players, [], [-1]]) is None
+    assert restored([*stored(good)[:-5], players, [], [], [-1], []]) is None
 
 
 @pytest.mark.parametrize("hands", [None, 3, [1, 1], [-1], [129], [1.5], ["a"]])
 def test_damaged_hands_in_a_file_are_passed_over(hands: object) -> None:
     good = Outline((0, 1, 0), False, (0,), players=((Play(0, 12, 0), REST, Play(0, 12, 0)),), hands=(3,))
     assert restored(stored(good)) == good
-    assert restored([*stored(good)[:-2], hands, [-1]]) is None
+    assert restored([*stored(good)[:-4], hands, [], [-1], []]) is None
+    assert restored([*stored(good)[:-4], [3], hands, [-1], []]) is None
+
+
+@pytest.mark.parametrize(
+    "close", [None, 3, [], [-2], [0.5], [0, 1], [0, [0, 12]], [0, [-1, 12, 0]], [0, [0, "a", 0]], [0, [0, 12, *[0] * 129]]]
+)
+def test_damaged_closes_in_a_file_are_passed_over(close: object) -> None:
+    chord = (Closing(0, 12, (0, 4, 7)),)
+    good = Outline((0,), False, (0,), players=((REST,),), hands=(3,), reach=(7,), close=Close(24, chord), kit=(36, 38))
+    assert restored(stored(good)) == good
+    assert restored([*stored(good)[:-2], close, [36, 38]]) is None
+    for kit in (None, 3, [-1], [129], [1.5], ["a"], [[36]]):
+        assert restored([*stored(good)[:-1], kit]) is None
 
 
 def test_no_part_has_more_notes_at_once_than_the_piece_that_its_outline_is_from() -> None:
@@ -136,23 +161,72 @@ def test_no_part_has_more_notes_at_once_than_the_piece_that_its_outline_is_from(
 
 
 def test_a_new_piece_closes_as_the_one_that_its_outline_is_from() -> None:
-    """On as many notes of each part, that last as long, in the same place of the last bar, where no hand is full by then."""
+    """On the same degrees of its own key, as long, in the same place of the last bar, where no hand is full by then."""
     last = [(96 * 7 + 24, pitch, part) for pitch, part in ((40, 0), (60, 1), (64, 1), (67, 1))]
     onset, pitch, part = (np.append(own, more) for own, more in zip((SONG.onset, SONG.pitch, SONG.part), zip(*last)))
     kept = (onset < 96 * 7) | (np.arange(len(onset)) >= len(SONG.onset))
     piece = Piece(onset[kept], np.where(onset[kept] < 96 * 7, 6, 12), pitch[kept], part=part[kept], parts=SONG.parts)
-    vocabulary = Vocabulary.build([piece, replace(all_steps(), duration=np.full(96, 6))])
+    piece = replace(piece, keys=(Key(0, 0, "major"),))
+    in_g = replace(all_steps(), duration=np.full(96, 6), keys=(Key(0, 1, "major"),))
+    vocabulary = Vocabulary.build([piece, in_g, replace(in_g, pitch=36 + np.arange(96) % 48)])
     outline = outline_of(vocabulary, vocabulary.encode(piece))
     assert outline is not None and outline.close.place == 24
-    chord = {vocabulary.parts[part]: (notes, ticks) for part, notes, ticks in outline.close.chord}
-    assert chord == {BASS: (1, 12), FLUTE: (3, 12)}
+    chord = {vocabulary.parts[part]: (ticks, tones) for part, ticks, tones in outline.close.chord}
+    assert chord == {BASS: (12, (4,)), FLUTE: (12, (0, 4, 7))}
     assert restored(stored(outline)) == outline
     made = Model(ModelFile(untrained(vocabulary).file.weights, vocabulary, {}, training={"outlines": [stored(outline)]}))
+    tonics = set()
     for tune in made.generate_many(6, bars=8, seed=3, any_ending=True):
+        tonic = tune.keys[0].tonic if tune.keys else outline.frame.tonic
+        tonics.add(tonic)
         end = tune.onset == tune.onset.max()
         assert tune.onset.max() == 96 * 7 + 24 and set(tune.duration[end].tolist()) == {12}
         begun = {tune.parts[n]: int((tune.part[end] == n).sum()) for n in np.unique(tune.part[end])}
         assert begun == {BASS: 1, FLUTE: 3}
+        degrees = {part: ((tune.pitch[end & (tune.part == tune.parts.index(part))] - tonic) % 12).tolist() for part in begun}
+        assert degrees == {BASS: [4], FLUTE: [0, 4, 7]}
+        flute = np.sort(tune.pitch[end & (tune.part == tune.parts.index(FLUTE))])
+        assert np.diff(flute).tolist() == [4, 3]
+    assert tonics == {0, 7}
+
+
+def test_no_hand_reaches_farther_and_no_drum_is_played_but_those_of_its_outline() -> None:
+    """Of two pieces one has chords an octave wide and two drums, the other chords of a third and a drum of its own."""
+    songs = []
+    for width, drums in ((12, (36, 42)), (4, (50, 50))):
+        onset = np.repeat(24 * np.arange(16), 3)
+        pitch = np.stack([60 + np.arange(16) % 5, 60 + width + np.arange(16) % 5, np.resize(drums, 16)], axis=1).ravel()
+        songs.append(Piece(onset, np.full(48, 12), pitch, part=np.tile([0, 0, 1], 16), parts=(Part(0), KIT)))
+    vocabulary = Vocabulary.build(songs)
+    for song, width, kit in zip(songs, (12, 4), ((36, 42), (50,))):
+        outline = outline_of(vocabulary, vocabulary.encode(song))
+        assert outline is not None and outline.kit == kit and dict(zip(outline.parts, outline.reach))[0] == width
+        free = replace(outline, letters=tuple(range(4)), players=())
+        made = Model(ModelFile(untrained(vocabulary).file.weights, vocabulary, {}, training={"outlines": [stored(free)]}))
+        for tune in made.generate_many(6, bars=4, seed=2, any_ending=True):
+            assert set(np.unique(tune.pitch[tune.is_drum]).tolist()) <= set(kit)
+            for tick in np.unique(tune.onset):
+                hand = tune.pitch[(tune.onset == tick) & ~tune.is_drum]
+                assert not len(hand) or np.ptp(hand) <= width
+
+
+def test_what_parts_do_in_a_bar_is_not_said_where_nobody_comes_back_to_the_tick() -> None:
+    """A performance: hands, reach and close are those of its piece, its bars are all new."""
+    rng = np.random.default_rng(5)
+    onset = np.cumsum(rng.integers(50, 97, 1500))
+    part = np.arange(1500) % 2
+    piece = Piece(
+        onset,
+        rng.integers(1, 97, 1500),
+        50 + 20 * part + np.arange(1500) // 2 % 2,
+        part=part,
+        parts=(Part(0), BASS),
+        ticks_per_quarter=96,
+    )
+    vocabulary = Vocabulary.build([piece])
+    outline = outline_of(vocabulary, vocabulary.encode(piece))
+    assert vocabulary.is_fine and outline is not None and not outline.players
+    assert outline.hands and outline.reach and outline.close != NO_CLOSE and restored(stored(outline)) == outline
 
 
 def _times(piece: Piece, part: Part) -> tuple[Ints, Ints]:
@@ -212,10 +286,39 @@ def test_what_is_planned_comes_and_nothing_later_before_it(number: int) -> None:
     assert (rows[coming + 1, TIME] <= found["repeated time"][coming] - 1).all()
 
 
+def figures(number: int) -> tuple[Piece, list[int]]:
+    """A bar of chords under a flute that plays other ones, three times on other notes; and by how far it is moved."""
+    rng = np.random.default_rng(number)
+    places, moved = np.sort(rng.choice(96, rng.integers(2, 8), replace=False)), [0, *rng.integers(-5, 6, 3).tolist()]
+    chords = [np.sort(rng.choice(np.arange(45, 75), rng.integers(1, 4), replace=False)) for _ in places]
+    notes = [(96 * bar + at, x + by, 0) for bar, by in enumerate(moved) for at, own in zip(places, chords) for x in own]
+    notes += [(96 * bar + 12 * bar, 80, 1) for bar in range(4)]
+    onset, pitch, part = np.array(notes).T
+    return Piece(onset, np.ones_like(onset), pitch, part=part, parts=(BASS, FLUTE)), moved
+
+
 @given(seeds)
-def test_event_by_event_the_same_is_planned(number: int) -> None:
+def test_a_figure_on_other_notes_goes_on_as_it_did(number: int) -> None:
+    """Moved by any interval, chords and all: each note but those of the first onset is the figure's, wherever it began."""
+    piece, moved = figures(number)
+    vocabulary, rows, found = read(piece)
+    bass = FIRST_PART + vocabulary.parts.index(BASS)
+    tick = np.cumsum(np.array(vocabulary.shifts)[rows[:, TIME] - 1])
+    own, figure = rows[:, KIND] == bass, found["there figure"] - 1
+    pitch, is_new = rows[:, VALUE] - vocabulary.first_pitch, found["there own bar"] == NEW_TO_A_RHYTHM
+    assert (figure[~is_new] == -1).all()
+    for bar in range(1, 4):
+        here = np.flatnonzero(own & is_new & (tick // 96 == bar))
+        if len(here):
+            begins = tick[here] == tick[here[0]]
+            assert np.array_equal(figure[here[~begins]], pitch[here[~begins]])
+            assert figure[here[0]] == pitch[here[0]] - moved[bar] + moved[bar - 1]
+
+
+@given(seeds, st.booleans())
+def test_event_by_event_the_same_is_planned(number: int, of_chords: bool) -> None:
     """Of one piece in numbers, and of it beside another one, which has no outline."""
-    piece = random_band(number)
+    piece = figures(number)[0] if of_chords else random_band(number)
     vocabulary = Vocabulary.build([piece])
     rows = vocabulary.encode(piece)
     outline = outline_of(vocabulary, rows)

@@ -156,8 +156,9 @@ def test_intervals_are_to_pitches(name: str) -> None:
     vocabulary = VOCABULARIES[name]
     found = columns(CONDITIONS, vocabulary)
     for intervals in ("parts", "own"):
-        assert {found[number].name[0] for number in related(vocabulary, intervals)} <= {"pitch", "own"}
-    assert related(vocabulary, "none") == () and len(related(vocabulary, "own")) == 1
+        to = [found[number].name[0] for number in related(vocabulary, intervals)]
+        assert set(to) <= {"pitch", "own", "figure"} and to.count("figure") == vocabulary.is_chordal
+    assert related(vocabulary, "none") == () and len(related(vocabulary, "own")) == 1 + vocabulary.is_chordal
 
 
 # Transfer

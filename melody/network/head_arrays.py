@@ -223,4 +223,5 @@ def related_of(vocabulary: Vocabulary, weights: Mapping[str, Floats]) -> tuple[i
     interval = weights.get("heads.value.interval")
     if interval is None:
         return ()
-    return related(vocabulary, "own" if interval.shape[2] == 2 * MAX_INTERVAL + 1 else "parts")
+    own = related(vocabulary, "own")
+    return own if interval.shape[2] == len(own) * (2 * MAX_INTERVAL + 1) else related(vocabulary, "parts")

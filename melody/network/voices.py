@@ -1,8 +1,9 @@
 """How many heads a field has, one a voice, and to what the head of the value relates each candidate.
 
-It has logits of intervals to the last notes of parts. Where parts play chords it also has some of degrees, how far above the
-tonic of the key and above the root of the chord a pitch is, in any octave, apart for major and minor; and some of the
-intervals that it makes with the tones that sound there. All hold at every pitch.
+It has logits of intervals to the last notes of parts. Where parts play chords it also has some of intervals to the note that
+would go on with the figure of an earlier bar; of degrees, how far above the tonic of the key and above the root of the chord
+a pitch is, in any octave, apart for major and minor; and of the intervals that it makes with the tones that sound there. All
+hold at every pitch.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ MAX_RELATED = 4  # parts to which intervals are predicted
 OCTAVE = 12
 DEGREES = 24  # semitones above a tonic or a root, 12 more in minor
 _ABOVE: tuple[Meaning, ...] = (("own key",), ("own chord",))
+_FIGURE: Meaning = ("figure",)
 
 
 class Voices(NamedTuple):
@@ -47,12 +49,14 @@ def related(vocabulary: Vocabulary, intervals: str) -> tuple[int, ...]:
         Of the events.
     intervals
         'parts', the last pitch of each pitched part, if there are few; 'own', that of the part that is to play; 'none'.
+        To both comes the note of the figure, if the vocabulary has such.
     """
     if intervals == "none":
         return ()
-    moves = [column.moves for column in columns(CONDITIONS, vocabulary)]
+    found = columns(CONDITIONS, vocabulary)
+    moves, figure = [column.moves for column in found], tuple(n for n, column in enumerate(found) if column.name == _FIGURE)
     pitched = tuple(number for number, how in enumerate(moves) if how == "pitch")
-    return pitched if intervals == "parts" and 1 < len(pitched) <= MAX_RELATED else (moves.index("own pitch"),)
+    return (*(pitched if intervals == "parts" and 1 < len(pitched) <= MAX_RELATED else (moves.index("own pitch"),)), *figure)
 
 
 def above(vocabulary: Vocabulary, intervals: str) -> dict[Meaning, int]:

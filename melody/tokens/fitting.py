@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from melody.errors import VocabularyError
 from melody.piece import MAX_TICK, Ints, Part, Pedal, Piece, Tempo, overlaps
-from melody.tokens.fineness import is_fine, steps_to
+from melody.tokens.fineness import steps_to
 from melody.tokens.rhythm import FIXED, Unreachable, nearest_places, weights_of, without_long_steps
 from melody.tokens.usage import next_in_voice, part_keys, rests_after
 from melody.tokens.vocabulary import Vocabulary, describe
@@ -220,7 +220,7 @@ def _places(vocabulary: Vocabulary, piece: Piece, ticks: Ints, metres: list[int]
 
 def _rounds(vocabulary: Vocabulary, piece: Piece) -> bool:
     """Whether times are rounded one after another: those of a performance, whose bar lines no change of metre fixes."""
-    return len(piece.time_signatures) == 1 and is_fine(vocabulary.shifts, vocabulary.ticks_per_quarter)
+    return len(piece.time_signatures) == 1 and vocabulary.is_fine
 
 
 def _durations(vocabulary: Vocabulary, piece: Piece, part: Ints, onset: Ints) -> Ints:

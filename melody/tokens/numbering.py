@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from melody.piece import MAX_TICK, TICKS_PER_QUARTER, Ints, Key, Part, Piece, Tempo, TimeSignature
 from melody.signatures import check_range
+from melody.tokens.fineness import is_fine
 from melody.tokens.usage import FIRST_PART, KEY
 
 FIELDS = ("time", "kind", "value", "duration", "velocity")
@@ -119,6 +120,11 @@ class Numbering:
     def is_chordal(self) -> bool:
         """Whether there are several parts and not all of them are lines: the hands of a pianist, the players of a band."""
         return len(self.parts) > 1 and not bool(self.lines.all())
+
+    @cached_property
+    def is_fine(self) -> bool:
+        """Whether times are as fine as a performance's (`melody.tokens.fineness`)."""
+        return is_fine(self.shifts, self.ticks_per_quarter)
 
     @cached_property
     def implied_kinds(self) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""No part has more notes at once than it has in the corpus: a bass plays one, a guitar six, two hands what they can."""
+"""No part has more notes at once, or farther apart, than in the corpus: a bass one, a guitar six, a hand what it can."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from melody.piece import Ints
 from melody.sampling.constraints.constraint import Constraint
 from melody.sampling.constraints.joint_options import Options
 from melody.sampling.constraints.music import NEVER, Event, Music
+from melody.tokens.grammar import Mask
 from melody.tokens.usage import FIRST_PART
-from melody.tokens.vocabulary import DURATION
+from melody.tokens.vocabulary import DURATION, VALUE
 
 
 class HandsFull(Constraint):
-    """A part begins no note while as many sound as it ever has at once, the next note of a chord included.
+    """A part begins no note while as many sound as it ever has at once, and no chord wider than it can reach.
 
     Notes that are observed count, and break nothing. Where by the grammar alone nothing else could
     come any more, any note may.
@@ -27,15 +28,22 @@ class HandsFull(Constraint):
         How many notes each part has at once, from 1, (parts,). Parts whose durations are implied have one anyway.
     hands
         At most how many a part of any stream has, of streams that go together; None for the largest of these.
+    reach
+        How many semitones may be between the notes of a chord of each part; empty for any.
     """
 
     may_dead_end: ClassVar[bool] = False
-    per_stream: ClassVar[tuple[str, ...]] = ("_ends",)
+    gives_way: ClassVar[bool] = True
+    per_stream: ClassVar[tuple[str, ...]] = ("_ends", "_reach", "_highest", "_onset")
     _ends: Ints
+    _reach: Ints
+    _highest: Ints
+    _onset: Ints
 
-    def __init__(self, most: Sequence[int], hands: int | None = None) -> None:
+    def __init__(self, most: Sequence[int], hands: int | None = None, reach: Sequence[int] = ()) -> None:
         self._most = np.array(most, np.int64)
         self._hands = int(self._most.max(initial=1)) if hands is None else hands
+        self._reach_of = list(reach)
 
     def needs_pitches(self, music: Music) -> bool:
         """As `Constraint.needs_pitches`."""
@@ -47,6 +55,9 @@ class HandsFull(Constraint):
         hands = np.arange(self._hands)
         empty = np.where(hands < self._most[:, None], 0, NEVER)  # (parts, hands); those beyond are never free
         made._ends = np.repeat(empty[None], streams, axis=0)  # when each hand is free again
+        reach = np.array(self._reach_of or [NEVER] * len(self._most), np.int64)
+        made._reach = np.repeat(reach[None], streams, axis=0)  # (streams, parts)
+        made._highest, made._onset = np.zeros_like(made._reach), np.full_like(made._reach, -1)  # of the last chord
         return made
 
     def narrow(self, music: Music, options: Options) -> None:
@@ -58,10 +69,28 @@ class HandsFull(Constraint):
             goes_on |= kinds[:, :, :FIRST_PART].any(axis=(1, 2)) | (play & free | rest).any(axis=(1, 2))
             free |= ~goes_on[:, None, None]
         options.plays &= free
+        standing, now = music.standing, music.now_index
+        streams = np.flatnonzero(goes_on & (standing.kind >= FIRST_PART) & np.asarray(now >= 0))
+        part = standing.kind[streams] - FIRST_PART
+        full = standing.value[streams] - music.vocabulary.first_pitch >= self._highest[streams, part]
+        full &= self._onset[streams, part] == standing.tick[streams]
+        options.plays[streams[full], now, part[full]] = False
+
+    def values(self, music: Music, time: Ints, kind: Ints) -> Mask | None:
+        """As `Constraint.values`."""
+        streams, part = np.arange(len(kind)), np.maximum(kind - FIRST_PART, 0)
+        goes_on = (kind >= FIRST_PART) & (self._onset[streams, part] == music.ticks_of(time))
+        if not goes_on.any():
+            return None
+        highest = music.vocabulary.first_pitch + np.where(goes_on, self._highest[streams, part], NEVER)
+        return np.asarray(np.arange(music.vocabulary.sizes[VALUE]) <= highest[:, None])
 
     def push(self, music: Music, event: Event) -> None:
         """As `Constraint.push`."""
         own = event.is_note & ~music.implied[event.part]
         streams, part = event.streams[own], event.part[own]
+        begins = self._onset[streams, part] != event.tick[streams]
+        reached = np.where(begins, event.pitch[own] + self._reach[streams, part], self._highest[streams, part])
+        self._highest[streams, part], self._onset[streams, part] = reached, event.tick[streams]
         hand = self._ends[streams, part].argmin(axis=1)
         self._ends[streams, part, hand] = event.tick[streams] + music.durations[event.rows[streams, DURATION]]

@@ -1,9 +1,10 @@
-"""A new piece closes as the one that its outline is from: on a chord of as many notes of each part, that last as long.
+"""A new piece closes as the one that its outline is from: on the same degrees of its key, that last as long.
 
 A model sees one ending in a thousand events, and at a temperature below 1 it begins one note where a pianist would put down
-both hands. So the last onset of a piece of the corpus goes with its outline (`melody.tokens.inputs.outlines.outline.Close`):
-in the last bar, once the place of it is within reach, the music goes there, and before each part has begun its notes nothing
-else comes. Where grammar, limits or the outline itself forbid them the piece ends without.
+both hands; and of the tonic that a piece comes home to it has hardly heard. So the last onset of a piece of the corpus goes
+with its outline (`melody.tokens.inputs.outlines.outline.Close`): in the last bar, once the place of it is within reach, the
+music goes there, and before each part has begun its notes nothing else comes. They are the degrees of the key that they are
+there, as far apart, in whichever octave. Where grammar, limits or the outline itself forbid them the piece ends without.
 """
 
 from __future__ import annotations
@@ -16,10 +17,14 @@ from melody.piece import Ints
 from melody.sampling.constraints.constraint import Constraint
 from melody.sampling.constraints.joint_options import Options
 from melody.sampling.constraints.music import Event, Music
+from melody.signatures import Key
 from melody.tokens.grammar import Mask
 from melody.tokens.inputs.outlines.outline import Outline
-from melody.tokens.usage import FIRST_PART
-from melody.tokens.vocabulary import KIND, TIME, Rows
+from melody.tokens.usage import FIRST_PART, KEY
+from melody.tokens.vocabulary import KIND, TIME, VALUE, Rows, Vocabulary
+
+_TONES = 16  # notes of a part's close that are kept to
+_ANY = -1  # in place of a tone
 
 
 class LastOnset(Constraint):
@@ -29,13 +34,15 @@ class LastOnset(Constraint):
     ----------
     outline
         Of the piece; each stream has one of its own once streams of others are put among them.
-    parts
-        How many parts the vocabulary has.
+    vocabulary
+        Of the events.
     """
 
     may_dead_end: ClassVar[bool] = False
     gives_way: ClassVar[bool] = True
-    per_stream: ClassVar[tuple[str, ...]] = ("_bars", "_place", "_pickup", "_notes", "_lasting", "_begun", "_tick")
+    per_stream: ClassVar[tuple[str, ...]] = (
+        *("_bars", "_place", "_pickup", "_notes", "_lasting", "_begun", "_tick", "_tones", "_lowest", "_tonic"),
+    )
     _bars: Ints
     _place: Ints
     _pickup: Ints
@@ -43,13 +50,21 @@ class LastOnset(Constraint):
     _lasting: Ints
     _begun: Ints
     _tick: Ints
+    _tones: Ints
+    _lowest: Ints
+    _tonic: Ints
 
-    def __init__(self, outline: Outline, parts: int) -> None:
-        self._outline = outline
+    def __init__(self, outline: Outline, vocabulary: Vocabulary) -> None:
+        self._outline, parts = outline, len(vocabulary.parts)
         self._chord = np.zeros((2, parts), np.int64)  # notes and ticks of each part
-        for part, *each in outline.close.chord:
+        self._degrees = np.full((parts, _TONES), _ANY)
+        for part, ticks, tones in outline.close.chord:
             if part < parts:
-                self._chord[:, part] = each
+                self._chord[:, part] = len(tones), ticks
+                self._degrees[part, : len(tones)] = tones[:_TONES]
+        self._first_key, self._first_turn = vocabulary.value_starts[KEY], vocabulary.first_turn
+        self._tonics = np.array([Key(0, *key).tonic for key in vocabulary.keys], np.int64)
+        self._pitches = vocabulary.pitches[0] + np.arange(vocabulary.num_pitches)
 
     def needs_pitches(self, music: Music) -> bool:
         """As `Constraint.needs_pitches`."""
@@ -62,7 +77,9 @@ class LastOnset(Constraint):
             [[len(self._outline.letters)], [self._outline.close.place], [self._outline.has_pickup]], streams, axis=1
         )
         made._notes, made._lasting = np.repeat(self._chord[:, None], streams, axis=1)  # (streams, parts)
-        made._begun, made._tick = np.zeros_like(made._notes), np.full(streams, -1)
+        made._begun, made._tick, made._lowest = np.zeros_like(made._notes), np.full(streams, -1), np.zeros_like(made._notes)
+        made._tones = np.repeat(self._degrees[None], streams, axis=0)  # (streams, parts, notes)
+        made._tonic = np.full(streams, max(self._outline.frame.tonic, 0))
         return made
 
     def narrow(self, music: Music, options: Options) -> None:
@@ -101,6 +118,25 @@ class LastOnset(Constraint):
         """Which of those ticks are in the last bar, (streams, candidates)."""
         return np.asarray(music.bar_of(ticks) - music.pickups(self._pickup)[:, None] == self._bars[:, None] - 1)
 
+    def values(self, music: Music, time: Ints, kind: Ints) -> Mask | None:
+        """The next note of the close of the part."""
+        tick, part = music.ticks_of(time)[:, None], np.maximum(kind - FIRST_PART, 0)
+        closes = (self._in_last_bar(music, tick) & (music.position_of(tick) == self._place[:, None]))[:, 0]
+        closes &= kind >= FIRST_PART
+        if not closes.any():
+            return None
+        streams = np.arange(len(part))
+        number = np.where(self._tick == tick[:, 0], self._begun[streams, part], 0)
+        tones, drums = self._tones[streams, part], music.drums[part][:, None]
+        tone = tones[streams, np.minimum(number, _TONES - 1)][:, None]
+        widest = (tones.max(axis=1) - tones[:, 0])[:, None]
+        lowest = ((self._pitches - self._tonic[:, None] - tone) % 12 == 0) & (self._pitches + widest <= self._pitches[-1])
+        later = self._pitches == self._lowest[streams, part, None] + tone - tones[:, :1]
+        legal = np.where(drums, self._pitches == tone, np.where(number[:, None] == 0, lowest, later))
+        is_free = ~closes | (tone[:, 0] == _ANY) | (number >= _TONES)
+        changes = np.ones((len(part), music.vocabulary.first_pitch), bool)
+        return np.hstack([changes, legal | is_free[:, None]])
+
     def durations(self, music: Music, events: Rows, options: Options | None) -> Mask | None:
         """As long as the notes of its part there, or nearly."""
         tick = music.ticks_of(events[:, TIME])[:, None]
@@ -115,8 +151,13 @@ class LastOnset(Constraint):
 
     def push(self, music: Music, event: Event) -> None:
         """As `Constraint.push`."""
-        own = event.is_note
+        rows, own = event.rows, event.is_note
+        keys = np.flatnonzero(event.going & (rows[:, KIND] == KEY) & (rows[:, VALUE] < self._first_turn) & ~music.has_note)
+        self._tonic[keys] = self._tonics[rows[keys, VALUE] - self._first_key]
         streams, part = event.streams[own], event.part[own]
         later = streams[event.tick[streams] != self._tick[streams]]
         self._begun[later], self._tick[streams] = 0, event.tick[streams]
+        self._lowest[streams, part] = np.where(
+            self._begun[streams, part] == 0, self._pitches[event.pitch[own]], self._lowest[streams, part]
+        )
         self._begun[streams, part] += 1

@@ -6,7 +6,8 @@ and limits allow: what they forbid is passed over. A part that repeats a bar pla
 one that rests begins nothing; one that plays something new is free as soon as it has begun, or, where it has the rhythm of
 an earlier bar, begins notes in the places of that one and in no others, as many as it will and the first as long as there.
 No stroke of a drum kit lasts into the next bar, where it would stand in the way of what returns, and no note of a part that
-plays one at a time beyond the place of its next one. The end comes in the last bar or after it, if it may.
+plays one at a time beyond the place of its next one. No bar in which anybody is to play is passed over. The end comes in the
+last bar or after it, if it may.
 """
 
 from __future__ import annotations
@@ -70,10 +71,10 @@ class Planned(Constraint):
         """As `Constraint.look_ahead`."""
         times = music.ticks.shape[1]
         does, place, is_over = self._in_bars(music)
-        may = ~is_over[:, :, None] & (does != RESTING) & (does < RETURNS)
+        in_time = ~is_over & self._not_beyond(music)
+        may = in_time[:, :, None] & (does != RESTING) & (does < RETURNS)
         may &= (does != PLAYING) | (place <= music.position[:, :, None])
         self._let_chords_be(music, may, does, is_over)
-        in_time = ~is_over
         self._expect(music, options)
         due = np.flatnonzero(music.expected[:, TIME] > 0)
         time, part = music.expected[due, TIME] - 1, music.expected[due, KIND] - FIRST_PART
@@ -92,6 +93,16 @@ class Planned(Constraint):
             getattr(options, name)[goes_on] = narrowed[goes_on]
         if options.notes is not None:
             options.notes &= options.plays[..., None]
+
+    def _not_beyond(self, music: Music) -> Mask:
+        """Which times are no later than the next bar in which anybody is to play, (streams, times): none is passed over."""
+        bars = music.bar_of(music.ticks) - self._pickups(music)[:, None]
+        now = music.bar_of(music.standing.tick[:, None])[:, 0] - self._pickups(music)
+        found = []
+        for (in_bars, _), bar in zip(self._outlines, now.tolist()):
+            played = np.flatnonzero((in_bars[max(bar + 2, 0) :, :, 0] >= PLAYING).any(axis=1))
+            found.append(bar + 1 + int(played[0]) if len(played) else NEVER)
+        return np.asarray(bars <= np.array(found)[:, None])
 
     def _in_last_bar(self, music: Music) -> Mask:
         """Which streams are in the last bar of their outline, or behind it, (streams,)."""

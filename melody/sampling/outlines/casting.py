@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from melody.tokens.inputs.outlines.outline import REST, Outline, Play
+from melody.tokens.inputs.outlines.outline import MOST_AT_ONCE, REST, Outline, Play
 
 Players = tuple[tuple[Play, ...], ...]  # what each part does in each bar
 
@@ -55,6 +55,11 @@ def played_by(outline: Outline, parts: Sequence[int], drums: Sequence[bool]) -> 
     players = dict(zip(outline.parts, outline.players))
     found = cast(players, outline.letters, parts, drums) if players else ()
     hands = dict(zip(outline.parts, outline.hands))
+    reach = dict(zip(outline.parts, outline.reach))
     return replace(
-        outline, parts=tuple(parts), players=found, hands=tuple(hands.get(part, 0) for part in parts) if hands else ()
+        outline,
+        parts=tuple(parts),
+        players=found,
+        hands=tuple(hands.get(part, 0) for part in parts) if hands else (),
+        reach=tuple(reach.get(part, MOST_AT_ONCE) for part in parts) if reach else (),
     )

@@ -5,7 +5,7 @@ one of them, at random: how long it is, which of its bars return and whether it 
 in the corpus. Where a number of bars is asked for, it is one of that length, or a longer one cut off there; where a form is
 asked for, its sections are filled with the bars of such outlines, so that the sections of one letter are the same. What
 each part does in a bar goes with it (`casting`). Where outlines have harmony, all that a piece is made of is in one mode and
-metre, and it closes as one of theirs.
+metre, and it closes as one of theirs, with its drums.
 """
 
 from __future__ import annotations
@@ -205,7 +205,7 @@ class CorpusOutlines:
         harmony = tuple(bar.harmony for bar in bars) if any(map(_is_known, bars)) else ()
         frame = like.frame if tonic is None or not harmony else like.frame._replace(tonic=tonic)
         letters, players = tuple(bar.letter for bar in bars), self._cast(bars, like.parts)
-        return Outline(letters, like.has_pickup, like.parts, harmony, frame, players, like.hands, like.close)
+        return replace(like, letters=letters, harmony=harmony, frame=frame, players=players)
 
     def _long_enough(self, begun: int, total: int | None) -> Ints:
         """Numbers of the pieces that go on after so many bars, of that length in all if there are any, or else longer."""

@@ -12,7 +12,8 @@ from melody.sampling.constraints.constraint import Constraint
 from melody.sampling.constraints.frame import InFrame
 from melody.sampling.constraints.hands_full import HandsFull
 from melody.sampling.constraints.last_onset import LastOnset
-from melody.sampling.constraints.line_up import LineUp
+from melody.sampling.constraints.line_up import Kit, LineUp
+from melody.sampling.constraints.music import NEVER
 from melody.sampling.constraints.planned import Planned
 from melody.sampling.decoder import Frontier
 from melody.sampling.outlines.casting import played_by
@@ -90,23 +91,26 @@ class Starts:
         return self._line_ups.of(parts, np.random.default_rng([self._seed, number, 0, 2]))
 
     def constraints(self, number: int, outline: Outline | None) -> list[Constraint]:
-        """That only the line-up of a tune plays, and that it is in the mode and metre of its outline's harmony."""
+        """That only the line-up of a tune plays, with its drums, and that it keeps to its outline, mode and metre."""
         found: list[Constraint] = []
         if self._line_ups:
             playing = self._playing(number, ()) if outline is None else np.isin(self._parts, outline.parts)
             found.append(LineUp(playing))
+        if self._begun is None and outline is not None and self._vocabulary.is_chordal:
+            found.append(Kit(self._vocabulary, outline.kit))
         if outline is not None and outline.players:
             found.append(Planned(outline, len(self._parts)))
-        if self._begun is None and outline is not None and outline.players:
-            found += [self._hands(outline), LastOnset(outline, len(self._parts))]
+        if self._begun is None and outline is not None and (outline.hands or outline.players):
+            found += [self._hands(outline), LastOnset(outline, self._vocabulary)]
         if self._begun is None and outline is not None and outline.harmony:
             found.append(InFrame(self._vocabulary, outline.frame))
         return found
 
     def _hands(self, outline: Outline) -> HandsFull:
-        """That no part has more notes at once than in the piece that the outline is from."""
-        known, most = dict(zip(outline.parts, outline.hands)), self._outlines.most_at_once
-        return HandsFull([known.get(part, 0) or most for part in range(len(self._parts))], most)
+        """That no part has more notes at once, or farther apart, than in the piece that the outline is from."""
+        known, most, parts = dict(zip(outline.parts, outline.hands)), self._outlines.most_at_once, range(len(self._parts))
+        reach = dict(zip(outline.parts, outline.reach))
+        return HandsFull([known.get(part, 0) or most for part in parts], most, [reach.get(part, NEVER) for part in parts])
 
     def endless(self) -> Frontier:
         """Where music begins that has no end, and so no outline but a line-up, a mode and a metre."""

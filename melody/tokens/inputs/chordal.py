@@ -62,6 +62,7 @@ def chordal(
     found |= _sounding(events, before, own) | _planned(events, planned)
     does, _, rhythm = events.playing_in(events.bar_there)[:, events.number, kind]
     found[("own bar",)] = own_bar(does, rhythm)
+    found[("figure",)] = _figure(events, last, rhythm - 1)
     for bars in LOOKBACKS:
         there = tick - bars * bar_ticks
         place = np.searchsorted(order, there * stride(events.vocabulary) + reached, side="right")
@@ -99,6 +100,32 @@ def _planned(events: WholePiece, planned: Mapping[Meaning, Ints]) -> dict[Meanin
         ("planned", FIELDS[DURATION]): duration * in_part,
         ("planned", FIELDS[VELOCITY]): velocity * in_part,
     }
+
+
+def _figure(events: WholePiece, last: Ints, source: Ints) -> Ints:
+    """Where each event's part goes on with the figure of a bar, -1 for none: pitches + 1, (events,).
+
+    The notes of a chord go with those of the chord there, from the lowest up.
+    """
+    tick, kind, bar_ticks = events.tick, events.kind, events.metre.bar_ticks
+    start = tick - (tick - events.metre.start) % bar_ticks
+    back = (events.bar_there - source) * bar_ticks
+    is_there = (source >= 0) & (start - back >= events.metre.start) & events.is_pitched
+    begins = np.append(True, (np.diff(tick) != 0) | (np.diff(kind) != 0))
+    in_chord = events.number - np.maximum.accumulate(np.where(begins, events.number, 0))
+    order = sort_key(events.vocabulary, tick, kind, events.rows[:, VALUE])
+
+    def there(at: Ints, number: Ints) -> Ints:
+        """Pitch + 1 of that note of the part's chord at a tick; 0 without."""
+        place = np.searchsorted(order, sort_key(events.vocabulary, at, kind, np.zeros_like(kind))) + number
+        place = np.minimum(place, len(order) - 1)
+        found: Ints = np.where((tick[place] == at) & (kind[place] == kind), events.pitch[place], 0)
+        return found
+
+    goes_on, is_same_bar = (last >= 0) & (tick[last] == tick), (last >= 0) & (tick[last] >= start)
+    note, before = there(tick - back, np.where(goes_on, in_chord[last] + 1, 0)), there(tick[last] - back, in_chord[last])
+    found: Ints = figure(note, events.pitch[last], before, is_same_bar, events.vocabulary.num_pitches) * is_there
+    return found
 
 
 def _sounding(events: WholePiece, before: Sequence[LastNotes], own: Ints) -> dict[Meaning, Ints]:
@@ -142,6 +169,24 @@ def tones_above(sounds: NDArray[np.bool_], own: Ints) -> tuple[Ints, Ints]:
     bits = 1 + above.reshape(len(own), -1, TONES) @ (1 << np.arange(TONES))
     bass = 1 + (sounds.argmax(axis=1) - own + 1) % 12
     return bits * (own > 0)[:, None], bass * ((own > 0) & np.logical_or.reduce(octaves, axis=1))
+
+
+def figure(note: Any, last: Any, before: Any, is_same_bar: Any, pitches: int) -> Any:
+    """The note that goes on with a figure, numbers or arrays, each a pitch + 1, 0 for none.
+
+    Parameters
+    ----------
+    note
+        That in the bar whose rhythm returns.
+    last, before
+        The part's last note, and that which stood there in its place.
+    is_same_bar
+        Whether the last note is of the bar of the next one; if not the figure begins as it did.
+    pitches
+        How many there are.
+    """
+    found = note + (last - before) * is_same_bar
+    return found * ((note > 0) & ((before > 0) | ~np.asarray(is_same_bar)) & (found > 0) & (found <= pitches))
 
 
 def keys_in_force(vocabulary: Vocabulary) -> Ints:

@@ -165,6 +165,10 @@ _OWN_DEGREE = (
     "1 + semitones of that note above the tonic of the bar's key by the outline or of the key in force, 12 more in minor"
 )
 _OWN_BAR = "of the part, by the outline: 1 rests, 2 is new, 3 returns, 4 is new to the rhythm of an earlier one; 0 unknown"
+_FIGURE = (
+    "1 + pitch of the part's next note if it moves as in the bar whose rhythm returns: that note there, as far away as the "
+    "part's last note is from its own there, if it is of the same bar; 0 without"
+)
 _OWN_KEY = "of a part with pitches, that key: 1 + tonic, 12 more in minor; 0 without"
 _OWN_CHORD = "of such a part, the chord of the half bar by the outline: 1 + root, 12 more in minor; 0 without"
 _PLANNED = "1 + {} of what comes next by the outline, if it does there in that part and is a repeat"
@@ -284,6 +288,8 @@ CONDITIONS: tuple[Row, ...] = (
     _chordal(("planned", "pitch"), _PLANNED.format("pitch"), PITCH_VALUES, moves="own pitch"),
     *(_chordal(("planned", FIELDS[f]), _PLANNED.format(FIELDS[f]), TOKENS[f]) for f in (DURATION, VELOCITY)),
     _chordal(("own bar",), _OWN_BAR, distinct("own bar", 4)),
+    # A figure that comes again on other notes mostly moves as it did: a sequence, an accompaniment to the next chord.
+    _chordal(("figure",), _FIGURE, PITCH_VALUES, moves="own pitch"),
     Row(
         ("distance",),
         "from that note to the last one of the part, as an interval; none if one of them is a drum",

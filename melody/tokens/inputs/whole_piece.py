@@ -22,7 +22,7 @@ from melody.tokens.inputs.outlines.harmony import (
     local_keys,
     phrase_ends,
 )
-from melody.tokens.inputs.outlines.outline import MOST_AT_ONCE, Close, Frame, Outline, Outlines, is_pickup
+from melody.tokens.inputs.outlines.outline import MOST_AT_ONCE, Close, Closing, Frame, Outline, Outlines, is_pickup
 from melody.tokens.inputs.schema import BEGUN, ENDING, SILENT, SOUNDING
 from melody.tokens.usage import FIRST_PART, KEY, METRE
 from melody.tokens.vocabulary import DURATION, KIND, TIME, VALUE, Rows, Vocabulary
@@ -173,23 +173,42 @@ def with_harmony(events: WholePiece, outline: Outline) -> Outline:
 
 
 def with_chords(events: WholePiece, outline: Outline) -> Outline:
-    """An outline of a piece with how many notes each of its parts has at once, and its close, where they play chords."""
-    if not outline.players:
+    """An outline of a piece with how many notes each of its parts has at once, kit and close, where they play chords."""
+    vocabulary = events.vocabulary
+    if not vocabulary.is_chordal:
         return outline
     last = np.flatnonzero(events.is_note & (events.tick == events.tick[events.is_note].max()))
     place = int((events.tick[last[0]] - events.metre.start[last[0]]) % events.metre.bar_ticks[last[0]])
-    lasting = (events.ends - events.tick)[last]
-    parts, count = np.unique(events.kind[last] - FIRST_PART, return_counts=True)
-    longest = [int(lasting[events.kind[last] == FIRST_PART + part].max()) for part in parts.tolist()]
-    chord = tuple(zip(parts.tolist(), count.tolist(), longest))
-    at_end = {part: notes for part, notes, _ in chord}
-    hands = (max(_at_once(events, events.kind == FIRST_PART + part), at_end.get(part, 0)) for part in outline.parts)
-    return replace(outline, hands=tuple(hands), close=Close(place, chord))
+    part, pitch = events.kind[last] - FIRST_PART, events.rows[last, VALUE] - vocabulary.first_pitch + vocabulary.pitches[0]
+    tonic, lasting, chord = max(outline.frame.tonic, 0), (events.ends - events.tick)[last], []
+    for each in np.unique(part).tolist():
+        own = np.sort(pitch[part == each])
+        tones = own if vocabulary.drums[each] else own - own[0] + (own[0] - tonic) % 12
+        chord.append(Closing(each, int(lasting[part == each].max()), tuple(tones.tolist())))
+    at_end = {closing.part: (len(closing.tones), closing.tones[-1] - closing.tones[0]) for closing in chord}
+    own_notes = [events.is_note & (events.kind == FIRST_PART + each) for each in outline.parts]
+    most = [
+        (_at_once(events, own), _reach(events, own), *at_end.get(each, (0, 0)))
+        for each, own in zip(outline.parts, own_notes)
+    ]
+    hands, reach = tuple(max(one[0], one[2]) for one in most), tuple(max(one[1], one[3]) for one in most)
+    strokes = events.rows[events.is_note & ~events.is_pitched, VALUE] - vocabulary.first_pitch + vocabulary.pitches[0]
+    kit = tuple(np.unique(strokes).tolist())
+    return replace(outline, hands=hands, reach=reach, close=Close(place, tuple(chord)), kit=kit)
 
 
-def _at_once(events: WholePiece, own: NDArray[np.bool_]) -> int:
+def _reach(events: WholePiece, notes: NDArray[np.bool_]) -> int:
+    """How many semitones are between the notes that a part begins at once, 99th percentile over its chords."""
+    own = np.flatnonzero(notes)
+    first = np.flatnonzero(np.append(True, np.diff(events.tick[own]) > 0))
+    pitch = events.rows[own, VALUE]
+    spans = np.sort(np.maximum.reduceat(pitch, first) - np.minimum.reduceat(pitch, first))
+    spans = spans[spans > 0]
+    return int(spans[-1 - len(spans) // 100]) if len(spans) else 0
+
+
+def _at_once(events: WholePiece, notes: NDArray[np.bool_]) -> int:
     """How many notes of a part sound, 99th percentile over its onsets."""
-    notes = own & events.is_note
     counts = np.sort(sounding(events.tick[notes], events.ends[notes]))
     return min(int(counts[-1 - len(counts) // 100]), MOST_AT_ONCE)
 

@@ -3,7 +3,8 @@
 Where several parts play it also says in which key each bar is and where phrases end (`harmony`); where they are more than
 lines, hands of a piano or players of a band, also which chord each half bar has, who plays in which bar, which bars of a
 part return, whatever the others do, in which bars new notes come to the rhythm of an earlier one, how many notes each part
-has at once, and the chord that closes the piece.
+has at once and how far apart, which drums there are, and the chord that closes the piece. Where times are as fine as a
+performance's nobody comes back to the tick, and what each part does in a bar is not said.
 
 A piece is written from its outline as a player plays from a form that he has in mind. In training it is worked out from
 the piece; in sampling it comes first, from the corpus or from whoever asks for it (`melody.sampling.outlines`). A model
@@ -80,6 +81,25 @@ class Play(NamedTuple):
     rhythm: int
 
 
+class Closing(NamedTuple):
+    """The notes that a part begins at the last onset of a piece.
+
+    Parameters
+    ----------
+    part
+        Its number.
+    ticks
+        How long the longest of them lasts.
+    tones
+        From the lowest up in semitones above the tonic of the piece that is at it or just below, 0 for the tonic itself;
+        of a drum kit MIDI pitches.
+    """
+
+    part: int
+    ticks: int
+    tones: tuple[int, ...]
+
+
 class Close(NamedTuple):
     """How a piece closes: its last onset.
 
@@ -88,11 +108,11 @@ class Close(NamedTuple):
     place
         Ticks from the last bar line.
     chord
-        Of each part that begins notes there its number, how many, and how long the longest of them lasts in ticks.
+        The notes of each part that begins any there.
     """
 
     place: int
-    chord: tuple[tuple[int, int, int], ...]
+    chord: tuple[Closing, ...]
 
 
 REST = Play(-1, 0, -1)  # no note begins
@@ -145,8 +165,13 @@ class Outline:
         Of each of the parts what it does in each bar, `REST` where it begins no note. Empty where that is not known.
     hands
         How many notes each of the parts has at once, as a rule at most; 0 or nothing where that is not known.
+    reach
+        How many semitones lie between the notes that each of the parts begins at once, as a rule at most; nothing where that
+        is not known.
     close
         Its last onset; `NO_CLOSE` where that is not known.
+    kit
+        The drums that are played, MIDI pitches; empty where that is not known.
     """
 
     letters: tuple[int, ...]
@@ -156,7 +181,9 @@ class Outline:
     frame: Frame = NO_FRAME
     players: tuple[tuple[Play, ...], ...] = ()
     hands: tuple[int, ...] = ()
+    reach: tuple[int, ...] = ()
     close: Close = NO_CLOSE
+    kit: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, vocabulary: Vocabulary, rows: Rows, tick: Ints, bar: Ints, place: Ints, bar_ticks: Ints) -> Outline | None:
@@ -184,7 +211,7 @@ class Outline:
                 content[number].append(InPart(*each))
         parts = tuple((np.unique(rows[notes, KIND]) - FIRST_PART).tolist())
         by_part = [[[each for each in within if each.kind == FIRST_PART + part] for within in content] for part in parts]
-        players = tuple(map(_plays, by_part)) if vocabulary.is_chordal else ()
+        players = tuple(map(_plays, by_part)) if vocabulary.is_chordal and not vocabulary.is_fine else ()
         return cls(
             lettered([[each for each in within if each.is_note] for within in content]), has_pickup, parts, players=players
         )

@@ -14,6 +14,7 @@ from melody.tokens.inputs.outlines.outline import (
     NO_CLOSE,
     REST,
     Close,
+    Closing,
     Frame,
     Outline,
     Play,
@@ -24,14 +25,15 @@ def stored(outline: Outline) -> list[Any]:
     """As it stands in a model file: lists of whole numbers."""
     form = [list(outline.letters), int(outline.has_pickup), list(outline.parts)]
     tonic, is_minor, metre = outline.frame
-    if outline.harmony or outline.players:
-        most = None if outline.players else len(Harmony()) - CHORDS
+    has_more = bool(outline.players or outline.hands)
+    if outline.harmony or has_more:
+        most = None if has_more else len(Harmony()) - CHORDS
         form += [[list(bar[:most]) for bar in outline.harmony], [tonic, int(is_minor), *metre]]
-    if not outline.players:
+    if not has_more:
         return form
     plays = [[value for play in plays for value in play] for plays in outline.players]
-    close = [outline.close.place, *(value for each in outline.close.chord for value in each)]
-    return [*form, plays, list(outline.hands), close]
+    close = [outline.close.place, *([part, ticks, *tones] for part, ticks, tones in outline.close.chord)]
+    return [*form, plays, list(outline.hands), list(outline.reach), close, list(outline.kit)]
 
 
 def restored(stored: Any) -> Outline | None:
@@ -48,25 +50,29 @@ def restored(stored: Any) -> Outline | None:
 
 def _with_players(outline: Outline, stored: list[Any]) -> Outline | None:
     match stored:
-        case [list(players), list(hands), list(close)] if len(players) == len(outline.parts):
+        case [list(players), list(hands), list(reach), list(close), list(kit)] if len(players) in (0, len(outline.parts)):
             bars = len(outline.letters)
             legal = all(isinstance(each, list) and len(each) == len(REST) * bars for each in players)
             legal = legal and all(_are_numbers((*each[::3], *each[2::3]), MOST_BARS, REST.letter) for each in players)
             legal = legal and all(_are_numbers(each[1::3], LONGEST) for each in players)
-            legal = legal and len(hands) in (0, len(players)) and _are_numbers(hands, MOST_AT_ONCE)
+            legal = legal and {len(hands), len(reach)} <= {0, len(outline.parts)}
+            legal = legal and _are_numbers((*hands, *reach, *kit), MOST_AT_ONCE)
             at_end = _close(close)
             if legal and at_end is not None:
                 found = tuple(tuple(map(Play, each[::3], each[1::3], each[2::3])) for each in players)
-                return replace(outline, players=found, hands=tuple(hands), close=at_end)
+                return replace(outline, players=found, hands=tuple(hands), reach=tuple(reach), close=at_end, kit=tuple(kit))
     return None
 
 
 def _close(stored: list[Any]) -> Close | None:
     if stored == [NO_CLOSE.place]:
         return NO_CLOSE
-    if len(stored) % 3 != 1 or not _are_numbers(stored, LONGEST) or max(stored[2::3], default=0) > MOST_AT_ONCE:
-        return None
-    return Close(stored[0], tuple(zip(stored[1::3], stored[2::3], stored[3::3])))
+    match stored:
+        case [int(place), *chord] if _are_numbers((place,), LONGEST):
+            legal = all(isinstance(each, list) and 2 < len(each) <= 2 + MOST_AT_ONCE for each in chord)
+            if legal and all(_are_numbers(each, LONGEST) for each in chord):
+                return Close(place, tuple(Closing(part, ticks, tuple(tones)) for part, ticks, *tones in chord))
+    return None
 
 
 def _with_harmony(outline: Outline, stored: list[Any]) -> Outline | None:

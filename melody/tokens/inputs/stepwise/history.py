@@ -126,8 +126,8 @@ class History:
         tick = np.where(known, (self._keys.reshape(-1)[place] - self._offset) // self.stride, MAX_TICK + 1)
         return self._tokens.reshape(-1, len(FIELDS))[place].astype(np.int64), tick
 
-    def nearest(self, keys: Ints, pieces: Ints) -> tuple[Ints, Ints]:
-        """The first event behind each of several sort keys in each of those pieces, (n, k) and (n,).
+    def nearest(self, keys: Ints, pieces: Ints, later: Ints | int = 0) -> tuple[Ints, Ints]:
+        """The first event behind each of several sort keys in each of those pieces, or one so many later, (n, k) and (n,).
 
         Returns
         -------
@@ -138,7 +138,7 @@ class History:
         """
         offset, flat = self._offset[pieces][:, None], self._keys.reshape(-1)
         at = np.searchsorted(flat, np.maximum(keys, -1) + offset, side="right")
-        at = np.minimum(np.maximum(at, self._first[pieces][:, None] + 1), len(flat) - 1)
+        at = np.minimum(np.maximum(at, self._first[pieces][:, None] + 1) + later, len(flat) - 1)
         return self._tokens.reshape(-1, len(FIELDS))[at].astype(np.int64), flat[at] - offset
 
     def tokens(self, numbers: Ints, pieces: Ints) -> Ints:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from copy import copy
 
 from melody.signatures import Key, TimeSignature
-from melody.tokens.inputs.chordal import key_there, keys_in_force, own_bar, own_degrees
+from melody.tokens.inputs.chordal import figure, key_there, keys_in_force, own_bar, own_degrees
 from melody.tokens.inputs.features import FIFTH, PLANNED, THERE
 from melody.tokens.inputs.matches import Matcher, code_of
 from melody.tokens.inputs.outlines.harmony import UNKNOWN, has_harmony, planned
@@ -88,6 +88,7 @@ class OnePiece:
         self._parts = parts_described(vocabulary)
         self.last: list[tuple[int, int, int]] = [(-1, -1, 0)] * len(vocabulary.parts)  # onset, end, pitch + 1
         self._last_notes = [0] * len(vocabulary.parts)  # the number of that note, from 1; 0 before the first
+        self.in_chord = [0] * len(vocabulary.parts)  # which note of its chord it is, from 0 for the lowest
         self.moved_from = [0] * len(vocabulary.parts)
         self._lines: list[bool] = vocabulary.lines.tolist()
         self.ends = [0] * vocabulary.num_pitches
@@ -110,7 +111,7 @@ class OnePiece:
         twin.keys, twin.rows, twin.last, twin.moved_from = self.keys[:], self.rows[:], self.last[:], self.moved_from[:]
         twin.ends = self.ends[:]
         twin._of_kind = [events[:] for events in self._of_kind]
-        twin._matcher, twin._last_notes = self._matcher.copy(), self._last_notes[:]
+        twin._matcher, twin._last_notes, twin.in_chord = self._matcher.copy(), self._last_notes[:], self.in_chord[:]
         return twin
 
     @property
@@ -163,7 +164,7 @@ class OnePiece:
     def _own(self, time: int, kind: int) -> list[int]:
         """Of the last note of a part, and of what it began just some bars before, above what it has begun there."""
         if kind < FIRST_PART:
-            return [0] * (10 + 3 * len(LOOKBACKS) + 12 // TONES)
+            return [0] * (11 + 3 * len(LOOKBACKS) + 12 // TONES)
         number = self._last_notes[kind - FIRST_PART]
         found = [self.rows[number - 1][field] + 1 if number else 0 for field in (DURATION, VELOCITY)]
         found += self._in_harmony(kind, self.tick + self._vocabulary.shifts[max(time - 1, 0)])
@@ -180,12 +181,34 @@ class OnePiece:
                 found += [0, 0, 0]
         value, *others = self.planned[VALUE:] if self.planned[:VALUE] == [1 + time, 1 + kind] else [0] * 3
         planned = [max(value - self._vocabulary.first_pitch, 0), *others]
-        return [*found, *self._tones(tick, kind), *planned, self._own_bar(kind, self._bar_at(tick))]
+        in_bar = [self._own_bar(kind, self._bar_at(tick)), self._figure(kind, tick)]
+        return [*found, *self._tones(tick, kind), *planned, *in_bar]
 
     def _own_bar(self, kind: int, bar: int) -> int:
         """As `melody.tokens.inputs.chordal.own_bar`."""
         plays = [own_bar(play.does, play.rhythm) for play in plays_in(self._plays, bar) if play.kind == kind]
         return int(plays[0]) if plays else RESTING * (0 <= bar < len(self._plays) - 2)
+
+    def _figure(self, kind: int, tick: int) -> int:
+        """The note with which a part would go on with the figure of an earlier bar (`melody.tokens.inputs.chordal`)."""
+        bar, number = self._bar_at(tick), kind - FIRST_PART
+        source = next((play.rhythm - 1 for play in plays_in(self._plays, bar) if play.kind == kind), -1)
+        start, back = tick - (tick - self.bar_start) % self.bar_ticks, (bar - source) * self.bar_ticks
+        if source < 0 or start - back < self.bar_start or self._is_drum[number]:
+            return 0
+        (onset, _, pitch), in_chord = self.last[number], self.in_chord[number]
+        note = self._there(kind, tick - back, in_chord + 1 if onset == tick else 0)
+        before, is_same_bar = self._there(kind, onset - back, in_chord), onset >= start
+        return int(figure(note, pitch, before, is_same_bar, self._vocabulary.num_pitches))
+
+    def _there(self, kind: int, tick: int, in_chord: int) -> int:
+        """Pitch + 1 of that note of a part's chord at a tick; 0 without."""
+        own, values = self._of_kind[kind], self._vocabulary.sizes[VALUE]
+        there = tick * self._vocabulary.sizes[KIND] + kind
+        at = bisect_left(own, (there * values, 0)) + in_chord
+        if at >= len(own) or own[at][0] // values != there:
+            return 0
+        return max(self.rows[own[at][1]][VALUE] - self._vocabulary.first_pitch + 1, 0)
 
     def _in_harmony(self, kind: int, tick: int) -> list[int]:
         """The degree of the last note of a part (`melody.tokens.inputs.chordal`), its key and its chord there."""
@@ -317,7 +340,8 @@ class OnePiece:
         """Remember a note as its part's last; gives its interval to the one before."""
         pitch = value - self._vocabulary.first_pitch + 1
         part = kind - FIRST_PART
-        _, held, before = self.last[part]
+        onset, held, before = self.last[part]
+        self.in_chord[part] = self.in_chord[part] + 1 if onset == self.tick else 0
         self.moved_from[part] = before if self._lines[part] and held == HELD else 0
         end = HELD if self._implied[part] else self.tick + self._vocabulary.durations[duration]
         self.last[part] = (self.tick, end, pitch)

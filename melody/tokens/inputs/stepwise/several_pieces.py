@@ -10,25 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.piece import Ints
-from melody.tokens.inputs.chordal import key_there, own_bar, own_degrees, tones_above
+from melody.tokens.inputs.chordal import figure, key_there, own_bar, own_degrees, tones_above
 from melody.tokens.inputs.features import PLANNED, THERE, against
 from melody.tokens.inputs.outlines.harmony import UNKNOWN, planned_of
-from melody.tokens.inputs.outlines.outline import (
-    HARMONY,
-    READ,
-    SOURCES,
-    Outline,
-    Outlines,
-    is_pickup,
-)
+from melody.tokens.inputs.outlines.outline import HARMONY, READ, SOURCES, Outline, Outlines, is_pickup
 from melody.tokens.inputs.repeats import is_sooner, planned_first
-from melody.tokens.inputs.schema import (
-    ENDING,
-    FEATURES,
-    LOOKED_AT,
-    PHASES,
-    SECTIONS,
-)
+from melody.tokens.inputs.schema import ENDING, FEATURES, LOOKED_AT, PHASES, SECTIONS
 from melody.tokens.inputs.stepwise.history import History
 from melody.tokens.inputs.stepwise.one_piece import OnePiece
 from melody.tokens.inputs.stepwise.part_history import PartHistory
@@ -70,6 +57,8 @@ class Pieces:
         The pitch + 1 that each of them, if it is a line, left with that note, 0 if it rested before, (streams, kinds).
     last_note
         Which event that note is, from 1, 0 before the first, (streams, kinds).
+    in_chord
+        Which note of its chord it is, from 0 for the lowest, (streams, kinds).
     match
         The tokens of the event that followed where what is being repeated came last, each + 1, (streams, fields).
     planned
@@ -78,7 +67,7 @@ class Pieces:
     """
 
     _per_stream: ClassVar[tuple[str, ...]] = (
-        *("tick", "metre", "key", "onset", "end", "pitch", "moved_from", "last_note", "match", "planned"),
+        *("tick", "metre", "key", "onset", "end", "pitch", "moved_from", "last_note", "in_chord", "match", "planned"),
         *("_bar_start", "_bars_before", "_bar_ticks", "_has_pickup", "_has_note", "_tonic", "_sound_until"),
     )
 
@@ -91,7 +80,7 @@ class Pieces:
         self._has_note, self._tonic = np.zeros(streams, bool), np.full(streams, UNKNOWN)
         self.tick, self.metre, self.key = (np.zeros(streams, np.int64) for _ in range(3))
         self.onset, self.end, self.pitch = np.full(shape, -1), np.full(shape, -1), np.zeros(shape, np.int64)
-        self.moved_from, self.last_note = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        self.moved_from, self.last_note, self.in_chord = (np.zeros(shape, np.int64) for _ in range(3))
         self.match = np.zeros((streams, len(FIELDS)), np.int64)
         self.planned = np.array([planned_first(vocabulary, each) for each in outlines], np.int64).reshape(self.match.shape)
         self._bar_start, self._bars_before = np.zeros(streams, np.int64), np.zeros(streams, np.int64)
@@ -183,6 +172,8 @@ class Pieces:
         before: Ints = last[at]
         note = pitch > 0
         self.last_note.reshape(-1)[at[note]] = 1 + self._history.count[note]
+        in_chord = self.in_chord.reshape(-1)
+        in_chord[at[note]] = (in_chord[at[note]] + 1) * (onset[at[note]] == self.tick[note])
         if self.tables.has_lines:
             moved_from = np.where(self.tables.lines[kind] & (end[at] == HELD), before, 0)
             self.moved_from.reshape(-1)[at[note]] = moved_from[note]
@@ -301,8 +292,24 @@ class Pieces:
         key = key_there(local, tables.keys_in_force[self.key])
         degree = own_degrees(own + tables.vocabulary.pitches[0], own > 0, key)
         harmony = [degree, *(np.stack([key, chord]) * tables.pitched[kind])]
-        columns = [of_last[:, [DURATION, VELOCITY]], *harmony, found, tones, bass, planned, own_bar(does, rhythm)]
+        in_bar = own_bar(does, rhythm), self._figure(tick, kind, bar, rhythm - 1)
+        columns = [of_last[:, [DURATION, VELOCITY]], *harmony, found, tones, bass, planned, *in_bar]
         return np.column_stack(columns) * (kind >= FIRST_PART)[:, None]
+
+    def _figure(self, tick: Ints, kind: Ints, bar: Ints, source: Ints) -> Ints:
+        """As `OnePiece` has it, of a bar each, -1 for none, (streams,)."""
+        start, back = tick - (tick - self._bar_start) % self._bar_ticks, (bar - source) * self._bar_ticks
+        is_there = (source >= 0) & (start - back >= self._bar_start) & self.tables.pitched[kind]
+        if not is_there.any():
+            return np.zeros_like(tick)
+        kinds, values = self.tables.kinds, self.tables.vocabulary.sizes[VALUE]
+        onset, last, in_chord = (each[np.arange(len(kind)), kind] for each in (self.onset, self.pitch, self.in_chord))
+        at = np.stack([tick - back, onset - back], axis=1) * kinds + kind[:, None]
+        later = np.stack([np.where(onset == tick, in_chord + 1, 0), in_chord], axis=1)
+        events, key = self._history.nearest(at * values - 1, self._rows, later)
+        note, before = (self.tables.pitch_of[np.maximum(events[..., VALUE] - 1, 0)] * (key // values == at)).T
+        found: Ints = figure(note, last, before, onset >= start, self.tables.vocabulary.num_pitches) * is_there
+        return found
 
     def _sounds(self, tick: Ints) -> NDArray[np.bool_]:
         """Which pitches sound, of whole octaves, (streams, pitches)."""
@@ -340,6 +347,7 @@ class Pieces:
         rows = np.array(piece.rows, np.int64).reshape(-1, len(FIELDS))
         notes = np.flatnonzero(vocabulary.is_note(rows))
         np.maximum.at(found.last_note[0], rows[notes, KIND], 1 + notes)
+        found.in_chord[0, FIRST_PART:] = piece.in_chord
         found._history.fill(rows)
         if found._is_chordal:
             found._sound_until[0, : vocabulary.num_pitches] = piece.ends
