@@ -38,6 +38,21 @@ def test_a_small_band_by_hand() -> None:
     assert texture.length_in_quarters(piece) == 16
     assert texture.consonant_pairs(piece) == pytest.approx(6 / 6)  # E under a chord of C
     assert texture.key_fit(piece) == 1
+    assert texture.silent_bars(piece) == 0 and texture.bass_drum_on_the_first_beat(piece) == 0
+    assert math.isnan(texture.figures_moved_alike(piece)) and math.isnan(texture.clashes(piece))
+
+
+def test_a_figure_a_clash_a_silent_bar_and_a_bass_drum_by_hand() -> None:
+    figure = [(0, 60), (12, 64), (24, 67), (36, 64), (48, 62)]
+    moved = [(at, pitch + 5 - 4 * (at == 48)) for at, pitch in figure]  # the last step goes down all the same
+    other = [(at, pitch) for (at, _), pitch in zip(figure, (60, 59, 62, 61, 65))]  # of four steps two go as they went
+    notes = [(96 * bar + at, 12, pitch, 0) for bar, bars in ((0, figure), (1, moved), (3, other)) for at, pitch in bars]
+    notes += [(0, 96, 52, 2), (96, 96, 64, 2), (288, 96, 52, 2), (0, 12, 36, 1), (96, 12, 38, 1), (300, 12, 36, 1)]
+    onset, duration, pitch, part = (np.array(column) for column in zip(*sorted(notes, key=lambda n: (n[0], n[3], n[2]))))
+    piece = Piece(onset, duration, pitch, np.full(len(onset), 80), part, BAND)
+    assert texture.figures_moved_alike(piece) == (1 + 2 / 4) / 2
+    assert texture.clashes(piece) == 1 / 3  # F over E, of three bars
+    assert texture.silent_bars(piece) == 1 / 4 and texture.bass_drum_on_the_first_beat(piece) == 1 / 3
 
 
 def test_a_piece_without_notes_has_no_measures_but_its_length() -> None:

@@ -19,6 +19,8 @@ from melody.statistics.form import melody_of
 
 MOST = 99  # percentile: what a piece does at most, a slip aside
 WINDOW = 16  # quarters in which a key is looked for
+_FIGURE = 5  # onsets of a bar, from which on it is one
+_BASS_DRUMS = (35, 36)
 _CONSONANT = np.isin(np.arange(12), (0, 3, 4, 5, 7, 8, 9))
 _MAJOR = np.isin(np.arange(12), (0, 2, 4, 5, 7, 9, 11))
 _SCALES = np.stack([np.roll(_MAJOR, tonic) for tonic in range(12)])  # (tonics, pitch classes)
@@ -121,6 +123,59 @@ def _played_before(piece: Piece, *, with_pitch: bool) -> float:
         again += mark in seen
         seen.add(mark)
     return again / len(starts)
+
+
+def figures_moved_alike(piece: Piece) -> float:
+    """Where a part's rhythm returns on other notes, the share of its steps that go the way they went: up, down, level.
+
+    A rhythm is that of a bar of five or more onsets, of which the highest note counts, held against the last bar of it.
+    """
+    tones = piece.select(~piece.is_drum)
+    if not tones.num_notes:
+        return float("nan")
+    bar, place = tones.bar_and_position(tones.onset)
+    lines: dict[tuple[int, int], dict[int, int]] = {}
+    for part, number, at, pitch in zip(tones.part.tolist(), bar.tolist(), place.tolist(), tones.pitch.tolist()):
+        lines.setdefault((part, number), {})[at] = pitch  # the highest comes last
+    last: dict[tuple[int, ...], list[int]] = {}
+    alike = []
+    for (part, _), line in sorted(lines.items()):
+        pitches, rhythm = list(line.values()), (part, *line)
+        if len(line) >= _FIGURE:
+            before = last.get(rhythm, pitches)
+            if before != pitches:
+                alike.append(float(np.mean(np.sign(np.diff(before)) == np.sign(np.diff(pitches)))))
+            last[rhythm] = pitches
+    return float(np.mean(alike)) if alike else float("nan")
+
+
+def clashes(piece: Piece) -> float:
+    """The share of the bars at whose beginning tones a semitone apart sound, in any octave, of those where two sound."""
+    tones = piece.select(~piece.is_drum)
+    found = []
+    for start in piece.bar_starts().tolist():
+        sounds = np.bincount(tones.pitch[(tones.onset <= start) & (tones.end > start)] % 12, minlength=12) > 0
+        if sounds.sum() > 1:
+            found.append(bool((sounds & np.roll(sounds, 1)).any()))
+    return float(np.mean(found)) if found else float("nan")
+
+
+def silent_bars(piece: Piece) -> float:
+    """The share of its bars in which no note begins, up to the last one."""
+    if not piece.num_notes:
+        return float("nan")
+    bar, _ = piece.bar_and_position(piece.onset)
+    return float(1 - len(np.unique(bar)) / (int(bar.max()) + 1))
+
+
+def bass_drum_on_the_first_beat(piece: Piece) -> float:
+    """The share of the bars with drums that begin with a stroke of the bass drum."""
+    drums = piece.select(piece.is_drum)
+    if not drums.num_notes:
+        return float("nan")
+    bar, place = drums.bar_and_position(drums.onset)
+    begins = np.unique(bar[(place == 0) & np.isin(drums.pitch, _BASS_DRUMS)])
+    return float(len(begins) / len(np.unique(bar)))
 
 
 def length_in_quarters(piece: Piece) -> float:
