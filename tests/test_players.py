@@ -37,7 +37,18 @@ from melody.tokens.inputs.outlines.outline import (
     Play,
 )
 from melody.tokens.inputs.outlines.storing import restored, stored
-from melody.tokens.inputs.schema import CONDITIONS, FEATURES, NEW_TO_A_RHYTHM, OUTLINED, feature_sizes, spans
+from melody.tokens.inputs.schema import (
+    CONDITIONS,
+    FEATURES,
+    GROUP,
+    IS_BOUND,
+    MAY_PLAY,
+    NEW_TO_A_RHYTHM,
+    OUTLINED,
+    RESTS,
+    feature_sizes,
+    spans,
+)
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows
 from melody.training import corpus_facts
@@ -78,7 +89,11 @@ def read(piece: Piece, has_outline: bool = True) -> tuple[Vocabulary, Rows, dict
     features, conditions = spans(FEATURES, vocabulary), spans(CONDITIONS, vocabulary)
     width = len(feature_sizes(vocabulary))
     read = {" ".join(map(str, name)): table[:-1, span.start] for name, span in features.items() if span.stop > span.start}
-    there = {" ".join(map(str, name)): table[:-1, width + span.start] for name, span in conditions.items()}
+    there = {
+        " ".join(map(str, name)): table[:-1, width + span.start]
+        for name, span in conditions.items()
+        if span.stop > span.start
+    }
     return vocabulary, rows[:-1], read | {f"there {name}": column for name, column in there.items()}
 
 
@@ -359,6 +374,24 @@ def test_new_notes_to_an_earlier_rhythm_are_announced_one_by_one() -> None:
     again = np.flatnonzero((rows[:, KIND] == flute) & (tick // 96 == 3))
     assert np.array_equal(found["there planned pitch"][again] - 1, rows[again, VALUE] - vocabulary.first_pitch)
     assert found["there own bar"][own].tolist() == 4 * [NEW_TO_A_RHYTHM]
+
+
+@given(seeds)
+def test_who_may_play_is_who_does(number: int) -> None:
+    """Of a piece read with its own outline: who plays is never one who rests, and nobody who begins something is bound."""
+    vocabulary, rows, found = read(random_band(number))
+    assert len(vocabulary.parts) <= GROUP
+    state = found["there may play"] // 4 ** np.maximum(rows[:, KIND] - FIRST_PART, 0) % 4
+    own = rows[:, KIND] >= FIRST_PART
+    is_new, repeats = found["there own bar"] == PLAYING, np.isin(found["there own bar"], (RETURNS, NEW_TO_A_RHYTHM))
+    assert (state[own & is_new] == MAY_PLAY).all() and (state[own & repeats] == IS_BOUND).all()
+    assert (is_new | repeats)[own].all()
+    does = [found["there may play"] // 4**part % 4 for part in range(len(vocabulary.parts))]
+    tick = np.cumsum(np.array(vocabulary.shifts)[rows[:, TIME] - 1])
+    for part, states in enumerate(does):
+        playing = {int(at) // 96 for at in tick[rows[:, KIND] == FIRST_PART + part]}
+        assert all((state == RESTS) == (at // 96 not in playing) for at, state in zip(tick.tolist(), states.tolist()))
+    assert not read(random_band(number), has_outline=False)[2]["there may play"].any()
 
 
 def test_a_part_with_something_new_is_announced_where_it_begins() -> None:

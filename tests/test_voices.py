@@ -10,7 +10,7 @@ from untrained import SMALL
 
 from melody.network import Engine
 from melody.network.network import MelodyNetwork
-from melody.network.voices import DEGREES, OCTAVE, Sounding, above, degree
+from melody.network.voices import DEGREES, OCTAVE, Sounding, above, degree, may_play
 from melody.piece import Part, Piece
 from melody.tokens.inputs.features import context, outline_of
 from melody.tokens.inputs.schema import CONDITIONS, feature_sizes, spans
@@ -25,8 +25,9 @@ def test_a_degree_is_the_same_when_all_is_raised() -> None:
     assert degree(1, 60) == 0 and degree(13, 63) == 15 and degree(3, 60) == 10
 
 
+@pytest.mark.parametrize("field", [KIND, VALUE])
 @pytest.mark.parametrize("number", range(3))
-def test_torch_and_numpy_read_keys_chords_and_what_sounds_alike(number: int) -> None:
+def test_torch_and_numpy_read_keys_chords_players_and_what_sounds_alike(number: int, field: int) -> None:
     """One stream and several, with an outline; where nothing of it is read the logits are others."""
     piece = random_band(number)
     vocabulary = Vocabulary.build([piece])
@@ -35,13 +36,17 @@ def test_torch_and_numpy_read_keys_chords_and_what_sounds_alike(number: int) -> 
     torch.manual_seed(0)
     model, width = MelodyNetwork(vocabulary, SMALL).eval(), len(FIELDS) + len(feature_sizes(vocabulary))
     hidden, _ = model(torch.from_numpy(events[None, :-1]))
-    expected = model.logits(hidden, torch.from_numpy(events[None, 1:]))[VALUE][0].detach().numpy()
+    expected = model.logits(hidden, torch.from_numpy(events[None, 1:]))[field][0].detach().numpy()
     engine = Engine(vocabulary, {name: value.numpy() for name, value in model.state_dict().items()})
     trunks = engine.head_layers(hidden[0].detach().numpy())
     chosen, conditions = events[1:, : len(FIELDS)], events[1:, width:]
-    together = engine.logits(VALUE, trunks, chosen, conditions)
-    alone = [engine.logits(VALUE, *(each[[n]] for each in (trunks, chosen, conditions)))[0] for n in range(len(trunks))]
+    together = engine.logits(field, trunks, chosen, conditions)
+    alone = [engine.logits(field, *(each[[n]] for each in (trunks, chosen, conditions)))[0] for n in range(len(trunks))]
     assert np.abs(together - expected).max() < 1e-5 and np.abs(np.stack(alone) - expected).max() < 1e-5
+    others = conditions.copy()
+    others[:, list(may_play(vocabulary, "all"))] = 0
+    moved = np.abs(engine.logits(KIND, trunks, chosen, others) - engine.logits(KIND, trunks, chosen, conditions))
+    assert (moved[:, FIRST_PART:].max(axis=1) > 1e-3).mean() > 0.9 and not moved[:, :FIRST_PART].any()
     sounds = Sounding.of(vocabulary, "own")
     assert sounds is not None
     columns = [*above(vocabulary, "own").values(), *range(sounds.columns.start, sounds.columns.stop)]

@@ -18,8 +18,8 @@ from melody.network.graph import Graph, Tensor
 from melody.network.head_arrays import related_of
 from melody.network.relations import Where, code, weighed
 from melody.network.settings import features_of, input_sizes, known_sizes
-from melody.network.voices import BITS, CIRCLE, DEGREES, OCTAVE, Sounding, Voices, above, degree
-from melody.tokens.inputs.schema import APART, MAX_INTERVAL, condition_sizes, feature_sizes
+from melody.network.voices import BITS, CIRCLE, DEGREES, OCTAVE, Sounding, Voices, above, degree, may_play
+from melody.tokens.inputs.schema import APART, GROUP, MAX_INTERVAL, condition_sizes, feature_sizes
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, Vocabulary
 
@@ -192,7 +192,7 @@ def _logits(graph: Graph, file: ModelFile, field: int, inner: str) -> str:
     inner = graph.add("Add", inner, graph.sums(graph.table(head["known.weight"]), rows))
     inner = graph.add("Tanh", inner)
     second = graph.add("Tanh", graph.product(graph.rounded(inner), head["inner.weight"], head["inner.bias"]))
-    names = [name for name in ("output", "copy", *_OF_PITCHES) if name in head]
+    names = [name for name in ("output", "copy", *_OF_CANDIDATES) if name in head]
     blocks = [head[name] for name in names]
     output = np.concatenate([np.concatenate(voice_, axis=1).T for voice_ in zip(*blocks)])
     bias = np.zeros((voices, len(output) // voices), np.float32)
@@ -203,7 +203,7 @@ def _logits(graph: Graph, file: ModelFile, field: int, inner: str) -> str:
     of_block = dict(zip(names[2:], more))
     is_repeated = graph.add("Equal", graph.constant(np.arange(1, size + 1)[None]), repeated)
     logits = graph.add("Add", logits, graph.add("Mul", copied, graph.add("Cast", is_repeated, to=1)))
-    for name, with_them in _OF_PITCHES.items():
+    for name, with_them in _OF_CANDIDATES.items():
         logits = with_them(graph, file, logits, of_block[name]) if name in of_block else logits
     return _with_relations(graph, file, logits, head["relation"], voice) if voice and "relation" in head else logits
 
@@ -266,7 +266,30 @@ def _with_sounding(graph: Graph, file: ModelFile, logits: str, given: str) -> st
     return graph.add("Add", logits, graph.add("Mul", found, graph.constant((numbers > 0).astype(np.float32)[None])))
 
 
-_OF_PITCHES = {"interval": _with_intervals, "degree": _with_degrees, "sounding": _with_sounding}  # blocks of the last layer
+def _with_states(graph: Graph, file: ModelFile, logits: str, given: str) -> str:
+    """Logits of what parts may do added to those of the kinds."""
+    columns, kinds = may_play(file.vocabulary, "all"), file.vocabulary.sizes[KIND]
+    read = graph.add("Unsqueeze", graph.columns("conditions", columns), graph.constant(np.array([2])))
+    digits = graph.add("Div", read, graph.constant(4 ** np.arange(GROUP)[None, None]))
+    states = graph.add("Mod", digits, graph.constant(np.array(4)))
+    states = graph.add("Reshape", states, graph.constant(np.array([-1, GROUP * len(columns)])))
+    first = np.full(FIRST_PART, GROUP * len(columns))  # of kinds that are no parts: nothing is said
+    unsaid = graph.add("Mul", graph.columns("conditions", columns[:1]), graph.constant(np.array(0)))
+    order = np.concatenate([first, np.arange(kinds - FIRST_PART)])
+    by_kind = graph.add("Gather", graph.joined(states, unsaid), graph.constant(order), axis=1)
+    nothing = graph.add(
+        "Mul", graph.add("Gather", given, graph.constant(np.array([0])), axis=1), graph.constant(np.float32(0))
+    )
+    found = graph.add("GatherElements", graph.joined(nothing, given), by_kind, axis=1)
+    return graph.add("Add", logits, found)
+
+
+_OF_CANDIDATES = {  # blocks of the last layer
+    "interval": _with_intervals,
+    "degree": _with_degrees,
+    "sounding": _with_sounding,
+    "plays": _with_states,
+}
 
 
 def _with_relations(graph: Graph, file: ModelFile, logits: str, values: Floats, voice: str) -> str:

@@ -23,8 +23,8 @@ from torch.nn import functional
 from melody.network.embedding_sums import starts
 from melody.network.relations import RELATIONS, Where, code, relates, table
 from melody.network.settings import ModelSettings, known_sizes
-from melody.network.voices import BITS, CIRCLE, DEGREES, OCTAVE, Sounding, Voices, above, degree, related
-from melody.tokens.inputs.schema import APART, MAX_INTERVAL, feature_sizes
+from melody.network.voices import BITS, CIRCLE, DEGREES, OCTAVE, STATES, Sounding, Voices, above, degree, may_play, related
+from melody.tokens.inputs.schema import APART, GROUP, MAX_INTERVAL, feature_sizes
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, TIME, VALUE, Vocabulary
 
@@ -76,6 +76,7 @@ class Head(nn.Module):
     pitches: Tensor
     bits: Tensor
     circle: Tensor
+    digits: Tensor
 
     def __init__(self, field: int, vocabulary: Vocabulary, settings: ModelSettings) -> None:
         super().__init__()
@@ -108,6 +109,10 @@ class Head(nn.Module):
             self.sounding = nn.Parameter(torch.empty(self.voices, width, OCTAVE).uniform_(-1, 1) / width**0.5)
             self.register_buffer("bits", torch.from_numpy(BITS), persistent=False)
             self.register_buffer("circle", torch.from_numpy(CIRCLE), persistent=False)
+        self.players = list(may_play(vocabulary, settings.features)) if field == KIND else []
+        if self.players:
+            self.plays = nn.Parameter(torch.empty(self.voices, width, STATES).uniform_(-1, 1) / width**0.5)
+            self.register_buffer("digits", 2 * torch.arange(GROUP), persistent=False)
         if self.above:
             degrees = torch.empty(self.voices, width, len(self.above) * DEGREES)
             self.degree = nn.Parameter(degrees.uniform_(-1, 1) / width**0.5 / len(self.above))
@@ -179,6 +184,8 @@ class Head(nn.Module):
             logits = logits + self._by_degree(inner @ weights.degree, conditions)
         if weights.sounding is not None and self.sounds is not None:
             logits = logits + self._by_sounding(inner @ weights.sounding, conditions, self.sounds)
+        if self.players:
+            logits = logits + self._by_state(inner @ self.plays[0], conditions)
         return logits
 
     def _by_relation(self, events: Tensor, voice: Tensor) -> Tensor:
@@ -213,6 +220,12 @@ class Head(nn.Module):
         keys = conditions[:, self.above, None]  # (rows, above, 1)
         found = torch.unflatten(logits, 1, (len(self.above), -1)).gather(2, degree(keys, self.pitches))
         return functional.pad((found * (keys > 0)).sum(dim=1), (self.first_pitch, 0))
+
+    def _by_state(self, logits: Tensor, conditions: Tensor) -> Tensor:
+        """Logits of what parts may do as logits of kinds, (rows, field size)."""
+        states = ((conditions[:, self.players, None] >> self.digits) & 3).flatten(1)  # (rows, parts and more)
+        found = functional.pad(logits, (1, 0)).gather(1, states[:, : self.output.shape[2] - FIRST_PART])
+        return functional.pad(found, (FIRST_PART, 0))
 
     def _by_sounding(self, logits: Tensor, conditions: Tensor, sounds: Sounding) -> Tensor:
         """Logits of intervals, in any octave, to the tones that sound, as logits of values, (rows, field size)."""

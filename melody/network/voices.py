@@ -1,8 +1,9 @@
-"""How many heads a field has, one a voice, and to what the head of the value relates each candidate.
+"""How many heads a field has, one a voice, and to what those of kind and value relate each candidate.
 
-It has logits of intervals to the last notes of parts. Where parts play chords it also has some of intervals to the note that
-would go on with the figure of an earlier bar; of degrees, how far above the tonic of the key and above the root of the chord
-a pitch is, in any octave, apart for major and minor; and of the intervals that it makes with the tones that sound there. All
+Where an outline says what parts do, the head of the kind has logits of what each may do there. That of the value has logits
+of intervals to the last notes of parts. Where parts play chords it also has some of intervals to the note that would go on
+with the figure of an earlier bar; of degrees, how far above the tonic of the key and above the root of the chord a pitch is,
+in any octave, apart for major and minor; and of the intervals that it makes with the tones that sound there. All of these
 hold at every pitch.
 """
 
@@ -89,6 +90,13 @@ class Sounding(NamedTuple):
         return cls(slice(found[names[0]].start, found[names[-1]].stop), found[("own",)].start)
 
 
+def may_play(vocabulary: Vocabulary, features: str) -> range:
+    """The conditions that tell the head of the kind what each part may do; none where it reads no features."""
+    found = spans(CONDITIONS, vocabulary)[("may play",)]
+    return range(0) if features == "none" else range(found.start, found.stop)
+
+
+STATES = 3  # what is said of a part, besides nothing
 BITS = np.array([[0] * TONES, *((number >> np.arange(TONES)) & 1 for number in range(2**TONES))], np.float32)
 CIRCLE = (np.arange(OCTAVE)[:, None] + np.arange(OCTAVE)) % OCTAVE  # the tone some semitones above another one
 

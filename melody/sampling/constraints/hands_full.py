@@ -19,8 +19,8 @@ from melody.tokens.vocabulary import DURATION, VALUE
 class HandsFull(Constraint):
     """A part begins no note while as many sound as it ever has at once, and no chord wider than it can reach.
 
-    Notes that are observed count, and break nothing. Where by the grammar alone nothing else could
-    come any more, any note may.
+    A stroke on a drum occupies a hand while it is struck. Notes that are observed count, and break nothing. Where by the
+    grammar alone nothing else could come any more, any note may.
 
     Parameters
     ----------
@@ -93,4 +93,5 @@ class HandsFull(Constraint):
         reached = np.where(begins, event.pitch[own] + self._reach[streams, part], self._highest[streams, part])
         self._highest[streams, part], self._onset[streams, part] = reached, event.tick[streams]
         hand = self._ends[streams, part].argmin(axis=1)
-        self._ends[streams, part, hand] = event.tick[streams] + music.durations[event.rows[streams, DURATION]]
+        lasting = np.where(music.drums[part], 1, music.durations[event.rows[streams, DURATION]])
+        self._ends[streams, part, hand] = event.tick[streams] + lasting

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from melody.piece import Ints
 from melody.signatures import Key
 from melody.tokens.inputs.meanings import Meaning
-from melody.tokens.inputs.outlines.outline import PLAYING, RETURNS
+from melody.tokens.inputs.outlines.outline import PLAYING, RESTING, RETURNS
 from melody.tokens.inputs.repeats import planned_first
-from melody.tokens.inputs.schema import LOOKBACKS, NEW_TO_A_RHYTHM, TONES
+from melody.tokens.inputs.schema import GROUP, IS_BOUND, LOOKBACKS, MAY_PLAY, NEW_TO_A_RHYTHM, RESTS, TONES
 from melody.tokens.inputs.whole_piece import LastNotes, WholePiece, sort_key, stride
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, FIELDS, KIND, TIME, VALUE, VELOCITY, Vocabulary
@@ -60,8 +60,11 @@ def chordal(
     found[("own degree",)] = own_degrees(own_pitch + vocabulary.pitches[0], own_pitch > 0, key)
     found[("own key",)], found[("own chord",)] = key * events.is_pitched, chord * events.is_pitched
     found |= _sounding(events, before, own) | _planned(events, planned)
-    does, _, rhythm = events.playing_in(events.bar_there)[:, events.number, kind]
+    playing = events.playing_in(events.bar_there)
+    does, _, rhythm = playing[:, events.number, kind]
     found[("own bar",)] = own_bar(does, rhythm)
+    position = (tick - events.metre.start) % events.metre.bar_ticks
+    found[("may play",)] = in_groups(may_play(playing[..., FIRST_PART:], position[:, None])).T
     found[("figure",)] = _figure(events, last, rhythm - 1)
     for bars in LOOKBACKS:
         there = tick - bars * bar_ticks
@@ -197,6 +200,20 @@ def keys_in_force(vocabulary: Vocabulary) -> Ints:
 def own_bar(does: Any, rhythm: Any) -> Any:
     """What a part does in a bar as the model reads it, numbers or arrays, from what `Outline.playing` says."""
     return (does < RETURNS) * does + (does >= RETURNS) * RETURNS + (rhythm > 0) * (NEW_TO_A_RHYTHM - PLAYING)
+
+
+def may_play(playing: Any, position: Any) -> Any:
+    """What parts may do at a position of a bar by what `Outline.playing` says, three numbers or arrays."""
+    does, place, rhythm = playing
+    is_free = (does == PLAYING) & (rhythm == 0) & (place <= position)
+    return RESTS * (does == RESTING) + (does >= PLAYING) * (IS_BOUND - (IS_BOUND - MAY_PLAY) * is_free)
+
+
+def in_groups(states: Ints) -> Ints:
+    """The states of parts, (rows, parts), as `GROUP` digits to base 4 each, (rows, groups)."""
+    padded = np.pad(states, ((0, 0), (0, -states.shape[1] % GROUP)))
+    found: Ints = padded.reshape(len(states), padded.shape[1] // GROUP, GROUP) @ 4 ** np.arange(GROUP)
+    return found
 
 
 def key_there(local: Any, in_force: Any) -> Any:

@@ -124,7 +124,8 @@ class Conditions:
 
     def __init__(self, contexts: Contexts) -> None:
         self._vocabulary, self._pieces = contexts.vocabulary, contexts._pieces
-        self._of_part = contexts.num_conditions - spans(CONDITIONS, contexts.vocabulary)[("own",)].start
+        where = spans(CONDITIONS, contexts.vocabulary)
+        self._of_part, self._may_play = slice(where[("own",)].start, where[("may play",)].start), where[("may play",)]
         self.array = np.zeros((len(contexts), contexts.num_conditions), np.int64)
         self.array[:, :FIRST_PLACE] = self._pieces.match
 
@@ -137,13 +138,16 @@ class Conditions:
         """What is known of the place where events will stand once their times are chosen."""
         pieces, time = self._pieces, events[:, TIME]
         found = pieces.place(int(time[0])) if isinstance(pieces, OnePiece) else pieces.place(time)
-        self.array[:, FIRST_PLACE : -self._of_part] = found
+        self.array[:, FIRST_PLACE : self._of_part.start] = found
+        if self._may_play.stop > self._may_play.start:
+            may_play = pieces.may_play(int(time[0])) if isinstance(pieces, OnePiece) else pieces.may_play(time)
+            self.array[:, self._may_play] = may_play
 
     def part(self, events: Rows) -> None:
         """What is known of the parts once the kinds of events are chosen."""
         pieces, time, kind = self._pieces, events[:, TIME], events[:, KIND]
         found = pieces.part(int(time[0]), int(kind[0])) if isinstance(pieces, OnePiece) else pieces.part(time, kind)
-        self.array[:, -self._of_part :] = found
+        self.array[:, self._of_part] = found
 
     def take(self, pieces: Ints) -> None:
         """Go on with these pieces alone, in that order; one may be named more than once."""

@@ -17,6 +17,7 @@ three.
 Rows of `several` have a column in vocabularies of several parts with pitches alone.
 Those of `chordal` have one where not all of several parts are lines: hands of a piano, players of a band.
 Rows with `each_part` have a column for each part, in vocabularies of up to `MAX_PARTS` parts; with more they have none.
+Those with `each_group` have one for each `GROUP` parts, however many there are.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ MAX_PARTS = 8  # with a column of their own
 TONES = 3  # semitones that one condition tells of
 SILENT, ENDING, SOUNDING, BEGUN = range(4)  # status of a part
 APART, TOGETHER, OCTAVE_AGAIN, FIFTH_AGAIN = range(4)  # how a part stands to the next note of another
+GROUP = 6  # parts that one condition tells of
+UNSAID, RESTS, MAY_PLAY, IS_BOUND = range(4)  # what a part may do at a place by the outline
 NEW_TO_A_RHYTHM = 4  # what a part does in a bar, besides what it does by itself
 OUTLINED, OUTLINED_NEXT = len(LENGTHS) + 1, len(LENGTHS) + 2  # "lengths" of what the outline says is repeated
 
@@ -80,6 +83,8 @@ class Row:
         holds the kind + 1 of the same event, says drums.
     each_part
         Whether there is one for each part.
+    each_group
+        Whether there is one for each `GROUP` parts.
     if_implied
         Its name for parts of implied durations, where it means something else.
     is_match
@@ -97,6 +102,7 @@ class Row:
     values: Values
     moves: Moves = "no"
     each_part: bool = False
+    each_group: bool = False
     if_implied: Meaning | None = None
     is_match: bool = False
     heads: tuple[int, ...] = ()
@@ -136,6 +142,8 @@ _REPEATED = (
     "that the outline says is repeated (`melody.tokens.inputs.outlines.outline`)"
 )
 
+_STATUS = "of the part there: 0 silent, 1 its note ends just there, 2 it sounds on, 3 it has begun just there"
+_AGE = "how long the part's note has sounded there, as a time; none if it is silent"
 _KIND_LOOKBACK = "1 + kind of what came just {} bars before the place, the next one there; 0 without"
 _LOCAL_KEY = distinct("local key", KEYS).or_none()
 
@@ -193,9 +201,7 @@ def _own_lookback(bars: int) -> tuple[Row, ...]:
 FEATURES: tuple[Row, ...] = (
     Row(("position",), "ticks since the bar line, up to the longest bar", _TICK_OF_BAR),
     Row(
-        ("beat",),
-        "ticks since the bar's last quarter: holds in any metre, and where a pick-up hides the bars",
-        _TICK_OF_QUARTER,
+        ("beat",), "ticks since the bar's last quarter: holds in any metre, where a pick-up hides the bars", _TICK_OF_QUARTER
     ),
     Row(
         ("phase",),
@@ -254,20 +260,8 @@ CONDITIONS: tuple[Row, ...] = (
     *_planned(heads=_AFTER_TIME),
     *(_chordal(("kind lookback", bars), _KIND_LOOKBACK.format(bars), TOKENS[KIND], _AFTER_TIME) for bars in LOOKBACKS),
     _chordal(("planned", "kind"), "1 + kind of what comes next by the outline, if it does there", TOKENS[KIND], _AFTER_TIME),
-    Row(
-        ("status",),
-        "of the part there: 0 silent, 1 its note ends just there, 2 it sounds on, 3 it has begun just there",
-        distinct("status", 4),
-        each_part=True,
-        heads=_AFTER_TIME,
-    ),
-    Row(
-        ("age",),
-        "how long the part's note has sounded there, as a time; none if it is silent",
-        SHIFT_VALUES.or_none(),
-        each_part=True,
-        heads=_AFTER_TIME,
-    ),
+    Row(("status",), _STATUS, distinct("status", 4), each_part=True, heads=_AFTER_TIME),
+    Row(("age",), _AGE, SHIFT_VALUES.or_none(), each_part=True, heads=_AFTER_TIME),
     Row(("pitch",), "of the part's last note, + 1", PITCH_VALUES.or_none(), "pitch", each_part=True, heads=_AFTER_TIME),
     Row(
         ("own",),
@@ -297,13 +291,22 @@ CONDITIONS: tuple[Row, ...] = (
         each_part=True,
         heads=_AFTER_KIND,
     ),
-    # The last row: no head embeds it, the logits of relations are made of it (`melody.network.relations`).
+    # The last rows: no head embeds them. Of the first the logits of relations are made (`melody.network.relations`); by the
+    # other those of kinds are added to: who rests does not play next.
     Row(
         ("against",),
         "of a line above the part that was chosen, itself a line: 0 silent, 1 its note sounds there, and of those 2 a "
         "parallel threatens at the octave, 3 at the fifth: to both has come a new note, and that was the interval before",
         distinct("against", 4),
         each_part=True,
+    ),
+    Row(
+        ("may play",),
+        "of six parts what each may do there by the outline, digits to base 4: 0 unsaid, 1 rest, 2 play something new that "
+        "begins there or has begun, 3 play where it repeats something or begins, and nowhere else",
+        numbered("may play", 4**GROUP),
+        each_group=True,
+        chordal=True,
     ),
 )
 
@@ -342,7 +345,8 @@ def spans(table: Sequence[Row], vocabulary: Vocabulary) -> dict[Meaning, slice]:
     """Where the columns of each row of a table stand, by its name."""
     parts, found, start = parts_described(vocabulary), {}, 0
     for row in table:
-        stop = start + (parts if row.each_part else int(row.stands_in(vocabulary)))
+        groups = -(-len(vocabulary.parts) // GROUP) if row.each_group else 1
+        stop = start + (parts if row.each_part else groups * row.stands_in(vocabulary))
         found[row.name] = slice(start, stop)
         start = stop
     return found
@@ -365,7 +369,9 @@ def columns(table: Sequence[Row], vocabulary: Vocabulary) -> list[Column]:
     found = []
     for row in table:
         if not row.each_part:
-            found += [Column(row.name, row, row.moves)] if row.stands_in(vocabulary) else []
+            firsts = range(0, len(vocabulary.parts), GROUP) if row.each_group else ()
+            names = [(*row.name, first) for first in firsts] or [row.name]
+            found += [Column(name, row, row.moves) for name in names if row.stands_in(vocabulary)]
             continue
         for name, part, is_implied in parts:
             word = row.if_implied if row.if_implied and is_implied else row.name

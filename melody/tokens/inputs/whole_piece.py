@@ -208,8 +208,9 @@ def _reach(events: WholePiece, notes: NDArray[np.bool_]) -> int:
 
 
 def _at_once(events: WholePiece, notes: NDArray[np.bool_]) -> int:
-    """How many notes of a part sound, 99th percentile over its onsets."""
-    counts = np.sort(sounding(events.tick[notes], events.ends[notes]))
+    """How many notes of a part sound, of drums how many begin, 99th percentile over its onsets."""
+    ends = np.where(events.is_pitched, events.ends, events.tick + 1)
+    counts = np.sort(sounding(events.tick[notes], ends[notes]))
     return min(int(counts[-1 - len(counts) // 100]), MOST_AT_ONCE)
 
 

@@ -84,9 +84,9 @@ class Tables:
 
     def related(self, number: int) -> Table:
         """What so many logits of intervals mean: they are to the last pitch of each pitched part, or of the own part."""
-        intervals = "own" if number == len(INTERVAL.meanings(self._vocabulary)) else "parts"
-        names = list(self.conditions)
-        to = (names[column] for column in related(self._vocabulary, intervals))
+        names, own = list(self.conditions), related(self._vocabulary, "own")
+        is_own = number == len(own) * len(INTERVAL.meanings(self._vocabulary))
+        to = (names[column] for column in (own if is_own else related(self._vocabulary, "parts")))
         return {("interval", *(name[1:] or name)): INTERVAL.meanings(self._vocabulary) for name in to}
 
     def voices(self, field: int) -> Table:
@@ -200,7 +200,8 @@ def _axes(name: str, old: Tensor, weights: Tensor, before: Tables, after: Tables
         return {0: voices, last: _matched({(field,): before.fields[(field,)]}, {(field,): after.fields[(field,)]})}
     if layer == "interval":
         return {0: voices, last: _matched(before.related(old.shape[last]), after.related(weights.shape[last]))}
-    return {0: voices} if layer in ("trunk", "trunk_bias", "copy", "copy_bias", "relation", "degree", "sounding") else {}
+    is_of_voices = layer in ("trunk", "trunk_bias", "copy", "copy_bias", "relation", "degree", "sounding", "plays")
+    return {0: voices} if is_of_voices else {}
 
 
 def _carry(name: str, old: Tensor, new: Tensor, axes: dict[int, Rows]) -> None:

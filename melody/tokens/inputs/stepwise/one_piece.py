@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from copy import copy
 
 from melody.signatures import Key, TimeSignature
-from melody.tokens.inputs.chordal import figure, key_there, keys_in_force, own_bar, own_degrees
+from melody.tokens.inputs.chordal import figure, key_there, keys_in_force, may_play, own_bar, own_degrees
 from melody.tokens.inputs.features import FIFTH, PLANNED, THERE
 from melody.tokens.inputs.matches import Matcher, code_of
 from melody.tokens.inputs.outlines.harmony import UNKNOWN, has_harmony, planned
@@ -30,16 +30,19 @@ from melody.tokens.inputs.schema import (
     BEGUN,
     ENDING,
     FIFTH_AGAIN,
+    GROUP,
     LOOKBACKS,
     LOOKED_AT,
     MAX_INTERVAL,
     OCTAVE_AGAIN,
     PHASES,
+    RESTS,
     SECTIONS,
     SILENT,
     SOUNDING,
     TOGETHER,
     TONES,
+    UNSAID,
     parts_described,
 )
 from melody.tokens.inputs.stepwise.one_past import OnePast, plays_in, plays_of
@@ -130,6 +133,18 @@ class OnePiece:
         due = self.planned[KIND] if self.planned[TIME] == 1 + time else 0
         lookbacks = [*self._kind_lookbacks(tick), due] if self._is_chordal else []
         return [*self._place(tick), self.key, *planned, *lookbacks, *status, *age, *pitch]
+
+    def may_play(self, time: int) -> list[int]:
+        """What each part may do by the outline at the place of the next event, as the last conditions have it."""
+        if not self._plays:
+            return [0] * -(-len(self._is_drum) // GROUP)
+        tick = self.tick + self._vocabulary.shifts[max(time - 1, 0)]
+        bar, position = self._bar_at(tick), (tick - self.bar_start) % self.bar_ticks
+        found = [RESTS if 0 <= bar < len(self._plays) - 2 else UNSAID] * len(self._is_drum)
+        for kind, *playing in plays_in(self._plays, bar):
+            found[kind - FIRST_PART] = may_play(playing, position)
+        numbers = range(0, len(found), GROUP)
+        return [sum(state << 2 * k for k, state in enumerate(found[first : first + GROUP])) for first in numbers]
 
     def _outlined_at(self, tick: int) -> Sequence[int]:
         """What the outline says of the bar there."""

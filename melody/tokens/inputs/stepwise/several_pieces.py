@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.piece import Ints
-from melody.tokens.inputs.chordal import figure, key_there, own_bar, own_degrees, tones_above
+from melody.tokens.inputs.chordal import figure, in_groups, key_there, may_play, own_bar, own_degrees, tones_above
 from melody.tokens.inputs.features import PLANNED, THERE, against
 from melody.tokens.inputs.outlines.harmony import UNKNOWN, planned_of
 from melody.tokens.inputs.outlines.outline import HARMONY, READ, SOURCES, Outline, Outlines, is_pickup
@@ -241,6 +241,13 @@ class Pieces:
             of_parts[:, parts : 2 * parts] = tables.as_time(tick - onset) * sounds
             of_parts[:, 2 * parts :] = self.pitch[:, FIRST_PART:]
         return found
+
+    def may_play(self, time: Ints) -> Ints:
+        """As `OnePiece` has it, (streams, groups)."""
+        tick = self.tick + self.tables.shifts[time]
+        position = (tick - self._bar_start) % self._bar_ticks
+        playing = self._outlines.playing_in(self._bar_of(tick))[..., FIRST_PART:]
+        return in_groups(may_play(playing, position[:, None]))
 
     def _bar_of(self, tick: Ints) -> Ints:
         """The number of the bar there, from the first full one."""
