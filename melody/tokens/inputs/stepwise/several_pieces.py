@@ -46,19 +46,15 @@ class Pieces:
     ----------
     tick
         Of the last event of each piece, 0 before the first, (streams,).
-    metre
-        Number of the time signature in force, (streams,).
-    key
-        1 + number of the key in force, 0 if none, (streams,).
+    metre, key
+        Number of the time signature in force; 1 + number of the key in force, 0 if none, (streams,).
     onset, end, pitch
         Of the last note of each kind of event that is a part, -1, -1, 0 before the first, (streams, kinds); the pitch + 1,
         from 1 for the lowest, and the end `HELD` while it is not known.
     moved_from
         The pitch + 1 that each of them, if it is a line, left with that note, 0 if it rested before, (streams, kinds).
-    last_note
-        Which event that note is, from 1, 0 before the first, (streams, kinds).
-    in_chord
-        Which note of its chord it is, from 0 for the lowest, (streams, kinds).
+    last_note, in_chord
+        Which event that note is, from 1, 0 before the first; which of its chord, from 0 for the lowest, (streams, kinds).
     match
         The tokens of the event that followed where what is being repeated came last, each + 1, (streams, fields).
     planned
@@ -204,8 +200,7 @@ class Pieces:
     def _left(self) -> Ints:
         """How long each part still sounds, or has sounded if its durations are implied, (streams, parts)."""
         end, tick = self.end[:, FIRST_PART:], self.tick[:, None]
-        implied = self.tables.implied[FIRST_PART:]
-        lasting = tick - self.onset[:, FIRST_PART:]
+        implied, lasting = self.tables.implied[FIRST_PART:], tick - self.onset[:, FIRST_PART:]
         if not self.tables.all_implied:
             lasting = np.where(implied, lasting, end - tick)
         return np.multiply(self.tables.as_time(lasting), end > tick)
@@ -298,7 +293,7 @@ class Pieces:
             local, *_, chord = self._harmony_at(self._outlines.in_bars(bar), position)
         key = key_there(local, tables.keys_in_force[self.key])
         degree = own_degrees(own + tables.vocabulary.pitches[0], own > 0, key)
-        harmony = [degree, *(np.stack([key, chord]) * tables.pitched[kind])]
+        harmony = degree, *(np.stack([key, chord]) * tables.pitched[kind])
         in_bar = own_bar(does, rhythm), self._figure(tick, kind, bar, rhythm - 1)
         columns = [of_last[:, [DURATION, VELOCITY]], *harmony, found, tones, bass, planned, *in_bar]
         return np.column_stack(columns) * (kind >= FIRST_PART)[:, None]
