@@ -1,7 +1,7 @@
 """A new piece closes as the one that its outline is from: on the same degrees of its key, that last as long.
 
 A model sees one ending in a thousand events, and at a temperature below 1 it begins one note where a pianist would put down
-both hands; and of the tonic that a piece comes home to it has hardly heard. So the last onset of a piece of the corpus goes
+both hands; and it knows little of the tonic that a piece comes home to. So the last onset of a piece of the corpus goes
 with its outline (`melody.tokens.inputs.outlines.outline.Close`): in the last bar, once the place of it is within reach, the
 music goes there, and before each part has begun its notes nothing else comes. They are the degrees of the key that they are
 there, as far apart, in whichever octave. Where grammar, limits or the outline itself forbid them the piece ends without.
