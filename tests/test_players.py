@@ -31,7 +31,7 @@ from melody.tokens.inputs.outlines.outline import (
     RESTING,
     RETURNS,
     Close,
-    Closing,
+    FinalNotes,
     Outline,
     Outlines,
     Play,
@@ -145,7 +145,7 @@ def test_damaged_hands_in_a_file_are_passed_over(hands: object) -> None:
     "close", [None, 3, [], [-2], [0.5], [0, 1], [0, [0, 12]], [0, [-1, 12, 0]], [0, [0, "a", 0]], [0, [0, 12, *[0] * 129]]]
 )
 def test_damaged_closes_in_a_file_are_passed_over(close: object) -> None:
-    chord = (Closing(0, 12, (0, 4, 7)),)
+    chord = (FinalNotes(0, 12, (0, 4, 7)),)
     good = Outline((0,), False, (0,), players=((REST,),), hands=(3,), reach=(7,), close=Close(24, chord), kit=(36, 38))
     assert restored(stored(good)) == good
     assert restored([*stored(good)[:-2], close, [36, 38]]) is None

@@ -71,7 +71,7 @@ class Planned(Constraint):
         """As `Constraint.look_ahead`."""
         times = music.ticks.shape[1]
         does, place, is_over = self._in_bars(music)
-        in_time = ~is_over & self._not_beyond(music)
+        in_time = ~is_over & self._up_to_the_next(music)
         may = in_time[:, :, None] & (does != RESTING) & (does < RETURNS)
         may &= (does != PLAYING) | (place <= music.position[:, :, None])
         self._let_chords_be(music, may, does, is_over)
@@ -94,7 +94,7 @@ class Planned(Constraint):
         if options.notes is not None:
             options.notes &= options.plays[..., None]
 
-    def _not_beyond(self, music: Music) -> Mask:
+    def _up_to_the_next(self, music: Music) -> Mask:
         """Which times are no later than the next bar in which anybody is to play, (streams, times): none is passed over."""
         bars = music.bar_of(music.ticks) - self._pickups(music)[:, None]
         now = music.bar_of(music.standing.tick[:, None])[:, 0] - self._pickups(music)

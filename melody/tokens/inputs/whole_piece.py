@@ -22,7 +22,7 @@ from melody.tokens.inputs.outlines.harmony import (
     local_keys,
     phrase_ends,
 )
-from melody.tokens.inputs.outlines.outline import MOST_AT_ONCE, Close, Closing, Frame, Outline, Outlines, is_pickup
+from melody.tokens.inputs.outlines.outline import MOST_AT_ONCE, Close, FinalNotes, Frame, Outline, Outlines, is_pickup
 from melody.tokens.inputs.schema import BEGUN, ENDING, SILENT, SOUNDING
 from melody.tokens.usage import FIRST_PART, KEY, METRE
 from melody.tokens.vocabulary import DURATION, KIND, TIME, VALUE, Rows, Vocabulary
@@ -184,8 +184,8 @@ def with_chords(events: WholePiece, outline: Outline) -> Outline:
     for each in np.unique(part).tolist():
         own = np.sort(pitch[part == each])
         tones = own if vocabulary.drums[each] else own - own[0] + (own[0] - tonic) % 12
-        chord.append(Closing(each, int(lasting[part == each].max()), tuple(tones.tolist())))
-    at_end = {closing.part: (len(closing.tones), closing.tones[-1] - closing.tones[0]) for closing in chord}
+        chord.append(FinalNotes(each, int(lasting[part == each].max()), tuple(tones.tolist())))
+    at_end = {final.part: (len(final.tones), final.tones[-1] - final.tones[0]) for final in chord}
     own_notes = [events.is_note & (events.kind == FIRST_PART + each) for each in outline.parts]
     most = [
         (_at_once(events, own), _reach(events, own), *at_end.get(each, (0, 0)))

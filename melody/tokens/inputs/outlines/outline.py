@@ -4,7 +4,7 @@ Where several parts play it also says in which key each bar is and where phrases
 lines, hands of a piano or players of a band, also which chord each half bar has, who plays in which bar, which bars of a
 part return, whatever the others do, in which bars new notes come to the rhythm of an earlier one, how many notes each part
 has at once and how far apart, which drums there are, and the chord that closes the piece. Where times are as fine as a
-performance's nobody comes back to the tick, and what each part does in a bar is not said.
+performance's nobody comes back to the tick, and what each part does in a bar is left open.
 
 A piece is written from its outline as a player plays from a form that he has in mind. In training it is worked out from
 the piece; in sampling it comes first, from the corpus or from whoever asks for it (`melody.sampling.outlines`). A model
@@ -81,7 +81,7 @@ class Play(NamedTuple):
     rhythm: int
 
 
-class Closing(NamedTuple):
+class FinalNotes(NamedTuple):
     """The notes that a part begins at the last onset of a piece.
 
     Parameters
@@ -112,7 +112,7 @@ class Close(NamedTuple):
     """
 
     place: int
-    chord: tuple[Closing, ...]
+    chord: tuple[FinalNotes, ...]
 
 
 REST = Play(-1, 0, -1)  # no note begins

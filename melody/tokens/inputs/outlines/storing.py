@@ -14,7 +14,7 @@ from melody.tokens.inputs.outlines.outline import (
     NO_CLOSE,
     REST,
     Close,
-    Closing,
+    FinalNotes,
     Frame,
     Outline,
     Play,
@@ -71,7 +71,7 @@ def _close(stored: list[Any]) -> Close | None:
         case [int(place), *chord] if _are_numbers((place,), LONGEST):
             legal = all(isinstance(each, list) and 2 < len(each) <= 2 + MOST_AT_ONCE for each in chord)
             if legal and all(_are_numbers(each, LONGEST) for each in chord):
-                return Close(place, tuple(Closing(part, ticks, tuple(tones)) for part, ticks, *tones in chord))
+                return Close(place, tuple(FinalNotes(part, ticks, tuple(tones)) for part, ticks, *tones in chord))
     return None
 
 
