@@ -5,8 +5,9 @@
 Printed with the number of files, each beside the share that is asked for or was found before:
 
 - clean: files that doubt changes though nothing was done to them, by what is said of each.
-- shifted: all notes later by a fraction of a quarter, in the file's own ticks; equal if the piece on the grid is the same
-  to the note, and the metre with it.
+- shifted: all notes later by some quarters, to the nearest tick of the file, and in the second column with them all metres,
+  tempi and keys but those at the beginning; equal if the piece on the grid is the same to the note, and its metres, tempi
+  and keys with it. Late by whole quarters the notes stand on the beat: bar lines then move only where they must.
 - jittered: each onset and end moved by chance, by a standard deviation given in ticks of 480; the share of the files that
   are no performance, and of the onsets that come to stand where they stood.
 - in beats: every metre replaced by 1/4; the share of the files whose bars are as long as before or half or twice that, and
@@ -30,9 +31,32 @@ from melody.corpus.read.beat_phase import is_played
 from melody.corpus.read.mending import mended
 from melody.errors import MelodyError
 from melody.midi.file_events import END, PITCH, START, Source, to_piece
+from melody.midi.sustain import later
 from melody.piece import TICKS_PER_QUARTER, Piece
 
-FRACTIONS = (7 / 480, 40 / 480, 1 / 8, 1 / 6, 1 / 4, 1 / 3, 3 / 8, 1 / 2, 2 / 3, 3 / 4, 0.9, 1.3, 2.6, 3.4, 5.7)
+QUARTERS = (
+    1 / 480,
+    7 / 480,
+    40 / 480,
+    1 / 6,
+    1 / 4,
+    1 / 3,
+    3 / 8,
+    1 / 2,
+    2 / 3,
+    3 / 4,
+    0.9,
+    1.3,
+    1.9,
+    2.6,
+    3.4,
+    5.7,
+    17.3,
+    1,
+    2,
+    4,
+    12,
+)
 JITTER = (3, 6, 10, 14, 20)
 
 
@@ -57,10 +81,19 @@ def read(source: Source) -> tuple[Piece, list[str]]:
 
 
 def shifted(source: Source, ticks: int) -> Source:
-    """All notes later."""
+    """All notes later, and the pedal."""
     notes = source.notes.copy()
     notes[:PITCH] += ticks
-    return replace(source, notes=notes)
+    return replace(source, notes=notes, sustain=later(source.sustain, ticks))
+
+
+def begun_later(source: Source, ticks: int) -> Source:
+    """All of it later but what holds from the beginning on."""
+    metres, tempi, keys = (
+        tuple((change[0] + ticks if change[0] else 0, *change[1:]) for change in changes)
+        for changes in (source.time_signatures, source.tempi, source.keys)
+    )
+    return replace(shifted(source, ticks), time_signatures=metres, tempi=tempi, keys=keys)
 
 
 def jittered(source: Source, deviation: float, rng: np.random.Generator) -> Source:
@@ -121,9 +154,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     played = [is_played(source) for source in sources]
     print(f"performances: {share(played)}")
     scores = [(source, piece) for source, (piece, _), is_one in zip(sources, pieces, played) if not is_one]
-    for fraction in FRACTIONS:
-        equal = (read(shifted(s, round(fraction * s.ticks_per_quarter)))[0] == piece for s, piece in scores)
-        print(f"shifted by {fraction:.3f} of a quarter: equal {share(equal)}")
+    for quarters in QUARTERS:
+        alone, all_of_it = (
+            share(read(late(s, round(quarters * s.ticks_per_quarter)))[0] == piece for s, piece in scores)
+            for late in (shifted, begun_later)
+        )
+        print(f"shifted by {quarters:.3f} quarters: equal {alone}; with all that stands in the file {all_of_it}")
     rng = np.random.default_rng(0)
     for deviation in JITTER:
         spoilt = [(jittered(source, deviation, rng), piece) for source, piece in scores]

@@ -218,7 +218,7 @@ def differing_events(sources: list[Source], ticks_per_quarter: int) -> tuple[lis
 @pytest.mark.parametrize("grid", [24, 96])
 def test_notes_of_many_files_become_the_events_of_each(grid: int) -> None:
     rng = np.random.default_rng(0)
-    wrong, fast = differing_events([random_source(rng) for _ in range(150)], grid)
+    wrong, fast = differing_events([random_source(rng) for _ in range(200)], grid)
     assert not wrong and fast > 25
 
 

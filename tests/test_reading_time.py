@@ -63,7 +63,28 @@ def test_what_raises_no_doubt_stays_as_it_is(seed: int) -> None:
         assert not repairs
 
 
-@pytest.mark.parametrize("ticks", [9, 40, 60, 80, 120, 160, 200, 240, 300, 437, 640, 1320, 2100, 5000])
+SHIFTS = (
+    1,
+    7,
+    40,
+    60,
+    119,
+    160,
+    240,
+    240 + 13,
+    437,
+    460,
+    480,
+    480 * 3 + 7,
+    480 * 4,
+    2100,
+    480 * 8 - 20,
+    5000,
+    480 * 33 + 80,
+)
+
+
+@pytest.mark.parametrize("ticks", SHIFTS)
 def test_a_constant_offset_is_taken_away_and_told(ticks: int) -> None:
     for seed in range(4):
         piece, repairs = read(spoil.shifted(song(seed), ticks))
@@ -71,10 +92,76 @@ def test_a_constant_offset_is_taken_away_and_told(ticks: int) -> None:
         assert repairs or ticks < 10  # what rounds away is none
 
 
-@pytest.mark.parametrize("ticks", [460, 4 * 480 - 20])
-def test_notes_a_little_before_a_beat_are_as_good_as_late_by_that_beat(ticks: int) -> None:
-    """Bar lines are where the strong notes are, and a bar of silence in front may be a part of what the file is late by."""
-    assert read(spoil.shifted(song(0), ticks))[0] == read(song(0))[0]
+def dance(metre: tuple[int, int], ticks: tuple[int, ...], pickup: int = 0) -> Source:
+    """A dance of 16 bars whose notes begin at those places of the bar, in a file of 480; before it a pick-up if asked."""
+    bar = 96 * metre[0] // metre[1]
+    onset = np.concatenate([np.array(ticks) + bar * number for number in range(16)])
+    duration = np.diff(np.append(onset, 16 * bar))
+    if pickup:
+        onset = np.append(bar - pickup, onset + bar)
+        duration = np.append(pickup, duration)
+    pitch = 60 + (np.arange(len(onset)) * 5) % 11
+    return source_of(Piece(onset, duration, pitch, time_signatures=(TimeSignature(0, *metre),)).resolution(480))
+
+
+KINDS = {
+    "cut time, by a sixteenth": (dance((2, 2), (0, 48, 72)), 120),
+    "a jig, by a triplet": (dance((6, 8), (0, 24, 36, 60)), 160),
+    "even eighths, by one": (dance((4, 4), (0, 12, 24, 36, 48, 72, 84), 12), 240),
+    "a slip jig, by two beats": (dance((9, 8), (0, 24, 36, 48, 72, 84)), 480 * 3 + 60),
+    "half a bar that is as strong, with a pick-up": (dance((4, 4), (0, 36, 48, 84), 24), 480 * 2 - 40),
+    "three halves, by a quarter and a bit": (dance((3, 2), (0, 48, 72, 96, 120)), 480 + 31),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_metres_and_pick_ups_come_back(kind: str) -> None:
+    source, ticks = KINDS[kind]
+    for spoilt in (spoil.shifted, spoil.begun_later):
+        for bars in (0, 3):
+            late = ticks + bars * 4 * 480 * source.time_signatures[0][1] // source.time_signatures[0][2]
+            assert read(spoilt(source, late))[0] == read(source)[0]
+
+
+@pytest.mark.parametrize("ticks", [40, 240, 480 * 3 + 7, 480 * 5 + 120])
+def test_what_stands_in_a_late_file_is_late_with_it_or_by_itself(ticks: int) -> None:
+    """Metre, keys and tempi have come later with the notes, or only the notes have."""
+    source = replace(
+        song(2),
+        time_signatures=((0, 4, 4), (480 * 32, 4, 4)),
+        keys=((0, 0, 0), (480 * 16, 1, 0)),
+        tempi=((480 * 40, 400_000),),
+    )
+    assert read(spoil.begun_later(source, ticks))[0] == read(spoil.shifted(source, ticks))[0] == read(source)[0]
+
+
+def test_a_single_tick_does_not_decide_what_is_rounded_up() -> None:
+    """Grace notes nearly in the midst between two ticks of the grid go the same way, whatever all notes are late by."""
+    source = song(3)
+    graces = source.notes[:, 20:40].copy()
+    graces[START] += 9
+    graces[END], graces[PITCH] = graces[START] + 10, 90
+    source = replace(source, notes=np.concatenate([source.notes, graces], 1))
+    for ticks in (1, 2, 3):
+        assert read(spoil.shifted(source, ticks))[0] == read(source)[0]
+
+
+def test_bars_of_silence_in_front_are_left_out_and_told() -> None:
+    source = replace(song(1), tempi=((0, 500_000), (480 * 8, 400_000)))
+    piece, repairs = read(spoil.begun_later(source, 480 * 8))
+    assert piece == read(source)[0]
+    assert repairs == ["silence of 8 quarter notes in front, whole bars, left out"]
+    counted_in = replace(spoil.shifted(song(1), 480 * 5), time_signatures=((0, 1, 4), (480, 4, 4)))
+    assert read(counted_in)[0] == read(song(1))[0]
+
+
+def test_music_that_begins_some_beats_late_stays_unless_its_bars_are_heard_elsewhere() -> None:
+    """A pick-up of a beat is one; where all notes are alike, or some a little longer, nobody knows where the bars begin."""
+    with_pickup, even = dance((4, 4), (0, 48, 72), 24), dance((4, 4), (0, 24, 48, 72))
+    backbeat = dance((4, 4), (0, 12, 24, 48))
+    for source in (with_pickup, spoil.shifted(even, 480), spoil.shifted(backbeat, 480 * 3)):
+        repairs: list[str] = []
+        assert mended(source, repairs) is source and not repairs
 
 
 def test_changes_move_with_the_notes_that_they_stand_with() -> None:
@@ -186,7 +273,7 @@ def test_the_verdict_says_it_and_a_store_made_before_is_made_again(tmp_path: Pat
         midi.write(to_piece(song(seed + 4), 480, [])[0], folder / f"plain{seed}.mid")
     store = tmp_path / "songs.store"
     monkeypatch.setattr(settings, "READING", 0)
-    monkeypatch.setattr(doubts, "IN_PLACE", 0)
+    monkeypatch.setattr(doubts, "FEW_NOTES", 1000)
     before = prepare(folder, store=store)
     assert by_path(before)["0.mid"].repairs == ()
     monkeypatch.undo()
@@ -200,12 +287,10 @@ def test_the_verdict_says_it_and_a_store_made_before_is_made_again(tmp_path: Pat
 def test_real_tunes_come_back_from_any_offset_and_stay_without_one() -> None:
     named = spoil.sources_of(FOLK, 40)
     right = [read(source) for _, source in named]
-    assert not [
-        words for _, repairs in right for words in repairs if "end is lost" not in words and "ends are lost" not in words
-    ]
-    for fraction in (1 / 12, 1 / 4, 0.4, 0.8):
+    assert not [words for _, repairs in right for words in repairs if "lost" not in words and "silence" not in words]
+    for fraction in (1 / 12, 1 / 4, 0.4, 0.8, 1.9, 6.5):
         equal = [
             read(spoil.shifted(source, round(fraction * source.ticks_per_quarter)))[0] == piece
             for (_, source), (piece, _) in zip(named, right)
         ]
-        assert np.mean(equal) >= 0.9
+        assert np.mean(equal) >= 0.95

@@ -4,7 +4,8 @@ A song out of a sequencer may lie off the grid by a constant. The beat is found 
 onsets are that matter, the long ones above all. All onsets, each weighed by the root of its length, are laid into one beat
 (of the metre in force, from the bar line on), and a comb is moved over it, whose teeth stand on the beat, on its halves or
 thirds and on what divides these (`_TEETH`). Of 1,034 tunes of the Nottingham collection the comb fits best where the beat
-is in all but one; that one keeps its place, since a file is moved only where another place fits better by `MARGIN`.
+is in all but one. A file is moved only where another place fits better by a margin. Which beat of the bar that is, and how
+many bars of silence are part of what a file is late by, is found in `bar_lines`.
 
 Onsets that scatter are a score with jitter, as a sequencer adds it, or a performance. In a score they heap up at few places
 of the quarter; of a performance they lie anywhere. Measured: within `_NEAR` of six heaps lie at most .40 of the onsets of
@@ -15,21 +16,19 @@ to 20 ticks of 480.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from melody.corpus.read.bar_lines import Placed, moved
 from melody.corpus.read.doubts import FEW_NOTES, beat_of, is_metre
 from melody.midi.file_events import END, START, Source
-from melody.midi.sustain import later
 from melody.piece import Ints
 from melody.signatures import TICKS_PER_QUARTER
 
-MARGIN = 0.17
-FURTHER = 1.2  # times as strong must bar lines be that need a move by one beat more
+MARGIN, MARGIN_IF_LATE = 0.17, 0.07  # of what could be; less is needed if there is as much silence in front
 SCATTERED = 0.5  # share of the onsets off the grid of scores, from which on a file is no plain score
 HEAPED, BY_CHANCE = 0.4, 1.5  # share of the onsets near heaps, from which on it is a score with jitter: see `Heaped`
 EXACT = 0.75  # share of those in the midst of a heap, from which on they do not scatter: they stand on a finer grid
@@ -41,7 +40,6 @@ _HEAPS, _LEAST, _APART = 6, 0.03, 5  # heaps at most; share of the onsets at one
 _OUT = 1.3  # times as many onsets are at a heap as beside it
 _SIMPLE = {(0, 1): 1.0, (1, 2): 0.7, (1, 4): 0.35, (3, 4): 0.35, (1, 3): 0.35, (2, 3): 0.35}
 _COMPOUND = {(0, 1): 1.0, (1, 3): 0.45, (2, 3): 0.45, (1, 6): 0.25, (3, 6): 0.25, (5, 6): 0.25}
-Change = TypeVar("Change", tuple[int, int], tuple[int, int, int])
 
 
 def _comb(teeth: dict[tuple[int, int], float]) -> Floats:
@@ -51,8 +49,15 @@ def _comb(teeth: dict[tuple[int, int], float]) -> Floats:
     return comb
 
 
+def _smooth(shares: Floats) -> Floats:
+    """Each with half of both that stand beside it."""
+    smooth: Floats = shares + 0.5 * (np.roll(shares, 1, -1) + np.roll(shares, -1, -1))
+    return smooth
+
+
 _TEETH = {False: _comb(_SIMPLE), True: _comb(_COMPOUND)}
 _COMBS = {kind: np.stack([np.roll(comb, by) for by in range(_BINS)]) for kind, comb in _TEETH.items()}  # at each place
+_MOST = {kind: _smooth(combs - combs[0]).max(1) for kind, combs in _COMBS.items()}  # by how much each fits better at most
 
 
 def off_grid_share(source: Source, ticks_per_quarter: int = TICKS_PER_QUARTER) -> float:
@@ -77,119 +82,69 @@ def is_played(source: Source) -> bool:
 def without_offset(source: Source) -> tuple[Source, int]:
     """The file with its notes moved back onto the beat, and by how many ticks; 0 where they stand there or it is open."""
     ticks = -_offset(source)
-    if not ticks:
-        return source, 0
-    notes = source.notes.copy()
-    notes[START] = np.maximum(notes[START] + ticks, 0)
-    notes[END] = np.maximum(notes[END] + ticks, 1)
-    quarter = source.ticks_per_quarter
-    metres = _moved(source.time_signatures, ticks, quarter)
-    tempi, keys = _moved(source.tempi, ticks, quarter), _moved(source.keys, ticks, quarter)
-    sustain = later(source.sustain, ticks)
-    return replace(source, notes=notes, time_signatures=metres, tempi=tempi, keys=keys, sustain=sustain), ticks
-
-
-def _moved(changes: Sequence[Change], ticks: int, quarter: int) -> tuple[Change, ...]:
-    """The changes that stand as far off the sixteenths as the notes do are moved with them."""
-    sixteenth = max(quarter // 4, 1)
-
-    def away(tick: int) -> int:
-        return min(tick % sixteenth, -tick % sixteenth)
-
-    return tuple([at(c, max(c[0] + ticks, 0)) if c[0] > 0 and away(c[0] + ticks) < away(c[0]) else c for c in changes])
-
-
-def at(change: Change, tick: int) -> Change:
-    """The same change at another tick."""
-    return cast(Change, (tick, *change[1:]))
+    return (moved(source, ticks), ticks) if ticks else (source, 0)
 
 
 def _offset(source: Source) -> int:
     """By how many ticks the notes come too late; less than 0 if too early."""
-    onset, length = source.notes[START], source.notes[END] - source.notes[START]
-    within, beat, bar = _within_bars(source)
-    weight = np.sqrt(np.clip(length / beat, 0, 4))
-    if not weight.any():
+    placed = _placed(source)
+    if not placed.weight.any():
         return 0
-    bar_place, within = within, within % beat
-    bins = np.rint(within * _BINS / beat).astype(np.int64) % _BINS
-    compound = np.isclose(beat / source.ticks_per_quarter % 1.5, 0)
-    fits, tooth = np.zeros(_BINS), np.zeros(len(onset))
+    compound = np.isclose(placed.beat / source.ticks_per_quarter % 1.5, 0)
+    best = _beat(placed, compound)
+    if best is None:
+        return 0
+    late = _late(placed, compound, best)
+    ticks = round(float(np.median(late)))
+    if best or (ticks and np.mean(late == ticks) > 0.5):
+        return placed.late(ticks)
+    return placed.late(0) if placed.start >= placed.beat[placed.first] else 0
+
+
+def _beat(placed: Placed, compound: NDArray[np.bool_]) -> int | None:
+    """In which bin the beat is, 0 where it is open whether another fits better; None if there is no beat."""
+    bins = np.rint(placed.place % placed.beat * _BINS / placed.beat).astype(np.int64) % _BINS
+    fits, most = np.zeros(_BINS), np.zeros(_BINS)
     for kind, combs in _COMBS.items():
         own = compound == kind
-        if own.any():
-            fits += combs @ _smooth(np.bincount(bins[own], weight[own], _BINS) / weight.sum())
+        heard = np.bincount(bins[own], placed.weight[own], _BINS) / placed.weight.sum()
+        fits += combs @ _smooth(heard)
+        most += _MOST[kind] * heard.sum()
     best = int(fits.argmax())
-    if fits[best] - fits[0] < MARGIN:
-        return 0
+    if fits[best] - np.median(fits) < MARGIN:
+        return None
+    may_be_late = best * placed.beat[placed.first] <= _BINS * (placed.start + 1)
+    return best if fits[best] - fits[0] >= most[best] * (MARGIN_IF_LATE if may_be_late else MARGIN) else 0
+
+
+def _late(placed: Placed, compound: NDArray[np.bool_], best: int) -> Floats:
+    """By how many ticks each of the notes is late that stand near a tooth of the comb in that bin."""
+    within, tooth = placed.place % placed.beat / placed.beat * _BINS, np.zeros(len(placed.place))
     for kind, comb in _TEETH.items():
         own = compound == kind
-        tooth[own] = _nearest((within[own] / beat[own] * _BINS - best) % _BINS, np.flatnonzero(comb))
-    late = (within / beat * _BINS - best - tooth + _BINS / 2) % _BINS - _BINS / 2
+        tooth[own] = _nearest((within[own] - best) % _BINS, np.flatnonzero(comb))
+    late = (within - best - tooth + _BINS / 2) % _BINS - _BINS / 2
     close = np.abs(late) < 1.5
     if np.sum(close & (tooth == 0)) >= FEW_NOTES:
         close &= tooth == 0  # thirds are not always whole ticks
-    late_ticks = int(np.rint(np.median(((best + late) * beat / _BINS)[close])))
-    by_strength = _Candidates(bar_place, bar, weight, float(beat[0]), int(onset.min()))
-    late_ticks = by_strength.best(late_ticks)
-    return late_ticks + _silent_bars(source, int(onset.min()) - late_ticks, int(bar[0]))
+    ticks: Floats = np.rint((best + late) * placed.beat / _BINS)[close]
+    return ticks
 
 
-def _silent_bars(source: Source, first: int, bar: int) -> int:
-    """The ticks of the whole bars before the first note: in a file that is late as a whole they are part of the offset.
-
-    Whether it is late by a bar or early by less cannot be known. None where anything else would have to move with the notes.
-    """
-    changes = (*source.time_signatures, *source.tempi, *source.keys)
-    return 0 if any(change[0] > 0 for change in changes) else max(first, 0) // max(bar, 1) * bar
-
-
-class _Candidates(NamedTuple):
-    """Notes that are late by some ticks or by some beats more or less: what would put the strong ones on bar lines.
-
-    Parameters
-    ----------
-    place, bar, weight
-        Of each note: where in its bar it begins, how long that is, and what it counts, (notes,) each.
-    beat, first
-        The length of the first beat, and when the first note begins, in ticks.
-    """
-
-    place: Floats
-    bar: Floats
-    weight: Floats
-    beat: float
-    first: int
-
-    def best(self, late: int) -> int:
-        """By how many ticks: whatever has the strongest bar lines, one beat more having to be stronger by `FURTHER`."""
-        beats = max(int(self.bar[0] // self.beat), 1)
-        all_late = [late + round(step * self.beat) for step in range(-1, beats)]
-        possible = [ticks for ticks in all_late if ticks <= self.first + self.beat / 12] or [late]
-        return max(possible, key=lambda ticks: self._strength(ticks) * FURTHER ** (-abs(ticks) / self.beat))
-
-    def _strength(self, late: int) -> float:
-        """Of the notes that begin at a bar line if all are late by that much."""
-        place = (self.place - late) % self.bar
-        return float(self.weight[np.minimum(place, self.bar - place) < self.beat / 8].sum())
-
-
-def _within_bars(source: Source) -> tuple[Floats, Floats, Floats]:
-    """Where in its bar each onset is, and how long its beat and its bar are, in ticks of the file, (notes,) thrice."""
+def _placed(source: Source) -> Placed:
+    """Where in its bar each note begins, each weighed by the root of its length, of up to four beats."""
     quarter, onset = source.ticks_per_quarter, source.notes[START]
     metres = sorted((m for m in source.time_signatures if is_metre(*m[1:])), key=lambda m: m[0]) or [(0, 4, 4)]
-    at = np.array([tick for tick, _, _ in metres])
-    at -= at[0] if at[0] % quarter else 0  # a file that begins late as a whole
     beats = np.array([beat_of(n, d) for _, n, d in metres]) * quarter / TICKS_PER_QUARTER
     bars = np.array([4 * quarter * n / d for _, n, d in metres])
+    at = np.array([tick for tick, _, _ in metres])
+    before = np.append(quarter, bars[:-1])
+    late = np.append(at[0], np.diff(at)) % before  # what stands in mid-bar is as late as the notes are
+    at -= np.cumsum(np.where(late < before - quarter / 12, late, 0)).astype(np.int64)
     which = np.maximum(np.searchsorted(at, onset, side="right") - 1, 0)
-    return (onset - at[which]) % bars[which], beats[which], bars[which]
-
-
-def _smooth(shares: Floats) -> Floats:
-    """Each with half of both that stand beside it."""
-    smooth: Floats = shares + 0.5 * (np.roll(shares, 1) + np.roll(shares, -1))
-    return smooth
+    beat, bar, first = beats[which], bars[which], int(onset.argmin())
+    weight = np.sqrt(np.clip((source.notes[END] - onset) / beat, 0, 4))
+    return Placed((onset - at[which]) % bar, bar, beat, weight, first, int(onset[first]))
 
 
 def _nearest(at: Floats, places: Ints) -> Floats:

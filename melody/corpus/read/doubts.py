@@ -2,14 +2,14 @@
 
 Most files need no mending, and finding out that one does costs more than reading it. So a file is looked at closely
 (`melody.corpus.read.mending`) only where something is odd at a glance: onsets that stand elsewhere than on sixteenths and
-triplets, or rather off the beat than on it; notes of absurd length; bars of one short beat; tempi that change all the time.
+triplets, or rather off the beat than on it; accents elsewhere than on the bar lines of music that may be late; a bar of
+silence in front; notes of absurd length; bars of one short beat; tempi that change all the time.
 What raises no doubt is never mended, whichever way it is read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import pairwise
 from math import gcd
 from typing import Any, NamedTuple
@@ -26,16 +26,18 @@ LONGEST = 60  # quarter notes: fifteen bars of 4/4
 FEW_NOTES = 16  # that say too little of where the beat is
 IN_PLACE = 0.7  # share of the onsets that stand on sixteenths or on triplets, in a file that needs no look
 BESIDE = 0.05  # share of the onsets right beside them, from which on it needs one
+STRONGER = 1.2  # times as strong as on the bar lines may the notes be elsewhere in the bar, if there is silence in front
 _CIRCLE = 144  # 24ths of a quarter, in which every beat comes round
 
 
 class Frame(NamedTuple):
     """What metre and tempi of a file say before its notes are looked at.
 
-    Its first beat, or what divides it and `_CIRCLE`, in 24ths of a quarter; and whether they raise a doubt.
+    Its first beat, or what divides it and `_CIRCLE`, and its first bar, in 24ths of a quarter; whether they raise a doubt.
     """
 
     beat: int
+    bar: int
     doubtful: bool
 
 
@@ -69,7 +71,8 @@ def frame_of(grid: int, time_signatures: Sequence[tuple[int, int, int]], tempi: 
     in_beats = any(is_one_beat(*m[1:]) and end - m[0] > grid for m, end in zip(metres, ends))
     speeds = [speed for _, speed in sorted(tempi, key=lambda tempo: tempo[0])]
     changes = sum(one != other for one, other in pairwise(speeds))
-    return Frame(gcd(beat_of(*metres[0][1:]), _CIRCLE), in_beats or changes >= MOST_TEMPI)
+    bar = max(TimeSignature(*metres[0]).bar_ticks(), 1)
+    return Frame(gcd(beat_of(*metres[0][1:]), _CIRCLE), bar, in_beats or changes >= MOST_TEMPI)
 
 
 def doubtful(
@@ -86,23 +89,44 @@ def doubtful(
     sizes, grids, frames
         Of each source: its number of notes, at least one, its ticks a quarter and its frame; (sources,).
     """
-    first = np.arange(len(sizes), dtype=np.uint32) * np.uint32(_CIRCLE)
+    edges = np.cumsum(sizes) - sizes
+    circle = np.arange(len(sizes), dtype=np.uint32) * np.uint32(_CIRCLE)
     place = (start.view(f"u{start.itemsize}") % _CIRCLE).astype(np.uint32, copy=False)
-    place += np.repeat(first, sizes)
+    place += np.repeat(circle, sizes)
     onsets = np.bincount(place, minlength=_CIRCLE * len(sizes)).reshape(-1, _CIRCLE)
-    counts = np.empty((len(sizes), len(_PLACES)))
-    beats = np.array([frame.beat for frame in frames])
+    straight, third, beside = (onsets @ _PLACES).T
+    odd = (np.maximum(straight, third) < IN_PLACE * sizes) | (beside > BESIDE * sizes)
+    beats, bars = np.array([(frame.beat, frame.bar) for frame in frames]).T
     for beat in set(beats.tolist()):
         own = beats == beat
-        counts[own] = onsets[own] @ _places(beat)
-    straight, third, beside, on_beat, *beside_it = counts.T
-    off_beat = np.max(beside_it, 0) > on_beat
-    odd = (np.maximum(straight, third) < IN_PLACE * sizes) | off_beat | (beside > BESIDE * sizes)
-    longest = np.maximum.reduceat(length, np.cumsum(sizes) - sizes)
+        on_beat, *off_it = onsets[own].reshape(-1, _CIRCLE // beat, beat).sum(1).T
+        odd[own] |= np.max(off_it, 0, initial=0) > on_beat
+    first = np.minimum.reduceat(start, edges)
+    late = np.flatnonzero((first > 0) & ~odd)
+    if len(late):
+        odd[late] = _are_stronger_elsewhere(start, length / np.repeat(grids, sizes), sizes, late, beats[late], bars[late])
     found: NDArray[np.bool_] = (sizes >= FEW_NOTES) & odd
-    found |= longest > LONGEST * grids
+    found |= (first >= bars) | (np.maximum.reduceat(length, edges) > LONGEST * grids)
     found |= np.array([frame.doubtful for frame in frames])
     return found
+
+
+def _are_stronger_elsewhere(
+    start: NDArray[Any], length: NDArray[np.float64], sizes: Ints, chosen: Ints, beats: Ints, bars: Ints
+) -> NDArray[np.bool_]:
+    """Whether the notes of each of those sources that begin on a bar line are weaker than those elsewhere, (chosen,).
+
+    Their lengths are in quarters; `melody.corpus.read.bar_lines` weighs them in the same way, and against more.
+    """
+    rows = np.isin(np.repeat(np.arange(len(sizes)), sizes), chosen)
+    number = np.repeat(np.arange(len(chosen)), sizes[chosen])
+    fourth = np.maximum(beats // 4, 1)
+    most = int((bars // fourth).max()) + 1
+    at = (start[rows] + fourth[number] // 2) % bars[number] // fourth[number]
+    weight = np.sqrt(np.clip(length[rows] * TICKS_PER_QUARTER / beats[number], 0, 4))
+    accents = np.bincount(at + number * most, weight, most * len(chosen)).reshape(-1, most)
+    stronger: NDArray[np.bool_] = accents.max(1) > STRONGER * accents[:, 0]
+    return stronger
 
 
 def of_source(source: Source) -> bool:
@@ -116,19 +140,12 @@ def of_source(source: Source) -> bool:
     return bool(doubtful(on_grid, source.notes[END] - start, sizes, grids, [frame])[0])
 
 
-_PLACES = ("straight", "third", "beside", "on the beat", *("off it",) * 5)
-
-
-@lru_cache
-def _places(beat: int) -> NDArray[np.float64]:
-    """Whether each place of the circle is one of `_PLACES`, for a length of the beat: (places, 9).
-
-    A sixteenth, a triplet, or right beside one of both; on the beat, and at each of five places within it: the half and the
-    other sixteenths, and the triplets, or in compound time the sixths.
-    """
+def _places() -> NDArray[np.float64]:
+    """Whether each place of the circle is a sixteenth, is a triplet, or is right beside one of both: (places, 3)."""
     place = np.arange(_CIRCLE)
     straight, third = place % 6 == 0, place % 8 == 0
     on = straight | third
-    beside = ~on & (np.roll(on, 1) | np.roll(on, -1))
-    parts = (0, 1 / 2, 1 / 4, 3 / 4, 1 / 3, 2 / 3) if beat % 36 else (0, 1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6)
-    return np.stack([straight, third, beside, *[place % beat == round(part * beat) for part in parts]], 1).astype(np.float64)
+    return np.stack([straight, third, ~on & (np.roll(on, 1) | np.roll(on, -1))], 1).astype(np.float64)
+
+
+_PLACES = _places()

@@ -7,6 +7,7 @@ What raises no doubt (`melody.corpus.read.doubts`) stays as it is, to the tick. 
   (`beat_phase`). Onsets that lie anywhere are a performance, and stay as they were played.
 - Where bars are one short beat, as converters write that know no metre, they get the length that the music has
   (`bar_length`), and the music the pick-up that this takes.
+- Whole bars of silence before the first note are left out (`bar_lines`).
 - A note of more than `LONGEST` quarters, and more than `FACTOR` times as long as nine of ten others of its part, has lost
   its end. It ends as late as those do.
 - More than `MOST_TEMPI` tempi are one steady tempo, that of the median quarter, to a whole number of quarters a minute.
@@ -20,7 +21,8 @@ import numpy as np
 
 from melody.corpus.read import doubts
 from melody.corpus.read.bar_length import bars_of
-from melody.corpus.read.beat_phase import at, is_jittered, without_jitter, without_offset
+from melody.corpus.read.bar_lines import at, moved, silence
+from melody.corpus.read.beat_phase import is_jittered, without_jitter, without_offset
 from melody.corpus.read.doubts import LONGEST, MOST_TEMPI, is_metre, is_one_beat
 from melody.midi.file_events import END, PART, START, Source
 from melody.midi.sustain import later
@@ -41,9 +43,9 @@ def mended_and_moved(source: Source, repairs: list[str]) -> tuple[Source, int]:
     late = 0
     if not doubts.of_source(source):
         return source, late
-    for mend in (_off_the_beat, _scattered, _in_beats, _without_ends, _restless):
+    for mend in (_off_the_beat, _scattered, _in_beats, _silent, _without_ends, _restless):
         before, source = source, mend(source, repairs)
-        if mend in (_off_the_beat, _in_beats):  # what would begin before the file moves less
+        if mend in (_off_the_beat, _in_beats, _silent):  # what would begin before the file moves less
             late += int(np.min(source.notes[START] - before.notes[START]))
     return source, late
 
@@ -54,14 +56,15 @@ def _off_the_beat(source: Source, repairs: list[str]) -> Source:
     source, ticks = without_offset(source)
     if ticks:
         way = "earlier" if ticks < 0 else "later"
-        repairs.append(
-            f"all notes lay off the beat by the same time: moved {_quarters(abs(ticks), source)} {way}, onto the beat"
-        )
+        place = "beat" if ticks % source.ticks_per_quarter else "bar lines"
+        moved_by = f"moved {_quarters(abs(ticks), source)} {way}, onto the {place}"
+        repairs.append(f"all notes lay off the {place} by the same time: {moved_by}")
     return source
 
 
 def _quarters(ticks: int, source: Source) -> str:
-    return f"{ticks / source.ticks_per_quarter:.3f}".rstrip("0").rstrip(".") + " quarter notes"
+    moved = f"{ticks / source.ticks_per_quarter:.3f}".rstrip("0").rstrip(".")
+    return f"{moved if moved != '0' else 'less than 0.001'} quarter notes"
 
 
 def _scattered(source: Source, repairs: list[str]) -> Source:
@@ -97,6 +100,15 @@ def _in_beats(source: Source, repairs: list[str]) -> Source:
     metres = [(0, bars.numerator, bars.denominator)]
     sustain = later(source.sustain, late)
     return replace(source, notes=notes, time_signatures=tuple(metres), tempi=tempi, keys=keys, sustain=sustain)
+
+
+def _silent(source: Source, repairs: list[str]) -> Source:
+    """The music begins in its first bar."""
+    ticks = silence(source)
+    if not ticks:
+        return source
+    repairs.append(f"silence of {_quarters(ticks, source)} in front, whole bars, left out")
+    return moved(source, -ticks)
 
 
 def _without_ends(source: Source, repairs: list[str]) -> Source:
