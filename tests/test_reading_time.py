@@ -246,23 +246,77 @@ def test_notes_without_an_end_get_one_and_long_ones_keep_theirs() -> None:
     notes = source.notes.copy()
     notes[PITCH, [5, 7]] = 100, 101
     notes[END, 5] = notes[START, 5] + 480 * 80
-    notes[END, 7] = notes[START, 7] + 480 * 40
+    notes[END, 7] = notes[START, 7] + 480 * 38
     piece, repairs = read(replace(source, notes=notes))
     length = np.sort(piece.duration)
-    assert length[-1] == 40 * 24 and length[-2] <= 96
-    assert repairs[0].startswith("1 note of more than 60 quarter notes cut")
+    assert length[-1] == 38 * 24 and length[-2] <= 96
+    assert repairs[0].startswith("1 note of more than 32 quarter notes cut")
     start = np.arange(20) * 480 * 70
     drone = replace(source, notes=np.array([start, start + 480 * 70, *[np.full(20, 60)] * 2, np.zeros(20, int)]))
     assert read(drone)[0].duration.max() == 70 * 24
 
 
-def test_more_than_eight_tempi_become_the_median_one() -> None:
+def test_the_last_note_of_a_figure_ends_where_the_others_do_and_a_pedal_point_stays() -> None:
+    """A figure of eighths whose last note was never ended, until the part plays again ten bars on; a bass held as long."""
+    eighths = np.concatenate([np.arange(32), np.arange(112, 144)]) * 240
+    ends = eighths + 240
+    ends[31] = eighths[32]
+    held = np.arange(0, 144, 16) * 240
+    held_ends = held + 240 * 16
+    held_ends[-2] = held[-2] + 480 * 35
+    parts = np.repeat([0, 1], [64, len(held)])
+    pitch = np.append(60 + np.arange(64) % 12, np.full(len(held), 36))
+    columns = [np.append(eighths, held), np.append(ends, held_ends), pitch, parts + 64, parts]
+    source = replace(song(0), notes=np.array(columns), parts=(Part(46), Part(89)))
+    piece, repairs = read(source)
+    assert repairs == ["1 note of more than 32 quarter notes cut to what is long in the part: its end is lost"]
+    assert piece.duration[piece.part == 0].max() == 12
+    np.testing.assert_array_equal(np.sort(piece.onset[piece.part == 0]), eighths // 20)
+    plain = read(replace(source, notes=np.delete(source.notes, 31, 1)))
+    np.testing.assert_array_equal(piece.duration[piece.part == 1], plain[0].duration[plain[0].part == 1])
+    assert not plain[1]
+    onset = np.random.default_rng(0).integers(0, 480, len(parts)) * np.array([1, 1, 0, 0, 0])[:, None]
+    for players, is_cut in (((Part(46), Part(89)), True), ((Part(0), Part(0)), False)):  # what a pianist holds is held
+        performance = read(replace(source, notes=source.notes + onset, parts=players))[0]
+        assert (performance.duration[performance.part == 0].max() < 900) == is_cut
+
+
+def test_eight_tempi_stay_and_more_without_sections_become_the_median_one() -> None:
     eight = tuple((480 * i, 500_000 + 1000 * i) for i in range(8))
     assert read(replace(song(0), tempi=eight))[0].tempi == tuple(Tempo(24 * i, 500_000 + 1000 * i) for i in range(8))
-    many = (*((480 * i, 400_000 + 100 * i) for i in range(9)), (480 * 9, 600_000))
+    many = (*((480 * i, 300_000 + 40_000 * i) for i in range(9)), (480 * 9, 600_000))
     piece, repairs = read(replace(song(0), tempi=many))
     assert piece.tempi == (Tempo(0, 600_000),)
     assert repairs == ["10 tempi taken as one, 100 quarter notes a minute, the median of its music"]
+
+
+def ramp(tick: int, first: int, last: int, steps: int = 30) -> list[tuple[int, int]]:
+    """An accelerando or a ritardando as a sequencer writes it: tempi a 16th apart, in quarters a minute."""
+    return [(tick + 120 * step, round(60e6 / qpm)) for step, qpm in enumerate(np.linspace(first, last, steps))]
+
+
+def test_tempi_of_sections_stay_and_steps_between_them_go() -> None:
+    """A faster middle section; a ritardando at the end; a waver of one tempo; a rubato, which has no section."""
+    source = song(0)
+    cases = {
+        (0, 120, 20, 150, 50, 120): [0, *ramp(480 * 20, 120, 150), *ramp(480 * 50, 150, 120)],
+        (0, 120): [0, *ramp(480 * 80, 120, 60, 40)],
+        (0, 119): [0, *((480 * beat, round(60e6 / (118 + beat % 4))) for beat in range(90))],
+        (0, 80): [0, *((480 * beat, round(60e6 / (60, 80, 100)[beat * beat % 3])) for beat in range(90))],
+    }
+    for right, tempi in cases.items():
+        piece, repairs = read(replace(source, tempi=tuple(t if t else (0, 500_000) for t in tempi)))
+        assert len(piece.tempi) == len(right) // 2
+        for tempo, quarter, qpm in zip(piece.tempi, right[::2], right[1::2]):
+            assert abs(tempo.onset - 24 * quarter) <= 24 * 8 and abs(60e6 / tempo[1] - qpm) < 2
+        assert "tempi taken as" in repairs[0]
+
+
+def test_a_piece_of_many_sections_keeps_the_longest_of_them() -> None:
+    lengths = [8, 9, 8, 10, 8, 11, 8, 12, 8, 13, 8]
+    starts = np.cumsum([0, *lengths[:-1]]) * 480
+    source = replace(song(0), tempi=tuple((int(tick), 500_000 if i % 2 else 300_000) for i, tick in enumerate(starts)))
+    assert 2 <= len(read(source)[0].tempi) <= 8
 
 
 def test_the_verdict_says_it_and_a_store_made_before_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

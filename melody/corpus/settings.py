@@ -10,7 +10,7 @@ from melody.errors import CorpusError
 from melody.midi import ReadLimits
 from melody.tokens.fineness import MANY
 
-READING = 9  # counted up when files come to be read or judged in another way: stores made before are made again
+READING = 10  # counted up when files come to be read or judged in another way: stores made before are made again
 MOST_PARTS = 256  # of one piece: an event has eight bits for the number of a part
 
 

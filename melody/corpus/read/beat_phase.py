@@ -5,7 +5,7 @@ onsets are that matter, the long ones above all. All onsets, each weighed by the
 (of the metre in force, from the bar line on), and a comb is moved over it, whose teeth stand on the beat, on its halves or
 thirds and on what divides these (`_TEETH`). Of 1,034 tunes of the Nottingham collection the comb fits best where the beat
 is in all but one. A file is moved only where another place fits better by a margin. Which beat of the bar that is, and how
-many bars of silence are part of what a file is late by, is found in `bar_lines`.
+many bars of silence are part of what a file is late by, is found in `lateness`.
 
 Onsets that scatter are a score with jitter, as a sequencer adds it, or a performance. In a score they heap up at few places
 of the quarter; of a performance they lie anywhere. Measured: within `_NEAR` of six heaps lie at most .40 of the onsets of
@@ -22,8 +22,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from melody.corpus.read.bar_lines import Placed, moved
 from melody.corpus.read.doubts import FEW_NOTES, beat_of, is_metre
+from melody.corpus.read.lateness import Placed, moved
 from melody.midi.file_events import END, START, Source
 from melody.piece import Ints
 from melody.signatures import TICKS_PER_QUARTER
@@ -107,9 +107,9 @@ def _beat(placed: Placed, compound: NDArray[np.bool_]) -> int | None:
     fits, most = np.zeros(_BINS), np.zeros(_BINS)
     for kind, combs in _COMBS.items():
         own = compound == kind
-        heard = np.bincount(bins[own], placed.weight[own], _BINS) / placed.weight.sum()
-        fits += combs @ _smooth(heard)
-        most += _MOST[kind] * heard.sum()
+        share = np.bincount(bins[own], placed.weight[own], _BINS) / placed.weight.sum()
+        fits += combs @ _smooth(share)
+        most += _MOST[kind] * share.sum()
     best = int(fits.argmax())
     if fits[best] - np.median(fits) < MARGIN:
         return None

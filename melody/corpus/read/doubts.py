@@ -22,7 +22,7 @@ from melody.piece import Ints
 from melody.signatures import TICKS_PER_QUARTER, TimeSignature
 
 MOST_TEMPI = 8
-LONGEST = 60  # quarter notes: fifteen bars of 4/4
+LONGEST = 32  # quarter notes: eight bars of 4/4
 FEW_NOTES = 16  # that say too little of where the beat is
 IN_PLACE = 0.7  # share of the onsets that stand on sixteenths or on triplets, in a file that needs no look
 BESIDE = 0.05  # share of the onsets right beside them, from which on it needs one
@@ -116,7 +116,7 @@ def _are_stronger_elsewhere(
 ) -> NDArray[np.bool_]:
     """Whether the notes of each of those sources that begin on a bar line are weaker than those elsewhere, (chosen,).
 
-    Their lengths are in quarters; `melody.corpus.read.bar_lines` weighs them in the same way, and against more.
+    Their lengths are in quarters; `melody.corpus.read.lateness` weighs them in the same way, and against more.
     """
     rows = np.isin(np.repeat(np.arange(len(sizes)), sizes), chosen)
     number = np.repeat(np.arange(len(chosen)), sizes[chosen])

@@ -7,10 +7,12 @@ What raises no doubt (`melody.corpus.read.doubts`) stays as it is, to the tick. 
   (`beat_phase`). Onsets that lie anywhere are a performance, and stay as they were played.
 - Where bars are one short beat, as converters write that know no metre, they get the length that the music has
   (`bar_length`), and the music the pick-up that this takes.
-- Whole bars of silence before the first note are left out (`bar_lines`).
-- A note of more than `LONGEST` quarters, and more than `FACTOR` times as long as nine of ten others of its part, has lost
-  its end. It ends as late as those do.
-- More than `MOST_TEMPI` tempi are one steady tempo, that of the median quarter, to a whole number of quarters a minute.
+- Whole bars of silence before the first note are left out (`lateness`).
+- A note of more than `LONGEST` quarters, and more than `FACTORS` times as long as nine of ten others of its part, has lost
+  its end: ten times, or four if it has more than `SURELY_LOST`. It ends as late as those do. Pads, drones and pedal points
+  stay, and what a pianist holds for less than `SURELY_LOST`.
+- More than `MOST_TEMPI` tempi are those of the sections of the music, each steady, mostly one (`tempo_map`), to whole
+  numbers of quarters a minute.
 """
 
 from __future__ import annotations
@@ -19,18 +21,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from melody.corpus.read import doubts
+from melody.corpus.read import doubts, tempo_map
 from melody.corpus.read.bar_length import bars_of
-from melody.corpus.read.bar_lines import at, moved, silence
-from melody.corpus.read.beat_phase import is_jittered, without_jitter, without_offset
+from melody.corpus.read.beat_phase import is_jittered, is_played, without_jitter, without_offset
 from melody.corpus.read.doubts import LONGEST, MOST_TEMPI, is_metre, is_one_beat
+from melody.corpus.read.lateness import at, moved, silence
+from melody.corpus.read.two_hands import are_keyboards
 from melody.midi.file_events import END, PART, START, Source
 from melody.midi.sustain import later
 from melody.text import counted
 
-FACTOR = 4
+SURELY_LOST = 60  # quarters: fifteen bars of 4/4
+FACTORS = 10, 4
 _MOST_LOST = 0.1  # share of a part's notes that may have lost their ends: what is common is how it plays
-_QUARTER = 500_000  # microseconds, until a file says something else
 
 
 def mended(source: Source, repairs: list[str]) -> Source:
@@ -114,7 +117,9 @@ def _silent(source: Source, repairs: list[str]) -> Source:
 def _without_ends(source: Source, repairs: list[str]) -> Source:
     """Notes that lost their ends get one where most others of their part have it."""
     length = source.notes[END] - source.notes[START]
-    most = LONGEST * source.ticks_per_quarter
+    surely = SURELY_LOST * source.ticks_per_quarter
+    is_pianist = are_keyboards(source.parts) and is_played(source)
+    most = surely if is_pianist else LONGEST * source.ticks_per_quarter
     cut = 0
     notes = source.notes.copy()
     for part in np.unique(source.notes[PART][length > most]).tolist():
@@ -124,30 +129,27 @@ def _without_ends(source: Source, repairs: list[str]) -> Source:
         if lost.sum() > _MOST_LOST * own.sum():
             continue
         common = int(np.quantile(others, 0.9))
-        lost &= length > FACTOR * common
+        lost &= length > common * np.where(length > surely, FACTORS[1], FACTORS[0])
         notes[END][lost] = notes[START][lost] + max(common, 1)
         cut += int(lost.sum())
     if not cut:
         return source
     ended = "its end is" if cut == 1 else "their ends are"
-    repairs.append(
-        f"{counted(cut, 'note')} of more than {LONGEST} quarter notes cut to what is long in the part: {ended} lost"
-    )
+    longer = f"{counted(cut, 'note')} of more than {most // source.ticks_per_quarter} quarter notes"
+    repairs.append(f"{longer} cut to what is long in the part: {ended} lost")
     return replace(source, notes=notes)
 
 
 def _restless(source: Source, repairs: list[str]) -> Source:
-    """Many tempi become one."""
-    tempi = sorted((t for t in source.tempi if 0 < t[1] < 2**24), key=lambda tempo: tempo[0])
-    changes = [tempo for tempo, before in zip(tempi, [(0, 0), *tempi]) if tempo[1] != before[1]]
-    if len(changes) <= MOST_TEMPI:
+    """Many tempi become few."""
+    tempi = tempo_map.legal(source.tempi)
+    if len(tempi) <= MOST_TEMPI:
         return source
-    last = max(int(source.notes[END].max()), changes[-1][0])
-    speeds = np.array(([] if changes[0][0] == 0 else [_QUARTER]) + [speed for _, speed in changes])
-    ticks = np.array(([] if changes[0][0] == 0 else [0]) + [tick for tick, _ in changes] + [last])
-    order = np.argsort(speeds, kind="stable")
-    before = np.cumsum(np.diff(ticks)[order])
-    speed = int(speeds[order][np.searchsorted(before, before[-1] / 2)])
-    qpm = max(round(60e6 / speed), 4)
-    repairs.append(f"{len(changes)} tempi taken as one, {qpm} quarter notes a minute, the median of its music")
-    return replace(source, tempi=((0, round(60e6 / qpm)),))
+    found = tempo_map.sections(tempi, int(source.notes[END].max()), source.ticks_per_quarter, MOST_TEMPI)
+    qpm = [max(round(60e6 / section.speed), 4) for section in found]
+    if len(found) == 1:
+        words = f"taken as one, {qpm[0]} quarter notes a minute, the median of its music"
+    else:
+        words = f"taken as those of its {len(found)} sections: {', '.join(map(str, qpm))} quarter notes a minute"
+    repairs.append(f"{len(tempi)} tempi {words}")
+    return replace(source, tempi=tuple((section.start, round(60e6 / speed)) for section, speed in zip(found, qpm)))
