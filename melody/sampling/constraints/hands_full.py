@@ -13,7 +13,7 @@ from melody.sampling.constraints.joint_options import Options
 from melody.sampling.constraints.music import NEVER, Event, Music
 from melody.tokens.grammar import Mask
 from melody.tokens.usage import FIRST_PART
-from melody.tokens.vocabulary import DURATION, VALUE
+from melody.tokens.vocabulary import DURATION, KIND, TIME, VALUE, Rows
 
 
 class HandsFull(Constraint):
@@ -30,20 +30,30 @@ class HandsFull(Constraint):
         At most how many a part of any stream has, of streams that go together; None for the largest of these.
     reach
         How many semitones may be between the notes of a chord of each part; empty for any.
+    lets_go
+        Which parts begin no note while one sounds that they began before, and end chords together; empty for none.
     """
 
     may_dead_end: ClassVar[bool] = False
     gives_way: ClassVar[bool] = True
-    per_stream: ClassVar[tuple[str, ...]] = ("_ends", "_reach", "_highest", "_onset")
+    per_stream: ClassVar[tuple[str, ...]] = ("_ends", "_reach", "_highest", "_onset", "_lets_go", "_until")
     _ends: Ints
     _reach: Ints
     _highest: Ints
     _onset: Ints
+    _lets_go: Mask
+    _until: Ints
 
-    def __init__(self, most: Sequence[int], hands: int | None = None, reach: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        most: Sequence[int],
+        hands: int | None = None,
+        reach: Sequence[int] = (),
+        lets_go: Sequence[bool] = (),
+    ) -> None:
         self._most = np.array(most, np.int64)
         self._hands = int(self._most.max(initial=1)) if hands is None else hands
-        self._reach_of = list(reach)
+        self._reach_of, self._going = list(reach), list(lets_go)
 
     def needs_pitches(self, music: Music) -> bool:
         """As `Constraint.needs_pitches`."""
@@ -57,12 +67,16 @@ class HandsFull(Constraint):
         made._ends = np.repeat(empty[None], streams, axis=0)  # when each hand is free again
         reach = np.array(self._reach_of or [NEVER] * len(self._most), np.int64)
         made._reach = np.repeat(reach[None], streams, axis=0)  # (streams, parts)
+        made._lets_go = np.repeat(np.array([self._going or [False] * len(self._most)], bool), streams, axis=0)
+        made._until = np.zeros_like(made._reach)  # when the last chord is over
         made._highest, made._onset = np.zeros_like(made._reach), np.full_like(made._reach, -1)  # of the last chord
         return made
 
     def narrow(self, music: Music, options: Options) -> None:
         """As `Constraint.narrow`."""
-        free = self._ends.min(axis=2)[:, None] <= music.ticks[:, :, None]  # (streams, times, parts)
+        ticks = music.ticks[:, :, None]
+        free = self._ends.min(axis=2)[:, None] <= ticks  # (streams, times, parts)
+        free &= ~self._lets_go[:, None] | (self._until[:, None] <= ticks) | (self._onset[:, None] == ticks)
         kinds, play, rest, _ = music.ahead
         goes_on = music.may_end | (play[:, -1] & free[:, -1]).any(axis=1)  # as nearly always: at the last of the times
         if not goes_on.all():
@@ -85,6 +99,16 @@ class HandsFull(Constraint):
         highest = music.vocabulary.first_pitch + np.where(goes_on, self._highest[streams, part], NEVER)
         return np.asarray(np.arange(music.vocabulary.sizes[VALUE]) <= highest[:, None])
 
+    def durations(self, music: Music, events: Rows, options: Options | None) -> Mask | None:
+        """As `Constraint.durations`."""
+        streams, part = np.arange(len(events)), np.maximum(events[:, KIND] - FIRST_PART, 0)
+        tick = music.ticks_of(events[:, TIME])
+        goes_on = (events[:, KIND] >= FIRST_PART) & self._lets_go[streams, part] & (self._onset[streams, part] == tick)
+        if not goes_on.any():
+            return None
+        most = np.where(goes_on, self._until[streams, part] - tick, NEVER)
+        return np.asarray(music.durations <= most[:, None])
+
     def push(self, music: Music, event: Event) -> None:
         """As `Constraint.push`."""
         own = event.is_note & ~music.implied[event.part]
@@ -94,4 +118,6 @@ class HandsFull(Constraint):
         self._highest[streams, part], self._onset[streams, part] = reached, event.tick[streams]
         hand = self._ends[streams, part].argmin(axis=1)
         lasting = np.where(music.drums[part], 1, music.durations[event.rows[streams, DURATION]])
+        ends = np.maximum(event.tick[streams] + lasting, np.where(begins, 0, self._until[streams, part]))
+        self._until[streams, part] = ends
         self._ends[streams, part, hand] = event.tick[streams] + lasting

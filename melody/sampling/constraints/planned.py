@@ -6,8 +6,8 @@ and limits allow: what they forbid is passed over. A part that repeats a bar pla
 one that rests begins nothing; one that plays something new is free as soon as it has begun, or, where it has the rhythm of
 an earlier bar, begins notes in the places of that one and in no others, as many as it will and the first as long as there.
 No stroke of a drum kit lasts into the next bar, where it would stand in the way of what returns, and no note of a part that
-plays one at a time beyond the place of its next one. No bar in which anybody is to play is passed over. The end comes in the
-last bar or after it, if it may.
+plays one at a time, or lets go of a chord before it begins another, beyond the place of its next one. No bar in which
+anybody is to play is passed over. The end comes in the last bar or after it, if it may.
 """
 
 from __future__ import annotations
@@ -47,10 +47,13 @@ class Planned(Constraint):
     follows: ClassVar[bool] = False
     may_dead_end: ClassVar[bool] = False
     gives_way: ClassVar[bool] = True
-    per_stream: ClassVar[tuple[str, ...]] = ("_outlines",)
+    per_stream: ClassVar[tuple[str, ...]] = ("_outlines", "_lets_go")
+    _lets_go: Mask
     _outlines: NDArray[np.object_]  # of each stream: what each part does in each bar, the pick-up's first; if there is one
 
     def __init__(self, outline: Outline, parts: int) -> None:
+        going = dict(zip(outline.parts, outline.lets_go))
+        self._going = [going.get(part, False) for part in range(parts)]
         self._outline = outline.playing(FIRST_PART + parts)[:, FIRST_PART:], outline.has_pickup
 
     def needs_pitches(self, music: Music) -> bool:
@@ -62,6 +65,7 @@ class Planned(Constraint):
         made = super().begin(streams)
         made._outlines = np.empty(streams, object)
         made._outlines[:] = [self._outline] * streams
+        made._lets_go = np.repeat(np.array([self._going], bool), streams, axis=0)  # (streams, parts)
         return made
 
     def narrow(self, music: Music, options: Options) -> None:
@@ -158,7 +162,8 @@ class Planned(Constraint):
         now &= (expected[:, VALUE] == events[:, VALUE]) | (expected[:, VALUE] < 0)
         tick = music.ticks_of(events[:, TIME])[:, None]
         to_line = music.standing.bar_ticks - music.position_of(tick)[:, 0]
-        longest = np.where(music.monophonic[part], self._rest_of(music, part, music.bar_of(tick)[:, 0]), NEVER)
+        lets_go = music.monophonic[part] | self._lets_go[np.arange(len(part)), part]
+        longest = np.where(lets_go, self._rest_of(music, part, music.bar_of(tick)[:, 0]), NEVER)
         longest = np.where(music.drums[part], 0, longest) + to_line
         inside = (music.durations <= longest[:, None]) | ~is_part[:, None]
         inside |= ~inside.any(axis=1, keepdims=True)

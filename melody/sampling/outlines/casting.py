@@ -55,11 +55,12 @@ def played_by(outline: Outline, parts: Sequence[int], drums: Sequence[bool]) -> 
     players = dict(zip(outline.parts, outline.players))
     found = cast(players, outline.letters, parts, drums) if players else ()
     hands = dict(zip(outline.parts, outline.hands))
-    reach = dict(zip(outline.parts, outline.reach))
+    reach, lets_go = dict(zip(outline.parts, outline.reach)), dict(zip(outline.parts, outline.lets_go))
     return replace(
         outline,
         parts=tuple(parts),
         players=found,
         hands=tuple(hands.get(part, 0) for part in parts) if hands else (),
+        lets_go=tuple(lets_go.get(part, False) for part in parts) if lets_go else (),
         reach=tuple(reach.get(part, MOST_AT_ONCE) for part in parts) if reach else (),
     )

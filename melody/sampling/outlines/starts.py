@@ -109,8 +109,13 @@ class Starts:
     def _hands(self, outline: Outline) -> HandsFull:
         """That no part has more notes at once, or farther apart, than in the piece that the outline is from."""
         known, most, parts = dict(zip(outline.parts, outline.hands)), self._outlines.most_at_once, range(len(self._parts))
-        reach = dict(zip(outline.parts, outline.reach))
-        return HandsFull([known.get(part, 0) or most for part in parts], most, [reach.get(part, NEVER) for part in parts])
+        reach, lets_go = dict(zip(outline.parts, outline.reach)), dict(zip(outline.parts, outline.lets_go))
+        return HandsFull(
+            [known.get(part, 0) or most for part in parts],
+            most,
+            [reach.get(part, NEVER) for part in parts],
+            [lets_go.get(part, False) for part in parts],
+        )
 
     def endless(self) -> Frontier:
         """Where music begins that has no end, and so no outline but a line-up, a mode and a metre."""

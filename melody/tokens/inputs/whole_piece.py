@@ -28,6 +28,7 @@ from melody.tokens.usage import FIRST_PART, KEY, METRE
 from melody.tokens.vocabulary import DURATION, KIND, TIME, VALUE, Rows, Vocabulary
 
 _HELD_BARS = 4  # after its own, in which a note still counts as sounding
+_SELDOM = 0.05
 HELD = 1 << 62  # the end of a note of implied duration that still sounds
 
 
@@ -194,7 +195,16 @@ def with_chords(events: WholePiece, outline: Outline) -> Outline:
     hands, reach = tuple(max(one[0], one[2]) for one in most), tuple(max(one[1], one[3]) for one in most)
     strokes = events.rows[events.is_note & ~events.is_pitched, VALUE] - vocabulary.first_pitch + vocabulary.pitches[0]
     kit = tuple(np.unique(strokes).tolist())
-    return replace(outline, hands=hands, reach=reach, close=Close(place, tuple(chord)), kit=kit)
+    lets_go = tuple(_lets_go(events, own) for own in own_notes)
+    return replace(outline, hands=hands, reach=reach, lets_go=lets_go, close=Close(place, tuple(chord)), kit=kit)
+
+
+def _lets_go(events: WholePiece, notes: NDArray[np.bool_]) -> bool:
+    """Whether of the notes of a part that is no drum kit hardly any sounds on when the part begins others."""
+    own = np.flatnonzero(notes & events.is_pitched)
+    onsets = np.unique(events.tick[own])
+    following = np.append(onsets, HELD)[np.searchsorted(onsets, events.tick[own], side="right")]
+    return bool(len(own)) and float(np.mean(events.ends[own] > following)) < _SELDOM
 
 
 def _reach(events: WholePiece, notes: NDArray[np.bool_]) -> int:

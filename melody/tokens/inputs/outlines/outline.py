@@ -168,6 +168,8 @@ class Outline:
     reach
         How many semitones lie between the notes that each of the parts begins at once, as a rule at most; nothing where that
         is not known.
+    lets_go
+        Of each of the parts whether its notes, as a rule, have ended when it begins others; nothing where that is not known.
     close
         Its last onset; `NO_CLOSE` where that is not known.
     kit
@@ -182,6 +184,7 @@ class Outline:
     players: tuple[tuple[Play, ...], ...] = ()
     hands: tuple[int, ...] = ()
     reach: tuple[int, ...] = ()
+    lets_go: tuple[bool, ...] = ()
     close: Close = NO_CLOSE
     kit: tuple[int, ...] = ()
 

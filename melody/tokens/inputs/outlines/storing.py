@@ -33,7 +33,8 @@ def stored(outline: Outline) -> list[Any]:
         return form
     plays = [[value for play in plays for value in play] for plays in outline.players]
     close = [outline.close.place, *([part, ticks, *tones] for part, ticks, tones in outline.close.chord)]
-    return [*form, plays, list(outline.hands), list(outline.reach), close, list(outline.kit)]
+    hands = [list(outline.hands), list(outline.reach), [int(lets_go) for lets_go in outline.lets_go]]
+    return [*form, plays, hands, close, list(outline.kit)]
 
 
 def restored(stored: Any) -> Outline | None:
@@ -50,17 +51,18 @@ def restored(stored: Any) -> Outline | None:
 
 def _with_players(outline: Outline, stored: list[Any]) -> Outline | None:
     match stored:
-        case [list(players), list(hands), list(reach), list(close), list(kit)] if len(players) in (0, len(outline.parts)):
+        case [list(players), [list(hands), list(reach), list(lets_go)], list(close), list(kit)]:
             bars = len(outline.letters)
             legal = all(isinstance(each, list) and len(each) == len(REST) * bars for each in players)
             legal = legal and all(_are_numbers((*each[::3], *each[2::3]), MOST_BARS, REST.letter) for each in players)
             legal = legal and all(_are_numbers(each[1::3], LONGEST) for each in players)
-            legal = legal and {len(hands), len(reach)} <= {0, len(outline.parts)}
-            legal = legal and _are_numbers((*hands, *reach, *kit), MOST_AT_ONCE)
+            legal = legal and {len(players), len(hands), len(reach), len(lets_go)} <= {0, len(outline.parts)}
+            legal = legal and _are_numbers((*hands, *reach, *kit), MOST_AT_ONCE) and _are_numbers(lets_go, 1)
             at_end = _close(close)
             if legal and at_end is not None:
                 found = tuple(tuple(map(Play, each[::3], each[1::3], each[2::3])) for each in players)
-                return replace(outline, players=found, hands=tuple(hands), reach=tuple(reach), close=at_end, kit=tuple(kit))
+                made = replace(outline, players=found, hands=tuple(hands), reach=tuple(reach))
+                return replace(made, lets_go=tuple(map(bool, lets_go)), close=at_end, kit=tuple(kit))
     return None
 
 
