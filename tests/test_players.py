@@ -143,10 +143,22 @@ def test_damaged_hands_in_a_file_are_passed_over(hands: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "close", [None, 3, [], [-2], [0.5], [0, 1], [0, [0, 12]], [0, [-1, 12, 0]], [0, [0, "a", 0]], [0, [0, 12, *[0] * 129]]]
+    "close",
+    [
+        None,
+        3,
+        [],
+        [-2],
+        [0.5],
+        [0, 1],
+        [0, [0, 24, 12]],
+        [0, [-1, 24, 12, 0]],
+        [0, [0, 24, "a", 0]],
+        [0, [0, 24, 12, *[0] * 129]],
+    ],
 )
 def test_damaged_closes_in_a_file_are_passed_over(close: object) -> None:
-    chord = (FinalNotes(0, 12, (0, 4, 7)),)
+    chord = (FinalNotes(0, 24, 12, (0, 4, 7)),)
     good = Outline(
         (0,), False, (0,), players=((REST,),), hands=(3,), reach=(7,), lets_go=(True,), close=Close(24, chord), kit=(36, 38)
     )
@@ -189,7 +201,7 @@ def test_a_new_piece_closes_as_the_one_that_its_outline_is_from() -> None:
     vocabulary = Vocabulary.build([piece, in_g, replace(in_g, pitch=36 + np.arange(96) % 48)])
     outline = outline_of(vocabulary, vocabulary.encode(piece))
     assert outline is not None and outline.close.place == 24
-    chord = {vocabulary.parts[part]: (ticks, tones) for part, ticks, tones in outline.close.chord}
+    chord = {vocabulary.parts[part]: (ticks, tones) for part, _, ticks, tones in outline.close.chord}
     assert chord == {BASS: (12, (4,)), FLUTE: (12, (0, 4, 7))}
     assert restored(stored(outline)) == outline
     made = Model(ModelFile(untrained(vocabulary).file.weights, vocabulary, {}, training={"outlines": [stored(outline)]}))
@@ -206,6 +218,33 @@ def test_a_new_piece_closes_as_the_one_that_its_outline_is_from() -> None:
         flute = np.sort(tune.pitch[end & (tune.part == tune.parts.index(FLUTE))])
         assert np.diff(flute).tolist() == [4, 3]
     assert tonics == {0, 7}
+
+
+def test_the_last_notes_of_who_has_begun_them_before_are_those_of_the_outline_too() -> None:
+    """The bass begins its last note with the last bar, the flute on its second quarter: both on the degrees of the piece."""
+    song = band({BASS: "AABA", FLUTE: "ABCD"})
+    late = (song.onset >= 96 * 3) & (song.onset > 96 * 3 + 24 * (song.part == song.parts.index(FLUTE)))
+    song = replace(song.select(~late), keys=(Key(0, 2, "major"),))
+    vocabulary = Vocabulary.build([song, replace(all_steps(), duration=np.full(96, 11))])
+    outline = outline_of(vocabulary, vocabulary.encode(song))
+    assert outline is not None
+    places = {vocabulary.parts[part]: place for part, place, *_ in outline.close.chord}
+    assert places == {BASS: 0, FLUTE: 24}
+    wanted = {vocabulary.parts[part]: tones[0] for part, *_, tones in outline.close.chord}
+    free = replace(
+        outline,
+        letters=(0, 1, 2, 3),
+        players=tuple((Play(0, 0, 0), Play(1, 0, 1), Play(2, 0, 2), Play(3, 0, 3)) for _ in range(2)),
+    )
+    made = Model(ModelFile(untrained(vocabulary).file.weights, vocabulary, {}, training={"outlines": [stored(free)]}))
+    there = {BASS: 0, FLUTE: 0}
+    for tune in made.generate_many(6, bars=4, seed=1, any_ending=True):
+        tonic = tune.keys[0].tonic if tune.keys else outline.frame.tonic
+        for part, place in places.items():
+            pitch = tune.pitch[(tune.onset == 96 * 3 + place) & (tune.part == tune.parts.index(part))]
+            there[part] += len(pitch)
+            assert not len(pitch) or (pitch.min() - tonic) % 12 == wanted[part]
+    assert all(there.values())
 
 
 def test_no_hand_reaches_farther_and_no_drum_is_played_but_those_of_its_outline() -> None:

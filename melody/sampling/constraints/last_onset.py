@@ -4,7 +4,8 @@ A model sees one ending in a thousand events, and at a temperature below 1 it be
 both hands; and it knows little of the tonic that a piece comes home to. So the last onset of a piece of the corpus goes
 with its outline (`melody.tokens.inputs.outlines.outline.Close`): in the last bar, once the place of it is within reach, the
 music goes there, and before each part has begun its notes nothing else comes. They are the degrees of the key that they are
-there, as far apart, in whichever octave. Where grammar, limits or the outline itself forbid them the piece ends without.
+there, as far apart, in whichever octave; and so are the last notes of parts that have begun theirs before, if they begin any
+at that place. Where grammar, limits or the outline itself forbid them the piece ends without.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class LastOnset(Constraint):
     may_dead_end: ClassVar[bool] = False
     gives_way: ClassVar[bool] = True
     per_stream: ClassVar[tuple[str, ...]] = (
-        *("_bars", "_place", "_pickup", "_notes", "_lasting", "_begun", "_tick", "_tones", "_lowest", "_tonic"),
+        *("_bars", "_place", "_pickup", "_notes", "_lasting", "_begun", "_tick", "_tones", "_places", "_lowest", "_tonic"),
     )
     _bars: Ints
     _place: Ints
@@ -51,6 +52,7 @@ class LastOnset(Constraint):
     _begun: Ints
     _tick: Ints
     _tones: Ints
+    _places: Ints
     _lowest: Ints
     _tonic: Ints
 
@@ -58,10 +60,11 @@ class LastOnset(Constraint):
         self._outline, parts = outline, len(vocabulary.parts)
         self._chord = np.zeros((2, parts), np.int64)  # notes and ticks of each part
         self._degrees = np.full((parts, _TONES), _ANY)
-        for part, ticks, tones in outline.close.chord:
+        self._finals = np.full(parts, -1)  # the places of the last notes of each part
+        for part, place, ticks, tones in outline.close.chord:
             if part < parts:
-                self._chord[:, part] = len(tones), ticks
-                self._degrees[part, : len(tones)] = tones[:_TONES]
+                self._chord[:, part] = (len(tones), ticks) if place == outline.close.place else (0, 0)
+                self._degrees[part, : len(tones)], self._finals[part] = tones[:_TONES], place
         self._first_key, self._first_turn = vocabulary.value_starts[KEY], vocabulary.first_turn
         self._tonics = np.array([Key(0, *key).tonic for key in vocabulary.keys], np.int64)
         self._pitches = vocabulary.pitches[0] + np.arange(vocabulary.num_pitches)
@@ -78,6 +81,7 @@ class LastOnset(Constraint):
         )
         made._notes, made._lasting = np.repeat(self._chord[:, None], streams, axis=1)  # (streams, parts)
         made._begun, made._tick, made._lowest = np.zeros_like(made._notes), np.full(streams, -1), np.zeros_like(made._notes)
+        made._places = np.repeat(self._finals[None], streams, axis=0)  # (streams, parts)
         made._tones = np.repeat(self._degrees[None], streams, axis=0)  # (streams, parts, notes)
         made._tonic = np.full(streams, max(self._outline.frame.tonic, 0))
         return made
@@ -119,13 +123,13 @@ class LastOnset(Constraint):
         return np.asarray(music.bar_of(ticks) - music.pickups(self._pickup)[:, None] == self._bars[:, None] - 1)
 
     def values(self, music: Music, time: Ints, kind: Ints) -> Mask | None:
-        """The next note of the close of the part."""
+        """The next one of the last notes of the part, where it begins them."""
         tick, part = music.ticks_of(time)[:, None], np.maximum(kind - FIRST_PART, 0)
-        closes = (self._in_last_bar(music, tick) & (music.position_of(tick) == self._place[:, None]))[:, 0]
+        streams = np.arange(len(part))
+        closes = (self._in_last_bar(music, tick) & (music.position_of(tick) == self._places[streams, part, None]))[:, 0]
         closes &= kind >= FIRST_PART
         if not closes.any():
             return None
-        streams = np.arange(len(part))
         number = np.where(self._tick == tick[:, 0], self._begun[streams, part], 0)
         tones, drums = self._tones[streams, part], music.drums[part][:, None]
         tone = tones[streams, np.minimum(number, _TONES - 1)][:, None]

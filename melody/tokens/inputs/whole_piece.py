@@ -178,14 +178,19 @@ def with_chords(events: WholePiece, outline: Outline) -> Outline:
     vocabulary = events.vocabulary
     if not vocabulary.is_chordal:
         return outline
-    last = np.flatnonzero(events.is_note & (events.tick == events.tick[events.is_note].max()))
-    place = int((events.tick[last[0]] - events.metre.start[last[0]]) % events.metre.bar_ticks[last[0]])
-    part, pitch = events.kind[last] - FIRST_PART, events.rows[last, VALUE] - vocabulary.first_pitch + vocabulary.pitches[0]
-    tonic, lasting, chord = max(outline.frame.tonic, 0), (events.ends - events.tick)[last], []
-    for each in np.unique(part).tolist():
-        own = np.sort(pitch[part == each])
-        tones = own if vocabulary.drums[each] else own - own[0] + (own[0] - tonic) % 12
-        chord.append(FinalNotes(each, int(lasting[part == each].max()), tuple(tones.tolist())))
+    notes = np.flatnonzero(events.is_note)
+    bar_line = (
+        events.tick[notes[-1]] - (events.tick[notes[-1]] - events.metre.start[notes[-1]]) % events.metre.bar_ticks[notes[-1]]
+    )
+    tonic, chord = max(outline.frame.tonic, 0), []
+    for part in outline.parts:
+        own = notes[events.kind[notes] == FIRST_PART + part]
+        own = own[events.tick[own] == events.tick[own[-1]]]
+        pitch = np.sort(events.rows[own, VALUE] - vocabulary.first_pitch + vocabulary.pitches[0])
+        tones = pitch if vocabulary.drums[part] else pitch - pitch[0] + (pitch[0] - tonic) % 12
+        place, lasting = int(events.tick[own[0]] - bar_line), int((events.ends - events.tick)[own].max())
+        chord += [FinalNotes(part, place, lasting, tuple(tones.tolist()))] if place >= 0 else []
+    place = int(events.tick[notes[-1]] - bar_line)
     at_end = {final.part: (len(final.tones), final.tones[-1] - final.tones[0]) for final in chord}
     own_notes = [events.is_note & (events.kind == FIRST_PART + each) for each in outline.parts]
     most = [

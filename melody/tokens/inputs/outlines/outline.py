@@ -82,12 +82,14 @@ class Play(NamedTuple):
 
 
 class FinalNotes(NamedTuple):
-    """The notes that a part begins at the last onset of a piece.
+    """The last notes that a part begins in the last bar of a piece.
 
     Parameters
     ----------
     part
         Its number.
+    place
+        Ticks from the bar line.
     ticks
         How long the longest of them lasts.
     tones
@@ -96,19 +98,20 @@ class FinalNotes(NamedTuple):
     """
 
     part: int
+    place: int
     ticks: int
     tones: tuple[int, ...]
 
 
 class Close(NamedTuple):
-    """How a piece closes: its last onset.
+    """How a piece closes.
 
     Parameters
     ----------
     place
-        Ticks from the last bar line.
+        Of its last onset, in ticks from the last bar line.
     chord
-        The notes of each part that begins any there.
+        The last notes of each part that begins any in that bar, there or before.
     """
 
     place: int
@@ -171,7 +174,7 @@ class Outline:
     lets_go
         Of each of the parts whether its notes, as a rule, have ended when it begins others; nothing where that is not known.
     close
-        Its last onset; `NO_CLOSE` where that is not known.
+        Its last notes; `NO_CLOSE` where that is not known.
     kit
         The drums that are played, MIDI pitches; empty where that is not known.
     """

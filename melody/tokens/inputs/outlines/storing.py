@@ -32,7 +32,7 @@ def stored(outline: Outline) -> list[Any]:
     if not has_more:
         return form
     plays = [[value for play in plays for value in play] for plays in outline.players]
-    close = [outline.close.place, *([part, ticks, *tones] for part, ticks, tones in outline.close.chord)]
+    close = [outline.close.place, *([part, place, ticks, *tones] for part, place, ticks, tones in outline.close.chord)]
     hands = [list(outline.hands), list(outline.reach), [int(lets_go) for lets_go in outline.lets_go]]
     return [*form, plays, hands, close, list(outline.kit)]
 
@@ -71,9 +71,9 @@ def _close(stored: list[Any]) -> Close | None:
         return NO_CLOSE
     match stored:
         case [int(place), *chord] if _are_numbers((place,), LONGEST):
-            legal = all(isinstance(each, list) and 2 < len(each) <= 2 + MOST_AT_ONCE for each in chord)
+            legal = all(isinstance(each, list) and 3 < len(each) <= 3 + MOST_AT_ONCE for each in chord)
             if legal and all(_are_numbers(each, LONGEST) for each in chord):
-                return Close(place, tuple(FinalNotes(part, ticks, tuple(tones)) for part, ticks, *tones in chord))
+                return Close(place, tuple(FinalNotes(part, at, ticks, tuple(tones)) for part, at, ticks, *tones in chord))
     return None
 
 
