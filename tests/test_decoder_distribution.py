@@ -15,12 +15,12 @@ from melody.piece import Piece
 from melody.sampling import Model, SamplingSettings
 from melody.sampling.constraints.constraint import Masks
 from melody.sampling.constraints.user import user_limits
-from melody.sampling.decoder import Decoder, Frontier, changes_nothing
+from melody.sampling.decoder import Decoder, Frontier
 from melody.sampling.strategies.ancestral import Streams
 from melody.sampling.strategies.drawing import Job
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Grammar
-from melody.tokens.vocabulary import FIELDS, TIME
+from melody.tokens.vocabulary import FIELDS, TIME, changes_nothing
 
 TUNES = [folk_tune(seed) for seed in range(6)]
 TWO_PARTS = random_piece(2, changes=False)
