@@ -55,6 +55,7 @@ def test_ctrl_c_says_what_stays_and_the_tunes_that_are_made_are_written(tmp_path
     process = begun("generate", "fiddle", "--any-ending", "--bars", 1, "--count", 100_000, "--seed", 5, cwd=tmp_path)
     assert process.stdout
     first = process.stdout.readline().strip()
+    assert first, ended(process)
     process.send_signal(signal.SIGINT)
     code, out, lines = ended(process)
     paths = [first, *out.splitlines()]
@@ -80,6 +81,7 @@ def test_what_is_made_of_a_tune_is_written_as_it_is_made_too(tmp_path: Path, com
     process = begun(command, *words, "--count", 100_000, "--seed", 5, cwd=tmp_path)
     assert process.stdout
     first = process.stdout.readline().strip()
+    assert first, ended(process)
     process.send_signal(signal.SIGINT)
     code, out, lines = ended(process)
     paths = [first, *out.splitlines()]
