@@ -38,6 +38,7 @@ def train(
     part: str | int = "all",
     drums: bool = True,
     pedal: bool = True,
+    find_beats: bool = False,
     from_: str | PathLike[str] | Model | None = None,
     only: Literal["all", "state"] = "all",
     resume: bool = False,
@@ -89,6 +90,8 @@ def train(
     pedal
         Whether the sustain pedal is learnt where a quarter of the pieces press it; or notes are as long as their keys are
         held.
+    find_beats
+        Whether recorded performances follow their beats where these are clear: each is a quarter then, with its own tempo.
     from_
         A trained model that is adapted: its name, its file, or itself.
     only
@@ -176,7 +179,7 @@ def train(
     need("training", "torch", "pytorch_lightning")
     start = None if from_ is None else _file(from_)
     grid: int | Literal["auto"] = start.vocabulary.ticks_per_quarter if start else "auto"
-    taken = PrepareSettings(part=str(part), drums=drums, pedal=pedal, ticks_per_quarter=grid)
+    taken = PrepareSettings(part=str(part), drums=drums, pedal=pedal, find_beats=find_beats, ticks_per_quarter=grid)
     is_store = source.suffix == ".store" and source.is_file()
     corpus = Corpus.open(source) if is_store else prepare(source, taken)
     if written is None:

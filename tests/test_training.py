@@ -360,13 +360,14 @@ def test_the_command_that_trains_the_same_model_is_reported(
     monkeypatch.chdir(tmp_path)
     folk_songs(Path("my songs"), 24)
     words = ["train", "my songs", "--max-minutes", "2", "--samples", "0", "--batch-size", "8", "--part", "melodic"]
+    words += ["--no-pedal", "--find-beats"]
     with monkeypatch.context() as slow:
         slow.setattr(planning, "seconds_per_event", lambda model, batches, precision: (0.025, 0.025))
         slow.setattr(replanning, "LATEST", 0)
         assert main([*words, "--out", "a.safetensors"]) == 0
     reported = " ".join(capsys.readouterr().err.split()).partition("on a machine like this one: melody ")[2]
     command = shlex.split(reported.partition(" losses:")[0])
-    assert command[:4] == ["train", "my songs", "--part", "melodic"] and "--epochs" in command
+    assert command[:6] == ["train", "my songs", "--part", "melodic", "--no-pedal", "--find-beats"] and "--epochs" in command
     assert main([*command, "--out", "b.safetensors"]) == 0
     assert "the same model again" not in capsys.readouterr().err  # the command is the one
     assert _weights(Path("a.safetensors")) == _weights(Path("b.safetensors"))

@@ -93,6 +93,10 @@ Pedal = Annotated[
     typer.Option("--pedal/--no-pedal", help="Learn the sustain pedal, or leave it out: notes as long as keys are held."),
 ]
 
+FindBeats = Annotated[
+    bool, typer.Option("--find-beats", help="Let recorded performances follow their beats where these are clear.")
+]
+
 
 @app.command()
 def prepare(
@@ -119,6 +123,7 @@ def prepare(
     part: Part = "all",
     drums: Drums = True,
     pedal: Pedal = True,
+    find_beats: FindBeats = False,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 for one a core.")] = 0,
     dask: Annotated[str, typer.Option(metavar="ADDRESS", help="Let a Dask cluster do the work.", show_default=False)] = "",
     force: Force = False,
@@ -136,7 +141,7 @@ def prepare(
     from melody.corpus import explain as explain_file
     from melody.errors import CorpusError
 
-    settings = PrepareSettings(part=part, drums=drums, pedal=pedal, workers=workers, dask=dask)
+    settings = PrepareSettings(part=part, drums=drums, pedal=pedal, find_beats=find_beats, workers=workers, dask=dask)
     if explain is not None:
         if folder is None and not explain.exists() and not any(path.is_file() for path in explain.parents):
             raise CorpusError(f"{explain} is not there; name a file, or one in an archive: songs.zip/tune.mid")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 import typer
 
 from melody.cli import app
-from melody.cli.learn import Drums, Part, Pedal, read_folder
+from melody.cli.learn import Drums, FindBeats, Part, Pedal, read_folder
 from melody.cli.networks.settings_file import SettingsFile
 from melody.cli.options import Force
 from melody.errors import TrainingError
@@ -105,6 +105,7 @@ def train(
     part: Part = "all",
     drums: Drums = True,
     pedal: Pedal = True,
+    find_beats: FindBeats = False,
     max_minutes: MaxMinutes = _DEFAULTS.max_minutes,
     epochs: Epochs = None,
     epoch_share: EpochShare = _DEFAULTS.epoch_share,
@@ -148,11 +149,12 @@ def train(
     given = locals()  # the options, for the one place that makes settings of them
     with _in_options():
         settings = settings_from(given)
+        taken = Taken(part, drums, pedal, find_beats)
         if only == "state":
-            _learn_style(folder, out, Taken(part, drums, pedal), settings, start, force)
+            _learn_style(folder, out, taken, settings, start, force)
             return
         written = None if plan else target(folder, out, resume=resume, force=force)
-        _train(folder, written, Taken(part, drums, pedal), settings, resume, start)
+        _train(folder, written, taken, settings, resume, start)
 
 
 _KEYWORD = re.compile(r"`(\w+)(?:=([^`]*))?`")
@@ -202,9 +204,10 @@ class _Command(NamedTuple):
         ]
 
     def _options(self) -> list[str]:
-        part = [] if self.taken.part == "all" else ["--part", self.taken.part]
-        left_out = [*([] if self.taken.drums else ["--no-drums"]), *([] if self.taken.pedal else ["--no-pedal"])]
-        return [*part, *left_out, *([] if self.start is None else ["--from", self.start])]
+        name, drums, pedal, find_beats = self.taken
+        part = [] if name == "all" else ["--part", name]
+        flags = {"--no-drums": not drums, "--no-pedal": not pedal, "--find-beats": find_beats}
+        return [*part, *(flag for flag in flags if flags[flag]), *([] if self.start is None else ["--from", self.start])]
 
 
 _NAMES = {"num_layers": "layers"}  # of settings whose option is called otherwise
@@ -230,6 +233,7 @@ class Taken(NamedTuple):
     part: str
     drums: bool
     pedal: bool
+    find_beats: bool
 
     def settings(self, ticks_per_quarter: Any) -> PrepareSettings:
         """How the folder becomes a corpus on that grid."""

@@ -99,8 +99,8 @@ def prepare(
     settings = settings or PrepareSettings()
     listing = listed(Path(folder), None if store is None else Path(store))
     ticks_per_quarter, remark = grid_choice.for_corpus(listing.chunks, settings)
-    found = (remark, _parts_remark(settings), _pedal_remark(settings), _others_remark(listing), _nested_remark(listing))
-    remarks = [line for line in found if line]
+    found = (_parts_remark(settings), _pedal_remark(settings), _beats_remark(settings))
+    remarks = [line for line in (remark, *found, _others_remark(listing), _nested_remark(listing)) if line]
     job = _Job(Path(folder), settings, listing, ticks_per_quarter, remarks)
     if store is None:
         return _in_memory(job, on_progress)
@@ -184,6 +184,10 @@ def _parts_remark(settings: PrepareSettings) -> str:
 
 def _pedal_remark(settings: PrepareSettings) -> str:
     return "" if settings.pedal else "the pedal is left out: notes are as long as their keys are held"
+
+
+def _beats_remark(settings: PrepareSettings) -> str:
+    return "performances follow their beats where these are clear: verdicts say which do" if settings.find_beats else ""
 
 
 def _others_remark(listing: Listing) -> str:

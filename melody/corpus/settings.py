@@ -32,6 +32,10 @@ class PrepareSettings:
         Whether the sustain pedal is encoded where a quarter of the pieces press it (`melody.tokens.usage.PEDALLED`). Without
         it notes are as long as their keys are held, as in a score: what sounds on by the pedal would be no duration that a
         hand plays, and would end where the foot lifts.
+    find_beats
+        Whether performances get a tempo map that follows their beats where these are clear (`melody.corpus.read.beats`).
+        Off by default: it is not measured whether a model that learns from such pieces is better, prompts are read as they
+        are played, and each beat adds a tempo event.
     ticks_per_quarter
         The grid, 1 to 960; or 'auto': 24 if most onsets of the corpus lie on it, a finer one for performances
         (`melody.corpus.read.grid_choice`).
@@ -59,6 +63,7 @@ class PrepareSettings:
     part: str = "all"
     drums: bool = True
     pedal: bool = True
+    find_beats: bool = False
     ticks_per_quarter: int | Literal["auto"] = "auto"
     valid: float = 0.1
     test: float = 0.1
@@ -93,4 +98,5 @@ class PrepareSettings:
     def validation_key(self, ticks_per_quarter: int) -> str:
         """What the verdict on a single file depends on: two equal ones may share a cache."""
         limits = {k: v for k, v in asdict(self.limits).items() if k != "max_seconds"}
-        return json.dumps([READING, self.min_notes, self.part, self.drums, ticks_per_quarter, limits], sort_keys=True)
+        decisive = [READING, self.min_notes, self.part, self.drums, self.find_beats, ticks_per_quarter, limits]
+        return json.dumps(decisive, sort_keys=True)

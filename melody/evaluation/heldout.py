@@ -35,6 +35,7 @@ def settings_for(file: ModelFile, workers: int = 0) -> PrepareSettings:
         min_notes=least if isinstance(least, int) and least > 0 else default.min_notes,
         part=part if isinstance(part, str) and part.strip() else default.part,
         drums=drums if isinstance(drums, bool) else default.drums,
+        find_beats=prepared.get("find_beats") is True,
         ticks_per_quarter=file.vocabulary.ticks_per_quarter,
         workers=workers,
     )

@@ -4,7 +4,9 @@ What raises no doubt (`melody.corpus.read.doubts`) stays as it is, to the tick. 
 
 - A constant offset of all notes against the beat is taken away (`beat_phase`).
 - Onsets that scatter around few places of the quarter, as a sequencer's jitter and swing have it, are put there
-  (`beat_phase`). Onsets that lie anywhere are a performance, and stay as they were played.
+  (`beat_phase`).
+- Onsets that lie anywhere are a performance, and stay as they were played. Only with `find_beats`, where its beats are
+  clear, they become its quarters, and all sounds when it did (`beats`).
 - Where bars are one short beat, as converters write that know no metre, they get the length that the music has
   (`bar_length`), and the music the pick-up that this takes.
 - Whole bars of silence before the first note are left out (`lateness`).
@@ -24,6 +26,7 @@ import numpy as np
 from melody.corpus.read import doubts, tempo_map
 from melody.corpus.read.bar_length import bars_of
 from melody.corpus.read.beat_phase import is_jittered, is_played, without_jitter, without_offset
+from melody.corpus.read.beats import following
 from melody.corpus.read.doubts import LONGEST, MOST_TEMPI, is_metre, is_one_beat
 from melody.corpus.read.lateness import at, moved, silence
 from melody.corpus.read.two_hands import are_keyboards
@@ -36,13 +39,19 @@ FACTORS = 10, 4
 _MOST_LOST = 0.1  # share of a part's notes that may have lost their ends: what is common is how it plays
 
 
-def mended(source: Source, repairs: list[str]) -> Source:
-    """The file with its time made right; what was changed is added to `repairs`, a sentence each."""
+def mended(source: Source, repairs: list[str], find_beats: bool = False) -> Source:
+    """The file with its time made right; what was changed is added to `repairs`, a sentence each.
+
+    With `find_beats` a performance follows its beats where they are clear.
+    """
+    followed = following.followed(source, repairs) if find_beats and _is_performance(source) else source
+    if followed is not source:
+        return _without_ends(followed, repairs)
     return mended_and_moved(source, repairs)[0]
 
 
 def mended_and_moved(source: Source, repairs: list[str]) -> tuple[Source, int]:
-    """The same, and by how many ticks of the file all of it became later, less than 0 for earlier."""
+    """The same by as many ticks for all of it, later or less than 0 for earlier: performances stay as they were played."""
     late = 0
     if not doubts.of_source(source):
         return source, late
@@ -51,6 +60,10 @@ def mended_and_moved(source: Source, repairs: list[str]) -> tuple[Source, int]:
         if mend in (_off_the_beat, _in_beats, _silent):  # what would begin before the file moves less
             late += int(np.min(source.notes[START] - before.notes[START]))
     return source, late
+
+
+def _is_performance(source: Source) -> bool:
+    return source.notes.shape[1] >= doubts.FEW_NOTES and doubts.of_source(source) and is_played(source)
 
 
 def _off_the_beat(source: Source, repairs: list[str]) -> Source:

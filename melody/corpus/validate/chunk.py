@@ -225,7 +225,7 @@ class _ChunkReader:
 
     def _validate_alone(self, file: _File, source: Source, repairs: list[str]) -> None:
         try:
-            source = mended(source, repairs)
+            source = mended(source, repairs, self._settings.find_beats)
             source = in_two_hands(source, repairs) if self._settings.part == "all" else source
             self._validate_piece(file, to_piece(source, self._grid, repairs)[0], repairs)
         except MelodyError as error:
