@@ -85,7 +85,8 @@ def test_what_is_made_of_a_tune_is_written_as_it_is_made_too(tmp_path: Path, com
     process.send_signal(signal.SIGINT)
     code, out, lines = ended(process)
     paths = [first, *out.splitlines()]
-    assert code == 130 and lines[-1].startswith(f"melody: interrupted; what is written stays: {paths[-1]}")
+    assert code == 130, (code, lines)
+    assert lines[-1].startswith(f"melody: interrupted; what is written stays: {paths[-1]}")
     assert sorted(paths) == sorted(str(p.relative_to(tmp_path)) for p in (tmp_path / "tunes").iterdir())
     assert all(midi.read(tmp_path / path).num_notes for path in paths)
     alone = commands.melody(command, *words, "--seed", 5, "--out", "again.mid", cwd=tmp_path).stdout.strip()

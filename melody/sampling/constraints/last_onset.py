@@ -20,6 +20,7 @@ from melody.sampling.constraints.joint_options import Options
 from melody.sampling.constraints.music import Event, Music
 from melody.signatures import Key
 from melody.tokens.grammar import Mask
+from melody.tokens.inputs.outlines.harmony import UNKNOWN
 from melody.tokens.inputs.outlines.outline import Outline
 from melody.tokens.usage import FIRST_PART, KEY
 from melody.tokens.vocabulary import KIND, TIME, VALUE, Rows, Vocabulary
@@ -83,7 +84,7 @@ class LastOnset(Constraint):
         made._begun, made._tick, made._lowest = np.zeros_like(made._notes), np.full(streams, -1), np.zeros_like(made._notes)
         made._places = np.repeat(self._finals[None], streams, axis=0)  # (streams, parts)
         made._tones = np.repeat(self._degrees[None], streams, axis=0)  # (streams, parts, notes)
-        made._tonic = np.full(streams, max(self._outline.frame.tonic, 0))
+        made._tonic = np.full(streams, self._outline.frame.tonic)
         return made
 
     def narrow(self, music: Music, options: Options) -> None:
@@ -134,7 +135,9 @@ class LastOnset(Constraint):
         tones, drums = self._tones[streams, part], music.drums[part][:, None]
         tone = tones[streams, np.minimum(number, _TONES - 1)][:, None]
         widest = (tones.max(axis=1) - tones[:, 0])[:, None]
-        lowest = ((self._pitches - self._tonic[:, None] - tone) % 12 == 0) & (self._pitches + widest <= self._pitches[-1])
+        tonic = self._tonic[:, None]
+        lowest = ((self._pitches - tonic - tone) % 12 == 0) | (tonic == UNKNOWN)
+        lowest &= self._pitches + widest <= self._pitches[-1]
         later = self._pitches == self._lowest[streams, part, None] + tone - tones[:, :1]
         legal = np.where(drums, self._pitches == tone, np.where(number[:, None] == 0, lowest, later))
         is_free = ~closes | (tone[:, 0] == _ANY) | (number >= _TONES)
@@ -157,6 +160,7 @@ class LastOnset(Constraint):
         """As `Constraint.push`."""
         rows, own = event.rows, event.is_note
         keys = np.flatnonzero(event.going & (rows[:, KIND] == KEY) & (rows[:, VALUE] < self._first_turn) & ~music.has_note)
+        keys = keys[self._tonic[keys] != UNKNOWN]
         self._tonic[keys] = self._tonics[rows[keys, VALUE] - self._first_key]
         streams, part = event.streams[own], event.part[own]
         later = streams[event.tick[streams] != self._tick[streams]]

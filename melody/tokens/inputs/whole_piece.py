@@ -182,12 +182,13 @@ def with_chords(events: WholePiece, outline: Outline) -> Outline:
     bar_line = (
         events.tick[notes[-1]] - (events.tick[notes[-1]] - events.metre.start[notes[-1]]) % events.metre.bar_ticks[notes[-1]]
     )
-    tonic, chord = max(outline.frame.tonic, 0), []
+    tonic, chord = outline.frame.tonic, []
     for part in outline.parts:
         own = notes[events.kind[notes] == FIRST_PART + part]
         own = own[events.tick[own] == events.tick[own[-1]]]
         pitch = np.sort(events.rows[own, VALUE] - vocabulary.first_pitch + vocabulary.pitches[0])
-        tones = pitch if vocabulary.drums[part] else pitch - pitch[0] + (pitch[0] - tonic) % 12
+        degree = 0 if tonic == UNKNOWN else (pitch[0] - tonic) % 12
+        tones = pitch if vocabulary.drums[part] else pitch - pitch[0] + degree
         place, lasting = int(events.tick[own[0]] - bar_line), int((events.ends - events.tick)[own].max())
         chord += [FinalNotes(part, place, lasting, tuple(tones.tolist()))] if place >= 0 else []
     place = int(events.tick[notes[-1]] - bar_line)

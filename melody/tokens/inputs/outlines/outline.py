@@ -93,8 +93,8 @@ class FinalNotes(NamedTuple):
     ticks
         How long the longest of them lasts.
     tones
-        From the lowest up in semitones above the tonic of the piece that is at it or just below, 0 for the tonic itself;
-        of a drum kit MIDI pitches.
+        From the lowest up in semitones above the tonic of the piece that is at it or just below, 0 for the tonic itself, or
+        above the lowest where no tonic is known; of a drum kit MIDI pitches.
     """
 
     part: int
