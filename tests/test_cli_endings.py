@@ -66,6 +66,18 @@ def test_ctrl_c_says_what_stays_and_the_tunes_that_are_made_are_written(tmp_path
 
 
 @posix
+def test_an_interrupted_import_ends_with_the_exit_code_too(tmp_path: Path) -> None:
+    """Data classes are made by `exec`, which has Python end itself by the signal if it is interrupted there."""
+    text = "import os, signal; os.kill(os.getpid(), signal.SIGINT); [None for _ in range(10**6)]"
+    program = f"import sys\nfrom melody import cli\ncli._run = lambda words: exec({text!r})\nsys.exit(cli.main([]))"
+    (tmp_path / "program.py").write_text(program)
+    command = [sys.executable, "-m", "program"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    code, _, lines = ended(process)
+    assert (code, lines) == (130, ["melody: interrupted; nothing was written"])
+
+
+@posix
 @pytest.mark.parametrize(
     ("command", "words"),
     [

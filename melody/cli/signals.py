@@ -40,5 +40,10 @@ def noted() -> Iterator[None]:
 
 
 def exit_code() -> int:
-    """128 and the signal, as shells have it: 130 for Ctrl-C, 143 for SIGTERM."""
+    """128 and the signal, as shells have it: 130 for Ctrl-C, 143 for SIGTERM.
+
+    Where KeyboardInterrupt left text that `exec` ran, as an import that makes a data class does, Python would end itself by
+    the signal whatever the exit code is; running another text it forgets that.
+    """
+    exec("")
     return 128 + received[0] if received else CTRL_C
