@@ -42,6 +42,21 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str, list[str]]:
     return process.returncode, out, err.splitlines()
 
 
+def first_before_an_interruption(process: subprocess.Popen[str], folder: Path) -> str:
+    """The first tune that a command writes, which is then interrupted: what is written is whole, and named."""
+    assert process.stdout
+    first = process.stdout.readline().strip()
+    assert first, ended(process)
+    process.send_signal(signal.SIGINT)
+    code, out, lines = ended(process)
+    paths = [first, *out.splitlines()]
+    assert code == 130, (code, lines)
+    assert lines[-1].startswith(f"melody: interrupted; what is written stays: {paths[-1]}")
+    assert sorted(paths) == sorted(str(p.relative_to(folder)) for p in (folder / "tunes").iterdir())
+    assert all(midi.read(folder / path).num_notes for path in paths)
+    return first
+
+
 def songs(folder: Path) -> Path:
     folder.mkdir()
     for number in range(12):
@@ -53,16 +68,7 @@ def songs(folder: Path) -> Path:
 def test_ctrl_c_says_what_stays_and_the_tunes_that_are_made_are_written(tmp_path: Path) -> None:
     """A hundred thousand tunes are written one by one, and begin to be at once."""
     process = begun("generate", "fiddle", "--any-ending", "--bars", 1, "--count", 100_000, "--seed", 5, cwd=tmp_path)
-    assert process.stdout
-    first = process.stdout.readline().strip()
-    assert first, ended(process)
-    process.send_signal(signal.SIGINT)
-    code, out, lines = ended(process)
-    paths = [first, *out.splitlines()]
-    assert code == 130 and first == "tunes/fiddle-5-000001.mid"
-    assert lines[-1].startswith(f"melody: interrupted; what is written stays: {paths[-1]}")
-    assert sorted(paths) == sorted(str(p.relative_to(tmp_path)) for p in (tmp_path / "tunes").iterdir())
-    assert all(midi.read(tmp_path / path).num_notes for path in paths)
+    assert first_before_an_interruption(process, tmp_path) == "tunes/fiddle-5-000001.mid"
 
 
 @posix
@@ -91,16 +97,7 @@ def test_what_is_made_of_a_tune_is_written_as_it_is_made_too(tmp_path: Path, com
     piece = Piece(onset, np.full(16, 24), 67 + np.array([0, 4, 7, 4] * 4), parts=(Part(40),), ticks_per_quarter=24)
     midi.write(piece, tmp_path / "tune.mid")
     process = begun(command, *words, "--count", 100_000, "--seed", 5, cwd=tmp_path)
-    assert process.stdout
-    first = process.stdout.readline().strip()
-    assert first, ended(process)
-    process.send_signal(signal.SIGINT)
-    code, out, lines = ended(process)
-    paths = [first, *out.splitlines()]
-    assert code == 130, (code, lines)
-    assert lines[-1].startswith(f"melody: interrupted; what is written stays: {paths[-1]}")
-    assert sorted(paths) == sorted(str(p.relative_to(tmp_path)) for p in (tmp_path / "tunes").iterdir())
-    assert all(midi.read(tmp_path / path).num_notes for path in paths)
+    first = first_before_an_interruption(process, tmp_path)
     alone = commands.melody(command, *words, "--seed", 5, "--out", "again.mid", cwd=tmp_path).stdout.strip()
     assert (tmp_path / alone).read_bytes() == (tmp_path / first).read_bytes()  # the first of any number
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from melody.piece import Ints
 from melody.sampling.constraints.constraint import Constraint
+from melody.sampling.constraints.frame import SomeValues
 from melody.sampling.constraints.joint_options import Options
 from melody.sampling.constraints.music import Music
 from melody.tokens import Vocabulary
@@ -59,7 +60,7 @@ class LineUp(Constraint):
         options.players = plays if options.players is None else options.players & plays
 
 
-class Kit(Constraint):
+class Kit(SomeValues):
     """No stroke on a drum that is not in the kit, as far as there is any in it.
 
     Parameters
@@ -67,31 +68,18 @@ class Kit(Constraint):
     vocabulary
         Of the events.
     drums
-        MIDI pitches; empty for all. Each stream has a kit of its own once streams of others are put among them.
+        MIDI pitches; empty for all.
     """
 
-    follows: ClassVar[bool] = False
-    may_dead_end: ClassVar[bool] = False
     gives_way: ClassVar[bool] = True
-    per_stream: ClassVar[tuple[str, ...]] = ("_values",)
-    _values: Mask
 
     def __init__(self, vocabulary: Vocabulary, drums: Sequence[int]) -> None:
-        self._allowed = np.ones(vocabulary.sizes[VALUE], bool)
+        allowed = np.ones(vocabulary.sizes[VALUE], bool)
         if drums:
             pitches = vocabulary.pitches[0] + np.arange(vocabulary.num_pitches)
-            self._allowed[vocabulary.first_pitch :] = np.isin(pitches, drums)
+            allowed[vocabulary.first_pitch :] = np.isin(pitches, drums)
+        super().__init__(allowed)
         self._drums = np.append(np.zeros(FIRST_PART, bool), vocabulary.drums)  # by kind
-
-    def needs_pitches(self, music: Music) -> bool:
-        """As `Constraint.needs_pitches`."""
-        return False
-
-    def begin(self, streams: int) -> Kit:
-        """As `Constraint.begin`."""
-        made = super().begin(streams)
-        made._values = np.repeat(self._allowed[None], streams, axis=0)  # (streams, values)
-        return made
 
     def narrow(self, music: Music, options: Options) -> None:
         """As `Constraint.narrow`: at the highest drum of the kit no other can be added."""

@@ -49,12 +49,14 @@ class Planned(Constraint):
     gives_way: ClassVar[bool] = True
     per_stream: ClassVar[tuple[str, ...]] = ("_outlines", "_lets_go")
     _lets_go: Mask
-    _outlines: NDArray[np.object_]  # of each stream: what each part does in each bar, the pick-up's first; if there is one
+    _outlines: NDArray[np.object_]  # of each stream: what each part does in each bar, the pick-up's first; if there is one;
+    # and behind each bar the next one in which anybody plays
 
     def __init__(self, outline: Outline, parts: int) -> None:
         going = dict(zip(outline.parts, outline.lets_go))
         self._going = [going.get(part, False) for part in range(parts)]
-        self._outline = outline.playing(FIRST_PART + parts)[:, FIRST_PART:], outline.has_pickup
+        in_bars = outline.playing(FIRST_PART + parts)[:, FIRST_PART:]
+        self._outline = in_bars, outline.has_pickup, _following(np.asarray((in_bars[:, :, 0] >= PLAYING).any(axis=1)))
 
     def needs_pitches(self, music: Music) -> bool:
         """As `Constraint.needs_pitches`."""
@@ -102,16 +104,15 @@ class Planned(Constraint):
         """Which times are no later than the next bar in which anybody is to play, (streams, times): none is passed over."""
         bars = music.bar_of(music.ticks) - self._pickups(music)[:, None]
         now = music.bar_of(music.standing.tick[:, None])[:, 0] - self._pickups(music)
-        found = []
-        for (in_bars, _), bar in zip(self._outlines, now.tolist()):
-            played = np.flatnonzero((in_bars[max(bar + 2, 0) :, :, 0] >= PLAYING).any(axis=1))
-            found.append(bar + 1 + int(played[0]) if len(played) else NEVER)
+        found = [
+            following[min(max(bar + 1, 0), len(following) - 1)] for (*_, following), bar in zip(self._outlines, now.tolist())
+        ]
         return np.asarray(bars <= np.array(found)[:, None])
 
     def _in_last_bar(self, music: Music) -> Mask:
         """Which streams are in the last bar of their outline, or behind it, (streams,)."""
         bar = music.bar_of(music.standing.tick[:, None])[:, 0] - self._pickups(music)
-        return np.asarray(bar >= [len(in_bars) - 3 for in_bars, _ in self._outlines])
+        return np.asarray(bar >= [len(in_bars) - 3 for in_bars, *_ in self._outlines])
 
     def _let_chords_be(self, music: Music, may: Mask, does: Ints, is_over: Mask) -> None:
         """To a rhythm that returns a part may begin more than one note in each place."""
@@ -182,4 +183,13 @@ class Planned(Constraint):
 
     def _pickups(self, music: Music) -> Ints:
         """How many bars of each stream's music its outline does not count, (streams,)."""
-        return music.pickups(np.array([has_pickup for _, has_pickup in self._outlines], np.int64))
+        return music.pickups(np.array([has_pickup for _, has_pickup, _ in self._outlines], np.int64))
+
+
+def _following(is_played: Mask) -> list[int]:
+    """Behind each bar, the pick-up's first, the next one in which anybody plays, `NEVER` where there is none."""
+    found, following = [], NEVER
+    for bar in range(len(is_played) - 1, -1, -1):
+        found.append(following)
+        following = bar - 1 if is_played[bar] else following
+    return found[::-1]

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from melody.tokens.inputs.outlines.outline import MOST_AT_ONCE, REST, Outline, Play
 
+_Fact = TypeVar("_Fact")
 Players = tuple[tuple[Play, ...], ...]  # what each part does in each bar
 
 
@@ -52,15 +54,18 @@ def cast(
 
 def played_by(outline: Outline, parts: Sequence[int], drums: Sequence[bool]) -> Outline:
     """An outline with the parts of a line-up."""
+
+    def of_each(known: Sequence[_Fact], otherwise: _Fact) -> tuple[_Fact, ...]:
+        """What is known of the parts of the outline, of those of the line-up; nothing where it is of none."""
+        facts = dict(zip(outline.parts, known))
+        return tuple(facts.get(part, otherwise) for part in parts) if facts else ()
+
     players = dict(zip(outline.parts, outline.players))
-    found = cast(players, outline.letters, parts, drums) if players else ()
-    hands = dict(zip(outline.parts, outline.hands))
-    reach, lets_go = dict(zip(outline.parts, outline.reach)), dict(zip(outline.parts, outline.lets_go))
     return replace(
         outline,
         parts=tuple(parts),
-        players=found,
-        hands=tuple(hands.get(part, 0) for part in parts) if hands else (),
-        lets_go=tuple(lets_go.get(part, False) for part in parts) if lets_go else (),
-        reach=tuple(reach.get(part, MOST_AT_ONCE) for part in parts) if reach else (),
+        players=cast(players, outline.letters, parts, drums) if players else (),
+        hands=of_each(outline.hands, 0),
+        reach=of_each(outline.reach, MOST_AT_ONCE),
+        lets_go=of_each(outline.lets_go, False),
     )

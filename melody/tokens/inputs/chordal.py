@@ -65,7 +65,7 @@ def chordal(
     found[("own bar",)] = own_bar(does, rhythm)
     position = (tick - events.metre.start) % events.metre.bar_ticks
     found[("may play",)] = in_groups(may_play(playing[..., FIRST_PART:], position[:, None])).T
-    found[("figure",)] = _figure(events, last, rhythm - 1)
+    found[("figure",)] = _figure(events, last, rhythm - 1, tick - position, order)
     for bars in LOOKBACKS:
         there = tick - bars * bar_ticks
         place = np.searchsorted(order, there * stride(events.vocabulary) + reached, side="right")
@@ -105,18 +105,17 @@ def _planned(events: WholePiece, planned: Mapping[Meaning, Ints]) -> dict[Meanin
     }
 
 
-def _figure(events: WholePiece, last: Ints, source: Ints) -> Ints:
+def _figure(events: WholePiece, last: Ints, source: Ints, start: Ints, order: Ints) -> Ints:
     """Where each event's part goes on with the figure of a bar, -1 for none: pitches + 1, (events,).
 
-    The notes of a chord go with those of the chord there, from the lowest up.
+    The notes of a chord go with those of the chord there, from the lowest up. `last` is the part's last note before, `start`
+    the beginning of the event's bar, `order` the sort key of each.
     """
-    tick, kind, bar_ticks = events.tick, events.kind, events.metre.bar_ticks
-    start = tick - (tick - events.metre.start) % bar_ticks
-    back = (events.bar_there - source) * bar_ticks
+    tick, kind = events.tick, events.kind
+    back = (events.bar_there - source) * events.metre.bar_ticks
     is_there = (source >= 0) & (start - back >= events.metre.start) & events.is_pitched
     begins = np.append(True, (np.diff(tick) != 0) | (np.diff(kind) != 0))
     in_chord = events.number - np.maximum.accumulate(np.where(begins, events.number, 0))
-    order = sort_key(events.vocabulary, tick, kind, events.rows[:, VALUE])
 
     def there(at: Ints, number: Ints) -> Ints:
         """Pitch + 1 of that note of the part's chord at a tick; 0 without."""

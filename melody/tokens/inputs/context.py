@@ -36,13 +36,13 @@ class Contexts:
 
     Attributes
     ----------
-    num_conditions
-        How many conditions an event has; looked up once and not for each event.
+    num_conditions, conditions
+        How many conditions an event has, and where each of them stands; looked up once and not for each event.
     """
 
     def __init__(self, vocabulary: Vocabulary, streams: int, outlines: Sequence[Outline | None] | None = None) -> None:
         self.vocabulary, self._num_features = vocabulary, len(feature_sizes(vocabulary))
-        self.num_conditions = len(condition_sizes(vocabulary))
+        self.num_conditions, self.conditions = len(condition_sizes(vocabulary)), spans(CONDITIONS, vocabulary)
         self._pieces: OnePiece | Pieces
         outlines = [None] * streams if outlines is None else outlines
         self._pieces = OnePiece(vocabulary, outlines[0]) if streams == 1 else Pieces(vocabulary, outlines)
@@ -124,7 +124,7 @@ class Conditions:
 
     def __init__(self, contexts: Contexts) -> None:
         self._vocabulary, self._pieces = contexts.vocabulary, contexts._pieces
-        where = spans(CONDITIONS, contexts.vocabulary)
+        where = contexts.conditions
         self._of_part, self._may_play = slice(where[("own",)].start, where[("may play",)].start), where[("may play",)]
         self.array = np.zeros((len(contexts), contexts.num_conditions), np.int64)
         self.array[:, :FIRST_PLACE] = self._pieces.match

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import NamedTuple
@@ -178,31 +179,35 @@ def with_chords(events: WholePiece, outline: Outline) -> Outline:
     vocabulary = events.vocabulary
     if not vocabulary.is_chordal:
         return outline
-    notes = np.flatnonzero(events.is_note)
-    bar_line = (
-        events.tick[notes[-1]] - (events.tick[notes[-1]] - events.metre.start[notes[-1]]) % events.metre.bar_ticks[notes[-1]]
+    notes = [events.is_note & (events.kind == FIRST_PART + part) for part in outline.parts]
+    close = _close(events, notes, outline)
+    at_end = {final.part: final.tones for final in close.chord}
+    last = [at_end.get(part, ()) for part in outline.parts]
+    strokes = events.pitch[events.is_note & ~events.is_pitched] - 1 + vocabulary.pitches[0]
+    return replace(
+        outline,
+        hands=tuple(max(_at_once(events, own), len(tones)) for own, tones in zip(notes, last)),
+        reach=tuple(max(_reach(events, own), tones[-1] - tones[0] if tones else 0) for own, tones in zip(notes, last)),
+        lets_go=tuple(_lets_go(events, own) for own in notes),
+        close=close,
+        kit=tuple(np.unique(strokes).tolist()),
     )
-    tonic, chord = outline.frame.tonic, []
-    for part in outline.parts:
-        own = notes[events.kind[notes] == FIRST_PART + part]
-        own = own[events.tick[own] == events.tick[own[-1]]]
-        pitch = np.sort(events.rows[own, VALUE] - vocabulary.first_pitch + vocabulary.pitches[0])
-        degree = 0 if tonic == UNKNOWN else (pitch[0] - tonic) % 12
-        tones = pitch if vocabulary.drums[part] else pitch - pitch[0] + degree
-        place, lasting = int(events.tick[own[0]] - bar_line), int((events.ends - events.tick)[own].max())
-        chord += [FinalNotes(part, place, lasting, tuple(tones.tolist()))] if place >= 0 else []
-    place = int(events.tick[notes[-1]] - bar_line)
-    at_end = {final.part: (len(final.tones), final.tones[-1] - final.tones[0]) for final in chord}
-    own_notes = [events.is_note & (events.kind == FIRST_PART + each) for each in outline.parts]
-    most = [
-        (_at_once(events, own), _reach(events, own), *at_end.get(each, (0, 0)))
-        for each, own in zip(outline.parts, own_notes)
-    ]
-    hands, reach = tuple(max(one[0], one[2]) for one in most), tuple(max(one[1], one[3]) for one in most)
-    strokes = events.rows[events.is_note & ~events.is_pitched, VALUE] - vocabulary.first_pitch + vocabulary.pitches[0]
-    kit = tuple(np.unique(strokes).tolist())
-    lets_go = tuple(_lets_go(events, own) for own in own_notes)
-    return replace(outline, hands=hands, reach=reach, lets_go=lets_go, close=Close(place, tuple(chord)), kit=kit)
+
+
+def _close(events: WholePiece, notes: Sequence[NDArray[np.bool_]], outline: Outline) -> Close:
+    """How the piece closes; `notes` are those of each part of its outline."""
+    end = np.flatnonzero(events.is_note)[-1]
+    place = int((events.tick[end] - events.metre.start[end]) % events.metre.bar_ticks[end])
+    bar_line, tonic, chord = int(events.tick[end]) - place, outline.frame.tonic, []
+    for part, is_own in zip(outline.parts, notes):
+        own = np.flatnonzero(is_own & (events.tick == events.tick[is_own].max()))
+        tones = np.sort(events.pitch[own]) - 1 + events.vocabulary.pitches[0]
+        if not events.vocabulary.drums[part]:
+            tones += (0 if tonic == UNKNOWN else (tones[0] - tonic) % 12) - tones[0]
+        lasting = int((events.ends - events.tick)[own].max())
+        final = FinalNotes(part, int(events.tick[own[0]]) - bar_line, lasting, tuple(tones.tolist()))
+        chord += [final] if final.place >= 0 else []
+    return Close(place, tuple(chord))
 
 
 def _lets_go(events: WholePiece, notes: NDArray[np.bool_]) -> bool:
@@ -217,7 +222,7 @@ def _reach(events: WholePiece, notes: NDArray[np.bool_]) -> int:
     """How many semitones are between the notes that a part begins at once, 99th percentile over its chords."""
     own = np.flatnonzero(notes)
     first = np.flatnonzero(np.append(True, np.diff(events.tick[own]) > 0))
-    pitch = events.rows[own, VALUE]
+    pitch = events.pitch[own]
     spans = np.sort(np.maximum.reduceat(pitch, first) - np.minimum.reduceat(pitch, first))
     spans = spans[spans > 0]
     return int(spans[-1 - len(spans) // 100]) if len(spans) else 0
