@@ -14,7 +14,7 @@ from untrained import untrained
 from melody.piece import Key, Part, Piece
 from melody.sampling import Model, SamplingSettings, load
 from melody.sampling.constraints.constraint import Masks
-from melody.sampling.quality import closes, faults, loops
+from melody.sampling.quality import closes, faults, loops, run_from, runs
 from melody.sampling.strategies.ancestral import Streams
 from melody.sampling.strategies.drawing import OF_ONE_BEGINNING, Job
 from melody.sampling.tasks.harmonize import harmonize
@@ -140,6 +140,34 @@ def bars(*patterns: str) -> Piece:
 def test_loops_by_hand(pattern: str) -> None:
     is_loop, pattern = pattern.endswith("!"), pattern.rstrip("!")
     assert loops(bars(pattern)) == is_loop == ("one or two bars over and over" in faults(bars(pattern), ended=True))
+
+
+@pytest.mark.parametrize(("of_the_other", "is_loop"), [("abcdefghi", False), ("aaaaaaaaa", True), ("abababcab", True)])
+def test_a_riff_is_no_loop_while_another_part_plays_something_new(of_the_other: str, is_loop: bool) -> None:
+    riff, other = bars("ababababa"), bars(of_the_other)
+    notes = [np.append(getattr(riff, name), getattr(other, name)) for name in ("onset", "duration", "pitch")]
+    band = Piece(*notes, part=np.repeat([0, 1], riff.num_notes), parts=(Part(30), Part(33)))
+    assert loops(band) == is_loop
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_where_a_part_stays_on_one_pitch_is_found_as_that_it_does(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    count = 60
+    piece = Piece(
+        np.arange(count) * 24,
+        np.full(count, 24),
+        60 + random.integers(0, 2, count),
+        part=random.integers(0, 3, count),
+        parts=(Part(0), Part(40), Part(0, is_drum=True)),
+    )
+    most = random.integers(2, 6, 3).tolist()
+    found = run_from(piece, most)
+    assert (found is not None) == any(run > allowed for run, allowed in zip(runs(piece), most))
+    if found is not None:  # up to that bar's end no part has had enough, unless all of it is in that bar; from it on one has
+        start = int(piece.bar_starts()[found])
+        assert run_from(piece.select(piece.onset >= start), most) == found
+        assert run_from(piece.select(piece.onset < start), most) is None
 
 
 @pytest.mark.parametrize(

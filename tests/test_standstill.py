@@ -117,3 +117,11 @@ def test_where_the_length_is_given_a_loop_is_looked_for(model: Model) -> None:
     assert acceptance(model).stuck_from(model.vocabulary.encode(looped)) is None  # type: ignore[misc]
     assert acceptance(model, bars=30).stuck_from(model.vocabulary.encode(looped)) == 9  # type: ignore[misc]
     assert acceptance(model, bars=30).stuck_from(model.vocabulary.encode(tune)) is None  # type: ignore[misc]
+
+
+def test_where_the_length_is_given_it_is_looked_for_one_pitch_over_and_over(model: Model) -> None:
+    """What is drawn again has to begin before it: else each try has it."""
+    held = [[(beat, 50) for beat in range(4)]] * 3
+    tune = band([*lively(9), *held, *lively(18)], lively(30, 36), [BEAT] * 30)
+    judge = acceptance(Model(replace(model.file, training={"standstill": [8, 8], "longest_run": 9})), bars=30)
+    assert judge.stuck_from and judge.stuck_from(model.vocabulary.encode(tune)) == 9

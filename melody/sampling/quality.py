@@ -7,7 +7,8 @@ A fault is one of:
 - it does not end on a bar line (or as much before one as a pick-up took)
 - it does not close on the tonic (`closes`)
 - more than 8 times the same pitch in a row in one part, or more often than this part of the corpus has it
-- one or two bars fill 6 bars or more in a row (`melody.statistics.form.loop_begins`), or one more than 4, note for note
+- one or two bars of all parts fill 6 bars or more in a row (`melody.statistics.form.loop_begins`), or one more than 4, note
+  for note
 - it stands still for longer than pieces of the corpus do (`melody.statistics.standstill`)
 - of a form that was asked for: a section that should be new is an old one (`melody.statistics.form.sections_come_again`)
 - it has fewer than 3 different pitches (drums not counted), though it has 8 notes or more
@@ -35,7 +36,7 @@ from melody.statistics.standstill import Patience
 
 MOST_IN_A_ROW = 8
 NO_END = Patience()
-LOOPS = "one or two bars over and over"
+LOOPS, ONE_PITCH = "one or two bars over and over", "one pitch over and over"
 NO_TONIC, NO_BAR_LINE = "does not end on the tonic", "does not end on a bar line"
 STANDS_STILL = "stands still for too long"
 MOST_BARS_ALIKE = 4
@@ -78,7 +79,7 @@ def faults(
         "cut off": not ended,
         NO_BAR_LINE: not _ends_on_a_bar_line(piece),
         NO_TONIC: not (any_close or closes(piece)),
-        "one pitch over and over": bool(np.any(np.array(runs(new)) > most_in_a_row)),
+        ONE_PITCH: bool(np.any(np.array(runs(new)) > most_in_a_row)),
         LOOPS: loops(new),
         STANDS_STILL: patience.exceeded(piece, start) is not None,
         "a new section is an old one again": sections_come_again(piece, letters, start),
@@ -172,6 +173,19 @@ def runs(piece: Piece) -> list[int]:
     """How often each part plays one pitch in a row, at most; 0 for drums."""
     pitches = [piece.pitch[piece.part == part] for part in range(len(piece.parts))]
     return [0 if part.is_drum else run_of(np.zeros_like(own), own) for part, own in zip(piece.parts, pitches)]
+
+
+def run_from(piece: Piece, most: Sequence[float]) -> int | None:
+    """The bar in which a part begins to play one pitch more often in a row than it may, from tick 0; None if none does."""
+    found = []
+    for part, allowed in enumerate(most):
+        own = np.flatnonzero(piece.part == part)
+        if len(own) <= allowed or piece.parts[part].is_drum:
+            continue
+        begins = np.flatnonzero(np.append(True, np.diff(piece.pitch[own]) != 0))
+        too_long = np.flatnonzero(np.diff(np.append(begins, len(own))) > allowed)
+        found += [int(piece.onset[own[begins[too_long[0]]]])] if len(too_long) else []
+    return int(piece.bar_and_position([min(found)])[0][0]) if found else None
 
 
 def run_of(part: Ints, pitch: Ints) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 
 from melody.piece import Ints, Piece
 
-Bar = tuple[tuple[int, int], ...]  # of each note position and pitch
+Bar = tuple[tuple[int, ...], ...]  # of each note position and pitch
 LOOP_BARS = 6  # that one or two bars fill, over and over, before it is called a loop
 
 
@@ -29,13 +29,17 @@ def melody_of(piece: Piece) -> Piece:
 
 def bars_of(piece: Piece) -> list[Bar]:
     """The bars of a piece from the first full one to the last in which a note begins."""
-    melody = melody_of(piece)
-    bar, position = melody.bar_and_position(melody.onset)
-    bar = bar - int(piece.has_pickup)
-    found: list[list[tuple[int, int]]] = [[] for _ in range(int(bar.max(initial=-1)) + 1)]
-    for number, place, pitch in zip(bar.tolist(), position.tolist(), melody.pitch.tolist()):
+    return _filled(melody_of(piece), piece.has_pickup)
+
+
+def _filled(music: Piece, has_pickup: bool, *more: Ints) -> list[Bar]:
+    """Of each bar position and pitch of its notes, and what else is given of each."""
+    bar, position = music.bar_and_position(music.onset)
+    bar = bar - int(has_pickup)
+    found: list[list[tuple[int, ...]]] = [[] for _ in range(int(bar.max(initial=-1)) + 1)]
+    for number, *note in np.stack([bar, position, music.pitch, *more], axis=1).tolist():
         if number >= 0:
-            found[number].append((place, pitch))
+            found[number].append(tuple(note))
     return [tuple(notes) for notes in found]
 
 
@@ -101,8 +105,12 @@ def longest_loop(piece: Piece) -> int:
 
 
 def loop_begins(piece: Piece) -> int | None:
-    """The first of the bars of which one or two fill `LOOP_BARS` in a row or more, from tick 0; None if none do."""
-    found = (run.first for run in _loops(bars_of(piece)) if run.bars >= LOOP_BARS)
+    """The first of the bars of which one or two fill `LOOP_BARS` in a row or more, from tick 0; None if none do.
+
+    Bars are what all parts but drums play: a riff that comes again and again under other music is no loop of the piece.
+    """
+    tones = piece.select(~piece.is_drum)
+    found = (run.first for run in _loops(_filled(tones, piece.has_pickup, tones.part)) if run.bars >= LOOP_BARS)
     first = min(found, default=None)
     return None if first is None else first + piece.has_pickup
 

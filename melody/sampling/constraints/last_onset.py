@@ -3,9 +3,9 @@
 A model sees one ending in a thousand events, and at a temperature below 1 it begins one note where a pianist would put down
 both hands; and it knows little of the tonic that a piece comes home to. So the last onset of a piece of the corpus goes
 with its outline (`melody.tokens.inputs.outlines.outline.Close`): in the last bar, once the place of it is within reach, the
-music goes there, and before each part has begun its notes nothing else comes. They are the degrees of the key that they are
-there, as far apart, in whichever octave; and so are the last notes of parts that have begun theirs before, if they begin any
-at that place. Where grammar, limits or the outline itself forbid them the piece ends without.
+music goes there, before each part has begun its notes nothing else comes, and nothing after. They are the degrees of the key
+that they are there, as far apart, in whichever octave; and so are the last notes of parts that have begun theirs before, if
+they begin any at that place. Where grammar, limits or the outline itself forbid them the piece ends without.
 """
 
 from __future__ import annotations
@@ -95,26 +95,32 @@ class LastOnset(Constraint):
         is_last, place = self._in_last_bar(music, music.ticks), self._place[:, None]
         if not is_last.any():
             return
-        is_behind = is_last & (music.position > place) & (place >= 0)
-        goes_on = options.ends | (options.plays & ~is_behind[:, :, None]).any(axis=(1, 2))
-        options.plays &= ~(is_behind & goes_on[:, None])[:, :, None]
-        self._go_to(music, options, is_last & (music.position == place))
+        is_there, left = is_last & (music.position == place), self._left(music)
+        is_over = is_last & (music.position > place) & (place >= 0)
+        is_over = is_over[:, :, None] | (is_there[:, :, None] & ~left)
+        goes_on = options.ends | (options.plays & ~is_over).any(axis=(1, 2))
+        options.plays &= ~(is_over & goes_on[:, None, None])
+        self._go_to(options, left & is_there[:, :, None])
         if options.notes is not None:
             options.notes &= options.plays[..., None]
 
-    def _go_to(self, music: Music, options: Options, is_there: Mask) -> None:
-        """Let nothing come behind the place of the close, and nothing else there, until all of its notes have begun."""
-        begun = self._begun * (self._tick == music.standing.tick)[:, None]
-        left = np.repeat((self._notes > 0)[:, None], is_there.shape[1], axis=1)  # (streams, times, parts)
+    def _left(self, music: Music) -> Mask:
+        """Whether a part has notes of the close to begin at each time, (streams, times, parts)."""
+        left: Mask = np.repeat((self._notes > 0)[:, None], music.ticks.shape[1], axis=1)
         if music.now_index >= 0:
+            begun = self._begun * (self._tick == music.standing.tick)[:, None]
             left[:, music.now_index] = begun < self._notes
-        closes = options.plays & left & is_there[:, :, None]
+        return left
+
+    def _go_to(self, options: Options, left: Mask) -> None:
+        """Let nothing come behind the place of the close, and nothing else there, until all of its notes have begun."""
+        closes = options.plays & left
         closes &= np.cumsum(closes, axis=2) == 1  # one part after the other, in their order
         streams = np.flatnonzero(closes.any(axis=(1, 2)))
         options.ends[streams] = False
         may_close: Mask = np.asarray(closes[streams].any(axis=2))
-        last: Ints = is_there.shape[1] - 1 - may_close[:, ::-1].argmax(axis=1)  # the time of the close
-        in_time: Mask = np.asarray(np.arange(is_there.shape[1]) <= last[:, None])
+        last: Ints = left.shape[1] - 1 - may_close[:, ::-1].argmax(axis=1)  # the time of the close
+        in_time: Mask = np.asarray(np.arange(left.shape[1]) <= last[:, None])
         for narrowed in (options.controls, options.rests, options.plays):
             narrowed[streams] &= in_time[:, :, None]
         options.rests[streams, last], options.plays[streams, last] = False, closes[streams, last]
@@ -145,16 +151,21 @@ class LastOnset(Constraint):
         return np.hstack([changes, legal | is_free[:, None]])
 
     def durations(self, music: Music, events: Rows, options: Options | None) -> Mask | None:
-        """As long as the notes of its part there, or nearly."""
+        """As long as the notes of its part there, or nearly; before it none that would still sound where its part closes."""
         tick = music.ticks_of(events[:, TIME])[:, None]
-        part = np.maximum(events[:, KIND] - FIRST_PART, 0)
-        lasting = self._lasting[np.arange(len(events)), part]
-        closes = (self._in_last_bar(music, tick) & (music.position_of(tick) == self._place[:, None]))[:, 0]
-        closes &= (lasting > 0) & (events[:, KIND] >= FIRST_PART)
-        if not closes.any():
+        part, is_part = np.maximum(events[:, KIND] - FIRST_PART, 0), events[:, KIND] >= FIRST_PART
+        streams = np.arange(len(events))
+        lasting = self._lasting[streams, part]
+        to_close = (self._place[:, None] - music.position_of(tick))[:, 0]
+        is_last = self._in_last_bar(music, tick)[:, 0]
+        closes = is_last & (to_close == 0) & (lasting > 0) & is_part
+        before = is_last & (to_close > 0) & (self._notes[streams, part] > 0) & is_part
+        if not (closes | before).any():
             return None
         nearest = np.abs(music.durations - lasting[:, None]).argmin(axis=1)
-        return np.asarray((np.arange(len(music.durations)) == nearest[:, None]) | ~closes[:, None])
+        legal = np.where(closes[:, None], np.arange(len(music.durations)) == nearest[:, None], True)
+        legal &= (music.durations <= to_close[:, None]) | ~before[:, None]
+        return np.asarray(legal | ~legal.any(axis=1, keepdims=True))
 
     def push(self, music: Music, event: Event) -> None:
         """As `Constraint.push`."""

@@ -2,10 +2,11 @@
 
 A model that has learnt with outlines (`melody.tokens.inputs.outlines`) has those of its corpus in its file. A new piece gets
 one of them, at random: how long it is, which of its bars return and whether it begins with a pick-up is then as often so as
-in the corpus. Where a number of bars is asked for, it is one of that length, or a longer one cut off there; where a form is
-asked for, its sections are filled with the bars of such outlines, so that the sections of one letter are the same. What
-each part does in a bar goes with it (`casting`). Where outlines have harmony, all that a piece is made of is in one mode and
-metre, and it closes as one of theirs, with its drums.
+in the corpus. Where a number of bars is asked for, it is one of that length, or a longer one cut off there, with its last
+bars at the end; where a form is asked for, its sections are filled with the bars of such outlines, so that the sections of
+one letter are the same. What each part does in a bar goes with it (`casting`). Where outlines have harmony, all that a piece
+is made of is in one mode and metre, and who plays, on which drums and how it closes is as in the piece that the first bars
+are of.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from melody.tokens.inputs.outlines.harmony import Harmony
 from melody.tokens.inputs.outlines.outline import MOST_BARS, NO_CLOSE, NO_FRAME, REST, Outline, Play
 from melody.tokens.inputs.outlines.storing import restored
 
+_MANY = 8  # pieces, of which each may lend its outline without tunes being all alike
 _CLOSE = 2  # bars, in which a piece that is cut off closes
 
 
@@ -104,11 +106,15 @@ class CorpusOutlines:
         sections = self._sections(wanted, len(begun.letters) if begun else 0) if wanted.form else []
         if begun is not None:
             return pool._after(random, wanted, sections, begun)
-        if not wanted.form and wanted.bars is None:
+        made: tuple[Bars, Outline] | None
+        if wanted.form:
+            made = pool._formed(random, wanted, sections)
+        elif wanted.bars is not None:
+            made = pool._of_length(random, wanted.bars)
+        else:
             found = pool._any(random)
-            return found if wanted.tonic is None else self._made(_bars_of(found), found, wanted.tonic)
-        bars = pool._formed(random, wanted, sections) if wanted.form else pool._of_length(random, wanted.bars or 1)
-        return None if bars is None else self._made(bars, pool._any(random), wanted.tonic)
+            made = _bars_of(found), found
+        return None if made is None else self._made(*made, wanted.tonic)
 
     def _in_one_frame(self, random: np.random.Generator, wanted: Wanted, begun: Outline | None) -> CorpusOutlines:
         """Those in the mode and metre of what has begun, or of one drawn; without their harmony if none is as wanted."""
@@ -145,28 +151,34 @@ class CorpusOutlines:
     def _any(self, random: np.random.Generator) -> Outline:
         return self.outlines[int(random.integers(len(self.outlines)))]
 
-    def _of_length(self, random: np.random.Generator, bars: int) -> Bars | None:
-        """So many bars: of a piece of that length, of a longer one, or of several; None for too many."""
+    def _of_length(self, random: np.random.Generator, bars: int) -> tuple[Bars, Outline] | None:
+        """So many bars, of a piece of that length or of a longer one, and its outline; None for too many bars.
+
+        Where none is so long they are of several, and the outline is of the first.
+        """
         if bars > MOST_BARS:
             return None
         if len(fit := self._long_enough(0, bars)):
-            return _cut_to(_bars_of(self.outlines[int(random.choice(fit))]), bars)
-        found: Bars = ()
-        while len(found) < bars:
-            found += _shifted(_bars_of(self._any(random)), _first_free(found))
-        return _cut_to(found, bars)
+            found = self.outlines[int(random.choice(fit))]
+            return _cut_to(_bars_of(found), bars), found
+        first = self._any(random)
+        made = _bars_of(first)
+        while len(made) < bars:
+            made += _shifted(_bars_of(self._any(random)), _first_free(made))
+        return _cut_to(made, bars), first
 
-    def _formed(self, random: np.random.Generator, wanted: Wanted, lengths: Sequence[int]) -> Bars:
-        """The bars of a form's sections, each section's own taken from a piece of the corpus."""
+    def _formed(self, random: np.random.Generator, wanted: Wanted, lengths: Sequence[int]) -> tuple[Bars, Outline] | None:
+        """The bars of a form's sections, each letter's of a piece of the corpus, and the outline of the first."""
         of_letter: dict[str, Bars] = {}
-        found: Bars = ()
+        made: Bars = ()
+        first = None
         for (letter, _), bars in zip(wanted.form, lengths):
             known = of_letter.get(letter, ())
-            if len(known) < bars:
-                more = self._of_length(random, bars - len(known)) or ()
-                known = of_letter[letter] = (*known, *_shifted(more, _first_free((*found, *known))))
-            found += known[:bars]
-        return found
+            if len(known) < bars and (more := self._of_length(random, bars - len(known))):
+                first = first or more[1]
+                known = of_letter[letter] = (*known, *_shifted(more[0], _first_free((*made, *known))))
+            made += known[:bars]
+        return (made, first) if first else None
 
     def _after(self, random: np.random.Generator, wanted: Wanted, sections: Sequence[int], begun: Outline) -> Outline | None:
         """An outline that begins with what there is.
@@ -177,17 +189,18 @@ class CorpusOutlines:
         bars = len(begun.letters)
         total = None if wanted.bars is None else bars + wanted.bars
         if wanted.form:
-            made = self._formed(random, wanted, sections)
+            formed = self._formed(random, wanted, sections)
+            made = formed[0] if formed else ()
         elif len(fit := self._long_enough(bars, total)):
             alike = np.array([_agreement(self.outlines[number], begun) for number in fit])
             made = _bars_of(self.outlines[int(random.choice(fit[alike == alike.max()]))])
             made = made if total is None else _cut_to(made, total)
         else:
             more = None if wanted.bars is None else self._of_length(random, wanted.bars)
-            if more is None or bars + len(more) > MOST_BARS:
+            if more is None or bars + len(more[0]) > MOST_BARS:
                 return None
             before = tuple(bar._replace(players=()) for bar in _bars_of(begun))
-            made = (*before, *_shifted(more, _first_free(_bars_of(begun))))
+            made = (*before, *_shifted(more[0], _first_free(_bars_of(begun))))
         letters = _renamed([bar.letter for bar in made], begun.letters)
         more_harmony = [bar.harmony for bar in made[bars:]] if begun.harmony and any(map(_is_known, made[bars:])) else []
         harmony = (*begun.harmony, *more_harmony) if more_harmony else ()
@@ -204,15 +217,15 @@ class CorpusOutlines:
         """An outline of those bars; pick-up, parts and frame as of another, but on that tonic if one is given."""
         harmony = tuple(bar.harmony for bar in bars) if any(map(_is_known, bars)) else ()
         frame = like.frame if tonic is None or not harmony else like.frame._replace(tonic=tonic)
-        letters, players = tuple(bar.letter for bar in bars), self._cast(bars, like.parts)
+        letters, players = tuple(bar.letter for bar in bars), self._cast(_free_to_close(bars, like, self._drums), like.parts)
         return replace(like, letters=letters, harmony=harmony, frame=frame, players=players)
 
     def _long_enough(self, begun: int, total: int | None) -> Ints:
-        """Numbers of the pieces that go on after so many bars, of that length in all if there are any, or else longer."""
+        """Numbers of the pieces that go on after so many bars, of that length in all; longer ones where these are few."""
         if total is None:
             return np.flatnonzero(self.lengths > begun)
         exact = np.flatnonzero(self.lengths == total)
-        return exact if len(exact) else np.flatnonzero(self.lengths > total)
+        return exact if len(exact) >= _MANY else np.flatnonzero(self.lengths >= total)
 
 
 def _agreement(outline: Outline, begun: Outline) -> int:
@@ -239,12 +252,33 @@ def _is_known(bar: Bar) -> bool:
 
 
 def _cut_to(bars: Bars, count: int) -> Bars:
-    """The first of them; where these are not all, with the harmony of the last ones at their end."""
+    """The first of them; where these are not all, with the harmony of the last ones at their end, or with these themselves.
+
+    Where outlines say what each part plays, they say how all of them close, in bars that lead there.
+    """
     if count >= len(bars):
         return bars
     last = min(_CLOSE, count)
-    closes = zip(bars[count - last : count], bars[-last:])
-    return (*bars[: count - last], *(bar._replace(harmony=close.harmony) for bar, close in closes))
+    ending = bars[-last:]
+    if not any(bar.players for bar in ending):
+        ending = tuple(bar._replace(harmony=end.harmony) for bar, end in zip(bars[count - last : count], ending))
+    return (*bars[: count - last], *ending)
+
+
+def _free_to_close(bars: Bars, like: Outline, drums: Sequence[bool]) -> Bars:
+    """The same, but in the last one who plays at its last onset plays something new, but for drums: the close says what.
+
+    In the corpus what returns there is what closes the piece. In a new piece it was written without a thought of its end.
+    """
+    last = [final.part for final in like.close.chord if final.place == like.close.place]
+    parts = {part for part in last if not any(drums[part : part + 1])}
+    if not bars or not parts:
+        return bars
+    first = _first_free(bars)
+    own = tuple(
+        (part, play._replace(letter=first, rhythm=first) if part in parts else play) for part, play in bars[-1].players
+    )
+    return (*bars[:-1], bars[-1]._replace(players=own))
 
 
 def _shifted(bars: Bars, first: int) -> Bars:

@@ -11,7 +11,18 @@ from numpy.typing import NDArray
 from melody.limits import Limits
 from melody.piece import Piece
 from melody.sampling.loaded import Source
-from melody.sampling.quality import LOOPS, NO_END, closes, faults, loop_from, loops
+from melody.sampling.quality import (
+    LOOPS,
+    NO_BAR_LINE,
+    NO_END,
+    NO_TONIC,
+    ONE_PITCH,
+    closes,
+    faults,
+    loop_from,
+    loops,
+    run_from,
+)
 from melody.sampling.search import Search
 from melody.sampling.settings import SamplingSettings
 from melody.sampling.strategies.ancestral import Sample
@@ -44,7 +55,7 @@ class Acceptance:
         The outline of the tune of a number.
     as_new
         Whether it is a tune of its own: where the number of bars is given, it is worth the more, up to a point, the likelier
-        the model would have ended it there.
+        the model would have ended it there, if its outline does not say how it closes.
     """
 
     source: Source
@@ -80,18 +91,21 @@ class Acceptance:
     def stuck_from(self) -> Callable[[Rows], int | None] | None:
         """Gives the bar from which a tune, or its beginning, stands still for too long; None if that is not asked.
 
-        Where its length is given, also that from which one or two bars sound over and over: it is not broken off there, but
-        gone on with from before that.
+        Where its length is given, also that from which one or two bars sound over and over, or one pitch does: it is not
+        broken off there, but gone on with from before that.
         """
-        asks_for_loops = self.limits.bars is not None and LOOPS not in self.source.fault_shares.mostly
-        if self.worth is None or (self.source.patience == NO_END and not asks_for_loops):
+        asked = (
+            frozenset((LOOPS, ONE_PITCH)) - self.source.fault_shares.mostly if self.limits.bars is not None else frozenset()
+        )
+        if self.worth is None or (self.source.patience == NO_END and not asked):
             return None
 
         def found(rows: Rows) -> int | None:
             piece, start = self.piece_of(Sample(rows, float("nan"), 0.0))
-            stretch = self.source.patience.exceeded(piece, start)
-            loop = loop_from(piece.select(piece.onset >= start)) if asks_for_loops else None
-            return min((bar for bar in (stretch and stretch.first, loop) if bar is not None), default=None)
+            stretch, new = self.source.patience.exceeded(piece, start), piece.select(piece.onset >= start)
+            loop = loop_from(new) if LOOPS in asked else None
+            run = run_from(new, self.source.prior.in_a_row_of(self.source.vocabulary, new)) if ONE_PITCH in asked else None
+            return min((bar for bar in (stretch and stretch.first, loop, run) if bar is not None), default=None)
 
         return found
 
@@ -101,20 +115,22 @@ class Acceptance:
 
     def _faults_of(self, sample: Sample, piece: Piece, start: int, *, ended: bool) -> tuple[str, ...]:
         """The same of what is made of it."""
-        outline = self.outline_of(sample.number) if self.settings.form else None
+        outline = self.outline_of(sample.number) if self.as_new else None
         found = faults(
             piece,
             ended=ended,
             start=start,
             most_in_a_row=self.source.prior.in_a_row_of(self.source.vocabulary, piece),
             any_close=bool(self.limits.chords),
-            letters=outline.letters if outline else (),
+            letters=outline.letters if outline and self.settings.form else (),
             patience=self.source.patience,
         )
         is_free = self.as_new and self.limits.bars is None and not self.settings.max_notes
         if is_free and piece.num_bars < self.source.prior.shortest:
             found = (*found, TOO_SOON)
         allowed = self.source.allowed_faults(self.settings, sample.number)
+        if outline and outline.close.chord:
+            allowed |= {NO_TONIC, NO_BAR_LINE}  # it is for the outline to say how it closes
         return tuple(fault for fault in found if fault not in allowed)
 
     def shortened(self, sample: Sample, piece: Piece) -> Piece | None:
@@ -148,7 +164,10 @@ class Acceptance:
             return 0.0  # one that has all its bars is there
         if found := self.faults(sample):
             return FAULTY / len(found)
-        return min(float(np.exp(-sample.ending_nats)) / _LEAST, 1.0) if self.weighs_ending else 1.0
+        outline = self.outline_of(sample.number) if self.weighs_ending else None
+        if not self.weighs_ending or (outline and outline.close.chord):
+            return 1.0
+        return min(float(np.exp(-sample.ending_nats)) / _LEAST, 1.0)
 
 
 def has_ended(sample: Sample) -> bool:
