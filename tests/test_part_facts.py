@@ -128,13 +128,15 @@ def test_a_model_keeps_to_what_its_file_says() -> None:
 
 
 def test_what_most_of_the_corpus_does_is_no_fault() -> None:
-    """Here all repeat their bars; in a tune that would be a fault."""
-    vocabulary, training = model().vocabulary, model().file.training
+    """Here all repeat their bars, but for a bass that is left out; in a tune that would be a fault."""
+    songs = [one.select(one.part != 1) for one in map(song, range(6))]
+    vocabulary = model().vocabulary
+    training = facts(vocabulary, [vocabulary.encode(one) for one in songs])
     assert training["fault_shares"]["one or two bars over and over"] == 1
-    rows = vocabulary.encode(song(2))
+    rows = vocabulary.encode(songs[2])
     for known in (training, {**training, "fault_shares": 7}):
         source = Model(replace(model().file, training=known))
-        acceptance = Acceptance(source, Search(1), SamplingSettings(), Limits(), lambda _: (song(2), 0))
+        acceptance = Acceptance(source, Search(1), SamplingSettings(), Limits(), lambda _: (songs[2], 0))
         found = acceptance.faults(Sample(rows, 0.0, 0.0))
         assert ("one or two bars over and over" in found) == (known is not training)
 
