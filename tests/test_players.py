@@ -46,6 +46,8 @@ from melody.tokens.inputs.schema import (
     NEW_TO_A_RHYTHM,
     OUTLINED,
     RESTS,
+    STATE_BITS,
+    URGENCY,
     feature_sizes,
     spans,
 )
@@ -113,7 +115,7 @@ def test_each_part_has_a_letter_for_each_bar_in_which_it_begins_a_note() -> None
     assert found is not None and vocabulary.is_chordal
     by_part = dict(zip((vocabulary.parts[number] for number in found.parts), found.players))
     assert [play.letter for play in by_part[BASS]] == [0, 0, 1, 1, 0, 0, 1, REST.letter]
-    assert by_part[FLUTE] == (REST, REST, *(Play(letter, 0, letter % 3) for letter in range(6)))
+    assert by_part[FLUTE] == (REST, REST, *(Play(letter, 0, letter % 3, 4) for letter in range(6)))
     assert [play.letter for play in by_part[KIT]] == [0, 0, 0, 0, 0, 0, 0, 1]
     does = found.playing(vocabulary.sizes[KIND])[1:-1, FIRST_PART + vocabulary.parts.index(BASS), 0]
     assert does.tolist() == [PLAYING, RETURNS, PLAYING, RETURNS + 2, RETURNS + 1, RETURNS + 4, RETURNS + 3, RESTING]
@@ -128,14 +130,14 @@ def test_each_part_has_a_letter_for_each_bar_in_which_it_begins_a_note() -> None
     ],
 )
 def test_damaged_players_in_a_file_are_passed_over(players: object) -> None:
-    good = Outline((0, 1, 0), False, (0,), players=((Play(0, 12, 0), REST, Play(0, 12, 0)),))
+    good = Outline((0, 1, 0), False, (0,), players=((Play(0, 12, 0, 1), REST, Play(0, 12, 0, 1)),))
     assert restored(stored(good)) == good
     assert restored([*stored(good)[:-4], players, [[], [], []], [-1], []]) is None
 
 
 @pytest.mark.parametrize("hands", [None, 3, [1, 1], [-1], [129], [1.5], ["a"]])
 def test_damaged_hands_in_a_file_are_passed_over(hands: object) -> None:
-    good = Outline((0, 1, 0), False, (0,), players=((Play(0, 12, 0), REST, Play(0, 12, 0)),), hands=(3,))
+    good = Outline((0, 1, 0), False, (0,), players=((Play(0, 12, 0, 1), REST, Play(0, 12, 0, 1)),), hands=(3,))
     assert restored(stored(good)) == good
     for number in range(3):
         assert restored([*stored(good)[:-3], [hands if n == number else [] for n in range(3)], [-1], []]) is None
@@ -234,11 +236,11 @@ def test_the_last_notes_of_who_has_begun_them_before_are_those_of_the_outline_to
     free = replace(
         outline,
         letters=(0, 1, 2, 3),
-        players=tuple((Play(0, 0, 0), Play(1, 0, 1), Play(2, 0, 2), Play(3, 0, 3)) for _ in range(2)),
+        players=tuple((Play(0, 0, 0, 4), Play(1, 0, 1, 4), Play(2, 0, 2, 4), Play(3, 0, 3, 4)) for _ in range(2)),
     )
     made = Model(ModelFile(untrained(vocabulary).file.weights, vocabulary, {}, training={"outlines": [stored(free)]}))
     there = {BASS: 0, FLUTE: 0}
-    for tune in made.generate_many(6, bars=4, seed=1, any_ending=True):
+    for tune in made.generate_many(40, bars=4, seed=1, any_ending=True):
         tonic = tune.keys[0].tonic if tune.keys else outline.frame.tonic
         for part, place in places.items():
             pitch = tune.pitch[(tune.onset == 96 * 3 + place) & (tune.part == tune.parts.index(part))]
@@ -341,7 +343,9 @@ def some_outline(number: int, bars: int | None = None) -> Outline:
     letters = rng.integers(0, 4, bars or rng.integers(1, 10)).tolist()
     parts = sorted(rng.choice(6, rng.integers(1, 4), replace=False).tolist())
     drawn = rng.integers((-1, 0), (3, 97), (len(parts), len(letters), 2)).tolist()
-    players = tuple(tuple(REST if letter < 0 else Play(letter, place, letter) for letter, place in each) for each in drawn)
+    players = tuple(
+        tuple(REST if letter < 0 else Play(letter, place, letter, 4) for letter, place in each) for each in drawn
+    )
     return Outline(tuple(letters), False, tuple(parts), players=players)
 
 
@@ -361,6 +365,28 @@ def test_what_is_planned_comes_and_nothing_later_before_it(number: int) -> None:
     coming = np.flatnonzero(found["length"] == OUTLINED)
     coming = coming[coming + 1 < len(rows)]
     assert (rows[coming + 1, TIME] <= found["repeated time"][coming] - 1).all()
+
+
+@given(seeds)
+def test_how_busy_a_part_is_to_be_is_known(number: int) -> None:
+    """Counted by hand: where parts with a new bar have not begun yet, after each event, and of its own part from it on."""
+    vocabulary, rows, found = read(random_band(number))
+    outline = outline_of(vocabulary, vocabulary.encode(random_band(number)))
+    assert outline is not None
+    playing = outline.playing(vocabulary.sizes[KIND])
+    tick = np.cumsum(np.array(vocabulary.shifts)[rows[:, TIME] - 1])
+    for event, (at, own) in enumerate(zip(tick.tolist(), rows[:, KIND].tolist())):
+        bar, to_come = at // 96, 0
+        for kind in range(FIRST_PART, vocabulary.sizes[KIND]):
+            does, _, rhythm, onsets = playing[bar + 1, kind]
+            places = np.unique(tick[(rows[:, KIND] == kind) & (tick // 96 == bar)])
+            assert onsets == len(places)
+            is_new = does == PLAYING and not rhythm
+            begun = np.unique(tick[: event + 1][(rows[: event + 1, KIND] == kind) & (tick[: event + 1] // 96 == bar)])
+            to_come += is_new * (len(places) - len(begun))
+            if kind == own:
+                assert found["there own later"][event] == is_new * (places >= at).sum()
+        assert found["to come"][event] == 1 + min(to_come, 30)
 
 
 def figures(number: int) -> tuple[Piece, list[int]]:
@@ -443,17 +469,19 @@ def test_who_may_play_is_who_does(number: int) -> None:
     """Of a piece read with its own outline: who plays is never one who rests, and nobody who begins something is bound."""
     vocabulary, rows, found = read(random_band(number))
     assert len(vocabulary.parts) <= GROUP
-    state = found["there may play"] // 4 ** np.maximum(rows[:, KIND] - FIRST_PART, 0) % 4
+    does = [found["there may play"] >> STATE_BITS * part & 2**STATE_BITS - 1 for part in range(len(vocabulary.parts))]
+    state = np.array(does)[np.maximum(rows[:, KIND] - FIRST_PART, 0), np.arange(len(rows))]
     own = rows[:, KIND] >= FIRST_PART
     is_new, repeats = found["there own bar"] == PLAYING, np.isin(found["there own bar"], (RETURNS, NEW_TO_A_RHYTHM))
-    assert (state[own & is_new] == MAY_PLAY).all() and (state[own & repeats] == IS_BOUND).all()
+    assert (state[own & is_new] >= MAY_PLAY).all() and (state[own & repeats] == IS_BOUND).all()
     assert (is_new | repeats)[own].all()
-    does = [found["there may play"] // 4**part % 4 for part in range(len(vocabulary.parts))]
     tick = np.cumsum(np.array(vocabulary.shifts)[rows[:, TIME] - 1])
     for part, states in enumerate(does):
-        playing = {int(at) // 96 for at in tick[rows[:, KIND] == FIRST_PART + part]}
-        assert all((state == RESTS) == (at // 96 not in playing) for at, state in zip(tick.tolist(), states.tolist()))
-    assert not read(random_band(number), has_outline=False)[2]["there may play"].any()
+        places = np.unique(tick[rows[:, KIND] == FIRST_PART + part])
+        for at, each in zip(tick.tolist(), states.tolist()):
+            left = int(((places >= at) & (places // 96 == at // 96)).sum())
+            assert each == RESTS if at // 96 not in places // 96 else each != RESTS or not left
+            assert each < MAY_PLAY or each - MAY_PLAY == sum(left >= many for many in URGENCY)
 
 
 def test_a_part_with_something_new_is_announced_where_it_begins() -> None:
@@ -512,7 +540,7 @@ def test_whoever_plays_an_outline_nobody_is_missed(number: int, parts: list[int]
 
 def test_a_kit_takes_the_place_of_a_kit_and_who_is_left_plays_all_along() -> None:
     drums = (False, True, False, True, False)
-    one, two, late = Play(0, 0, 0), Play(1, 0, 0), Play(1, 6, 1)
+    one, two, late = Play(0, 0, 0, 2), Play(1, 0, 0, 3), Play(1, 6, 1, 1)
     plays = {0: (one, one, late, REST), 1: (one, two, one, two)}
     first, kit, other = cast(plays, (0, 1, 2, 3), (2, 3, 4), drums)
     assert (first, kit) == (plays[0], plays[1])
@@ -610,6 +638,7 @@ def test_what_returns_returns_as_it_was(limits: dict[str, object]) -> None:
                     assert bars[bar][0][0] == play.place
                     assert bars[bar] == bars[plays.index(play)]
                     assert {note[0] for note in bars[bar]} == {note[0] for note in bars[like]}
+                    assert len({note[0] for note in bars[bar]}) <= play.onsets
     assert whole or not limits
 
 

@@ -19,7 +19,7 @@ from melody.network.head_arrays import related_of
 from melody.network.relations import Where, code, weighed
 from melody.network.settings import features_of, input_sizes, known_sizes
 from melody.network.voices import BITS, CIRCLE, DEGREES, OCTAVE, Sounding, Voices, above, degree, may_play
-from melody.tokens.inputs.schema import APART, GROUP, MAX_INTERVAL, condition_sizes, feature_sizes
+from melody.tokens.inputs.schema import APART, GROUP, MAX_INTERVAL, STATE_BITS, condition_sizes, feature_sizes
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, Vocabulary
 
@@ -270,8 +270,8 @@ def _with_states(graph: Graph, file: ModelFile, logits: str, given: str) -> str:
     """Logits of what parts may do added to those of the kinds."""
     columns, kinds = may_play(file.vocabulary, "all"), file.vocabulary.sizes[KIND]
     read = graph.add("Unsqueeze", graph.columns("conditions", columns), graph.constant(np.array([2])))
-    digits = graph.add("Div", read, graph.constant(4 ** np.arange(GROUP)[None, None]))
-    states = graph.add("Mod", digits, graph.constant(np.array(4)))
+    digits = graph.add("Div", read, graph.constant(2 ** (STATE_BITS * np.arange(GROUP))[None, None]))
+    states = graph.add("Mod", digits, graph.constant(np.array(2**STATE_BITS)))
     states = graph.add("Reshape", states, graph.constant(np.array([-1, GROUP * len(columns)])))
     first = np.full(FIRST_PART, GROUP * len(columns))  # of kinds that are no parts: nothing is said
     unsaid = graph.add("Mul", graph.columns("conditions", columns[:1]), graph.constant(np.array(0)))

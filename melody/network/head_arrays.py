@@ -16,11 +16,11 @@ from melody.network.relations import Where, weighed
 from melody.network.settings import features_of, known_sizes
 from melody.network.state import Floats
 from melody.network.voices import BITS, CIRCLE, DEGREES, OCTAVE, STATES, Sounding, Voices, above, degree, may_play, related
-from melody.tokens.inputs.schema import GROUP, MAX_INTERVAL
+from melody.tokens.inputs.schema import GROUP, MAX_INTERVAL, STATE_BITS
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, VALUE, Vocabulary
 
-_DIGITS = 2 * np.arange(GROUP)
+_DIGITS = STATE_BITS * np.arange(GROUP)
 
 
 class Heads:
@@ -160,7 +160,7 @@ class _Head:
             added = np.einsum("rti,ri->rt", tones[:, CIRCLE], outputs[:, self._sounding])
             logits[:, self._first_pitch :] += added[number, (self._pitches - conditions[:, self._sounds.own, None]) % OCTAVE]
         if self._players:
-            states = ((conditions[:, self._players, None] >> _DIGITS) & 3).reshape(len(outputs), -1)
+            states = ((conditions[:, self._players, None] >> _DIGITS) & STATES).reshape(len(outputs), -1)
             of_state = np.pad(outputs[:, self._states], ((0, 0), (1, 0)))
             logits[:, FIRST_PART:] += of_state[number, states[:, : self.size - FIRST_PART]]
         if self._where is not None and self._relation is not None:
@@ -194,7 +194,7 @@ class _Head:
             added = BITS[conditions[self._sounds.columns]].ravel()[CIRCLE] @ outputs[self._sounding]
             pitches += added[(self._pitches - conditions[self._sounds.own]) % OCTAVE]
         if self._players:
-            states = ((np.array([conditions[column] for column in self._players])[:, None] >> _DIGITS) & 3).ravel()
+            states = ((np.array([conditions[column] for column in self._players])[:, None] >> _DIGITS) & STATES).ravel()
             logits[FIRST_PART:] += np.append(np.float32(0), outputs[self._states])[states[: self.size - FIRST_PART]]
         if self._where is not None and self._relation is not None:
             for against in self._where.codes_of_one(conditions):

@@ -24,7 +24,7 @@ from melody.network.embedding_sums import starts
 from melody.network.relations import RELATIONS, Where, code, relates, table
 from melody.network.settings import ModelSettings, known_sizes
 from melody.network.voices import BITS, CIRCLE, DEGREES, OCTAVE, STATES, Sounding, Voices, above, degree, may_play, related
-from melody.tokens.inputs.schema import APART, GROUP, MAX_INTERVAL, feature_sizes
+from melody.tokens.inputs.schema import APART, GROUP, MAX_INTERVAL, STATE_BITS, feature_sizes
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, TIME, VALUE, Vocabulary
 
@@ -112,7 +112,7 @@ class Head(nn.Module):
         self.players = list(may_play(vocabulary, settings.features)) if field == KIND else []
         if self.players:
             self.plays = nn.Parameter(torch.empty(self.voices, width, STATES).uniform_(-1, 1) / width**0.5)
-            self.register_buffer("digits", 2 * torch.arange(GROUP), persistent=False)
+            self.register_buffer("digits", STATE_BITS * torch.arange(GROUP), persistent=False)
         if self.above:
             degrees = torch.empty(self.voices, width, len(self.above) * DEGREES)
             self.degree = nn.Parameter(degrees.uniform_(-1, 1) / width**0.5 / len(self.above))
@@ -223,7 +223,7 @@ class Head(nn.Module):
 
     def _by_state(self, logits: Tensor, conditions: Tensor) -> Tensor:
         """Logits of what parts may do as logits of kinds, (rows, field size)."""
-        states = ((conditions[:, self.players, None] >> self.digits) & 3).flatten(1)  # (rows, parts and more)
+        states = ((conditions[:, self.players, None] >> self.digits) & STATES).flatten(1)  # (rows, parts and more)
         found = functional.pad(logits, (1, 0)).gather(1, states[:, : self.output.shape[2] - FIRST_PART])
         return functional.pad(found, (FIRST_PART, 0))
 

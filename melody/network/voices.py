@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from melody.tokens.inputs.meanings import Meaning
-from melody.tokens.inputs.schema import CONDITIONS, TONES, columns, parts_described, spans
+from melody.tokens.inputs.schema import CONDITIONS, STATE_BITS, TONES, columns, parts_described, spans
 from melody.tokens.vocabulary import VALUE, Vocabulary
 
 MAX_RELATED = 4  # parts to which intervals are predicted
@@ -96,7 +96,7 @@ def may_play(vocabulary: Vocabulary, features: str) -> range:
     return range(0) if features == "none" else range(found.start, found.stop)
 
 
-STATES = 3  # what is said of a part, besides nothing
+STATES = 2**STATE_BITS - 1  # what is said of a part, besides nothing
 BITS = np.array([[0] * TONES, *((number >> np.arange(TONES)) & 1 for number in range(2**TONES))], np.float32)
 CIRCLE = (np.arange(OCTAVE)[:, None] + np.arange(OCTAVE)) % OCTAVE  # the tone some semitones above another one
 

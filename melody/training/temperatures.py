@@ -59,7 +59,7 @@ class Degrees(NamedTuple):
 
 
 DEFAULT = Degrees(TEMPERATURE, TEMPERATURE)
-PLANNED = Degrees(1, 0.8)  # where none is chosen and outlines say of most bars what parts play (docs/folders.md)
+PLANNED = Degrees(1, 0.6)  # where none is chosen and outlines say of most bars what parts play (docs/experiments.md)
 TRIED = (DEFAULT, Degrees(1, 0.9), Degrees(1, 1), Degrees(0.9, 0.8), Degrees(1, 0.8), Degrees(0.9, 0.9), Degrees(0.9, 1))
 
 
@@ -98,8 +98,9 @@ def with_temperatures(
         if tunes < LEAST_TUNES:
             return file
     found: dict[Degrees, float] = {}
-    for number, degrees in enumerate(TRIED):
-        if number and time.monotonic() - started > max_seconds * (number / len(TRIED)):
+    tried = tuple(dict.fromkeys((default, *TRIED)))
+    for number, degrees in enumerate(tried):
+        if number and time.monotonic() - started > max_seconds * (number / len(tried)):
             break
         settings = SamplingSettings(**degrees.settings, seed=SEED + seed, any_ending=True)
         with one_thread():

@@ -3,11 +3,12 @@
 A model that has learnt with outlines knows well what comes next of these, but one event in a hundred that it misses is a bar
 in four that does not return. In the corpus what the outline says is so without exception; so it is here, as far as grammar
 and limits allow: what they forbid is passed over. A part that repeats a bar plays nothing else in it, and as long as there;
-one that rests begins nothing; one that plays something new is free as soon as it has begun, or, where it has the rhythm of
-an earlier bar, begins notes in the places of that one and in no others, as many as it will and the first as long as there.
-No stroke of a drum kit lasts into the next bar, where it would stand in the way of what returns, and no note of a part that
-plays one at a time, or lets go of a chord before it begins another, beyond the place of its next one. No bar in which
-anybody is to play is passed over. The end comes in the last bar or after it, if it may.
+one that rests begins nothing; one that plays something new is free as soon as it has begun, but in as many places as are
+planned, or, where it has the rhythm of an earlier bar, begins notes in the places of that one and in no others, as many as
+it will and the first as long as there. No stroke of a drum kit lasts into the next bar, where it would stand in the way of
+what returns; no note of a part that plays one at a time, or lets go of a chord before it begins another, beyond the place
+of its next one, or for so long that there is no time for those that it is still to begin in the bar. No bar in which anybody
+is to play is passed over. The end comes in the last bar or after it, if it may.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from numpy.typing import NDArray
 from melody.piece import Ints
 from melody.sampling.constraints.constraint import Constraint
 from melody.sampling.constraints.joint_options import Options
-from melody.sampling.constraints.music import NEVER, Music
+from melody.sampling.constraints.music import NEVER, Event, Music
 from melody.tokens.grammar import Mask
 from melody.tokens.inputs.outlines.outline import PLAYING, RESTING, RETURNS, Outline
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, KIND, TIME, VALUE, Rows
 
 _IN_RHYTHM = 1 << 20  # more than `RETURNS` and any bar
+_BRIEF = 4  # of a quarter: what a part is still to begin in the bar has that time each
 _AHEAD = 8  # bars, within which a part's next note is looked for
 
 
@@ -44,16 +46,19 @@ class Planned(Constraint):
         How many parts the vocabulary has.
     """
 
-    follows: ClassVar[bool] = False
     may_dead_end: ClassVar[bool] = False
     gives_way: ClassVar[bool] = True
-    per_stream: ClassVar[tuple[str, ...]] = ("_outlines", "_lets_go")
+    per_stream: ClassVar[tuple[str, ...]] = ("_outlines", "_lets_go", "_places", "_places_from", "_last")
+    _places: Ints  # of a bar in which each part has begun notes, how many, (streams, parts)
+    _places_from: Ints  # where that bar begins
+    _last: Ints  # the part's last onset
     _lets_go: Mask
     _outlines: NDArray[np.object_]  # of each stream: what each part does in each bar, the pick-up's first; if there is one;
     # and behind each bar the next one in which anybody plays
 
     def __init__(self, outline: Outline, parts: int) -> None:
-        going = dict(zip(outline.parts, outline.lets_go))
+        one_by_one = [hands == 1 for hands in outline.hands] or [False] * len(outline.parts)
+        going = dict(zip(outline.parts, map(max, outline.lets_go, one_by_one)))
         self._going = [going.get(part, False) for part in range(parts)]
         in_bars = outline.playing(FIRST_PART + parts)[:, FIRST_PART:]
         self._outline = in_bars, outline.has_pickup, _following(np.asarray((in_bars[:, :, 0] >= PLAYING).any(axis=1)))
@@ -68,6 +73,8 @@ class Planned(Constraint):
         made._outlines = np.empty(streams, object)
         made._outlines[:] = [self._outline] * streams
         made._lets_go = np.repeat(np.array([self._going], bool), streams, axis=0)  # (streams, parts)
+        made._places, made._places_from = np.zeros(made._lets_go.shape, np.int64), np.zeros(made._lets_go.shape, np.int64)
+        made._last = np.full(made._lets_go.shape, -1)
         return made
 
     def narrow(self, music: Music, options: Options) -> None:
@@ -75,25 +82,34 @@ class Planned(Constraint):
 
     def look_ahead(self, music: Music, options: Options) -> None:
         """As `Constraint.look_ahead`."""
-        times = music.ticks.shape[1]
-        does, place, is_over = self._in_bars(music)
+        times, parts = options.plays.shape[1:]
+        does, place, onsets, is_over = self._in_bars(music)
         in_time = ~is_over & self._up_to_the_next(music)
         may = in_time[:, :, None] & (does != RESTING) & (does < RETURNS)
-        may &= (does != PLAYING) | (place <= music.position[:, :, None])
+        is_new, is_free = does == PLAYING, (does != PLAYING) | (place <= music.position[:, :, None])
+        is_left, in_last = onsets > self._begun(music), self._in_last_bar(music)[:, None, None]  # where it is for the close
+        may &= is_free & (~is_new | is_left | in_last)
+        latest = self._latest(music, options.plays & is_free & is_left & is_new & ~in_last, place, onsets)
         self._let_chords_be(music, may, does, is_over)
         self._expect(music, options)
-        due = np.flatnonzero(music.expected[:, TIME] > 0)
-        time, part = music.expected[due, TIME] - 1, music.expected[due, KIND] - FIRST_PART
-        number, parts = np.arange(times), np.arange(may.shape[2])
+        planned = (music.expected[:, TIME] - 1) * parts + music.expected[:, KIND] - FIRST_PART
+        planned = np.where(music.expected[:, TIME] > 0, planned, times * parts)
+        hurried = latest < planned  # or the time before would be cut into pieces that no player counts
+        in_time &= ~hurried[:, None] | self._on_a_sixteenth(music)
+        planned = np.minimum(planned, latest)
+        due = np.flatnonzero(planned < times * parts)
+        time, part = np.divmod(planned[due], parts)
+        number, numbers = np.arange(times), np.arange(parts)
         away = music.ticks[due, time][:, None] - music.ticks[due]
-        in_time[due] = (number <= time[:, None]) & np.isin(away, music.shifts)  # it is within reach from there
-        may[due] &= in_time[due][:, :, None] & ((number != time[:, None])[:, :, None] | (parts < part[:, None, None]))
+        is_before = (number <= time[:, None]) & np.isin(away, music.shifts)  # it is within reach from there
+        in_time[due] = is_before & (~hurried[due, None] | in_time[due])
+        may[due] &= in_time[due][:, :, None] & ((number != time[:, None])[:, :, None] | (numbers < part[:, None, None]))
         may[due, time, part] = True
         plays, rests = options.plays & may, options.rests & in_time[:, :, None]
         rests[due, time, part] &= (music.expected[due, VALUE] >= 0) | ~plays[due, time, part]  # what begins is a note
         controls, ends = options.controls & in_time[:, :, None], options.ends.copy()
         ends[due] = False
-        ends &= self._in_last_bar(music)
+        ends &= in_last[:, 0, 0]
         goes_on = ends | (plays | rests).any(axis=(1, 2)) | controls.any(axis=(1, 2))
         for name, narrowed in (("plays", plays), ("rests", rests), ("controls", controls), ("ends", ends)):
             getattr(options, name)[goes_on] = narrowed[goes_on]
@@ -109,6 +125,39 @@ class Planned(Constraint):
         ]
         return np.asarray(bars <= np.array(found)[:, None])
 
+    def _latest(self, music: Music, may: Mask, place: Ints, onsets: Ints) -> Ints:
+        """By when a part that plays something new has to begin it again, to come to as many places as are planned.
+
+        It has half of the time that its notes have on average for each of those that are left; on a sixteenth.
+
+        Parameters
+        ----------
+        may
+            Which parts may at each time, (streams, times, parts).
+        place, onsets
+            Where they begin in the bar, and in how many places.
+
+        Returns
+        -------
+        Ints
+            The first of those times, its number x parts + the part, (streams,); times x parts where nobody has to.
+        """
+        times, parts = may.shape[1:]
+        standing = music.standing
+        line = standing.tick + standing.bar_ticks - music.position_of(standing.tick[:, None])[:, 0]
+        may = may & (music.ticks < line[:, None])[:, :, None] & (music.ticks[:, :, None] > self._last[:, None])
+        may &= self._on_a_sixteenth(music)[:, :, None]
+        each = (standing.bar_ticks[:, None, None] - place) / np.maximum(2 * onsets, 1)
+        in_time = may & (music.ticks[:, :, None] <= line[:, None, None] - (onsets - self._begun(music)) * each)
+        last = times - 1 - in_time[:, ::-1].argmax(axis=1)
+        time = np.where(in_time.any(axis=1), last, np.where(may.any(axis=1), may.argmax(axis=1), times))
+        return np.asarray(np.minimum((time * parts + np.arange(parts)).min(axis=1), times * parts))
+
+    def _on_a_sixteenth(self, music: Music) -> Mask:
+        """Which times are a sixteenth of the bar, or now, (streams, times)."""
+        now = music.ticks == music.standing.tick[:, None]
+        return np.asarray(now | (music.position % (music.vocabulary.ticks_per_quarter // _BRIEF) == 0))
+
     def _in_last_bar(self, music: Music) -> Mask:
         """Which streams are in the last bar of their outline, or behind it, (streams,)."""
         bar = music.bar_of(music.standing.tick[:, None])[:, 0] - self._pickups(music)
@@ -123,18 +172,34 @@ class Planned(Constraint):
         part = standing.kind[streams] - FIRST_PART
         may[streams, now, part] |= (does[streams, now, part] == _IN_RHYTHM) & ~is_over[streams, now]
 
-    def _in_bars(self, music: Music) -> tuple[Ints, Ints, Mask]:
-        """What each part does at each time, and where it begins, (streams, times, parts); whether the outline is over.
+    def _begun(self, music: Music) -> Ints:
+        """In how many places of the bar before each time each part has begun notes, (streams, times, parts)."""
+        start = music.ticks - music.position
+        count = np.where(self._places_from[:, None] == start[:, :, None], self._places[:, None], 0)
+        found: Ints = count - (self._last[:, None] == music.ticks[:, :, None])
+        return found
 
-        One that plays new notes to the rhythm of an earlier bar is `_IN_RHYTHM`, and begins notes where that one does.
+    def push(self, music: Music, event: Event) -> None:
+        """As `Constraint.push`."""
+        own = event.is_note
+        streams, part, tick = event.streams[own], event.part[own], event.tick[event.streams[own]]
+        at, start = (streams, part), (event.tick - music.position_of(event.tick[:, None])[:, 0])[streams]
+        count = np.where(self._places_from[at] == start, self._places[at], 0) + (self._last[at] != tick)
+        self._places[at], self._places_from[at], self._last[at] = count, start, tick
+
+    def _in_bars(self, music: Music) -> tuple[Ints, Ints, Ints, Mask]:
+        """What each part does at each time, where it begins, in how many places, and whether the outline is over.
+
+        (streams, times, parts) each, the last one (streams, times). A part that plays new notes to the rhythm of an earlier
+        bar is `_IN_RHYTHM`, and begins notes where that one does.
         """
         found, over = [], []
         for stream, bar in enumerate(music.bar_of(music.ticks) - self._pickups(music)[:, None]):
             in_bars = self._outlines[stream][0]
             over.append(bar >= len(in_bars) - 2)
             found.append(in_bars[np.minimum(bar + 1, len(in_bars) - 1)])
-        does, place, rhythm = np.moveaxis(np.stack(found), 3, 0)
-        return np.where(rhythm > 0, _IN_RHYTHM, does), place, np.stack(over)
+        does, place, rhythm, onsets = np.moveaxis(np.stack(found), 3, 0)
+        return np.where(rhythm > 0, _IN_RHYTHM, does), place, onsets, np.stack(over)
 
     def _expect(self, music: Music, options: Options) -> None:
         """Nothing that may not come, or that sounds still."""
@@ -166,10 +231,23 @@ class Planned(Constraint):
         lets_go = music.monophonic[part] | self._lets_go[np.arange(len(part)), part]
         longest = np.where(lets_go, self._rest_of(music, part, music.bar_of(tick)[:, 0]), NEVER)
         longest = np.where(music.drums[part], 0, longest) + to_line
+        shorter = to_line - self._later(music, part, tick) * (music.vocabulary.ticks_per_quarter // _BRIEF)
+        longest = np.where(lets_go & (shorter > 0), np.minimum(longest, shorter), longest)
         inside = (music.durations <= longest[:, None]) | ~is_part[:, None]
         inside |= ~inside.any(axis=1, keepdims=True)
         same = np.arange(len(music.durations)) == expected[:, DURATION, None]
         return np.asarray(np.where((now & (inside & same).any(axis=1))[:, None], same, inside))
+
+    def _later(self, music: Music, part: Ints, tick: Ints) -> Ints:
+        """In how many places of its bar a part of each stream is to begin something new after that tick, (streams,)."""
+        start, bars = tick - music.position_of(tick), music.bar_of(tick)[:, 0] - self._pickups(music)
+        streams = np.arange(len(part))
+        begun = np.where(self._places_from[streams, part] == start[:, 0], self._places[streams, part], 0)
+        begun -= self._last[streams, part] == tick[:, 0]
+        rows = zip(self._outlines, part.tolist(), bars.tolist())
+        plays = np.array([each[0][min(bar + 1, len(each[0]) - 1), own] for each, own, bar in rows])
+        does, _, rhythm, onsets = plays.T
+        return np.asarray(np.maximum(onsets - begun - 1, 0) * ((does == PLAYING) & (rhythm == 0)))
 
     def _rest_of(self, music: Music, part: Ints, bars: Ints) -> Ints:
         """From the end of each stream's bar to the next note of a part by the outline, in ticks, (streams,)."""

@@ -35,7 +35,8 @@ def cast(
     """
     first = 1 + max((play.letter for own in players.values() for play in own), default=-1)  # of letters of whole bars
     rests = [all(own[bar] == REST for own in players.values()) for bar in range(len(letters))]
-    whole = [REST if rest else Play(first + letter, 0, first + letter) for letter, rest in zip(letters, rests)]
+    most = [max((own[bar].onsets for own in players.values()), default=0) for bar in range(len(letters))]
+    whole = [REST if rest else Play(first + of, 0, first + of, many) for of, rest, many in zip(letters, rests, most)]
     free = sorted(set(players) - set(parts), key=lambda part: players[part].count(REST))
     found: list[list[Play]] = []
     for part in parts:

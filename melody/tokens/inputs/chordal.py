@@ -13,7 +13,19 @@ from melody.signatures import Key
 from melody.tokens.inputs.meanings import Meaning
 from melody.tokens.inputs.outlines.outline import PLAYING, RESTING, RETURNS
 from melody.tokens.inputs.repeats import planned_first
-from melody.tokens.inputs.schema import GROUP, IS_BOUND, LOOKBACKS, MAY_PLAY, NEW_TO_A_RHYTHM, RESTS, TONES
+from melody.tokens.inputs.schema import (
+    GROUP,
+    IS_BOUND,
+    LATER,
+    LOOKBACKS,
+    MAY_PLAY,
+    NEW_TO_A_RHYTHM,
+    RESTS,
+    STATE_BITS,
+    TO_COME,
+    TONES,
+    URGENCY,
+)
 from melody.tokens.inputs.whole_piece import LastNotes, WholePiece, sort_key, stride
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, FIELDS, KIND, TIME, VALUE, VELOCITY, Vocabulary
@@ -61,10 +73,13 @@ def chordal(
     found[("own key",)], found[("own chord",)] = key * events.is_pitched, chord * events.is_pitched
     found |= _sounding(events, before, own) | _planned(events, planned)
     playing = events.playing_in(events.bar_there)
-    does, _, rhythm = playing[:, events.number, kind]
+    does, _, rhythm, _ = playing[:, events.number, kind]
     found[("own bar",)] = own_bar(does, rhythm)
     position = (tick - events.metre.start) % events.metre.bar_ticks
-    found[("may play",)] = in_groups(may_play(playing[..., FIRST_PART:], position[:, None])).T
+    begun = places_begun(events, tick - position, with_own=False)
+    found[("may play",)] = in_groups(may_play(playing[..., FIRST_PART:], position[:, None], begun)).T
+    own_begun = np.hstack([np.zeros((len(tick), FIRST_PART), np.int64), begun])[events.number, kind]
+    found[("own later",)] = later(playing[:, events.number, kind], own_begun)
     found[("figure",)] = _figure(events, last, rhythm - 1, tick - position, order)
     for bars in LOOKBACKS:
         there = tick - bars * bar_ticks
@@ -201,17 +216,79 @@ def own_bar(does: Any, rhythm: Any) -> Any:
     return (does < RETURNS) * does + (does >= RETURNS) * RETURNS + (rhythm > 0) * (NEW_TO_A_RHYTHM - PLAYING)
 
 
-def may_play(playing: Any, position: Any) -> Any:
-    """What parts may do at a position of a bar by what `Outline.playing` says, three numbers or arrays."""
-    does, place, rhythm = playing
+def may_play(playing: Any, position: Any, begun: Any) -> Any:
+    """What parts may do at a position of a bar.
+
+    Parameters
+    ----------
+    playing
+        What `Outline.playing` says of them, four numbers or arrays.
+    position
+        Ticks from the bar line.
+    begun
+        In how many places of the bar before that one each has begun notes.
+    """
+    does, place, rhythm, onsets = playing
     is_free = (does == PLAYING) & (rhythm == 0) & (place <= position)
-    return RESTS * (does == RESTING) + (does >= PLAYING) * (IS_BOUND - (IS_BOUND - MAY_PLAY) * is_free)
+    left = onsets - begun
+    free = MAY_PLAY + sum((left >= many) * 1 for many in URGENCY)
+    free = RESTS + (free - RESTS) * (left > 0)
+    return RESTS * (does == RESTING) + (does >= PLAYING) * (IS_BOUND + (free - IS_BOUND) * is_free)
+
+
+def left_to_begin(playing: Any, begun: Any) -> Any:
+    """In how many places of a bar parts that play something new there are still to begin notes, as `may_play` has it."""
+    does, _, rhythm, onsets = playing
+    left = onsets - begun
+    return left * ((does == PLAYING) & (rhythm == 0) & (left > 0))
+
+
+def later(playing: Any, begun: Any) -> Any:
+    """What the model reads of how many places of the bar come after the next one, in which a part is to begin notes.
+
+    The parameters are as of `left_to_begin`.
+    """
+    left = left_to_begin(playing, begun)
+    return LATER - (LATER - left) * (left < LATER)
+
+
+def to_come(left: Any, is_known: Any) -> Any:
+    """What the model reads of how many such places there are in all, if that is known, numbers or arrays."""
+    return (TO_COME - (TO_COME - 1 - left) * (left < TO_COME - 1)) * is_known
+
+
+def places_begun(events: WholePiece, start: Ints, *, with_own: bool) -> Ints:
+    """In how many places of its bar each part has begun notes before each event, (events, parts).
+
+    `start` is where the bar of each event begins, `with_own` whether the event's own place is among them, up to the event.
+    """
+    found = np.zeros((len(events.rows), len(events.vocabulary.parts)), np.int64)
+    for part in range(found.shape[1]):
+        notes = np.flatnonzero(events.is_note & (events.kind == FIRST_PART + part))
+        first = notes[np.append(True, np.diff(events.tick[notes]) > 0)[: len(notes)]]
+        if with_own:
+            until = np.searchsorted(first, events.number, side="right")
+        else:
+            until = np.searchsorted(events.tick[first], events.tick)
+        found[:, part] = until - np.searchsorted(events.tick[first], start)
+    return found
+
+
+def places_to_come(events: WholePiece) -> Ints:
+    """The feature of that name, (events,); zeros where the outline does not say what parts do."""
+    if not events.vocabulary.is_chordal:
+        return np.zeros(len(events.rows), np.int64)
+    playing = events.playing_in(events.bar)[..., FIRST_PART:]
+    start = events.tick - (events.tick - events.metre.start) % events.metre.bar_ticks
+    left = left_to_begin(playing, places_begun(events, start, with_own=True)).sum(axis=1)
+    found: Ints = to_come(left, (playing[0] > 0).any(axis=1))
+    return found
 
 
 def in_groups(states: Ints) -> Ints:
-    """The states of parts, (rows, parts), as `GROUP` digits to base 4 each, (rows, groups)."""
+    """The states of parts, (rows, parts), as `GROUP` digits of `STATE_BITS` bits each, (rows, groups)."""
     padded = np.pad(states, ((0, 0), (0, -states.shape[1] % GROUP)))
-    found: Ints = padded.reshape(len(states), padded.shape[1] // GROUP, GROUP) @ 4 ** np.arange(GROUP)
+    found: Ints = padded.reshape(len(states), padded.shape[1] // GROUP, GROUP) @ 2 ** (STATE_BITS * np.arange(GROUP))
     return found
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from melody.piece import Ints
 from melody.tokens.inputs.outlines.outline import Outline
 from melody.tokens.inputs.schema import CONDITIONS, FIRST_PLACE, condition_sizes, feature_sizes, spans
+from melody.tokens.inputs.stepwise.as_pieces import as_pieces
 from melody.tokens.inputs.stepwise.one_piece import OnePiece
 from melody.tokens.inputs.stepwise.several_pieces import Pieces
 from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, Rows, Vocabulary
@@ -105,7 +106,7 @@ class Contexts:
         return joined
 
     def _as_arrays(self) -> Pieces:
-        return Pieces.of(self.vocabulary, self._pieces) if isinstance(self._pieces, OnePiece) else self._pieces
+        return as_pieces(self.vocabulary, self._pieces) if isinstance(self._pieces, OnePiece) else self._pieces
 
 
 class Conditions:
@@ -153,6 +154,6 @@ class Conditions:
         """Go on with these pieces alone, in that order; one may be named more than once."""
         self.array = self.array[pieces]
         if isinstance(self._pieces, OnePiece) and len(pieces) != 1:
-            self._pieces = Pieces.of(self._vocabulary, self._pieces)
+            self._pieces = as_pieces(self._vocabulary, self._pieces)
         if not isinstance(self._pieces, OnePiece):
             self._pieces = self._pieces.without_history(pieces)

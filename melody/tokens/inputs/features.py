@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from melody.piece import Ints
 from melody.signatures import Key
 from melody.tokens.inputs import schema
-from melody.tokens.inputs.chordal import chordal
+from melody.tokens.inputs.chordal import chordal, places_to_come
 from melody.tokens.inputs.meanings import Meaning
 from melody.tokens.inputs.outlines.harmony import has_harmony, planned_of
 from melody.tokens.inputs.outlines.outline import HARMONY, Outline, outline_in
@@ -104,6 +104,7 @@ def _features(events: WholePiece) -> Computed:
         **_harmony(events),
         **dict(zip(OUTLINE, events.of_outline)),
         **_planned(events),
+        ("to come",): places_to_come(events),
         **_lookbacks(events),
         **repeated(events),
         ("left",): _stacked(events, [part.left(events) for part in events.described]),

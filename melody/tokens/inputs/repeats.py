@@ -48,7 +48,7 @@ def planned_first(vocabulary: Vocabulary, outline: Outline | None) -> list[int]:
     if outline is None or not outline.players or not vocabulary.is_chordal:
         return nothing
     bar_ticks = TimeSignature(0, *vocabulary.time_signatures[0]).bar_ticks(vocabulary.ticks_per_quarter)
-    does, place, _ = outline.playing(vocabulary.sizes[KIND])[1].T
+    does, place, *_ = outline.playing(vocabulary.sizes[KIND])[1].T
     begins = np.where((does == PLAYING) & (place < bar_ticks), place, bar_ticks)
     kind = int(begins.argmin())
     time = int(time_tokens(vocabulary, begins[[kind]] + outline.has_pickup * bar_ticks)[0])
@@ -133,7 +133,7 @@ def _in_the_bar(events: WholePiece, order: Ints, bar: Ints, start: Ints, source:
 def _soonest(events: WholePiece, order: Ints, bar: Ints, start: Ints, _: Ints, behind: Ints) -> Found:
     """As `_in_the_bar`, but each part repeats a bar of its own: of what comes next in each the first."""
     one_tick, values = stride(events.vocabulary), events.vocabulary.sizes[VALUE]
-    does, place, rhythm = events.playing_in(bar)
+    does, place, rhythm, _ = events.playing_in(bar)
     soonest, found, kinds, is_free = np.full(len(order), NEVER), events.number, events.kind, np.zeros_like(order)
     for kind in np.flatnonzero((does >= PLAYING).any(axis=0)).tolist():
         follows = _has_begun(events, kind, order, bar, start, rhythm[:, kind] - 1)

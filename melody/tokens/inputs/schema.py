@@ -26,6 +26,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
+from melody.tokens.inputs import descriptions as words
 from melody.tokens.inputs.matches import LENGTHS, TIMES
 from melody.tokens.inputs.meanings import (
     KEY_VALUES,
@@ -53,8 +54,10 @@ MAX_PARTS = 8  # with a column of their own
 TONES = 3  # semitones that one condition tells of
 SILENT, ENDING, SOUNDING, BEGUN = range(4)  # status of a part
 APART, TOGETHER, OCTAVE_AGAIN, FIFTH_AGAIN = range(4)  # how a part stands to the next note of another
-GROUP = 6  # parts that one condition tells of
-UNSAID, RESTS, MAY_PLAY, IS_BOUND = range(4)  # what a part may do at a place by the outline
+GROUP, STATE_BITS = 5, 3  # parts that one condition tells of, and the bits for each
+UNSAID, RESTS, IS_BOUND, MAY_PLAY = range(4)  # what a part may do at a place by the outline, the last with `URGENCY` more
+URGENCY = (2, 3, 5, 9)  # places in which a part has yet to begin notes: from each of these numbers on it is told apart
+TO_COME, LATER = 31, 16  # such places of all parts that are told apart, and of one
 NEW_TO_A_RHYTHM = 4  # what a part does in a bar, besides what it does by itself
 OUTLINED, OUTLINED_NEXT = len(LENGTHS) + 1, len(LENGTHS) + 2  # "lengths" of what the outline says is repeated
 
@@ -137,14 +140,6 @@ def _event(name: str, about: str, fields: Sequence[int], *more: Hashable, of_hea
     )
 
 
-_REPEATED = (
-    "the event that followed the last time that the last events were played (`melody.tokens.inputs.matches`), or the one "
-    "that the outline says is repeated (`melody.tokens.inputs.outlines.outline`)"
-)
-
-_STATUS = "of the part there: 0 silent, 1 its note ends just there, 2 it sounds on, 3 it has begun just there"
-_AGE = "how long the part's note has sounded there, as a time; none if it is silent"
-_KIND_LOOKBACK = "1 + kind of what came just {} bars before the place, the next one there; 0 without"
 _LOCAL_KEY = distinct("local key", KEYS).or_none()
 
 
@@ -169,20 +164,6 @@ def _chordal(name: Meaning, about: str, values: Values, heads: tuple[int, ...] =
     return Row(name, about, values.or_none(), moves, heads=heads, chordal=True)
 
 
-_OWN_DEGREE = (
-    "1 + semitones of that note above the tonic of the bar's key by the outline or of the key in force, 12 more in minor"
-)
-_OWN_BAR = "of the part, by the outline: 1 rests, 2 is new, 3 returns, 4 is new to the rhythm of an earlier one; 0 unknown"
-_FIGURE = (
-    "1 + pitch of the part's next note if it moves as in the bar whose rhythm returns: that note there, as far away as the "
-    "part's last note is from its own there, if it is of the same bar; 0 without"
-)
-_OWN_KEY = "of a part with pitches, that key: 1 + tonic, 12 more in minor; 0 without"
-_OWN_CHORD = "of such a part, the chord of the half bar by the outline: 1 + root, 12 more in minor; 0 without"
-_PLANNED = "1 + {} of what comes next by the outline, if it does there in that part and is a repeat"
-_SOUNDING = (
-    "1 + which tones sound there {} to {} semitones above the part's last note, in any octave, as bits; 0 without one"
-)
 _TONES = numbered("sounding", 2**TONES)
 
 
@@ -227,6 +208,7 @@ FEATURES: tuple[Row, ...] = (
     Row(("pick-up",), "whether the outline says that there is one: 1 no, 2 yes", distinct("pick-up", 2).or_none()),
     *_planned(),
     Row(("next local key",), "the key of the next bar", _LOCAL_KEY, "tonic", several=True),
+    Row(("to come",), words.TO_COME, numbered("to come", TO_COME).or_none(), chordal=True),
     # Music repeats itself at the distance of bars; this is the input of Magenta's Lookback RNN (Waite 2016).
     *(row for bars in LOOKBACKS for row in _event("lookback", f"the event that came next {bars} bars ago", LOOKED_AT, bars)),
     Row(
@@ -244,7 +226,7 @@ FEATURES: tuple[Row, ...] = (
         is_match=True,
     ),
     Row(("times",), "how often they came before, at most 3", numbered("times", TIMES), is_match=True),
-    *_event("repeated", _REPEATED, range(len(FIELDS))),
+    *_event("repeated", words.REPEATED, range(len(FIELDS))),
     Row(
         ("distance",),
         "from the note to the last one of the part, as an interval; none if one of them is a drum",
@@ -254,14 +236,14 @@ FEATURES: tuple[Row, ...] = (
 )
 
 CONDITIONS: tuple[Row, ...] = (
-    *_event("repeated", _REPEATED, range(len(FIELDS)), of_head=True),
+    *_event("repeated", words.REPEATED, range(len(FIELDS)), of_head=True),
     *(Row((name,), "as the feature, of the next event", values, heads=_AFTER_TIME) for name, values in _PLACE.items()),
     Row(("key",), "1 + number of the key in force before the next event", KEY_VALUES.or_none(), "key", heads=_AFTER_TIME),
     *_planned(heads=_AFTER_TIME),
-    *(_chordal(("kind lookback", bars), _KIND_LOOKBACK.format(bars), TOKENS[KIND], _AFTER_TIME) for bars in LOOKBACKS),
+    *(_chordal(("kind lookback", bars), words.KIND_LOOKBACK.format(bars), TOKENS[KIND], _AFTER_TIME) for bars in LOOKBACKS),
     _chordal(("planned", "kind"), "1 + kind of what comes next by the outline, if it does there", TOKENS[KIND], _AFTER_TIME),
-    Row(("status",), _STATUS, distinct("status", 4), each_part=True, heads=_AFTER_TIME),
-    Row(("age",), _AGE, SHIFT_VALUES.or_none(), each_part=True, heads=_AFTER_TIME),
+    Row(("status",), words.STATUS, distinct("status", 4), each_part=True, heads=_AFTER_TIME),
+    Row(("age",), words.AGE, SHIFT_VALUES.or_none(), each_part=True, heads=_AFTER_TIME),
     Row(("pitch",), "of the part's last note, + 1", PITCH_VALUES.or_none(), "pitch", each_part=True, heads=_AFTER_TIME),
     Row(
         ("own",),
@@ -271,19 +253,23 @@ CONDITIONS: tuple[Row, ...] = (
         heads=_AFTER_KIND,
     ),
     *(_chordal(("own", FIELDS[f]), f"{FIELDS[f]} + 1 of that note; 0 without", TOKENS[f]) for f in (DURATION, VELOCITY)),
-    _chordal(("own degree",), _OWN_DEGREE, distinct("own degree", KEYS)),
-    _chordal(("own key",), _OWN_KEY, distinct("own key", KEYS), moves="tonic"),
-    _chordal(("own chord",), _OWN_CHORD, distinct("own chord", KEYS), moves="tonic"),
+    _chordal(("own degree",), words.OWN_DEGREE, distinct("own degree", KEYS)),
+    _chordal(("own key",), words.OWN_KEY, distinct("own key", KEYS), moves="tonic"),
+    _chordal(("own chord",), words.OWN_CHORD, distinct("own chord", KEYS), moves="tonic"),
     # What a part played some bars ago does not depend on what the others play now: a drummer goes on under a new tune.
     *(row for bars in LOOKBACKS for row in _own_lookback(bars)),
     # Where a tone of the others is a semitone away from the one that is to come they clash, at every pitch and in every key.
-    *(_chordal(("sounding", first), _SOUNDING.format(first, first + TONES - 1), _TONES) for first in range(0, 12, TONES)),
+    *(
+        _chordal(("sounding", first), words.SOUNDING.format(first, first + TONES - 1), _TONES)
+        for first in range(0, 12, TONES)
+    ),
     _chordal(("bass",), "1 + semitones up to the lowest of them, 0 to 11; 0 for none", distinct("bass", 12)),
-    _chordal(("planned", "pitch"), _PLANNED.format("pitch"), PITCH_VALUES, moves="own pitch"),
-    *(_chordal(("planned", FIELDS[f]), _PLANNED.format(FIELDS[f]), TOKENS[f]) for f in (DURATION, VELOCITY)),
-    _chordal(("own bar",), _OWN_BAR, distinct("own bar", 4)),
+    _chordal(("planned", "pitch"), words.PLANNED.format("pitch"), PITCH_VALUES, moves="own pitch"),
+    *(_chordal(("planned", FIELDS[f]), words.PLANNED.format(FIELDS[f]), TOKENS[f]) for f in (DURATION, VELOCITY)),
+    _chordal(("own bar",), words.OWN_BAR, distinct("own bar", 4)),
     # A figure that comes again on other notes mostly moves as it did: a sequence, an accompaniment to the next chord.
-    _chordal(("figure",), _FIGURE, PITCH_VALUES, moves="own pitch"),
+    _chordal(("figure",), words.FIGURE, PITCH_VALUES, moves="own pitch"),
+    _chordal(("own later",), words.OWN_LATER, numbered("own later", LATER)),
     Row(
         ("distance",),
         "from that note to the last one of the part, as an interval; none if one of them is a drum",
@@ -302,9 +288,8 @@ CONDITIONS: tuple[Row, ...] = (
     ),
     Row(
         ("may play",),
-        "of six parts what each may do there by the outline, digits to base 4: 0 unsaid, 1 rest, 2 play something new that "
-        "begins there or has begun, 3 play where it repeats something or begins, and nowhere else",
-        numbered("may play", 4**GROUP),
+        words.MAY_PLAY,
+        numbered("may play", 2 ** (STATE_BITS * GROUP)),
         each_group=True,
         chordal=True,
     ),

@@ -92,7 +92,7 @@ class WholePiece:
         return found
 
     def playing_in(self, bar: Ints) -> Ints:
-        """What each kind that is a part does in each event's bar, as `Outline.playing` has it, (3, events, kinds)."""
+        """What each kind that is a part does in each event's bar, as `Outline.playing` has it, (4, events, kinds)."""
         return Outlines([self.outline], self.vocabulary.sizes[KIND]).take(np.zeros(len(bar), np.int64)).playing_in(bar)
 
     @cached_property

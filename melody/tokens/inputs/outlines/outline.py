@@ -2,9 +2,10 @@
 
 Where several parts play it also says in which key each bar is and where phrases end (`harmony`); where they are more than
 lines, hands of a piano or players of a band, also which chord each half bar has, who plays in which bar, which bars of a
-part return, whatever the others do, in which bars new notes come to the rhythm of an earlier one, how many notes each part
-has at once and how far apart, which drums there are, and the chord that closes the piece. Where times are as fine as a
-performance's nobody comes back to the tick, and what each part does in a bar is left open.
+part return, whatever the others do, in which bars new notes come to the rhythm of an earlier one, in how many places of
+the others a part begins notes, how many notes each part has at once and how far apart, which drums there are, and the chord
+that closes the piece. Where times are as fine as a performance's nobody comes back to the tick, and what each part does in
+a bar is left open.
 
 A piece is written from its outline as a player plays from a form that he has in mind. In training it is worked out from
 the piece; in sampling it comes first, from the corpus or from whoever asks for it (`melody.sampling.outlines`). A model
@@ -74,11 +75,14 @@ class Play(NamedTuple):
         Ticks from the bar line to its first note.
     rhythm
         Equal for bars in which its notes begin in the same places, however many in each.
+    onsets
+        How many such places there are.
     """
 
     letter: int
     place: int
     rhythm: int
+    onsets: int
 
 
 class FinalNotes(NamedTuple):
@@ -118,7 +122,7 @@ class Close(NamedTuple):
     chord: tuple[FinalNotes, ...]
 
 
-REST = Play(-1, 0, -1)  # no note begins
+REST = Play(-1, 0, -1, 0)  # no note begins
 
 READ = slice(0, 4)  # values of `InBar` that the model reads
 SOURCES = slice(4, 6)  # those that are for the pointer
@@ -243,21 +247,21 @@ class Outline:
         return _sources(self.letters)
 
     def playing(self, kinds: int) -> Ints:
-        """What each kind of event that is a part does in the bars of `table`, (2 + bars, kinds, 3).
+        """What each kind of event that is a part does in the bars of `table`, (2 + bars, kinds, 4).
 
         First `UNKNOWN_PART` to `RETURNS`, then the place where it begins, then 1 + the bar whose rhythm returns under other
-        notes, 0 for none. Where the outline knows it, a part that is not in it rests. Of the pick-up and of what comes after
-        the end nothing is known.
+        notes, 0 for none, then in how many places it begins notes. Where the outline knows it, a part that is not in it
+        rests. Of the pick-up and of what comes after the end nothing is known.
         """
-        found = np.zeros((2 + len(self.letters), kinds, 3), np.int64)
+        found = np.zeros((2 + len(self.letters), kinds, len(REST)), np.int64)
         if self.players:
             found[1:-1, FIRST_PART:, 0] = RESTING
         for part, plays in zip(self.parts, self.players):
             if FIRST_PART + part < kinds:
-                letters, places, rhythms = np.array(plays).T
+                letters, places, rhythms, onsets = np.array(plays).T
                 sources, figures = (np.array(_sources(each.tolist())) for each in (letters, rhythms))
                 does = np.where(letters == REST.letter, RESTING, np.where(sources < 0, PLAYING, RETURNS + sources))
-                found[1:-1, FIRST_PART + part] = np.stack([does, places, (1 + figures) * (does == PLAYING)], axis=1)
+                found[1:-1, FIRST_PART + part] = np.stack([does, places, (1 + figures) * (does == PLAYING), onsets], axis=1)
         return found
 
 
@@ -300,7 +304,8 @@ def _plays(bars: Sequence[Sequence[InPart]]) -> tuple[Play, ...]:
     letters = lettered([notes[number] for number in played])
     plays = [REST] * len(bars)
     for number, letter, rhythm in zip(played, letters, rhythms):
-        plays[number] = Play(letter, notes[number][0].place, rhythm)
+        onsets = len({each.place for each in notes[number]})
+        plays[number] = Play(letter, notes[number][0].place, rhythm, onsets)
     return tuple(plays)
 
 
@@ -342,7 +347,7 @@ class Outlines:
         for number, table in enumerate(tables):
             self._tables[number, : len(table)] = table
         self.know_players = np.array([outline is not None and bool(outline.players) for outline in outlines], bool)
-        self._playing = np.zeros((*self._tables.shape[:2], kinds, 3), np.int32)
+        self._playing = np.zeros((*self._tables.shape[:2], kinds, len(REST)), np.int32)
         for number, outline in enumerate(outlines):
             if outline is not None and kinds:
                 self._playing[number, : 2 + len(outline.letters)] = outline.playing(kinds)
@@ -360,7 +365,7 @@ class Outlines:
         return found
 
     def playing_in(self, bar: Ints) -> Ints:
-        """What each kind that is a part does in its bar, as `Outline.playing` has it, (3, streams, kinds)."""
+        """What each kind that is a part does in its bar, as `Outline.playing` has it, (4, streams, kinds)."""
         found = self._playing[np.arange(len(bar)), np.minimum(bar + 1, self._last)]
         return np.moveaxis(found, 2, 0).astype(np.int64)
 

@@ -54,13 +54,13 @@ def _with_players(outline: Outline, stored: list[Any]) -> Outline | None:
         case [list(players), [list(hands), list(reach), list(lets_go)], list(close), list(kit)]:
             bars = len(outline.letters)
             legal = all(isinstance(each, list) and len(each) == len(REST) * bars for each in players)
-            legal = legal and all(_are_numbers((*each[::3], *each[2::3]), MOST_BARS, REST.letter) for each in players)
-            legal = legal and all(_are_numbers(each[1::3], LONGEST) for each in players)
+            legal = legal and all(_are_numbers((*each[::4], *each[2::4]), MOST_BARS, REST.letter) for each in players)
+            legal = legal and all(_are_numbers((*each[1::4], *each[3::4]), LONGEST) for each in players)
             legal = legal and {len(players), len(hands), len(reach), len(lets_go)} <= {0, len(outline.parts)}
             legal = legal and _are_numbers((*hands, *reach, *kit), MOST_AT_ONCE) and _are_numbers(lets_go, 1)
             at_end = _close(close)
             if legal and at_end is not None:
-                found = tuple(tuple(map(Play, each[::3], each[1::3], each[2::3])) for each in players)
+                found = tuple(tuple(map(Play, *(each[column::4] for column in range(4)))) for each in players)
                 made = replace(outline, players=found, hands=tuple(hands), reach=tuple(reach))
                 return replace(made, lets_go=tuple(map(bool, lets_go)), close=at_end, kit=tuple(kit))
     return None

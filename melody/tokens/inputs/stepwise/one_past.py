@@ -22,6 +22,7 @@ class Playing(NamedTuple):
     does: int
     place: int
     rhythm: int
+    onsets: int
 
 
 def plays_of(outline: Outline, kinds: int) -> list[list[Playing]]:

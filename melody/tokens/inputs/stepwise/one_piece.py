@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from copy import copy
 
 from melody.signatures import Key, TimeSignature
-from melody.tokens.inputs.chordal import figure, key_there, keys_in_force, may_play, own_bar, own_degrees
+from melody.tokens.inputs.chordal import figure, key_there, keys_in_force, own_bar, own_degrees
 from melody.tokens.inputs.features import FIFTH, PLANNED, THERE
 from melody.tokens.inputs.matches import Matcher, code_of
 from melody.tokens.inputs.outlines.harmony import UNKNOWN, has_harmony, planned
@@ -30,22 +30,20 @@ from melody.tokens.inputs.schema import (
     BEGUN,
     ENDING,
     FIFTH_AGAIN,
-    GROUP,
     LOOKBACKS,
     LOOKED_AT,
     MAX_INTERVAL,
     OCTAVE_AGAIN,
     PHASES,
-    RESTS,
     SECTIONS,
     SILENT,
     SOUNDING,
     TOGETHER,
     TONES,
-    UNSAID,
     parts_described,
 )
 from melody.tokens.inputs.stepwise.one_past import OnePast, plays_in, plays_of
+from melody.tokens.inputs.stepwise.onset_places import OnePlaces
 from melody.tokens.inputs.whole_piece import HELD, first_note, stride
 from melody.tokens.usage import FIRST_PART, KEY, METRE
 from melody.tokens.vocabulary import DURATION, FIELDS, KIND, TIME, VALUE, VELOCITY, Vocabulary
@@ -99,6 +97,7 @@ class OnePiece:
         self.keys: list[int] = []
         self._of_kind: list[list[tuple[int, int]]] = [[] for _ in range(vocabulary.sizes[KIND])]  # key and number of each
         self._plays = plays_of(outline, vocabulary.sizes[KIND]) if outline and self._is_chordal else []
+        self.places = OnePlaces(self._plays, len(vocabulary.parts))
         self.rows: list[tuple[int, int, int, int, int]] = []
         self._matcher = Matcher()
         self._implied = vocabulary.implied_duration
@@ -115,6 +114,7 @@ class OnePiece:
         twin.ends = self.ends[:]
         twin._of_kind = [events[:] for events in self._of_kind]
         twin._matcher, twin._last_notes, twin.in_chord = self._matcher.copy(), self._last_notes[:], self.in_chord[:]
+        twin.places = self.places.copy()
         return twin
 
     @property
@@ -136,15 +136,12 @@ class OnePiece:
 
     def may_play(self, time: int) -> list[int]:
         """What each part may do by the outline at the place of the next event, as the last conditions have it."""
-        if not self._plays:
-            return [0] * -(-len(self._is_drum) // GROUP)
         tick = self.tick + self._vocabulary.shifts[max(time - 1, 0)]
-        bar, position = self._bar_at(tick), (tick - self.bar_start) % self.bar_ticks
-        found = [RESTS if 0 <= bar < len(self._plays) - 2 else UNSAID] * len(self._is_drum)
-        for kind, *playing in plays_in(self._plays, bar):
-            found[kind - FIRST_PART] = may_play(playing, position)
-        numbers = range(0, len(found), GROUP)
-        return [sum(state << 2 * k for k, state in enumerate(found[first : first + GROUP])) for first in numbers]
+        return self.places.may_play(self._bar_at(tick), self._start_of(tick), tick, self.last)
+
+    def _start_of(self, tick: int) -> int:
+        """Where the bar there begins."""
+        return tick - (tick - self.bar_start) % self.bar_ticks
 
     def _outlined_at(self, tick: int) -> Sequence[int]:
         """What the outline says of the bar there."""
@@ -179,7 +176,7 @@ class OnePiece:
     def _own(self, time: int, kind: int) -> list[int]:
         """Of the last note of a part, and of what it began just some bars before, above what it has begun there."""
         if kind < FIRST_PART:
-            return [0] * (11 + 3 * len(LOOKBACKS) + 12 // TONES)
+            return [0] * (12 + 3 * len(LOOKBACKS) + 12 // TONES)
         number = self._last_notes[kind - FIRST_PART]
         found = [self.rows[number - 1][field] + 1 if number else 0 for field in (DURATION, VELOCITY)]
         found += self._in_harmony(kind, self.tick + self._vocabulary.shifts[max(time - 1, 0)])
@@ -196,7 +193,9 @@ class OnePiece:
                 found += [0, 0, 0]
         value, *others = self.planned[VALUE:] if self.planned[:VALUE] == [1 + time, 1 + kind] else [0] * 3
         planned = [max(value - self._vocabulary.first_pitch, 0), *others]
-        in_bar = [self._own_bar(kind, self._bar_at(tick)), self._figure(kind, tick)]
+        bar, start = self._bar_at(tick), self._start_of(tick)
+        later = self.places.later(kind, bar, start, self.last[kind - FIRST_PART][0] == tick)
+        in_bar = [self._own_bar(kind, bar), self._figure(kind, tick), later]
         return [*found, *self._tones(tick, kind), *planned, *in_bar]
 
     def _own_bar(self, kind: int, bar: int) -> int:
@@ -208,7 +207,7 @@ class OnePiece:
         """The note with which a part would go on with the figure of an earlier bar (`melody.tokens.inputs.chordal`)."""
         bar, number = self._bar_at(tick), kind - FIRST_PART
         source = next((play.rhythm - 1 for play in plays_in(self._plays, bar) if play.kind == kind), -1)
-        start, back = tick - (tick - self.bar_start) % self.bar_ticks, (bar - source) * self.bar_ticks
+        start, back = self._start_of(tick), (bar - source) * self.bar_ticks
         if source < 0 or start - back < self.bar_start or self._is_drum[number]:
             return 0
         (onset, _, pitch), in_chord = self.last[number], self.in_chord[number]
@@ -307,7 +306,8 @@ class OnePiece:
             if kind >= FIRST_PART:
                 onset, _, before = self.last[kind - FIRST_PART]
                 self.last[kind - FIRST_PART] = (onset, tick, before)
-        features += [*outlined[READ], *self._harmony_at(tick, outlined)[: len(PLANNED)]]
+        to_come = [self.places.to_come(number, self._start_of(tick))] if self._is_chordal else []
+        features += [*outlined[READ], *self._harmony_at(tick, outlined)[: len(PLANNED)], *to_come]
         for bars in LOOKBACKS:
             if tick < bars * bar:
                 features += [0] * len(LOOKED_AT)
@@ -357,6 +357,7 @@ class OnePiece:
         part = kind - FIRST_PART
         onset, held, before = self.last[part]
         self.in_chord[part] = self.in_chord[part] + 1 if onset == self.tick else 0
+        self.places.push(part, self._start_of(self.tick), onset != self.tick)
         self.moved_from[part] = before if self._lines[part] and held == HELD else 0
         end = HELD if self._implied[part] else self.tick + self._vocabulary.durations[duration]
         self.last[part] = (self.tick, end, pitch)

@@ -79,7 +79,7 @@ class Past(NamedTuple):
     def _soonest(self, bar: Ints, start: Ints, source: Ints, behind: Ints) -> Found:
         """The same where each part repeats a bar of its own; pieces of which that is not known repeat whole bars."""
         assert self.of_parts is not None
-        does, place, rhythm = self.outlines.playing_in(bar)
+        does, place, rhythm, _ = self.outlines.playing_in(bar)
         stride, streams, kinds = self.history.stride, np.arange(len(bar)), np.arange(does.shape[1])
         values = self.history.vocabulary.sizes[VALUE]
         follows = self._has_begun(bar, start, rhythm - 1)

@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.piece import Ints
-from melody.tokens.inputs.chordal import figure, in_groups, key_there, may_play, own_bar, own_degrees, tones_above
+from melody.tokens.inputs import chordal
+from melody.tokens.inputs.chordal import key_there, own_degrees
 from melody.tokens.inputs.features import PLANNED, THERE, against
 from melody.tokens.inputs.outlines.harmony import UNKNOWN, planned_of
 from melody.tokens.inputs.outlines.outline import HARMONY, READ, SOURCES, Outline, Outlines, is_pickup
 from melody.tokens.inputs.repeats import is_sooner, planned_first
 from melody.tokens.inputs.schema import ENDING, FEATURES, LOOKED_AT, PHASES, SECTIONS
 from melody.tokens.inputs.stepwise.history import History
-from melody.tokens.inputs.stepwise.one_piece import OnePiece
+from melody.tokens.inputs.stepwise.onset_places import Places
 from melody.tokens.inputs.stepwise.part_history import PartHistory
 from melody.tokens.inputs.stepwise.past import Past
 from melody.tokens.inputs.stepwise.token_arrays import tables_of
@@ -26,10 +27,11 @@ from melody.tokens.usage import FIRST_PART, KEY, METRE
 from melody.tokens.vocabulary import DURATION, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows, Vocabulary
 
 _NUMBERS = {row.name: number for number, row in enumerate(FEATURES)}  # of the columns, up to the first of each part
-POSITION, BEAT, PHASE, SECTION, METRE_IN_FORCE, INTERVAL, KEY_IN_FORCE, DEGREE, FIRST_OUTLINE = (
+POSITION, BEAT, PHASE, SECTION, METRE_IN_FORCE, INTERVAL, KEY_IN_FORCE, DEGREE, _FIRST = (
     _NUMBERS[(name,)] for name in ("position", "beat", "phase", "section", "metre", "interval", "key", "degree", "bars left")
 )
-FIRST_HARMONY = FIRST_OUTLINE + READ.stop
+OUTLINE_THERE = slice(_FIRST, _FIRST + READ.stop)
+HARMONY_THERE = slice(OUTLINE_THERE.stop, OUTLINE_THERE.stop + len(PLANNED))
 
 
 class Pieces:
@@ -77,6 +79,7 @@ class Pieces:
         self.tick, self.metre, self.key = (np.zeros(streams, np.int64) for _ in range(3))
         self.onset, self.end, self.pitch = np.full(shape, -1), np.full(shape, -1), np.zeros(shape, np.int64)
         self.moved_from, self.last_note, self.in_chord = (np.zeros(shape, np.int64) for _ in range(3))
+        self._places = Places.none(*shape)
         self.match = np.zeros((streams, len(FIELDS)), np.int64)
         self.planned = np.array([planned_first(vocabulary, each) for each in outlines], np.int64).reshape(self.match.shape)
         self._bar_start, self._bars_before = np.zeros(streams, np.int64), np.zeros(streams, np.int64)
@@ -104,6 +107,8 @@ class Pieces:
         if not self._has_note.all():
             self._take_first_notes(pitch)
         bar += self._bars_before - self._has_pickup
+        if self._is_chordal:
+            self._places.push(kind, pitch > 0, tick - position, self.onset != tick[:, None])
         before = self._take_notes(kind, pitch, duration)
         features[:, POSITION], features[:, BEAT], features[:, PHASE] = position, position % tables.beat, bar % PHASES
         features[:, SECTION], features[:, METRE_IN_FORCE] = np.clip(bar // PHASES, 0, SECTIONS - 1), self.metre
@@ -120,10 +125,13 @@ class Pieces:
         self.match, length, times = followed.astype(np.int64), match.length, match.times
         if self._outlines:
             in_bar = self._outlines.in_bars(bar)
-            features[:, FIRST_OUTLINE:FIRST_HARMONY] = in_bar[:, READ]
+            features[:, OUTLINE_THERE] = in_bar[:, READ]
             length, times = self._take_outlined(bar, in_bar, length, times)
             if tables.has_harmony:
-                features[:, FIRST_HARMONY : tables.first_lookback] = self._harmony_at(in_bar, position)[: len(PLANNED)].T
+                features[:, HARMONY_THERE] = self._harmony_at(in_bar, position)[: len(PLANNED)].T
+            if self._is_chordal:
+                to_come = self._places.to_come(self._outlines.playing_in(bar), tick - position)
+                features[:, tables.first_lookback - 1] = to_come
         self._add_lookbacks(features[:, tables.first_lookback : tables.first_left])
         self._add_parts(features[:, tables.first_left :], kind, pitch)
         first = tables.first_left + 2 * tables.parts
@@ -242,7 +250,8 @@ class Pieces:
         tick = self.tick + self.tables.shifts[time]
         position = (tick - self._bar_start) % self._bar_ticks
         playing = self._outlines.playing_in(self._bar_of(tick))[..., FIRST_PART:]
-        return in_groups(may_play(playing, position[:, None]))
+        begun = self._places.begun(tick - position) - (self.onset == tick[:, None])
+        return chordal.in_groups(chordal.may_play(playing, position[:, None], begun[:, FIRST_PART:]))
 
     def _bar_of(self, tick: Ints) -> Ints:
         """The number of the bar there, from the first full one."""
@@ -281,22 +290,25 @@ class Pieces:
         pitch = tables.pitch_of[np.maximum(events[..., VALUE] - 1, 0)]
         found = np.stack([pitch, events[..., DURATION], events[..., VELOCITY]], axis=2).reshape(len(kind), -1)
         bar, position = self._bar_of(tick), (tick - self._bar_start) % self._bar_ticks
-        does, _, rhythm = self._outlines.playing_in(bar)[:, np.arange(len(kind)), kind]
+        playing = self._outlines.playing_in(bar)[:, np.arange(len(kind)), kind]
+        begun = self._places.begun(tick - position)[np.arange(len(kind)), kind]
+        later = chordal.later(playing, begun - (self.onset[np.arange(len(kind)), kind] == tick))
+        does, _, rhythm, _ = playing
         is_planned = (self.planned[:, TIME] == 1 + time) & (self.planned[:, KIND] == 1 + kind)
         planned = self.planned[:, VALUE:].copy()
         planned[:, 0] = np.maximum(planned[:, 0] - tables.vocabulary.first_pitch, 0)
         planned *= is_planned[:, None]
         own = own * tables.pitched[kind]
-        tones, bass = tones_above(self._sounds(tick), own)
+        tones, bass = chordal.tones_above(self._sounds(tick), own)
         local = chord = np.zeros_like(own)
         if tables.has_harmony and self._outlines:
             local, *_, chord = self._harmony_at(self._outlines.in_bars(bar), position)
         key = key_there(local, tables.keys_in_force[self.key])
         degree = own_degrees(own + tables.vocabulary.pitches[0], own > 0, key)
         harmony = degree, *(np.stack([key, chord]) * tables.pitched[kind])
-        in_bar = own_bar(does, rhythm), self._figure(tick, kind, bar, rhythm - 1)
-        columns = [of_last[:, [DURATION, VELOCITY]], *harmony, found, tones, bass, planned, *in_bar]
-        return np.column_stack(columns) * (kind >= FIRST_PART)[:, None]
+        in_bar = chordal.own_bar(does, rhythm), self._figure(tick, kind, bar, rhythm - 1), later
+        of_kind = [of_last[:, [DURATION, VELOCITY]], *harmony, found, tones, bass, planned, *in_bar]
+        return np.column_stack(of_kind) * (kind >= FIRST_PART)[:, None]
 
     def _figure(self, tick: Ints, kind: Ints, bar: Ints, source: Ints) -> Ints:
         """As `OnePiece` has it, of a bar each, -1 for none, (streams,)."""
@@ -310,7 +322,7 @@ class Pieces:
         later = np.stack([np.where(onset == tick, in_chord + 1, 0), in_chord], axis=1)
         events, key = self._history.nearest(at * values - 1, self._rows, later)
         note, before = (self.tables.pitch_of[np.maximum(events[..., VALUE] - 1, 0)] * (key // values == at)).T
-        found: Ints = figure(note, last, before, onset >= start, self.tables.vocabulary.num_pitches) * is_there
+        found: Ints = chordal.figure(note, last, before, onset >= start, self.tables.vocabulary.num_pitches) * is_there
         return found
 
     def _sounds(self, tick: Ints) -> NDArray[np.bool_]:
@@ -332,31 +344,6 @@ class Pieces:
 
     # Pieces that come and go
 
-    @classmethod
-    def of(cls, vocabulary: Vocabulary, piece: OnePiece) -> Pieces:
-        """The same as of one piece."""
-        found = cls(vocabulary, [piece.outline])
-        if piece.has_pickup is not None:
-            found._has_pickup[:], found._has_note[:], found._tonic[:] = piece.has_pickup, True, piece.tonic
-        found.tick[:], found.metre[:], found.key[:], found.match[:] = piece.tick, piece.metre, piece.key, piece.match
-        found.planned[:] = piece.planned
-        found._bar_start[:], found._bars_before[:] = piece.bar_start, piece.bars_before
-        found._bar_ticks[:] = found.tables.bar_ticks[piece.metre]
-        for number, note in enumerate(piece.last):
-            kind = FIRST_PART + number
-            found.onset[0, kind], found.end[0, kind], found.pitch[0, kind] = note
-            found.moved_from[0, kind] = piece.moved_from[number]
-        rows = np.array(piece.rows, np.int64).reshape(-1, len(FIELDS))
-        notes = np.flatnonzero(vocabulary.is_note(rows))
-        np.maximum.at(found.last_note[0], rows[notes, KIND], 1 + notes)
-        found.in_chord[0, FIRST_PART:] = piece.in_chord
-        found._history.fill(rows)
-        if found._is_chordal:
-            found._sound_until[0, : vocabulary.num_pitches] = piece.ends
-        if found._of_parts is not None:
-            found._of_parts.fill(rows[:, KIND], np.array(piece.keys, np.int64))
-        return found
-
     def take(self, streams: Ints) -> Pieces:
         """Those pieces alone, in that order, independent of these; one may be named more than once."""
         taken = self.without_history(streams)
@@ -370,7 +357,7 @@ class Pieces:
         taken._rows = self._rows[streams]
         for name in self._per_stream:
             setattr(taken, name, getattr(self, name)[streams])
-        taken._outlines = self._outlines.take(streams)
+        taken._outlines, taken._places = self._outlines.take(streams), self._places.take(streams)
         return taken
 
     def put(self, streams: Ints, other: Pieces) -> None:
@@ -378,6 +365,7 @@ class Pieces:
         for name in self._per_stream:
             getattr(self, name)[streams] = getattr(other, name)
         self._history.put(streams, other._history)
+        self._places.put(streams, other._places)
         if self._of_parts is not None or other._of_parts is not None:
             self._of_parts = self._by_parts()
             self._of_parts.put(streams, other._by_parts())
@@ -388,7 +376,7 @@ class Pieces:
         joined = copy(self)
         for name in self._per_stream:
             setattr(joined, name, np.concatenate([getattr(self, name), getattr(other, name)]))
-        joined._rows = np.arange(len(self) + len(other))
+        joined._rows, joined._places = np.arange(len(self) + len(other)), self._places.join(other._places)
         joined._history, joined._outlines = self._history.join(other._history), self._outlines.join(other._outlines)
         if self._of_parts is not None or other._of_parts is not None:
             joined._of_parts = self._by_parts().join(other._by_parts())
