@@ -34,7 +34,7 @@ class Marking:
     def __init__(self, *turned: str) -> None:
         self.turned, self.asked = turned, list[tuple[Any, Any]]()
 
-    def prefer(self, logits: np.ndarray, events: Rows, beginning: np.ndarray) -> None:
+    def prefer(self, logits: np.ndarray, events: Rows, beginning: np.ndarray, is_first: np.ndarray) -> None:
         self.asked.append((events.copy(), beginning.copy()))
         logits[:, -1] -= 9
 

@@ -27,7 +27,7 @@ from melody.sampling.tasks.acceptance import Acceptance
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Grammar
 from melody.tokens.vocabulary import DURATION, KIND, TIME, VALUE
-from melody.training.corpus_facts import facts, kits, notes_at_once
+from melody.training.corpus_facts import facts, first_strokes, kits, notes_at_once
 
 PLAYERS = (Part(0), Part(33), Part(0, is_drum=True))
 
@@ -139,6 +139,33 @@ def test_what_most_of_the_corpus_does_is_no_fault() -> None:
         acceptance = Acceptance(source, Search(1), SamplingSettings(), Limits(), lambda _: (songs[2], 0))
         found = acceptance.faults(Sample(rows, 0.0, 0.0))
         assert ("one or two bars over and over" in found) == (known is not training)
+
+
+def test_a_drummer_begins_as_those_of_the_corpus() -> None:
+    """All songs begin with the bass drum; a model that has learnt nothing takes any of the kit where nobody tells it."""
+    vocabulary, training = model().vocabulary, model().file.training
+    songs = [vocabulary.encode(song(seed)) for seed in range(6)]
+    counts = first_strokes(vocabulary, songs)
+    kit = vocabulary.parts.index(PLAYERS[2])
+    assert [sum(own) for own in counts] == [6 * part.is_drum for part in vocabulary.parts]
+    assert counts[kit][36 - vocabulary.pitches[0]] == 6
+
+    def first(known: object) -> set[int]:
+        made = Model(replace(model().file, training={**training, "first_strokes": known}))
+        tunes = made.generate_many(12, bars=4, seed=1, any_ending=True)
+        strokes = (tune.pitch[tune.is_drum] for tune in tunes)
+        return {int(own[0]) for own in strokes if len(own)}
+
+    assert first(counts) == {36}
+    for nonsense in (
+        None,
+        [],
+        "36",
+        [[1]],
+        [[], [], [-1] * vocabulary.num_pitches],
+        [[], [], ["36"] * vocabulary.num_pitches],
+    ):
+        assert first(nonsense) == {36, 42}
 
 
 def test_a_kit_is_kept_where_music_may_stand_at_any_pitch() -> None:

@@ -309,7 +309,7 @@ class Step:
         self._decoder, self.masks, self.head_layers = decoder, masks, head_layers
         self.events = np.zeros((len(head_layers), len(FIELDS)), np.int64)
         self.conditions = Conditions(contexts)
-        self._at_beginning = contexts.tick == 0
+        self._at_beginning, self._own = contexts.tick == 0, contexts.conditions[("own",)].start
         self._past_end: Mask | None = None  # of the time
         self.has_next: Mask = np.ones(len(head_layers), bool)  # whether there is any time at which something may come
 
@@ -368,7 +368,8 @@ class Step:
             return going_on(logits, mask[of], self._past_end[of])
         if field == VALUE:
             logits = logits.copy()
-            self._decoder.prior.prefer(logits, self.events[of], self._at_beginning[of])
+            is_first = self.conditions.array[of, self._own] == 0
+            self._decoder.prior.prefer(logits, self.events[of], self._at_beginning[of], is_first)
         return logits
 
     def is_beginning(self, field: int) -> Mask:

@@ -3,7 +3,8 @@
 In which keys pieces begin, and how low and high each part goes: a violin has nothing below its open G, a bass sings no B0.
 And how often a part plays one pitch in a row: a bass repeats a note eighty times, a piano does not.
 Written into the model file by training, and kept to where music is made from nothing or a part is added. Of drums, which
-are not transposed, only those of the kit play, in any music.
+are not transposed, only those of the kit play, in any music; and a drummer begins with a stroke with which one of the corpus
+does, as often as there: of one event a piece a model learns next to nothing, and what returns returns with it.
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ class CorpusPrior:
         Nats that a pitch costs which a part never has, (kinds, values); None if nothing is known.
     kit_penalty
         The same of drums alone.
+    first_strokes
+        Log of how often pieces have each pitch as the first of a drum part, (kinds, pitches), zeros for other kinds; None if
+        nothing is known.
     most_in_a_row
         How often each part may play one pitch in a row, (parts,): as often as the corpus has it, and 8 times anyway;
         infinity if nothing is known, and for drums.
@@ -51,6 +55,7 @@ class CorpusPrior:
     first_keys: NDArray[np.float64] | None
     range_penalty: NDArray[np.float32] | None
     kit_penalty: NDArray[np.float32] | None
+    first_strokes: NDArray[np.float64] | None
     most_in_a_row: NDArray[np.float64]
     shortest: int
 
@@ -66,6 +71,7 @@ class CorpusPrior:
             np.log(counts + 1e-9) if counts is not None and known else None,
             pitches if kit is None else kit if pitches is None else np.maximum(pitches, kit),
             kit,
+            _first_strokes(vocabulary, training.get("first_strokes")),
             _most_in_a_row(vocabulary, training),
             0 if (bars := _numbers(training.get("shortest"), (1,))) is None else int(bars[0]),
         )
@@ -83,8 +89,8 @@ class CorpusPrior:
         """The same for music whose key is given."""
         return replace(self, first_keys=None)
 
-    def prefer(self, logits: Floats, events: Rows, beginning: Mask) -> None:
-        """Make the next events begin in the usual keys and stay in the usual range; in place.
+    def prefer(self, logits: Floats, events: Rows, beginning: Mask, is_first: Mask) -> None:
+        """Make the next events begin in the usual keys and on the usual drums, and stay in the usual range; in place.
 
         Parameters
         ----------
@@ -94,7 +100,12 @@ class CorpusPrior:
             Those events as far as they are known, (streams, fields).
         beginning
             Which streams are at their beginning, (streams,).
+        is_first
+            In which the part has played nothing yet, (streams,).
         """
+        if self.first_strokes is not None:
+            where = np.flatnonzero(is_first & self.first_strokes[events[:, KIND]].any(axis=1))
+            logits[where, logits.shape[1] - self.first_strokes.shape[1] :] = self.first_strokes[events[where, KIND]]
         if self.range_penalty is not None:
             logits -= self.range_penalty[events[:, KIND]]
         if self.first_keys is not None:
@@ -134,6 +145,18 @@ def _kit_penalty(vocabulary: Vocabulary, kits: Any) -> NDArray[np.float32] | Non
         if not foreign.all():
             found[FIRST_PART + number, vocabulary.first_pitch :][: len(pitch)] = _RANGE_PENALTY * foreign
     return found
+
+
+def _first_strokes(vocabulary: Vocabulary, counts: Any) -> NDArray[np.float64] | None:
+    """Of each drum part; None without drum parts, or if that is not known."""
+    found = np.zeros((vocabulary.sizes[KIND], vocabulary.num_pitches))
+    if not isinstance(counts, list) or len(counts) != len(vocabulary.parts):
+        return None
+    for number in np.flatnonzero(vocabulary.drums).tolist():
+        own = _numbers(counts[number], (vocabulary.num_pitches,))
+        if own is not None and own.min() >= 0 and own.any():
+            found[FIRST_PART + number] = np.log(own + 1e-9)
+    return found if found.any() else None
 
 
 def _range_penalty(vocabulary: Vocabulary, ranges: NDArray[np.float64] | None) -> NDArray[np.float32] | None:

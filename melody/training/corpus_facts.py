@@ -49,6 +49,7 @@ def facts(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> dict[str, Any]:
         "part_notes_at_once": notes_at_once,
         "part_runs": part_runs,
         "kits": kits,
+        "first_strokes": first_strokes,
         "fault_shares": fault_shares,
         "most_changes": most_changes,
         "standstill": standstill,
@@ -122,6 +123,18 @@ def kits(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[list[int]]:
             pitches = np.unique(notes[notes[:, KIND] == kind, VALUE]) - vocabulary.first_pitch + vocabulary.pitches[0]
             played[kind - FIRST_PART].update(pitches.tolist())
     return [sorted(own) for own in played]
+
+
+def first_strokes(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[list[int]]:
+    """In how many pieces each pitch is the first of each drum part, (drum parts, pitches); empty for other parts."""
+    drums = np.flatnonzero(vocabulary.drums).tolist()
+    found = [[0] * vocabulary.num_pitches if number in drums else [] for number in range(len(vocabulary.parts))]
+    for rows in map(np.asarray, pieces):
+        notes = rows[vocabulary.is_note(rows)]
+        for number in drums:
+            for value in notes[notes[:, KIND] == FIRST_PART + number, VALUE][:1].tolist():
+                found[number][value - vocabulary.first_pitch] += 1
+    return found
 
 
 def notes_at_once(vocabulary: Vocabulary, pieces: Sequence[Rows]) -> list[int]:
