@@ -87,9 +87,9 @@ class Planned(Constraint):
         in_time = ~is_over & self._up_to_the_next(music)
         may = in_time[:, :, None] & (does != RESTING) & (does < RETURNS)
         is_new, is_free = does == PLAYING, (does != PLAYING) | (place <= music.position[:, :, None])
-        is_left, in_last = onsets > self._begun(music), self._in_last_bar(music)[:, None, None]  # where it is for the close
-        may &= is_free & (~is_new | is_left | in_last)
-        latest = self._latest(music, options.plays & is_free & is_left & is_new & ~in_last, place, onsets)
+        left, in_last = onsets - self._begun(music), self._in_last_bar(music)[:, None, None]  # where it is for the close
+        may &= is_free & (~is_new | (left > 0) | in_last)
+        latest = self._latest(music, options.plays & is_free & (left > 0) & is_new & ~in_last, place, onsets, left)
         self._let_chords_be(music, may, does, is_over)
         self._expect(music, options)
         planned = (music.expected[:, TIME] - 1) * parts + music.expected[:, KIND] - FIRST_PART
@@ -125,7 +125,7 @@ class Planned(Constraint):
         ]
         return np.asarray(bars <= np.array(found)[:, None])
 
-    def _latest(self, music: Music, may: Mask, place: Ints, onsets: Ints) -> Ints:
+    def _latest(self, music: Music, may: Mask, place: Ints, onsets: Ints, left: Ints) -> Ints:
         """By when a part that plays something new has to begin it again, to come to as many places as are planned.
 
         It has half of the time that its notes have on average for each of those that are left; on a sixteenth.
@@ -134,8 +134,8 @@ class Planned(Constraint):
         ----------
         may
             Which parts may at each time, (streams, times, parts).
-        place, onsets
-            Where they begin in the bar, and in how many places.
+        place, onsets, left
+            Where they begin in the bar, in how many places, and in how many from there on.
 
         Returns
         -------
@@ -147,8 +147,10 @@ class Planned(Constraint):
         line = standing.tick + standing.bar_ticks - music.position_of(standing.tick[:, None])[:, 0]
         may = may & (music.ticks < line[:, None])[:, :, None] & (music.ticks[:, :, None] > self._last[:, None])
         may &= self._on_a_sixteenth(music)[:, :, None]
+        if not may.any():
+            return np.full(len(may), times * parts)
         each = (standing.bar_ticks[:, None, None] - place) / np.maximum(2 * onsets, 1)
-        in_time = may & (music.ticks[:, :, None] <= line[:, None, None] - (onsets - self._begun(music)) * each)
+        in_time = may & (music.ticks[:, :, None] <= line[:, None, None] - left * each)
         last = times - 1 - in_time[:, ::-1].argmax(axis=1)
         time = np.where(in_time.any(axis=1), last, np.where(may.any(axis=1), may.argmax(axis=1), times))
         return np.asarray(np.minimum((time * parts + np.arange(parts)).min(axis=1), times * parts))
