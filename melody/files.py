@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-import tempfile
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -60,7 +60,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     path = _real(path)
     temporary = None
     try:
-        temporary = _beside(path)
+        temporary = _beside(path)  # named before it is there: an interruption in between leaves nothing
+        os.close(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o600))
         yield temporary
         with temporary.open("r+b") as written:
             os.fsync(written.fileno())
@@ -84,7 +85,7 @@ def _real(path: str | os.PathLike[str]) -> Path:
 
 
 def _beside(path: Path) -> Path:
-    """A new temporary file in the folder of `path`."""
+    """The name of a new temporary file in the folder of `path`."""
     if path.exists() and not path.is_file():
         is_folder = path.is_dir()
         raise OSError(errno.EISDIR if is_folder else errno.EINVAL, "it is a folder" if is_folder else "it is no plain file")
@@ -92,9 +93,7 @@ def _beside(path: Path) -> Path:
         raise OSError(errno.ENOENT, f"there is no folder {path.parent}")
     _clear(str(path.parent))
     suffix = path.suffix if len(os.fsencode(path.suffix)) <= 16 else ""
-    handle, name = tempfile.mkstemp(prefix=f".melody-{_machine()}-{os.getpid()}-", suffix=suffix, dir=path.parent)
-    os.close(handle)
-    return Path(name)
+    return path.parent / f".melody-{_machine()}-{os.getpid()}-{secrets.token_urlsafe(6)}{suffix}"
 
 
 def is_temporary(name: str) -> bool:

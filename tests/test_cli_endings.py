@@ -22,7 +22,6 @@ from melody.cli import COMMANDS, main, screen
 from melody.cli.options import Drawing, Writing
 from melody.cli.targets import Targets
 from melody.cli.writing_tunes import Made, Page, write_tunes
-from melody.files import is_temporary
 from melody.limits import Limits
 from melody.piece import Part, Piece
 from melody.sampling import Model, SamplingSettings
@@ -53,8 +52,7 @@ def first_before_an_interruption(process: subprocess.Popen[str], folder: Path) -
     paths = [first, *out.splitlines()]
     assert code == 130, (code, lines)
     assert lines[-1].startswith(f"melody: interrupted; what is written stays: {paths[-1]}")
-    there = (p for p in (folder / "tunes").iterdir() if not is_temporary(p.name))  # cleared by the next one
-    assert sorted(paths) == sorted(str(p.relative_to(folder)) for p in there)
+    assert sorted(paths) == sorted(str(p.relative_to(folder)) for p in (folder / "tunes").iterdir())
     assert all(midi.read(folder / path).num_notes for path in paths)
     return first
 

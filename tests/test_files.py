@@ -41,6 +41,18 @@ def test_what_a_killed_writer_leaves_goes_with_the_next_write_into_its_folder(tm
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot be asked whether a process is there")
+def test_an_interruption_while_it_is_made_leaves_no_temporary_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(descriptor: int) -> None:
+        monkeypatch.undo()
+        os.close(descriptor)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "close", interrupted)
+    with pytest.raises(KeyboardInterrupt), files.replacing(tmp_path / "tune.mid"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_is_still_being_written_or_may_be_on_another_machine_stays_for_a_day(tmp_path: Path) -> None:
     own, theirs, old = (tmp_path / f".melody-{machine}-{os.getpid()}-x" for machine in (files._machine(), "0" * 8, "1" * 8))
     other = tmp_path / ".melody-notes"  # a user's own hidden file

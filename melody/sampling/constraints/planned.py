@@ -158,7 +158,7 @@ class Planned(Constraint):
     def _on_a_sixteenth(self, music: Music) -> Mask:
         """Which times are a sixteenth of the bar, or now, (streams, times)."""
         now = music.ticks == music.standing.tick[:, None]
-        return np.asarray(now | (music.position % (music.vocabulary.ticks_per_quarter // _BRIEF) == 0))
+        return np.asarray(now | (music.position % _brief(music) == 0))
 
     def _in_last_bar(self, music: Music) -> Mask:
         """Which streams are in the last bar of their outline, or behind it, (streams,)."""
@@ -233,7 +233,7 @@ class Planned(Constraint):
         lets_go = music.monophonic[part] | self._lets_go[np.arange(len(part)), part]
         longest = np.where(lets_go, self._rest_of(music, part, music.bar_of(tick)[:, 0]), NEVER)
         longest = np.where(music.drums[part], 0, longest) + to_line
-        shorter = to_line - self._later(music, part, tick) * (music.vocabulary.ticks_per_quarter // _BRIEF)
+        shorter = to_line - self._later(music, part, tick) * _brief(music)
         longest = np.where(lets_go & (shorter > 0), np.minimum(longest, shorter), longest)
         inside = (music.durations <= longest[:, None]) | ~is_part[:, None]
         inside |= ~inside.any(axis=1, keepdims=True)
@@ -264,6 +264,11 @@ class Planned(Constraint):
     def _pickups(self, music: Music) -> Ints:
         """How many bars of each stream's music its outline does not count, (streams,)."""
         return music.pickups(np.array([has_pickup for _, has_pickup, _ in self._outlines], np.int64))
+
+
+def _brief(music: Music) -> int:
+    """Ticks of a sixteenth, at least one."""
+    return max(music.vocabulary.ticks_per_quarter // _BRIEF, 1)
 
 
 def _following(is_played: Mask) -> list[int]:

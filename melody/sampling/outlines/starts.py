@@ -63,6 +63,7 @@ class Starts:
         self._vocabulary, self._line_ups, self._parts = vocabulary, line_ups, np.arange(len(vocabulary.parts))
         self._wanted = Wanted.of(limits, settings.form, vocabulary)
         self._kept: dict[int, Frontier] = {}
+        self._known: dict[int, Outline | None] = {}  # outlines of the latest tunes, which whoever judges a try asks for
 
     @property
     def bars(self) -> int | None:
@@ -77,6 +78,13 @@ class Starts:
 
     def outline(self, number: int) -> Outline | None:
         """The outline of a tune, with its line-up; None if the corpus has none."""
+        if number not in self._known:
+            if len(self._known) >= _KEPT:
+                del self._known[next(iter(self._known))]
+            self._known[number] = self._draw(number)
+        return self._known[number]
+
+    def _draw(self, number: int) -> Outline | None:
         random = np.random.default_rng([self._seed, number, 0, 1])
         found = self._outlines.sampled(random, self._wanted, self._begun)
         if found is None:

@@ -115,22 +115,22 @@ class Acceptance:
 
     def _faults_of(self, sample: Sample, piece: Piece, start: int, *, ended: bool) -> tuple[str, ...]:
         """The same of what is made of it."""
-        outline = self.outline_of(sample.number) if self.as_new else None
+        outline = self.outline_of(sample.number) if self.settings.form else None
         found = faults(
             piece,
             ended=ended,
             start=start,
             most_in_a_row=self.source.prior.in_a_row_of(self.source.vocabulary, piece),
             any_close=bool(self.limits.chords),
-            letters=outline.letters if outline and self.settings.form else (),
+            letters=outline.letters if outline else (),
             patience=self.source.patience,
         )
         is_free = self.as_new and self.limits.bars is None and not self.settings.max_notes
         if is_free and piece.num_bars < self.source.prior.shortest:
             found = (*found, TOO_SOON)
         allowed = self.source.allowed_faults(self.settings, sample.number)
-        if outline and outline.close.chord:
-            allowed |= {NO_TONIC, NO_BAR_LINE}  # it is for the outline to say how it closes
+        if self._close_is_planned(sample):
+            allowed |= {NO_TONIC, NO_BAR_LINE}
         return tuple(fault for fault in found if fault not in allowed)
 
     def shortened(self, sample: Sample, piece: Piece) -> Piece | None:
@@ -164,10 +164,14 @@ class Acceptance:
             return 0.0  # one that has all its bars is there
         if found := self.faults(sample):
             return FAULTY / len(found)
-        outline = self.outline_of(sample.number) if self.weighs_ending else None
-        if not self.weighs_ending or (outline and outline.close.chord):
+        if not self.weighs_ending or self._close_is_planned(sample):
             return 1.0
         return min(float(np.exp(-sample.ending_nats)) / _LEAST, 1.0)
+
+    def _close_is_planned(self, sample: Sample) -> bool:
+        """Whether it is for the outline to say how a tune closes."""
+        outline = self.outline_of(sample.number) if self.as_new else None
+        return outline is not None and bool(outline.close.chord)
 
 
 def has_ended(sample: Sample) -> bool:

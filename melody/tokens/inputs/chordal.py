@@ -263,9 +263,7 @@ def places_begun(events: WholePiece, start: Ints, *, with_own: bool) -> Ints:
     `start` is where the bar of each event begins, `with_own` whether the event's own place is among them, up to the event.
     """
     found = np.zeros((len(events.rows), len(events.vocabulary.parts)), np.int64)
-    for part in range(found.shape[1]):
-        notes = np.flatnonzero(events.is_note & (events.kind == FIRST_PART + part))
-        first = notes[np.append(True, np.diff(events.tick[notes]) > 0)[: len(notes)]]
+    for part, first in enumerate(events.onset_places):
         if with_own:
             until = np.searchsorted(first, events.number, side="right")
         else:

@@ -23,7 +23,16 @@ from melody.tokens.inputs.outlines.harmony import (
     local_keys,
     phrase_ends,
 )
-from melody.tokens.inputs.outlines.outline import MOST_AT_ONCE, Close, FinalNotes, Frame, Outline, Outlines, is_pickup
+from melody.tokens.inputs.outlines.outline import (
+    MOST_AT_ONCE,
+    NOTHING,
+    REST,
+    Close,
+    FinalNotes,
+    Frame,
+    Outline,
+    is_pickup,
+)
 from melody.tokens.inputs.schema import BEGUN, ENDING, SILENT, SOUNDING
 from melody.tokens.usage import FIRST_PART, KEY, METRE
 from melody.tokens.vocabulary import DURATION, KIND, TIME, VALUE, Rows, Vocabulary
@@ -88,12 +97,25 @@ class WholePiece:
 
     def outline_in(self, bar: Ints) -> Ints:
         """The same of those bars, one for each event."""
-        found: Ints = Outlines([self.outline]).take(np.zeros(len(bar), np.int64)).in_bars(bar).T
+        table = np.array([NOTHING]) if self.outline is None else self.outline.table
+        found: Ints = table[np.minimum(bar + 1, len(table) - 1)].T
         return found
 
     def playing_in(self, bar: Ints) -> Ints:
         """What each kind that is a part does in each event's bar, as `Outline.playing` has it, (4, events, kinds)."""
-        return Outlines([self.outline], self.vocabulary.sizes[KIND]).take(np.zeros(len(bar), np.int64)).playing_in(bar)
+        kinds = self.vocabulary.sizes[KIND]
+        playing = np.zeros((1, kinds, len(REST)), np.int64) if self.outline is None else self.outline.playing(kinds)
+        found: Ints = np.moveaxis(playing[np.minimum(bar + 1, len(playing) - 1)], 2, 0)
+        return found
+
+    @cached_property
+    def onset_places(self) -> list[Ints]:
+        """Of each part the events with which it begins notes in another place than before."""
+        found = []
+        for part in range(len(self.vocabulary.parts)):
+            notes = np.flatnonzero(self.is_note & (self.kind == FIRST_PART + part))
+            found.append(notes[np.append(True, np.diff(self.tick[notes]) > 0)[: len(notes)]])
+        return found
 
     @cached_property
     def parts(self) -> list[LastNotes]:
