@@ -11,16 +11,20 @@ from music import folk_tune
 from test_harmonize import hymn, soprano
 from untrained import untrained
 
+from melody.limits import Limits
 from melody.piece import Key, Part, Piece
 from melody.sampling import Model, SamplingSettings, load
 from melody.sampling.constraints.constraint import Masks
 from melody.sampling.quality import closes, faults, loops, run_from, runs
-from melody.sampling.strategies.ancestral import Streams
+from melody.sampling.search import Search
+from melody.sampling.strategies.ancestral import Sample, Streams
 from melody.sampling.strategies.drawing import OF_ONE_BEGINNING, Job
+from melody.sampling.tasks.acceptance import Acceptance
 from melody.sampling.tasks.harmonize import harmonize
 from melody.statistics import form as form_of
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Grammar
+from melody.tokens.inputs.outlines.outline import Outline
 from melody.tokens.vocabulary import VALUE, Rows
 
 
@@ -192,6 +196,23 @@ def test_a_new_section_that_is_an_old_one_by_hand(pattern: str, form: str, again
     assert (words in faults(bars(pattern), ended=True, letters=letters)) == again
     assert words not in faults(bars(pattern), ended=True)
     assert not form_of.sections_come_again(bars(pattern), letters, start=96 * len(pattern))
+
+
+@pytest.mark.parametrize("as_new", [True, False])
+def test_a_form_that_is_asked_for_is_judged_in_continuations_too(model: Model, as_new: bool) -> None:
+    outline = Outline(tuple(ord(letter) for letter in "ababcd"))
+    judge = Acceptance(
+        model,
+        Search(1),
+        SamplingSettings(form="ABC"),
+        Limits(),
+        lambda sample: (bars("ababab" if sample.number else "ababcd"), 0),
+        lambda number: outline,
+        as_new,
+    )
+    words = "a new section is an old one again"
+    found = [words in judge.faults(Sample(np.zeros((1, 5), np.int64), 0.0, 0.0, number)) for number in (0, 1)]
+    assert found == [False, True]
 
 
 def test_new_tunes_have_no_faults_and_those_that_had_none_are_as_they_were(model: Model) -> None:
