@@ -67,7 +67,7 @@ def main() -> None:
     nats = {"first 8 bars": costs(model, openings(model.vocabulary, held_out, BARS)), "whole": costs(model, held_out)}
     for where, by_field in nats.items():
         fields = ", ".join(f"{name} {value:.3f}" for name, value in by_field.items())
-        print(f"{f'nats a note, {where}':46}{sum(by_field.values()):.3f}: {fields}")
+        print(f"{f'nats a note, {where}':48}{sum(by_field.values()):.3f}: {fields}")
     print(f"{len(tunes)} tunes in {seconds:.1f} s of one core")
     if arguments.json:
         table = {name: {"held-out": wanted[name]._asdict(), "generated": found[name]._asdict()} for name in rows}
@@ -102,11 +102,11 @@ def costs(model: Model, pieces: Sequence[Rows]) -> dict[str, float]:
 
 def show(wanted: Mapping[str, Spread], found: Mapping[str, Spread], pieces: int, tunes: int) -> None:
     """A line for each measure."""
-    print(f"{'medians':46}{f'held-out ({pieces})':24}{'its quartiles':20}{f'generated ({tunes})':24}")
+    print(f"{'medians':48}{f'held-out ({pieces})':24}{'its quartiles':20}{f'generated ({tunes})':24}")
     for name, of_corpus in wanted.items():
         quartiles = f"{of_corpus.low:.3g} to {of_corpus.high:.3g}" if of_corpus.pieces else "-"
         mark = "" if of_corpus.holds(found[name]) else "  <- misses"
-        print(f"{name:46}{of_corpus!s:24}{quartiles:20}{found[name]!s:24}{mark}")
+        print(f"{name:48}{of_corpus!s:24}{quartiles:20}{found[name]!s:24}{mark}")
     missed = sum(not of_corpus.holds(found[name]) for name, of_corpus in wanted.items())
     print(f"{len(wanted) - missed} of {len(wanted)} medians are within the quartiles\n")
 

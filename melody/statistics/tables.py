@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.piece import Piece
-from melody.statistics import form, part_writing, texture
+from melody.statistics import ensemble, form, part_writing, texture
 
 Count = Callable[[Piece], tuple[float, float]]
 RESAMPLES = 1_000
@@ -82,6 +82,11 @@ TEXTURE: Mapping[str, Callable[[Piece], float]] = {
     "rhythms of a part played before": texture.rhythms_played_before,
     "bars of drums played before": texture.drum_bars_played_before,
     "bass drum on the first beat, of bars with drums": texture.bass_drum_on_the_first_beat,
+    "snare on two and four, of bars with drums": ensemble.snare_on_two_and_four,
+    "bass notes whose tone others sound": ensemble.bass_in_the_harmony,
+    "tones that another part begins too": ensemble.tones_doubled,
+    "sounding, of the time to the part's next note": ensemble.held_until_the_next,
+    "loudness of a part, standard deviation": ensemble.loudness_within_parts,
     "steps as before, where a rhythm returns": texture.figures_moved_alike,
     "bars that begin on a semitone": texture.clashes,
     "bars in which nothing begins": texture.silent_bars,
