@@ -1,15 +1,17 @@
 """Encoded pieces -> batches with carried state.
 
 An epoch takes the training pieces in a new order, each transposed by a random interval that keeps it in the vocabulary's
-range. Pieces of similar length share a batch; the batch is cut into windows of at most `window` events, equally long, which
-come one after the other so that the model can carry its state across them (truncated back-propagation through time,
-Williams and Peng 1990). A batch begins at the beginning of its pieces, where the state is reset. The longest piece stands
-first: a window holds the pieces that have not ended before it, so a state is carried on by taking its first rows, and what
-stands after the end of a piece within a window is masked. Everything follows from (seed, epoch).
+range, some cut off in front as if they began at a later phrase (`melody.tokens.inputs.beginnings`). Pieces of similar
+length share a batch; the batch is cut into windows of at most `window` events, equally long, which come one after the other
+so that the model can carry its state across them (truncated back-propagation through time, Williams and Peng 1990). A batch
+begins at the beginning of its pieces, where the state is reset. The longest piece stands first: a window holds the pieces
+that have not ended before it, so a state is carried on by taking its first rows, and what stands after the end of a piece
+within a window is masked. Everything follows from (seed, epoch).
 
 Features are computed when a piece's turn comes, in the smallest integers that hold them, so that a corpus may be larger
-than memory. Of each piece only its length and its possible transpositions are kept, some twenty bytes, and the features of
-as many pieces as `CACHE_BYTES` hold, which spares small corpora from computing them again each epoch.
+than memory. Of each piece only its length, its possible transpositions and where else it could begin are kept, some two
+hundred bytes, and the features of as many whole pieces as `CACHE_BYTES` hold, which spares small corpora from computing them
+again each epoch.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.piece import Ints
+from melody.tokens.inputs.beginnings import LaterBeginnings
 from melody.tokens.inputs.features import before_first, context, outline_of
 from melody.tokens.inputs.gaps import Bars, Filled
 from melody.tokens.inputs.outlines.harmony import raised
@@ -53,6 +56,9 @@ class BatchSettings:
         does trusts it too much.
     outline_dropout
         Share of the training pieces of which the model does not read the outline, 0 to 1: it has to know music without one.
+    later_beginnings
+        Share of the training pieces that are read from one of their later phrases on, 0 to 1, where parts play chords: of
+        how a piece begins there would be one example a piece.
     noise
         Share of the notes that the model reads in training with a wrong pitch, 0 to 1: 1 to 4 semitones off. What it is to
         predict stays true (Xie et al. 2017), so that a slip in what it reads throws it less.
@@ -63,6 +69,7 @@ class BatchSettings:
     transpositions: tuple[int, int] = (-5, 6)
     match_dropout: float = 0.0
     outline_dropout: float = 0.2
+    later_beginnings: float = 0.5
     noise: float = 0.0
 
 
@@ -262,25 +269,31 @@ class Batches:
         low, high = settings.transpositions
         self._lengths = np.zeros(len(pieces), np.int64)  # events
         self._keeping = np.zeros((len(pieces), high - low + 1 if training else 0), bool)  # which transpositions are possible
+        begins_later = training and bool(settings.later_beginnings) and vocabulary.is_chordal
+        self._later = LaterBeginnings(vocabulary, len(pieces) * begins_later)
         self.num_notes = 0
         for number, rows in enumerate(np.asarray(rows, np.int64) for rows in pieces):
             self._lengths[number] = len(rows)
             self.num_notes += int(vocabulary.is_note(rows).sum())
             if training:
                 self._keeping[number] = self._transposer.keeping(rows)
+            if begins_later:
+                self._later.add(number, rows)
         self.num_events = int(self._lengths.sum())
         self.longest = int(self._lengths.max(initial=0))  # events
 
     def epoch(self, number: int, buckets: int | None = None) -> Iterator[Batch]:
         """The windows of epoch `number`, or of its first `buckets` length buckets."""
         rng = np.random.default_rng([self._seed, number])
-        for bucket in self._buckets(rng)[:buckets]:
-            yield from self._windows([self._piece(i, rng) for i in bucket])
+        chosen, lengths = self._chosen(rng)
+        for bucket in self._buckets(rng, lengths)[:buckets]:
+            yield from self._windows([self._piece(i, int(chosen[i]), rng) for i in bucket])
 
     def num_windows(self, number: int, buckets: int | None = None) -> int:
         """How many windows that is."""
         rng = np.random.default_rng([self._seed, number])
-        longest = (int(self._lengths[bucket].max()) for bucket in self._buckets(rng)[:buckets])
+        _, lengths = self._chosen(rng)
+        longest = (int(lengths[bucket].max()) for bucket in self._buckets(rng, lengths)[:buckets])
         return sum(-(-events // self._settings.window) for events in longest)
 
     @property
@@ -288,25 +301,39 @@ class Batches:
         """How many length buckets an epoch has: pieces of similar length, one batch each."""
         return -(-len(self._pieces) // self._settings.batch_size)
 
-    def _buckets(self, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+    @property
+    def events_per_epoch(self) -> float:
+        """How many events an epoch has as a rule, since some pieces are cut off in front."""
+        cut = self._later.left_out(self._lengths).sum() if self._later else 0
+        return float(self.num_events - self._settings.later_beginnings * cut)
+
+    def _chosen(self, rng: np.random.Generator) -> tuple[Ints, Ints]:
+        """Of each piece which of its beginnings is read, -1 for its own, and how many events it has from there on."""
+        if not self._later:
+            return np.full(len(self._pieces), -1), self._lengths
+        is_later = rng.random(len(self._pieces)) < self._settings.later_beginnings
+        chosen = np.where(is_later, self._later.sampled(rng), -1)
+        return chosen, np.where(chosen < 0, self._lengths, self._later.events(chosen))
+
+    def _buckets(self, rng: np.random.Generator, lengths: Ints) -> list[NDArray[np.int64]]:
         """Pieces of similar length together; noise on the length keeps the buckets from being the same each epoch."""
-        length = self._lengths * np.exp(rng.normal(0, 0.1, len(self._lengths))) if self._training else self._lengths
+        length = lengths * np.exp(rng.normal(0, 0.1, len(lengths))) if self._training else lengths
         order = np.argsort(length, kind="stable")
         buckets = [order[i : i + self._settings.batch_size] for i in range(0, len(order), self._settings.batch_size)]
         return [buckets[i] for i in rng.permutation(len(buckets))] if self._training else buckets
 
-    def _piece(self, index: int, rng: np.random.Generator) -> _Taken:
+    def _piece(self, index: int, beginning: int, rng: np.random.Generator) -> _Taken:
         if not self._training:
-            return _Taken(self._featured(index, has_outline=False))
+            return _Taken(self._featured(index, beginning, has_outline=False))
         semitones = int(rng.choice(self._transposer.chosen(self._keeping[index])))
         has_outline = bool(rng.random() >= self._settings.outline_dropout)
         has_gaps = bool(self._with_gaps) and bool(rng.random() < self._with_gaps)
         has_outline &= not has_gaps
-        piece = self._featured(index, has_outline)
+        piece = self._featured(index, beginning, has_outline)
         if semitones:
             piece = self._transposer(piece.astype(np.int64), semitones).astype(self._kind)
         if self._settings.noise:
-            piece = self._with_slips(piece.astype(np.int64), index, has_outline, rng)
+            piece = self._with_slips(piece.astype(np.int64), index, beginning, has_outline, rng)
         piece = self._with_match_left_out(piece) if rng.random() < self._settings.match_dropout else piece
         return _Taken(piece, self._gaps(piece, rng) if has_gaps else ())
 
@@ -315,20 +342,25 @@ class Batches:
         bars = Bars(self._vocabulary, piece[1:, : len(FIELDS)].astype(np.int64))
         return [bars.filled(gap) for gap in bars.chosen(rng)]
 
-    def _featured(self, index: int, has_outline: bool) -> NDArray[np.integer]:
+    def _rows(self, index: int, beginning: int) -> Rows:
+        """The events of a piece, from one of its later beginnings on or, for -1, from its own."""
+        rows = np.asarray(self._pieces[index], np.int64)
+        return rows if beginning < 0 else self._later.rows(index, beginning, rows)
+
+    def _featured(self, index: int, beginning: int, has_outline: bool) -> NDArray[np.integer]:
         """A piece with its features, (1 + events, fields + features + conditions)."""
-        found = self._cached.get((index, has_outline))
+        found = self._cached.get((index, has_outline)) if beginning < 0 else None
         if found is None:
-            rows = np.asarray(self._pieces[index], np.int64)
+            rows = self._rows(index, beginning)
             outline = outline_of(self._vocabulary, rows) if has_outline else None
             found = with_features(self._vocabulary, rows, outline).astype(self._kind)
-            if found.nbytes <= self._free_bytes:
+            if beginning < 0 and found.nbytes <= self._free_bytes:
                 self._free_bytes -= found.nbytes
                 self._cached[index, has_outline] = found
         return found
 
     def _with_slips(
-        self, piece: NDArray[np.int64], index: int, has_outline: bool, rng: np.random.Generator
+        self, piece: NDArray[np.int64], index: int, beginning: int, has_outline: bool, rng: np.random.Generator
     ) -> NDArray[np.integer]:
         """A piece as it is read with wrong pitches, and behind it a column of the true values, which are to be predicted."""
         vocabulary, rows = self._vocabulary, piece[1:, : len(FIELDS)].copy()
@@ -338,7 +370,7 @@ class Batches:
         value = rows[:, VALUE] + by
         slips &= (value >= vocabulary.first_pitch) & (value < vocabulary.first_pitch + vocabulary.num_pitches)
         rows[slips, VALUE] = value[slips]
-        outline = outline_of(vocabulary, np.asarray(self._pieces[index], np.int64)) if has_outline else None
+        outline = outline_of(vocabulary, self._rows(index, beginning)) if has_outline else None
         return np.concatenate([with_features(vocabulary, rows, outline), piece[:, VALUE, None]], axis=1).astype(self._kind)
 
     def _with_match_left_out(self, piece: NDArray[np.integer]) -> NDArray[np.integer]:

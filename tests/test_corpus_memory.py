@@ -57,12 +57,15 @@ class Repeated(Sequence[Rows]):
         return self._rows[:] if range(self._times)[index] >= 0 else self._rows
 
 
-def test_batches_hold_some_bytes_of_each_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("share", "most"), [(0.0, 40), (0.5, 260)])
+def test_batches_hold_some_bytes_of_each_piece(share: float, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A length and the possible transpositions, and of parts that play chords where else a piece could begin."""
     monkeypatch.setattr("melody.dataset.CACHE_BYTES", 0)
     vocabulary = Vocabulary.build([tune(0, 20)])
-    rows = vocabulary.encode(tune(0, 20))
-    few, many = (most_bytes(lambda n=n: Batches(vocabulary, Repeated(rows, n), BatchSettings())) for n in (100, 3100))
-    assert (many - few) / 3000 < 40  # a length and the possible transpositions
+    rows, settings = vocabulary.encode(tune(0, 20)), BatchSettings(later_beginnings=share)
+    assert vocabulary.is_chordal
+    few, many = (most_bytes(lambda n=n: Batches(vocabulary, Repeated(rows, n), settings)) for n in (100, 1100))
+    assert (many - few) / 1000 < most
 
 
 def test_a_manifest_holds_no_more_than_its_words() -> None:

@@ -89,9 +89,8 @@ def test_training_takes_pieces_of_like_length_together_in_ever_new_ways() -> Non
     rows = [vocabulary.encode(tune) for tune in tunes]
     number_of = {each.tobytes(): number for number, each in enumerate(with_features(vocabulary, r) for r in rows)}
     assert len(number_of) == 40
-    loader = Batches(
-        vocabulary, rows, BatchSettings(batch_size=5, window=999, transpositions=(0, 0), outline_dropout=1), seed=1
-    )
+    settings = BatchSettings(batch_size=5, window=999, transpositions=(0, 0), outline_dropout=1, later_beginnings=0)
+    loader = Batches(vocabulary, rows, settings, seed=1)
     seen = set()
     for epoch in range(6):
         buckets = [
@@ -103,9 +102,7 @@ def test_training_takes_pieces_of_like_length_together_in_ever_new_ways() -> Non
         seen |= set(buckets)
     assert len([each for each in seen if isinstance(each, tuple)]) > 3
     assert len([each for each in seen if isinstance(each, frozenset)]) > 40
-    other = Batches(
-        vocabulary, rows, BatchSettings(batch_size=5, window=999, transpositions=(0, 0), outline_dropout=1), seed=2
-    )
+    other = Batches(vocabulary, rows, settings, seed=2)
     assert not np.array_equal(next(loader.epoch(0)).inputs, next(other.epoch(0)).inputs)
 
 
@@ -131,11 +128,11 @@ def test_small_integers_go_in_and_stand_in_memory(training: bool) -> None:
     for one, other in zip(small.epoch(1), whole.epoch(1), strict=True):
         assert np.array_equal(one.inputs, other.inputs) and np.array_equal(one.targets, other.targets)
     rng = np.random.default_rng(0)
-    assert {whole._piece(number, rng).events.dtype.name for number in range(len(ROWS)) for _ in range(3)} <= {
+    assert {whole._piece(number, -1, rng).events.dtype.name for number in range(len(ROWS)) for _ in range(3)} <= {
         "uint8",
         "uint16",
     }
-    assert whole._featured(0, has_outline=True).dtype.itemsize <= 2
+    assert whole._featured(0, -1, has_outline=True).dtype.itemsize <= 2
 
 
 def test_the_transpositions_that_are_possible() -> None:

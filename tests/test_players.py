@@ -33,11 +33,12 @@ from melody.tokens.inputs.outlines.outline import (
     Close,
     FinalNotes,
     Outline,
-    Outlines,
     Play,
 )
+from melody.tokens.inputs.outlines.several_outlines import Outlines
 from melody.tokens.inputs.outlines.storing import restored, stored
 from melody.tokens.inputs.schema import (
+    AGAIN,
     CONDITIONS,
     FEATURES,
     GROUP,
@@ -51,6 +52,7 @@ from melody.tokens.inputs.schema import (
     feature_sizes,
     spans,
 )
+from melody.tokens.inputs.whole_piece import as_time
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, FIELDS, KIND, TIME, VALUE, VELOCITY, Rows
 from melody.training import corpus_facts
@@ -115,7 +117,11 @@ def test_each_part_has_a_letter_for_each_bar_in_which_it_begins_a_note() -> None
     assert found is not None and vocabulary.is_chordal
     by_part = dict(zip((vocabulary.parts[number] for number in found.parts), found.players))
     assert [play.letter for play in by_part[BASS]] == [0, 0, 1, 1, 0, 0, 1, REST.letter]
-    assert by_part[FLUTE] == (REST, REST, *(Play(letter, 0, letter % 3, 4) for letter in range(6)))
+    assert by_part[FLUTE] == (
+        REST,
+        REST,
+        *(Play(letter, 0, letter % 3, 4, 60 + 6 * ((ord("A") + letter) % 3)) for letter in range(6)),
+    )
     assert [play.letter for play in by_part[KIT]] == [0, 0, 0, 0, 0, 0, 0, 1]
     does = found.playing(vocabulary.sizes[KIND])[1:-1, FIRST_PART + vocabulary.parts.index(BASS), 0]
     assert does.tolist() == [PLAYING, RETURNS, PLAYING, RETURNS + 2, RETURNS + 1, RETURNS + 4, RETURNS + 3, RESTING]
@@ -125,8 +131,11 @@ def test_each_part_has_a_letter_for_each_bar_in_which_it_begins_a_note() -> None
 @pytest.mark.parametrize(
     "players",
     [
-        *(None, "A", [[0] * 9] * 2, [[0] * 8], [[0] * 10], [[-2, 0, 0] * 3], [[0, 0, -2] * 3], [[MOST_BARS + 1, 0, 0] * 3]),
-        *([[0, 0, MOST_BARS + 1] * 3], [[0, -1, 0] * 3], [[0.5] * 9]),
+        *(None, "A", [None], [[0, 1, 0]], [[[0, 0, 0], [0] * 5]] * 2, [[[0, 0], [0] * 5]], [[[0, 0, 0, 0], [0] * 5]]),
+        *([[[0, 1, 0], [0] * 5]], [[[0, -1, 0], [0] * 5]], [[[0, 0.5, 0], [0] * 5]], [[[0, 0, 0], [0] * 4]]),
+        *([[[0, 0, 0], [each, 0, 0, 0, 0]]] for each in (-2, MOST_BARS + 1, 0.5, "A")),
+        *([[[0, 0, 0], [0, 0, each, 0, 0]]] for each in (-2, MOST_BARS + 1)),
+        *([[[0, 0, 0], [0] * place + [-1] + [0] * (4 - place)]] for place in (1, 3, 4)),
     ],
 )
 def test_damaged_players_in_a_file_are_passed_over(players: object) -> None:
@@ -378,7 +387,7 @@ def test_how_busy_a_part_is_to_be_is_known(number: int) -> None:
     for event, (at, own) in enumerate(zip(tick.tolist(), rows[:, KIND].tolist())):
         bar, to_come = at // 96, 0
         for kind in range(FIRST_PART, vocabulary.sizes[KIND]):
-            does, _, rhythm, onsets = playing[bar + 1, kind]
+            does, _, rhythm, onsets, *_ = playing[bar + 1, kind]
             places = np.unique(tick[(rows[:, KIND] == kind) & (tick // 96 == bar)])
             assert onsets == len(places)
             is_new = does == PLAYING and not rhythm
@@ -482,6 +491,41 @@ def test_who_may_play_is_who_does(number: int) -> None:
             left = int(((places >= at) & (places // 96 == at // 96)).sum())
             assert each == RESTS if at // 96 not in places // 96 else each != RESTS or not left
             assert each < MAY_PLAY or each - MAY_PLAY == sum(left >= many for many in URGENCY)
+
+
+@given(seeds)
+def test_how_often_a_part_plays_a_new_bar_again_is_read(number: int) -> None:
+    """Of each event of a part with a new bar, and the most of them where the rhythm is new as well."""
+    piece = random_band(number)
+    vocabulary, rows, found = read(piece)
+    outline = outline_of(vocabulary, vocabulary.encode(piece))
+    assert outline is not None
+    again: dict[tuple[int, int], int] = {}
+    new_rhythms: dict[tuple[int, int], bool] = {}
+    for part, plays in zip(outline.parts, outline.players):
+        for bar, play in enumerate(plays):
+            before, later = plays[:bar], plays[bar + 1 :]
+            if play != REST and play.letter not in [each.letter for each in before]:
+                count = [each.letter for each in later].count(play.letter)
+                again[part, bar] = 1 + sum(count >= many for many in AGAIN)
+                new_rhythms[part, bar] = play.rhythm not in [each.rhythm for each in before]
+    tick = np.cumsum(np.array(vocabulary.shifts)[rows[:, TIME] - 1])
+    for event, (at, kind) in enumerate(zip(tick.tolist(), rows[:, KIND].tolist())):
+        assert found["there own again"][event] == again.get((kind - FIRST_PART, at // 96), 0)
+        here = [many for (part, bar), many in again.items() if bar == at // 96 and new_rhythms[part, bar]]
+        assert found["again"][event] == max(here, default=0)
+
+
+@given(seeds)
+def test_of_a_parts_last_notes_in_a_bar_it_is_read_when_it_plays_again(number: int) -> None:
+    """Of those that are new, also to their rhythm: as a time to its next notes, wherever these are; of others nothing."""
+    vocabulary, rows, found = read(random_band(number))
+    tick = np.cumsum(np.array(vocabulary.shifts)[rows[:, TIME] - 1])
+    for event, (at, kind) in enumerate(zip(tick.tolist(), rows[:, KIND].tolist())):
+        later = tick[(rows[:, KIND] == kind) & (tick > at)]
+        is_last = found["there own bar"][event] == PLAYING and not (later // 96 == at // 96).any()
+        expected = as_time(vocabulary, later[:1] - at).tolist() if is_last else []
+        assert found["there own next"][event] == (expected[0] if expected else 0)
 
 
 def test_a_part_with_something_new_is_announced_where_it_begins() -> None:
@@ -638,8 +682,31 @@ def test_what_returns_returns_as_it_was(limits: dict[str, object]) -> None:
                     assert bars[bar][0][0] == play.place
                     assert bars[bar] == bars[plays.index(play)]
                     assert {note[0] for note in bars[bar]} == {note[0] for note in bars[like]}
-                    assert len({note[0] for note in bars[bar]}) <= play.onsets
+                    if bar < 7:  # the last one is free to close
+                        assert len({note[0] for note in bars[bar]}) <= play.onsets
+                        assert max(note[0] for note in bars[bar]) == play.last
     assert whole or not limits
+
+
+def test_a_note_lasts_until_the_next_one_of_its_part_even_beyond_the_bar_line() -> None:
+    """A bass that begins two notes of two bars in every other bar, and lets go of it then."""
+    beat = [(96 * bar + at, 12, 36, 1) for bar in range(8) for at in (0, 48)]
+    chords = ((96 * bar, 192, pitch + bar, 0) for bar in range(0, 8, 2) for pitch in (40, 47))
+    notes = [*chords, *beat, (0, 24, 60, 2), (0, 48, 62, 2), (72, 12, 62, 2)]
+    onset, duration, pitch, part = np.array(notes).T
+    order = np.lexsort((pitch, part, onset))
+    song = Piece(onset[order], duration[order], pitch[order], part=part[order], parts=(BASS, KIT, FLUTE))
+    vocabulary = Vocabulary.build([song])
+    outline = outline_of(vocabulary, vocabulary.encode(song))
+    assert outline is not None and outline.lets_go[outline.parts.index(vocabulary.parts.index(BASS))]
+    weights = untrained(vocabulary).file.weights
+    made = Model(ModelFile(weights, vocabulary, {}, training={"outlines": [stored(outline)]}, name="band"))
+    lasting = [
+        int(each)
+        for piece in made.generate_many(8, seed=1, any_ending=True)
+        for each in piece.duration[np.array([piece.parts[number] == BASS for number in piece.part])]
+    ]
+    assert max(lasting) == 192 and len(set(lasting)) > 1
 
 
 def test_endless_music_keeps_to_a_line_up_and_to_no_bars() -> None:

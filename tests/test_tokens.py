@@ -394,7 +394,7 @@ def test_lookback_sees_what_came_next_a_bar_ago() -> None:
     piece = Piece([0, 24, 48, 96, 120], [24, 24, 48, 24, 24], [60, 62, 64, 60, 62])  # a bar, and its beginning again
     vocabulary = Vocabulary.build([piece])
     rows = vocabulary.encode(piece)
-    first = spans(FEATURES, vocabulary)[("lookback", "time", 1)].start
+    first = spans(FEATURES, vocabulary)[("lookback", "time", "bars", 1)].start
     one_bar = context(vocabulary, rows)[:, first : first + len(LOOKED_AT)]
     assert one_bar[:3].tolist() == [[0, 0, 0, 0]] * 3  # nothing a bar before
     assert one_bar[3].tolist() == (rows[1, :VELOCITY] + 1).tolist()

@@ -10,7 +10,7 @@ from untrained import SMALL
 
 from melody.network import Engine
 from melody.network.network import MelodyNetwork
-from melody.network.voices import DEGREES, OCTAVE, Sounding, above, degree, may_play
+from melody.network.voices import DEGREES, OCTAVE, Sounding, above, degree, of_parts
 from melody.piece import Part, Piece
 from melody.tokens.inputs.features import context, outline_of
 from melody.tokens.inputs.schema import CONDITIONS, feature_sizes, spans
@@ -44,7 +44,7 @@ def test_torch_and_numpy_read_keys_chords_players_and_what_sounds_alike(number: 
     alone = [engine.logits(field, *(each[[n]] for each in (trunks, chosen, conditions)))[0] for n in range(len(trunks))]
     assert np.abs(together - expected).max() < 1e-5 and np.abs(np.stack(alone) - expected).max() < 1e-5
     others = conditions.copy()
-    others[:, list(may_play(vocabulary, "all"))] = 0
+    others[:, list(of_parts(vocabulary, "all")[0])] = 0
     moved = np.abs(engine.logits(KIND, trunks, chosen, others) - engine.logits(KIND, trunks, chosen, conditions))
     assert (moved[:, FIRST_PART:].max(axis=1) > 1e-3).mean() > 0.9 and not moved[:, :FIRST_PART].any()
     sounds = Sounding.of(vocabulary, "own")

@@ -18,7 +18,7 @@ from melody.network.graph import Graph, Tensor
 from melody.network.head_arrays import related_of
 from melody.network.relations import Where, code, weighed
 from melody.network.settings import features_of, input_sizes, known_sizes
-from melody.network.voices import BITS, CIRCLE, DEGREES, OCTAVE, Sounding, Voices, above, degree, may_play
+from melody.network.voices import BITS, CIRCLE, DEGREES, OCTAVE, STATES, Sounding, Voices, above, degree, of_parts
 from melody.tokens.inputs.schema import APART, GROUP, MAX_INTERVAL, STATE_BITS, condition_sizes, feature_sizes
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, Vocabulary
@@ -267,8 +267,15 @@ def _with_sounding(graph: Graph, file: ModelFile, logits: str, given: str) -> st
 
 
 def _with_states(graph: Graph, file: ModelFile, logits: str, given: str) -> str:
-    """Logits of what parts may do added to those of the kinds."""
-    columns, kinds = may_play(file.vocabulary, "all"), file.vocabulary.sizes[KIND]
+    """Logits of what parts may do, and of how they stand, added to those of the kinds."""
+    of_both = of_parts(file.vocabulary, "all")
+    for given_, columns in zip(graph.split(given, [STATES] * len(of_both)), of_both):
+        logits = graph.add("Add", logits, _by_state(graph, file.vocabulary.sizes[KIND], given_, columns))
+    return logits
+
+
+def _by_state(graph: Graph, kinds: int, given: str, columns: range) -> str:
+    """What such logits add to those of the kinds, by the states of parts in these conditions."""
     read = graph.add("Unsqueeze", graph.columns("conditions", columns), graph.constant(np.array([2])))
     digits = graph.add("Div", read, graph.constant(2 ** (STATE_BITS * np.arange(GROUP))[None, None]))
     states = graph.add("Mod", digits, graph.constant(np.array(2**STATE_BITS)))
@@ -280,8 +287,7 @@ def _with_states(graph: Graph, file: ModelFile, logits: str, given: str) -> str:
     nothing = graph.add(
         "Mul", graph.add("Gather", given, graph.constant(np.array([0])), axis=1), graph.constant(np.float32(0))
     )
-    found = graph.add("GatherElements", graph.joined(nothing, given), by_kind, axis=1)
-    return graph.add("Add", logits, found)
+    return graph.add("GatherElements", graph.joined(nothing, given), by_kind, axis=1)
 
 
 _OF_CANDIDATES = {  # blocks of the last layer

@@ -15,7 +15,7 @@ from melody.network.embedding_sums import starts, sums
 from melody.network.relations import Where, weighed
 from melody.network.settings import features_of, known_sizes
 from melody.network.state import Floats
-from melody.network.voices import BITS, CIRCLE, DEGREES, OCTAVE, STATES, Sounding, Voices, above, degree, may_play, related
+from melody.network.voices import BITS, CIRCLE, DEGREES, OCTAVE, STATES, Sounding, Voices, above, degree, of_parts, related
 from melody.tokens.inputs.schema import GROUP, MAX_INTERVAL, STATE_BITS
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, VALUE, Vocabulary
@@ -113,12 +113,12 @@ class _Head:
             self._pitches = np.arange(1, 1 + vocabulary.num_pitches)
             output.append(weights[f"{name}.sounding"])
             bias.append(np.zeros((len(output[0]), OCTAVE), np.float32))
-        self._players = list(may_play(vocabulary, "all")) if f"{name}.plays" in weights else []
+        self._players = [list(each) for each in of_parts(vocabulary, "all")] if f"{name}.plays" in weights else []
         if self._players:
-            first_state = sum(block.shape[2] for block in output)
-            self._states = slice(first_state, first_state + STATES)
+            first_state, states = sum(block.shape[2] for block in output), len(self._players) * STATES
+            self._states = slice(first_state, first_state + states)
             output.append(weights[f"{name}.plays"])
-            bias.append(np.zeros((len(output[0]), STATES), np.float32))
+            bias.append(np.zeros((len(output[0]), states), np.float32))
         relation = weights.get(f"{name}.relation")
         self._where = None if relation is None else Where.of(vocabulary)
         self._relation = None if relation is None else weighed(vocabulary, relation)  # (voices, codes, pitches)
@@ -160,9 +160,11 @@ class _Head:
             added = np.einsum("rti,ri->rt", tones[:, CIRCLE], outputs[:, self._sounding])
             logits[:, self._first_pitch :] += added[number, (self._pitches - conditions[:, self._sounds.own, None]) % OCTAVE]
         if self._players:
-            states = ((conditions[:, self._players, None] >> _DIGITS) & STATES).reshape(len(outputs), -1)
-            of_state = np.pad(outputs[:, self._states], ((0, 0), (1, 0)))
-            logits[:, FIRST_PART:] += of_state[number, states[:, : self.size - FIRST_PART]]
+            rows = len(outputs)
+            states = ((conditions[:, self._players, None] >> _DIGITS) & STATES).reshape(rows, len(self._players), -1)
+            of_state = np.pad(outputs[:, self._states].reshape(rows, len(self._players), -1), ((0, 0), (0, 0), (1, 0)))
+            for each in range(len(self._players)):
+                logits[:, FIRST_PART:] += of_state[number, each, states[:, each, : self.size - FIRST_PART]]
         if self._where is not None and self._relation is not None:
             logits[:, self._first_pitch :] += sums(self._relation[voice], self._where.codes(conditions))
         return logits
@@ -194,8 +196,11 @@ class _Head:
             added = BITS[conditions[self._sounds.columns]].ravel()[CIRCLE] @ outputs[self._sounding]
             pitches += added[(self._pitches - conditions[self._sounds.own]) % OCTAVE]
         if self._players:
-            states = ((np.array([conditions[column] for column in self._players])[:, None] >> _DIGITS) & STATES).ravel()
-            logits[FIRST_PART:] += np.append(np.float32(0), outputs[self._states])[states[: self.size - FIRST_PART]]
+            read = np.array([conditions[columns[0] : columns[-1] + 1] for columns in self._players])
+            states = ((read[..., None] >> _DIGITS) & STATES).reshape(len(read), -1)[:, : self.size - FIRST_PART]
+            of_state = outputs[self._states].reshape(len(read), -1)
+            for given, each in zip(of_state, states):
+                logits[FIRST_PART:] += np.append(np.float32(0), given)[each]
         if self._where is not None and self._relation is not None:
             for against in self._where.codes_of_one(conditions):
                 pitches += self._relation[voice, against]

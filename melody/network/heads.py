@@ -23,7 +23,7 @@ from torch.nn import functional
 from melody.network.embedding_sums import starts
 from melody.network.relations import RELATIONS, Where, code, relates, table
 from melody.network.settings import ModelSettings, known_sizes
-from melody.network.voices import BITS, CIRCLE, DEGREES, OCTAVE, STATES, Sounding, Voices, above, degree, may_play, related
+from melody.network.voices import BITS, CIRCLE, DEGREES, OCTAVE, STATES, Sounding, Voices, above, degree, of_parts, related
 from melody.tokens.inputs.schema import APART, GROUP, MAX_INTERVAL, STATE_BITS, feature_sizes
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import FIELDS, KIND, TIME, VALUE, Vocabulary
@@ -109,9 +109,10 @@ class Head(nn.Module):
             self.sounding = nn.Parameter(torch.empty(self.voices, width, OCTAVE).uniform_(-1, 1) / width**0.5)
             self.register_buffer("bits", torch.from_numpy(BITS), persistent=False)
             self.register_buffer("circle", torch.from_numpy(CIRCLE), persistent=False)
-        self.players = list(may_play(vocabulary, settings.features)) if field == KIND else []
+        self.players = [list(each) for each in of_parts(vocabulary, settings.features)] if field == KIND else []
         if self.players:
-            self.plays = nn.Parameter(torch.empty(self.voices, width, STATES).uniform_(-1, 1) / width**0.5)
+            plays = torch.empty(self.voices, width, len(self.players) * STATES)
+            self.plays = nn.Parameter(plays.uniform_(-1, 1) / width**0.5)
             self.register_buffer("digits", STATE_BITS * torch.arange(GROUP), persistent=False)
         if self.above:
             degrees = torch.empty(self.voices, width, len(self.above) * DEGREES)
@@ -222,9 +223,10 @@ class Head(nn.Module):
         return functional.pad((found * (keys > 0)).sum(dim=1), (self.first_pitch, 0))
 
     def _by_state(self, logits: Tensor, conditions: Tensor) -> Tensor:
-        """Logits of what parts may do as logits of kinds, (rows, field size)."""
-        states = ((conditions[:, self.players, None] >> self.digits) & STATES).flatten(1)  # (rows, parts and more)
-        found = functional.pad(logits, (1, 0)).gather(1, states[:, : self.output.shape[2] - FIRST_PART])
+        """Logits of what parts may do, and of how they stand, as logits of kinds, (rows, field size)."""
+        states = ((conditions[:, self.players, None] >> self.digits) & STATES).flatten(2)  # (rows, of both, parts and more)
+        by_state = functional.pad(torch.unflatten(logits, 1, (len(self.players), STATES)), (1, 0))
+        found = by_state.gather(2, states[..., : self.output.shape[2] - FIRST_PART]).sum(dim=1)
         return functional.pad(found, (FIRST_PART, 0))
 
     def _by_sounding(self, logits: Tensor, conditions: Tensor, sounds: Sounding) -> Tensor:

@@ -13,7 +13,7 @@ from melody.network.around import Attending, Convolving
 from melody.network.cells import CELLS, Cell, CellName, Sizes
 from melody.network.cells.cell import Shapes
 from melody.network.relations import RELATIONS, relates
-from melody.network.voices import DEGREES, OCTAVE, STATES, Sounding, Voices, above, may_play, related
+from melody.network.voices import DEGREES, OCTAVE, STATES, Sounding, Voices, above, of_parts, related
 from melody.tokens.inputs.schema import MAX_INTERVAL, feature_sizes, head_sizes
 from melody.tokens.vocabulary import FIELDS, KIND, VALUE, Vocabulary
 
@@ -212,6 +212,7 @@ def _head_shapes(vocabulary: Vocabulary, settings: ModelSettings, field: int) ->
     shapes |= {"degree": (voices, width, len(harmony) * DEGREES)} if harmony else {}
     sounding = Sounding.of(vocabulary, settings.intervals) if field == VALUE else None
     shapes |= {"sounding": (voices, width, OCTAVE)} if sounding else {}
-    shapes |= {"plays": (voices, width, STATES)} if field == KIND and may_play(vocabulary, settings.features) else {}
+    states = len(of_parts(vocabulary, settings.features)) * STATES if field == KIND else 0
+    shapes |= {"plays": (voices, width, states)} if states else {}
     has_relations = settings.relations and field == VALUE and relates(vocabulary)
     return shapes | ({"relation": (voices, len(RELATIONS))} if has_relations else {})

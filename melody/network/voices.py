@@ -1,8 +1,9 @@
 """How many heads a field has, one a voice, and to what those of kind and value relate each candidate.
 
-Where an outline says what parts do, the head of the kind has logits of what each may do there. That of the value has logits
-of intervals to the last notes of parts. Where parts play chords it also has some of intervals to the note that would go on
-with the figure of an earlier bar; of degrees, how far above the tonic of the key and above the root of the chord a pitch is,
+Where parts play chords, the head of the kind has logits of what each may do there by the outline, and of whether its note
+sounds there and its twin begins one. That of the value has logits of intervals to the last notes of parts. Where parts play
+chords it also has some of intervals to the notes that would go on with the figure of an earlier bar and with the twin; of
+degrees, how far above the tonic of the key and above the root of the chord a pitch is,
 in any octave, apart for major and minor; and of the intervals that it makes with the tones that sound there. All of these
 hold at every pitch.
 """
@@ -20,8 +21,9 @@ from melody.tokens.vocabulary import VALUE, Vocabulary
 MAX_RELATED = 4  # parts to which intervals are predicted
 OCTAVE = 12
 DEGREES = 24  # semitones above a tonic or a root, 12 more in minor
+_OF_PARTS: tuple[Meaning, ...] = (("may play",), ("stands",))
 _ABOVE: tuple[Meaning, ...] = (("own key",), ("own chord",))
-_FIGURE: Meaning = ("figure",)
+_MOVING: tuple[Meaning, ...] = (("figure",), ("twin",))
 
 
 class Voices(NamedTuple):
@@ -50,14 +52,14 @@ def related(vocabulary: Vocabulary, intervals: str) -> tuple[int, ...]:
         Of the events.
     intervals
         'parts', the last pitch of each pitched part, if there are few; 'own', that of the part that is to play; 'none'.
-        To both comes the note of the figure, if the vocabulary has such.
+        To both come the notes of the figure and of the twin, if the vocabulary has such.
     """
     if intervals == "none":
         return ()
     found = columns(CONDITIONS, vocabulary)
-    moves, figure = [column.moves for column in found], tuple(n for n, column in enumerate(found) if column.name == _FIGURE)
+    moves, moving = [column.moves for column in found], tuple(n for n, column in enumerate(found) if column.name in _MOVING)
     pitched = tuple(number for number, how in enumerate(moves) if how == "pitch")
-    return (*(pitched if intervals == "parts" and 1 < len(pitched) <= MAX_RELATED else (moves.index("own pitch"),)), *figure)
+    return (*(pitched if intervals == "parts" and 1 < len(pitched) <= MAX_RELATED else (moves.index("own pitch"),)), *moving)
 
 
 def above(vocabulary: Vocabulary, intervals: str) -> dict[Meaning, int]:
@@ -90,10 +92,14 @@ class Sounding(NamedTuple):
         return cls(slice(found[names[0]].start, found[names[-1]].stop), found[("own",)].start)
 
 
-def may_play(vocabulary: Vocabulary, features: str) -> range:
-    """The conditions that tell the head of the kind what each part may do; none where it reads no features."""
-    found = spans(CONDITIONS, vocabulary)[("may play",)]
-    return range(0) if features == "none" else range(found.start, found.stop)
+def of_parts(vocabulary: Vocabulary, features: str) -> tuple[range, ...]:
+    """The conditions that tell the head of the kind of each part what it may do, and how it stands to the place.
+
+    None where it reads no features, or the vocabulary has none.
+    """
+    found = spans(CONDITIONS, vocabulary)
+    there = (found[name] for name in _OF_PARTS)
+    return () if features == "none" else tuple(range(each.start, each.stop) for each in there if each.stop > each.start)
 
 
 STATES = 2**STATE_BITS - 1  # what is said of a part, besides nothing

@@ -19,7 +19,7 @@ import numpy as np
 from melody.arguments import shown
 from melody.errors import ArgumentError, SamplingError
 from melody.limits import Limits
-from melody.sampling.settings import SamplingSettings
+from melody.sampling.settings import OF_DRUMS, TEMPERATURES, SamplingSettings
 from melody.signatures import Key
 
 RangeText = str | tuple[int | str, int | str]  # lowest and highest pitch
@@ -37,6 +37,8 @@ class Drawing(TypedDict, total=False):
         The same for when notes begin and how long they last. None for `temperature`.
     pitch_temperature
         The same for their pitches. None for `temperature`.
+    drum_temperature
+        The same for which drums are struck. None for `pitch_temperature`.
     top_k
         Choose among the so many likeliest only, from 1.
     top_p
@@ -51,6 +53,7 @@ class Drawing(TypedDict, total=False):
     temperature: float | str | None
     rhythm_temperature: float | str | None
     pitch_temperature: float | str | None
+    drum_temperature: float | str | None
     top_k: int | str | None
     top_p: float | str | None
     min_p: float | str | None
@@ -205,7 +208,7 @@ DEFAULTS: dict[str, Any] = {
     f.name: f.default for f in fields(SamplingSettings) if f.default is not None and f.name != "seed"
 }
 DEFAULTS |= {"end_on_tonic": False}
-_NUMBERS = ("temperature", "rhythm_temperature", "pitch_temperature", "top_p", "min_p", "typical", "repetition_penalty")
+_NUMBERS = (*TEMPERATURES, OF_DRUMS, "top_p", "min_p", "typical", "repetition_penalty")
 _WHOLE = ("seed", "top_k", "max_notes")
 
 

@@ -16,6 +16,7 @@ from melody.tokens.vocabulary import DURATION, TIME, VALUE
 # Nearer to what the corpora do than 1 is: bars that come back, chords, bars that add up (docs/experiments.md).
 TEMPERATURE, VOICES_TEMPERATURE = 0.8, 0.6
 TEMPERATURES = ("temperature", "rhythm_temperature", "pitch_temperature")
+OF_DRUMS = "drum_temperature"  # one more, which a model file need not have
 BEGINNING_TEMPERATURE = 1.0  # of key, metre, tempo and pick-up: any other would make the commonest ones commoner still
 
 
@@ -33,6 +34,9 @@ class SamplingSettings:
         The same for when a note begins and how long it lasts; None for `temperature`.
     pitch_temperature
         The same for which pitch it has; None for `temperature`.
+    drum_temperature
+        The same for which drum is struck; None for `pitch_temperature`. At a low one a drummer strikes what is likeliest
+        everywhere, a bass drum or a cymbal, and a snare on two and four is hardly ever that.
     top_k
         Only the so many likeliest tokens of a field, from 1; None for all.
     top_p
@@ -70,6 +74,7 @@ class SamplingSettings:
     temperature: float | None = None
     rhythm_temperature: float | None = None
     pitch_temperature: float | None = None
+    drum_temperature: float | None = None
     top_k: int | None = None
     top_p: float = 1.0
     min_p: float = 0.0
@@ -88,7 +93,7 @@ class SamplingSettings:
                 continue
             if not isinstance(value, Real) and not (value is None and may_be_none):
                 raise SamplingError(f"{setting.name} is {shown(value)}; it must be a number")
-        for what in TEMPERATURES:
+        for what in (*TEMPERATURES, OF_DRUMS):
             degree, name = getattr(self, what), what.replace("_", " ")
             if degree is not None and not 0 <= degree <= 100:
                 raise SamplingError(f"the {name} is {degree:g}; it must be from 0 (safest) to 100, usually 0.7 to 1.2")
@@ -114,8 +119,9 @@ class SamplingSettings:
     def at_beginning(self) -> SamplingSettings:
         """The same for how a piece begins: the model's own distribution, unless the likeliest is wanted always."""
         if self.temperature == 0:
-            return replace(self, rhythm_temperature=None, pitch_temperature=None)
-        return replace(self, temperature=BEGINNING_TEMPERATURE, rhythm_temperature=None, pitch_temperature=None)
+            return replace(self, rhythm_temperature=None, pitch_temperature=None, drum_temperature=None)
+        others: dict[str, Any] = {"rhythm_temperature": None, "pitch_temperature": None, "drum_temperature": None}
+        return replace(self, temperature=BEGINNING_TEMPERATURE, **others)
 
     def temperature_of(self, field: int | None) -> float:
         """The temperature of one field of an event."""
@@ -124,13 +130,21 @@ class SamplingSettings:
         default = TEMPERATURE if self.temperature is None else self.temperature
         return default if found is None else found
 
+    @property
+    def pitch_to_drums(self) -> float:
+        """The temperature of pitches in those of drums; 1 where they are one, or one of them takes the likeliest always."""
+        pitch, drums = self.temperature_of(VALUE), self.drum_temperature
+        return pitch / drums if drums and pitch else 1.0
+
     def settled(self, training: Mapping[str, Any]) -> SamplingSettings:
         """The same with a temperature; where there is none, those that the model file's training says, or 0.8."""
         if self.temperature is not None:
             return self
-        stored = training.get("temperatures")
-        known: dict[str, Any] = {name: stored.get(name) for name in TEMPERATURES} if isinstance(stored, dict) else {}
-        if not known or not all(type(degree) in (int, float) and 0 < degree <= 100 for degree in known.values()):
+        of_file = training.get("temperatures")
+        stored: dict[str, Any] = of_file if isinstance(of_file, dict) else {}
+        names = [name for name in (*TEMPERATURES, OF_DRUMS) if name != OF_DRUMS or name in stored]
+        known: dict[str, Any] = {name: stored.get(name) for name in names}
+        if not all(type(degree) in (int, float) and 0 < degree <= 100 for degree in known.values()):
             return replace(self, temperature=TEMPERATURE)
         changes: dict[str, Any] = {name: degree for name, degree in known.items() if getattr(self, name) is None}
         return replace(self, **changes)

@@ -190,10 +190,10 @@ class _Length(NamedTuple):
         """By the music, and shorter if an event takes too long; by the settings if they say how many epochs."""
         budget, checking = max(seconds, 0) * SHARE, valid.num_events / 3  # validation goes forward only
         asked = max(round(train.num_buckets * settings.epoch_share), 1)
-        whole = per_event * (train.num_events + checking)
+        whole = per_event * (train.events_per_epoch + checking)
         buckets = asked if settings.epochs else _buckets_in(budget, asked, whole)
         share = buckets / train.num_buckets
-        per_epoch = per_event * (train.num_events * share + checking)
+        per_epoch = per_event * (train.events_per_epoch * share + checking)
         wanted = _epochs_wanted(train, share, adapts)
         epochs = settings.epochs or max(min(wanted, int(budget / per_epoch)), 1)
         is_short = epochs < wanted or buckets < asked

@@ -245,6 +245,7 @@ def _check_batch(batch: BatchSettings) -> None:
     _check_whole("window", batch.window, 1)
     _SHARE.check("match_dropout", batch.match_dropout)
     _SHARE.check("outline_dropout", batch.outline_dropout)
+    _SHARE.check("later_beginnings", batch.later_beginnings)
     _SHARE.check("noise", batch.noise)
     moves = batch.transpositions
     is_pair = isinstance(moves, (tuple, list)) and [isinstance(each, Integral) for each in moves] == [True, True]

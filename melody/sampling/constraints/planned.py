@@ -4,11 +4,11 @@ A model that has learnt with outlines knows well what comes next of these, but o
 in four that does not return. In the corpus what the outline says is so without exception; so it is here, as far as grammar
 and limits allow: what they forbid is passed over. A part that repeats a bar plays nothing else in it, and as long as there;
 one that rests begins nothing; one that plays something new is free as soon as it has begun, but in as many places as are
-planned, or, where it has the rhythm of an earlier bar, begins notes in the places of that one and in no others, as many as
-it will and the first as long as there. No stroke of a drum kit lasts into the next bar, where it would stand in the way of
-what returns; no note of a part that plays one at a time, or lets go of a chord before it begins another, beyond the place
-of its next one, or for so long that there is no time for those that it is still to begin in the bar. No bar in which anybody
-is to play is passed over. The end comes in the last bar or after it, if it may.
+planned, the last of them where it is planned, or, where it has the rhythm of an earlier bar, begins notes in the places of
+that one and in no others, as many as it will and the first as long as there. No stroke of a drum kit lasts into the next
+bar, where it would stand in the way of what returns; no note of a part that plays one at a time, or lets go of a chord
+before it begins another, beyond the place of its next one, or for so long that there is no time for those that it is still
+to begin in the bar. No bar in which anybody is to play is passed over. The end comes in the last bar or after it, if it may.
 """
 
 from __future__ import annotations
@@ -83,20 +83,28 @@ class Planned(Constraint):
     def look_ahead(self, music: Music, options: Options) -> None:
         """As `Constraint.look_ahead`."""
         times, parts = options.plays.shape[1:]
-        does, place, onsets, is_over = self._in_bars(music)
+        does, place, onsets, end, is_over = self._in_bars(music)
         in_time = ~is_over & self._up_to_the_next(music)
         may = in_time[:, :, None] & (does != RESTING) & (does < RETURNS)
         is_new, is_free = does == PLAYING, (does != PLAYING) | (place <= music.position[:, :, None])
         left, in_last = onsets - self._begun(music), self._in_last_bar(music)[:, None, None]  # where it is for the close
         may &= is_free & (~is_new | (left > 0) | in_last)
-        latest = self._latest(music, options.plays & is_free & (left > 0) & is_new & ~in_last, place, onsets, left)
+        is_known = is_new & (end > place) & ~in_last  # the last place, for which one of them is left
+        before_end = music.position[:, :, None] < end
+        may &= ~is_known | np.where(before_end, left > 1, music.position[:, :, None] == end)
+        left = left - is_known
+        is_open = options.plays & is_free & (left > 0) & is_new & ~in_last & (before_end | ~is_known)
+        until = np.where(is_known, end, music.standing.bar_ticks[:, None, None])
+        latest = self._latest(music, is_open, place, onsets, left, until)
+        is_yet = music.ticks[:, :, None] > self._last[:, None]
+        at_end = self._first(options.plays & may & is_known & ~before_end & is_yet)
         self._let_chords_be(music, may, does, is_over)
         self._expect(music, options)
         planned = (music.expected[:, TIME] - 1) * parts + music.expected[:, KIND] - FIRST_PART
         planned = np.where(music.expected[:, TIME] > 0, planned, times * parts)
         hurried = latest < planned  # or the time before would be cut into pieces that no player counts
         in_time &= ~hurried[:, None] | self._on_a_sixteenth(music)
-        planned = np.minimum(planned, latest)
+        planned = np.minimum(np.minimum(planned, latest), at_end)
         due = np.flatnonzero(planned < times * parts)
         time, part = np.divmod(planned[due], parts)
         number, numbers = np.arange(times), np.arange(parts)
@@ -125,7 +133,13 @@ class Planned(Constraint):
         ]
         return np.asarray(bars <= np.array(found)[:, None])
 
-    def _latest(self, music: Music, may: Mask, place: Ints, onsets: Ints, left: Ints) -> Ints:
+    @staticmethod
+    def _first(may: Mask) -> Ints:
+        """The first time at which a part may, its number x parts + the part, (streams,); times x parts where none may."""
+        found = may.reshape(len(may), -1)
+        return np.where(found.any(axis=1), found.argmax(axis=1), found.shape[1])
+
+    def _latest(self, music: Music, may: Mask, place: Ints, onsets: Ints, left: Ints, end: Ints) -> Ints:
         """By when a part that plays something new has to begin it again, to come to as many places as are planned.
 
         It has half of the time that its notes have on average for each of those that are left; on a sixteenth.
@@ -134,8 +148,8 @@ class Planned(Constraint):
         ----------
         may
             Which parts may at each time, (streams, times, parts).
-        place, onsets, left
-            Where they begin in the bar, in how many places, and in how many from there on.
+        place, onsets, left, end
+            Where they begin in the bar, in how many places, in how many from there on, and where in the bar by then.
 
         Returns
         -------
@@ -149,8 +163,9 @@ class Planned(Constraint):
         may &= self._on_a_sixteenth(music)[:, :, None]
         if not may.any():
             return np.full(len(may), times * parts)
-        each = (standing.bar_ticks[:, None, None] - place) / np.maximum(2 * onsets, 1)
-        in_time = may & (music.ticks[:, :, None] <= line[:, None, None] - left * each)
+        each = (end - place) / np.maximum(2 * onsets, 1)
+        until = (line - standing.bar_ticks)[:, None, None] + end
+        in_time = may & (music.ticks[:, :, None] <= until - left * each)
         last = times - 1 - in_time[:, ::-1].argmax(axis=1)
         time = np.where(in_time.any(axis=1), last, np.where(may.any(axis=1), may.argmax(axis=1), times))
         return np.asarray(np.minimum((time * parts + np.arange(parts)).min(axis=1), times * parts))
@@ -189,8 +204,8 @@ class Planned(Constraint):
         count = np.where(self._places_from[at] == start, self._places[at], 0) + (self._last[at] != tick)
         self._places[at], self._places_from[at], self._last[at] = count, start, tick
 
-    def _in_bars(self, music: Music) -> tuple[Ints, Ints, Ints, Mask]:
-        """What each part does at each time, where it begins, in how many places, and whether the outline is over.
+    def _in_bars(self, music: Music) -> tuple[Ints, Ints, Ints, Ints, Mask]:
+        """What each part does at each time, where it begins, in how many places, the last of them; whether that is over.
 
         (streams, times, parts) each, the last one (streams, times). A part that plays new notes to the rhythm of an earlier
         bar is `_IN_RHYTHM`, and begins notes where that one does.
@@ -200,8 +215,8 @@ class Planned(Constraint):
             in_bars = self._outlines[stream][0]
             over.append(bar >= len(in_bars) - 2)
             found.append(in_bars[np.minimum(bar + 1, len(in_bars) - 1)])
-        does, place, rhythm, onsets = np.moveaxis(np.stack(found), 3, 0)
-        return np.where(rhythm > 0, _IN_RHYTHM, does), place, onsets, np.stack(over)
+        does, place, rhythm, onsets, end, _ = np.moveaxis(np.stack(found), 3, 0)
+        return np.where(rhythm > 0, _IN_RHYTHM, does), place, onsets, end, np.stack(over)
 
     def _expect(self, music: Music, options: Options) -> None:
         """Nothing that may not come, or that sounds still."""
@@ -229,27 +244,29 @@ class Planned(Constraint):
         now = (expected[:, :VALUE] == events[:, :VALUE]).all(axis=1) & (expected[:, DURATION] >= 0)
         now &= (expected[:, VALUE] == events[:, VALUE]) | (expected[:, VALUE] < 0)
         tick = music.ticks_of(events[:, TIME])[:, None]
-        to_line = music.standing.bar_ticks - music.position_of(tick)[:, 0]
+        position = music.position_of(tick)[:, 0]
+        to_line = music.standing.bar_ticks - position
         lets_go = music.monophonic[part] | self._lets_go[np.arange(len(part)), part]
         longest = np.where(lets_go, self._rest_of(music, part, music.bar_of(tick)[:, 0]), NEVER)
         longest = np.where(music.drums[part], 0, longest) + to_line
-        shorter = to_line - self._later(music, part, tick) * _brief(music)
-        longest = np.where(lets_go & (shorter > 0), np.minimum(longest, shorter), longest)
+        later, end = self._later(music, part, tick)
+        shorter = np.where(end > position, end - position - (later - 1) * _brief(music), to_line - later * _brief(music))
+        longest = np.where(lets_go & (later > 0) & (shorter > 0), np.minimum(longest, shorter), longest)
         inside = (music.durations <= longest[:, None]) | ~is_part[:, None]
         inside |= ~inside.any(axis=1, keepdims=True)
         same = np.arange(len(music.durations)) == expected[:, DURATION, None]
         return np.asarray(np.where((now & (inside & same).any(axis=1))[:, None], same, inside))
 
-    def _later(self, music: Music, part: Ints, tick: Ints) -> Ints:
-        """In how many places of its bar a part of each stream is to begin something new after that tick, (streams,)."""
+    def _later(self, music: Music, part: Ints, tick: Ints) -> tuple[Ints, Ints]:
+        """In how many places of its bar a part of each stream is to begin something new after that tick, and the last."""
         start, bars = tick - music.position_of(tick), music.bar_of(tick)[:, 0] - self._pickups(music)
         streams = np.arange(len(part))
         begun = np.where(self._places_from[streams, part] == start[:, 0], self._places[streams, part], 0)
         begun -= self._last[streams, part] == tick[:, 0]
         rows = zip(self._outlines, part.tolist(), bars.tolist())
         plays = np.array([each[0][min(bar + 1, len(each[0]) - 1), own] for each, own, bar in rows])
-        does, _, rhythm, onsets = plays.T
-        return np.asarray(np.maximum(onsets - begun - 1, 0) * ((does == PLAYING) & (rhythm == 0)))
+        does, _, rhythm, onsets, end, _ = plays.T
+        return np.asarray(np.maximum(onsets - begun - 1, 0) * ((does == PLAYING) & (rhythm == 0))), end
 
     def _rest_of(self, music: Music, part: Ints, bars: Ints) -> Ints:
         """From the end of each stream's bar to the next note of a part by the outline, in ticks, (streams,)."""

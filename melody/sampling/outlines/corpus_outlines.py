@@ -296,7 +296,7 @@ def _gone_on(plays: Sequence[Play], begun: Sequence[Play]) -> tuple[Play, ...]:
     letters = _renamed([play.letter for play in plays], [play.letter for play in begun])
     rhythms = _renamed([play.rhythm for play in plays], [play.rhythm for play in begun])
     names = zip(plays, letters, rhythms)
-    more = [REST if play == REST else Play(letter, play.place, rhythm, play.onsets) for play, letter, rhythm in names]
+    more = [play if play == REST else play._replace(letter=letter, rhythm=rhythm) for play, letter, rhythm in names]
     return (*begun, *more[len(begun) :])
 
 

@@ -24,7 +24,8 @@ from melody.sampling.settings import SamplingSettings
 from melody.sampling.strategies.bar_lines import LONG, Place, Places
 from melody.sampling.strategies.drawing import Job, Own
 from melody.tokens.grammar import Mask
-from melody.tokens.vocabulary import END, FIELDS, TIME, VALUE, Rows, changes_nothing
+from melody.tokens.usage import FIRST_PART
+from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, VALUE, Rows, changes_nothing
 
 TO_CLOSE = 200  # events in which a tune under constraints has to come to its end
 _NOTHING = np.zeros((0, len(FIELDS)), np.int64)
@@ -232,7 +233,7 @@ class Streams:
             logits = step.kept_to(*free[-1], mask)
             if self._weigh:
                 weighed.append((field, logits, self._frontier.masks.unconstrained, mask))
-            logits = self._without_loops(field, logits, step.events)
+            logits = self._without_loops(field, self._of_drums(field, logits, step.events), step.events)
             how = self._settings, field, step.is_beginning(field)
             step.events[:, field], sure = choose_surely(logits, mask, chance[:, field], *how)
             if not (self._is_alone or sure.all()):
@@ -271,9 +272,18 @@ class Streams:
         )
         for stream in unsure[matters[unsure]].tolist():
             one = np.array([stream])
-            logits = self._without_loops(field, step.logits(field, mask, one, alone.head_layers(stream)), step.events, one)
+            logits = self._of_drums(field, step.logits(field, mask, one, alone.head_layers(stream)), step.events[one])
+            logits = self._without_loops(field, logits, step.events, one)
             how = self._settings, field, step.is_beginning(field)[one]
             step.events[one, field] = choose(logits, mask[one], chance[one], *how)
+
+    def _of_drums(self, field: int, logits: Floats, events: Rows) -> Floats:
+        """The same, those of drums so that they come to their own temperature when all are divided by that of pitches."""
+        drums, more = self._decoder.vocabulary.drums, np.float32(self._settings.pitch_to_drums)
+        if field != VALUE or more == 1 or not drums.any():
+            return logits
+        is_drum = np.append(np.zeros(FIRST_PART, bool), drums)[events[:, KIND]]
+        return np.where(is_drum[:, None], logits * more, logits)
 
     def _without_loops(self, field: int, logits: Floats, events: Rows, streams: Ints | None = None) -> Floats:
         if field != VALUE or not self._loops:

@@ -14,19 +14,23 @@ from melody.tokens.inputs.meanings import Meaning
 from melody.tokens.inputs.outlines.outline import PLAYING, RESTING, RETURNS
 from melody.tokens.inputs.repeats import planned_first
 from melody.tokens.inputs.schema import (
+    AGAIN,
+    AHEAD,
     GROUP,
     IS_BOUND,
     LATER,
-    LOOKBACKS,
     MAY_PLAY,
     NEW_TO_A_RHYTHM,
+    OWN_LOOKBACKS,
     RESTS,
     STATE_BITS,
     TO_COME,
     TONES,
     URGENCY,
+    ticks_back,
 )
-from melody.tokens.inputs.whole_piece import LastNotes, WholePiece, sort_key, stride
+from melody.tokens.inputs.together import states, twins
+from melody.tokens.inputs.whole_piece import HELD, LastNotes, WholePiece, as_time, sort_key, stride
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, FIELDS, KIND, TIME, VALUE, VELOCITY, Vocabulary
 
@@ -73,25 +77,36 @@ def chordal(
     found[("own key",)], found[("own chord",)] = key * events.is_pitched, chord * events.is_pitched
     found |= _sounding(events, before, own) | _planned(events, planned)
     playing = events.playing_in(events.bar_there)
-    does, _, rhythm, _ = playing[:, events.number, kind]
+    does, _, rhythm, *_ = playing[:, events.number, kind]
     found[("own bar",)] = own_bar(does, rhythm)
     position = (tick - events.metre.start) % events.metre.bar_ticks
     begun = places_begun(events, tick - position, with_own=False)
     found[("may play",)] = in_groups(may_play(playing[..., FIRST_PART:], position[:, None], begun)).T
     own_begun = np.hstack([np.zeros((len(tick), FIRST_PART), np.int64), begun])[events.number, kind]
-    found[("own later",)] = later(playing[:, events.number, kind], own_begun)
+    twin, has_twin = twins(events)
+    found[("twin",)] = np.vstack([np.zeros((FIRST_PART, len(tick)), np.int64), twin])[kind, events.number]
+    found[("stands",)] = in_groups(states(before, events, has_twin)).T
+    own_later = later(playing[:, events.number, kind], own_begun)
+    found[("own later",)] = own_later
+    is_last = is_part & (does == PLAYING) & (rhythm == 0) & (own_later == 1)
+    found[("own again",)] = played_again(playing[:, events.number, kind]) * is_part
+    ahead = [events.playing_in(events.bar_there + bars)[:2, events.number, kind] for bars in range(1, AHEAD + 1)]
+    bar_length = events.metre.bar_ticks
+    found[("own next",)] = until_the_next(ahead, bar_length - position, bar_length, vocabulary) * is_last
     found[("figure",)] = _figure(events, last, rhythm - 1, tick - position, order)
-    for bars in LOOKBACKS:
-        there = tick - bars * bar_ticks
+    is_drum = is_part & ~events.is_pitched
+    found[("drum place",)] = (1 + np.minimum(position, vocabulary.longest_bar - 1)) * is_drum
+    for (unit, number), back in zip(OWN_LOOKBACKS, ticks_back(bar_ticks, vocabulary.ticks_per_quarter)):
+        there = tick - back
         place = np.searchsorted(order, there * stride(events.vocabulary) + reached, side="right")
         place = np.minimum(place, events.number)
-        found["kind lookback", bars] = np.where(tick[place] == there, kind[place] + 1, 0)
+        found["kind lookback", unit, number] = np.where(tick[place] == there, kind[place] + 1, 0)
         place = np.searchsorted(order, sort_key(events.vocabulary, there, kind, above), side="right")
         place = np.minimum(place, events.number)
         known = is_part & (tick[place] == there) & (kind[place] == kind)
-        found["own lookback", "pitch", bars] = np.where(known, events.pitch[place], 0)
+        found["own lookback", "pitch", unit, number] = np.where(known, events.pitch[place], 0)
         for field in (DURATION, VELOCITY):
-            found["own lookback", FIELDS[field], bars] = np.where(known, events.rows[place, field] + 1, 0)
+            found["own lookback", FIELDS[field], unit, number] = np.where(known, events.rows[place, field] + 1, 0)
     return found
 
 
@@ -222,13 +237,13 @@ def may_play(playing: Any, position: Any, begun: Any) -> Any:
     Parameters
     ----------
     playing
-        What `Outline.playing` says of them, four numbers or arrays.
+        What `Outline.playing` says of them, numbers or arrays.
     position
         Ticks from the bar line.
     begun
         In how many places of the bar before that one each has begun notes.
     """
-    does, place, rhythm, onsets = playing
+    does, place, rhythm, onsets, *_ = playing
     is_free = (does == PLAYING) & (rhythm == 0) & (place <= position)
     left = onsets - begun
     free = MAY_PLAY + sum((left >= many) * 1 for many in URGENCY)
@@ -236,9 +251,31 @@ def may_play(playing: Any, position: Any, begun: Any) -> Any:
     return RESTS * (does == RESTING) + (does >= PLAYING) * (IS_BOUND + (free - IS_BOUND) * is_free)
 
 
+def played_again(playing: Any) -> Any:
+    """In how many later bars parts play what they play in a bar if it is new, as the model reads it; 0 where it is not.
+
+    `playing` is what `Outline.playing` says of them, numbers or arrays.
+    """
+    does, *_, count = playing
+    return (1 + sum((count >= many) * 1 for many in AGAIN)) * (does == PLAYING)
+
+
+def most_again(playing: Any) -> Any:
+    """The most of that of those whose rhythm is new, too; the parts are the last axis."""
+    return (played_again(playing) * (playing[2] == 0)).max(axis=-1)
+
+
+def bars_again(events: WholePiece) -> Ints:
+    """The feature of that name, (events,)."""
+    if not events.vocabulary.is_chordal:
+        return np.zeros(len(events.rows), np.int64)
+    found: Ints = most_again(events.playing_in(events.bar)[..., FIRST_PART:])
+    return found
+
+
 def left_to_begin(playing: Any, begun: Any) -> Any:
     """In how many places of a bar parts that play something new there are still to begin notes, as `may_play` has it."""
-    does, _, rhythm, onsets = playing
+    does, _, rhythm, onsets, *_ = playing
     left = onsets - begun
     return left * ((does == PLAYING) & (rhythm == 0) & (left > 0))
 
@@ -250,6 +287,22 @@ def later(playing: Any, begun: Any) -> Any:
     """
     left = left_to_begin(playing, begun)
     return LATER - (LATER - left) * (left < LATER)
+
+
+def until_the_next(ahead: Sequence[Ints], to_line: Ints, bar_ticks: Ints, vocabulary: Vocabulary) -> Ints:
+    """How long it is to a part's next notes in the bars that follow, as a time; 0 where it has none within `AHEAD`, (rows,).
+
+    Parameters
+    ----------
+    ahead
+        What it does in each of these bars, and where it begins (`Outline.playing`), (2, rows) each.
+    to_line, bar_ticks
+        Ticks to the next bar line, and of a bar.
+    """
+    found = np.zeros_like(to_line)
+    for bars, (does, place) in enumerate(ahead):
+        found = np.where((found == 0) & (does >= PLAYING), to_line + bars * bar_ticks + place, found)
+    return np.where(found > 0, as_time(vocabulary, found), 0)
 
 
 def to_come(left: Any, is_known: Any) -> Any:
@@ -280,6 +333,26 @@ def places_to_come(events: WholePiece) -> Ints:
     start = events.tick - (events.tick - events.metre.start) % events.metre.bar_ticks
     left = left_to_begin(playing, places_begun(events, start, with_own=True)).sum(axis=1)
     found: Ints = to_come(left, (playing[0] > 0).any(axis=1))
+    return found
+
+
+def next_ends(events: WholePiece) -> Ints:
+    """How long it is from each event to the next tick at which a part's last note ends and to the one after it, as times.
+
+    (2, events).
+    """
+    parts = [part for part, is_drum in zip(events.parts, events.vocabulary.drums) if not is_drum and not part.is_implied]
+    if not events.vocabulary.is_chordal or not parts:
+        return np.zeros((2, len(events.rows)), np.int64)
+    return first_two(np.array([np.where(part.pitch > 0, part.end, 0) for part in parts]).T, events.tick, events.vocabulary)
+
+
+def first_two(ends: Ints, tick: Ints, vocabulary: Vocabulary) -> Ints:
+    """Of ticks at which notes end, (rows, parts), how long it is to the first two, as times; 0 without, (2, rows)."""
+    coming = np.where(ends > tick[:, None], ends, HELD)
+    first = coming.min(axis=1)
+    both = np.stack([first, np.where(coming > first[:, None], coming, HELD).min(axis=1)])
+    found: Ints = np.where(both < HELD, as_time(vocabulary, both - tick), 0)
     return found
 
 

@@ -126,7 +126,8 @@ class Conditions:
     def __init__(self, contexts: Contexts) -> None:
         self._vocabulary, self._pieces = contexts.vocabulary, contexts._pieces
         where = contexts.conditions
-        self._of_part, self._may_play = slice(where[("own",)].start, where[("may play",)].start), where[("may play",)]
+        first, last = where[("may play",)], where[("stands",)]
+        self._of_part, self._of_kinds = slice(where[("own",)].start, first.start), slice(first.start, last.stop)
         self.array = np.zeros((len(contexts), contexts.num_conditions), np.int64)
         self.array[:, :FIRST_PLACE] = self._pieces.match
 
@@ -140,9 +141,9 @@ class Conditions:
         pieces, time = self._pieces, events[:, TIME]
         found = pieces.place(int(time[0])) if isinstance(pieces, OnePiece) else pieces.place(time)
         self.array[:, FIRST_PLACE : self._of_part.start] = found
-        if self._may_play.stop > self._may_play.start:
-            may_play = pieces.may_play(int(time[0])) if isinstance(pieces, OnePiece) else pieces.may_play(time)
-            self.array[:, self._may_play] = may_play
+        if self._of_kinds.stop > self._of_kinds.start:
+            of_kinds = pieces.of_kinds(int(time[0])) if isinstance(pieces, OnePiece) else pieces.of_kinds(time)
+            self.array[:, self._of_kinds] = of_kinds
 
     def part(self, events: Rows) -> None:
         """What is known of the parts once the kinds of events are chosen."""

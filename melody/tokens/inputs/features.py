@@ -13,27 +13,30 @@ from numpy.typing import NDArray
 from melody.piece import Ints
 from melody.signatures import Key
 from melody.tokens.inputs import schema
-from melody.tokens.inputs.chordal import chordal, places_to_come
+from melody.tokens.inputs.chordal import bars_again, chordal, next_ends, places_to_come
 from melody.tokens.inputs.meanings import Meaning
 from melody.tokens.inputs.outlines.harmony import has_harmony, planned_of
 from melody.tokens.inputs.outlines.outline import HARMONY, Outline, outline_in
 from melody.tokens.inputs.repeats import repeated
 from melody.tokens.inputs.schema import (
     CONDITIONS,
+    ENDS,
     FEATURES,
     FIFTH_AGAIN,
-    LOOKBACKS,
     LOOKED_AT,
     MAX_INTERVAL,
     OCTAVE_AGAIN,
+    OWN_LOOKBACKS,
     PHASES,
     SECTIONS,
     TOGETHER,
+    ticks_back,
 )
 from melody.tokens.inputs.whole_piece import LastNotes, WholePiece, sort_key, stride, with_chords, with_harmony
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import END, FIELDS, KIND, TIME, VALUE, Rows, Vocabulary
 
+ENDING_NEXT: tuple[Meaning, ...] = tuple(("end", which) for which in ENDS)
 OUTLINE: tuple[Meaning, ...] = (("bars left",), ("bar",), ("next bar",), ("pick-up",))  # as they stand in `InBar`
 PLANNED: tuple[Meaning, ...] = (("local key",), ("phrase end",), ("phrase bass",), ("next local key",))  # as `planned_of`
 CHORD: Meaning = ("chord",)  # the last that is said of the harmony at a place
@@ -105,6 +108,8 @@ def _features(events: WholePiece) -> Computed:
         **dict(zip(OUTLINE, events.of_outline)),
         **_planned(events),
         ("to come",): places_to_come(events),
+        ("again",): bars_again(events),
+        **dict(zip(ENDING_NEXT, next_ends(events))),
         **_lookbacks(events),
         **repeated(events),
         ("left",): _stacked(events, [part.left(events) for part in events.described]),
@@ -244,15 +249,15 @@ def _degrees(events: WholePiece, key: Ints) -> Ints:
 
 
 def _lookbacks(events: WholePiece) -> Computed:
-    """The events that came next some bars ago."""
+    """The events that came next some bars ago, and some beats."""
     found: dict[Meaning, Ints] = {}
     order = sort_key(events.vocabulary, events.tick, events.kind, events.rows[:, VALUE])
     tokens = 1 + events.rows[:, LOOKED_AT].T  # (fields, events)
-    for bars in LOOKBACKS:
-        back = bars * events.metre.bar_ticks
+    backs = dict(zip(OWN_LOOKBACKS, ticks_back(events.metre.bar_ticks, events.vocabulary.ticks_per_quarter)))
+    for (unit, number), back in backs.items():
         follower = np.searchsorted(order, order - back * stride(events.vocabulary), side="right")
         columns = np.where(events.tick >= back, tokens.take(follower, axis=1), 0)
-        found |= {("lookback", FIELDS[field], bars): column for field, column in zip(LOOKED_AT, columns)}
+        found |= {("lookback", FIELDS[field], unit, number): column for field, column in zip(LOOKED_AT, columns)}
     return found
 
 

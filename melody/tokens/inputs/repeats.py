@@ -133,7 +133,7 @@ def _in_the_bar(events: WholePiece, order: Ints, bar: Ints, start: Ints, source:
 def _soonest(events: WholePiece, order: Ints, bar: Ints, start: Ints, _: Ints, behind: Ints) -> Found:
     """As `_in_the_bar`, but each part repeats a bar of its own: of what comes next in each the first."""
     one_tick, values = stride(events.vocabulary), events.vocabulary.sizes[VALUE]
-    does, place, rhythm, _ = events.playing_in(bar)
+    does, place, rhythm = events.playing_in(bar)[:3]
     soonest, found, kinds, is_free = np.full(len(order), NEVER), events.number, events.kind, np.zeros_like(order)
     for kind in np.flatnonzero((does >= PLAYING).any(axis=0)).tolist():
         follows = _has_begun(events, kind, order, bar, start, rhythm[:, kind] - 1)

@@ -46,25 +46,29 @@ from melody.tokens.inputs.outlines.outline import LEFT, NO_BAR
 from melody.tokens.vocabulary import DURATION, FIELDS, KIND, TIME, VALUE, VELOCITY, Vocabulary
 
 LOOKBACKS = (1, 2, 4, 8)  # bars
+BEATS = (1, 2)  # quarters back at which parts that play chords are looked at, too: a drummer's beat, an ostinato
+ENDS = ("next", "after next")  # of notes that sound, which are told
+OWN_LOOKBACKS = (*(("bars", bars) for bars in LOOKBACKS), *(("beats", beats) for beats in BEATS))
 LOOKED_AT = (TIME, KIND, VALUE, DURATION)  # fields of the event there
+OF_BEATS = (TIME, KIND)  # the same beats ago
 PHASES, SECTIONS = 8, 16  # bars, and groups of them
 MAX_INTERVAL = 24  # semitones
 INTERVALS = 2 * MAX_INTERVAL + 2  # none, then from the widest down to the widest up
 MAX_PARTS = 8  # with a column of their own
 TONES = 3  # semitones that one condition tells of
 SILENT, ENDING, SOUNDING, BEGUN = range(4)  # status of a part
+WITH_TWIN = 4  # more, of one that is not `BEGUN`, where its twin has begun a note
 APART, TOGETHER, OCTAVE_AGAIN, FIFTH_AGAIN = range(4)  # how a part stands to the next note of another
 GROUP, STATE_BITS = 5, 3  # parts that one condition tells of, and the bits for each
 UNSAID, RESTS, IS_BOUND, MAY_PLAY = range(4)  # what a part may do at a place by the outline, the last with `URGENCY` more
 URGENCY = (2, 3, 5, 9)  # places in which a part has yet to begin notes: from each of these numbers on it is told apart
+AGAIN = (1, 2, 4, 8)  # later bars in which a part plays the same: from each of these numbers on it is told apart
+AHEAD = 8  # bars, within which the next note of a part is looked for
 TO_COME, LATER = 31, 16  # such places of all parts that are told apart, and of one
 NEW_TO_A_RHYTHM = 4  # what a part does in a bar, besides what it does by itself
 OUTLINED, OUTLINED_NEXT = len(LENGTHS) + 1, len(LENGTHS) + 2  # "lengths" of what the outline says is repeated
 
 Moves = Literal["no", "pitch", "own pitch", "key", "tonic", "value"]
-
-
-# The table
 
 
 @dataclass(frozen=True)
@@ -167,16 +171,10 @@ def _chordal(name: Meaning, about: str, values: Values, heads: tuple[int, ...] =
 _TONES = numbered("sounding", 2**TONES)
 
 
-def _own_lookback(bars: int) -> tuple[Row, ...]:
-    """What the part that was chosen played just so many bars before, the next note of the chord there."""
-    name, about = (
-        "own lookback",
-        f"+ 1 of the note that the part began {bars} bars before, the next one of its chord; 0 without",
-    )
-    return (
-        _chordal((name, "pitch", bars), f"pitch {about}", PITCH_VALUES, moves="own pitch"),
-        *(_chordal((name, FIELDS[f], bars), f"{FIELDS[f]} {about}", TOKENS[f]) for f in (DURATION, VELOCITY)),
-    )
+def _own_lookbacks(field: str, values: Values, heads: tuple[int, ...], moves: Moves = "no") -> tuple[Row, ...]:
+    """What the part that was chosen played just so many bars or beats before, the next note of the chord there."""
+    names = (("own lookback", field, *back) for back in OWN_LOOKBACKS)
+    return tuple(_chordal(name, words.OWN_LOOKBACK.format(*name[1:]), values, heads, moves) for name in names)
 
 
 FEATURES: tuple[Row, ...] = (
@@ -184,16 +182,8 @@ FEATURES: tuple[Row, ...] = (
     Row(
         ("beat",), "ticks since the bar's last quarter: holds in any metre, where a pick-up hides the bars", _TICK_OF_QUARTER
     ),
-    Row(
-        ("phase",),
-        "number of the bar from the first full one, modulo 8: most phrases are 2, 4 or 8 bars long",
-        numbered("phase", PHASES),
-    ),
-    Row(
-        ("section",),
-        "groups of 8 such bars before, at most 15: a model that repeats itself must know when to end",
-        numbered("section", SECTIONS),
-    ),
+    Row(("phase",), words.PHASE, numbered("phase", PHASES)),
+    Row(("section",), words.SECTION, numbered("section", SECTIONS)),
     Row(("metre",), "number of the time signature in force", METRE_VALUES),
     Row(("interval",), "semitones from the note before in the same part, -24 to 24 as 1 to 49", INTERVAL.or_none()),
     Row(("key",), "1 + number of the key in force", KEY_VALUES.or_none(), "key"),
@@ -209,8 +199,15 @@ FEATURES: tuple[Row, ...] = (
     *_planned(),
     Row(("next local key",), "the key of the next bar", _LOCAL_KEY, "tonic", several=True),
     Row(("to come",), words.TO_COME, numbered("to come", TO_COME).or_none(), chordal=True),
+    Row(("again",), words.AGAIN, numbered("again", 1 + len(AGAIN)).or_none(), chordal=True),
+    *(Row(("end", which), words.END.format(which), SHIFT_VALUES.or_none(), chordal=True) for which in ENDS),
     # Music repeats itself at the distance of bars; this is the input of Magenta's Lookback RNN (Waite 2016).
-    *(row for bars in LOOKBACKS for row in _event("lookback", f"the event that came next {bars} bars ago", LOOKED_AT, bars)),
+    *(row for bars in LOOKBACKS for row in _event("lookback", words.LOOKBACK.format(bars, "bars"), LOOKED_AT, "bars", bars)),
+    *(
+        replace(row, chordal=True)
+        for beats in BEATS
+        for row in _event("lookback", words.LOOKBACK.format(beats, "beats"), OF_BEATS, "beats", beats)
+    ),
     Row(
         ("left",),
         "how long the part's last note still sounds, as a time; of implied durations, how long it has sounded",
@@ -240,7 +237,10 @@ CONDITIONS: tuple[Row, ...] = (
     *(Row((name,), "as the feature, of the next event", values, heads=_AFTER_TIME) for name, values in _PLACE.items()),
     Row(("key",), "1 + number of the key in force before the next event", KEY_VALUES.or_none(), "key", heads=_AFTER_TIME),
     *_planned(heads=_AFTER_TIME),
-    *(_chordal(("kind lookback", bars), words.KIND_LOOKBACK.format(bars), TOKENS[KIND], _AFTER_TIME) for bars in LOOKBACKS),
+    *(
+        _chordal(("kind lookback", unit, number), words.KIND_LOOKBACK.format(number, unit), TOKENS[KIND], _AFTER_TIME)
+        for unit, number in OWN_LOOKBACKS
+    ),
     _chordal(("planned", "kind"), "1 + kind of what comes next by the outline, if it does there", TOKENS[KIND], _AFTER_TIME),
     Row(("status",), words.STATUS, distinct("status", 4), each_part=True, heads=_AFTER_TIME),
     Row(("age",), words.AGE, SHIFT_VALUES.or_none(), each_part=True, heads=_AFTER_TIME),
@@ -253,23 +253,14 @@ CONDITIONS: tuple[Row, ...] = (
         heads=_AFTER_KIND,
     ),
     *(_chordal(("own", FIELDS[f]), f"{FIELDS[f]} + 1 of that note; 0 without", TOKENS[f]) for f in (DURATION, VELOCITY)),
-    _chordal(("own degree",), words.OWN_DEGREE, distinct("own degree", KEYS)),
-    _chordal(("own key",), words.OWN_KEY, distinct("own key", KEYS), moves="tonic"),
-    _chordal(("own chord",), words.OWN_CHORD, distinct("own chord", KEYS), moves="tonic"),
     # What a part played some bars ago does not depend on what the others play now: a drummer goes on under a new tune.
-    *(row for bars in LOOKBACKS for row in _own_lookback(bars)),
-    # Where a tone of the others is a semitone away from the one that is to come they clash, at every pitch and in every key.
-    *(
-        _chordal(("sounding", first), words.SOUNDING.format(first, first + TONES - 1), _TONES)
-        for first in range(0, 12, TONES)
-    ),
-    _chordal(("bass",), "1 + semitones up to the lowest of them, 0 to 11; 0 for none", distinct("bass", 12)),
-    _chordal(("planned", "pitch"), words.PLANNED.format("pitch"), PITCH_VALUES, moves="own pitch"),
+    *(row for f in (DURATION, VELOCITY) for row in _own_lookbacks(FIELDS[f], TOKENS[f], _AFTER_KIND)),
     *(_chordal(("planned", FIELDS[f]), words.PLANNED.format(FIELDS[f]), TOKENS[f]) for f in (DURATION, VELOCITY)),
+    _chordal(("drum place",), words.DRUM_PLACE, _TICK_OF_BAR),
     _chordal(("own bar",), words.OWN_BAR, distinct("own bar", 4)),
-    # A figure that comes again on other notes mostly moves as it did: a sequence, an accompaniment to the next chord.
-    _chordal(("figure",), words.FIGURE, PITCH_VALUES, moves="own pitch"),
     _chordal(("own later",), words.OWN_LATER, numbered("own later", LATER)),
+    _chordal(("own next",), words.OWN_NEXT, SHIFT_VALUES),
+    _chordal(("own again",), words.OWN_AGAIN, numbered("own again", 1 + len(AGAIN))),
     Row(
         ("distance",),
         "from that note to the last one of the part, as an interval; none if one of them is a drum",
@@ -277,8 +268,23 @@ CONDITIONS: tuple[Row, ...] = (
         each_part=True,
         heads=_AFTER_KIND,
     ),
+    # What says how high the next note is, once that is chosen, says little of how long it is and how loud.
+    _chordal(("own degree",), words.OWN_DEGREE, distinct("own degree", KEYS), (VALUE,)),
+    _chordal(("own key",), words.OWN_KEY, distinct("own key", KEYS), (VALUE,), "tonic"),
+    _chordal(("own chord",), words.OWN_CHORD, distinct("own chord", KEYS), (VALUE,), "tonic"),
+    *_own_lookbacks("pitch", PITCH_VALUES, (VALUE,), "own pitch"),
+    # Where a tone of the others is a semitone away from the one that is to come they clash, at every pitch and in every key.
+    *(
+        _chordal(("sounding", first), words.SOUNDING.format(first, first + TONES - 1), _TONES, (VALUE,))
+        for first in range(0, 12, TONES)
+    ),
+    _chordal(("bass",), "1 + semitones up to the lowest of them, 0 to 11; 0 for none", distinct("bass", 12), (VALUE,)),
+    _chordal(("planned", "pitch"), words.PLANNED.format("pitch"), PITCH_VALUES, (VALUE,), "own pitch"),
+    # A figure that comes again on other notes mostly moves as it did: a sequence, an accompaniment to the next chord.
+    _chordal(("figure",), words.FIGURE, PITCH_VALUES, (VALUE,), "own pitch"),
+    _chordal(("twin",), words.TWIN, PITCH_VALUES, (VALUE,), "own pitch"),
     # The last rows: no head embeds them. Of the first the logits of relations are made (`melody.network.relations`); by the
-    # other those of kinds are added to: who rests does not play next.
+    # others those of kinds are added to: who rests does not play next, who played a line with another one goes on with it.
     Row(
         ("against",),
         "of a line above the part that was chosen, itself a line: 0 silent, 1 its note sounds there, and of those 2 a "
@@ -293,6 +299,7 @@ CONDITIONS: tuple[Row, ...] = (
         each_group=True,
         chordal=True,
     ),
+    Row(("stands",), words.STANDS, numbered("stands", 2 ** (STATE_BITS * GROUP)), each_group=True, chordal=True),
 )
 
 
@@ -319,6 +326,11 @@ class Column(NamedTuple):
     name: Meaning
     row: Row
     moves: Moves
+
+
+def ticks_back(bar_ticks: Any, ticks_per_quarter: int) -> list[Any]:
+    """How far back each of `OWN_LOOKBACKS` is, in bars of those lengths, numbers or arrays."""
+    return [*(bars * bar_ticks for bars in LOOKBACKS), *(0 * bar_ticks + beats * ticks_per_quarter for beats in BEATS)]
 
 
 def parts_described(vocabulary: Vocabulary) -> int:

@@ -26,7 +26,7 @@ from melody.tokens.inputs.outlines.harmony import (
 from melody.tokens.inputs.outlines.outline import (
     MOST_AT_ONCE,
     NOTHING,
-    REST,
+    OF_A_BAR,
     Close,
     FinalNotes,
     Frame,
@@ -102,9 +102,9 @@ class WholePiece:
         return found
 
     def playing_in(self, bar: Ints) -> Ints:
-        """What each kind that is a part does in each event's bar, as `Outline.playing` has it, (4, events, kinds)."""
+        """What each kind that is a part does in each event's bar, as `Outline.playing` has it, (numbers, events, kinds)."""
         kinds = self.vocabulary.sizes[KIND]
-        playing = np.zeros((1, kinds, len(REST)), np.int64) if self.outline is None else self.outline.playing(kinds)
+        playing = np.zeros((1, kinds, OF_A_BAR), np.int64) if self.outline is None else self.outline.playing(kinds)
         found: Ints = np.moveaxis(playing[np.minimum(bar + 1, len(playing) - 1)], 2, 0)
         return found
 

@@ -21,10 +21,9 @@ other.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -77,12 +76,15 @@ class Play(NamedTuple):
         Equal for bars in which its notes begin in the same places, however many in each.
     onsets
         How many such places there are.
+    last
+        Ticks from the bar line to the last of them, 0 where that is not known.
     """
 
     letter: int
     place: int
     rhythm: int
     onsets: int
+    last: int = 0
 
 
 class FinalNotes(NamedTuple):
@@ -123,6 +125,7 @@ class Close(NamedTuple):
 
 
 REST = Play(-1, 0, -1, 0)  # no note begins
+OF_A_BAR = len(REST) + 1  # numbers that an outline says of a part in a bar (`Outline.playing`)
 
 READ = slice(0, 4)  # values of `InBar` that the model reads
 SOURCES = slice(4, 6)  # those that are for the pointer
@@ -247,22 +250,33 @@ class Outline:
         return _sources(self.letters)
 
     def playing(self, kinds: int) -> Ints:
-        """What each kind of event that is a part does in the bars of `table`, (2 + bars, kinds, 4).
+        """What each kind of event that is a part does in the bars of `table`, (2 + bars, kinds, `OF_A_BAR`).
 
         First `UNKNOWN_PART` to `RETURNS`, then the place where it begins, then 1 + the bar whose rhythm returns under other
-        notes, 0 for none, then in how many places it begins notes. Where the outline knows it, a part that is not in it
-        rests. Of the pick-up and of what comes after the end nothing is known.
+        notes, 0 for none, then in how many places it begins notes, the last of them, and in how many later bars it plays the
+        same. Where the outline knows it, a part that is not in it rests. Of the pick-up and of what comes after the end
+        nothing is known.
         """
-        found = np.zeros((2 + len(self.letters), kinds, len(REST)), np.int64)
+        found = np.zeros((2 + len(self.letters), kinds, OF_A_BAR), np.int64)
         if self.players:
             found[1:-1, FIRST_PART:, 0] = RESTING
         for part, plays in zip(self.parts, self.players):
             if FIRST_PART + part < kinds:
-                letters, places, rhythms, onsets = np.array(plays).T
+                letters, places, rhythms, *counted = np.array(plays).T
                 sources, figures = (np.array(_sources(each.tolist())) for each in (letters, rhythms))
                 does = np.where(letters == REST.letter, RESTING, np.where(sources < 0, PLAYING, RETURNS + sources))
-                found[1:-1, FIRST_PART + part] = np.stack([does, places, (1 + figures) * (does == PLAYING), onsets], axis=1)
+                numbers = does, places, (1 + figures) * (does == PLAYING), *counted, _later_ones(letters)
+                found[1:-1, FIRST_PART + part] = np.stack(numbers, axis=1)
         return found
+
+
+def _later_ones(letters: Ints) -> Ints:
+    """Of each of them how many later ones are the same."""
+    _, which, counts = np.unique(letters, return_inverse=True, return_counts=True)
+    order, before = np.argsort(which, kind="stable"), np.cumsum(counts) - counts
+    found: Ints = np.empty(len(letters), np.int64)
+    found[order] = counts[which[order]] - 1 - np.arange(len(letters)) + before[which[order]]
+    return found
 
 
 def _sources(letters: Sequence[int]) -> tuple[int, ...]:
@@ -304,8 +318,8 @@ def _plays(bars: Sequence[Sequence[InPart]]) -> tuple[Play, ...]:
     letters = lettered([notes[number] for number in played])
     plays = [REST] * len(bars)
     for number, letter, rhythm in zip(played, letters, rhythms):
-        onsets = len({each.place for each in notes[number]})
-        plays[number] = Play(letter, notes[number][0].place, rhythm, onsets)
+        own = [each.place for each in notes[number]]
+        plays[number] = Play(letter, own[0], rhythm, len(set(own)), own[-1])
     return tuple(plays)
 
 
@@ -323,77 +337,3 @@ def outline_in(outline: Outline | None, bar: int) -> Sequence[int]:
         return NOTHING
     row: list[int] = outline.table[min(bar + 1, len(outline.letters) + 1)].tolist()
     return row
-
-
-class Outlines:
-    """The outlines of several pieces side by side, or of none.
-
-    Parameters
-    ----------
-    outlines
-        Of each piece; None for none.
-    kinds
-        How many kinds of events there are, where it is asked for what each part does in a bar; 0 where it is not.
-    """
-
-    _per_stream: ClassVar[tuple[str, ...]] = ("has_pickup", "tonic", "know_players", "_last")
-
-    def __init__(self, outlines: Sequence[Outline | None], kinds: int = 0) -> None:
-        tables = [np.array([NOTHING]) if outline is None else outline.table for outline in outlines]
-        self.has_pickup = np.array([outline is not None and outline.has_pickup for outline in outlines], bool)
-        self.tonic = np.array([UNKNOWN if outline is None else outline.frame.tonic for outline in outlines], np.int64)
-        self._last = np.array([len(table) - 1 for table in tables], np.int64)
-        self._tables = np.zeros((len(tables), int(self._last.max(initial=0)) + 1, len(NOTHING)), np.int64)
-        for number, table in enumerate(tables):
-            self._tables[number, : len(table)] = table
-        self.know_players = np.array([outline is not None and bool(outline.players) for outline in outlines], bool)
-        self._playing = np.zeros((*self._tables.shape[:2], kinds, len(REST)), np.int32)
-        for number, outline in enumerate(outlines):
-            if outline is not None and kinds:
-                self._playing[number, : 2 + len(outline.letters)] = outline.playing(kinds)
-
-    def __len__(self) -> int:
-        return len(self._last)
-
-    def __bool__(self) -> bool:
-        """Whether any of the pieces has an outline."""
-        return bool(self._last.any())
-
-    def in_bars(self, bar: Ints) -> Ints:
-        """What each says of its bar, (streams,) -> (streams, 15)."""
-        found: Ints = self._tables[np.arange(len(bar)), np.minimum(bar + 1, self._last)]
-        return found
-
-    def playing_in(self, bar: Ints) -> Ints:
-        """What each kind that is a part does in its bar, as `Outline.playing` has it, (4, streams, kinds)."""
-        found = self._playing[np.arange(len(bar)), np.minimum(bar + 1, self._last)]
-        return np.moveaxis(found, 2, 0).astype(np.int64)
-
-    def take(self, streams: Ints) -> Outlines:
-        """Those of these pieces alone, in that order."""
-        taken = copy(self)
-        for name in (*self._per_stream, "_tables", "_playing"):
-            setattr(taken, name, getattr(self, name)[streams])
-        return taken
-
-    def join(self, other: Outlines) -> Outlines:
-        """These, and behind them those of others."""
-        joined = copy(self)
-        most = max(self._tables.shape[1], other._tables.shape[1])
-        for name in self._per_stream:
-            setattr(joined, name, np.concatenate([getattr(self, name), getattr(other, name)]))
-        for name in ("_tables", "_playing"):
-            padded = [_padded(getattr(each, name), most) for each in (self, other)]
-            setattr(joined, name, np.concatenate(padded))
-        return joined
-
-    def put(self, streams: Ints, other: Outlines) -> Outlines:
-        """These with others in those places."""
-        order = np.arange(len(self))
-        order[streams] = len(self) + np.arange(len(other))
-        return self.join(other).take(order)
-
-
-def _padded(table: Ints, bars: int) -> Ints:
-    """What outlines say, with room for so many bars."""
-    return np.pad(table, ((0, 0), (0, bars - table.shape[1]), *[(0, 0)] * (table.ndim - 2)))

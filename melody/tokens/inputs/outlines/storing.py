@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -31,7 +31,7 @@ def stored(outline: Outline) -> list[Any]:
         form += [[list(bar[:most]) for bar in outline.harmony], [tonic, int(is_minor), *metre]]
     if not has_more:
         return form
-    plays = [[value for play in plays for value in play] for plays in outline.players]
+    plays = [_of_part(plays) for plays in outline.players]
     close = [outline.close.place, *([part, place, ticks, *tones] for part, place, ticks, tones in outline.close.chord)]
     hands = [list(outline.hands), list(outline.reach), [int(lets_go) for lets_go in outline.lets_go]]
     return [*form, plays, hands, close, list(outline.kit)]
@@ -53,16 +53,35 @@ def _with_players(outline: Outline, stored: list[Any]) -> Outline | None:
     match stored:
         case [list(players), [list(hands), list(reach), list(lets_go)], list(close), list(kit)]:
             bars = len(outline.letters)
-            legal = all(isinstance(each, list) and len(each) == len(REST) * bars for each in players)
-            legal = legal and all(_are_numbers((*each[::4], *each[2::4]), MOST_BARS, REST.letter) for each in players)
-            legal = legal and all(_are_numbers((*each[1::4], *each[3::4]), LONGEST) for each in players)
+            found = [_plays(each, bars) for each in players]
+            legal = all(plays is not None for plays in found)
             legal = legal and {len(players), len(hands), len(reach), len(lets_go)} <= {0, len(outline.parts)}
             legal = legal and _are_numbers((*hands, *reach, *kit), MOST_AT_ONCE) and _are_numbers(lets_go, 1)
             at_end = _close(close)
             if legal and at_end is not None:
-                found = tuple(tuple(map(Play, *(each[column::4] for column in range(4)))) for each in players)
-                made = replace(outline, players=found, hands=tuple(hands), reach=tuple(reach))
+                made = replace(
+                    outline, players=tuple(plays for plays in found if plays), hands=tuple(hands), reach=tuple(reach)
+                )
                 return replace(made, lets_go=tuple(map(bool, lets_go)), close=at_end, kit=tuple(kit))
+    return None
+
+
+def _of_part(plays: Sequence[Play]) -> list[list[int]]:
+    """What a part does: of each bar which of the different things it is, and these, one after the other."""
+    different = {play: number for number, play in enumerate(dict.fromkeys(plays))}
+    return [[different[play] for play in plays], [value for play in different for value in play]]
+
+
+def _plays(stored: Any, bars: int) -> tuple[Play, ...] | None:
+    """What a part does in so many bars, as `_of_part` has it."""
+    match stored:
+        case [list(numbers), list(values)] if len(numbers) == bars and len(values) % len(REST) == 0:
+            columns = [values[column :: len(REST)] for column in range(len(REST))]
+            letters, places, rhythms, onsets, lasts = columns
+            legal = _are_numbers((*letters, *rhythms), MOST_BARS, REST.letter) and _are_numbers(numbers, len(letters) - 1)
+            if legal and _are_numbers((*places, *onsets, *lasts), LONGEST):
+                different = list(map(Play, *columns))
+                return tuple(different[number] for number in numbers)
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from melody.tokens.inputs.stepwise.last_places import LastPlaces
 from melody.tokens.inputs.stepwise.one_piece import OnePiece
 from melody.tokens.inputs.stepwise.onset_places import Places
 from melody.tokens.inputs.stepwise.several_pieces import Pieces
@@ -18,8 +19,8 @@ def as_pieces(vocabulary: Vocabulary, piece: OnePiece) -> Pieces:
         found._has_pickup[:], found._has_note[:], found._tonic[:] = piece.has_pickup, True, piece.tonic
     found.tick[:], found.metre[:], found.key[:], found.match[:] = piece.tick, piece.metre, piece.key, piece.match
     found.planned[:] = piece.planned
-    found._bar_start[:], found._bars_before[:] = piece.bar_start, piece.bars_before
-    found._bar_ticks[:] = found.tables.bar_ticks[piece.metre]
+    found.bar_start[:], found._bars_before[:] = piece.bar_start, piece.bars_before
+    found.bar_ticks[:] = found.tables.bar_ticks[piece.metre]
     for number, note in enumerate(piece.last):
         kind = FIRST_PART + number
         found.onset[0, kind], found.end[0, kind], found.pitch[0, kind] = note
@@ -28,10 +29,11 @@ def as_pieces(vocabulary: Vocabulary, piece: OnePiece) -> Pieces:
     notes = np.flatnonzero(vocabulary.is_note(rows))
     np.maximum.at(found.last_note[0], rows[notes, KIND], 1 + notes)
     found.in_chord[0, FIRST_PART:] = piece.in_chord
-    found._places = Places.of(piece.places, found.tables.kinds)
-    found._history.fill(rows)
+    found.places = Places.of(piece.places, found.tables.kinds)
+    found.last_places = LastPlaces.of(piece.last_places, found.tables.kinds)
+    found.history.fill(rows)
     if found._is_chordal:
-        found._sound_until[0, : vocabulary.num_pitches] = piece.ends
+        found.sound_until[0, : vocabulary.num_pitches] = piece.ends
     if found._of_parts is not None:
         found._of_parts.fill(rows[:, KIND], np.array(piece.keys, np.int64))
     return found

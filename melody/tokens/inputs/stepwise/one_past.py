@@ -23,6 +23,8 @@ class Playing(NamedTuple):
     place: int
     rhythm: int
     onsets: int
+    last: int
+    again: int
 
 
 def plays_of(outline: Outline, kinds: int) -> list[list[Playing]]:

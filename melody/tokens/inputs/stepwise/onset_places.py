@@ -71,6 +71,16 @@ class OnePlaces:
         left = (chordal.left_to_begin(playing, self._begun(kind - FIRST_PART, start)) for kind, *playing in plays)
         return int(chordal.to_come(int(sum(left)), self._says(bar)))
 
+    def again(self, bar: int) -> int:
+        """As `chordal.bars_again`."""
+        plays = plays_in(self._plays, bar)
+        return max((int(chordal.played_again(playing)) for _, *playing in plays if not playing[2]), default=0)
+
+    def own_again(self, kind: int, bar: int) -> int:
+        """As `chordal.played_again`, of one part."""
+        own = (playing for its_kind, *playing in plays_in(self._plays, bar) if its_kind == kind)
+        return next((int(chordal.played_again(playing)) for playing in own), 0)
+
     def _says(self, bar: int) -> bool:
         """Whether the outline says what parts do in a bar."""
         return 0 <= bar < len(self._plays) - 2

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.piece import Ints
-from melody.tokens.inputs.outlines.outline import PLAYING, RETURNS, Outlines
+from melody.tokens.inputs.outlines.outline import PLAYING, RETURNS
+from melody.tokens.inputs.outlines.several_outlines import Outlines
 from melody.tokens.inputs.repeats import time_tokens
 from melody.tokens.inputs.schema import OUTLINED, OUTLINED_NEXT
 from melody.tokens.inputs.stepwise.history import History
@@ -79,7 +80,7 @@ class Past(NamedTuple):
     def _soonest(self, bar: Ints, start: Ints, source: Ints, behind: Ints) -> Found:
         """The same where each part repeats a bar of its own; pieces of which that is not known repeat whole bars."""
         assert self.of_parts is not None
-        does, place, rhythm, _ = self.outlines.playing_in(bar)
+        does, place, rhythm = self.outlines.playing_in(bar)[:3]
         stride, streams, kinds = self.history.stride, np.arange(len(bar)), np.arange(does.shape[1])
         values = self.history.vocabulary.sizes[VALUE]
         follows = self._has_begun(bar, start, rhythm - 1)

@@ -15,10 +15,14 @@ from melody.tokens.inputs.schema import (
     FEATURES,
     FIRST_PLACE,
     LOOKBACKS,
+    LOOKED_AT,
     MAX_INTERVAL,
+    OF_BEATS,
+    OWN_LOOKBACKS,
     feature_sizes,
     parts_described,
     spans,
+    ticks_back,
 )
 from melody.tokens.inputs.whole_piece import HELD, first_note
 from melody.tokens.usage import FIRST_PART, KEY
@@ -42,10 +46,12 @@ class Tables:
         self.first_note = first_note(vocabulary)
         self.parts, self.num_features = parts_described(vocabulary), len(feature_sizes(vocabulary))
         self.has_harmony, where = has_harmony(vocabulary), spans(FEATURES, vocabulary)
-        self.first_lookback, self.first_left = where[("lookback", "time", LOOKBACKS[0])].start, where[("left",)].start
+        self.first_lookback, self.first_left = where[("lookback", "time", *OWN_LOOKBACKS[0])].start, where[("left",)].start
         place = {name: span.start for name, span in spans(CONDITIONS, vocabulary).items()}
-        self.first_kind = place[("kind lookback", LOOKBACKS[0])] - FIRST_PLACE
-        self.first_status, self.first_distance = place[("status",)] - FIRST_PLACE, place[("distance",)] - place[("own",)]
+        self.first_kind = place[("kind lookback", *OWN_LOOKBACKS[0])] - FIRST_PLACE
+        self.first_status = place[("status",)] - FIRST_PLACE
+        first = "distance", "own degree", "against"
+        self.of_part = tuple(place[(name,)] - place[("own",)] for name in first)  # where these begin, from `own` on
         self.tonics = np.array([UNKNOWN, *(Key(0, *key).tonic for key in vocabulary.keys)])  # by 1 + number of the key
         self.keys_in_force = keys_in_force(vocabulary)
         self.shifts = np.array([0, *vocabulary.shifts])  # by time token
@@ -54,13 +60,18 @@ class Tables:
         self.all_implied = all(vocabulary.implied_duration)
         self.held_of = np.where(self.implied, HELD, 0)
         self.pitched = np.array([0] * FIRST_PART + [not part.is_drum for part in vocabulary.parts])  # 0 or 1, (kinds,)
+        self.says_ends = (self.pitched > 0) & ~self.implied  # whose notes end when they are known to, (kinds,)
         self.lines = np.append(np.zeros(FIRST_PART, bool), vocabulary.lines)  # (kinds,)
         upper, lower = self.lines[FIRST_PART:], self.lines[:, None]
         self.above = lower & upper & (np.arange(self.kinds)[:, None] > FIRST_PART + np.arange(len(upper)))  # (kinds, parts)
         self.has_lines = self.parts > 0 and bool(self.above.any())  # that stand against one another
         metres = [TimeSignature(0, *t) for t in vocabulary.time_signatures]
         self.bar_ticks = np.array([metre.bar_ticks(vocabulary.ticks_per_quarter) for metre in metres])
-        self.lookbacks = self.bar_ticks[:, None] * np.array(LOOKBACKS)  # ticks, (metres, lookbacks)
+        self.own_lookbacks = np.stack(ticks_back(self.bar_ticks, self.beat), axis=1)  # ticks, (metres, lookbacks)
+        self.lookbacks = self.own_lookbacks[:, : None if vocabulary.is_chordal else len(LOOKBACKS)]  # those of features
+        fields = [LOOKED_AT] * len(LOOKBACKS) + [OF_BEATS] * (self.lookbacks.shape[1] - len(LOOKBACKS))
+        self.back = np.repeat(np.arange(len(fields)), [len(each) for each in fields])  # of each such feature which lookback
+        self.field_there = np.concatenate(fields)  # and which field
         number = np.arange(vocabulary.sizes[VALUE])
         self.pitch_of = np.maximum(number - vocabulary.first_pitch + 1, 0)  # pitch + 1 by value, 0 for what is none
 
