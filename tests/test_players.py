@@ -627,6 +627,20 @@ def model() -> Model:
     return Model(ModelFile(untrained(vocabulary).file.weights, vocabulary, {}, training=facts, name="band"))
 
 
+def test_drums_have_a_temperature_of_their_own() -> None:
+    """Where pitches are the likeliest ones drums are struck as it happens, and the other way round."""
+
+    def commonest(is_drum: bool, **temperatures: float) -> float:
+        """Which share of the notes of drums, or of pitches, the commonest has."""
+        made = model().generate_many(6, bars=4, seed=1, any_ending=True, temperature=1, **temperatures)
+        counts = sum(np.bincount(piece.pitch[piece.is_drum == is_drum], minlength=128) for piece in made)
+        return float(counts.max() / counts.sum())
+
+    sure, free = 1e-3, 100
+    assert commonest(True, pitch_temperature=sure, drum_temperature=free) < 0.6 * commonest(True, pitch_temperature=sure)
+    assert commonest(True, pitch_temperature=free, drum_temperature=sure) > 1.25 * commonest(True, pitch_temperature=free)
+
+
 @pytest.mark.parametrize("bars", [None, 5])
 def test_a_part_plays_in_the_bars_in_which_it_is_to_play(bars: int | None) -> None:
     known = [outline_of(model().vocabulary, model().vocabulary.encode(song)) for song in (SONG,)]
