@@ -57,6 +57,11 @@ class Outlines:
         found = self._playing[np.arange(len(bar)), np.minimum(bar + 1, self._last)]
         return np.moveaxis(found, 2, 0).astype(np.int64)
 
+    def of_kind(self, bar: Ints, kind: Ints) -> Ints:
+        """The same of one kind each, (`OF_A_BAR`, streams)."""
+        found = self._playing[np.arange(len(bar)), np.minimum(bar + 1, self._last), kind]
+        return found.T.astype(np.int64)
+
     def take(self, streams: Ints) -> Outlines:
         """Those of these pieces alone, in that order."""
         taken = copy(self)

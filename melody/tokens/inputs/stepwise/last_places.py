@@ -81,6 +81,9 @@ class LastPlaces:
 
     def __init__(self, table: Ints) -> None:
         self._table = table
+        self._found: tuple[Ints, int, tuple[Ints, NDArray[np.bool_]]] | None = (
+            None  # what was asked last, until a note comes
+        )
 
     @classmethod
     def none(cls, streams: int, kinds: int) -> LastPlaces:
@@ -96,6 +99,7 @@ class LastPlaces:
 
     def push(self, kind: Ints, pitch: Ints, tick: Ints, is_pitched: NDArray[np.bool_]) -> None:
         """A note of each stream, its pitch + 1, if it is one of a part with pitches."""
+        self._found = None
         streams = np.flatnonzero(is_pitched & (pitch > 0))
         streams = streams[self._table[streams, kind[streams], 0] != tick[streams]]
         at = streams, kind[streams]
@@ -104,6 +108,8 @@ class LastPlaces:
 
     def twins(self, tick: Ints, pitches: int) -> tuple[Ints, NDArray[np.bool_]]:
         """With which note, + 1, each kind would follow its twin at a tick, 0 for none, and who has one, (streams, kinds)."""
+        if self._found and self._found[1] == pitches and np.array_equal(self._found[0], tick):
+            return self._found[2]
         at, low = self._table[..., 0], self._table[..., 1]
         notes, has_twin = np.zeros(at.shape, np.int64), np.zeros(at.shape, bool)
         may_follow = (at >= 0) & (at < tick[:, None])
@@ -112,13 +118,14 @@ class LastPlaces:
             is_twin = may_follow & (its_at == tick[:, None]) & (before_at == at) & ((before - low) % 12 == 0)
             is_twin[:, : other + 1] = False
             notes, has_twin = np.where(is_twin, followed(low, there, before, pitches), notes), has_twin | is_twin
+        self._found = tick, pitches, (notes, has_twin)
         return notes, has_twin
 
-    def stand(self, tick: Ints, onset: Ints, end: Ints) -> Ints:
+    def stand(self, tick: Ints, onset: Ints, end: Ints, pitches: int) -> Ints:
         """As `OneLastPlaces` has it, by onset and end of each kind's last note, (streams, groups)."""
         at = tick[:, None]
         status = np.where(end > at, np.where(onset < at, SOUNDING, BEGUN), np.where(end == at, ENDING, SILENT))
-        _, has_twin = self.twins(tick, 1)
+        _, has_twin = self.twins(tick, pitches)
         return in_groups(stands(status, has_twin)[:, FIRST_PART:])
 
     def take(self, streams: Ints) -> LastPlaces:
@@ -127,6 +134,7 @@ class LastPlaces:
 
     def put(self, streams: Ints, other: LastPlaces) -> None:
         """Let those of streams be others."""
+        self._found = None
         self._table[streams] = other._table
 
     def join(self, other: LastPlaces) -> LastPlaces:

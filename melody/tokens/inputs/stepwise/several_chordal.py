@@ -39,7 +39,7 @@ def of_the_part(pieces: Pieces, time: Ints, kind: Ints, own: Ints) -> tuple[Ints
     events *= (key // values == there)[..., None]
     pitch = tables.pitch_of[np.maximum(events[..., VALUE] - 1, 0)]
     bar, position = pieces.bar_of(tick), (tick - pieces.bar_start) % pieces.bar_ticks
-    does, _, rhythm, *_ = playing = pieces.outlines.playing_in(bar)[:, numbers, kind]
+    does, _, rhythm, *_ = playing = pieces.outlines.of_kind(bar, kind)
     begun = pieces.places.begun(tick - position)[numbers, kind]
     later = chordal.later(playing, begun - (pieces.onset[numbers, kind] == tick))
     is_planned = (pieces.planned[:, TIME] == 1 + time) & (pieces.planned[:, KIND] == 1 + kind)
@@ -56,9 +56,10 @@ def of_the_part(pieces: Pieces, time: Ints, kind: Ints, own: Ints) -> tuple[Ints
     twin = pieces.last_places.twins(tick, tables.vocabulary.num_pitches)[0][numbers, kind]
     of_drums = (1 + np.minimum(position, tables.vocabulary.longest_bar - 1)) * ~tables.pitched.astype(bool)[kind]
     figure, is_part = _figure(pieces, tick, kind, bar, rhythm - 1), (kind >= FIRST_PART)[:, None]
-    ahead = [pieces.outlines.playing_in(bar + bars)[:2, numbers, kind] for bars in range(1, AHEAD + 1)]
-    following = chordal.until_the_next(ahead, pieces.bar_ticks - position, pieces.bar_ticks, tables.vocabulary)
-    following *= (does == PLAYING) & (rhythm == 0) & (later == 1)
+    is_last, following = (does == PLAYING) & (rhythm == 0) & (later == 1), np.zeros_like(kind)
+    if is_last.any():
+        ahead = [pieces.outlines.of_kind(bar + bars, kind)[:2] for bars in range(1, AHEAD + 1)]
+        following = chordal.until_the_next(ahead, pieces.bar_ticks - position, pieces.bar_ticks, tables.vocabulary) * is_last
     lookbacks = events[..., DURATION], events[..., VELOCITY]
     found = (
         of_last[:, [DURATION, VELOCITY]],

@@ -263,7 +263,12 @@ class Pieces:
         playing = self.outlines.playing_in(self.bar_of(tick))[..., FIRST_PART:]
         begun = self.places.begun(tick - position) - (self.onset == tick[:, None])
         may_play = chordal.may_play(playing, position[:, None], begun[:, FIRST_PART:])
-        return np.hstack([chordal.in_groups(may_play), self.last_places.stand(tick, self.onset, self.end)])
+        return np.hstack(
+            [
+                chordal.in_groups(may_play),
+                self.last_places.stand(tick, self.onset, self.end, self.tables.vocabulary.num_pitches),
+            ]
+        )
 
     def bar_of(self, tick: Ints) -> Ints:
         """The number of the bar there, from the first full one."""
