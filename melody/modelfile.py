@@ -41,6 +41,7 @@ _MAX_VALUES = 5_000_000  # in the metadata, where a file of the corpus takes six
 _MAX_DIGITS = 18
 _TYPES = ("F16", "F32")
 _TEXTS = ("vocabulary", "settings", "manifest", "training")
+HALF_DIGITS = 10  # behind the point of a number of 16 bits
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,15 @@ class ModelFile:
         """The first 12 hex digits of the SHA-256 of weights and text: what names exactly this model."""
         return _digest({**self.weights, **self.initial}, self._texts())[:12]
 
-    def halved(self) -> ModelFile:
-        """The same model with weights of 16 bits, rounded to the nearest."""
-        return replace(self, weights={name: array.astype(np.float16) for name, array in self.weights.items()})
+    def halved(self, digits: int = HALF_DIGITS) -> ModelFile:
+        """The same model with weights of 16 bits, rounded to the nearest.
+
+        Parameters
+        ----------
+        digits
+            Binary ones behind the point that are kept of each, 1 to 10, which is all: with fewer the file packs smaller.
+        """
+        return replace(self, weights={name: _rounded(array, digits) for name, array in self.weights.items()})
 
     def _texts(self) -> dict[str, str]:
         parts = {
@@ -261,3 +268,10 @@ def _digest(arrays: Mapping[str, NDArray[np.float32]], texts: Mapping[str, str])
     for name in sorted(texts):
         digest.update(f"\0{name}\0{texts[name]}".encode())
     return digest.hexdigest()
+
+
+def _rounded(array: NDArray[np.floating], digits: int) -> NDArray[np.float16]:
+    """Numbers of 16 bits with so many binary digits behind the point, to the nearest."""
+    fraction, exponent = np.frexp(array.astype(np.float16).astype(np.float32))
+    kept: NDArray[np.float16] = np.ldexp(np.rint(np.ldexp(fraction, 1 + digits)), exponent - 1 - digits).astype(np.float16)
+    return kept

@@ -46,6 +46,21 @@ def test_half_a_file_is_nearly_the_same_model(trained: Path, tmp_path: Path) -> 
         assert np.allclose(weights, file.weights[name], rtol=2**-11, atol=2**-24)  # ten bits and the hidden one
 
 
+@pytest.mark.parametrize("digits", [1, 5, 9, 10])
+def test_half_a_file_keeps_so_many_binary_digits(trained: Path, digits: int) -> None:
+    """Behind the first one, to the nearest; all of them are what is kept without a number."""
+    file = modelfile.load(trained)
+    whole, some = file.halved(), file.halved(digits)
+    for name, weights in some.weights.items():
+        given = whole.weights[name].astype(np.float64)
+        fraction, _ = np.frexp(weights.astype(np.float64))
+        assert weights.dtype == np.float16 and np.array_equal(
+            fraction * 2 ** (1 + digits), np.rint(fraction * 2 ** (1 + digits))
+        )
+        assert np.allclose(weights.astype(np.float64), given, rtol=2.0 ** -(1 + digits), atol=2**-24)
+        assert digits < 10 or np.array_equal(weights, whole.weights[name])
+
+
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.999])
 def test_a_file_cut_short_is_refused(trained: Path, tmp_path: Path, share: float) -> None:
     data = trained.read_bytes()
