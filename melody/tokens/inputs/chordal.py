@@ -77,7 +77,7 @@ def chordal(
     found[("own key",)], found[("own chord",)] = key * events.is_pitched, chord * events.is_pitched
     found |= _sounding(events, before, own) | _planned(events, planned)
     playing = events.playing_in(events.bar_there)
-    does, _, rhythm, *_ = playing[:, events.number, kind]
+    does, _, rhythm, *_ = of_kind = events.playing_of(events.bar_there)
     found[("own bar",)] = own_bar(does, rhythm)
     position = (tick - events.metre.start) % events.metre.bar_ticks
     begun = places_begun(events, tick - position, with_own=False)
@@ -86,11 +86,11 @@ def chordal(
     twin, has_twin = twins(events)
     found[("twin",)] = np.vstack([np.zeros((FIRST_PART, len(tick)), np.int64), twin])[kind, events.number]
     found[("stands",)] = in_groups(states(before, events, has_twin)).T
-    own_later = later(playing[:, events.number, kind], own_begun)
+    own_later = later(of_kind, own_begun)
     found[("own later",)] = own_later
     is_last = is_part & (does == PLAYING) & (rhythm == 0) & (own_later == 1)
-    found[("own again",)] = played_again(playing[:, events.number, kind]) * is_part
-    ahead = [events.playing_in(events.bar_there + bars)[:2, events.number, kind] for bars in range(1, AHEAD + 1)]
+    found[("own again",)] = played_again(of_kind) * is_part
+    ahead = [events.playing_of(events.bar_there + bars)[:2] for bars in range(1, AHEAD + 1)]
     bar_length = events.metre.bar_ticks
     found[("own next",)] = until_the_next(ahead, bar_length - position, bar_length, vocabulary) * is_last
     found[("figure",)] = _figure(events, last, rhythm - 1, tick - position, order)

@@ -103,10 +103,19 @@ class WholePiece:
 
     def playing_in(self, bar: Ints) -> Ints:
         """What each kind that is a part does in each event's bar, as `Outline.playing` has it, (numbers, events, kinds)."""
-        kinds = self.vocabulary.sizes[KIND]
-        playing = np.zeros((1, kinds, OF_A_BAR), np.int64) if self.outline is None else self.outline.playing(kinds)
-        found: Ints = np.moveaxis(playing[np.minimum(bar + 1, len(playing) - 1)], 2, 0)
+        found: Ints = np.moveaxis(self._playing[np.minimum(bar + 1, len(self._playing) - 1)], 2, 0)
         return found
+
+    def playing_of(self, bar: Ints) -> Ints:
+        """The same of each event's own kind, (numbers, events)."""
+        found: Ints = self._playing[np.minimum(bar + 1, len(self._playing) - 1), self.kind].T
+        return found
+
+    @cached_property
+    def _playing(self) -> Ints:
+        """`Outline.playing`; of one bar in which nothing is known where there is no outline."""
+        kinds = self.vocabulary.sizes[KIND]
+        return np.zeros((1, kinds, OF_A_BAR), np.int64) if self.outline is None else self.outline.playing(kinds)
 
     @cached_property
     def onset_places(self) -> list[Ints]:
