@@ -82,6 +82,7 @@ class Drawing:
     ] = None
     pitch_temperature: Annotated[str | None, _option(ADVANCED, "The same for pitch alone.", "NUMBER")] = None
     drum_temperature: Annotated[str | None, _option(ADVANCED, "The same for which drums are struck.", "NUMBER")] = None
+    velocity_temperature: Annotated[str | None, _option(ADVANCED, "The same for how loud notes are.", "NUMBER")] = None
     top_k: Annotated[str | None, _option(ADVANCED, "Choose among the so many likeliest only.", "NUMBER")] = None
     top_p: Annotated[
         str | None, _option(ADVANCED, "Choose among the likeliest that have this probability together, as 0.95.", "NUMBER")
@@ -117,6 +118,7 @@ class Drawing:
             "rhythm_temperature": _number("rhythm-temperature", self.rhythm_temperature),
             "pitch_temperature": _number("pitch-temperature", self.pitch_temperature),
             "drum_temperature": _number("drum-temperature", self.drum_temperature),
+            "velocity_temperature": _number("velocity-temperature", self.velocity_temperature),
             "top_k": whole("top-k", self.top_k),
             "top_p": _number("top-p", self.top_p),
             "min_p": _number("min-p", self.min_p),

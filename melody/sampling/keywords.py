@@ -19,7 +19,7 @@ import numpy as np
 from melody.arguments import shown
 from melody.errors import ArgumentError, SamplingError
 from melody.limits import Limits
-from melody.sampling.settings import OF_DRUMS, TEMPERATURES, SamplingSettings
+from melody.sampling.settings import OWN, TEMPERATURES, SamplingSettings
 from melody.signatures import Key
 
 RangeText = str | tuple[int | str, int | str]  # lowest and highest pitch
@@ -39,6 +39,8 @@ class Drawing(TypedDict, total=False):
         The same for their pitches. None for `temperature`.
     drum_temperature
         The same for which drums are struck. None for `pitch_temperature`.
+    velocity_temperature
+        The same for how loud they are. None for `temperature`.
     top_k
         Choose among the so many likeliest only, from 1.
     top_p
@@ -54,6 +56,7 @@ class Drawing(TypedDict, total=False):
     rhythm_temperature: float | str | None
     pitch_temperature: float | str | None
     drum_temperature: float | str | None
+    velocity_temperature: float | str | None
     top_k: int | str | None
     top_p: float | str | None
     min_p: float | str | None
@@ -208,7 +211,7 @@ DEFAULTS: dict[str, Any] = {
     f.name: f.default for f in fields(SamplingSettings) if f.default is not None and f.name != "seed"
 }
 DEFAULTS |= {"end_on_tonic": False}
-_NUMBERS = (*TEMPERATURES, OF_DRUMS, "top_p", "min_p", "typical", "repetition_penalty")
+_NUMBERS = (*TEMPERATURES, *OWN, "top_p", "min_p", "typical", "repetition_penalty")
 _WHOLE = ("seed", "top_k", "max_notes")
 
 

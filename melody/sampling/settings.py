@@ -11,12 +11,12 @@ from typing import Any
 from melody.arguments import shown
 from melody.errors import SamplingError
 from melody.sampling.outlines.forms import parse_form
-from melody.tokens.vocabulary import DURATION, TIME, VALUE
+from melody.tokens.vocabulary import DURATION, TIME, VALUE, VELOCITY
 
 # Nearer to what the corpora do than 1 is: bars that come back, chords, bars that add up (docs/experiments.md).
 TEMPERATURE, VOICES_TEMPERATURE = 0.8, 0.6
 TEMPERATURES = ("temperature", "rhythm_temperature", "pitch_temperature")
-OF_DRUMS = "drum_temperature"  # one more, which a model file need not have
+OF_DRUMS, OF_VELOCITY = OWN = ("drum_temperature", "velocity_temperature")  # which a model file need not have
 BEGINNING_TEMPERATURE = 1.0  # of key, metre, tempo and pick-up: any other would make the commonest ones commoner still
 
 
@@ -37,6 +37,8 @@ class SamplingSettings:
     drum_temperature
         The same for which drum is struck; None for `pitch_temperature`. At a low one a drummer strikes what is likeliest
         everywhere, a bass drum or a cymbal, and a snare on two and four is hardly ever that.
+    velocity_temperature
+        The same for how loud it is; None for `temperature`. At a low one each note is as loud as the one before.
     top_k
         Only the so many likeliest tokens of a field, from 1; None for all.
     top_p
@@ -75,6 +77,7 @@ class SamplingSettings:
     rhythm_temperature: float | None = None
     pitch_temperature: float | None = None
     drum_temperature: float | None = None
+    velocity_temperature: float | None = None
     top_k: int | None = None
     top_p: float = 1.0
     min_p: float = 0.0
@@ -93,7 +96,7 @@ class SamplingSettings:
                 continue
             if not isinstance(value, Real) and not (value is None and may_be_none):
                 raise SamplingError(f"{setting.name} is {shown(value)}; it must be a number")
-        for what in (*TEMPERATURES, OF_DRUMS):
+        for what in (*TEMPERATURES, *OWN):
             degree, name = getattr(self, what), what.replace("_", " ")
             if degree is not None and not 0 <= degree <= 100:
                 raise SamplingError(f"the {name} is {degree:g}; it must be from 0 (safest) to 100, usually 0.7 to 1.2")
@@ -118,14 +121,14 @@ class SamplingSettings:
     @cached_property
     def at_beginning(self) -> SamplingSettings:
         """The same for how a piece begins: the model's own distribution, unless the likeliest is wanted always."""
-        if self.temperature == 0:
-            return replace(self, rhythm_temperature=None, pitch_temperature=None, drum_temperature=None)
-        others: dict[str, Any] = {"rhythm_temperature": None, "pitch_temperature": None, "drum_temperature": None}
-        return replace(self, temperature=BEGINNING_TEMPERATURE, **others)
+        changes: dict[str, Any] = dict.fromkeys((*TEMPERATURES, *OWN))
+        changes["temperature"] = 0 if self.temperature == 0 else BEGINNING_TEMPERATURE
+        return replace(self, **changes)
 
     def temperature_of(self, field: int | None) -> float:
         """The temperature of one field of an event."""
         own = {TIME: self.rhythm_temperature, DURATION: self.rhythm_temperature, VALUE: self.pitch_temperature}
+        own[VELOCITY] = self.velocity_temperature
         found = None if field is None else own.get(field)
         default = TEMPERATURE if self.temperature is None else self.temperature
         return default if found is None else found
@@ -142,7 +145,7 @@ class SamplingSettings:
             return self
         of_file = training.get("temperatures")
         stored: dict[str, Any] = of_file if isinstance(of_file, dict) else {}
-        names = [name for name in (*TEMPERATURES, OF_DRUMS) if name != OF_DRUMS or name in stored]
+        names = [name for name in (*TEMPERATURES, *OWN) if name not in OWN or name in stored]
         known: dict[str, Any] = {name: stored.get(name) for name in names}
         if not all(type(degree) in (int, float) and 0 < degree <= 100 for degree in known.values()):
             return replace(self, temperature=TEMPERATURE)

@@ -23,7 +23,7 @@ from melody.modelfile import ModelFile
 from melody.piece import Piece
 from melody.sampling import Model, SamplingSettings
 from melody.sampling.search import Search
-from melody.sampling.settings import OF_DRUMS, TEMPERATURE
+from melody.sampling.settings import OF_DRUMS, OF_VELOCITY, TEMPERATURE
 from melody.sampling.tasks.generate import new_tunes
 from melody.statistics import line
 from melody.statistics.tables import FORM, PART_WRITING, Count, Estimate, measured
@@ -88,8 +88,8 @@ def with_temperatures(
         Its training facts name under 'temperatures' what was chosen, and under 'temperatures_tried' how far each was from
         the pieces, in standard errors.
     """
-    default, drums = (PLANNED, _drums(file)) if _is_planned(file) else (DEFAULT, {})
-    file = _stating(file, default, drums) if default != DEFAULT else file
+    default, others = (PLANNED, _as_learned(file)) if _is_planned(file) else (DEFAULT, {})
+    file = _stating(file, default, others) if default != DEFAULT else file
     if len(pieces) < LEAST_PIECES:
         return file
     started, wanted = time.monotonic(), measured(pieces, ROWS)
@@ -102,13 +102,13 @@ def with_temperatures(
     for number, degrees in enumerate(tried):
         if number and time.monotonic() - started > max_seconds * (number / len(tried)):
             break
-        settings = SamplingSettings(**degrees.settings, **drums, seed=SEED + seed, any_ending=True)
+        settings = SamplingSettings(**degrees.settings, **others, seed=SEED + seed, any_ending=True)
         with one_thread():
             made = [tune.piece for tune in new_tunes(Model(file), Search(tunes), Limits(), settings)]
         found[degrees] = distance(measured(made, ROWS), wanted)
     near = [degrees for degrees, far in found.items() if far < min(found.values()) + NOISE]
     best = default if default in near else min(near, key=lambda degrees: (sum(degrees), found[degrees]))
-    return _stating(file, best, drums, temperatures_tried=[[*degrees, round(far, 3)] for degrees, far in found.items()])
+    return _stating(file, best, others, temperatures_tried=[[*degrees, round(far, 3)] for degrees, far in found.items()])
 
 
 def _is_planned(file: ModelFile) -> bool:
@@ -118,14 +118,14 @@ def _is_planned(file: ModelFile) -> bool:
     return sum(len(set(own)) for own in rhythms) < sum(map(len, rhythms)) / 2
 
 
-def _drums(file: ModelFile) -> dict[str, Any]:
-    """The temperature of drums, if there are any: as learned."""
-    return {OF_DRUMS: 1.0} if file.vocabulary.drums.any() else {}
+def _as_learned(file: ModelFile) -> dict[str, Any]:
+    """The temperatures of what is drawn as learned: loudness, and drums if there are any."""
+    return {OF_VELOCITY: 1.0, **({OF_DRUMS: 1.0} if file.vocabulary.drums.any() else {})}
 
 
-def _stating(file: ModelFile, degrees: Degrees, drums: Mapping[str, Any], **facts: Any) -> ModelFile:
+def _stating(file: ModelFile, degrees: Degrees, others: Mapping[str, Any], **facts: Any) -> ModelFile:
     """The model with those temperatures, and more facts of its training."""
-    return replace(file, training={**file.training, "temperatures": {**degrees.settings, **drums}, **facts})
+    return replace(file, training={**file.training, "temperatures": {**degrees.settings, **others}, **facts})
 
 
 def _fitting(file: ModelFile, pieces: Sequence[Piece], seconds: float) -> int:

@@ -4,15 +4,17 @@ A model that has learnt with outlines knows well what comes next of these, but o
 in four that does not return. In the corpus what the outline says is so without exception; so it is here, as far as grammar
 and limits allow: what they forbid is passed over. A part that repeats a bar plays nothing else in it, and as long as there;
 one that rests begins nothing; one that plays something new is free as soon as it has begun, but in as many places as are
-planned, the last of them where it is planned, or, where it has the rhythm of an earlier bar, begins notes in the places of
-that one and in no others, as many as it will and the first as long as there. No stroke of a drum kit lasts into the next
-bar, where it would stand in the way of what returns; no note of a part that plays one at a time, or lets go of a chord
-before it begins another, beyond the place of its next one, or for so long that there is no time for those that it is still
-to begin in the bar. No bar in which anybody is to play is passed over. The end comes in the last bar or after it, if it may.
+planned, the last of them where it is planned, all of them such as it begins notes in as a rule, or, where it has the rhythm
+of an earlier bar, begins notes in the places of that one and in no others, as many as it will and the first as long as
+there. A drum is struck where it is as a rule. No stroke of a drum kit lasts into the next bar, where it would stand in the
+way of what returns; no note of a part that plays one at a time, or lets go of a chord before it begins another, beyond the
+place of its next one, or for so long that there is no time for those that it is still to begin in the bar. No bar in which
+anybody is to play is passed over. The end comes in the last bar or after it, if it may.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -23,13 +25,37 @@ from melody.sampling.constraints.constraint import Constraint
 from melody.sampling.constraints.joint_options import Options
 from melody.sampling.constraints.music import NEVER, Event, Music
 from melody.tokens.grammar import Mask
+from melody.tokens.inputs.outlines.grids import Grids
 from melody.tokens.inputs.outlines.outline import PLAYING, RESTING, RETURNS, Outline
 from melody.tokens.usage import FIRST_PART
-from melody.tokens.vocabulary import DURATION, KIND, TIME, VALUE, Rows
+from melody.tokens.vocabulary import DURATION, KIND, TIME, VALUE, Rows, Vocabulary
 
 _IN_RHYTHM = 1 << 20  # more than `RETURNS` and any bar
 _BRIEF = 4  # of a quarter: what a part is still to begin in the bar has that time each
+_HELD = 0.9  # of the time to its next note, that of a part that plays on lasts at least
 _AHEAD = 8  # bars, within which a part's next note is looked for
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What an outline says.
+
+    Parameters
+    ----------
+    in_bars
+        What each part does in each bar, the pick-up's first, if there is one (`Outline.playing`).
+    has_pickup
+        Whether there is.
+    following
+        Behind each bar the next one in which anybody plays.
+    grids
+        Where in a bar.
+    """
+
+    in_bars: Ints
+    has_pickup: bool
+    following: list[int]
+    grids: Grids
 
 
 class Planned(Constraint):
@@ -42,26 +68,32 @@ class Planned(Constraint):
     ----------
     outline
         Of the piece, with its players; each stream has one of its own once streams of others are put among them.
-    parts
-        How many parts the vocabulary has.
+    vocabulary
+        Of the events.
     """
 
     may_dead_end: ClassVar[bool] = False
     gives_way: ClassVar[bool] = True
-    per_stream: ClassVar[tuple[str, ...]] = ("_outlines", "_lets_go", "_places", "_places_from", "_last")
+    per_stream: ClassVar[tuple[str, ...]] = ("_outlines", "_lets_go", "_plays_on", "_places", "_places_from", "_last")
     _places: Ints  # of a bar in which each part has begun notes, how many, (streams, parts)
     _places_from: Ints  # where that bar begins
     _last: Ints  # the part's last onset
     _lets_go: Mask
-    _outlines: NDArray[np.object_]  # of each stream: what each part does in each bar, the pick-up's first; if there is one;
-    # and behind each bar the next one in which anybody plays
+    _plays_on: Mask
+    _outlines: NDArray[np.object_]  # the `_Plan` of each stream
 
-    def __init__(self, outline: Outline, parts: int) -> None:
+    def __init__(self, outline: Outline, vocabulary: Vocabulary) -> None:
+        parts, lowest = len(vocabulary.parts), vocabulary.pitches[0]
         one_by_one = [hands == 1 for hands in outline.hands] or [False] * len(outline.parts)
         going = dict(zip(outline.parts, map(max, outline.lets_go, one_by_one)))
         self._going = [going.get(part, False) for part in range(parts)]
+        playing_on = dict(zip(outline.parts, outline.plays_on))
+        self._held = [playing_on.get(part, False) for part in range(parts)]
         in_bars = outline.playing(FIRST_PART + parts)[:, FIRST_PART:]
-        self._outline = in_bars, outline.has_pickup, _following(np.asarray((in_bars[:, :, 0] >= PLAYING).any(axis=1)))
+        of_drums = {drum - lowest: places for drum, places in zip(outline.kit, outline.strokes)}
+        grids = Grids(dict(zip(outline.parts, outline.grids)), of_drums, parts, vocabulary.num_pitches)
+        following = _following(np.asarray((in_bars[:, :, 0] >= PLAYING).any(axis=1)))
+        self._outline = _Plan(in_bars, outline.has_pickup, following, grids)
 
     def needs_pitches(self, music: Music) -> bool:
         """As `Constraint.needs_pitches`."""
@@ -73,6 +105,7 @@ class Planned(Constraint):
         made._outlines = np.empty(streams, object)
         made._outlines[:] = [self._outline] * streams
         made._lets_go = np.repeat(np.array([self._going], bool), streams, axis=0)  # (streams, parts)
+        made._plays_on = np.repeat(np.array([self._held], bool), streams, axis=0)
         made._places, made._places_from = np.zeros(made._lets_go.shape, np.int64), np.zeros(made._lets_go.shape, np.int64)
         made._last = np.full(made._lets_go.shape, -1)
         return made
@@ -93,24 +126,27 @@ class Planned(Constraint):
         before_end = music.position[:, :, None] < end
         may &= ~is_known | np.where(before_end, left > 1, music.position[:, :, None] == end)
         left = left - is_known
-        is_open = options.plays & is_free & (left > 0) & is_new & ~in_last & (before_end | ~is_known)
+        in_grid, has_grid = self._in_grids(music)
+        fits = in_grid | (~has_grid & self._on_a_sixteenth(music)[:, :, None])
+        is_open = options.plays & is_free & (left > 0) & is_new & ~in_last & (before_end | ~is_known) & fits
         until = np.where(is_known, end, music.standing.bar_ticks[:, None, None])
-        latest = self._latest(music, is_open, place, onsets, left, until)
+        latest = self._latest(music, is_open, place, onsets, left, until, has_grid)
         is_yet = music.ticks[:, :, None] > self._last[:, None]
         at_end = self._first(options.plays & may & is_known & ~before_end & is_yet)
         self._let_chords_be(music, may, does, is_over)
+        self._leave_drums(music, may)
         self._expect(music, options)
         planned = (music.expected[:, TIME] - 1) * parts + music.expected[:, KIND] - FIRST_PART
         planned = np.where(music.expected[:, TIME] > 0, planned, times * parts)
         hurried = latest < planned  # or the time before would be cut into pieces that no player counts
-        in_time &= ~hurried[:, None] | self._on_a_sixteenth(music)
-        planned = np.minimum(np.minimum(planned, latest), at_end)
+        is_planned = (music.position[:, :, None] == place) | (is_known & ~before_end)
+        may &= ~is_new | in_last | is_planned | fits | (~has_grid & ~hurried[:, None, None])
+        planned = np.minimum(np.minimum(planned, latest), np.minimum(at_end, self._goes_on(music, is_open & is_yet)))
         due = np.flatnonzero(planned < times * parts)
         time, part = np.divmod(planned[due], parts)
         number, numbers = np.arange(times), np.arange(parts)
         away = music.ticks[due, time][:, None] - music.ticks[due]
-        is_before = (number <= time[:, None]) & np.isin(away, music.shifts)  # it is within reach from there
-        in_time[due] = is_before & (~hurried[due, None] | in_time[due])
+        in_time[due] &= (number <= time[:, None]) & np.isin(away, music.shifts)  # it is within reach from there
         may[due] &= in_time[due][:, :, None] & ((number != time[:, None])[:, :, None] | (numbers < part[:, None, None]))
         may[due, time, part] = True
         plays, rests = options.plays & may, options.rests & in_time[:, :, None]
@@ -129,7 +165,7 @@ class Planned(Constraint):
         bars = music.bar_of(music.ticks) - self._pickups(music)[:, None]
         now = music.bar_of(music.standing.tick[:, None])[:, 0] - self._pickups(music)
         found = [
-            following[min(max(bar + 1, 0), len(following) - 1)] for (*_, following), bar in zip(self._outlines, now.tolist())
+            plan.following[min(max(bar + 1, 0), len(plan.following) - 1)] for plan, bar in zip(self._outlines, now.tolist())
         ]
         return np.asarray(bars <= np.array(found)[:, None])
 
@@ -139,10 +175,10 @@ class Planned(Constraint):
         found = may.reshape(len(may), -1)
         return np.where(found.any(axis=1), found.argmax(axis=1), found.shape[1])
 
-    def _latest(self, music: Music, may: Mask, place: Ints, onsets: Ints, left: Ints, end: Ints) -> Ints:
+    def _latest(self, music: Music, may: Mask, place: Ints, onsets: Ints, left: Ints, end: Ints, has_grid: Mask) -> Ints:
         """By when a part that plays something new has to begin it again, to come to as many places as are planned.
 
-        It has half of the time that its notes have on average for each of those that are left; on a sixteenth.
+        It has half of the time that its notes have on average for each of those that are left, and a place of its grid.
 
         Parameters
         ----------
@@ -150,6 +186,8 @@ class Planned(Constraint):
             Which parts may at each time, (streams, times, parts).
         place, onsets, left, end
             Where they begin in the bar, in how many places, in how many from there on, and where in the bar by then.
+        has_grid
+            Which parts have one, (streams, 1, parts).
 
         Returns
         -------
@@ -160,15 +198,20 @@ class Planned(Constraint):
         standing = music.standing
         line = standing.tick + standing.bar_ticks - music.position_of(standing.tick[:, None])[:, 0]
         may = may & (music.ticks < line[:, None])[:, :, None] & (music.ticks[:, :, None] > self._last[:, None])
-        may &= self._on_a_sixteenth(music)[:, :, None]
         if not may.any():
             return np.full(len(may), times * parts)
         each = (end - place) / np.maximum(2 * onsets, 1)
         until = (line - standing.bar_ticks)[:, None, None] + end
         in_time = may & (music.ticks[:, :, None] <= until - left * each)
+        in_time &= ~has_grid | (self._places_left(music, end) >= left)
         last = times - 1 - in_time[:, ::-1].argmax(axis=1)
         time = np.where(in_time.any(axis=1), last, np.where(may.any(axis=1), may.argmax(axis=1), times))
         return np.asarray(np.minimum((time * parts + np.arange(parts)).min(axis=1), times * parts))
+
+    def _goes_on(self, music: Music, may: Mask) -> Ints:
+        """When the first part that plays on begins its next note, since its last one is over, as `_first` says it."""
+        is_over = music.ticks[:, :, None] >= music.standing.ends.max(axis=2)[:, None]
+        return self._first(may & is_over & self._plays_on[:, None])
 
     def _on_a_sixteenth(self, music: Music) -> Mask:
         """Which times are a sixteenth of the bar, or now, (streams, times)."""
@@ -178,7 +221,17 @@ class Planned(Constraint):
     def _in_last_bar(self, music: Music) -> Mask:
         """Which streams are in the last bar of their outline, or behind it, (streams,)."""
         bar = music.bar_of(music.standing.tick[:, None])[:, 0] - self._pickups(music)
-        return np.asarray(bar >= [len(in_bars) - 3 for in_bars, *_ in self._outlines])
+        return np.asarray(bar >= [len(plan.in_bars) - 3 for plan in self._outlines])
+
+    def _in_grids(self, music: Music) -> tuple[Mask, Mask]:
+        """Which times are in the grid of each part, (streams, times, parts); which parts have one, (streams, 1, parts)."""
+        found = [plan.grids.has(places) for plan, places in zip(self._outlines, music.position)]
+        return np.stack(found), np.stack([plan.grids.is_known for plan in self._outlines])[:, None]
+
+    def _places_left(self, music: Music, end: Ints) -> Ints:
+        """How many places of its grid each part has from each time on, up to a place in the bar, (streams, times, parts)."""
+        each = zip(self._outlines, music.position, end)
+        return np.stack([plan.grids.before(until) - plan.grids.before(place[:, None]) for plan, place, until in each])
 
     def _let_chords_be(self, music: Music, may: Mask, does: Ints, is_over: Mask) -> None:
         """To a rhythm that returns a part may begin more than one note in each place."""
@@ -188,6 +241,19 @@ class Planned(Constraint):
         streams = np.flatnonzero((standing.kind >= FIRST_PART) & (standing.value >= music.vocabulary.first_pitch))
         part = standing.kind[streams] - FIRST_PART
         may[streams, now, part] |= (does[streams, now, part] == _IN_RHYTHM) & ~is_over[streams, now]
+
+    def _leave_drums(self, music: Music, may: Mask) -> None:
+        """Where a kit plays something new it begins no more strokes above the highest that there is in that place."""
+        standing, now = music.standing, music.now_index
+        part = np.maximum(standing.kind - FIRST_PART, 0)
+        streams = np.flatnonzero((standing.kind >= FIRST_PART) & music.drums[part] & (standing.value >= 0))
+        if now < 0 or not len(streams):
+            return
+        tick, struck = standing.tick[:, None], standing.value - music.vocabulary.first_pitch
+        place, is_new = music.position_of(tick)[:, 0], self._is_new(music, part, tick)
+        for stream in streams[is_new[streams]].tolist():
+            above = self._outlines[stream].grids.drums(int(place[stream]))[max(int(struck[stream]) + 1, 0) :]
+            may[stream, now, part[stream]] &= bool(above.any())
 
     def _begun(self, music: Music) -> Ints:
         """In how many places of the bar before each time each part has begun notes, (streams, times, parts)."""
@@ -212,7 +278,7 @@ class Planned(Constraint):
         """
         found, over = [], []
         for stream, bar in enumerate(music.bar_of(music.ticks) - self._pickups(music)[:, None]):
-            in_bars = self._outlines[stream][0]
+            in_bars = self._outlines[stream].in_bars
             over.append(bar >= len(in_bars) - 2)
             found.append(in_bars[np.minimum(bar + 1, len(in_bars) - 1)])
         does, place, rhythm, onsets, end, _ = np.moveaxis(np.stack(found), 3, 0)
@@ -232,10 +298,38 @@ class Planned(Constraint):
         music.expected[known[~may_come]] = -1
 
     def values(self, music: Music, time: Ints, kind: Ints) -> Mask | None:
-        """What the part played there."""
+        """What the part played there; of drums, else, what is struck in that place as a rule."""
+        found = self._struck(music, time, kind)
         now = (music.expected[:, TIME] == time) & (music.expected[:, KIND] == kind) & (music.expected[:, VALUE] >= 0)
         number = np.arange(int(music.vocabulary.value_starts[-1]))
-        return np.asarray(~now[:, None] | (number == music.expected[:, VALUE, None])) if now.any() else None
+        if not now.any():
+            return found
+        expected = number == music.expected[:, VALUE, None]
+        return np.asarray(np.where(now[:, None], expected, True if found is None else found))
+
+    def _struck(self, music: Music, time: Ints, kind: Ints) -> Mask | None:
+        """Which values are drums that are struck in that place as a rule, where a kit plays something new; None for all."""
+        part = np.maximum(kind - FIRST_PART, 0)
+        streams = np.flatnonzero((kind >= FIRST_PART) & music.drums[part])
+        if not len(streams):
+            return None
+        tick = music.ticks_of(time)[:, None]
+        place, is_new = music.position_of(tick)[:, 0], self._is_new(music, part, tick)
+        found = np.ones((len(kind), int(music.vocabulary.value_starts[-1])), bool)
+        for stream in streams[is_new[streams]].tolist():
+            found[stream, music.vocabulary.first_pitch :] = self._outlines[stream].grids.drums(int(place[stream]))
+        return found
+
+    def _is_new(self, music: Music, part: Ints, tick: Ints) -> Mask:
+        """Which part of each stream plays something new at that tick, before the last bar, (streams,)."""
+        does = self._plays(music, part, tick)[:, 0]
+        return np.asarray((does == PLAYING) & ~self._in_last_bar(music))
+
+    def _plays(self, music: Music, part: Ints, tick: Ints) -> Ints:
+        """What the outline says of a part of each stream in the bar of that tick, (streams, `OF_A_BAR`)."""
+        bars = (music.bar_of(tick)[:, 0] - self._pickups(music)).tolist()
+        rows = zip(self._outlines, part.tolist(), bars)
+        return np.array([plan.in_bars[min(bar + 1, len(plan.in_bars) - 1), own] for plan, own, bar in rows])
 
     def durations(self, music: Music, events: Rows, options: Options | None) -> Mask | None:
         """As long as there, and none that stands in the way of what its part is to play next."""
@@ -250,29 +344,53 @@ class Planned(Constraint):
         longest = np.where(lets_go, self._rest_of(music, part, music.bar_of(tick)[:, 0]), NEVER)
         longest = np.where(music.drums[part], 0, longest) + to_line
         later, end = self._later(music, part, tick)
-        shorter = np.where(end > position, end - position - (later - 1) * _brief(music), to_line - later * _brief(music))
+        shorter = self._before_later(music, part, position, later, end)
         longest = np.where(lets_go & (later > 0) & (shorter > 0), np.minimum(longest, shorter), longest)
         inside = (music.durations <= longest[:, None]) | ~is_part[:, None]
+        held = inside & (self._held_to_next(music, part, tick, longest, later) | ~is_part[:, None])
+        inside = np.where(held.any(axis=1, keepdims=True), held, inside)
         inside |= ~inside.any(axis=1, keepdims=True)
         same = np.arange(len(music.durations)) == expected[:, DURATION, None]
         return np.asarray(np.where((now & (inside & same).any(axis=1))[:, None], same, inside))
 
+    def _held_to_next(self, music: Music, part: Ints, tick: Ints, longest: Ints, later: Ints) -> Mask:
+        """Which durations reach nearly to the next place, where a part plays on and it is known, (streams, durations)."""
+        does, _, rhythm, *_ = self._plays(music, part, tick).T
+        plays_on = self._plays_on[np.arange(len(part)), part] & (does == PLAYING) & (rhythm == 0) & (later <= 1)
+        plays_on &= ~self._in_last_bar(music) & (longest <= 2 * music.standing.bar_ticks)
+        return np.asarray((music.durations >= _HELD * longest[:, None]) | ~plays_on[:, None])
+
+    def _before_later(self, music: Music, part: Ints, position: Ints, later: Ints, end: Ints) -> Ints:
+        """How long a note may be after which its part is to begin others by the end of the bar, (streams,).
+
+        They need a sixteenth each, or a place of their grid, the last of them the one that is known.
+        """
+        to_line, is_known = music.standing.bar_ticks - position, end > position
+        found = np.where(is_known, end - position - (later - 1) * _brief(music), to_line - later * _brief(music))
+        for stream in np.flatnonzero(later > 0).tolist():
+            known, now = bool(is_known[stream]), int(position[stream])
+            until = int(end[stream] if known else music.standing.bar_ticks[stream])
+            places = [place for place in self._outlines[stream].grids.of(int(part[stream])) if now < place < until]
+            wanted = int(later[stream]) - known
+            if places or known:
+                first = ([*places, until] if known else places)[-(wanted + known) :][0]
+                found[stream] = first - now if self._outlines[stream].grids.is_known[part[stream]] else found[stream]
+        return found
+
     def _later(self, music: Music, part: Ints, tick: Ints) -> tuple[Ints, Ints]:
         """In how many places of its bar a part of each stream is to begin something new after that tick, and the last."""
-        start, bars = tick - music.position_of(tick), music.bar_of(tick)[:, 0] - self._pickups(music)
+        start = tick - music.position_of(tick)
         streams = np.arange(len(part))
         begun = np.where(self._places_from[streams, part] == start[:, 0], self._places[streams, part], 0)
         begun -= self._last[streams, part] == tick[:, 0]
-        rows = zip(self._outlines, part.tolist(), bars.tolist())
-        plays = np.array([each[0][min(bar + 1, len(each[0]) - 1), own] for each, own, bar in rows])
-        does, _, rhythm, onsets, end, _ = plays.T
+        does, _, rhythm, onsets, end, _ = self._plays(music, part, tick).T
         return np.asarray(np.maximum(onsets - begun - 1, 0) * ((does == PLAYING) & (rhythm == 0))), end
 
     def _rest_of(self, music: Music, part: Ints, bars: Ints) -> Ints:
         """From the end of each stream's bar to the next note of a part by the outline, in ticks, (streams,)."""
         found = np.full(len(part), NEVER)
         for stream, (number, bar) in enumerate(zip(part.tolist(), (bars - self._pickups(music)).tolist())):
-            in_bars, first = self._outlines[stream][0], bar + 2
+            in_bars, first = self._outlines[stream].in_bars, bar + 2
             plays = np.flatnonzero(in_bars[first : first + _AHEAD, number, 0] >= PLAYING)
             if len(plays):
                 found[stream] = plays[0] * music.standing.bar_ticks[stream] + in_bars[first + plays[0], number, 1]
@@ -280,7 +398,7 @@ class Planned(Constraint):
 
     def _pickups(self, music: Music) -> Ints:
         """How many bars of each stream's music its outline does not count, (streams,)."""
-        return music.pickups(np.array([has_pickup for _, has_pickup, _ in self._outlines], np.int64))
+        return music.pickups(np.array([plan.has_pickup for plan in self._outlines], np.int64))
 
 
 def _brief(music: Music) -> int:

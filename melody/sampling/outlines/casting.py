@@ -69,4 +69,6 @@ def played_by(outline: Outline, parts: Sequence[int], drums: Sequence[bool]) -> 
         hands=of_each(outline.hands, 0),
         reach=of_each(outline.reach, MOST_AT_ONCE),
         lets_go=of_each(outline.lets_go, False),
+        plays_on=of_each(outline.plays_on, False),
+        grids=of_each(outline.grids, ()),
     )

@@ -107,7 +107,7 @@ class Starts:
         if self._begun is None and outline is not None and self._vocabulary.is_chordal:
             found.append(Kit(self._vocabulary, outline.kit))
         if outline is not None and outline.players:
-            found.append(Planned(outline, len(self._parts)))
+            found.append(Planned(outline, self._vocabulary))
         if self._begun is None and outline is not None and (outline.hands or outline.players):
             found += [self._hands(outline), LastOnset(outline, self._vocabulary)]
         if self._begun is None and outline is not None and outline.harmony:

@@ -14,6 +14,7 @@ from melody.note_columns import sounding
 from melody.piece import Ints
 from melody.signatures import Key, TimeSignature
 from melody.tokens.inputs import schema
+from melody.tokens.inputs.outlines.grids import Grid, grid
 from melody.tokens.inputs.outlines.harmony import (
     CHORDS,
     UNKNOWN,
@@ -37,8 +38,10 @@ from melody.tokens.inputs.schema import BEGUN, ENDING, SILENT, SOUNDING
 from melody.tokens.usage import FIRST_PART, KEY, METRE
 from melody.tokens.vocabulary import DURATION, KIND, TIME, VALUE, Rows, Vocabulary
 
+_FEW = 4  # onsets, of which nothing is a rule
 _HELD_BARS = 4  # after its own, in which a note still counts as sounding
 _SELDOM = 0.05
+_SILENT = 0.1  # at most, of the time to its next note, if a part plays on
 HELD = 1 << 62  # the end of a note of implied duration that still sounds
 
 
@@ -206,7 +209,7 @@ def with_harmony(events: WholePiece, outline: Outline) -> Outline:
 
 
 def with_chords(events: WholePiece, outline: Outline) -> Outline:
-    """An outline of a piece with how many notes each of its parts has at once, kit and close, where they play chords."""
+    """An outline of a piece with what its parts have at once, and where in a bar, kit and close, where they play chords."""
     vocabulary = events.vocabulary
     if not vocabulary.is_chordal:
         return outline
@@ -214,15 +217,28 @@ def with_chords(events: WholePiece, outline: Outline) -> Outline:
     close = _close(events, notes, outline)
     at_end = {final.part: final.tones for final in close.chord}
     last = [at_end.get(part, ()) for part in outline.parts]
-    strokes = events.pitch[events.is_note & ~events.is_pitched] - 1 + vocabulary.pitches[0]
+    is_stroke = events.is_note & ~events.is_pitched
+    kit = np.unique(events.pitch[is_stroke]).tolist()
+    strokes = {drum: _grid(events, is_stroke & (events.pitch == drum)) for drum in kit}
+    struck = tuple(sorted({place for each in strokes.values() for place in each}))
     return replace(
         outline,
         hands=tuple(max(_at_once(events, own), len(tones)) for own, tones in zip(notes, last)),
         reach=tuple(max(_reach(events, own), tones[-1] - tones[0] if tones else 0) for own, tones in zip(notes, last)),
         lets_go=tuple(_lets_go(events, own) for own in notes),
+        plays_on=tuple(_plays_on(events, own) for own in notes),
         close=close,
-        kit=tuple(np.unique(strokes).tolist()),
+        kit=tuple(drum - 1 + vocabulary.pitches[0] for drum in kit),
+        grids=tuple(struck if vocabulary.drums[part] else _grid(events, own) for part, own in zip(outline.parts, notes)),
+        strokes=tuple(strokes.values()),
     )
+
+
+def _grid(events: WholePiece, notes: NDArray[np.bool_]) -> Grid:
+    """In which places of a bar those notes begin as a rule."""
+    metre = events.metre
+    bar, place = np.divmod(events.tick - metre.start, metre.bar_ticks)
+    return grid((bar + metre.bars_before)[notes], place[notes])
 
 
 def _close(events: WholePiece, notes: Sequence[NDArray[np.bool_]], outline: Outline) -> Close:
@@ -247,6 +263,19 @@ def _lets_go(events: WholePiece, notes: NDArray[np.bool_]) -> bool:
     onsets = np.unique(events.tick[own])
     following = np.append(onsets, HELD)[np.searchsorted(onsets, events.tick[own], side="right")]
     return bool(len(own)) and float(np.mean(events.ends[own] > following)) < _SELDOM
+
+
+def _plays_on(events: WholePiece, notes: NDArray[np.bool_]) -> bool:
+    """Whether a part that is no drum kit is hardly ever silent between notes of one bar, or of a bar and the next one."""
+    own = np.flatnonzero(notes & events.is_pitched)
+    onsets, first = np.unique(events.tick[own], return_index=True)
+    if len(onsets) < _FEW:
+        return False
+    ends = np.maximum.reduceat(events.ends[own], first)[:-1]
+    bar = events.metre.bars_before + (events.tick - events.metre.start) // events.metre.bar_ticks
+    is_near = np.diff(bar[own[first]]) <= 1
+    silent = np.maximum(onsets[1:] - ends, 0)[is_near].sum()
+    return bool(is_near.any()) and float(silent) < _SILENT * float(np.diff(onsets)[is_near].sum())
 
 
 def _reach(events: WholePiece, notes: NDArray[np.bool_]) -> int:

@@ -2,10 +2,10 @@
 
 Where several parts play it also says in which key each bar is and where phrases end (`harmony`); where they are more than
 lines, hands of a piano or players of a band, also which chord each half bar has, who plays in which bar, which bars of a
-part return, whatever the others do, in which bars new notes come to the rhythm of an earlier one, in how many places of
-the others a part begins notes, how many notes each part has at once and how far apart, which drums there are, and the chord
-that closes the piece. Where times are as fine as a performance's nobody comes back to the tick, and what each part does in
-a bar is left open.
+part return, whatever the others do, in which bars new notes come to the rhythm of an earlier one, in how many places of the
+others a part begins notes, how many notes each part has at once and how far apart, in which places of a bar it begins them
+as a rule, which drums there are and where they are struck, and the chord that closes the piece. Where times are as fine as a
+performance's nobody comes back to the tick, and what each part does in a bar is left open.
 
 A piece is written from its outline as a player plays from a form that he has in mind. In training it is worked out from
 the piece; in sampling it comes first, from the corpus or from whoever asks for it (`melody.sampling.outlines`). A model
@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from melody.piece import Ints
+from melody.tokens.inputs.outlines.grids import Grid
 from melody.tokens.inputs.outlines.harmony import UNKNOWN, Ahead, Harmony, looking_ahead
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import KIND, VALUE, Rows, Vocabulary
@@ -180,10 +181,18 @@ class Outline:
         is not known.
     lets_go
         Of each of the parts whether its notes, as a rule, have ended when it begins others; nothing where that is not known.
+    plays_on
+        Of each of the parts whether in the bars in which it plays some note of it sounds nearly all the time; nothing where
+        that is not known.
     close
         Its last notes; `NO_CLOSE` where that is not known.
     kit
         The drums that are played, MIDI pitches; empty where that is not known.
+    grids
+        Of each of the parts the places of a bar in which it begins notes as a rule (`grids`), none where that is not known;
+        nothing where it is of none.
+    strokes
+        The same of each drum of the kit.
     """
 
     letters: tuple[int, ...]
@@ -195,8 +204,11 @@ class Outline:
     hands: tuple[int, ...] = ()
     reach: tuple[int, ...] = ()
     lets_go: tuple[bool, ...] = ()
+    plays_on: tuple[bool, ...] = ()
     close: Close = NO_CLOSE
     kit: tuple[int, ...] = ()
+    grids: tuple[Grid, ...] = ()
+    strokes: tuple[Grid, ...] = ()
 
     @classmethod
     def of(cls, vocabulary: Vocabulary, rows: Rows, tick: Ints, bar: Ints, place: Ints, bar_ticks: Ints) -> Outline | None:

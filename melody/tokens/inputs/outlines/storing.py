@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from melody.tokens.inputs.outlines.grids import LONGEST_GRID
 from melody.tokens.inputs.outlines.harmony import CHORDS, KEYS, Harmony
 from melody.tokens.inputs.outlines.outline import (
     LONGEST,
@@ -33,8 +34,9 @@ def stored(outline: Outline) -> list[Any]:
         return form
     plays = [_of_part(plays) for plays in outline.players]
     close = [outline.close.place, *([part, place, ticks, *tones] for part, place, ticks, tones in outline.close.chord)]
-    hands = [list(outline.hands), list(outline.reach), [int(lets_go) for lets_go in outline.lets_go]]
-    return [*form, plays, hands, close, list(outline.kit)]
+    habits = [list(map(int, each)) for each in (outline.lets_go, outline.plays_on)]
+    grids = [[list(places) for places in each] for each in (outline.grids, outline.strokes)]
+    return [*form, plays, [list(outline.hands), list(outline.reach), *habits], close, list(outline.kit), *grids]
 
 
 def restored(stored: Any) -> Outline | None:
@@ -51,18 +53,29 @@ def restored(stored: Any) -> Outline | None:
 
 def _with_players(outline: Outline, stored: list[Any]) -> Outline | None:
     match stored:
-        case [list(players), [list(hands), list(reach), list(lets_go)], list(close), list(kit)]:
+        case [
+            list(players),
+            [list(hands), list(reach), list(lets_go), list(plays_on)],
+            list(close),
+            list(kit),
+            list(grids),
+            list(strokes),
+        ]:
             bars = len(outline.letters)
             found = [_plays(each, bars) for each in players]
             legal = all(plays is not None for plays in found)
-            legal = legal and {len(players), len(hands), len(reach), len(lets_go)} <= {0, len(outline.parts)}
-            legal = legal and _are_numbers((*hands, *reach, *kit), MOST_AT_ONCE) and _are_numbers(lets_go, 1)
-            at_end = _close(close)
+            legal = legal and {len(players), len(hands), len(reach), len(lets_go), len(plays_on)} <= {0, len(outline.parts)}
+            legal = legal and _are_numbers((*hands, *reach, *kit), MOST_AT_ONCE) and _are_numbers((*lets_go, *plays_on), 1)
+            at_end, known = _close(close), [*grids, *strokes]
+            legal = legal and len(grids) in (0, len(outline.parts)) and len(strokes) in (0, len(kit))
+            legal = legal and all(isinstance(places, list) and _are_numbers(places, LONGEST_GRID) for places in known)
             if legal and at_end is not None:
                 made = replace(
                     outline, players=tuple(plays for plays in found if plays), hands=tuple(hands), reach=tuple(reach)
                 )
-                return replace(made, lets_go=tuple(map(bool, lets_go)), close=at_end, kit=tuple(kit))
+                made = replace(made, lets_go=tuple(map(bool, lets_go)), plays_on=tuple(map(bool, plays_on)))
+                made = replace(made, grids=tuple(map(tuple, grids)), strokes=tuple(map(tuple, strokes)))
+                return replace(made, close=at_end, kit=tuple(kit))
     return None
 
 

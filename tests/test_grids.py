@@ -1,0 +1,180 @@
+"""Where in a bar parts begin notes and drums are struck, and who plays on: worked out, stored, and kept to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_players import BASS, FLUTE, KIT, SONG, all_steps, band
+from untrained import untrained
+
+from melody.modelfile import ModelFile
+from melody.piece import Part, Piece
+from melody.sampling import Model
+from melody.sampling.constraints.constraint import Masks
+from melody.sampling.constraints.planned import Planned
+from melody.tokens import Vocabulary
+from melody.tokens.grammar import Grammar
+from melody.tokens.inputs.context import Conditions
+from melody.tokens.inputs.features import outline_of
+from melody.tokens.inputs.outlines.grids import LONGEST_GRID, SELDOM, Grids, grid
+from melody.tokens.inputs.outlines.outline import PLAYING, Outline, Play
+from melody.tokens.inputs.outlines.storing import restored, stored
+from melody.tokens.usage import FIRST_PART
+from melody.tokens.vocabulary import FIELDS, KIND, VALUE
+
+LEAD = Part(80)
+notes = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 99)), min_size=1, max_size=80)
+
+
+def of_one(song: Piece, *others: Piece) -> tuple[Outline, Model]:
+    """The outline of a song, and a model that knows nothing else."""
+    vocabulary = Vocabulary.build([song, all_steps(), *others])
+    outline = outline_of(vocabulary, vocabulary.encode(song))
+    assert outline is not None
+    weights = untrained(vocabulary).file.weights
+    return outline, Model(ModelFile(weights, vocabulary, {}, training={"outlines": [stored(outline)]}, name="band"))
+
+
+def triplets() -> Piece:
+    """A flute in triplets over a bass on the beats; the bass drum on one and three, the snare on two and four, a fill."""
+    rows = [(96 * bar + 8 * at, 8, 70 + (at * 5 + bar * bar) % 7, 1) for bar in range(16) for at in range(12)]
+    rows += [(96 * bar + 24 * at, 24, 40 + (at + 2 * bar) % 5, 0) for bar in range(16) for at in range(4)]
+    rows += [(96 * bar + 24 * at, 6, 38 if at % 2 else 36, 2) for bar in range(16) for at in range(4)]
+    rows += [(96 * 12 + 84 + 6 * at, 6, 45, 2) for at in range(2)]
+    rows += [(96 * bar, 24, 52, 0) for bar in range(16)] + [(96 * bar, 8, 82, 1) for bar in range(16)]  # chords
+    onset, duration, pitch, part = np.array(sorted(rows, key=lambda row: (row[0], row[3], row[2]))).T
+    return Piece(onset, duration, pitch, part=part, parts=(BASS, FLUTE, KIT))
+
+
+@given(notes)
+def test_a_grid_is_of_the_places_that_come_in_a_tenth_of_the_bars(notes: list[tuple[int, int]]) -> None:
+    bar, place = np.array(notes).T
+    bars = {number: {at for of, at in notes if of == number} for number, _ in notes}
+    expected = [at for at in range(100) if sum(at in each for each in bars.values()) >= SELDOM * len(bars) and at in place]
+    assert list(grid(bar, place)) == expected
+
+
+@given(st.dictionaries(st.integers(0, 3), st.sets(st.integers(0, 30)).map(sorted).map(tuple)), st.integers(0, 40))
+def test_tables_say_of_each_place_what_the_grids_say(grids: dict[int, tuple[int, ...]], place: int) -> None:
+    table = Grids(grids, grids, 4, 4)
+    has = [place in grids.get(number, ()) for number in range(4)]
+    assert table.has(np.array([place]))[0].tolist() == has
+    assert table.before(np.array([place])).tolist() == [sum(at < place for at in grids.get(n, ())) for n in range(4)]
+    assert table.drums(place).tolist() == (has if any(has) else [True] * 4)
+    assert table.is_known.tolist() == [bool(grids.get(number)) for number in range(4)]
+
+
+def test_an_outline_has_the_grid_of_each_part_and_each_drum() -> None:
+    outline, made = of_one(triplets())
+    parts = [made.vocabulary.parts[part] for part in outline.parts]
+    of_part = dict(zip(parts, outline.grids))
+    assert of_part == {BASS: (0, 24, 48, 72), FLUTE: tuple(range(0, 96, 8)), KIT: (0, 24, 48, 72, 84, 90)}
+    assert dict(zip(outline.kit, outline.strokes)) == {36: (0, 48), 38: (24, 72), 45: (84, 90)}  # of its only bar
+    assert dict(zip(parts, outline.plays_on)) == {BASS: True, FLUTE: True, KIT: False}
+    assert restored(stored(outline)) == outline
+
+
+@pytest.mark.parametrize("grids", [None, 3, ["a"], [3], [[-1]], [[LONGEST_GRID + 1]], [[0.5]], [[True]], [[0], [0]]])
+def test_damaged_grids_in_a_file_are_passed_over(grids: object) -> None:
+    play = Play(0, 12, 0, 1)
+    good = Outline((0,), False, (0,), players=((play,),), kit=(36,), grids=((12,),), strokes=((12,),))
+    assert restored(stored(good)) == good
+    for number in (-1, -2):
+        damaged = stored(good)
+        damaged[number] = grids
+        assert restored(damaged) is None
+
+
+@pytest.mark.parametrize("bars", [None, 12])
+def test_new_notes_begin_where_their_part_begins_them_and_drums_are_struck_where_they_are(bars: int | None) -> None:
+    """By a model that knows nothing else: in triplets where the corpus is, and the snare on two and four."""
+    outline, made = of_one(triplets())
+    of_part = dict(zip(outline.parts, outline.grids))
+    strokes = dict(zip(outline.kit, outline.strokes))
+    found = set()
+    for tune in made.generate_many(6, bars=bars, seed=4, any_ending=True):
+        last = int(tune.onset.max()) // 96
+        for tick, pitch, number in zip(tune.onset.tolist(), tune.pitch.tolist(), tune.part.tolist()):
+            if tick // 96 < last:
+                part = made.vocabulary.parts.index(tune.parts[number])
+                assert tick % 96 in of_part[part]
+                assert not tune.parts[number].is_drum or tick % 96 in strokes[pitch]
+                found.add((tune.parts[number], tick % 96))
+    assert {place for part, place in found if part == FLUTE} == set(of_part[made.vocabulary.parts.index(FLUTE)])
+
+
+def test_who_plays_on_is_hardly_silent_between_notes() -> None:
+    """A lead that holds each note to the next one, and one that plays short notes on the same beats."""
+    at = np.concatenate([[0, 48, 60, 84]] * 12) + 96 * np.repeat(np.arange(12), 4)
+    pitch = 60 + np.arange(48) * 5 % 7
+    held = np.append(np.diff(at), 12)
+    song = Piece(
+        np.repeat(at, 2),
+        np.stack([held, np.full(48, 6)], axis=1).ravel(),
+        np.stack([pitch, pitch + 12], axis=1).ravel(),
+        part=np.tile([0, 1], 48),
+        parts=(LEAD, FLUTE),
+    )
+    outline, made = of_one(song, band({BASS: "AB"}))
+    of_part = {made.vocabulary.parts[part]: on for part, on in zip(outline.parts, outline.plays_on)}
+    assert of_part == {LEAD: True, FLUTE: False}
+    silent = {}
+    for part in (LEAD, FLUTE):
+        gaps, time = 0, 0
+        for tune in made.generate_many(6, bars=12, seed=3, any_ending=True):
+            own = np.array([tune.parts[number] == part for number in tune.part]) & (tune.onset < 96 * 11)
+            onset, end = tune.onset[own], tune.end[own]
+            gaps += int(np.maximum(onset[1:] - np.maximum.accumulate(end)[:-1], 0).sum())
+            time += int(np.diff(onset).sum())
+        silent[part] = gaps / time
+    assert silent[LEAD] < 0.12 < silent[FLUTE]
+
+
+@pytest.mark.parametrize("song", [SONG, triplets()])
+def test_a_plan_does_not_forbid_the_piece_that_it_is_of(song: Piece) -> None:
+    vocabulary = Vocabulary.build([song, all_steps()])
+    rows = vocabulary.encode(song)
+    outline = outline_of(vocabulary, rows)
+    assert outline is not None
+    model = untrained(vocabulary)
+    masks = Masks(Grammar(vocabulary, 1), [Planned(outline, vocabulary)])
+    frontier = model.decoder.begin(masks, outline)
+    forbidden = []
+    for row in rows[:-1]:
+        chosen, there, encoded = row[None].copy(), Conditions(frontier.contexts), vocabulary.field_mask(row[None])[0]
+        masks.expected = there.planned - 1
+        for field in range(len(FIELDS)):
+            there.place(chosen) if field == KIND else there.part(chosen) if field == VALUE else None
+            mask = masks.of(field, chosen)
+            forbidden += [(row.tolist(), field)] if encoded[field] and not mask[0, row[field]] else []
+        model.decoder.push(frontier, row[None])
+    assert not forbidden
+
+
+def test_in_the_grid_of_another_piece_new_music_is_different() -> None:
+    """The same song with its grids left out begins notes elsewhere: it is the grids that keep it there."""
+    outline, made = of_one(triplets())
+    free = replace(outline, grids=(), strokes=(), plays_on=())
+    others = Model(replace(made.file, training={"outlines": [stored(free)]}))
+    places = {
+        name: {
+            int(tick) % 96
+            for tune in each.generate_many(4, bars=8, seed=1, any_ending=True)
+            for tick, part in zip(tune.onset, tune.part)
+            if tune.parts[part] == FLUTE and tick < 7 * 96
+        }
+        for name, each in (("kept", made), ("free", others))
+    }
+    assert places["kept"] <= set(range(0, 96, 8)) and not places["free"] <= set(range(0, 96, 8))
+
+
+def test_what_a_part_is_told_of_does_not_hang_on_grids() -> None:
+    """They are for what is kept to: a network reads nothing of them, so that models need not be trained again."""
+    outline, made = of_one(triplets())
+    free, kinds = replace(outline, grids=(), strokes=(), plays_on=()), made.vocabulary.sizes[KIND]
+    assert np.array_equal(outline.playing(kinds), free.playing(kinds)) and np.array_equal(outline.table, free.table)
+    assert (outline.playing(kinds)[1:-1, FIRST_PART:, 0] >= PLAYING).any()
