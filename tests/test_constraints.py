@@ -12,11 +12,11 @@ from music import folk_tune
 
 from melody.limits import Limits, verify
 from melody.piece import Part, Piece
+from melody.sampling.constraints.by_outline.hands_full import HandsFull
+from melody.sampling.constraints.by_outline.line_up import LineUp
 from melody.sampling.constraints.constraint import Constraint, Masks
 from melody.sampling.constraints.counterpoint import Counterpoint
 from melody.sampling.constraints.few_changes import FewChanges
-from melody.sampling.constraints.hands_full import HandsFull
-from melody.sampling.constraints.line_up import LineUp
 from melody.sampling.constraints.observations import Observations, decoded, observe, timed
 from melody.sampling.constraints.observed import Observed
 from melody.sampling.constraints.steering import Live, Steering

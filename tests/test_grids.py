@@ -14,8 +14,10 @@ from untrained import untrained
 from melody.modelfile import ModelFile
 from melody.piece import Part, Piece
 from melody.sampling import Model
+from melody.sampling.constraints.by_outline.in_shape import InShape
+from melody.sampling.constraints.by_outline.planned import Planned
+from melody.sampling.constraints.by_outline.struck import Struck
 from melody.sampling.constraints.constraint import Masks
-from melody.sampling.constraints.planned import Planned
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Grammar
 from melody.tokens.inputs.context import Conditions
@@ -48,6 +50,16 @@ def triplets() -> Piece:
     rows += [(96 * bar, 24, 52, 0) for bar in range(16)] + [(96 * bar, 8, 82, 1) for bar in range(16)]  # chords
     onset, duration, pitch, part = np.array(sorted(rows, key=lambda row: (row[0], row[3], row[2]))).T
     return Piece(onset, duration, pitch, part=part, parts=(BASS, FLUTE, KIT))
+
+
+def sequence(chords: bool) -> Piece:
+    """A figure of four notes or of two chords and a note, on other notes in each of four bars, and a bar of its own."""
+    figure = [(0, 0), (0, 4), (24, 7), (48, 5), (48, 9)] if chords else [(0, 0), (24, 4), (36, 7), (72, 2)]
+    moved = [0, 5, 3, -2]
+    rows = [(96 * bar + at, 60 + up + moved[bar % 4], 0) for bar in range(8) if bar != 6 for at, up in figure]
+    rows += [(96 * 6 + 48 * at, 60 + at, 0) for at in range(2)] + [(96 * bar, 40 + bar, 1) for bar in range(8)]
+    onset, pitch, part = np.array(sorted(rows, key=lambda row: (row[0], row[2], row[1]))).T
+    return Piece(onset, np.full(len(onset), 12), pitch, part=part, parts=(Part(0), BASS))
 
 
 @given(notes)
@@ -110,7 +122,7 @@ def test_new_notes_begin_where_their_part_begins_them_and_drums_are_struck_where
 def test_who_plays_on_is_hardly_silent_between_notes() -> None:
     """A lead that holds each note to the next one, and one that plays short notes on the same beats."""
     at = np.concatenate([[0, 48, 60, 84]] * 12) + 96 * np.repeat(np.arange(12), 4)
-    pitch = 60 + np.arange(48) * 5 % 7
+    pitch = 60 + np.arange(48) ** 2 % 11
     held = np.append(np.diff(at), 12)
     song = Piece(
         np.repeat(at, 2),
@@ -125,7 +137,7 @@ def test_who_plays_on_is_hardly_silent_between_notes() -> None:
     silent = {}
     for part in (LEAD, FLUTE):
         gaps, time = 0, 0
-        for tune in made.generate_many(6, bars=12, seed=3, any_ending=True):
+        for tune in made.generate_many(3, bars=12, seed=3, any_ending=True):
             own = np.array([tune.parts[number] == part for number in tune.part]) & (tune.onset < 96 * 11)
             onset, end = tune.onset[own], tune.end[own]
             gaps += int(np.maximum(onset[1:] - np.maximum.accumulate(end)[:-1], 0).sum())
@@ -134,14 +146,14 @@ def test_who_plays_on_is_hardly_silent_between_notes() -> None:
     assert silent[LEAD] < 0.12 < silent[FLUTE]
 
 
-@pytest.mark.parametrize("song", [SONG, triplets()])
+@pytest.mark.parametrize("song", [SONG, triplets(), sequence(False), sequence(True)])
 def test_a_plan_does_not_forbid_the_piece_that_it_is_of(song: Piece) -> None:
     vocabulary = Vocabulary.build([song, all_steps()])
     rows = vocabulary.encode(song)
     outline = outline_of(vocabulary, rows)
     assert outline is not None
     model = untrained(vocabulary)
-    masks = Masks(Grammar(vocabulary, 1), [Planned(outline, vocabulary)])
+    masks = Masks(Grammar(vocabulary, 1), [kept(outline, vocabulary) for kept in (Planned, Struck, InShape)])
     frontier = model.decoder.begin(masks, outline)
     forbidden = []
     for row in rows[:-1]:
@@ -153,6 +165,39 @@ def test_a_plan_does_not_forbid_the_piece_that_it_is_of(song: Piece) -> None:
             forbidden += [(row.tolist(), field)] if encoded[field] and not mask[0, row[field]] else []
         model.decoder.push(frontier, row[None])
     assert not forbidden
+
+
+@pytest.mark.parametrize("chords", [False, True])
+def test_a_figure_on_other_notes_keeps_its_steps_and_its_chords(chords: bool) -> None:
+    outline, made = of_one(sequence(chords))
+    part = outline.parts.index(made.vocabulary.parts.index(Part(0)))
+    shapes = [play.shape for play in outline.players[part]]
+    assert shapes[:6] == [0] * 6 and shapes[6] not in (-1, 0)
+    like = outline.shaped_like(len(made.vocabulary.parts))
+    own = {bar: found for (number, bar), found in like.items() if number == outline.parts[part]}
+    assert own == {1: (0, 5), 2: (1, -2), 3: (2, -5)}  # the fifth, sixth and eighth bars are as earlier ones were
+    whole = 0
+    for tune in made.generate_many(8, bars=8, seed=2, any_ending=True):
+        bars: list[list[tuple[int, int]]] = [[] for _ in range(8)]
+        for tick, pitch, number in zip(tune.onset.tolist(), tune.pitch.tolist(), tune.part.tolist()):
+            if tune.parts[number] == Part(0):
+                bars[tick // 96].append((tick % 96, pitch))
+        lowest, highest = made.vocabulary.pitches[0], made.vocabulary.pitches[0] + made.vocabulary.num_pitches - 1
+        for bar, (source, above) in own.items():
+            moved = [(at, pitch + above) for at, pitch in bars[source]]
+            if all(lowest <= pitch <= highest for _, pitch in moved):
+                assert bars[bar] == moved
+                whole += 1
+    assert whole > 4
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_side_by_side_streams_keep_to_figures_of_their_own(seed: int) -> None:
+    """Streams that are taken, put and joined remember what each has played."""
+    _, made = of_one(sequence(False))
+    tunes = made.generate_many(5, bars=8, seed=seed, any_ending=True)
+    alone = [next(iter(made.each_tune(1, bars=8, seed=seed, any_ending=True))).piece]
+    assert tunes[0].pitch.tolist() == alone[0].pitch.tolist() and tunes[0].onset.tolist() == alone[0].onset.tolist()
 
 
 def test_in_the_grid_of_another_piece_new_music_is_different() -> None:

@@ -17,9 +17,9 @@ from melody.modelfile import ModelFile
 from melody.note_columns import sounding
 from melody.piece import Part, Piece
 from melody.sampling import Model, SamplingSettings
+from melody.sampling.constraints.by_outline.hands_full import HandsFull
 from melody.sampling.constraints.constraint import Masks
 from melody.sampling.constraints.few_changes import FewChanges
-from melody.sampling.constraints.hands_full import HandsFull
 from melody.sampling.prior import CorpusPrior
 from melody.sampling.search import Search
 from melody.sampling.strategies.ancestral import Sample

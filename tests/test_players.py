@@ -82,6 +82,7 @@ def all_steps() -> Piece:
     return Piece(np.cumsum(step), step, 60 + step % 5, np.full(96, 90), np.arange(96) % 3, parts=(BASS, FLUTE, KIT))
 
 
+FLAT = [0] * len(REST)  # a `Play` as it is stored
 SONG = band({BASS: "AABBAAB-", FLUTE: "--ABCDEF", KIT: "AAAAAAAB"})
 
 
@@ -120,7 +121,10 @@ def test_each_part_has_a_letter_for_each_bar_in_which_it_begins_a_note() -> None
     assert by_part[FLUTE] == (
         REST,
         REST,
-        *(Play(letter, 0, letter % 3, 4, 60 + 6 * ((ord("A") + letter) % 3)) for letter in range(6)),
+        *(
+            Play(letter, 0, letter % 3, 4, 60 + 6 * ((ord("A") + letter) % 3), letter % 3, letter // 3 * 3)
+            for letter in range(6)
+        ),
     )
     assert [play.letter for play in by_part[KIT]] == [0, 0, 0, 0, 0, 0, 0, 1]
     does = found.playing(vocabulary.sizes[KIND])[1:-1, FIRST_PART + vocabulary.parts.index(BASS), 0]
@@ -131,14 +135,18 @@ def test_each_part_has_a_letter_for_each_bar_in_which_it_begins_a_note() -> None
 @pytest.mark.parametrize(
     "players",
     [
-        *(None, "A", [None], [[0, 1, 0]], [[[0, 0, 0], [0] * 5]] * 2, [[[0, 0], [0] * 5]], [[[0, 0, 0, 0], [0] * 5]]),
-        *([[[0, 1, 0], [0] * 5]], [[[0, -1, 0], [0] * 5]], [[[0, 0.5, 0], [0] * 5]], [[[0, 0, 0], [0] * 4]]),
-        *([[[0, 0, 0], [each, 0, 0, 0, 0]]] for each in (-2, MOST_BARS + 1, 0.5, "A")),
-        *([[[0, 0, 0], [0, 0, each, 0, 0]]] for each in (-2, MOST_BARS + 1)),
-        *([[[0, 0, 0], [0] * place + [-1] + [0] * (4 - place)]] for place in (1, 3, 4)),
+        *(None, "A", [None], [[0, 1, 0]], [[[0, 0, 0], FLAT]] * 2, [[[0, 0], FLAT]], [[[0, 0, 0, 0], FLAT]]),
+        *([[[0, 1, 0], FLAT]], [[[0, -1, 0], FLAT]], [[[0, 0.5, 0], FLAT]], [[[0, 0, 0], FLAT[1:]]]),
+        *([[[0, 0, 0], [each, *FLAT[1:]]]] for each in (-2, MOST_BARS + 1, 0.5, "A")),
+        *([[[0, 0, 0], [0, 0, each, *FLAT[3:]]]] for each in (-2, MOST_BARS + 1)),
+        *([[[0, 0, 0], [*FLAT[:place], -1, *FLAT[place + 1 :]]]] for place in (1, 3, 4)),
+        *([[[0, 0, 0], [*FLAT[:5], each, 0]]] for each in (-2, MOST_BARS + 1)),
+        *([[[0, 0, 0], [*FLAT[:6], each]]] for each in (-129, 129, 0.5)),
     ],
 )
 def test_damaged_players_in_a_file_are_passed_over(players: object) -> None:
+    whole = Outline((0, 1, 0), False, (0,), players=((Play(*FLAT),) * 3,))
+    assert stored(whole)[5] == [[[0, 0, 0], FLAT]] and restored(stored(whole)) == whole
     good = Outline((0, 1, 0), False, (0,), players=((Play(0, 12, 0, 1), REST, Play(0, 12, 0, 1)),))
     assert restored(stored(good)) == good
     assert restored([*stored(good)[:3], [], [-1, 0, 0, 0], players, *stored(good)[6:]]) is None

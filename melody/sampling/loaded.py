@@ -17,10 +17,10 @@ from melody.network.bidirectional import Joining
 from melody.network.engine import Begun
 from melody.network.memory import Memory, Remembering
 from melody.network.settings import settings_of
+from melody.sampling.constraints.by_outline.hands_full import HandsFull
 from melody.sampling.constraints.constraint import Constraint
 from melody.sampling.constraints.counterpoint import Counterpoint
 from melody.sampling.constraints.few_changes import FewChanges
-from melody.sampling.constraints.hands_full import HandsFull
 from melody.sampling.decoder import Decoder
 from melody.sampling.outlines.corpus_outlines import CorpusOutlines
 from melody.sampling.prior import CorpusPrior

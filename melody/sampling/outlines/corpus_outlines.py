@@ -276,7 +276,8 @@ def _free_to_close(bars: Bars, like: Outline, drums: Sequence[bool]) -> Bars:
         return bars
     first = _first_free(bars)
     own = tuple(
-        (part, play._replace(letter=first, rhythm=first) if part in parts else play) for part, play in bars[-1].players
+        (part, play._replace(letter=first, rhythm=first, shape=-1) if part in parts else play)
+        for part, play in bars[-1].players
     )
     return (*bars[:-1], bars[-1]._replace(players=own))
 
@@ -285,18 +286,28 @@ def _shifted(bars: Bars, first: int) -> Bars:
     found = []
     for letter, harmony, players in bars:
         later = tuple(
-            (part, play._replace(letter=play.letter + first, rhythm=play.rhythm + first)) for part, play in players
+            (part, play._replace(**{name: number + first for name, number in _names(play).items()}))
+            for part, play in players
         )
         found.append(Bar(letter + first, harmony, later))
     return tuple(found)
+
+
+def _names(play: Play) -> dict[str, int]:
+    """What of it are only names: equal for what is equal."""
+    shape = {"shape": play.shape} if play.shape >= 0 else {}
+    return {"letter": play.letter, "rhythm": play.rhythm, **shape}
 
 
 def _gone_on(plays: Sequence[Play], begun: Sequence[Play]) -> tuple[Play, ...]:
     """What a part does in a whole piece with what it does in the beginning in place of its first bars."""
     letters = _renamed([play.letter for play in plays], [play.letter for play in begun])
     rhythms = _renamed([play.rhythm for play in plays], [play.rhythm for play in begun])
-    names = zip(plays, letters, rhythms)
-    more = [play if play == REST else play._replace(letter=letter, rhythm=rhythm) for play, letter, rhythm in names]
+    shapes = _renamed([play.shape for play in plays], [play.shape for play in begun])
+    more = [
+        play if play == REST else play._replace(letter=letter, rhythm=rhythm, shape=shape)
+        for play, letter, rhythm, shape in zip(plays, letters, rhythms, shapes)
+    ]
     return (*begun, *more[len(begun) :])
 
 

@@ -8,13 +8,15 @@ from dataclasses import replace
 import numpy as np
 
 from melody.limits import Limits
+from melody.sampling.constraints.by_outline.hands_full import HandsFull
+from melody.sampling.constraints.by_outline.in_shape import InShape
+from melody.sampling.constraints.by_outline.last_onset import LastOnset
+from melody.sampling.constraints.by_outline.line_up import Kit, LineUp
+from melody.sampling.constraints.by_outline.planned import Planned
+from melody.sampling.constraints.by_outline.struck import Struck
 from melody.sampling.constraints.constraint import Constraint
 from melody.sampling.constraints.frame import InFrame
-from melody.sampling.constraints.hands_full import HandsFull
-from melody.sampling.constraints.last_onset import LastOnset
-from melody.sampling.constraints.line_up import Kit, LineUp
 from melody.sampling.constraints.music import NEVER
-from melody.sampling.constraints.planned import Planned
 from melody.sampling.decoder import Frontier
 from melody.sampling.outlines.casting import played_by
 from melody.sampling.outlines.corpus_outlines import CorpusOutlines
@@ -107,7 +109,7 @@ class Starts:
         if self._begun is None and outline is not None and self._vocabulary.is_chordal:
             found.append(Kit(self._vocabulary, outline.kit))
         if outline is not None and outline.players:
-            found.append(Planned(outline, self._vocabulary))
+            found += [kept(outline, self._vocabulary) for kept in (Planned, Struck, InShape)]
         if self._begun is None and outline is not None and (outline.hands or outline.players):
             found += [self._hands(outline), LastOnset(outline, self._vocabulary)]
         if self._begun is None and outline is not None and outline.harmony:

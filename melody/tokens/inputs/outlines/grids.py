@@ -1,7 +1,7 @@
 """In which places of a bar a part begins notes as a rule, and on which of them each drum is struck.
 
 Who plays triplets plays triplets, and a snare has its beats: what a part plays is new from bar to bar, where its notes begin
-hardly ever is. A model that has heard a hundred pieces knows all their grids, and mixes them.
+hardly ever is. A model that has learnt from a hundred pieces knows all their grids, and mixes them.
 """
 
 from __future__ import annotations

@@ -79,6 +79,11 @@ class Play(NamedTuple):
         How many such places there are.
     last
         Ticks from the bar line to the last of them, 0 where that is not known.
+    shape
+        Equal for bars in which its notes are the same but for one interval between them all, as in a sequence; -1 where that
+        is not known, of fewer than two notes, and of drums.
+    lift
+        That interval from the first bar of that shape, in semitones.
     """
 
     letter: int
@@ -86,6 +91,8 @@ class Play(NamedTuple):
     rhythm: int
     onsets: int
     last: int = 0
+    shape: int = -1
+    lift: int = 0
 
 
 class FinalNotes(NamedTuple):
@@ -126,7 +133,7 @@ class Close(NamedTuple):
 
 
 REST = Play(-1, 0, -1, 0)  # no note begins
-OF_A_BAR = len(REST) + 1  # numbers that an outline says of a part in a bar (`Outline.playing`)
+OF_A_BAR = len(REST) - 1  # numbers that an outline says of a part in a bar (`Outline.playing`)
 
 READ = slice(0, 4)  # values of `InBar` that the model reads
 SOURCES = slice(4, 6)  # those that are for the pointer
@@ -236,7 +243,8 @@ class Outline:
                 content[number].append(InPart(*each))
         parts = tuple((np.unique(rows[notes, KIND]) - FIRST_PART).tolist())
         by_part = [[[each for each in within if each.kind == FIRST_PART + part] for within in content] for part in parts]
-        players = tuple(map(_plays, by_part)) if vocabulary.is_chordal and not vocabulary.is_fine else ()
+        knows_bars = vocabulary.is_chordal and not vocabulary.is_fine
+        players = tuple(_plays(own, bool(vocabulary.drums[part])) for part, own in zip(parts, by_part)) if knows_bars else ()
         return cls(
             lettered([[each for each in within if each.is_note] for within in content]), has_pickup, parts, players=players
         )
@@ -274,11 +282,22 @@ class Outline:
             found[1:-1, FIRST_PART:, 0] = RESTING
         for part, plays in zip(self.parts, self.players):
             if FIRST_PART + part < kinds:
-                letters, places, rhythms, *counted = np.array(plays).T
+                letters, places, rhythms, *counted, _, _ = np.array(plays).T
                 sources, figures = (np.array(_sources(each.tolist())) for each in (letters, rhythms))
                 does = np.where(letters == REST.letter, RESTING, np.where(sources < 0, PLAYING, RETURNS + sources))
                 numbers = does, places, (1 + figures) * (does == PLAYING), *counted, _later_ones(letters)
                 found[1:-1, FIRST_PART + part] = np.stack(numbers, axis=1)
+        return found
+
+    def shaped_like(self, parts: int) -> dict[tuple[int, int], tuple[int, int]]:
+        """Where parts play an earlier bar on other notes: (part, bar) -> (that bar, by how many semitones it is higher)."""
+        found = {}
+        for part, plays in zip(self.parts, self.players):
+            shapes = _sources([play.shape if play.shape >= 0 else -2 - bar for bar, play in enumerate(plays)])
+            letters = _sources([play.letter for play in plays])
+            for bar, (like, same) in enumerate(zip(shapes, letters)):
+                if like >= 0 > same and part < parts:
+                    found[part, bar] = like, plays[bar].lift - plays[like].lift
         return found
 
 
@@ -321,17 +340,21 @@ class InPart(NamedTuple):
     is_note: bool
 
 
-def _plays(bars: Sequence[Sequence[InPart]]) -> tuple[Play, ...]:
+def _plays(bars: Sequence[Sequence[InPart]], is_drum: bool) -> tuple[Play, ...]:
     """What one part does in bars, from its notes and rests there."""
     notes = [[each for each in bar if each.is_note] for bar in bars]
     played = [number for number, own in enumerate(notes) if own]
     places = [{(each.place, each.is_note, each.bar_ticks): None for each in bars[number]} for number in played]
     rhythms = lettered(places)
     letters = lettered([notes[number] for number in played])
-    plays = [REST] * len(bars)
-    for number, letter, rhythm in zip(played, letters, rhythms):
+    steps = ([(each.place, each.value - notes[number][0].value) for each in notes[number]] for number in played)
+    shapes = lettered([each if len(each) > 1 and not is_drum else () for each in steps])
+    plays, lowest = [REST] * len(bars), dict[int, int]()  # of each shape the first note
+    for number, letter, rhythm, shape in zip(played, letters, rhythms, shapes):
         own = [each.place for each in notes[number]]
-        plays[number] = Play(letter, own[0], rhythm, len(set(own)), own[-1])
+        first = notes[number][0].value
+        shaped = (-1, 0) if is_drum or len(own) < 2 else (shape, first - lowest.setdefault(shape, first))
+        plays[number] = Play(letter, own[0], rhythm, len(set(own)), own[-1], *shaped)
     return tuple(plays)
 
 

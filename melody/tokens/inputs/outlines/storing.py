@@ -90,8 +90,11 @@ def _plays(stored: Any, bars: int) -> tuple[Play, ...] | None:
     match stored:
         case [list(numbers), list(values)] if len(numbers) == bars and len(values) % len(REST) == 0:
             columns = [values[column :: len(REST)] for column in range(len(REST))]
-            letters, places, rhythms, onsets, lasts = columns
-            legal = _are_numbers((*letters, *rhythms), MOST_BARS, REST.letter) and _are_numbers(numbers, len(letters) - 1)
+            letters, places, rhythms, onsets, lasts, shapes, lifts = columns
+            legal = _are_numbers((*letters, *rhythms, *shapes), MOST_BARS, REST.letter) and _are_numbers(
+                numbers, len(letters) - 1
+            )
+            legal = legal and _are_numbers(lifts, MOST_AT_ONCE, -MOST_AT_ONCE)
             if legal and _are_numbers((*places, *onsets, *lasts), LONGEST):
                 different = list(map(Play, *columns))
                 return tuple(different[number] for number in numbers)

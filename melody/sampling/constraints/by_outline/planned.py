@@ -6,7 +6,7 @@ and limits allow: what they forbid is passed over. A part that repeats a bar pla
 one that rests begins nothing; one that plays something new is free as soon as it has begun, but in as many places as are
 planned, the last of them where it is planned, all of them such as it begins notes in as a rule, or, where it has the rhythm
 of an earlier bar, begins notes in the places of that one and in no others, as many as it will and the first as long as
-there. A drum is struck where it is as a rule. No stroke of a drum kit lasts into the next bar, where it would stand in the
+there. No stroke of a drum kit lasts into the next bar, where it would stand in the
 way of what returns; no note of a part that plays one at a time, or lets go of a chord before it begins another, beyond the
 place of its next one, or for so long that there is no time for those that it is still to begin in the bar. No bar in which
 anybody is to play is passed over. The end comes in the last bar or after it, if it may.
@@ -14,18 +14,15 @@ anybody is to play is passed over. The end comes in the last bar or after it, if
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from melody.piece import Ints
-from melody.sampling.constraints.constraint import Constraint
+from melody.sampling.constraints.by_outline.outlined import ByOutline
 from melody.sampling.constraints.joint_options import Options
 from melody.sampling.constraints.music import NEVER, Event, Music
 from melody.tokens.grammar import Mask
-from melody.tokens.inputs.outlines.grids import Grids
 from melody.tokens.inputs.outlines.outline import PLAYING, RESTING, RETURNS, Outline
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import DURATION, KIND, TIME, VALUE, Rows, Vocabulary
@@ -36,82 +33,44 @@ _HELD = 0.9  # of the time to its next note, that of a part that plays on lasts 
 _AHEAD = 8  # bars, within which a part's next note is looked for
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """What an outline says.
-
-    Parameters
-    ----------
-    in_bars
-        What each part does in each bar, the pick-up's first, if there is one (`Outline.playing`).
-    has_pickup
-        Whether there is.
-    following
-        Behind each bar the next one in which anybody plays.
-    grids
-        Where in a bar.
-    """
-
-    in_bars: Ints
-    has_pickup: bool
-    following: list[int]
-    grids: Grids
-
-
-class Planned(Constraint):
+class Planned(ByOutline):
     """The parts keep to their outline.
 
     What comes next by it is not found here, where what came before is not known, but by `melody.tokens.inputs.context`,
     and stands in `Music.expected`.
-
-    Parameters
-    ----------
-    outline
-        Of the piece, with its players; each stream has one of its own once streams of others are put among them.
-    vocabulary
-        Of the events.
     """
 
-    may_dead_end: ClassVar[bool] = False
-    gives_way: ClassVar[bool] = True
-    per_stream: ClassVar[tuple[str, ...]] = ("_outlines", "_lets_go", "_plays_on", "_places", "_places_from", "_last")
+    per_stream: ClassVar[tuple[str, ...]] = (
+        *ByOutline.per_stream,
+        "_lets_go",
+        "_plays_on",
+        "_places",
+        "_places_from",
+        "_last",
+    )
     _places: Ints  # of a bar in which each part has begun notes, how many, (streams, parts)
     _places_from: Ints  # where that bar begins
     _last: Ints  # the part's last onset
     _lets_go: Mask
     _plays_on: Mask
-    _outlines: NDArray[np.object_]  # the `_Plan` of each stream
 
     def __init__(self, outline: Outline, vocabulary: Vocabulary) -> None:
-        parts, lowest = len(vocabulary.parts), vocabulary.pitches[0]
+        super().__init__(outline, vocabulary)
+        parts = len(vocabulary.parts)
         one_by_one = [hands == 1 for hands in outline.hands] or [False] * len(outline.parts)
         going = dict(zip(outline.parts, map(max, outline.lets_go, one_by_one)))
         self._going = [going.get(part, False) for part in range(parts)]
         playing_on = dict(zip(outline.parts, outline.plays_on))
         self._held = [playing_on.get(part, False) for part in range(parts)]
-        in_bars = outline.playing(FIRST_PART + parts)[:, FIRST_PART:]
-        of_drums = {drum - lowest: places for drum, places in zip(outline.kit, outline.strokes)}
-        grids = Grids(dict(zip(outline.parts, outline.grids)), of_drums, parts, vocabulary.num_pitches)
-        following = _following(np.asarray((in_bars[:, :, 0] >= PLAYING).any(axis=1)))
-        self._outline = _Plan(in_bars, outline.has_pickup, following, grids)
-
-    def needs_pitches(self, music: Music) -> bool:
-        """As `Constraint.needs_pitches`."""
-        return False
 
     def begin(self, streams: int) -> Planned:
         """As `Constraint.begin`."""
         made = super().begin(streams)
-        made._outlines = np.empty(streams, object)
-        made._outlines[:] = [self._outline] * streams
         made._lets_go = np.repeat(np.array([self._going], bool), streams, axis=0)  # (streams, parts)
         made._plays_on = np.repeat(np.array([self._held], bool), streams, axis=0)
         made._places, made._places_from = np.zeros(made._lets_go.shape, np.int64), np.zeros(made._lets_go.shape, np.int64)
         made._last = np.full(made._lets_go.shape, -1)
         return made
-
-    def narrow(self, music: Music, options: Options) -> None:
-        """As `Constraint.narrow`."""
 
     def look_ahead(self, music: Music, options: Options) -> None:
         """As `Constraint.look_ahead`."""
@@ -134,7 +93,6 @@ class Planned(Constraint):
         is_yet = music.ticks[:, :, None] > self._last[:, None]
         at_end = self._first(options.plays & may & is_known & ~before_end & is_yet)
         self._let_chords_be(music, may, does, is_over)
-        self._leave_drums(music, may)
         self._expect(music, options)
         planned = (music.expected[:, TIME] - 1) * parts + music.expected[:, KIND] - FIRST_PART
         planned = np.where(music.expected[:, TIME] > 0, planned, times * parts)
@@ -162,11 +120,8 @@ class Planned(Constraint):
 
     def _up_to_the_next(self, music: Music) -> Mask:
         """Which times are no later than the next bar in which anybody is to play, (streams, times): none is passed over."""
-        bars = music.bar_of(music.ticks) - self._pickups(music)[:, None]
-        now = music.bar_of(music.standing.tick[:, None])[:, 0] - self._pickups(music)
-        found = [
-            plan.following[min(max(bar + 1, 0), len(plan.following) - 1)] for plan, bar in zip(self._outlines, now.tolist())
-        ]
+        bars, now = self._bars(music, music.ticks), self._bar(music, music.standing.tick)
+        found = [plan.following[min(max(bar + 1, 0), len(plan.following) - 1)] for plan, bar in zip(self._plans, now)]
         return np.asarray(bars <= np.array(found)[:, None])
 
     @staticmethod
@@ -218,19 +173,14 @@ class Planned(Constraint):
         now = music.ticks == music.standing.tick[:, None]
         return np.asarray(now | (music.position % _brief(music) == 0))
 
-    def _in_last_bar(self, music: Music) -> Mask:
-        """Which streams are in the last bar of their outline, or behind it, (streams,)."""
-        bar = music.bar_of(music.standing.tick[:, None])[:, 0] - self._pickups(music)
-        return np.asarray(bar >= [len(plan.in_bars) - 3 for plan in self._outlines])
-
     def _in_grids(self, music: Music) -> tuple[Mask, Mask]:
         """Which times are in the grid of each part, (streams, times, parts); which parts have one, (streams, 1, parts)."""
-        found = [plan.grids.has(places) for plan, places in zip(self._outlines, music.position)]
-        return np.stack(found), np.stack([plan.grids.is_known for plan in self._outlines])[:, None]
+        found = [plan.grids.has(places) for plan, places in zip(self._plans, music.position)]
+        return np.stack(found), np.stack([plan.grids.is_known for plan in self._plans])[:, None]
 
     def _places_left(self, music: Music, end: Ints) -> Ints:
         """How many places of its grid each part has from each time on, up to a place in the bar, (streams, times, parts)."""
-        each = zip(self._outlines, music.position, end)
+        each = zip(self._plans, music.position, end)
         return np.stack([plan.grids.before(until) - plan.grids.before(place[:, None]) for plan, place, until in each])
 
     def _let_chords_be(self, music: Music, may: Mask, does: Ints, is_over: Mask) -> None:
@@ -241,19 +191,6 @@ class Planned(Constraint):
         streams = np.flatnonzero((standing.kind >= FIRST_PART) & (standing.value >= music.vocabulary.first_pitch))
         part = standing.kind[streams] - FIRST_PART
         may[streams, now, part] |= (does[streams, now, part] == _IN_RHYTHM) & ~is_over[streams, now]
-
-    def _leave_drums(self, music: Music, may: Mask) -> None:
-        """Where a kit plays something new it begins no more strokes above the highest that there is in that place."""
-        standing, now = music.standing, music.now_index
-        part = np.maximum(standing.kind - FIRST_PART, 0)
-        streams = np.flatnonzero((standing.kind >= FIRST_PART) & music.drums[part] & (standing.value >= 0))
-        if now < 0 or not len(streams):
-            return
-        tick, struck = standing.tick[:, None], standing.value - music.vocabulary.first_pitch
-        place, is_new = music.position_of(tick)[:, 0], self._is_new(music, part, tick)
-        for stream in streams[is_new[streams]].tolist():
-            above = self._outlines[stream].grids.drums(int(place[stream]))[max(int(struck[stream]) + 1, 0) :]
-            may[stream, now, part[stream]] &= bool(above.any())
 
     def _begun(self, music: Music) -> Ints:
         """In how many places of the bar before each time each part has begun notes, (streams, times, parts)."""
@@ -277,8 +214,8 @@ class Planned(Constraint):
         bar is `_IN_RHYTHM`, and begins notes where that one does.
         """
         found, over = [], []
-        for stream, bar in enumerate(music.bar_of(music.ticks) - self._pickups(music)[:, None]):
-            in_bars = self._outlines[stream].in_bars
+        for stream, bar in enumerate(self._bars(music, music.ticks)):
+            in_bars = self._plans[stream].in_bars
             over.append(bar >= len(in_bars) - 2)
             found.append(in_bars[np.minimum(bar + 1, len(in_bars) - 1)])
         does, place, rhythm, onsets, end, _ = np.moveaxis(np.stack(found), 3, 0)
@@ -298,38 +235,10 @@ class Planned(Constraint):
         music.expected[known[~may_come]] = -1
 
     def values(self, music: Music, time: Ints, kind: Ints) -> Mask | None:
-        """What the part played there; of drums, else, what is struck in that place as a rule."""
-        found = self._struck(music, time, kind)
+        """What the part played there."""
         now = (music.expected[:, TIME] == time) & (music.expected[:, KIND] == kind) & (music.expected[:, VALUE] >= 0)
         number = np.arange(int(music.vocabulary.value_starts[-1]))
-        if not now.any():
-            return found
-        expected = number == music.expected[:, VALUE, None]
-        return np.asarray(np.where(now[:, None], expected, True if found is None else found))
-
-    def _struck(self, music: Music, time: Ints, kind: Ints) -> Mask | None:
-        """Which values are drums that are struck in that place as a rule, where a kit plays something new; None for all."""
-        part = np.maximum(kind - FIRST_PART, 0)
-        streams = np.flatnonzero((kind >= FIRST_PART) & music.drums[part])
-        if not len(streams):
-            return None
-        tick = music.ticks_of(time)[:, None]
-        place, is_new = music.position_of(tick)[:, 0], self._is_new(music, part, tick)
-        found = np.ones((len(kind), int(music.vocabulary.value_starts[-1])), bool)
-        for stream in streams[is_new[streams]].tolist():
-            found[stream, music.vocabulary.first_pitch :] = self._outlines[stream].grids.drums(int(place[stream]))
-        return found
-
-    def _is_new(self, music: Music, part: Ints, tick: Ints) -> Mask:
-        """Which part of each stream plays something new at that tick, before the last bar, (streams,)."""
-        does = self._plays(music, part, tick)[:, 0]
-        return np.asarray((does == PLAYING) & ~self._in_last_bar(music))
-
-    def _plays(self, music: Music, part: Ints, tick: Ints) -> Ints:
-        """What the outline says of a part of each stream in the bar of that tick, (streams, `OF_A_BAR`)."""
-        bars = (music.bar_of(tick)[:, 0] - self._pickups(music)).tolist()
-        rows = zip(self._outlines, part.tolist(), bars)
-        return np.array([plan.in_bars[min(bar + 1, len(plan.in_bars) - 1), own] for plan, own, bar in rows])
+        return np.asarray(~now[:, None] | (number == music.expected[:, VALUE, None])) if now.any() else None
 
     def durations(self, music: Music, events: Rows, options: Options | None) -> Mask | None:
         """As long as there, and none that stands in the way of what its part is to play next."""
@@ -341,7 +250,7 @@ class Planned(Constraint):
         position = music.position_of(tick)[:, 0]
         to_line = music.standing.bar_ticks - position
         lets_go = music.monophonic[part] | self._lets_go[np.arange(len(part)), part]
-        longest = np.where(lets_go, self._rest_of(music, part, music.bar_of(tick)[:, 0]), NEVER)
+        longest = np.where(lets_go, self._rest_of(music, part, self._bar(music, tick[:, 0])), NEVER)
         longest = np.where(music.drums[part], 0, longest) + to_line
         later, end = self._later(music, part, tick)
         shorter = self._before_later(music, part, position, later, end)
@@ -355,7 +264,7 @@ class Planned(Constraint):
 
     def _held_to_next(self, music: Music, part: Ints, tick: Ints, longest: Ints, later: Ints) -> Mask:
         """Which durations reach nearly to the next place, where a part plays on and it is known, (streams, durations)."""
-        does, _, rhythm, *_ = self._plays(music, part, tick).T
+        does, _, rhythm, *_ = self._plays(music, part, tick[:, 0]).T
         plays_on = self._plays_on[np.arange(len(part)), part] & (does == PLAYING) & (rhythm == 0) & (later <= 1)
         plays_on &= ~self._in_last_bar(music) & (longest <= 2 * music.standing.bar_ticks)
         return np.asarray((music.durations >= _HELD * longest[:, None]) | ~plays_on[:, None])
@@ -370,11 +279,11 @@ class Planned(Constraint):
         for stream in np.flatnonzero(later > 0).tolist():
             known, now = bool(is_known[stream]), int(position[stream])
             until = int(end[stream] if known else music.standing.bar_ticks[stream])
-            places = [place for place in self._outlines[stream].grids.of(int(part[stream])) if now < place < until]
+            places = [place for place in self._plans[stream].grids.of(int(part[stream])) if now < place < until]
             wanted = int(later[stream]) - known
             if places or known:
                 first = ([*places, until] if known else places)[-(wanted + known) :][0]
-                found[stream] = first - now if self._outlines[stream].grids.is_known[part[stream]] else found[stream]
+                found[stream] = first - now if self._plans[stream].grids.is_known[part[stream]] else found[stream]
         return found
 
     def _later(self, music: Music, part: Ints, tick: Ints) -> tuple[Ints, Ints]:
@@ -383,33 +292,20 @@ class Planned(Constraint):
         streams = np.arange(len(part))
         begun = np.where(self._places_from[streams, part] == start[:, 0], self._places[streams, part], 0)
         begun -= self._last[streams, part] == tick[:, 0]
-        does, _, rhythm, onsets, end, _ = self._plays(music, part, tick).T
+        does, _, rhythm, onsets, end, _ = self._plays(music, part, tick[:, 0]).T
         return np.asarray(np.maximum(onsets - begun - 1, 0) * ((does == PLAYING) & (rhythm == 0))), end
 
-    def _rest_of(self, music: Music, part: Ints, bars: Ints) -> Ints:
-        """From the end of each stream's bar to the next note of a part by the outline, in ticks, (streams,)."""
+    def _rest_of(self, music: Music, part: Ints, bars: list[int]) -> Ints:
+        """From the end of each bar of the outline to the next note of a part by it, in ticks, (streams,)."""
         found = np.full(len(part), NEVER)
-        for stream, (number, bar) in enumerate(zip(part.tolist(), (bars - self._pickups(music)).tolist())):
-            in_bars, first = self._outlines[stream].in_bars, bar + 2
+        for stream, (number, bar) in enumerate(zip(part.tolist(), bars)):
+            in_bars, first = self._plans[stream].in_bars, bar + 2
             plays = np.flatnonzero(in_bars[first : first + _AHEAD, number, 0] >= PLAYING)
             if len(plays):
                 found[stream] = plays[0] * music.standing.bar_ticks[stream] + in_bars[first + plays[0], number, 1]
         return found
 
-    def _pickups(self, music: Music) -> Ints:
-        """How many bars of each stream's music its outline does not count, (streams,)."""
-        return music.pickups(np.array([plan.has_pickup for plan in self._outlines], np.int64))
-
 
 def _brief(music: Music) -> int:
     """Ticks of a sixteenth, at least one."""
     return max(music.vocabulary.ticks_per_quarter // _BRIEF, 1)
-
-
-def _following(is_played: Mask) -> list[int]:
-    """Behind each bar, the pick-up's first, the next one in which anybody plays, `NEVER` where there is none."""
-    found, following = [], NEVER
-    for bar in range(len(is_played) - 1, -1, -1):
-        found.append(following)
-        following = bar - 1 if is_played[bar] else following
-    return found[::-1]
