@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import groupby
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_players import BASS, FLUTE, KIT, SONG, all_steps, band
+from test_players import BASS, FLUTE, KIT, SONG, all_steps, band, random_band
 from untrained import untrained
 
 from melody.modelfile import ModelFile
@@ -17,7 +18,10 @@ from melody.sampling import Model
 from melody.sampling.constraints.by_outline.in_shape import InShape
 from melody.sampling.constraints.by_outline.planned import Planned
 from melody.sampling.constraints.by_outline.struck import Struck
+from melody.sampling.constraints.by_outline.varied import Varied
 from melody.sampling.constraints.constraint import Masks
+from melody.sampling.outlines.corpus_outlines import CorpusOutlines, Turn
+from melody.sampling.outlines.forms import Wanted
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Grammar
 from melody.tokens.inputs.context import Conditions
@@ -26,7 +30,7 @@ from melody.tokens.inputs.outlines.grids import LONGEST_GRID, SELDOM, Grids, gri
 from melody.tokens.inputs.outlines.outline import PLAYING, Outline, Play
 from melody.tokens.inputs.outlines.storing import restored, stored
 from melody.tokens.usage import FIRST_PART
-from melody.tokens.vocabulary import FIELDS, KIND, VALUE
+from melody.tokens.vocabulary import FIELDS, KIND, TIME, VALUE
 
 LEAD = Part(80)
 notes = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 99)), min_size=1, max_size=80)
@@ -198,6 +202,68 @@ def test_side_by_side_streams_keep_to_figures_of_their_own(seed: int) -> None:
     tunes = made.generate_many(5, bars=8, seed=seed, any_ending=True)
     alone = [next(iter(made.each_tune(1, bars=8, seed=seed, any_ending=True))).piece]
     assert tunes[0].pitch.tolist() == alone[0].pitch.tolist() and tunes[0].onset.tolist() == alone[0].onset.tolist()
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(4, 12))
+def test_who_would_play_one_pitch_for_ever_cannot(number: int, most: int) -> None:
+    """Whoever chooses takes the last pitch of the part wherever he may.
+
+    The end of one new bar and an earlier one that returns may add up; many that return do not.
+    """
+    song = random_band(number)
+    vocabulary = Vocabulary.build([song, all_steps()])
+    outline = outline_of(vocabulary, vocabulary.encode(song))
+    assert outline is not None
+    limits = np.full(len(vocabulary.parts), float(most))
+    kept = [Planned(outline, vocabulary), Varied(outline, vocabulary, limits)]
+    frontier = untrained(vocabulary).decoder.begin(Masks(Grammar(vocabulary, 1, bars=7), kept), outline)
+    last: dict[int, int] = {}
+    pitches: dict[int, list[int]] = {}
+    for _ in range(300):
+        row, there = np.zeros((1, len(FIELDS)), np.int64), Conditions(frontier.contexts)
+        frontier.masks.expected = there.planned - 1
+        for field in range(len(FIELDS)):
+            there.place(row) if field == KIND else there.part(row) if field == VALUE else None
+            allowed = np.flatnonzero(frontier.masks.of(field, row)[0])
+            if field == TIME and not len(allowed[allowed > 0]):
+                break
+            allowed = allowed[allowed > 0] if field == TIME else allowed
+            wanted = last.get(int(row[0, KIND]), -1) if field == VALUE else -1
+            row[0, field] = wanted if wanted in allowed else allowed[0]
+        if not row[0, TIME]:
+            break
+        row[~vocabulary.field_mask(row)] = 0
+        kind, value = int(row[0, KIND]), int(row[0, VALUE])
+        if vocabulary.is_note(row)[0] and not vocabulary.drums[kind - FIRST_PART]:
+            last[kind] = value
+            pitches.setdefault(kind, []).append(value)
+        untrained(vocabulary).decoder.push(frontier, row)
+    runs = [max(len(list(same)) for _, same in groupby(own)) for own in pitches.values()]
+    assert runs and max(runs) <= 2 * most
+
+
+def test_how_often_a_bar_comes_is_counted() -> None:
+    outline, made = of_one(band({BASS: "AABAAB-B", FLUTE: "A-ABABC-", LEAD: "ABCDAAAB"}))
+    found = Varied(outline, made.vocabulary, np.full(len(made.vocabulary.parts), 24.0))._in_bars[1:-1]
+    of_part = {part: found[:, made.vocabulary.parts.index(part)].astype(int).tolist() for part in (BASS, FLUTE, LEAD)}
+    assert of_part[BASS][0] == 24 // 2 and of_part[BASS][2] == 24 // 5  # A twice in a row; B and what returns to the end
+    assert of_part[FLUTE][0] == 24 // 2 and of_part[FLUTE][3] == 24 // 3 and of_part[FLUTE][6] == 24
+    assert of_part[LEAD][:4] == [24 // 3, 24, 24, 24 // 5]  # the first one comes three times in a row later
+
+
+def test_all_outlines_have_their_turn_before_one_comes_again() -> None:
+    songs = [random_band(number) for number in range(6)]
+    vocabulary = Vocabulary.build([*songs, all_steps()])
+    known = [outline for song in songs if (outline := outline_of(vocabulary, vocabulary.encode(song)))]
+    outlines = CorpusOutlines(known, vocabulary.drums.tolist())
+    assert len(known) == 6
+    for seed in range(5):
+        random = np.random.default_rng(seed)
+        found = [outlines.sampled(random, Wanted(), turn=Turn(seed, number)) for number in range(12)]
+        assert found[:6] == found[6:] and all(each in found for each in found[:6])
+        assert len({id(each.close) if each else 0 for each in found[:6]}) == 6
+    orders = {tuple(map(str, (outlines.sampled(random, Wanted(), turn=Turn(seed, 0)),))) for seed in range(20)}
+    assert len(orders) > 1
 
 
 def test_in_the_grid_of_another_piece_new_music_is_different() -> None:

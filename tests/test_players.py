@@ -738,8 +738,9 @@ def test_a_note_lasts_until_the_next_one_of_its_part_even_beyond_the_bar_line() 
     assert max(lasting) == 192 and len(set(lasting)) > 1
 
 
-def test_endless_music_keeps_to_a_line_up_and_to_no_bars() -> None:
-    live = model().stream(endless=True, seed=2)
+@pytest.mark.parametrize("seed", range(3))
+def test_endless_music_keeps_to_a_line_up_and_to_no_bars_and_to_no_close(seed: int) -> None:
+    live = model().stream(endless=True, seed=seed)
     notes = list(islice(live, 400))
     assert len(notes) == 400
     per_bar = {(note.part, note.onset // 96) for note in notes}

@@ -96,10 +96,17 @@ def test_typical_sampling_keeps_what_is_about_as_surprising_as_expected() -> Non
     )
 
 
-def test_rhythm_and_pitch_have_temperatures_of_their_own() -> None:
+OWN = {"temperature": 0.7, "rhythm_temperature": 0.7, "pitch_temperature": 0.6}  # of a model file
+
+
+def test_rhythm_pitch_and_loudness_have_temperatures_of_their_own() -> None:
     settings = SamplingSettings(temperature=0.9, rhythm_temperature=0, pitch_temperature=2)
     assert [settings.temperature_of(f) for f in (TIME, KIND, VALUE, DURATION, VELOCITY)] == [0, 0.9, 2, 0, 0.9]
     assert SamplingSettings(temperature=0.9).temperature_of(VALUE) == 0.9
+    loud = SamplingSettings(temperature=0.9, velocity_temperature=1.5)
+    assert [loud.temperature_of(f) for f in (TIME, KIND, VALUE, DURATION, VELOCITY)] == [0.9] * 4 + [1.5]
+    assert loud.at_beginning.temperature_of(VELOCITY) == 1
+    assert SamplingSettings().settled({"temperatures": {**OWN, "velocity_temperature": 1.0}}).temperature_of(VELOCITY) == 1
     row, chance = np.array([[0.0, 1.0]]), np.array([0.1])
     assert choose(row, None, chance, settings, TIME)[0] == 1 and choose(row, None, chance, settings, VALUE)[0] == 0
 

@@ -41,6 +41,13 @@ class Bar(NamedTuple):
 Bars = tuple[Bar, ...]
 
 
+class Turn(NamedTuple):
+    """Of a tune among those of one request: its number, and the seed that all of them have."""
+
+    seed: int
+    number: int
+
+
 class CorpusOutlines:
     """The outlines of a corpus.
 
@@ -88,7 +95,9 @@ class CorpusOutlines:
             raise SamplingError(f"the form has {left + begun} bars and the music {begun} already; ask for a longer form")
         return left
 
-    def sampled(self, random: np.random.Generator, wanted: Wanted, begun: Outline | None = None) -> Outline | None:
+    def sampled(
+        self, random: np.random.Generator, wanted: Wanted, begun: Outline | None = None, turn: Turn | None = None
+    ) -> Outline | None:
         """An outline for a piece; None if the corpus has none.
 
         Parameters
@@ -99,9 +108,15 @@ class CorpusOutlines:
             What it has to be like; its bars are the new ones.
         begun
             What there is of the piece already; the outline begins with it.
+        turn
+            Of a new piece among those of one request: where outlines say what each part plays, all of the corpus come before
+            one comes again. None for any one.
         """
         if not self:
             return None
+        if turn and begun is None and not wanted.form and (found := self._in_turn(turn, wanted)):
+            bars = _bars_of(found)
+            return self._made(bars if wanted.bars is None else _cut_to(bars, wanted.bars), found, wanted.tonic)
         pool = self._in_one_frame(random, wanted, begun)
         sections = self._sections(wanted, len(begun.letters) if begun else 0) if wanted.form else []
         if begun is not None:
@@ -115,6 +130,14 @@ class CorpusOutlines:
             found = pool._any(random)
             made = _bars_of(found), found
         return None if made is None else self._made(*made, wanted.tonic)
+
+    def _in_turn(self, turn: Turn, wanted: Wanted) -> Outline | None:
+        """The one whose turn it is, of those that are as wanted; None where there is none that says what its parts play."""
+        known = np.array([bool(each.players and each.harmony) and wanted.agrees(each.frame) for each in self.outlines], bool)
+        known &= np.isin(np.arange(len(known)), self._long_enough(0, wanted.bars))
+        order = np.random.default_rng([turn.seed, 0, 3]).permutation(len(known))
+        fit = order[known[order]]
+        return self.outlines[int(fit[turn.number % len(fit)])] if len(fit) else None
 
     def _in_one_frame(self, random: np.random.Generator, wanted: Wanted, begun: Outline | None) -> CorpusOutlines:
         """Those in the mode and metre of what has begun, or of one drawn; without their harmony if none is as wanted."""

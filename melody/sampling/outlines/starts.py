@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from melody.limits import Limits
 from melody.sampling.constraints.by_outline.hands_full import HandsFull
@@ -14,18 +15,19 @@ from melody.sampling.constraints.by_outline.last_onset import LastOnset
 from melody.sampling.constraints.by_outline.line_up import Kit, LineUp
 from melody.sampling.constraints.by_outline.planned import Planned
 from melody.sampling.constraints.by_outline.struck import Struck
+from melody.sampling.constraints.by_outline.varied import Varied
 from melody.sampling.constraints.constraint import Constraint
 from melody.sampling.constraints.frame import InFrame
 from melody.sampling.constraints.music import NEVER
 from melody.sampling.decoder import Frontier
 from melody.sampling.outlines.casting import played_by
-from melody.sampling.outlines.corpus_outlines import CorpusOutlines
+from melody.sampling.outlines.corpus_outlines import CorpusOutlines, Turn
 from melody.sampling.outlines.forms import Wanted
 from melody.sampling.outlines.line_ups import LineUps
 from melody.sampling.settings import SamplingSettings
 from melody.tokens import Vocabulary
 from melody.tokens.grammar import Mask
-from melody.tokens.inputs.outlines.outline import Outline
+from melody.tokens.inputs.outlines.outline import NO_CLOSE, Outline
 
 _KEPT = 256  # tunes whose start is remembered
 
@@ -49,6 +51,8 @@ class Starts:
         What there is of the piece already, if it is gone on with.
     line_ups
         Who may play; None for all.
+    most_in_a_row
+        How often each part may play one pitch in a row, (parts,); None for as often as it likes.
     """
 
     def __init__(
@@ -60,7 +64,9 @@ class Starts:
         vocabulary: Vocabulary,
         begun: Outline | None = None,
         line_ups: LineUps | None = None,
+        most_in_a_row: NDArray[np.float64] | None = None,
     ) -> None:
+        self._most_in_a_row = most_in_a_row
         self._begin, self._outlines, self._seed, self._begun = begin, outlines, settings.seed, begun
         self._vocabulary, self._line_ups, self._parts = vocabulary, line_ups, np.arange(len(vocabulary.parts))
         self._wanted = Wanted.of(limits, settings.form, vocabulary)
@@ -88,7 +94,7 @@ class Starts:
 
     def _draw(self, number: int) -> Outline | None:
         random = np.random.default_rng([self._seed, number, 0, 1])
-        found = self._outlines.sampled(random, self._wanted, self._begun)
+        found = self._outlines.sampled(random, self._wanted, self._begun, Turn(self._seed, number))
         if found is None:
             return None
         parts = np.flatnonzero(self._playing(number, found.parts)).tolist()
@@ -110,6 +116,8 @@ class Starts:
             found.append(Kit(self._vocabulary, outline.kit))
         if outline is not None and outline.players:
             found += [kept(outline, self._vocabulary) for kept in (Planned, Struck, InShape)]
+            if self._most_in_a_row is not None:
+                found.append(Varied(outline, self._vocabulary, self._most_in_a_row))
         if self._begun is None and outline is not None and (outline.hands or outline.players):
             found += [self._hands(outline), LastOnset(outline, self._vocabulary)]
         if self._begun is None and outline is not None and outline.harmony:
@@ -130,7 +138,7 @@ class Starts:
     def endless(self) -> Frontier:
         """Where music begins that has no end, and so no outline but a line-up, a mode and a metre."""
         outline = self.outline(0)
-        return self._begin(None, self.constraints(0, outline and replace(outline, players=())))
+        return self._begin(None, self.constraints(0, outline and replace(outline, players=(), close=NO_CLOSE)))
 
     def __call__(self, number: int) -> Frontier:
         """Where a tune begins, one stream."""

@@ -95,7 +95,8 @@ def continuations(
         return start
 
     line_ups = line_ups_after(source, prompt, limits)
-    starts = Starts(begin, prompt.outlines, settings, limits, source.vocabulary, prompt.begun, line_ups)
+    in_a_row = None if settings.any_ending else source.prior.most_in_a_row
+    starts = Starts(begin, prompt.outlines, settings, limits, source.vocabulary, prompt.begun, line_ups, in_a_row)
     limits = replace(limits, bars=starts.bars)
     constraints = limits_after(source.vocabulary, prompt, limits) if limits.more_than_bars else []
     most = source.most_events(settings, limits.bars)

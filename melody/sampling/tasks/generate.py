@@ -83,7 +83,9 @@ def _starts(source: Source, limits: Limits, settings: SamplingSettings) -> tuple
         return source.decoder.begin(own.narrowed(line_up) if line_up else own, outline)
 
     line_ups = LineUps(source.vocabulary, source.outlines, limits)
-    starts = Starts(begin, source.outlines, settings, limits, source.vocabulary, line_ups=line_ups)
+    in_a_row = None if settings.any_ending else source.prior.most_in_a_row
+    known = source.outlines, settings, limits, source.vocabulary
+    starts = Starts(begin, *known, line_ups=line_ups, most_in_a_row=in_a_row)
     limits = replace(limits, bars=starts.bars)
     constraints = source.rules(settings)
     if limits.more_than_bars:
