@@ -147,7 +147,7 @@ def test_who_plays_on_is_hardly_silent_between_notes() -> None:
             gaps += int(np.maximum(onset[1:] - np.maximum.accumulate(end)[:-1], 0).sum())
             time += int(np.diff(onset).sum())
         silent[part] = gaps / time
-    assert silent[LEAD] < 0.12 < silent[FLUTE]
+    assert silent[LEAD] < 0.2 < 0.5 < silent[FLUTE]
 
 
 @pytest.mark.parametrize("song", [SONG, triplets(), sequence(False), sequence(True)])
@@ -179,7 +179,7 @@ def test_a_figure_on_other_notes_keeps_its_steps_and_its_chords(chords: bool) ->
     assert shapes[:6] == [0] * 6 and shapes[6] not in (-1, 0)
     like = outline.shaped_like(len(made.vocabulary.parts))
     own = {bar: found for (number, bar), found in like.items() if number == outline.parts[part]}
-    assert own == {1: (0, 5), 2: (1, -2), 3: (2, -5)}  # the fifth, sixth and eighth bars are as earlier ones were
+    assert own == {1: (0, 5), 2: (0, 3), 3: (0, -2)}  # the fifth, sixth and eighth bars are as earlier ones were
     whole = 0
     for tune in made.generate_many(8, bars=8, seed=2, any_ending=True):
         bars: list[list[tuple[int, int]]] = [[] for _ in range(8)]
@@ -249,6 +249,20 @@ def test_how_often_a_bar_comes_is_counted() -> None:
     assert of_part[BASS][0] == 24 // 2 and of_part[BASS][2] == 24 // 5  # A twice in a row; B and what returns to the end
     assert of_part[FLUTE][0] == 24 // 2 and of_part[FLUTE][3] == 24 // 3 and of_part[FLUTE][6] == 24
     assert of_part[LEAD][:4] == [24 // 3, 24, 24, 24 // 5]  # the first one comes three times in a row later
+
+
+def test_a_part_stays_in_the_compass_of_its_outline() -> None:
+    """An octave here, more in another piece of the same vocabulary; five semitones beside it are another key's."""
+    song = triplets()
+    high = replace(song, pitch=np.where(song.part == 2, song.pitch, 24 + np.arange(len(song.pitch)) % 80))
+    outline, made = of_one(song, high)
+    flute = outline.parts.index(made.vocabulary.parts.index(FLUTE))
+    assert (outline.lowest[flute], outline.highest[flute]) == (70, 82)
+    found: list[int] = []
+    for tune in made.generate_many(6, bars=12, seed=1, any_ending=True):
+        own = np.array([tune.parts[number] == FLUTE for number in tune.part]) & (tune.onset < 96 * 11)
+        found += tune.pitch[own].tolist()
+    assert min(found) >= 65 and max(found) <= 87 and len(set(found)) > 12
 
 
 def test_all_outlines_have_their_turn_before_one_comes_again() -> None:

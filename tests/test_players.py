@@ -157,8 +157,8 @@ def test_damaged_hands_in_a_file_are_passed_over(hands: object) -> None:
     good = Outline((0, 1, 0), False, (0,), players=((Play(0, 12, 0, 1), REST, Play(0, 12, 0, 1)),), hands=(3,))
     assert restored(stored(good)) == good
     before, after = stored(good)[:6], stored(good)[7:]
-    for number in range(4):
-        assert restored([*before, [hands if n == number else [] for n in range(4)], *after]) is None
+    for number in range(6):
+        assert restored([*before, [hands if n == number else [] for n in range(6)], *after]) is None
     assert restored([*before, hands, *after]) is None
 
 

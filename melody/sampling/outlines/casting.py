@@ -68,6 +68,8 @@ def played_by(outline: Outline, parts: Sequence[int], drums: Sequence[bool]) -> 
         players=cast(players, outline.letters, parts, drums) if players else (),
         hands=of_each(outline.hands, 0),
         reach=of_each(outline.reach, MOST_AT_ONCE),
+        lowest=of_each(outline.lowest, 0),
+        highest=of_each(outline.highest, MOST_AT_ONCE),
         lets_go=of_each(outline.lets_go, False),
         plays_on=of_each(outline.plays_on, False),
         grids=of_each(outline.grids, ()),

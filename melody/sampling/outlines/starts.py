@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from melody.limits import Limits
 from melody.sampling.constraints.by_outline.hands_full import HandsFull
+from melody.sampling.constraints.by_outline.in_compass import InCompass
 from melody.sampling.constraints.by_outline.in_shape import InShape
 from melody.sampling.constraints.by_outline.last_onset import LastOnset
 from melody.sampling.constraints.by_outline.line_up import Kit, LineUp
@@ -115,7 +116,7 @@ class Starts:
         if self._begun is None and outline is not None and self._vocabulary.is_chordal:
             found.append(Kit(self._vocabulary, outline.kit))
         if outline is not None and outline.players:
-            found += [kept(outline, self._vocabulary) for kept in (Planned, Struck, InShape)]
+            found += [kept(outline, self._vocabulary) for kept in (Planned, Struck, InShape, InCompass)]
             if self._most_in_a_row is not None:
                 found.append(Varied(outline, self._vocabulary, self._most_in_a_row))
         if self._begun is None and outline is not None and (outline.hands or outline.players):

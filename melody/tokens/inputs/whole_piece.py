@@ -225,6 +225,8 @@ def with_chords(events: WholePiece, outline: Outline) -> Outline:
         outline,
         hands=tuple(max(_at_once(events, own), len(tones)) for own, tones in zip(notes, last)),
         reach=tuple(max(_reach(events, own), tones[-1] - tones[0] if tones else 0) for own, tones in zip(notes, last)),
+        lowest=tuple(int(events.pitch[own].min(initial=128)) - 1 + vocabulary.pitches[0] for own in notes),
+        highest=tuple(int(events.pitch[own].max(initial=1)) - 1 + vocabulary.pitches[0] for own in notes),
         lets_go=tuple(_lets_go(events, own) for own in notes),
         plays_on=tuple(_plays_on(events, own) for own in notes),
         close=close,

@@ -18,6 +18,7 @@ from melody.tokens.inputs.outlines.outline import PLAYING, Outline
 from melody.tokens.usage import FIRST_PART
 from melody.tokens.vocabulary import Vocabulary
 
+_BESIDE = 5  # semitones beside the lowest and the highest note, as a tune may be in another key
 _Own = TypeVar("_Own", bound="ByOutline")
 
 
@@ -39,6 +40,10 @@ class Plan:
         As `Outline.shaped_like`.
     remembered
         These, and those that come again so.
+    compass
+        Of each part whose it is known the lowest and the highest pitch, from 0 for the vocabulary's lowest.
+    moved
+        Of each part and bar that comes again on other notes the least and the most semitones above it, 0 among them.
     num_pitches
         Of the vocabulary.
     """
@@ -49,6 +54,8 @@ class Plan:
     grids: Grids
     shaped_like: dict[tuple[int, int], tuple[int, int]]
     remembered: frozenset[tuple[int, int]]
+    compass: dict[int, tuple[int, int]]
+    moved: dict[tuple[int, int], tuple[int, int]]
     num_pitches: int
 
     @classmethod
@@ -61,7 +68,29 @@ class Plan:
         following = _following(np.asarray((in_bars[:, :, 0] >= PLAYING).any(axis=1)))
         like = outline.shaped_like(parts)
         remembered = frozenset((*like, *((part, source) for (part, _), (source, _) in like.items())))
-        return cls(in_bars, outline.has_pickup, following, grids, like, remembered, vocabulary.num_pitches)
+        compass = {
+            part: (low - lowest - _BESIDE, high - lowest + _BESIDE)
+            for part, low, high in zip(outline.parts, outline.lowest, outline.highest)
+            if not vocabulary.drums[part]
+        }
+        moved: dict[tuple[int, int], tuple[int, int]] = {}
+        for (part, _), (source, above) in like.items():
+            least, most = moved.get((part, source), (0, 0))
+            moved[part, source] = min(least, above), max(most, above)
+        known = grids, like, remembered, compass, moved, vocabulary.num_pitches
+        return cls(in_bars, outline.has_pickup, following, *known)
+
+    def compass_in(self, part: int, bar: int) -> tuple[int, int] | None:
+        """The lowest and the highest pitch of a part in a bar of the outline, so that it may come again where it is to.
+
+        None where that is not known, and in the last bar, which closes on the degrees that it is to close on.
+        """
+        if part not in self.compass or bar >= len(self.in_bars) - 3:
+            return None
+        least, most = self.moved.get((part, bar), (0, 0))
+        lowest, highest = self.compass[part]
+        found = max(lowest - least, 0), min(highest - most, self.num_pitches - 1)
+        return found if found[0] < found[1] else None
 
 
 class ByOutline(Constraint):

@@ -186,6 +186,8 @@ class Outline:
     reach
         How many semitones lie between the notes that each of the parts begins at once, as a rule at most; nothing where that
         is not known.
+    lowest, highest
+        The lowest and the highest note of each of the parts, MIDI pitches; nothing where that is not known.
     lets_go
         Of each of the parts whether its notes, as a rule, have ended when it begins others; nothing where that is not known.
     plays_on
@@ -210,6 +212,8 @@ class Outline:
     players: tuple[tuple[Play, ...], ...] = ()
     hands: tuple[int, ...] = ()
     reach: tuple[int, ...] = ()
+    lowest: tuple[int, ...] = ()
+    highest: tuple[int, ...] = ()
     lets_go: tuple[bool, ...] = ()
     plays_on: tuple[bool, ...] = ()
     close: Close = NO_CLOSE
@@ -290,14 +294,14 @@ class Outline:
         return found
 
     def shaped_like(self, parts: int) -> dict[tuple[int, int], tuple[int, int]]:
-        """Where parts play an earlier bar on other notes: (part, bar) -> (that bar, by how many semitones it is higher)."""
+        """Where parts play an earlier bar on other notes: (part, bar) -> (the first such bar, semitones above it)."""
         found = {}
         for part, plays in zip(self.parts, self.players):
-            shapes = _sources([play.shape if play.shape >= 0 else -2 - bar for bar, play in enumerate(plays)])
-            letters = _sources([play.letter for play in plays])
-            for bar, (like, same) in enumerate(zip(shapes, letters)):
-                if like >= 0 > same and part < parts:
-                    found[part, bar] = like, plays[bar].lift - plays[like].lift
+            first: dict[int, int] = {}
+            for bar, (play, same) in enumerate(zip(plays, _sources([play.letter for play in plays]))):
+                like = bar if play.shape < 0 else first.setdefault(play.shape, bar)
+                if like < bar and same < 0 and part < parts:
+                    found[part, bar] = like, play.lift - plays[like].lift
         return found
 
 

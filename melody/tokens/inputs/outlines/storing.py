@@ -21,6 +21,11 @@ from melody.tokens.inputs.outlines.outline import (
     Play,
 )
 
+_FACTS = {  # what an outline says of each of its parts, and at most
+    **dict.fromkeys(("hands", "reach", "lowest", "highest"), MOST_AT_ONCE),
+    **dict.fromkeys(("lets_go", "plays_on"), 1),
+}
+
 
 def stored(outline: Outline) -> list[Any]:
     """As it stands in a model file: lists of whole numbers."""
@@ -34,9 +39,9 @@ def stored(outline: Outline) -> list[Any]:
         return form
     plays = [_of_part(plays) for plays in outline.players]
     close = [outline.close.place, *([part, place, ticks, *tones] for part, place, ticks, tones in outline.close.chord)]
-    habits = [list(map(int, each)) for each in (outline.lets_go, outline.plays_on)]
+    facts = [list(map(int, getattr(outline, name))) for name in _FACTS]
     grids = [[list(places) for places in each] for each in (outline.grids, outline.strokes)]
-    return [*form, plays, [list(outline.hands), list(outline.reach), *habits], close, list(outline.kit), *grids]
+    return [*form, plays, facts, close, list(outline.kit), *grids]
 
 
 def restored(stored: Any) -> Outline | None:
@@ -53,29 +58,21 @@ def restored(stored: Any) -> Outline | None:
 
 def _with_players(outline: Outline, stored: list[Any]) -> Outline | None:
     match stored:
-        case [
-            list(players),
-            [list(hands), list(reach), list(lets_go), list(plays_on)],
-            list(close),
-            list(kit),
-            list(grids),
-            list(strokes),
-        ]:
-            bars = len(outline.letters)
+        case [list(players), list(facts), list(close), list(kit), list(grids), list(strokes)] if len(facts) == len(_FACTS):
+            bars, parts = len(outline.letters), len(outline.parts)
             found = [_plays(each, bars) for each in players]
-            legal = all(plays is not None for plays in found)
-            legal = legal and {len(players), len(hands), len(reach), len(lets_go), len(plays_on)} <= {0, len(outline.parts)}
-            legal = legal and _are_numbers((*hands, *reach, *kit), MOST_AT_ONCE) and _are_numbers((*lets_go, *plays_on), 1)
+            legal = all(plays is not None for plays in found) and len(found) in (0, parts)
+            legal = legal and all(isinstance(each, list) and len(each) in (0, parts) for each in facts)
+            legal = legal and all(map(_are_numbers, [*facts, kit], [*_FACTS.values(), MOST_AT_ONCE]))
             at_end, known = _close(close), [*grids, *strokes]
-            legal = legal and len(grids) in (0, len(outline.parts)) and len(strokes) in (0, len(kit))
+            legal = legal and len(grids) in (0, parts) and len(strokes) in (0, len(kit))
             legal = legal and all(isinstance(places, list) and _are_numbers(places, LONGEST_GRID) for places in known)
             if legal and at_end is not None:
-                made = replace(
-                    outline, players=tuple(plays for plays in found if plays), hands=tuple(hands), reach=tuple(reach)
-                )
-                made = replace(made, lets_go=tuple(map(bool, lets_go)), plays_on=tuple(map(bool, plays_on)))
+                made = replace(outline, players=tuple(plays for plays in found if plays), close=at_end, kit=tuple(kit))
                 made = replace(made, grids=tuple(map(tuple, grids)), strokes=tuple(map(tuple, strokes)))
-                return replace(made, close=at_end, kit=tuple(kit))
+                types = [bool if most == 1 else int for most in _FACTS.values()]
+                of_parts: dict[str, Any] = {name: tuple(map(of, each)) for name, of, each in zip(_FACTS, types, facts)}
+                return replace(made, **of_parts)
     return None
 
 
