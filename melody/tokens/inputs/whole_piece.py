@@ -276,8 +276,7 @@ def _plays_on(events: WholePiece, notes: NDArray[np.bool_]) -> bool:
     ends = np.maximum.reduceat(events.ends[own], first)[:-1]
     bar = events.metre.bars_before + (events.tick - events.metre.start) // events.metre.bar_ticks
     is_near = np.diff(bar[own[first]]) <= 1
-    silent = np.maximum(onsets[1:] - ends, 0)[is_near].sum()
-    return bool(is_near.any()) and float(silent) < _SILENT * float(np.diff(onsets)[is_near].sum())
+    return bool(np.maximum(onsets[1:] - ends, 0)[is_near].sum() < _SILENT * np.diff(onsets)[is_near].sum())
 
 
 def _reach(events: WholePiece, notes: NDArray[np.bool_]) -> int:
