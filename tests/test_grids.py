@@ -112,7 +112,7 @@ def test_new_notes_begin_where_their_part_begins_them_and_drums_are_struck_where
     of_part = dict(zip(outline.parts, outline.grids))
     strokes = dict(zip(outline.kit, outline.strokes))
     found = set()
-    for tune in made.generate_many(6, bars=bars, seed=4, any_ending=True):
+    for tune in made.generate_many(3, bars=bars, seed=4, any_ending=True):
         last = int(tune.onset.max()) // 96
         for tick, pitch, number in zip(tune.onset.tolist(), tune.pitch.tolist(), tune.part.tolist()):
             if tick // 96 < last:
@@ -138,10 +138,10 @@ def test_who_plays_on_is_hardly_silent_between_notes() -> None:
     outline, made = of_one(song, band({BASS: "AB"}))
     of_part = {made.vocabulary.parts[part]: on for part, on in zip(outline.parts, outline.plays_on)}
     assert of_part == {LEAD: True, FLUTE: False}
-    silent = {}
+    silent, tunes = {}, made.generate_many(2, bars=12, seed=3, any_ending=True)
     for part in (LEAD, FLUTE):
         gaps, time = 0, 0
-        for tune in made.generate_many(3, bars=12, seed=3, any_ending=True):
+        for tune in tunes:
             own = np.array([tune.parts[number] == part for number in tune.part]) & (tune.onset < 96 * 11)
             onset, end = tune.onset[own], tune.end[own]
             gaps += int(np.maximum(onset[1:] - np.maximum.accumulate(end)[:-1], 0).sum())
@@ -181,7 +181,7 @@ def test_a_figure_on_other_notes_keeps_its_steps_and_its_chords(chords: bool) ->
     own = {bar: found for (number, bar), found in like.items() if number == outline.parts[part]}
     assert own == {1: (0, 5), 2: (0, 3), 3: (0, -2)}  # the fifth, sixth and eighth bars are as earlier ones were
     whole = 0
-    for tune in made.generate_many(8, bars=8, seed=2, any_ending=True):
+    for tune in made.generate_many(5, bars=8, seed=2, any_ending=True):
         bars: list[list[tuple[int, int]]] = [[] for _ in range(8)]
         for tick, pitch, number in zip(tune.onset.tolist(), tune.pitch.tolist(), tune.part.tolist()):
             if tune.parts[number] == Part(0):
@@ -204,7 +204,7 @@ def test_side_by_side_streams_keep_to_figures_of_their_own(seed: int) -> None:
     assert tunes[0].pitch.tolist() == alone[0].pitch.tolist() and tunes[0].onset.tolist() == alone[0].onset.tolist()
 
 
-@pytest.mark.parametrize(("number", "most"), [(number, 4 + number) for number in range(9)])
+@pytest.mark.parametrize(("number", "most"), [(number, 4 + 2 * number) for number in range(4)])
 def test_who_would_play_one_pitch_for_ever_cannot(number: int, most: int) -> None:
     """Whoever chooses takes the last pitch of the part wherever he may.
 
@@ -259,7 +259,7 @@ def test_a_part_stays_in_the_compass_of_its_outline() -> None:
     flute = outline.parts.index(made.vocabulary.parts.index(FLUTE))
     assert (outline.lowest[flute], outline.highest[flute]) == (70, 82)
     found: list[int] = []
-    for tune in made.generate_many(6, bars=12, seed=1, any_ending=True):
+    for tune in made.generate_many(3, bars=12, seed=1, any_ending=True):
         own = np.array([tune.parts[number] == FLUTE for number in tune.part]) & (tune.onset < 96 * 11)
         found += tune.pitch[own].tolist()
     assert min(found) >= 65 and max(found) <= 87 and len(set(found)) > 12
