@@ -150,6 +150,30 @@ def test_who_plays_on_is_hardly_silent_between_notes() -> None:
     assert silent[LEAD] < 0.2 < 0.5 < silent[FLUTE]
 
 
+def test_who_plays_on_begins_in_the_first_of_his_places_once_a_note_is_over() -> None:
+    """A lead of a chord, a note in the second or third place, and one in the fourth, each held to the next."""
+    rows = []
+    for bar in range(12):
+        middle = (24, 48)[bar % 2]
+        notes = ((0, middle, 60 + bar % 5), (0, middle, 67), (middle, 72 - middle, 62 + bar % 7), (72, 24, 64))
+        rows += [(96 * bar + at, held, pitch, 0) for at, held, pitch in notes] + [(96 * bar, 96, 40 + bar, 1)]
+    onset, duration, pitch, part = np.array(rows).T
+    outline, made = of_one(Piece(onset, duration, pitch, part=part, parts=(LEAD, BASS)))
+    places = dict(zip(outline.parts, outline.grids))[made.vocabulary.parts.index(LEAD)]
+    assert places == (0, 24, 48, 72)
+    found = set()
+    for tune in made.generate_many(16, bars=8, seed=3, any_ending=True):
+        own = np.array([tune.parts[number] == LEAD for number in tune.part])
+        for bar in (0, 1):  # later ones have the rhythm of these
+            in_bar = own & (tune.onset // 96 == bar)
+            first, *others = np.unique(tune.onset[in_bar] - 96 * bar).tolist()
+            over = int((tune.end[in_bar & (tune.onset == 96 * bar)] - 96 * bar).max())
+            if len(others) == 2:
+                assert others[0] == min(place for place in places if place >= over and place > first)
+                found.add(others[0])
+    assert found == {24, 48}
+
+
 @pytest.mark.parametrize("song", [SONG, triplets(), sequence(False), sequence(True)])
 def test_a_plan_does_not_forbid_the_piece_that_it_is_of(song: Piece) -> None:
     vocabulary = Vocabulary.build([song, all_steps()])
