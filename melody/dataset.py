@@ -307,6 +307,11 @@ class Batches:
         cut = self._later.left_out(self._lengths).sum() if self._later else 0
         return float(self.num_events - self._settings.later_beginnings * cut)
 
+    @property
+    def notes_per_epoch(self) -> float:
+        """How many notes that is, if they are as many of the events that are cut off as of the others."""
+        return self.num_notes * self.events_per_epoch / max(self.num_events, 1)
+
     def _chosen(self, rng: np.random.Generator) -> tuple[Ints, Ints]:
         """Of each piece which of its beginnings is read, -1 for its own, and how many events it has from there on."""
         if not self._later:

@@ -158,7 +158,7 @@ def test_an_epoch_reads_so_many_pieces_from_a_later_beginning() -> None:
         for beginning in beginnings(vocabulary, each):
             left = begun(vocabulary, each, beginning)
             later[with_features(vocabulary, left, outline_of(vocabulary, left)).tobytes()] = left
-    counts, events = [], []
+    counts, events, notes = [], [], []
     for epoch in range(20):
         windows = list(loader.epoch(epoch))
         assert len(windows) == loader.num_windows(epoch)
@@ -166,6 +166,11 @@ def test_an_epoch_reads_so_many_pieces_from_a_later_beginning() -> None:
         assert len(found) == len(rows) and all(each in whole or each in later for each in found)
         counts.append(sum(each in later for each in found))
         events.append(sum(int(window.mask.sum()) for window in windows))
+        notes.append(sum(int((vocabulary.is_note(window.targets) & window.mask).sum()) for window in windows))
     assert 0.3 < np.mean(counts) / len(rows) < 0.5
     assert np.mean(events) == pytest.approx(loader.events_per_epoch, rel=0.05)
+    assert (
+        np.mean(notes) == pytest.approx(loader.notes_per_epoch, rel=0.05)
+        and loader.notes_per_epoch < 0.95 * loader.num_notes
+    )
     assert Batches(vocabulary, rows, settings, training=False).events_per_epoch == sum(map(len, rows))

@@ -105,7 +105,7 @@ def test_damaged_grids_in_a_file_are_passed_over(grids: object) -> None:
         assert restored(damaged) is None
 
 
-@pytest.mark.parametrize("bars", [None, 12])
+@pytest.mark.parametrize("bars", [None, 6])
 def test_new_notes_begin_where_their_part_begins_them_and_drums_are_struck_where_they_are(bars: int | None) -> None:
     """By a model that knows nothing else: in triplets where the corpus is, and the snare on two and four."""
     outline, made = of_one(triplets())
@@ -138,7 +138,7 @@ def test_who_plays_on_is_hardly_silent_between_notes() -> None:
     outline, made = of_one(song, band({BASS: "AB"}))
     of_part = {made.vocabulary.parts[part]: on for part, on in zip(outline.parts, outline.plays_on)}
     assert of_part == {LEAD: True, FLUTE: False}
-    silent, tunes = {}, made.generate_many(2, bars=12, seed=3, any_ending=True)
+    silent, tunes = {}, made.generate_many(1, bars=12, seed=3, any_ending=True)
     for part in (LEAD, FLUTE):
         gaps, time = 0, 0
         for tune in tunes:
@@ -219,7 +219,7 @@ def test_a_figure_on_other_notes_keeps_its_steps_and_its_chords(chords: bool) ->
     assert whole > 4
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1])
 def test_side_by_side_streams_keep_to_figures_of_their_own(seed: int) -> None:
     """Streams that are taken, put and joined remember what each has played."""
     _, made = of_one(sequence(False))

@@ -103,8 +103,9 @@ class Watcher(pl.Callback):
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, module: Any) -> None:
         """Take the loss of the training windows, and the learning rate."""
-        seen = self._run.train.num_notes * self._run.plan.buckets / self._run.train.num_buckets
-        self._train = module.take_nats() / seen
+        self._train = module.take_nats() / (
+            self._run.train.notes_per_epoch * self._run.plan.buckets / self._run.train.num_buckets
+        )
         self._rate = trainer.optimizers[0].param_groups[0]["lr"]
         if not math.isfinite(self._train):
             raise self._no_number(trainer)
