@@ -15,7 +15,9 @@ from untrained import untrained
 from melody.modelfile import ModelFile
 from melody.piece import Part, Piece
 from melody.sampling import Model
+from melody.sampling.constraints.by_outline.in_compass import InCompass
 from melody.sampling.constraints.by_outline.in_shape import InShape
+from melody.sampling.constraints.by_outline.outlined import Plan
 from melody.sampling.constraints.by_outline.planned import Planned
 from melody.sampling.constraints.by_outline.struck import Struck
 from melody.sampling.constraints.by_outline.varied import Varied
@@ -181,7 +183,9 @@ def test_a_plan_does_not_forbid_the_piece_that_it_is_of(song: Piece) -> None:
     outline = outline_of(vocabulary, rows)
     assert outline is not None
     model = untrained(vocabulary)
-    masks = Masks(Grammar(vocabulary, 1), [kept(outline, vocabulary) for kept in (Planned, Struck, InShape)])
+    masks = Masks(
+        Grammar(vocabulary, 1), [kept(Plan.of(outline, vocabulary)) for kept in (Planned, Struck, InShape, InCompass)]
+    )
     frontier = model.decoder.begin(masks, outline)
     forbidden = []
     for row in rows[:-1]:
@@ -239,7 +243,8 @@ def test_who_would_play_one_pitch_for_ever_cannot(number: int, most: int) -> Non
     outline = outline_of(vocabulary, vocabulary.encode(song))
     assert outline is not None
     limits = np.full(len(vocabulary.parts), float(most))
-    kept = [Planned(outline, vocabulary), Varied(outline, vocabulary, limits)]
+    plan = Plan.of(outline, vocabulary)
+    kept = [Planned(plan), Varied(plan, limits)]
     frontier = untrained(vocabulary).decoder.begin(Masks(Grammar(vocabulary, 1, bars=7), kept), outline)
     last: dict[int, int] = {}
     pitches: dict[int, list[int]] = {}
@@ -268,7 +273,8 @@ def test_who_would_play_one_pitch_for_ever_cannot(number: int, most: int) -> Non
 
 def test_how_often_a_bar_comes_is_counted() -> None:
     outline, made = of_one(band({BASS: "AABAAB-B", FLUTE: "A-ABABC-", LEAD: "ABCDAAAB"}))
-    found = Varied(outline, made.vocabulary, np.full(len(made.vocabulary.parts), 24.0))._in_bars[1:-1]
+    most = np.full(len(made.vocabulary.parts), 24.0)
+    found = Varied(Plan.of(outline, made.vocabulary), most)._in_bars[1:-1]
     of_part = {part: found[:, made.vocabulary.parts.index(part)].astype(int).tolist() for part in (BASS, FLUTE, LEAD)}
     assert of_part[BASS][0] == 24 // 2 and of_part[BASS][2] == 24 // 5  # A twice in a row; B and what returns to the end
     assert of_part[FLUTE][0] == 24 // 2 and of_part[FLUTE][3] == 24 // 3 and of_part[FLUTE][6] == 24

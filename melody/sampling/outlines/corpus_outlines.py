@@ -233,7 +233,10 @@ class CorpusOutlines:
 
     def _cast(self, bars: Bars, parts: Sequence[int]) -> Players:
         """What each of the parts plays in bars; nothing if they do not say it."""
-        players = {part: [dict(bar.players).get(part, REST) for bar in bars] for bar in bars for part, _ in bar.players}
+        known = [dict(bar.players) for bar in bars]
+        players = {
+            part: [own.get(part, REST) for own in known] for part in dict.fromkeys(part for own in known for part in own)
+        }
         return cast(players, [bar.letter for bar in bars], parts, self._drums) if players else ()
 
     def _made(self, bars: Bars, like: Outline, tonic: int | None) -> Outline:

@@ -14,6 +14,7 @@ from melody.sampling.constraints.by_outline.in_compass import InCompass
 from melody.sampling.constraints.by_outline.in_shape import InShape
 from melody.sampling.constraints.by_outline.last_onset import LastOnset
 from melody.sampling.constraints.by_outline.line_up import Kit, LineUp
+from melody.sampling.constraints.by_outline.outlined import Plan
 from melody.sampling.constraints.by_outline.planned import Planned
 from melody.sampling.constraints.by_outline.struck import Struck
 from melody.sampling.constraints.by_outline.varied import Varied
@@ -116,9 +117,9 @@ class Starts:
         if self._begun is None and outline is not None and self._vocabulary.is_chordal:
             found.append(Kit(self._vocabulary, outline.kit))
         if outline is not None and outline.players:
-            found += [kept(outline, self._vocabulary) for kept in (Planned, Struck, InShape, InCompass)]
-            if self._most_in_a_row is not None:
-                found.append(Varied(outline, self._vocabulary, self._most_in_a_row))
+            plan = Plan.of(outline, self._vocabulary)
+            found += [Planned(plan), Struck(plan), InShape(plan), InCompass(plan)]
+            found += [] if self._most_in_a_row is None else [Varied(plan, self._most_in_a_row)]
         if self._begun is None and outline is not None and (outline.hands or outline.players):
             found += [self._hands(outline), LastOnset(outline, self._vocabulary)]
         if self._begun is None and outline is not None and outline.harmony:

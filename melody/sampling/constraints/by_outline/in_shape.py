@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.piece import Ints
-from melody.sampling.constraints.by_outline.outlined import ByOutline, goes_on_without
+from melody.sampling.constraints.by_outline.outlined import ByOutline, add_none, begun_now, with_pitches
 from melody.sampling.constraints.joint_options import Options
 from melody.sampling.constraints.music import Event, Music
 from melody.tokens.grammar import Mask
@@ -40,31 +40,27 @@ class InShape(ByOutline):
     def look_ahead(self, music: Music, options: Options) -> None:
         """As `Constraint.look_ahead`: a chord has as many notes as it had."""
         standing, now = music.standing, music.now_index
-        if now < 0:
-            return
         bars, places = self._bar(music, standing.tick), music.position_of(standing.tick[:, None])[:, 0].tolist()
-        for stream in np.flatnonzero((standing.kind >= FIRST_PART) & (standing.value >= 0)).tolist():
-            part = int(standing.kind[stream]) - FIRST_PART
+        for stream, part in begun_now(music):
             there, own = self._figure(stream, part, bars[stream])
             if not there or not own or own[-1][0] != places[stream] or not options.plays[stream, now, part]:
                 continue
             if len(own) < len(there) and there[len(own)][0] == places[stream]:
                 options.plays[stream], options.rests[stream], options.controls[stream] = False, False, False
                 options.ends[stream], options.plays[stream, now, part] = False, True
-            elif goes_on_without(options, stream, now, part):
-                options.plays[stream, now, part] = False
+            else:
+                add_none(music, options, stream, part)
 
     def values(self, music: Music, time: Ints, kind: Ints) -> Mask | None:
         """As `Constraint.values`: the note that is next there."""
-        bars, first = self._bar(music, music.ticks_of(time)), music.vocabulary.first_pitch
-        found: Mask | None = None
-        for stream in np.flatnonzero(kind >= FIRST_PART).tolist():
-            there, own = self._figure(stream, int(kind[stream]) - FIRST_PART, bars[stream])
-            if len(own) < len(there):
-                found = np.ones((len(kind), int(music.vocabulary.value_starts[-1])), bool) if found is None else found
-                found[stream, first:] = False
-                found[stream, first + there[len(own)][1]] = True
-        return found
+        bars, pitches = self._bar(music, music.ticks_of(time)), np.arange(music.vocabulary.num_pitches)
+        figures = (
+            (stream, *self._figure(stream, int(kind[stream]) - FIRST_PART, bars[stream]))
+            for stream in np.flatnonzero(kind >= FIRST_PART).tolist()
+        )
+        return with_pitches(
+            music, ((stream, pitches == there[len(own)][1]) for stream, there, own in figures if len(own) < len(there))
+        )
 
     def push(self, music: Music, event: Event) -> None:
         """As `Constraint.push`."""
@@ -72,7 +68,7 @@ class InShape(ByOutline):
         bars, places = self._bar(music, event.tick), music.position_of(event.tick[:, None])[:, 0].tolist()
         for stream, part, pitch in zip(event.streams[own].tolist(), event.part[own].tolist(), event.pitch[own].tolist()):
             at = part, bars[stream]
-            if at in self._plans[stream].remembered:
+            if self._plans[stream].is_remembered(*at):
                 before = self._played[stream]
                 self._played[stream] = {**before, at: (*before.get(at, ()), (places[stream], pitch))}
 

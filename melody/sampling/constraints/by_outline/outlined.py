@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
@@ -34,12 +35,12 @@ class Plan:
         Whether there is a pick-up.
     following
         Behind each bar the next one in which anybody plays, `NEVER` where there is none.
+    lets_go, plays_on
+        As of `Outline`, of each part, (parts,); a part that has one note at a time lets go of it.
     grids
         Where in a bar.
     shaped_like
         As `Outline.shaped_like`.
-    remembered
-        These, and those that come again so.
     compass
         Of each part whose it is known the lowest and the highest pitch, from 0 for the vocabulary's lowest.
     moved
@@ -51,9 +52,10 @@ class Plan:
     in_bars: Ints
     has_pickup: bool
     following: list[int]
+    lets_go: Mask
+    plays_on: Mask
     grids: Grids
     shaped_like: dict[tuple[int, int], tuple[int, int]]
-    remembered: frozenset[tuple[int, int]]
     compass: dict[int, tuple[int, int]]
     moved: dict[tuple[int, int], tuple[int, int]]
     num_pitches: int
@@ -63,22 +65,32 @@ class Plan:
         """That of an outline with its players."""
         parts, lowest = len(vocabulary.parts), vocabulary.pitches[0]
         in_bars = outline.playing(FIRST_PART + parts)[:, FIRST_PART:]
+        one_by_one = [hands == 1 for hands in outline.hands] or [False] * len(outline.parts)
         of_drums = {drum - lowest: places for drum, places in zip(outline.kit, outline.strokes)}
-        grids = Grids(dict(zip(outline.parts, outline.grids)), of_drums, parts, vocabulary.num_pitches)
-        following = _following(np.asarray((in_bars[:, :, 0] >= PLAYING).any(axis=1)))
-        like = outline.shaped_like(parts)
-        remembered = frozenset((*like, *((part, source) for (part, _), (source, _) in like.items())))
-        compass = {
-            part: (low - lowest - _BESIDE, high - lowest + _BESIDE)
-            for part, low, high in zip(outline.parts, outline.lowest, outline.highest)
-            if not vocabulary.drums[part]
-        }
-        moved: dict[tuple[int, int], tuple[int, int]] = {}
+        like, moved = outline.shaped_like(parts), dict[tuple[int, int], tuple[int, int]]()
         for (part, _), (source, above) in like.items():
             least, most = moved.get((part, source), (0, 0))
             moved[part, source] = min(least, above), max(most, above)
-        known = grids, like, remembered, compass, moved, vocabulary.num_pitches
-        return cls(in_bars, outline.has_pickup, following, *known)
+        return cls(
+            in_bars=in_bars,
+            has_pickup=outline.has_pickup,
+            following=_following(np.asarray((in_bars[:, :, 0] >= PLAYING).any(axis=1))),
+            lets_go=_of_parts(outline.parts, map(max, outline.lets_go, one_by_one), parts),
+            plays_on=_of_parts(outline.parts, outline.plays_on, parts),
+            grids=Grids(dict(zip(outline.parts, outline.grids)), of_drums, parts, vocabulary.num_pitches),
+            shaped_like=like,
+            moved=moved,
+            compass={
+                part: (low - lowest - _BESIDE, high - lowest + _BESIDE)
+                for part, low, high in zip(outline.parts, outline.lowest, outline.highest)
+                if not vocabulary.drums[part]
+            },
+            num_pitches=vocabulary.num_pitches,
+        )
+
+    def is_remembered(self, part: int, bar: int) -> bool:
+        """Whether that bar of a part comes again on other notes, or is an earlier one on other notes."""
+        return (part, bar) in self.shaped_like or (part, bar) in self.moved
 
     def compass_in(self, part: int, bar: int) -> tuple[int, int] | None:
         """The lowest and the highest pitch of a part in a bar of the outline, so that it may come again where it is to.
@@ -98,10 +110,8 @@ class ByOutline(Constraint):
 
     Parameters
     ----------
-    outline
-        Of the piece, with its players; each stream has one of its own once streams of others are put among them.
-    vocabulary
-        Of the events.
+    plan
+        What the outline of the piece says; each stream has one of its own once streams of others are put among them.
     """
 
     may_dead_end: ClassVar[bool] = False
@@ -109,8 +119,8 @@ class ByOutline(Constraint):
     per_stream: ClassVar[tuple[str, ...]] = ("_plans",)
     _plans: NDArray[np.object_]  # the `Plan` of each stream
 
-    def __init__(self, outline: Outline, vocabulary: Vocabulary) -> None:
-        self._plan = Plan.of(outline, vocabulary)
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
 
     def needs_pitches(self, music: Music) -> bool:
         """As `Constraint.needs_pitches`."""
@@ -147,10 +157,36 @@ class ByOutline(Constraint):
         return np.asarray(np.array(self._bar(music, music.standing.tick)) >= last)
 
 
-def goes_on_without(options: Options, stream: int, time: int, part: int) -> bool:
-    """Whether in a stream anything else may come than a note of that part at that time."""
-    plays = int(np.count_nonzero(options.plays[stream])) - bool(options.plays[stream, time, part])
-    return bool(plays or options.rests[stream].any() or options.controls[stream].any() or options.ends[stream])
+def begun_now(music: Music) -> Iterator[tuple[int, int]]:
+    """The streams whose last event is a note, and its part: another one may come now, above it in the same chord."""
+    standing = music.standing
+    is_note = (standing.kind >= FIRST_PART) & (standing.value >= music.vocabulary.first_pitch)
+    for stream in np.flatnonzero(is_note).tolist() if music.now_index >= 0 else ():
+        yield stream, int(standing.kind[stream]) - FIRST_PART
+
+
+def add_none(music: Music, options: Options, stream: int, part: int) -> None:
+    """Let a part begin no other note now, if anything else may come."""
+    now = music.now_index
+    plays = int(np.count_nonzero(options.plays[stream])) - bool(options.plays[stream, now, part])
+    if plays or options.rests[stream].any() or options.controls[stream].any() or options.ends[stream]:
+        options.plays[stream, now, part] = False
+
+
+def with_pitches(music: Music, allowed: Iterable[tuple[int, Mask]]) -> Mask | None:
+    """The values that a constraint allows, of streams with the pitches that may come in them; None for all in all."""
+    found: Mask | None = None
+    for stream, pitches in allowed:
+        if found is None:
+            found = np.ones((len(music.has_note), int(music.vocabulary.value_starts[-1])), bool)
+        found[stream, music.vocabulary.first_pitch :] = pitches
+    return found
+
+
+def _of_parts(parts: Iterable[int], facts: Iterable[bool], count: int) -> Mask:
+    """A fact of some parts, by their numbers; not so of the others, (count,)."""
+    known = dict(zip(parts, facts))
+    return np.array([known.get(part, False) for part in range(count)], bool)
 
 
 def _following(is_played: Mask) -> list[int]:

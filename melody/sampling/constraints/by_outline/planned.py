@@ -6,10 +6,10 @@ and limits allow: what they forbid is passed over. A part that repeats a bar pla
 one that rests begins nothing; one that plays something new is free as soon as it has begun, but in as many places as are
 planned, the last of them where it is planned, all of them such as it begins notes in as a rule, or, where it has the rhythm
 of an earlier bar, begins notes in the places of that one and in no others, as many as it will and the first as long as
-there. No stroke of a drum kit lasts into the next bar, where it would stand in the
-way of what returns; no note of a part that plays one at a time, or lets go of a chord before it begins another, beyond the
-place of its next one, or for so long that there is no time for those that it is still to begin in the bar. No bar in which
-anybody is to play is passed over. The end comes in the last bar or after it, if it may.
+there. Who plays on begins the next note once the last is over. No stroke of a drum kit lasts into the next bar, where it
+would stand in the way of what returns; no note of a part that plays one at a time, or lets go of a chord before it begins
+another, beyond the place of its next one, or for so long that there is no time for those that it is still to begin in the
+bar. No bar in which anybody is to play is passed over. The end comes in the last bar or after it, if it may.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from melody.sampling.constraints.by_outline.outlined import ByOutline
 from melody.sampling.constraints.joint_options import Options
 from melody.sampling.constraints.music import NEVER, Event, Music
 from melody.tokens.grammar import Mask
-from melody.tokens.inputs.outlines.outline import PLAYING, RESTING, RETURNS, Outline
+from melody.tokens.inputs.outlines.outline import PLAYING, RESTING, RETURNS
 from melody.tokens.usage import FIRST_PART
-from melody.tokens.vocabulary import DURATION, KIND, TIME, VALUE, Rows, Vocabulary
+from melody.tokens.vocabulary import DURATION, KIND, TIME, VALUE, Rows
 
 _IN_RHYTHM = 1 << 20  # more than `RETURNS` and any bar
 _BRIEF = 4  # of a quarter: what a part is still to begin in the bar has that time each
@@ -42,32 +42,20 @@ class Planned(ByOutline):
 
     per_stream: ClassVar[tuple[str, ...]] = (
         *ByOutline.per_stream,
-        "_lets_go",
-        "_plays_on",
-        "_places",
-        "_places_from",
-        "_last",
+        *("_lets_go", "_plays_on", "_places", "_places_from", "_last"),
     )
     _places: Ints  # of a bar in which each part has begun notes, how many, (streams, parts)
     _places_from: Ints  # where that bar begins
     _last: Ints  # the part's last onset
-    _lets_go: Mask
+    _lets_go: Mask  # (streams, parts) each
     _plays_on: Mask
-
-    def __init__(self, outline: Outline, vocabulary: Vocabulary) -> None:
-        super().__init__(outline, vocabulary)
-        parts = len(vocabulary.parts)
-        one_by_one = [hands == 1 for hands in outline.hands] or [False] * len(outline.parts)
-        going = dict(zip(outline.parts, map(max, outline.lets_go, one_by_one)))
-        self._going = [going.get(part, False) for part in range(parts)]
-        playing_on = dict(zip(outline.parts, outline.plays_on))
-        self._held = [playing_on.get(part, False) for part in range(parts)]
 
     def begin(self, streams: int) -> Planned:
         """As `Constraint.begin`."""
         made = super().begin(streams)
-        made._lets_go = np.repeat(np.array([self._going], bool), streams, axis=0)  # (streams, parts)
-        made._plays_on = np.repeat(np.array([self._held], bool), streams, axis=0)
+        made._lets_go, made._plays_on = (
+            np.repeat(own[None], streams, axis=0) for own in (self._plan.lets_go, self._plan.plays_on)
+        )
         made._places, made._places_from = np.zeros(made._lets_go.shape, np.int64), np.zeros(made._lets_go.shape, np.int64)
         made._last = np.full(made._lets_go.shape, -1)
         return made

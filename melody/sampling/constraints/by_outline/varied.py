@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melody.piece import Ints
-from melody.sampling.constraints.by_outline.outlined import ByOutline
+from melody.sampling.constraints.by_outline.outlined import ByOutline, Plan, with_pitches
 from melody.sampling.constraints.music import Event, Music
-from melody.tokens import Vocabulary
 from melody.tokens.grammar import Mask
-from melody.tokens.inputs.outlines.outline import PLAYING, RESTING, RETURNS, Outline
+from melody.tokens.inputs.outlines.outline import PLAYING, RESTING, RETURNS
 from melody.tokens.usage import FIRST_PART
 
 
@@ -24,10 +23,10 @@ class Varied(ByOutline):
 
     Parameters
     ----------
-    outline, vocabulary
+    plan
         As of `ByOutline`.
     most
-        How often each part may play one pitch in a row, (parts,); infinite for as often as it likes.
+        How often each part may play one pitch in a row, (parts,); infinite for as often as it likes. Drums are not counted.
     """
 
     per_stream: ClassVar[tuple[str, ...]] = (*ByOutline.per_stream, "_last", "_times", "_most")
@@ -35,10 +34,10 @@ class Varied(ByOutline):
     _times: Ints  # that it has come in a row
     _most: NDArray[np.object_]  # of each stream how often it may in each bar of its outline, (2 + bars, parts)
 
-    def __init__(self, outline: Outline, vocabulary: Vocabulary, most: NDArray[np.float64]) -> None:
-        super().__init__(outline, vocabulary)
+    def __init__(self, plan: Plan, most: NDArray[np.float64]) -> None:
+        super().__init__(plan)
         times = np.stack([_times(own) for own in self._plan.in_bars[:, :, 0].T], axis=1)
-        self._in_bars = np.where(vocabulary.drums, np.inf, np.maximum(np.floor(most / times), 1))
+        self._in_bars = np.maximum(np.floor(most / times), 1)
 
     def begin(self, streams: int) -> Varied:
         """As `Constraint.begin`."""
@@ -52,21 +51,22 @@ class Varied(ByOutline):
 
     def values(self, music: Music, time: Ints, kind: Ints) -> Mask | None:
         """As `Constraint.values`."""
-        found: Mask | None = None
-        bars = self._bar(music, music.ticks_of(time))
-        for stream in np.flatnonzero(kind >= FIRST_PART).tolist():
-            part, most = int(kind[stream]) - FIRST_PART, self._most[stream]
-            if self._times[stream, part] >= most[min(bars[stream] + 1, len(most) - 1), part]:
-                found = np.ones((len(kind), int(music.vocabulary.value_starts[-1])), bool) if found is None else found
-                found[stream, music.vocabulary.first_pitch + self._last[stream, part]] = False
-        return found
+        bars, pitches = self._bar(music, music.ticks_of(time)), np.arange(music.vocabulary.num_pitches)
+        last = ((stream, int(kind[stream]) - FIRST_PART) for stream in np.flatnonzero(kind >= FIRST_PART).tolist())
+        often = ((stream, part) for stream, part in last if self._is_enough(stream, part, bars[stream]))
+        return with_pitches(music, ((stream, pitches != self._last[stream, part]) for stream, part in often))
+
+    def _is_enough(self, stream: int, part: int, bar: int) -> bool:
+        """Whether a part has played its last pitch as often in a row as it may in that bar."""
+        most = self._most[stream]
+        return bool(self._times[stream, part] >= most[min(bar + 1, len(most) - 1), part])
 
     def push(self, music: Music, event: Event) -> None:
         """As `Constraint.push`."""
         streams, part, pitch = event.tones
-        for stream, own, tone in zip(streams.tolist(), part.tolist(), pitch.tolist()):
-            self._times[stream, own] = self._times[stream, own] + 1 if self._last[stream, own] == tone else 1
-            self._last[stream, own] = tone
+        at = streams, part
+        self._times[at] = np.where(self._last[at] == pitch, self._times[at], 0) + 1
+        self._last[at] = pitch
 
 
 def _times(does: Ints) -> Ints:
