@@ -127,8 +127,11 @@ class SamplingSettings:
 
     def temperature_of(self, field: int | None) -> float:
         """The temperature of one field of an event."""
-        own = {TIME: self.rhythm_temperature, DURATION: self.rhythm_temperature, VALUE: self.pitch_temperature}
-        own[VELOCITY] = self.velocity_temperature
+        own = {
+            **dict.fromkeys((TIME, DURATION), self.rhythm_temperature),
+            VALUE: self.pitch_temperature,
+            VELOCITY: self.velocity_temperature,
+        }
         found = None if field is None else own.get(field)
         default = TEMPERATURE if self.temperature is None else self.temperature
         return default if found is None else found
